@@ -1,0 +1,88 @@
+// A parsed view of a GGUF file (versions 2 and 3): metadata and tensor table, every offset, count
+// and product checked. The views point into the bytes given to Parse, which must outlive them.
+// Immutable after Parse, so safe to share between threads.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/status.h"
+
+namespace lockstep {
+
+// An array of metadata values: numbers stay in the file, little-endian and perhaps unaligned.
+struct GgufArray {
+  uint32_t element_type;  // 0 u8, 1 i8, 2 u16, 3 i16, 4 u32, 5 i32, 6 f32, 7 bool, 8 string,
+                          // 10 u64, 11 i64, 12 f64
+  size_t count;
+  std::span<const uint8_t> data;          // count * element size, empty for strings
+  std::vector<std::string_view> strings;  // filled for strings only
+};
+
+// Integers are widened to uint64_t or int64_t, floats to double.
+using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string_view, GgufArray>;
+
+struct GgufPair {
+  std::string_view key;
+  uint32_t type;  // as stored; 9 is array
+  GgufValue value;
+};
+
+struct GgufTensor {
+  std::string_view name;
+  const DTypeInfo* dtype;
+  std::vector<uint64_t> dims;     // fastest first, as stored: dims[0] is the row length
+  uint64_t offset;                // of the data, from the start of the file
+  std::span<const uint8_t> data;  // the rows, packed
+  size_t rows() const;            // product of dims[1..]
+  size_t cols() const { return dims[0]; }
+};
+
+class GgufFile {
+ public:
+  // `name` is used in error messages. Errors are kBadFile and name file, field, value and limit.
+  [[nodiscard]] static Result<GgufFile> Parse(std::span<const uint8_t> bytes, std::string name);
+
+  const std::string& name() const { return name_; }
+  uint32_t version() const { return version_; }
+  const std::vector<GgufPair>& pairs() const { return pairs_; }
+  const std::vector<GgufTensor>& tensors() const { return tensors_; }
+  std::span<const uint8_t> bytes() const { return bytes_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }  // such as trailing bytes
+
+  const GgufPair* Find(std::string_view key) const;           // nullptr if absent
+  const GgufTensor* FindTensor(std::string_view name) const;  // nullptr if absent
+
+  // Typed access. nullopt if the key is absent; an error if it is there with another type
+  // (GetU64 takes every integer type that holds a value >= 0).
+  [[nodiscard]] Result<std::optional<uint64_t>> GetU64(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<double>> GetFloat(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<bool>> GetBool(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<std::string_view>> GetString(std::string_view key) const;
+  // Copies of numeric arrays, element type as named; nullptr-like empty optional if absent.
+  [[nodiscard]] Result<std::optional<std::vector<float>>> GetFloats(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<std::vector<int32_t>>> GetInts(std::string_view key) const;
+  [[nodiscard]] Result<const std::vector<std::string_view>*> GetStrings(std::string_view key) const;
+
+  // A kBadFile error that starts with the file's name.
+  tl::unexpected<Error> Bad(const std::string& message) const;
+
+ private:
+  std::string name_;
+  std::span<const uint8_t> bytes_;
+  uint32_t version_ = 0;
+  std::vector<GgufPair> pairs_;
+  std::vector<GgufTensor> tensors_;
+  std::unordered_map<std::string_view, size_t> pair_index_;
+  std::unordered_map<std::string_view, size_t> tensor_index_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace lockstep

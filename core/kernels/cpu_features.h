@@ -1,0 +1,15 @@
+// What the processor can do, and the floating-point environment of every compute thread.
+#pragma once
+
+namespace lockstep {
+
+struct CpuFeatures {
+  bool avx2_fma_f16c = false;
+};
+CpuFeatures DetectCpu();
+
+// Round to nearest, denormals flushed to zero on input and output: part of the numeric contract,
+// so every thread that computes calls it first. Affects the calling thread only.
+void SetComputeFloatMode();
+
+}  // namespace lockstep

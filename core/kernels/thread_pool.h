@@ -1,0 +1,60 @@
+// A fixed set of worker threads for the inside of one step. Workers spin for a short while after a
+// task and then sleep, so a step pays about a microsecond per task and an idle pool costs nothing.
+// One thread at a time may call ParallelFor; the caller works as well.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace lockstep {
+
+class ThreadPool {
+ public:
+  // `threads` counts the caller: 1 starts no worker. REQUIRES: threads >= 1.
+  explicit ThreadPool(size_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  size_t threads() const { return workers_.size() + 1; }
+
+  // Calls fn(begin, end) for ranges of at most `grain` that together cover [0, n), on any thread,
+  // in any order, and returns when all are done. fn must not throw. No allocation, no lock
+  // unless a worker sleeps. Runs on the caller alone when n <= grain.
+  template <class Fn>
+  void ParallelFor(size_t n, size_t grain, const Fn& fn) {
+    if (n == 0) return;
+    if (n <= grain || workers_.empty()) {
+      fn(size_t{0}, n);
+      return;
+    }
+    Run(
+        n, grain,
+        [](const void* f, size_t begin, size_t end) { (*static_cast<const Fn*>(f))(begin, end); },
+        &fn);
+  }
+
+ private:
+  using RangeFn = void (*)(const void* fn, size_t begin, size_t end);
+  void Run(size_t n, size_t grain, RangeFn range_fn, const void* fn);
+  void Work();
+  void WorkerLoop();
+
+  std::vector<std::thread> workers_;  // constant after construction
+
+  // The task in hand: written by the caller before epoch_ is raised.
+  size_t n_ = 0, grain_ = 0;
+  RangeFn range_fn_ = nullptr;
+  const void* fn_ = nullptr;
+  alignas(64) std::atomic<uint32_t> epoch_{0};  // raised for each task
+  alignas(64) std::atomic<size_t> next_{0};     // first index not yet taken
+  alignas(64) std::atomic<size_t> busy_{0};     // workers that have not finished the task
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace lockstep

@@ -1,0 +1,61 @@
+// Keys and values of one sequence, f16. Address space for the whole context is reserved at once;
+// physical memory grows with use, and nothing is allocated while tokens are appended.
+// Not thread-safe, except that different positions may be written by different threads.
+//
+// Layout, for the attention kernel:
+//   keys   [layer][kv_head][position / 16][head_dim][16]   16 positions side by side
+//   values [layer][kv_head][position][head_dim]
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/model_config.h"
+#include "core/status.h"
+
+namespace lockstep {
+
+class KvCache {
+ public:
+  // `context` positions (rounded up to a whole block inside). kUnavailable if the system refuses
+  // the address space; the message has the sizes.
+  [[nodiscard]] static Result<KvCache> Create(const ModelConfig& config, size_t context);
+  KvCache(KvCache&& other) noexcept;
+  KvCache& operator=(KvCache&& other) noexcept;
+  KvCache(const KvCache&) = delete;  // a deep copy is spelled CopyPrefixFrom
+  KvCache& operator=(const KvCache&) = delete;
+  ~KvCache();
+
+  size_t length() const { return length_; }    // positions that are filled
+  size_t context() const { return context_; }  // positions that fit
+  size_t reserved_bytes() const { return bytes_; }
+
+  // Makes room for n more positions at the end, to be written through the pointers below.
+  // kContextExceeded, and nothing changed, if they do not fit.
+  [[nodiscard]] Status Append(size_t n);
+  // Keeps the first n positions. REQUIRES: n <= length().
+  void Truncate(size_t n);
+  // Empties the cache and gives its physical memory back to the system.
+  void Reset();
+  // Becomes a copy of the first n positions of other, which has the same model and context.
+  // REQUIRES: n <= other.length(), n <= context().
+  void CopyPrefixFrom(const KvCache& other, size_t n);
+
+  const uint16_t* Keys(size_t layer, size_t kv_head) const;    // [context/16][head_dim][16]
+  const uint16_t* Values(size_t layer, size_t kv_head) const;  // [context][head_dim]
+  // Stores one position's key and value of one head. REQUIRES: position < length().
+  void Store(size_t layer, size_t kv_head, size_t position, const uint16_t* key /* [head_dim] */,
+             const uint16_t* value /* [head_dim] */);
+
+ private:
+  KvCache() = default;
+  size_t HeadOffset(size_t layer, size_t kv_head) const;  // in elements
+
+  uint16_t* keys_ = nullptr;  // both halves of one mapping
+  uint16_t* values_ = nullptr;
+  size_t bytes_ = 0;
+  size_t layers_ = 0, kv_heads_ = 0, head_dim_ = 0;
+  size_t context_ = 0, padded_ = 0, length_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,36 @@
+// A loaded model: configuration, tokenizer, transformer and the fingerprint of the numeric
+// contract. Immutable and shared.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/gguf.h"
+#include "core/kernels/thread_pool.h"
+#include "core/status.h"
+#include "core/tokenizer.h"
+#include "core/transformer.h"
+
+namespace lockstep {
+
+// Raised whenever any output bit of any kernel, sampler or tokenizer changes.
+inline constexpr int kNumericsVersion = 1;
+
+struct Model {
+  std::string name;         // general.name
+  std::string source;       // path, or "embedded"
+  std::string fingerprint;  // "ls<numerics version>-" and 16 hex digits of the file's SHA-256
+  Tokenizer tokenizer;
+  Transformer transformer;
+  const ModelConfig& config() const { return transformer.config(); }
+};
+
+// The default model that is part of the binary, as GGUF bytes.
+std::span<const uint8_t> EmbeddedModel();
+
+// `path` empty: the embedded model. Errors are kBadFile and start with the file's name.
+[[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const std::string& path,
+                                                       const KernelTable& kernels,
+                                                       ThreadPool& pool);
+
+}  // namespace lockstep

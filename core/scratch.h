@@ -1,0 +1,49 @@
+// The activations of one step, for at most `rows` tokens: allocated once, used by one Forward at a
+// time. Every matrix is [row][columns], columns padded to whole panels.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/kernels/aligned_buffer.h"
+#include "core/kernels/matmul.h"
+#include "core/model_config.h"
+
+namespace lockstep {
+
+class KvCache;
+
+// Where a row of the batch belongs.
+struct RowPlace {
+  KvCache* kv;
+  size_t position;
+};
+
+class Scratch {
+ public:
+  // max_logit_rows bounds the rows whose logits one step can return.
+  Scratch(const ModelConfig& config, size_t max_rows, size_t max_logit_rows);
+
+  size_t max_rows() const { return max_rows_; }
+  size_t max_logit_rows() const { return max_logit_rows_; }
+  // Logits of the last Forward; row i is [vocab]. REQUIRES: i < logit_rows().
+  std::span<float> logits(size_t i) { return {logits_.data() + i * vocab_stride_, vocab_}; }
+  size_t logit_rows() const { return logit_rows_; }
+
+ private:
+  friend class Transformer;
+  size_t max_rows_, max_logit_rows_, logit_rows_ = 0;
+  size_t vocab_, vocab_stride_, dim_stride_, q_stride_, kv_stride_, ffn_stride_;
+  AlignedBuffer<float> x_, norm_;             // [max_rows][dim]
+  AlignedBuffer<float> q_, attn_;             // [max_rows][q_dim]
+  AlignedBuffer<float> k_, v_;                // [max_rows][kv_dim]
+  AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
+  AlignedBuffer<float> rope_cos_, rope_sin_;  // [max_rows][rope_dim / 2]
+  AlignedBuffer<float> logits_;               // [max_logit_rows][vocab]
+  Activations input_;                         // the quantised input of a matrix product
+  std::vector<RowPlace> places_;              // [max_rows]
+  std::vector<size_t> logit_source_;          // [max_logit_rows] row of the batch
+};
+
+}  // namespace lockstep

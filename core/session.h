@@ -1,0 +1,91 @@
+// InferenceSession: one generation at a time - its KV cache, position, sampler and stop state.
+// Reset and reused, never reallocated. Not thread-safe: leased from a SessionPool to one request,
+// and driven by the scheduler's thread.
+//
+//   session.Begin(prompt, params)
+//   while (!session.finished()) {
+//     entry = session.NextEntry(budget)           the prompt's next chunk, or the last token
+//     transformer.Forward({entry, ...})
+//     event = session.Accept(logits or nothing)   a token, once the prompt is done
+//   }
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/kv_cache.h"
+#include "core/sampler.h"
+#include "core/status.h"
+#include "core/tokenizer.h"
+#include "core/transformer.h"
+
+namespace lockstep {
+
+struct GenerationParams {
+  size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
+  SamplingParams sampling;
+  std::vector<std::string> stop;  // texts that end the output; not part of it
+  std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
+  bool ignore_eos = false;        // go on after an end-of-generation token
+};
+
+enum class FinishReason { kNone, kStop, kLength };
+
+// One generated token, and the text that has become certain with it: whole characters only, and
+// nothing that may yet turn out to be part of a stop string. The last event has the rest.
+struct TokenEvent {
+  size_t index = 0;  // 0 is the first token after the prompt
+  SampledToken sampled;
+  std::string text;
+  FinishReason finish = FinishReason::kNone;  // other than kNone: the last event
+};
+
+class InferenceSession {
+ public:
+  [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
+                                                       const Tokenizer& tokenizer, size_t context);
+
+  // Starts a generation from position 0. Errors leave the session empty: kInvalidArgument (empty
+  // prompt, a token outside the vocabulary), kContextExceeded (no room for one new token).
+  [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationParams params);
+
+  // The tokens to feed next, at most `limit` (>= 1): a chunk of the prompt or the last token.
+  // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished.
+  BatchEntry NextEntry(size_t limit);
+  // True while the prompt is not wholly in the cache.
+  bool prefilling() const { return kv_.length() < prompt_.size(); }
+
+  // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
+  // token; without, returns nothing.
+  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
+
+  bool finished() const { return finish_ != FinishReason::kNone; }
+  FinishReason finish_reason() const { return finish_; }
+  size_t position() const { return kv_.length(); }  // tokens in the cache
+  size_t context() const { return kv_.context(); }
+  size_t max_tokens() const { return params_.max_tokens; }  // after the cut to the context
+  const std::vector<int32_t>& prompt() const { return prompt_; }
+  const std::vector<int32_t>& output() const { return output_; }
+  const KvCache& kv() const { return kv_; }
+  // Forgets everything; memory goes back to the system.
+  void Reset();
+
+ private:
+  InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
+  std::string Release(std::string_view text, bool last);  // through the stop strings
+
+  const Tokenizer* tokenizer_;
+  KvCache kv_;
+  Sampler sampler_;
+  GenerationParams params_;
+  std::vector<int32_t> prompt_, output_;
+  Utf8Assembler utf8_;
+  std::string held_;  // text that may be the beginning of a stop string
+  bool stop_found_ = false;
+  FinishReason finish_ = FinishReason::kNone;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,69 @@
+// Text to token ids and back, from a GGUF file's tokenizer.* metadata: SentencePiece-BPE
+// (tokenizer.ggml.model "llama") and byte-level BPE ("gpt2"). Immutable after Create; every const
+// method may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/gguf.h"
+#include "core/status.h"
+
+namespace lockstep {
+
+enum class SpecialTokens {
+  kAsText,  // "<s>" in the text is three characters: the rule for all text from outside
+  kParse,   // control and user-defined tokens are recognised by their text
+};
+
+class Tokenizer {
+ public:
+  // Errors are kBadFile and name the key. The file's bytes need not outlive the tokenizer.
+  [[nodiscard]] static Result<Tokenizer> Create(const GgufFile& file);
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Time is linear in text.size() (n log n at worst). Invalid UTF-8 is encoded byte by byte where
+  // the vocabulary can, and replaced by U+FFFD's pieces or the unknown token where it cannot.
+  // add_special: prepend BOS / append EOS where the file's add_bos_token / add_eos_token say so.
+  std::vector<int32_t> Encode(std::string_view text, bool add_special,
+                              SpecialTokens special = SpecialTokens::kAsText) const;
+
+  // The bytes that a token stands for; empty for control tokens. Not always whole UTF-8.
+  // REQUIRES: 0 <= id < vocab_size().
+  std::string_view TokenBytes(int32_t id) const;
+  // The token's text in the vocabulary, such as "<0x0A>" or "▁the". REQUIRES as above.
+  std::string_view TokenText(int32_t id) const;
+  // The whole text of ids, without the space that Encode put in front of it.
+  std::string Decode(std::span<const int32_t> ids) const;
+
+  bool IsControl(int32_t id) const;
+  bool IsEndOfGeneration(int32_t id) const;  // EOS, EOT, EOM of the metadata and their known texts
+  int32_t bos() const;                       // -1 if the file names none
+  int32_t eos() const;                       // -1 if the file names none
+  size_t vocab_size() const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  std::unique_ptr<const Impl> impl_;
+};
+
+// Joins the bytes of successive tokens and lets only whole UTF-8 characters out. The concatenation
+// of all that Push and Finish return does not depend on how the bytes were cut; invalid bytes come
+// out as U+FFFD, one for each maximal invalid part (Unicode's recommended practice).
+class Utf8Assembler {
+ public:
+  std::string Push(std::string_view bytes);
+  std::string Finish();  // what is still held back, as U+FFFD; the assembler is empty afterwards
+
+ private:
+  std::string pending_;  // at most 3 bytes: a valid but unfinished character
+};
+
+}  // namespace lockstep
