@@ -43,10 +43,10 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
-std::string Quoted(std::string_view text, size_t max_bytes) {
-  std::string out = "\"";
+std::string Escaped(std::string_view text, size_t max_bytes) {
+  std::string out;
   while (!text.empty()) {
-    if (out.size() > max_bytes) return out + "...\"";
+    if (out.size() >= max_bytes) return out + "...";
     const size_t length = CharacterLength(text);
     const std::string_view character = text.substr(0, length == 0 ? 1 : length);
     if (length == 0 || IsControlCharacter(character)) {
@@ -57,7 +57,11 @@ std::string Quoted(std::string_view text, size_t max_bytes) {
     }
     text.remove_prefix(character.size());
   }
-  return out + '"';
+  return out;
+}
+
+std::string Quoted(std::string_view text, size_t max_bytes) {
+  return '"' + Escaped(text, max_bytes) + '"';
 }
 
 }  // namespace lockstep
