@@ -7,6 +7,6 @@ namespace lockstep {
 
 double DetExp(double x);                             // 0 below -708, saturates above 709
 double DetLog(double x);                             // REQUIRES: x > 0, finite and normal
-void DetSinCos(double x, double* sin, double* cos);  // REQUIRES: |x| < 1e9
+void DetSinCos(double x, double* sin, double* cos);  // REQUIRES: |x| <= 2^20
 
 }  // namespace lockstep

@@ -17,10 +17,30 @@
 
 namespace lockstep {
 
+enum class GgufType : uint32_t {
+  kU8 = 0,
+  kI8 = 1,
+  kU16 = 2,
+  kI16 = 3,
+  kU32 = 4,
+  kI32 = 5,
+  kF32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kU64 = 10,
+  kI64 = 11,
+  kF64 = 12,
+};
+inline constexpr uint32_t kGgufTypes = 13;
+constexpr uint32_t Id(GgufType type) { return static_cast<uint32_t>(type); }
+// REQUIRES for both: type < kGgufTypes.
+const char* GgufTypeName(uint32_t type);  // such as "u32"
+size_t GgufTypeBytes(uint32_t type);      // of one value; 0 for strings and arrays
+
 // An array of metadata values: numbers stay in the file, little-endian and perhaps unaligned.
 struct GgufArray {
-  uint32_t element_type;  // 0 u8, 1 i8, 2 u16, 3 i16, 4 u32, 5 i32, 6 f32, 7 bool, 8 string,
-                          // 10 u64, 11 i64, 12 f64
+  uint32_t element_type;  // a GgufType other than kArray
   size_t count;
   std::span<const uint8_t> data;          // count * element size, empty for strings
   std::vector<std::string_view> strings;  // filled for strings only
@@ -31,7 +51,7 @@ using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string_view
 
 struct GgufPair {
   std::string_view key;
-  uint32_t type;  // as stored; 9 is array
+  uint32_t type;  // a GgufType
   GgufValue value;
 };
 
@@ -66,7 +86,7 @@ class GgufFile {
   [[nodiscard]] Result<std::optional<double>> GetFloat(std::string_view key) const;
   [[nodiscard]] Result<std::optional<bool>> GetBool(std::string_view key) const;
   [[nodiscard]] Result<std::optional<std::string_view>> GetString(std::string_view key) const;
-  // Copies of numeric arrays, element type as named; nullptr-like empty optional if absent.
+  // Copies of arrays of f32 and of i32 (or u32 that fits); nullopt or nullptr if absent.
   [[nodiscard]] Result<std::optional<std::vector<float>>> GetFloats(std::string_view key) const;
   [[nodiscard]] Result<std::optional<std::vector<int32_t>>> GetInts(std::string_view key) const;
   [[nodiscard]] Result<const std::vector<std::string_view>*> GetStrings(std::string_view key) const;
@@ -75,6 +95,13 @@ class GgufFile {
   tl::unexpected<Error> Bad(const std::string& message) const;
 
  private:
+  class Parser;
+  // A pair of another type than asked for.
+  tl::unexpected<Error> WrongType(const GgufPair& pair, const char* wanted) const;
+  // nullptr if absent; an error if it is not an array of this type.
+  Result<const GgufArray*> GetArray(std::string_view key, GgufType type, GgufType or_type,
+                                    const char* wanted) const;
+
   std::string name_;
   std::span<const uint8_t> bytes_;
   uint32_t version_ = 0;

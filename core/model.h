@@ -2,8 +2,11 @@
 // contract. Immutable and shared.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "core/gguf.h"
 #include "core/kernels/thread_pool.h"
@@ -22,15 +25,25 @@ struct Model {
   std::string fingerprint;  // "ls<numerics version>-" and 16 hex digits of the file's SHA-256
   Tokenizer tokenizer;
   Transformer transformer;
+  std::vector<std::string> warnings;  // about the file, for the log
   const ModelConfig& config() const { return transformer.config(); }
 };
 
 // The default model that is part of the binary, as GGUF bytes.
 std::span<const uint8_t> EmbeddedModel();
 
-// `path` empty: the embedded model. Errors are kBadFile and start with the file's name.
+// `path` empty: the embedded model. Errors are kBadFile and start with the file's name, or
+// kUnavailable if memory does not suffice.
 [[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const std::string& path,
                                                        const KernelTable& kernels,
                                                        ThreadPool& pool);
+// The same from bytes, which may go after the call; `source` names them in messages.
+[[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes,
+                                                       const std::string& source,
+                                                       const KernelTable& kernels,
+                                                       ThreadPool& pool);
+
+// Whether LoadModel would take the file. Reads all of it, keeps nothing. `done` as in LoadWeights.
+[[nodiscard]] Status CheckModel(const GgufFile& file, const TensorDone& done = {});
 
 }  // namespace lockstep

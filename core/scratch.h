@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -38,10 +39,11 @@ class Scratch {
   AlignedBuffer<float> x_, norm_;             // [max_rows][dim]
   AlignedBuffer<float> q_, attn_;             // [max_rows][q_dim]
   AlignedBuffer<float> k_, v_;                // [max_rows][kv_dim]
+  AlignedBuffer<uint16_t> k_half_, v_half_;   // [max_rows][kv_dim] f16, as the KV cache wants it
   AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
   AlignedBuffer<float> rope_cos_, rope_sin_;  // [max_rows][rope_dim / 2]
   AlignedBuffer<float> logits_;               // [max_logit_rows][vocab]
-  Activations input_;                         // the quantised input of a matrix product
+  QuantBuffer quant_;                         // for the inputs of matrix products
   std::vector<RowPlace> places_;              // [max_rows]
   std::vector<size_t> logit_source_;          // [max_logit_rows] row of the batch
 };

@@ -24,8 +24,8 @@ enum class LogitRows { kNone, kLast, kAll };
 
 // The next tokens of one sequence. They follow the kv->length() positions that the cache holds.
 struct BatchEntry {
-  KvCache* kv;  // a cache appears once in a batch
-  std::span<const int32_t> tokens;
+  KvCache* kv;                      // a cache appears once in a batch
+  std::span<const int32_t> tokens;  // at least one
   LogitRows logits = LogitRows::kLast;
 };
 
@@ -34,7 +34,8 @@ class Transformer {
   Transformer(ModelConfig config, Weights weights, const KernelTable& kernels);
 
   // Feeds every entry's tokens and grows the caches by them. scratch.logits() then holds one row
-  // of [vocab] for each row asked for, in the order of the batch.
+  // of [vocab] for each row asked for, in the order of the batch. The calling thread must have
+  // called SetComputeFloatMode().
   // kInvalidArgument (a token outside the vocabulary, more rows than scratch has) or
   // kContextExceeded; no cache has changed then.
   [[nodiscard]] Status Forward(std::span<const BatchEntry> batch, Scratch& scratch,
@@ -45,6 +46,13 @@ class Transformer {
   size_t weight_bytes() const { return weights_.bytes(); }
 
  private:
+  [[nodiscard]] Status CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const;
+  // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
+  size_t PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const;
+  void Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void FeedForward(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Logits(Scratch& s, ThreadPool& pool) const;
+
   ModelConfig config_;
   Weights weights_;
   const KernelTable& kernels_;

@@ -33,12 +33,16 @@ struct Weights {
   size_t bytes() const;
 };
 
-// Called after each tensor has been repacked, so that its pages can be dropped.
+// Called after each tensor has been read, so that its pages can be dropped.
 using TensorDone = std::function<void(const GgufTensor&)>;
 
 // Errors are kBadFile and name the tensor: missing, another shape than the metadata says, an
 // unsupported type, NaN or infinity in a norm or a block scale.
 [[nodiscard]] Result<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
                                           ThreadPool& pool, const TensorDone& done = {});
+
+// The same checks, but nothing is kept.
+[[nodiscard]] Status CheckWeights(const GgufFile& file, const ModelConfig& config,
+                                  const TensorDone& done = {});
 
 }  // namespace lockstep

@@ -5,9 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
-#include "core/kernels/packed_matrix.h"
+#include "core/kernels/layout.h"
 
 namespace lockstep {
 
@@ -37,7 +36,7 @@ struct AttentionJob {
 };
 
 struct KernelTable {
-  std::string_view isa;
+  const char* isa;
 
   // y[c * ldy + r] = sum over k of w[r][k] * x[c][k], for the 16 * panels rows of `w` and the
   // columns [first, first + n) of x; column c of y is that of x.
@@ -49,7 +48,7 @@ struct KernelTable {
   MatMulFn matmul[kWeightTypes];  // by WeightType
 
   // One row to blocks of 32 int8: amax = max |x|; below 1e-30 all zero, else scale = amax / 127 and
-  // q = round_to_even(x * (127 / amax)). REQUIRES: k % 32 == 0.
+  // q = round_to_even(x * (127 / amax)), 0 for NaN. REQUIRES: k % 32 == 0.
   void (*quantize)(const float* x, size_t k, int8_t* q, float* scale, int32_t* sum);
 
   // y = (x * (1 / sqrt(mean(x^2) + eps))) * w. The squares go to lane i % 16 by fma in order of i,
@@ -76,17 +75,12 @@ struct KernelTable {
   void (*attention)(const AttentionJob& job);
 };
 
-// exp in all of the above: for x < -87 zero; else with x cut at 88,
-//   n = rint(x * log2(e)) by adding and subtracting 1.5 * 2^23 in fma(x, log2(e), 1.5 * 2^23)
-//   r = fma(n, -ln2_low, fma(n, -ln2_high, x)), p = polynomial of degree 6 in r by Horner with fma,
-//   and p * 2^n. The constants are in exp_constants.h.
+// exp in all of the above: zero for NaN and x < -87; else with x cut at 88,
+//   n = fma(x, log2(e), 1.5 * 2^23) - 1.5 * 2^23, which is rint(x * log2(e))
+//   r = fma(n, -ln2_low, fma(n, -ln2_high, x))
+//   and fma(P(r), r * r, r + 1) * 2^n, P by Horner with fma. Constants: exp_constants.h.
 
 const KernelTable& ScalarKernels();
 const KernelTable& Avx2Kernels();  // REQUIRES: DetectCpu().avx2_fma_f16c
-
-// The table for `isa` ("auto", "scalar", "avx2"); nullptr if the name is unknown or the processor
-// lacks it. "auto" is the fastest one whose answers on a known input equal the scalar kernels';
-// a faster one that failed is named in *rejected.
-const KernelTable* ChooseKernels(std::string_view isa, std::string_view* rejected);
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/kernels/aligned_buffer.h"
 #include "core/kernels/kernels.h"
@@ -12,37 +13,30 @@
 
 namespace lockstep {
 
-// Rows of activations as a product's right-hand side. Allocated once for the largest use.
-class Activations {
- public:
-  Activations() = default;
-  Activations(size_t max_rows, size_t max_k);
+// Room for the quantised right-hand side of a product, allocated once for the largest.
+struct QuantBuffer {
+  QuantBuffer() = default;
+  QuantBuffer(size_t max_rows, size_t max_k);
+  AlignedBuffer<int8_t> q;     // [max_rows][max_k]
+  AlignedBuffer<float> scale;  // [max_rows][max_k / 32]
+  AlignedBuffer<int32_t> sum;  // [max_rows][max_k / 32]
+};
 
-  // Takes n rows of x, [n][stride], k values used of each. Rows of whole 32-blocks are quantised as
-  // well, in parallel; x must stay as it is while products are made.
-  void Set(const KernelTable& kernels, ThreadPool& pool, const float* x, size_t n, size_t k,
-           size_t stride);
-
-  const ActivationView& view() const { return view_; }
-  size_t rows() const { return rows_; }
-
- private:
-  AlignedBuffer<int8_t> q_;
-  AlignedBuffer<float> scale_;
-  AlignedBuffer<int32_t> sum_;
-  ActivationView view_{};
-  size_t rows_ = 0;
+// The right-hand side: n rows of k floats.
+struct MatMulInput {
+  const float* x;  // [n][stride]
+  size_t n, k, stride;
 };
 
 // One product of a group that shares its right-hand side.
 struct MatMulJob {
-  const PackedMatrix* w;
-  float* y;    // [x.rows()][ldy]
-  size_t ldy;  // >= PaddedRows(w->rows)
+  const PackedMatrix* w;  // [rows][k]
+  float* y;               // [n][ldy]
+  size_t ldy;             // >= PaddedRows(w->rows): whole panels are written
 };
 
-// y = x * w^T for each job, rows split over the pool. REQUIRES: w->cols == x.view().k.
-void MatMul(const KernelTable& kernels, ThreadPool& pool, const Activations& x,
-            const MatMulJob* jobs, size_t n_jobs);
+// y = x * w^T for each job; rows of x are quantised into `buffer` if a job's weights are.
+void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
+            std::span<const MatMulJob> jobs, QuantBuffer& buffer);
 
 }  // namespace lockstep

@@ -1,0 +1,30 @@
+#include "core/kernels/cpu_features.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace lockstep {
+
+CpuFeatures DetectCpu() {
+  CpuFeatures f;
+#if defined(__x86_64__)
+  // The compiler's check includes the operating system's part (xgetbv); clang 14 lacks f16c's name.
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+  f.avx2_fma_f16c = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && f16c;
+#endif
+  return f;
+}
+
+void SetComputeFloatMode() {
+#if defined(__x86_64__)
+  constexpr unsigned kMasked = 0x1f80, kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
+  _mm_setcsr(kMasked | kFlushToZero | kDenormalsAreZero);
+#elif defined(__aarch64__)
+  asm volatile("msr fpcr, %0" ::"r"(1ull << 24));  // FZ, round to nearest
+#endif
+}
+
+}  // namespace lockstep

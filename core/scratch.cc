@@ -1,0 +1,35 @@
+#include "core/scratch.h"
+
+#include <algorithm>
+
+#include "core/kernels/packed_matrix.h"
+
+namespace lockstep {
+
+Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows)
+    : max_rows_(max_rows),
+      max_logit_rows_(max_logit_rows),
+      vocab_(c.vocab),
+      vocab_stride_(PaddedRows(c.vocab)),
+      dim_stride_(PaddedRows(c.dim)),
+      q_stride_(PaddedRows(c.q_dim())),
+      kv_stride_(PaddedRows(c.kv_dim())),
+      ffn_stride_(PaddedRows(c.ffn_dim)),
+      x_(max_rows * dim_stride_),
+      norm_(max_rows * dim_stride_),
+      q_(max_rows * q_stride_),
+      attn_(max_rows * q_stride_),
+      k_(max_rows * kv_stride_),
+      v_(max_rows * kv_stride_),
+      k_half_(max_rows * kv_stride_),
+      v_half_(max_rows * kv_stride_),
+      gate_(max_rows * ffn_stride_),
+      up_(max_rows * ffn_stride_),
+      rope_cos_(max_rows * c.rope_dim / 2),
+      rope_sin_(max_rows * c.rope_dim / 2),
+      logits_(max_logit_rows * vocab_stride_),
+      quant_(max_rows, std::max({c.dim, c.q_dim(), c.ffn_dim})),
+      places_(max_rows),
+      logit_source_(max_logit_rows) {}
+
+}  // namespace lockstep

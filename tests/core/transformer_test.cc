@@ -1,0 +1,270 @@
+#include "core/transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/kernels/cpu_features.h"
+#include "core/kernels/dispatch.h"
+#include "tests/support/random.h"
+#include "tests/support/reference_model.h"
+#include "tests/support/tiny_model.h"
+
+namespace lockstep {
+namespace {
+
+using Logits = std::vector<std::vector<float>>;
+
+constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0};
+
+TinyModelOptions OptionsFor(DType type) {
+  TinyModelOptions options;
+  options.type = type;
+  options.layers = 3;
+  options.ffn_dim = 160;
+  options.vocab = 333;  // not a whole number of panels
+  options.tied = type != DType::kQ8_0;
+  return options;
+}
+
+// A parsed file and the transformer made of it.
+struct TestModel {
+  explicit TestModel(const TinyModelOptions& options, const char* isa = "auto")
+      : bytes(TinyModel(options)),
+        file(GgufFile::Parse(bytes, "tiny").value()),
+        config(ReadModelConfig(file).value()) {
+    SetComputeFloatMode();
+    ThreadPool pool(1);
+    transformer = std::make_unique<Transformer>(config, LoadWeights(file, config, pool).value(),
+                                                *ChooseKernels(isa).kernels);
+  }
+  KvCache NewCache() const { return KvCache::Create(config, 128).value(); }
+  std::vector<int32_t> Tokens(size_t n, uint64_t seed = 5) const {
+    Random random(seed);
+    std::vector<int32_t> tokens(n);
+    for (int32_t& t : tokens) t = static_cast<int32_t>(random.Below(config.vocab));
+    return tokens;
+  }
+
+  std::vector<uint8_t> bytes;
+  GgufFile file;
+  ModelConfig config;
+  std::unique_ptr<Transformer> transformer;
+};
+
+void Append(Scratch& scratch, Logits& logits) {
+  for (size_t i = 0; i < scratch.logit_rows(); ++i) {
+    const auto row = scratch.logits(i);
+    logits.emplace_back(row.begin(), row.end());
+  }
+}
+
+// Logits after every token, fed in chunks into one cache.
+Logits Feed(const TestModel& model, const std::vector<int32_t>& tokens, size_t chunk,
+            size_t threads = 1) {
+  Scratch scratch(model.config, 64, 64);
+  ThreadPool pool(threads);
+  KvCache kv = model.NewCache();
+  Logits logits;
+  for (size_t at = 0; at < tokens.size(); at += chunk) {
+    const size_t n = std::min(chunk, tokens.size() - at);
+    const BatchEntry entry = {&kv, std::span(tokens).subspan(at, n), LogitRows::kAll};
+    EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+    EXPECT_EQ(kv.length(), at + n);
+    Append(scratch, logits);
+  }
+  return logits;
+}
+
+// The plain path without a cache: for each position, everything again from the first token.
+Logits Recompute(const TestModel& model, const std::vector<int32_t>& tokens) {
+  Scratch scratch(model.config, 64, 64);
+  ThreadPool pool(1);
+  Logits logits;
+  for (size_t n = 1; n <= tokens.size(); ++n) {
+    KvCache kv = model.NewCache();
+    const BatchEntry entry = {&kv, std::span(tokens).first(n), LogitRows::kLast};
+    EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+    Append(scratch, logits);
+  }
+  return logits;
+}
+
+void ExpectSameBits(const Logits& a, const Logits& b, const std::string& what) {
+  ASSERT_EQ(a.size(), b.size()) << what;
+  for (size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(a[i].size(), b[i].size()) << what;
+    ASSERT_EQ(std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)), 0)
+        << what << ", position " << i;
+  }
+}
+
+TEST(DeterminismTest, CachedEqualsUncachedBitForBit) {
+  for (DType type : kTypes) {
+    const TestModel model(OptionsFor(type));
+    const std::vector<int32_t> tokens = model.Tokens(40);
+    ExpectSameBits(Feed(model, tokens, 1), Recompute(model, tokens),
+                   FindDType(uint32_t(type))->name);
+  }
+}
+
+TEST(DeterminismTest, ChunksThreadsAndIsaChangeNoBit) {
+  for (DType type : kTypes) {
+    const TestModel model(OptionsFor(type));
+    const TestModel scalar(OptionsFor(type), "scalar");
+    const std::vector<int32_t> tokens = model.Tokens(40);
+    const Logits expected = Feed(scalar, tokens, 40);
+    for (size_t chunk : {1, 3, 7, 16, 40}) {
+      for (size_t threads : {1, 2, 3}) {
+        ExpectSameBits(Feed(model, tokens, chunk, threads), expected,
+                       std::string(FindDType(uint32_t(type))->name) + ", chunk " +
+                           std::to_string(chunk) + ", threads " + std::to_string(threads));
+      }
+    }
+  }
+}
+
+TEST(DeterminismTest, NeighboursInTheBatchChangeNoBit) {
+  for (DType type : kTypes) {
+    const TestModel model(OptionsFor(type));
+    const std::vector<int32_t> tokens = model.Tokens(12);
+    const Logits alone = Feed(model, tokens, 1);
+    for (size_t neighbours : {3, 15}) {
+      // Each neighbour is elsewhere in its own text and feeds chunks of its own size.
+      std::vector<KvCache> caches;
+      for (size_t i = 0; i <= neighbours; ++i) caches.push_back(model.NewCache());
+      Scratch scratch(model.config, 128, 16);
+      ThreadPool pool(2);
+      Logits logits;
+      for (size_t step = 0; step < tokens.size(); ++step) {
+        std::vector<std::vector<int32_t>> chunks;
+        for (size_t i = 0; i < neighbours; ++i) chunks.push_back(model.Tokens(1 + i % 5, i));
+        std::vector<BatchEntry> batch;
+        for (size_t i = 0; i < neighbours; ++i) {
+          batch.push_back(
+              {&caches[i], chunks[i], i % 2 != 0 ? LogitRows::kLast : LogitRows::kNone});
+        }
+        const size_t at = neighbours / 2;
+        const size_t row = at / 2;  // logit rows of the neighbours before it
+        batch.insert(batch.begin() + static_cast<ptrdiff_t>(at),
+                     {&caches[neighbours], std::span(tokens).subspan(step, 1), LogitRows::kLast});
+        ASSERT_TRUE(model.transformer->Forward(batch, scratch, pool));
+        const auto mine = scratch.logits(row);
+        logits.emplace_back(mine.begin(), mine.end());
+      }
+      ExpectSameBits(logits, alone, std::to_string(neighbours) + " neighbours");
+    }
+  }
+}
+
+TEST(DeterminismTest, APrefixCopiedFromAnotherCacheChangesNoBit) {
+  const TestModel model(OptionsFor(DType::kQ8_0));
+  const std::vector<int32_t> tokens = model.Tokens(40);
+  const Logits expected = Feed(model, tokens, 40);
+  Scratch scratch(model.config, 64, 64);
+  ThreadPool pool(1);
+  KvCache other = model.NewCache(), kv = model.NewCache();
+  BatchEntry entry = {&other, std::span(tokens).first(33), LogitRows::kNone};
+  ASSERT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+  kv.CopyPrefixFrom(other, 21);
+  entry = {&kv, std::span(tokens).subspan(21), LogitRows::kAll};
+  ASSERT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+  Logits logits;
+  Append(scratch, logits);
+  ExpectSameBits(logits, Logits(expected.begin() + 21, expected.end()), "copied prefix");
+}
+
+TEST(DeterminismTest, AResetCacheIsAsGoodAsNew) {
+  const TestModel model(OptionsFor(DType::kQ4_0));
+  const std::vector<int32_t> first = model.Tokens(30, 1), second = model.Tokens(20, 2);
+  const Logits expected = Feed(model, second, 20);
+  Scratch scratch(model.config, 64, 64);
+  ThreadPool pool(1);
+  KvCache kv = model.NewCache();
+  for (bool reset : {true, false}) {
+    BatchEntry entry = {&kv, first, LogitRows::kNone};
+    ASSERT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+    reset ? kv.Reset() : kv.Truncate(0);
+    EXPECT_EQ(kv.length(), 0u);
+    entry = {&kv, second, LogitRows::kAll};
+    ASSERT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+    Logits logits;
+    Append(scratch, logits);
+    ExpectSameBits(logits, expected, reset ? "reset" : "truncated");
+    kv.Reset();
+  }
+}
+
+// Each position must see exactly the tokens up to it, at their absolute positions.
+TEST(PositionTest, LogitsDependOnTheOrderOfEarlierTokensAndOnNoLaterOnes) {
+  const TestModel model(OptionsFor(DType::kF32));
+  std::vector<int32_t> tokens = model.Tokens(20);
+  const Logits logits = Feed(model, tokens, 20);
+  std::vector<int32_t> later = tokens;
+  later[15] = (later[15] + 1) % 300;
+  const Logits changed = Feed(model, later, 20);
+  for (size_t i = 0; i < 15; ++i) EXPECT_EQ(logits[i], changed[i]) << i;
+  for (size_t i = 15; i < 20; ++i) EXPECT_NE(logits[i], changed[i]) << i;
+  std::vector<int32_t> swapped = tokens;
+  std::swap(swapped[3], swapped[4]);
+  EXPECT_NE(Feed(model, swapped, 20)[19], logits[19]);
+}
+
+// R1's other side: the fast path is right. Quantised activations and the f16 cache are the
+// differences to the reference; the bounds are a few times what was seen.
+TEST(ReferenceTest, LogitsAgreeWithDoublePrecision) {
+  for (DType type : kTypes) {
+    const TestModel model(OptionsFor(type));
+    const std::vector<int32_t> tokens = model.Tokens(48);
+    const Logits logits = Feed(model, tokens, 48);
+    const auto reference = ReferenceModel(model.file, model.config).Forward(tokens);
+    double squares = 0, reference_squares = 0;
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      for (size_t v = 0; v < model.config.vocab; ++v) {
+        squares += std::pow(logits[i][v] - reference[i][v], 2);
+        reference_squares += std::pow(reference[i][v], 2);
+      }
+    }
+    const double relative = std::sqrt(squares / reference_squares);
+    const bool quantised = type == DType::kQ8_0 || type == DType::kQ4_0;
+    EXPECT_LT(relative, quantised ? 0.06 : 2e-3) << FindDType(uint32_t(type))->name;
+    RecordProperty(FindDType(uint32_t(type))->name, std::to_string(relative));
+  }
+}
+
+TEST(BoundsTest, ABadBatchIsRefusedAndChangesNoCache) {
+  const TestModel model(OptionsFor(DType::kF32));
+  Scratch scratch(model.config, 200, 2);
+  ThreadPool pool(1);
+  KvCache a = model.NewCache(), b = model.NewCache();
+  const std::vector<int32_t> good = model.Tokens(100), long_text = model.Tokens(150);
+  const std::vector<int32_t> past = {5, 333}, negative = {-1};
+  const auto error = [&](std::vector<BatchEntry> batch) {
+    const Status status = model.transformer->Forward(batch, scratch, pool);
+    EXPECT_FALSE(status);
+    EXPECT_EQ(a.length() + b.length(), 0u);
+    return status ? Error{} : status.error();
+  };
+  EXPECT_EQ(error({{&a, good}, {&b, past}}).kind, ErrorKind::kInvalidArgument);
+  EXPECT_NE(error({{&a, good}, {&b, past}}).message.find("333"), std::string::npos);
+  EXPECT_EQ(error({{&a, good}, {&b, negative}}).kind, ErrorKind::kInvalidArgument);
+  EXPECT_EQ(error({{&a, good}, {&b, {}}}).kind, ErrorKind::kInvalidArgument);
+  EXPECT_EQ(error({{&a, long_text}}).kind, ErrorKind::kContextExceeded);
+  EXPECT_EQ(error({{&a, good, LogitRows::kAll}}).kind, ErrorKind::kInvalidArgument);
+
+  // The last position of the context can be used, and nothing goes beyond it.
+  BatchEntry entry = {&a, std::span(long_text).first(128), LogitRows::kLast};
+  EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+  EXPECT_EQ(a.length(), 128u);
+  entry.tokens = std::span(good).first(1);
+  EXPECT_FALSE(model.transformer->Forward({&entry, 1}, scratch, pool));
+  EXPECT_EQ(a.length(), 128u);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,202 @@
+#include "tests/support/tiny_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <set>
+
+#include "core/kernels/packed_matrix.h"
+
+namespace lockstep {
+namespace {
+
+// SplitMix64 (Steele, Lea, Flood 2014).
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t Next() {
+    uint64_t z = state_ += 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+  }
+  float Uniform(float low, float high) {  // 24 bits, exact in float
+    return low + (high - low) * (static_cast<float>(Next() >> 40) * 0x1p-24f);
+  }
+
+ private:
+  uint64_t state_;
+};
+
+uint16_t FloatToBFloat16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+
+std::string EncodeQ8Block(const float* x) {
+  float largest = 0;
+  for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
+  const float scale = largest / 127;
+  std::string block = LittleEndian(FloatToHalf(scale));
+  for (size_t i = 0; i < 32; ++i) {
+    block += static_cast<char>(static_cast<int>(std::rint(largest > 0 ? x[i] / scale : 0)));
+  }
+  return block;
+}
+
+// The value furthest from zero becomes code 0, that is -8.
+std::string EncodeQ4Block(const float* x) {
+  const float extreme =
+      *std::max_element(x, x + 32, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+  const float scale = extreme / -8;
+  const auto code = [&](size_t i) {
+    const float steps = extreme != 0 ? x[i] / scale : 0;
+    return static_cast<unsigned>(std::clamp(std::rint(steps) + 8, 0.0f, 15.0f));
+  };
+  std::string block = LittleEndian(FloatToHalf(scale));
+  for (size_t i = 0; i < 16; ++i) block += static_cast<char>(code(i) | code(i + 16) << 4);
+  return block;
+}
+
+std::string Encode(const std::vector<float>& values, DType type) {
+  std::string out;
+  switch (type) {
+    case DType::kF32:
+      for (const float v : values) out += LittleEndian(v);
+      break;
+    case DType::kF16:
+      for (const float v : values) out += LittleEndian(FloatToHalf(v));
+      break;
+    case DType::kBF16:
+      for (const float v : values) out += LittleEndian(FloatToBFloat16(v));
+      break;
+    case DType::kQ8_0:
+      for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ8Block(&values[i]);
+      break;
+    case DType::kQ4_0:
+      for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ4Block(&values[i]);
+      break;
+  }
+  return out;
+}
+
+GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, size_t cols,
+                                 float low, float high, DType type) {
+  std::vector<float> values(rows * cols);
+  for (float& value : values) value = random.Uniform(low, high);
+  std::vector<uint64_t> dims{cols};
+  if (rows > 1) dims.push_back(rows);
+  return {std::move(name), std::move(dims), static_cast<uint32_t>(type), Encode(values, type)};
+}
+
+// Characters first, then random strings of two to five letters, some with a space in front.
+std::vector<std::string> Pieces(size_t count) {
+  std::vector<std::string> pieces{"\u2581"};
+  for (char c = 'a'; c <= 'z'; ++c) pieces.emplace_back(1, c);
+  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'")) {
+    pieces.emplace_back(1, c);
+  }
+  for (const char* piece : {"th", "he", "in", "an", "\u2581t", "\u2581a", "the", "\u2581the",
+                            "\u2581and", "\u2581o", "on", "ce", "\u2581once", "\u2581upon"}) {
+    pieces.emplace_back(piece);
+  }
+  std::set<std::string> seen(pieces.begin(), pieces.end());
+  Random random(7);
+  while (pieces.size() < count) {
+    std::string piece = random.Next() % 3 == 0 ? "\u2581" : "";
+    for (uint64_t n = 2 + random.Next() % 4; n > 0; --n) {
+      piece += static_cast<char>('a' + random.Next() % 26);
+    }
+    if (seen.insert(piece).second) pieces.push_back(piece);
+  }
+  pieces.resize(count);
+  return pieces;
+}
+
+void SetTokenizer(GgufBuilder& file, size_t vocab) {
+  constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;
+  std::vector<std::string> tokens{"<unk>", "<s>", "</s>"};
+  std::vector<int32_t> types{kUnknown, kControl, kControl};
+  for (int byte = 0; byte < 256; ++byte) {
+    tokens.push_back(fmt::format("<0x{:02X}>", byte));
+    types.push_back(kByte);
+  }
+  std::vector<float> scores(tokens.size(), 0.0f);
+  assert(vocab > tokens.size());
+  for (const std::string& piece : Pieces(vocab - tokens.size())) {
+    scores.push_back(-static_cast<float>(tokens.size()));
+    tokens.push_back(piece);
+    types.push_back(kNormal);
+  }
+  file.SetString("tokenizer.ggml.model", "llama");
+  file.SetString("tokenizer.ggml.pre", "default");
+  file.SetStrings("tokenizer.ggml.tokens", tokens);
+  file.SetNumbers("tokenizer.ggml.scores", 6, scores);
+  file.SetNumbers("tokenizer.ggml.token_type", 5, types);
+  file.SetU32("tokenizer.ggml.unknown_token_id", 0);
+  file.SetU32("tokenizer.ggml.bos_token_id", 1);
+  file.SetU32("tokenizer.ggml.eos_token_id", 2);
+  file.SetBool("tokenizer.ggml.add_bos_token", true);
+  file.SetBool("tokenizer.ggml.add_eos_token", false);
+  file.SetBool("tokenizer.ggml.add_space_prefix", true);
+}
+
+}  // namespace
+
+GgufBuilder TinyModelBuilder(const TinyModelOptions& o) {
+  GgufBuilder file;
+  file.SetString("general.architecture", "llama");
+  file.SetString("general.name", "tiny");
+  const auto number = [&](const char* key, size_t value) {
+    file.SetU32(std::string("llama.") + key, static_cast<uint32_t>(value));
+  };
+  number("context_length", o.context);
+  number("embedding_length", o.dim);
+  number("block_count", o.layers);
+  number("feed_forward_length", o.ffn_dim);
+  number("attention.head_count", o.heads);
+  number("attention.head_count_kv", o.kv_heads);
+  number("attention.key_length", o.head_dim);
+  number("attention.value_length", o.head_dim);
+  number("rope.dimension_count", o.head_dim);
+  number("vocab_size", o.vocab);
+  file.SetF32("llama.rope.freq_base", 10000.0f);
+  file.SetF32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  SetTokenizer(file, o.vocab);
+
+  Random random(o.seed);
+  const auto norm = [&](std::string name) {
+    file.tensors.push_back(
+        RandomTensor(random, std::move(name), 1, o.dim, 0.5f, 1.5f, DType::kF32));
+  };
+  // Rows of about unit length, times `gain`: a uniform value in [-a, a] has variance a^2 / 3.
+  const auto matrix = [&](std::string name, size_t rows, size_t cols, float gain) {
+    const float a = gain * std::sqrt(3.0f / static_cast<float>(cols));
+    file.tensors.push_back(RandomTensor(random, std::move(name), rows, cols, -a, a, o.type));
+  };
+  matrix("token_embd.weight", o.vocab, o.dim, 4.0f);
+  for (size_t layer = 0; layer < o.layers; ++layer) {
+    const std::string prefix = fmt::format("blk.{}.", layer);
+    norm(prefix + "attn_norm.weight");
+    matrix(prefix + "attn_q.weight", o.heads * o.head_dim, o.dim, 1.5f);
+    matrix(prefix + "attn_k.weight", o.kv_heads * o.head_dim, o.dim, 1.5f);
+    matrix(prefix + "attn_v.weight", o.kv_heads * o.head_dim, o.dim, 1.5f);
+    matrix(prefix + "attn_output.weight", o.dim, o.heads * o.head_dim, 1.5f);
+    norm(prefix + "ffn_norm.weight");
+    matrix(prefix + "ffn_gate.weight", o.ffn_dim, o.dim, 1.5f);
+    matrix(prefix + "ffn_up.weight", o.ffn_dim, o.dim, 1.5f);
+    matrix(prefix + "ffn_down.weight", o.dim, o.ffn_dim, 1.5f);
+  }
+  norm("output_norm.weight");
+  if (!o.tied) matrix("output.weight", o.vocab, o.dim, 4.0f);
+  return file;
+}
+
+std::vector<uint8_t> TinyModel(const TinyModelOptions& options) {
+  return TinyModelBuilder(options).Build();
+}
+
+}  // namespace lockstep
