@@ -13,6 +13,12 @@ namespace lockstep {
 
 enum class Command { kServe, kInspect, kBench, kProbe };
 
+struct BenchOptions {
+  size_t prompt = 128, generate = 64;      // tokens of each sequence
+  std::vector<size_t> batch = {1, 4, 16};  // numbers of sequences
+  bool json = false;
+};
+
 struct Options {
   Command command = Command::kServe;
 
@@ -31,9 +37,7 @@ struct Options {
 
   std::string inspect_file;
   std::string probe_path = "/readyz";
-  bool bench_json = false;
-  size_t bench_prompt = 128, bench_generate = 64;
-  std::vector<size_t> bench_batch = {1, 2, 4, 8, 16};
+  BenchOptions bench;
 };
 
 inline constexpr size_t kDefaultContext = 2048;
