@@ -307,7 +307,9 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i),
                      _mm256_cvtps_ph(_mm256_loadu_ps(x + i), kNearest));
   }
-  for (; i < n; ++i) y[i] = static_cast<uint16_t>(_cvtss_sh(x[i], kNearest));
+  for (; i < n; ++i) {
+    y[i] = static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x[i]), kNearest)));
+  }
 }
 
 constexpr size_t kScoreRegisters = kAttentionBlock / kWidth;

@@ -16,6 +16,9 @@ namespace {
 // scheduler's idle times.
 constexpr int kSpins = 2000;
 
+// Parts of state_.
+constexpr uint32_t kInside = 0xffff, kOpen = 0x10000, kTask = 0x20000;
+
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -34,8 +37,8 @@ ThreadPool::ThreadPool(size_t threads) {
 
 ThreadPool::~ThreadPool() {
   stop_.store(true);
-  epoch_.fetch_add(1);
-  epoch_.notify_all();
+  state_.fetch_add(kTask);
+  state_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -45,18 +48,18 @@ void ThreadPool::Run(size_t n, size_t grain, RangeFn range_fn, const void* fn) {
   range_fn_ = range_fn;
   fn_ = fn;
   next_.store(0, std::memory_order_relaxed);
-  busy_.store(workers_.size(), std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  state_.fetch_add(kTask + kOpen, std::memory_order_release);
+  state_.notify_all();
   Work();
-  // Every worker takes part in every task, so that none can meet a later one's fields half-written.
-  for (size_t left = busy_.load(std::memory_order_acquire), spins = 0; left != 0;
-       left = busy_.load(std::memory_order_acquire)) {
-    if (++spins < kSpins) {
+  // From here on nobody enters; those inside finish their range.
+  uint32_t state = state_.fetch_and(~kOpen, std::memory_order_acquire);
+  for (int spins = 0; (state & kInside) != 0; ++spins) {
+    if (spins < kSpins) {
       Pause();
     } else {
-      std::this_thread::yield();  // more threads than processors: let the worker run
+      std::this_thread::yield();
     }
+    state = state_.load(std::memory_order_acquire);
   }
 }
 
@@ -70,19 +73,21 @@ void ThreadPool::Work() {
 
 void ThreadPool::WorkerLoop() {
   SetComputeFloatMode();
-  uint32_t seen = 0;
-  for (;;) {
-    for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ++spins) {
-      if (spins < kSpins) {
-        Pause();
-      } else {
-        epoch_.wait(seen, std::memory_order_acquire);
-      }
+  uint32_t done = 0;  // the last task that this worker took part in
+  for (int spins = 0; !stop_.load(std::memory_order_relaxed);) {
+    uint32_t state = state_.load(std::memory_order_relaxed);
+    const bool fresh = (state & kOpen) != 0 && state / kTask != done;
+    if (fresh && state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) {
+      Work();
+      state_.fetch_sub(1, std::memory_order_release);
+      done = state / kTask;
+      spins = 0;
+    } else if (fresh || ++spins < kSpins) {
+      Pause();
+    } else {
+      state_.wait(state);
+      spins = 0;
     }
-    ++seen;
-    if (stop_.load()) return;
-    Work();
-    busy_.fetch_sub(1, std::memory_order_release);
   }
 }
 

@@ -1,13 +1,12 @@
 // A fixed set of worker threads for the inside of one step. Workers spin for a short while after a
 // task and then sleep, so a step pays about a microsecond per task and an idle pool costs nothing.
-// One thread at a time may call ParallelFor; the caller works as well.
+// Nobody waits for a worker that has not begun: on a crowded machine the caller does the work
+// itself. One thread at a time may call ParallelFor.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -47,13 +46,13 @@ class ThreadPool {
 
   std::vector<std::thread> workers_;  // constant after construction
 
-  // The task in hand: written by the caller before epoch_ is raised.
+  // The task in hand: written by the caller before it is opened in state_.
   size_t n_ = 0, grain_ = 0;
   RangeFn range_fn_ = nullptr;
   const void* fn_ = nullptr;
-  alignas(64) std::atomic<uint32_t> epoch_{0};  // raised for each task
-  alignas(64) std::atomic<size_t> next_{0};     // first index not yet taken
-  alignas(64) std::atomic<size_t> busy_{0};     // workers that have not finished the task
+  // The task's number << 17 | open << 16 | workers inside it.
+  alignas(64) std::atomic<uint32_t> state_{0};
+  alignas(64) std::atomic<size_t> next_{0};  // first index not yet taken
   std::atomic<bool> stop_{false};
 };
 

@@ -1,0 +1,29 @@
+# The final image holds the binary, the shared libraries that it is linked with, and nothing else: no
+# shell, no package manager. docker/check builds it and tries it out.
+FROM debian:bookworm-slim AS build
+WORKDIR /src
+COPY docker/install_packages docker/packages.build docker/
+RUN docker/install_packages docker/packages.build && rm -rf /var/lib/apt/lists/*
+COPY CMakeLists.txt ./
+COPY core core
+COPY server server
+RUN cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_TESTS=OFF && \
+    ninja -C build lockstep && \
+    mkdir -p /image/models && \
+    install -s build/lockstep -D /image/usr/bin/lockstep && \
+    ldd build/lockstep | grep -o '/[^ ]*' | xargs cp -L --parents -t /image
+
+FROM scratch
+LABEL org.opencontainers.image.title="lockstep" \
+      org.opencontainers.image.description="HTTP inference server for GGUF language models on CPUs" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=build /image /
+# Serves the embedded model; for another one, mount a folder at /models and set LOCKSTEP_MODEL to
+# /models/NAME.gguf.
+ENV LOCKSTEP_HOST=0.0.0.0 LOCKSTEP_PORT=8080
+EXPOSE 8080
+USER 65532:65532
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+    CMD ["/usr/bin/lockstep", "probe"]
+ENTRYPOINT ["/usr/bin/lockstep"]
