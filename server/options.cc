@@ -62,17 +62,20 @@ void AddFlags(CLI::App& app, Options& options, Words& words) {
   const CLI::Validator not_empty(
       [](std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); },
       "");
-  Add(app, "model", options.model, "GGUF file")->default_str("the embedded model");
+  Add(app, "model", options.model, "GGUF file; without it the embedded model");
   Add(app, "host", options.host, "address to listen on")->check(not_empty);
   Add(app, "port", options.port, "port to listen on")->check(Within(1, 65535));
-  Add(app, "threads", options.threads, "compute threads")
+  Add(app, "threads", options.threads,
+      "compute threads; without it as many as CPU affinity and cgroup allow")
       ->check(Within(1, kMaxThreads))
-      ->default_str("what CPU affinity and cgroup allow");
+      ->default_str("");
   Add(app, "sessions", options.sessions, "requests that are decoded at once")
       ->check(Within(1, kMaxSessions));
-  Add(app, "context", options.context, "tokens of a prompt and its answer")
+  Add(app, "context", options.context,
+      fmt::format("tokens of a prompt and its answer; without it the model's, at most {}",
+                  kDefaultContext))
       ->check(Within(1, kMaxContext))
-      ->default_str(fmt::format("the model's, at most {}", kDefaultContext));
+      ->default_str("");
   Add(app, "isa", options.isa, "kernels to use: auto, or those of a lesser processor");
   Add(app, "queue", options.queue, "requests that may wait for a session")
       ->check(Within(1, kMaxQueue));
@@ -120,8 +123,8 @@ Command ChosenCommand(const CLI::App& app) {
 // `serve --help` is the whole help: its flags are those of the program.
 std::string Help(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
-  if (!chosen.empty() && chosen[0]->get_name() != "serve") return chosen[0]->help();
-  return app.get_formatter()->make_help(&app, "", CLI::AppFormatMode::Normal);
+  if (!chosen.empty() && chosen[0]->get_name() != "serve") return chosen[0]->help(app.get_name());
+  return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
 }
 
 }  // namespace
