@@ -46,7 +46,8 @@ class Sampler {
   void Reset(const SamplingParams& params, std::span<const int32_t> prompt);
 
   // Order: bias, penalties, greedy or (temperature, top-k, top-p, min-p, draw). Counts the token
-  // as output. kInternal if no logit is finite. `position` is that of the new token.
+  // as output. NaN counts as -infinity, +infinity as the largest float; kInternal if no logit is
+  // finite, or none is left after the penalties. `position` is that of the new token.
   [[nodiscard]] Result<SampledToken> Sample(std::span<const float> logits /* [vocab] */,
                                             uint64_t position);
 
@@ -54,11 +55,25 @@ class Sampler {
   struct Candidate {
     int32_t token;
     float logit;
+    double weight;  // unnormalised probability, 1 for the likeliest
   };
+  // The order of all selections: total, so that no sort can give two results.
+  static bool Better(const Candidate& a, const Candidate& b);
+
+  bool CopyLogits(std::span<const float> logits /* [vocab] */);  // false if none is finite
+  void Adjust();                                                 // bias and penalties
+  int32_t ArgMax() const;
+  int32_t Draw(float largest, double uniform);
+  void SelectTop(size_t k);    // candidates_: the k best, best first
+  void KeepTopP(double mass);  // the best of candidates_ that together weigh `mass`
+  void MarkSeen(int32_t token);
+
   SamplingParams params_;
-  std::vector<Candidate> candidates_;   // [vocab]
+  std::vector<float> logits_;           // [vocab] bias and penalties included
+  std::vector<Candidate> candidates_;   // at most [vocab]
+  std::vector<int32_t> seen_;           // distinct tokens of prompt and output
+  std::vector<uint8_t> is_seen_;        // [vocab]
   std::vector<uint32_t> output_count_;  // [vocab]
-  std::vector<uint8_t> seen_;           // [vocab] in prompt or output
 };
 
 // Philox4x32-10 (Salmon et al., SC 2011): 4 random words from a 128-bit counter and a 64-bit key.
@@ -66,5 +81,7 @@ struct PhiloxBlock {
   uint32_t word[4];
 };
 PhiloxBlock Philox4x32(const PhiloxBlock& counter, uint32_t key0, uint32_t key1);
+// The draw of `position`: uniform in [0, 1), 53 bits.
+double UniformAt(uint64_t seed, uint64_t position);
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,8 +28,10 @@ struct Timings {
   double decode_s = 0;   // first token to last
 };
 
-// Where a request's tokens go. Called on the scheduler's thread, so it must not block: exactly one
-// of OnFinish and OnError is the last call. The session is free again before that call is made.
+// Where a request's tokens go. Called on the scheduler's thread, without a lock held: all streams
+// wait for it, so it must neither block nor throw. A sink with a slow reader buffers, and sets
+// `cancelled` when it has had enough. Exactly one of OnFinish and OnError is the last call; the
+// session is free again before that call is made.
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
@@ -59,7 +62,8 @@ struct SchedulerState {
 
 class Scheduler {
  public:
-  // Starts the thread. All three references must outlive the scheduler.
+  // Starts the thread. All three references must outlive the scheduler, which alone leases from
+  // `sessions` and uses `pool`. REQUIRES: at least one session, prefill_tokens >= 1.
   Scheduler(const Transformer& transformer, SessionPool& sessions, ThreadPool& pool,
             SchedulerOptions options);
   ~Scheduler();  // stops at the end of the step; what is left gets OnError(kUnavailable)
@@ -68,6 +72,7 @@ class Scheduler {
 
   // kOverloaded when the queue is full, kUnavailable when draining; the sink is not called then.
   // kInvalidArgument and kContextExceeded as InferenceSession::Begin says, also at once.
+  // An id that another request holds is found out later: OnError with kInvalidArgument.
   [[nodiscard]] Status Submit(GenerationRequest request);
 
   // Refuses new requests and waits until all others have ended, or until the timeout; those that
@@ -78,24 +83,36 @@ class Scheduler {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Running;
+  struct Job;
 
   void Loop();
+  void DropCancelled();
   void Admit();
   void Step();
+  void Forward(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
+  void Deliver(Job& job, std::span<const float> logits /* [vocab] or empty */);
+  void EraseEnded();
+  void EndAll();
+  // Gives the session back, if there is one, and makes the request's last call.
+  void End(Job& job, const Error* error);
 
   const Transformer& transformer_;
   SessionPool& sessions_;
   ThreadPool& pool_;
   const SchedulerOptions options_;
-  Scratch scratch_;                                // the scheduler thread's own
-  std::vector<std::unique_ptr<Running>> running_;  // the scheduler thread's own
+
+  // The scheduler thread's own. A job without a session has ended.
+  Scratch scratch_;
+  std::vector<std::unique_ptr<Job>> running_;
+  std::vector<Job*> batch_jobs_;  // one for each entry of batch_
+  std::vector<BatchEntry> batch_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  std::deque<std::unique_ptr<Running>> queue_;  // guarded by mutex_
-  size_t running_count_ = 0;                    // guarded by mutex_
-  bool draining_ = false, stop_ = false;        // guarded by mutex_
+  std::deque<std::unique_ptr<Job>> queue_;  // guarded by mutex_
+  size_t running_count_ = 0;                // guarded by mutex_: hold a session
+  size_t unfinished_ = 0;                   // guarded by mutex_: last call not yet made
+  bool draining_ = false, stop_ = false;    // guarded by mutex_
   std::thread thread_;
 };
 

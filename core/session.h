@@ -27,7 +27,7 @@ namespace lockstep {
 struct GenerationParams {
   size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
   SamplingParams sampling;
-  std::vector<std::string> stop;  // texts that end the output; not part of it
+  std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it
   std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
   bool ignore_eos = false;        // go on after an end-of-generation token
 };
@@ -43,13 +43,18 @@ struct TokenEvent {
   FinishReason finish = FinishReason::kNone;  // other than kNone: the last event
 };
 
+// What Begin refuses, without a session. kInvalidArgument: an empty prompt, no token to generate, a
+// token outside the vocabulary, an empty stop string, a bias that is no number. kContextExceeded:
+// no room for one new token.
+[[nodiscard]] Status CheckGeneration(std::span<const int32_t> prompt,
+                                     const GenerationParams& params, size_t vocab, size_t context);
+
 class InferenceSession {
  public:
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context);
 
-  // Starts a generation from position 0. Errors leave the session empty: kInvalidArgument (empty
-  // prompt, a token outside the vocabulary), kContextExceeded (no room for one new token).
+  // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationParams params);
 
   // The tokens to feed next, at most `limit` (>= 1): a chunk of the prompt or the last token.
@@ -59,7 +64,7 @@ class InferenceSession {
   bool prefilling() const { return kv_.length() < prompt_.size(); }
 
   // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
-  // token; without, returns nothing.
+  // token; without, returns nothing. Errors are the sampler's, and end the generation's use.
   [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
 
   bool finished() const { return finish_ != FinishReason::kNone; }
@@ -75,16 +80,18 @@ class InferenceSession {
 
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
-  std::string Release(std::string_view text, bool last);  // through the stop strings
+  // Adds to the text that is held back and takes out what is certain, all of it if `last`. A stop
+  // string ends the generation: the one that is complete first, the longest of those.
+  std::string Release(std::string_view text, bool last);
 
   const Tokenizer* tokenizer_;
   KvCache kv_;
   Sampler sampler_;
+  size_t vocab_;
   GenerationParams params_;
   std::vector<int32_t> prompt_, output_;
   Utf8Assembler utf8_;
   std::string held_;  // text that may be the beginning of a stop string
-  bool stop_found_ = false;
   FinishReason finish_ = FinishReason::kNone;
 };
 

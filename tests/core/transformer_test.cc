@@ -117,15 +117,18 @@ TEST(DeterminismTest, CachedEqualsUncachedBitForBit) {
 
 TEST(DeterminismTest, ChunksThreadsAndIsaChangeNoBit) {
   for (DType type : kTypes) {
-    const TestModel model(OptionsFor(type));
+    const std::string name = FindDType(uint32_t(type))->name;
     const TestModel scalar(OptionsFor(type), "scalar");
-    const std::vector<int32_t> tokens = model.Tokens(40);
+    const std::vector<int32_t> tokens = scalar.Tokens(40);
     const Logits expected = Feed(scalar, tokens, 40);
-    for (size_t chunk : {1, 3, 7, 16, 40}) {
-      for (size_t threads : {1, 2, 3}) {
-        ExpectSameBits(Feed(model, tokens, chunk, threads), expected,
-                       std::string(FindDType(uint32_t(type))->name) + ", chunk " +
-                           std::to_string(chunk) + ", threads " + std::to_string(threads));
+    for (const KernelTable* table : AvailableKernels()) {
+      const TestModel model(OptionsFor(type), table->isa);
+      for (size_t chunk : {1, 3, 7, 16, 40}) {
+        for (size_t threads : {1, 2, 3}) {
+          ExpectSameBits(Feed(model, tokens, chunk, threads), expected,
+                         name + ", " + table->isa + ", chunk " + std::to_string(chunk) +
+                             ", threads " + std::to_string(threads));
+        }
       }
     }
   }
