@@ -1,0 +1,100 @@
+#include "server/api_errors.h"
+
+#include <map>
+#include <utility>
+
+#include "server/json_text.h"
+
+namespace lockstep {
+namespace {
+
+// What an error looks like from outside.
+struct ErrorLook {
+  int status;
+  const char* type;
+  const char* code;  // nullptr: null
+};
+
+ErrorLook LookOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInvalidArgument:
+      return {400, "invalid_request_error", nullptr};
+    case ErrorKind::kContextExceeded:
+      return {400, "invalid_request_error", "context_length_exceeded"};
+    case ErrorKind::kNotFound:
+      return {404, "invalid_request_error", "not_found"};
+    case ErrorKind::kOverloaded:
+      return {429, "rate_limit_exceeded", "queue_full"};
+    case ErrorKind::kUnavailable:
+      return {503, "server_error", "unavailable"};
+    case ErrorKind::kDeadlineExceeded:
+      return {504, "server_error", "deadline_exceeded"};
+    case ErrorKind::kCancelled:  // seldom read by anyone: the client has gone
+      return {499, "server_error", "cancelled"};
+    case ErrorKind::kBadFile:
+    case ErrorKind::kInternal:
+      break;
+  }
+  return {500, "server_error", "internal_error"};
+}
+
+ErrorLook LookOf(int status) {
+  static const std::map<int, const char*> kCodes = {
+      {404, "not_found"},
+      {405, "method_not_allowed"},
+      {408, "request_timeout"},
+      {411, "length_required"},
+      {413, "body_too_large"},
+      {414, "uri_too_long"},
+      {415, "unsupported_media_type"},
+      {417, "expectation_failed"},
+      {431, "headers_too_large"},
+      {500, "internal_error"},
+      {501, "not_implemented"},
+      {505, "version_not_supported"},
+  };
+  const auto code = kCodes.find(status);
+  return {status, status < 500 ? "invalid_request_error" : "server_error",
+          code == kCodes.end() ? nullptr : code->second};
+}
+
+std::string ErrorBody(const ErrorLook& look, std::string_view message, std::string_view param) {
+  OrderedJson error{
+      {"message", message}, {"type", look.type}, {"param", nullptr}, {"code", nullptr}};
+  if (!param.empty()) error["param"] = param;
+  if (look.code != nullptr) error["code"] = look.code;
+  return Dump(OrderedJson{{"error", std::move(error)}});
+}
+
+std::string_view CodeOrType(const ErrorLook& look) {
+  return look.code != nullptr ? look.code : look.type;
+}
+
+HttpReply MakeErrorReply(const ErrorLook& look, std::string body) {
+  HttpReply reply;
+  reply.status = look.status;
+  reply.body = std::move(body);
+  if (look.status == 429) reply.headers.emplace_back("Retry-After", "1");
+  if (look.status == 503) reply.headers.emplace_back("Retry-After", "5");
+  reply.record->outcome = CodeOrType(look);
+  return reply;
+}
+
+}  // namespace
+
+HttpReply ErrorReply(const Error& error) {
+  return MakeErrorReply(LookOf(error.kind), RenderError(error));
+}
+
+HttpReply ErrorReply(int status, std::string_view message) {
+  const ErrorLook look = LookOf(status);
+  return MakeErrorReply(look, ErrorBody(look, message, {}));
+}
+
+std::string_view ErrorCode(ErrorKind kind) { return CodeOrType(LookOf(kind)); }
+
+std::string RenderError(const Error& error) {
+  return ErrorBody(LookOf(error.kind), error.message, error.param);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,98 @@
+// The plain structs between the HTTP server, the codec and the handlers: no HTTP library, no JSON.
+#pragma once
+
+#include <strings.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/scheduler.h"
+
+namespace lockstep {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+// The value of the first header of that name in any case, or an empty view.
+inline std::string_view FindHeader(const HttpHeaders& headers, std::string_view name) {
+  for (const auto& [key, value] : headers) {
+    if (key.size() == name.size() && strncasecmp(key.data(), name.data(), name.size()) == 0) {
+      return value;
+    }
+  }
+  return {};
+}
+
+struct HttpRequest {
+  std::string method;
+  std::string path;  // percent-decoded, without the query
+  HttpHeaders headers;
+  std::string body;
+  std::string request_id;
+  // True once the client has closed its side: nobody will read an answer.
+  std::function<bool()> client_gone = [] { return false; };
+};
+
+// What the log says about one request. Never the prompt, never the text.
+struct RequestRecord {
+  std::string request_id;  // X-Request-Id, the client's or ours
+  std::string id;          // of the generation
+  std::string method, path;
+  int status = 0;
+  std::string outcome;  // "ok", a finish reason, "cancelled" or an error's code
+  size_t prompt_tokens = 0, completion_tokens = 0;
+  double first_token_ms = 0;  // from submission
+  double tokens_per_second = 0;
+  double total_ms = 0;
+};
+
+// A part of a streamed body. After kLast the body is complete; after kClose it is too, and the
+// connection ends; kAbort ends the connection without completing the body.
+struct BodyPart {
+  enum class Then { kMore, kLast, kClose, kAbort };
+  std::string data;
+  Then then = Then::kMore;
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "application/json";
+  HttpHeaders headers;
+  std::string body;
+  // Streamed instead of `body`: called for one part after the other, and blocks until there is one.
+  // Destroying it before the last part cancels the request.
+  std::function<BodyPart()> next;
+  std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
+};
+
+using HttpHandler = std::function<HttpReply(const HttpRequest&)>;
+
+// POST /generate, decoded.
+struct GenerateRequest {
+  std::variant<std::string, std::vector<int32_t>> prompt;  // text, or token ids
+  GenerationParams params;
+  bool has_seed = false;
+  bool negative_seed = false;  // sent as a negative number: echoed as one
+  bool stream = false;
+};
+
+// The answer to it, which a stream's events add up to.
+struct GenerateAnswer {
+  std::string id;
+  std::string text;
+  std::vector<int32_t> tokens;
+  FinishReason finish = FinishReason::kNone;
+  size_t prompt_tokens = 0;
+  Timings timings;
+  uint64_t seed = 0;
+  bool negative_seed = false;
+  bool wants_logprobs = false;
+  std::vector<SampledToken> logprobs;  // one for each token, if wanted
+};
+
+}  // namespace lockstep

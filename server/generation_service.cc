@@ -1,0 +1,33 @@
+#include "server/generation_service.h"
+
+#include <ctime>
+#include <utility>
+
+namespace lockstep {
+
+SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context)
+    : model_(model),
+      scheduler_(scheduler),
+      served_{model.name, model.fingerprint, model.tokenizer.vocab_size(), context,
+              static_cast<int64_t>(std::time(nullptr))} {}
+
+std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
+  return model_.tokenizer.Encode(text, /*add_special=*/true);
+}
+
+std::string_view SchedulerService::TokenBytes(int32_t token) const {
+  return model_.tokenizer.TokenBytes(token);
+}
+
+Status SchedulerService::Submit(GenerationRequest request) {
+  if (draining_) return Fail(ErrorKind::kUnavailable, "the server is shutting down");
+  return scheduler_.Submit(std::move(request));
+}
+
+SchedulerState SchedulerService::state() const {
+  SchedulerState state = scheduler_.state();
+  state.draining = state.draining || draining_;
+  return state;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,54 @@
+// HTTP/1.1 over cpp-httplib, which accepts, keeps the threads and writes replies; reading is our
+// own (request_reader.h). The only file that knows the library. Serves from construction until Stop
+// or destruction; all methods may be called from any thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/status.h"
+#include "server/api_types.h"
+#include "server/request_reader.h"
+
+namespace lockstep {
+
+struct HttpServerOptions {
+  std::string host = "127.0.0.1";
+  int port = 8080;      // 0: any free one
+  size_t threads = 16;  // each serves one connection at a time
+  RequestLimits limits;
+  std::chrono::milliseconds idle{5'000};          // wait for a connection's next request
+  std::chrono::milliseconds write_stall{10'000};  // for each 64 KiB that a client does not take
+  size_t requests_per_connection = 100;
+  std::function<void(const RequestRecord&)> log = [](const RequestRecord&) {};
+};
+
+class HttpServer {
+ public:
+  // Errors are kUnavailable: the address cannot be had. `handler` is called on many threads.
+  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> Start(HttpServerOptions options,
+                                                                 HttpHandler handler);
+  ~HttpServer();
+
+  int port() const;
+  // Requests that were read and are not yet wholly answered.
+  size_t active() const;
+  // False after Stop, or when the system allows no more connections to be accepted.
+  bool running() const;
+  // Waits up to `grace` until none is active, then ends all connections. True if none was cut off.
+  bool Stop(std::chrono::milliseconds grace);
+
+ private:
+  class Impl;
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The status of GET `path`, for health checks. kUnavailable if there is no answer in time.
+[[nodiscard]] Result<int> HttpGetStatus(const std::string& host, int port, const std::string& path,
+                                        std::chrono::seconds timeout);
+
+}  // namespace lockstep

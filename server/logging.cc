@@ -1,0 +1,114 @@
+#include "server/logging.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <memory>
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMaxValue = 512;
+
+std::atomic<LogFormat> log_format{LogFormat::kText};
+
+spdlog::level::level_enum ToSpdlog(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      break;
+  }
+  return spdlog::level::off;
+}
+
+// A JSON string in ASCII. Bytes beyond ASCII appear one by one, as \u00xx.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const unsigned char c : text.substr(0, kMaxValue)) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += static_cast<char>(c);
+    } else if (c < ' ' || c >= 0x7f) {
+      quoted += fmt::format("\\u{:04x}", c);
+    } else {
+      quoted += static_cast<char>(c);
+    }
+  }
+  if (text.size() > kMaxValue) quoted += "...";
+  return quoted + '"';
+}
+
+}  // namespace
+
+LogField::LogField(std::string_view field, double number)
+    : key(field), value(fmt::format("{:.1f}", number)) {}
+
+void SetUpLogging(LogLevel level, LogFormat format) {
+  auto logger =
+      std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_level(ToSpdlog(level));
+  logger->flush_on(spdlog::level::debug);
+  logger->set_pattern(format == LogFormat::kJson
+                          ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
+                          : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  // A full disk or a closed pipe loses log lines and nothing else.
+  logger->set_error_handler([](const std::string&) {});
+  log_format = format;
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void Log(LogLevel level, std::string_view message, LogFields fields) {
+  const auto logger = spdlog::default_logger();
+  if (!logger->should_log(ToSpdlog(level))) return;
+  logger->log(ToSpdlog(level), spdlog::string_view_t(FormatLogLine(log_format, message, fields)));
+}
+
+void LogRequest(const RequestRecord& record) {
+  const bool health =
+      record.path == "/livez" || record.path == "/readyz" || record.path == "/health";
+  const LogLevel level = record.status >= 500 && !health ? LogLevel::kError
+                         : health                        ? LogLevel::kDebug
+                                                         : LogLevel::kInfo;
+  if (record.id.empty()) {
+    return Log(level, "request",
+               {{"request_id", record.request_id},
+                {"method", record.method},
+                {"route", record.path},
+                {"status", record.status},
+                {"outcome", record.outcome},
+                {"total_ms", record.total_ms}});
+  }
+  Log(level, "request",
+      {{"request_id", record.request_id},
+       {"id", record.id},
+       {"method", record.method},
+       {"route", record.path},
+       {"status", record.status},
+       {"outcome", record.outcome},
+       {"prompt_tokens", record.prompt_tokens},
+       {"tokens", record.completion_tokens},
+       {"first_token_ms", record.first_token_ms},
+       {"tokens_per_second", record.tokens_per_second},
+       {"total_ms", record.total_ms}});
+}
+
+std::string FormatLogLine(LogFormat format, std::string_view message, LogFields fields) {
+  const bool json = format == LogFormat::kJson;
+  std::string line = json ? "\"message\":" + Quoted(message) : std::string(message);
+  for (const LogField& field : fields) {
+    line += json ? "," + Quoted(field.key) + ":" : " " + field.key + "=";
+    line += field.quoted ? Quoted(field.value) : field.value;
+  }
+  return line;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,157 @@
+#include "server/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <map>
+#include <type_traits>
+#include <vector>
+
+#include "server/cpu_quota.h"
+
+namespace lockstep {
+namespace {
+
+constexpr char kFooter[] = R"(
+The environment can set each flag by the name beside it; the command line wins. To try it:
+
+  lockstep &
+  curl -sN localhost:8080/generate -H 'Content-Type: application/json' \
+       -d '{"prompt": "Once upon a time", "max_tokens": 64, "stream": true}')";
+
+// Limits against typing errors; the machine's own are found when the memory is reserved.
+constexpr size_t kMaxThreads = 1024, kMaxSessions = 4096, kMaxQueue = 100'000,
+                 kMaxContext = 1 << 24;
+
+const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::kDebug},
+                                                    {"info", LogLevel::kInfo},
+                                                    {"warning", LogLevel::kWarning},
+                                                    {"error", LogLevel::kError},
+                                                    {"off", LogLevel::kOff}};
+const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::kText},
+                                                      {"json", LogFormat::kJson}};
+
+template <class T>
+std::vector<std::string> Keys(const std::map<std::string, T>& map) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : map) keys.push_back(key);
+  return keys;
+}
+
+// What the command line says in another form than Options.
+struct Words {
+  size_t drain_seconds = 25;
+  std::string log_level = "info", log_format = "text";
+};
+
+// The bounds of a number, without the library's notes in the help.
+CLI::Validator Within(size_t low, size_t high) { return CLI::Range(low, high).description(""); }
+
+template <class T>
+CLI::Option* Add(CLI::App& app, const std::string& flag, T& value, const std::string& help) {
+  std::string variable = "LOCKSTEP_" + flag;
+  for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return app.add_option("--" + flag, value, help)
+      ->envname(variable)
+      ->type_name(std::is_same_v<T, std::string> ? "TEXT" : "N")
+      ->capture_default_str();
+}
+
+void AddFlags(CLI::App& app, Options& options, Words& words) {
+  const CLI::Validator not_empty(
+      [](std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); },
+      "");
+  Add(app, "model", options.model, "GGUF file; without it the embedded model");
+  Add(app, "host", options.host, "address to listen on")->check(not_empty);
+  Add(app, "port", options.port, "port to listen on")->check(Within(1, 65535));
+  Add(app, "threads", options.threads,
+      "compute threads; without it as many as CPU affinity and cgroup allow")
+      ->check(Within(1, kMaxThreads))
+      ->default_str("");
+  Add(app, "sessions", options.sessions, "requests that are decoded at once")
+      ->check(Within(1, kMaxSessions));
+  Add(app, "context", options.context,
+      fmt::format("tokens of a prompt and its answer; without it the model's, at most {}",
+                  kDefaultContext))
+      ->check(Within(1, kMaxContext))
+      ->default_str("");
+  Add(app, "isa", options.isa, "kernels to use: auto, or those of a lesser processor");
+  Add(app, "queue", options.queue, "requests that may wait for a session")
+      ->check(Within(1, kMaxQueue));
+  Add(app, "prefill-tokens", options.prefill_tokens, "prompt tokens that one step takes at most")
+      ->check(Within(1, kMaxContext));
+  Add(app, "drain-timeout", words.drain_seconds, "seconds that SIGTERM leaves to running requests")
+      ->check(Within(1, 86'400));
+  Add(app, "log-level", words.log_level, "debug, info, warning, error or off")
+      ->check(CLI::IsMember(Keys(kLogLevels)).description(""));
+  Add(app, "log-format", words.log_format, "text or json")
+      ->check(CLI::IsMember(Keys(kLogFormats)).description(""));
+}
+
+void AddCommands(CLI::App& app, Options& options) {
+  app.require_subcommand(0, 1);
+  app.fallthrough();  // the shared flags may follow the command
+  app.add_subcommand("serve", "answer HTTP requests (the default)");
+
+  CLI::App* inspect = app.add_subcommand("inspect", "print what is in a GGUF file");
+  inspect->add_option("FILE", options.inspect_file, "GGUF file")->required();
+
+  CLI::App* bench = app.add_subcommand("bench", "measure prefill and decode");
+  BenchOptions& flags = options.bench;
+  bench->add_option("--prompt", flags.prompt, "prompt tokens of each sequence");
+  bench->add_option("--generate", flags.generate, "tokens to generate for each sequence");
+  bench->add_option("--batch", flags.batch, "numbers of sequences, such as 1,4,16")->delimiter(',');
+  for (CLI::Option* option :
+       bench->get_options([](const CLI::Option* o) { return o->get_name() != "--help"; })) {
+    option->type_name("N")->check(Within(1, kMaxContext))->capture_default_str();
+  }
+  bench->add_flag("--json", flags.json, "print JSON instead of a table");
+
+  CLI::App* probe = app.add_subcommand("probe", "ask a server on this host whether it is ready");
+  probe->add_option("--path", options.probe_path, "what to GET")->capture_default_str();
+  for (CLI::App* command : app.get_subcommands({})) command->footer("");
+}
+
+Command ChosenCommand(const CLI::App& app) {
+  if (app.got_subcommand("inspect")) return Command::kInspect;
+  if (app.got_subcommand("bench")) return Command::kBench;
+  if (app.got_subcommand("probe")) return Command::kProbe;
+  return Command::kServe;
+}
+
+// `serve --help` is the whole help: its flags are those of the program.
+std::string Help(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  if (!chosen.empty() && chosen[0]->get_name() != "serve") return chosen[0]->help(app.get_name());
+  return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
+}
+
+}  // namespace
+
+ParsedOptions ParseOptions(int argc, const char* const* argv) {
+  Options options;
+  Words words;
+  CLI::App app("lockstep: serves a GGUF language model over HTTP", "lockstep");
+  app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
+  app.footer(kFooter);
+  AddFlags(app, options, words);
+  AddCommands(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return {{}, 0, Help(app)};
+  } catch (const CLI::CallForVersion&) {
+    return {{}, 0, "lockstep " LOCKSTEP_VERSION "\n"};
+  } catch (const CLI::Error& error) {
+    return {{}, 2, std::string("lockstep: ") + error.what() + "\n"};
+  }
+  options.command = ChosenCommand(app);
+  options.drain_timeout = std::chrono::seconds(words.drain_seconds);
+  options.log_level = kLogLevels.at(words.log_level);
+  options.log_format = kLogFormats.at(words.log_format);
+  if (options.threads == 0) options.threads = UsableCpus();
+  return {std::move(options), 0, {}};
+}
+
+}  // namespace lockstep
