@@ -8,6 +8,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "core/kernels/cpu_features.h"
@@ -205,6 +206,14 @@ TEST_F(SchedulerTest, SixteenAtOnceEachGetWhatTheyGetAlone) {
   const std::vector<GenerationRequest> requests = Mixed(16);
   std::vector<Answer> alone;
   for (const GenerationRequest& request : requests) alone.push_back(Alone(request));
+  std::set<std::vector<int32_t>> different;
+  size_t stopped = 0;
+  for (const Answer& answer : alone) {
+    different.insert(answer.tokens);
+    stopped += answer.finish == FinishReason::kStop;
+  }
+  EXPECT_EQ(different.size(), requests.size());
+  EXPECT_GT(stopped, 0u);
   for (const size_t sessions : {16, 3}) {
     for (const size_t budget : {1, 7, 64}) {
       Start(sessions, {.max_queued = 16, .prefill_tokens = budget});
@@ -237,7 +246,8 @@ TEST_F(SchedulerTest, ALongPromptDoesNotStallTheStreamsOfOthers) {
   Start(2, {.max_queued = 4, .prefill_tokens = 7});
   auto stream = NewRecorder(), late = NewRecorder();
   stream->on_token = [&](size_t tokens) {
-    if (tokens == 3) EXPECT_TRUE(Submit(Request("late", 61, 2), late));
+    if (tokens != 3) return;
+    EXPECT_TRUE(Submit(Request("late", 61, 2), late));
   };
   size_t seen = 0;
   late->on_token = [&](size_t tokens) {
