@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 
+#include "core/text.h"
 #include "server/json_text.h"
 
 namespace lockstep {
@@ -104,7 +105,7 @@ Status ParseLogitBias(const Json& value, std::string_view name, const Target& ta
     if (error != std::errc() || end != key.data() + key.size() || id < 0 ||
         static_cast<size_t>(id) >= target.vocab || fmt::to_string(id) != key) {
       return Invalid(
-          fmt::format("{}: {} is not a token id from 0 to {}", name, Quote(key), target.vocab - 1),
+          fmt::format("{}: {} is not a token id from 0 to {}", name, Quoted(key), target.vocab - 1),
           name);
     }
     float amount = 0;
@@ -204,7 +205,7 @@ Status ParseField(std::string_view name, const Json& value, const Target& target
     const FloatField& range = field->second;
     return ParseFloat(value, name, range, &(target.request.params.sampling.*range.member));
   }
-  return Invalid(fmt::format("unknown field {}", Quote(name)), name.substr(0, 64));
+  return Invalid(fmt::format("unknown field {}", Quoted(name)), name.substr(0, 64));
 }
 
 // The shortest decimal number that names this float, not the longer one that names its double.

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/text.h"
 #include "server/api_codec.h"
 #include "server/api_errors.h"
 #include "server/generation.h"
@@ -36,7 +37,7 @@ std::string ContentTypeProblem(std::string_view content_type) {
            "add -H 'Content-Type: application/json'";
   }
   if (!EqualsNoCase(type, "application/json")) {
-    return fmt::format("the Content-Type is '{}': send application/json", type.substr(0, 64));
+    return fmt::format("the Content-Type is {}: send application/json", Quoted(type));
   }
   std::string_view parameter = Trim(content_type.substr(semicolon));
   while (!parameter.empty() && (parameter[0] == ';' || parameter[0] == ' ')) {
@@ -108,8 +109,8 @@ HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
     reply.headers.emplace_back("Allow", get ? "GET, HEAD" : "POST");
     return reply;
   }
-  return ErrorReply(404, fmt::format("no such path: '{}'; to generate text, POST to /generate",
-                                     request.path.substr(0, 64)));
+  return ErrorReply(404, fmt::format("there is no {}; to generate text, POST to /generate",
+                                     Quoted(request.path)));
 }
 
 HttpReply ApiHandlers::Generate(const HttpRequest& request) const {

@@ -49,13 +49,6 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   generation->record_->id = job.id;
   generation->record_->prompt_tokens = job.prompt.size();
 
-  if (job.prompt.size() >= service.model().context) {
-    return Fail(ErrorKind::kContextExceeded,
-                "the prompt has " + std::to_string(job.prompt.size()) +
-                    " tokens and leaves no room for an answer: the context holds " +
-                    std::to_string(service.model().context),
-                "prompt");
-  }
   if (Status status = service.Submit(std::move(job)); !status) {
     return tl::unexpected(status.error());
   }

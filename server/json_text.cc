@@ -7,12 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "core/text.h"
+
 namespace lockstep {
 namespace {
 
 constexpr size_t kMaxDepth = 64;  // copying and rendering recurse: depth is stack
 constexpr size_t kMaxNumberLength = 64;
-constexpr size_t kMaxQuoted = 64;
 
 tl::unexpected<Error> Invalid(std::string message) {
   return Fail(ErrorKind::kInvalidArgument, std::move(message));
@@ -35,7 +36,7 @@ class Checker : public nlohmann::json_sax<Json> {
   bool start_object(size_t) override { return Open(); }
   bool start_array(size_t) override { return Open(); }
   bool key(std::string& key) override {
-    return keys_.back().insert(key).second || Refuse(fmt::format("{} occurs twice", Quote(key)));
+    return keys_.back().insert(key).second || Refuse(fmt::format("{} occurs twice", Quoted(key)));
   }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
@@ -87,11 +88,6 @@ Result<Json> ParseStrictObject(std::string_view text) {
 
 std::string Dump(const OrderedJson& json) {
   return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-}
-
-std::string Quote(std::string_view word) {
-  if (word.size() <= kMaxQuoted) return fmt::format("'{}'", word);
-  return fmt::format("'{}...'", word.substr(0, kMaxQuoted));
 }
 
 }  // namespace lockstep

@@ -21,7 +21,4 @@ using OrderedJson = nlohmann::ordered_json;  // keeps the order in which we writ
 // U+FFFD.
 std::string Dump(const OrderedJson& json);
 
-// For messages: a client's word in quotes, cut short.
-std::string Quote(std::string_view word);
-
 }  // namespace lockstep

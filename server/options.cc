@@ -62,17 +62,20 @@ void AddFlags(CLI::App& app, Options& options, Words& words) {
   const CLI::Validator not_empty(
       [](std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); },
       "");
-  Add(app, "model", options.model, "GGUF file")->default_str("the embedded model");
+  Add(app, "model", options.model, "GGUF file; without it the embedded model");
   Add(app, "host", options.host, "address to listen on")->check(not_empty);
   Add(app, "port", options.port, "port to listen on")->check(Within(1, 65535));
-  Add(app, "threads", options.threads, "compute threads")
+  Add(app, "threads", options.threads,
+      "compute threads; without it as many as CPU affinity and cgroup allow")
       ->check(Within(1, kMaxThreads))
-      ->default_str("what CPU affinity and cgroup allow");
+      ->default_str("");
   Add(app, "sessions", options.sessions, "requests that are decoded at once")
       ->check(Within(1, kMaxSessions));
-  Add(app, "context", options.context, "tokens of a prompt and its answer")
+  Add(app, "context", options.context,
+      fmt::format("tokens of a prompt and its answer; without it the model's, at most {}",
+                  kDefaultContext))
       ->check(Within(1, kMaxContext))
-      ->default_str(fmt::format("the model's, at most {}", kDefaultContext));
+      ->default_str("");
   Add(app, "isa", options.isa, "kernels to use: auto, or those of a lesser processor");
   Add(app, "queue", options.queue, "requests that may wait for a session")
       ->check(Within(1, kMaxQueue));
@@ -96,9 +99,11 @@ void AddCommands(CLI::App& app, Options& options) {
 
   CLI::App* bench = app.add_subcommand("bench", "measure prefill and decode");
   BenchOptions& flags = options.bench;
-  bench->add_option("--prompt", flags.prompt, "prompt tokens of each sequence");
-  bench->add_option("--generate", flags.generate, "tokens to generate for each sequence");
-  bench->add_option("--batch", flags.batch, "numbers of sequences, such as 1,4,16")->delimiter(',');
+  bench->add_option("--prompt", flags.prompt, "tokens to read, such as 128,512")->delimiter(',');
+  bench->add_option("--generate", flags.generate, "tokens that each stream writes")->delimiter(',');
+  bench->add_option("--batch", flags.batch, "streams decoded together, such as 1,4,16")
+      ->delimiter(',');
+  bench->add_option("--repeat", flags.repeat, "runs of each test, of which the median counts");
   for (CLI::Option* option :
        bench->get_options([](const CLI::Option* o) { return o->get_name() != "--help"; })) {
     option->type_name("N")->check(Within(1, kMaxContext))->capture_default_str();
@@ -120,8 +125,8 @@ Command ChosenCommand(const CLI::App& app) {
 // `serve --help` is the whole help: its flags are those of the program.
 std::string Help(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
-  if (!chosen.empty() && chosen[0]->get_name() != "serve") return chosen[0]->help();
-  return app.get_formatter()->make_help(&app, "", CLI::AppFormatMode::Normal);
+  if (!chosen.empty() && chosen[0]->get_name() != "serve") return chosen[0]->help(app.get_name());
+  return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
 }
 
 }  // namespace
@@ -148,6 +153,9 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   options.log_level = kLogLevels.at(words.log_level);
   options.log_format = kLogFormats.at(words.log_format);
   if (options.threads == 0) options.threads = UsableCpus();
+  options.bench.model = options.model;
+  options.bench.threads = options.threads;
+  options.bench.isa = options.isa;
   return {std::move(options), 0, {}};
 }
 

@@ -1,0 +1,230 @@
+#include "server/api_codec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/api_errors.h"
+#include "tests/server/fake_service.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+
+constexpr size_t kVocab = 128;
+
+std::string Nested(size_t depth) {
+  return R"({"prompt":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
+}
+
+struct BadBody {
+  std::string body;
+  std::string says;   // part of the message
+  std::string param;  // of the error
+};
+
+TEST(ApiCodec, RefusesWhatIsNotAStrictObject) {
+  const BadBody cases[] = {
+      {"", "is empty", ""},
+      {"{", "not acceptable JSON", ""},
+      {"{\"prompt\":\"x\"} {}", "not acceptable JSON", ""},
+      {"[]", "must be a JSON object", ""},
+      {"\"prompt\"", "must be a JSON object", ""},
+      {"null", "must be a JSON object", ""},
+      {Nested(64), "64 levels", ""},
+      {Nested(100'000), "64 levels", ""},
+      {std::string(100'000, '['), "64 levels", ""},
+      {"{\"prompt\":\"\xff\"}", "UTF-8", ""},
+      {"{\"prompt\":\"\xc3\"}", "UTF-8", ""},
+      {"{\"prompt\":\"\xed\xa0\x80\"}", "UTF-8", ""},
+      {"\xEF\xBB\xBF{\"prompt\":\"x\"}", "byte order mark", ""},
+      {R"({"prompt":"\ud800"})", "surrogate", ""},
+      {R"({"prompt":"\udc00"})", "surrogate", ""},
+      {R"({"prompt":"x","temperature":1e999})", "too large", ""},
+      {R"({"prompt":"x","temperature":NaN})", "not acceptable JSON", ""},
+      {R"({"prompt":"x","temperature":Infinity})", "not acceptable JSON", ""},
+      {R"({"prompt":"x","temperature":0.)" + std::string(1'000'000, '1') + "}", "64 characters",
+       ""},
+      {R"({"prompt":"x","seed":)" + std::string(1'000'000, '1') + "}", "too large", ""},
+      {R"({"prompt":"x","prompt":"y"})", "\"prompt\" occurs twice", ""},
+      {R"({"prompt":"x","logit_bias":{"1":1,"1":2}})", "\"1\" occurs twice", ""},
+      {std::string("{\"prompt\":\"x\"}\0{}", 17), "NUL", ""},
+      {R"({"prompt":"x",})", "not acceptable JSON", ""},
+      {R"({'prompt':'x'})", "not acceptable JSON", ""},
+      {R"({"prompt":"x"/**/})", "not acceptable JSON", ""},
+  };
+  for (const BadBody& c : cases) {
+    SCOPED_TRACE(c.body.substr(0, 80));
+    const auto request = ParseGenerateRequest(c.body, kVocab);
+    ASSERT_FALSE(request.has_value());
+    EXPECT_EQ(request.error().kind, ErrorKind::kInvalidArgument);
+    EXPECT_THAT(request.error().message, HasSubstr(c.says));
+    EXPECT_LT(request.error().message.size(), 400u);
+  }
+}
+
+TEST(ApiCodec, RefusesBadFieldsByName) {
+  const std::pair<const char*, std::vector<const char*>> cases[] = {
+      {"prompt",
+       {"\"\"", "null", "1", "{}", "true", "[]", "[-1]", "[128]", "[1.0]", "[1.5]", "[\"a\"]",
+        "[1,\"a\"]", "[[1]]", "[18446744073709551615]"}},
+      {"max_tokens", {"0", "-1", "1.5", "\"5\"", "true", "2147483648", "18446744073709551616"}},
+      {"temperature", {"-1", "1e9", "\"hot\"", "true", "-0.001"}},
+      {"top_k", {"-1", "1099511627776", "1.5", "\"1\""}},
+      {"top_p", {"0", "-0.5", "1.01", "\"1\"", "[]"}},
+      {"min_p", {"-0.1", "1.1", "{}"}},
+      {"repetition_penalty", {"0", "-1", "101", "\"1\""}},
+      {"presence_penalty", {"-2.1", "2.1", "\"1\""}},
+      {"frequency_penalty", {"-2.1", "2.1", "true"}},
+      {"logit_bias",
+       {"[]", "1", R"({"128":1})", R"({"-1":1})", R"({"x":1})", R"({"":1})", R"({"01":1})",
+        R"({" 1":1})", R"({"1":"a"})", R"({"1":101})", R"({"1":null})"}},
+      {"seed", {"1.5", "\"1\"", "true", "18446744073709551616", "-9223372036854775809"}},
+      {"stop", {"\"\"", "1", "[1]", "[\"\"]", R"(["1","2","3","4","5"])", "{}"}},
+      {"ignore_eos", {"1", "\"yes\""}},
+      {"logprobs", {"-1", "21", "1.5", "\"1\"", "[]"}},
+      {"stream", {"\"yes\"", "1"}},
+      {"n", {"1", "null"}},
+      {"Prompt", {"\"x\""}},
+      {"model", {"\"gpt\""}},
+      {"tools", {"[]"}},
+  };
+  for (const auto& [name, values] : cases) {
+    for (const char* value : values) {
+      const std::string field = std::string("\"") + name + "\":" + value;
+      const std::string body =
+          std::string(name) == "prompt" ? "{" + field + "}" : R"({"prompt":"x",)" + field + "}";
+      SCOPED_TRACE(body);
+      const auto request = ParseGenerateRequest(body, kVocab);
+      ASSERT_FALSE(request.has_value());
+      EXPECT_EQ(request.error().kind, ErrorKind::kInvalidArgument);
+      EXPECT_EQ(request.error().param, name);
+      EXPECT_THAT(request.error().message, HasSubstr(name));
+    }
+  }
+  EXPECT_EQ(ParseGenerateRequest("{}", kVocab).error().param, "prompt");
+  EXPECT_FALSE(
+      ParseGenerateRequest(R"({"prompt":"x","stop":")" + std::string(257, 'x') + "\"}", kVocab));
+}
+
+TEST(ApiCodec, ReadsEveryField) {
+  const auto request = ParseGenerateRequest(
+      R"({"prompt":"a\u0000b","max_tokens":7,"temperature":0,"top_k":3,"top_p":0.5,"min_p":0.25,
+          "repetition_penalty":1.5,"presence_penalty":-2,"frequency_penalty":2,
+          "logit_bias":{"5":-100,"1":0.5},"seed":-3,"stop":["a","b"],"ignore_eos":true,
+          "logprobs":20,"stream":true})",
+      kVocab);
+  ASSERT_TRUE(request.has_value()) << request.error().message;
+  EXPECT_EQ(std::get<std::string>(request->prompt), std::string("a\0b", 3));
+  EXPECT_EQ(request->params.max_tokens, 7u);
+  const SamplingParams& s = request->params.sampling;
+  EXPECT_EQ(s.temperature, 0);
+  EXPECT_EQ(s.top_k, 3);
+  EXPECT_EQ(s.top_p, 0.5f);
+  EXPECT_EQ(s.min_p, 0.25f);
+  EXPECT_EQ(s.repetition_penalty, 1.5f);
+  EXPECT_EQ(s.presence_penalty, -2);
+  EXPECT_EQ(s.frequency_penalty, 2);
+  EXPECT_THAT(s.logit_bias, ElementsAre(Pair(1, 0.5f), Pair(5, -100)));
+  EXPECT_EQ(s.seed, static_cast<uint64_t>(-3));
+  EXPECT_TRUE(request->has_seed && request->negative_seed);
+  EXPECT_THAT(request->params.stop, ElementsAre("a", "b"));
+  EXPECT_TRUE(request->params.ignore_eos);
+  EXPECT_EQ(s.logprobs, 20);
+  EXPECT_TRUE(request->stream);
+}
+
+TEST(ApiCodec, NullAndAbsentAreTheDefaults) {
+  const GenerationParams defaults;
+  for (const char* body :
+       {R"({"prompt":"x"})",
+        R"({"prompt":"x","max_tokens":null,"temperature":null,"seed":null,"stop":null,
+            "logit_bias":null,"logprobs":null,"stream":null})"}) {
+    const auto request = ParseGenerateRequest(body, kVocab);
+    ASSERT_TRUE(request.has_value()) << request.error().message;
+    EXPECT_EQ(request->params.max_tokens, defaults.max_tokens);
+    EXPECT_EQ(request->params.sampling.temperature, defaults.sampling.temperature);
+    EXPECT_EQ(request->params.sampling.logprobs, -1);
+    EXPECT_FALSE(request->has_seed);
+    EXPECT_FALSE(request->stream);
+    EXPECT_TRUE(request->params.stop.empty());
+  }
+}
+
+TEST(ApiCodec, TakesTheWholeRangeOfValues) {
+  const auto seed_of = [](const char* seed) {
+    return ParseGenerateRequest(std::string(R"({"prompt":[0,127],"seed":)") + seed + "}", kVocab)
+        ->params.sampling.seed;
+  };
+  EXPECT_EQ(seed_of("18446744073709551615"), UINT64_MAX);
+  EXPECT_EQ(seed_of("-9223372036854775808"), uint64_t{1} << 63);
+  const auto logprobs_of = [](const char* value) {
+    return ParseGenerateRequest(std::string(R"({"prompt":"x","logprobs":)") + value + "}", kVocab)
+        ->params.sampling.logprobs;
+  };
+  EXPECT_EQ(logprobs_of("true"), 0);
+  EXPECT_EQ(logprobs_of("false"), -1);
+  EXPECT_EQ(logprobs_of("0"), 0);
+  const auto tiny = ParseGenerateRequest(
+      R"({"prompt":"x","top_p":1e-300,"repetition_penalty":1e-300,"stop":"end"})", kVocab);
+  EXPECT_GT(tiny->params.sampling.top_p, 0);
+  EXPECT_GT(tiny->params.sampling.repetition_penalty, 0);
+  EXPECT_THAT(tiny->params.stop, ElementsAre("end"));
+}
+
+TEST(ApiCodec, RendersTokensAndAnswers) {
+  const FakeService service;
+  TokenEvent event;
+  event.index = 2;
+  event.text = "\xc3\xa9\n\"";
+  event.sampled = {'A', -0.1f, {{'A', -0.1f}, {'B', -2.5f}}};
+  EXPECT_EQ(RenderToken(service, event, false), R"({"index":2,"token":65,"text":"é\n\""})");
+  EXPECT_EQ(RenderToken(service, event, true),
+            R"({"index":2,"token":65,"text":"é\n\"","logprobs":)"
+            R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65],"top":[)"
+            R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65]},)"
+            R"({"token":66,"text":"B","logprob":-2.5,"bytes":[66]}]}})");
+
+  GenerateAnswer answer;
+  answer.id = "gen-1";
+  answer.text = "AB";
+  answer.tokens = {65, 66};
+  answer.finish = FinishReason::kLength;
+  answer.prompt_tokens = 4;
+  answer.timings = {0.001, 0.002, 0.5};
+  answer.seed = static_cast<uint64_t>(-3);
+  answer.negative_seed = true;
+  const std::string plain = RenderAnswer(service, answer, false);
+  EXPECT_EQ(plain, R"({"id":"gen-1","text":"AB","tokens":[65,66],"finish_reason":"length",)"
+                   R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6},)"
+                   R"("timings":{"queue_ms":1.0,"prefill_ms":2.0,"decode_ms":500.0,)"
+                   R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":2.0},)"
+                   R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");
+  std::string done = plain;
+  done.insert(done.size() - 1, R"(,"done":true)");
+  EXPECT_EQ(RenderAnswer(service, answer, true), done);
+}
+
+TEST(ApiCodec, RendersErrorsWithStatus) {
+  const std::tuple<ErrorKind, int, const char*, const char*> cases[] = {
+      {ErrorKind::kInvalidArgument, 400,
+       R"("type":"invalid_request_error","param":"p","code":null)", ""},
+      {ErrorKind::kContextExceeded, 400, R"("code":"context_length_exceeded")", ""},
+      {ErrorKind::kOverloaded, 429, R"("code":"queue_full")", "1"},
+      {ErrorKind::kUnavailable, 503, R"("code":"unavailable")", "5"},
+      {ErrorKind::kDeadlineExceeded, 504, R"("code":"deadline_exceeded")", ""},
+      {ErrorKind::kInternal, 500, R"("code":"internal_error")", ""},
+  };
+  for (const auto& [kind, status, part, retry_after] : cases) {
+    const HttpReply reply = ErrorReply(Error{kind, "why \xff", "p"});
+    EXPECT_EQ(reply.status, status);
+    EXPECT_THAT(reply.body, HasSubstr(part));
+    EXPECT_THAT(reply.body, HasSubstr("{\"error\":{\"message\":\"why \xEF\xBF\xBD\""));
+    EXPECT_EQ(FindHeader(reply.headers, "retry-after"), retry_after);
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

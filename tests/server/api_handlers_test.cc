@@ -1,0 +1,217 @@
+#include "server/api_handlers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "tests/server/fake_service.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using Then = BodyPart::Then;
+
+HttpRequest Post(const std::string& body, HttpHeaders headers = {}) {
+  headers.emplace_back("content-type", "application/json; charset=UTF-8");
+  HttpRequest request;
+  request.method = "POST";
+  request.path = "/generate";
+  request.headers = std::move(headers);
+  request.body = body;
+  return request;
+}
+
+class ApiHandlersTest : public testing::Test {
+ protected:
+  HttpReply Handle(const HttpRequest& request) { return handlers_.Handle(request); }
+  HttpReply Handle(const std::string& method, const std::string& path) {
+    HttpRequest request;
+    request.method = method;
+    request.path = path;
+    return Handle(request);
+  }
+  FakeService service_;
+  ApiHandlers handlers_{service_};
+};
+
+TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
+  const std::tuple<const char*, const char*, int, const char*> cases[] = {
+      {"GET", "/livez", 200, ""},
+      {"HEAD", "/livez", 200, ""},
+      {"GET", "/readyz", 200, ""},
+      {"GET", "/health", 200, ""},
+      {"GET", "/v1/models", 200, ""},
+      {"POST", "/livez", 405, "GET, HEAD"},
+      {"GET", "/generate", 405, "POST"},
+      {"DELETE", "/generate", 405, "POST"},
+      {"GET", "/", 404, ""},
+      {"GET", "/../livez", 404, ""},
+      {"POST", "/generate/", 404, ""},
+      {"OPTIONS", "*", 404, ""},
+  };
+  for (const auto& [method, path, status, allow] : cases) {
+    SCOPED_TRACE(std::string(method) + " " + path);
+    const HttpReply reply = Handle(method, path);
+    EXPECT_EQ(reply.status, status);
+    EXPECT_EQ(FindHeader(reply.headers, "Allow"), allow);
+    EXPECT_THAT(reply.body, StartsWith(status == 200 ? "{" : R"({"error":{"message":)"));
+  }
+}
+
+TEST_F(ApiHandlersTest, InsistsOnJson) {
+  const std::tuple<const char*, int, const char*> cases[] = {
+      {"", 415, "no Content-Type"},
+      {"text/plain", 415, "text/plain"},
+      {"application/x-www-form-urlencoded", 415, "Content-Type: application/json"},
+      {"application/json; charset=latin1", 415, "utf-8"},
+      {"APPLICATION/JSON", 400, "prompt"},
+      {"application/json;charset=\"UTF-8\"", 400, "prompt"},
+  };
+  for (const auto& [type, status, says] : cases) {
+    SCOPED_TRACE(type);
+    HttpRequest request = Post("{}");
+    request.headers = {{"Content-Type", type}};
+    const HttpReply reply = Handle(request);
+    EXPECT_EQ(reply.status, status);
+    EXPECT_THAT(reply.body, HasSubstr(says));
+  }
+}
+
+TEST_F(ApiHandlersTest, HealthTellsOfDraining) {
+  EXPECT_EQ(Handle("GET", "/readyz").body, R"({"status":"ok","queued":1,"running":2})");
+  service_.draining = true;
+  const HttpReply reply = Handle("GET", "/readyz");
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_NE(FindHeader(reply.headers, "Retry-After"), "");
+  EXPECT_THAT(reply.body, HasSubstr("draining"));
+  EXPECT_EQ(Handle("GET", "/livez").status, 200);
+}
+
+TEST_F(ApiHandlersTest, AnswersWhole) {
+  service_.script = "tale";
+  const HttpReply reply = Handle(Post(R"({"prompt":"once","seed":18446744073709551615})"));
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.body, HasSubstr(R"("text":"tale","tokens":[116,97,108,101])"));
+  EXPECT_THAT(reply.body, HasSubstr(R"("finish_reason":"length")"));
+  EXPECT_THAT(reply.body, HasSubstr(R"("prompt_tokens":4,"completion_tokens":4)"));
+  EXPECT_THAT(reply.body, HasSubstr(R"("seed":18446744073709551615,)"));
+  EXPECT_EQ(reply.body.find("logprobs"), std::string::npos);
+  EXPECT_EQ(reply.body.find("done"), std::string::npos);
+  EXPECT_EQ(reply.record->outcome, "length");
+  EXPECT_EQ(reply.record->completion_tokens, 4u);
+  EXPECT_THAT(Handle(Post(R"({"prompt":[1,2],"logprobs":1})")).body,
+              HasSubstr(R"("logprobs":[{"token":116,"text":"t","logprob":-0.1)"));
+  EXPECT_EQ(service_.request(1).prompt, (std::vector<int32_t>{1, 2}));
+}
+
+TEST_F(ApiHandlersTest, ChoosesAndTellsASeedThatADoubleHolds) {
+  service_.script = "x";
+  uint64_t last = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    const HttpReply reply = Handle(Post(R"({"prompt":"x"})"));
+    const uint64_t seed = service_.request(i).params.sampling.seed;
+    EXPECT_THAT(reply.body, HasSubstr("\"seed\":" + std::to_string(seed) + ","));
+    EXPECT_LT(seed, uint64_t{1} << 53);
+    EXPECT_NE(seed, last);
+    last = seed;
+  }
+}
+
+TEST_F(ApiHandlersTest, StreamsTokenByTokenInBothFramings) {
+  for (const bool sse : {false, true}) {
+    const size_t i = service_.submitted();
+    auto handling = std::async(std::launch::async, [&] {
+      return Handle(
+          Post(R"({"prompt":"x","stream":true})", {{"Accept", sse ? "text/Event-Stream" : "*/*"}}));
+    });
+    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
+    service_.Send(i, 'a');
+    HttpReply reply = handling.get();  // with its first token, without waiting for a second
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.content_type, sse ? "text/event-stream" : "application/x-ndjson");
+    EXPECT_EQ(FindHeader(reply.headers, "Cache-Control"), "no-cache");
+    EXPECT_EQ(FindHeader(reply.headers, "X-Accel-Buffering"), "no");
+    const std::string before = sse ? "data: " : "", after = sse ? "\n\n" : "\n";
+    EXPECT_EQ(reply.next().data, before + R"({"index":0,"token":97,"text":"a"})" + after);
+    service_.Send(i, 'b');
+    EXPECT_EQ(reply.next().data, before + R"({"index":1,"token":98,"text":"b"})" + after);
+    service_.Finish(i);
+    const BodyPart end = reply.next();
+    EXPECT_EQ(end.then, Then::kLast);
+    EXPECT_THAT(end.data, StartsWith(before + R"({"id":"gen-)"));
+    EXPECT_THAT(end.data, HasSubstr(R"("text":"ab","tokens":[97,98],"finish_reason":"stop")"));
+    EXPECT_THAT(end.data, testing::EndsWith(R"("done":true})" + after));
+    EXPECT_EQ(reply.record->outcome, "stop");
+    reply.next = nullptr;
+    EXPECT_FALSE(service_.cancelled(i));
+  }
+}
+
+TEST_F(ApiHandlersTest, ErrorsBeforeTheFirstTokenHaveAStatus) {
+  for (const char* stream : {"true", "false"}) {
+    service_.refusal = Error{ErrorKind::kOverloaded, "full", {}};
+    const std::string body = std::string(R"({"prompt":"x","stream":)") + stream + "}";
+    EXPECT_EQ(Handle(Post(body)).status, 429);
+    service_.refusal = Error{ErrorKind::kContextExceeded, "long", "prompt"};
+    const HttpReply reply = Handle(Post(body));
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_EQ(reply.record->outcome, "context_length_exceeded");
+
+    service_.refusal.reset();
+    auto handling = std::async(std::launch::async, [&] { return Handle(Post(body)); });
+    const size_t i = service_.submitted();
+    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }) || i > 0);
+    service_.Fail(service_.submitted() - 1, ErrorKind::kInternal, "no finite logit");
+    EXPECT_EQ(handling.get().status, 500);
+  }
+}
+
+TEST_F(ApiHandlersTest, AnErrorMidStreamIsTheLastEvent) {
+  auto handling = std::async(std::launch::async,
+                             [&] { return Handle(Post(R"({"prompt":"x","stream":true})")); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.Send(0, 'a');
+  HttpReply reply = handling.get();
+  EXPECT_EQ(reply.next().then, Then::kMore);
+  service_.Fail(0, ErrorKind::kUnavailable, "shutting down");
+  const BodyPart end = reply.next();
+  EXPECT_EQ(end.then, Then::kClose);
+  EXPECT_EQ(end.data, R"({"error":{"message":"shutting down","type":"server_error","param":null,)"
+                      R"("code":"unavailable"}})"
+                      "\n");
+  EXPECT_EQ(reply.record->outcome, "unavailable");
+}
+
+TEST_F(ApiHandlersTest, AClientThatGoesAwayCancels) {
+  for (const char* stream : {"true", "false"}) {
+    std::atomic<bool> gone{false};
+    HttpRequest request = Post(std::string(R"({"prompt":"x","stream":)") + stream + "}");
+    request.client_gone = [&gone] { return gone.load(); };
+    const size_t i = service_.submitted();
+    auto handling = std::async(std::launch::async, [&] { return Handle(request); });
+    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
+    EXPECT_FALSE(service_.cancelled(i));
+    gone = true;
+    const HttpReply reply = handling.get();  // no token has to come for it
+    EXPECT_TRUE(service_.cancelled(i));
+    EXPECT_EQ(reply.record->outcome, "cancelled");
+  }
+}
+
+TEST_F(ApiHandlersTest, AStreamThatIsNotReadToItsEndCancels) {
+  auto handling = std::async(std::launch::async,
+                             [&] { return Handle(Post(R"({"prompt":"x","stream":true})")); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.Send(0, 'a');
+  HttpReply reply = handling.get();
+  EXPECT_FALSE(service_.cancelled(0));
+  reply.next = nullptr;
+  EXPECT_TRUE(service_.cancelled(0));
+  EXPECT_EQ(reply.record->outcome, "cancelled");
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,91 @@
+// A GenerationService whose tokens the test makes. Token i is the character i; prompts are encoded
+// likewise. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/generation_service.h"
+
+namespace lockstep {
+
+class FakeService : public GenerationService {
+ public:
+  const ServedModel& model() const override { return model_; }
+  std::vector<int32_t> Encode(std::string_view text) const override {
+    return {text.begin(), text.end()};
+  }
+  std::string_view TokenBytes(int32_t token) const override { return {&kChars[token], 1}; }
+  Status Submit(GenerationRequest request) override {
+    std::lock_guard lock(mutex_);
+    if (refusal) return tl::unexpected(*refusal);
+    requests_.push_back(request);
+    if (script.empty()) return {};
+    for (size_t i = 0; i < script.size(); ++i) SendLocked(requests_.size() - 1, script[i]);
+    request.sink->OnFinish(FinishReason::kLength, {0.001, 0.002, 0.003});
+    return {};
+  }
+  SchedulerState state() const override { return {1, 2, draining}; }
+
+  std::optional<Error> refusal;  // set before use: what Submit says
+  std::string script;            // set before use: every request's whole answer, made in Submit
+  std::atomic<bool> draining{false};
+
+  // Of request i, in the order of submission.
+  void Send(size_t i, char token) {
+    std::lock_guard lock(mutex_);
+    SendLocked(i, token);
+  }
+  void Finish(size_t i) { request(i).sink->OnFinish(FinishReason::kStop, {0.001, 0.002, 0.003}); }
+  void Fail(size_t i, ErrorKind kind, const std::string& message) {
+    request(i).sink->OnError({kind, message, {}}, {});
+  }
+  bool cancelled(size_t i) { return request(i).cancelled->load(); }
+  GenerationRequest request(size_t i) {
+    std::lock_guard lock(mutex_);
+    return requests_.at(i);
+  }
+  size_t submitted() {
+    std::lock_guard lock(mutex_);
+    return requests_.size();
+  }
+
+ private:
+  void SendLocked(size_t i, char token) {
+    TokenEvent event;
+    if (counts_.size() <= i) counts_.resize(i + 1);
+    event.index = counts_[i]++;
+    event.sampled.token = token;
+    event.sampled.logprob = -0.1f;
+    event.sampled.top = {{token, -0.1f}, {'z', -2.5f}};
+    event.text = std::string(1, token);
+    requests_.at(i).sink->OnToken(std::move(event));
+  }
+
+  static constexpr auto kChars = [] {
+    std::array<char, 128> chars{};
+    for (size_t i = 0; i < chars.size(); ++i) chars[i] = static_cast<char>(i);
+    return chars;
+  }();
+  const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000};
+  std::mutex mutex_;
+  std::vector<GenerationRequest> requests_;
+  std::vector<size_t> counts_;
+};
+
+// Whether it becomes true within ten seconds.
+template <class Predicate>
+bool Eventually(const Predicate& predicate) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!predicate()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+}  // namespace lockstep

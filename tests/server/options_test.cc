@@ -1,0 +1,148 @@
+#include "server/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "server/cpu_quota.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+ParsedOptions Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "lockstep");
+  return ParseOptions(static_cast<int>(arguments.size()), arguments.data());
+}
+
+// An environment variable for as long as it lives.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Variable() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+TEST(Options, DefaultsServeTheEmbeddedModel) {
+  const ParsedOptions parsed = Parse({});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.output;
+  EXPECT_EQ(parsed.options->command, Command::kServe);
+  EXPECT_EQ(parsed.options->model, "");
+  EXPECT_EQ(parsed.options->host, "127.0.0.1");
+  EXPECT_EQ(parsed.options->port, 8080);
+  EXPECT_EQ(parsed.options->threads, UsableCpus());
+  EXPECT_EQ(parsed.options->drain_timeout, std::chrono::seconds(25));
+}
+
+TEST(Options, BadValuesExitWith2AndNameTheFlag) {
+  const std::vector<const char*> cases[] = {
+      {"--port", "0"},
+      {"--port", "65536"},
+      {"--port", "-1"},
+      {"--port", "http"},
+      {"--port", "80.5"},
+      {"--port", "8080x"},
+      {"--port"},
+      {"--threads", "0"},
+      {"--threads", "-2"},
+      {"--threads", "1025"},
+      {"--sessions", "0"},
+      {"--sessions", "1e3"},
+      {"--context", "0"},
+      {"--context", "99999999999999999999"},
+      {"--queue", "0"},
+      {"--queue", "many"},
+      {"--prefill-tokens", "0"},
+      {"--drain-timeout", "0"},
+      {"--drain-timeout", "-5"},
+      {"--log-level", "loud"},
+      {"--log-format", "xml"},
+      {"--host", ""},
+      {"--no-such-flag"},
+      {"serve", "--port", "x"},
+      {"bench", "--batch", "0"},
+      {"bench", "--prompt", "x"},
+      {"--port", "1", "--port", "2"},
+  };
+  for (const auto& arguments : cases) {
+    const ParsedOptions parsed = Parse(arguments);
+    const char* flag = arguments[0][0] == '-' ? arguments[0] : arguments[1];
+    SCOPED_TRACE(flag);
+    EXPECT_FALSE(parsed.options.has_value());
+    EXPECT_EQ(parsed.exit_code, 2);
+    EXPECT_THAT(parsed.output, HasSubstr(flag));
+  }
+  EXPECT_EQ(Parse({"dance"}).exit_code, 2);
+  EXPECT_EQ(Parse({"inspect"}).exit_code, 2);
+}
+
+TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
+  const Variable port("LOCKSTEP_PORT", "81"), model("LOCKSTEP_MODEL", "a.gguf"),
+      host("LOCKSTEP_HOST", "::1"), threads("LOCKSTEP_THREADS", "3"),
+      sessions("LOCKSTEP_SESSIONS", "4"), context("LOCKSTEP_CONTEXT", "55"),
+      isa("LOCKSTEP_ISA", "scalar"), queue("LOCKSTEP_QUEUE", "6"),
+      prefill("LOCKSTEP_PREFILL_TOKENS", "7"), drain("LOCKSTEP_DRAIN_TIMEOUT", "8"),
+      level("LOCKSTEP_LOG_LEVEL", "debug"), format("LOCKSTEP_LOG_FORMAT", "json");
+  const ParsedOptions parsed = Parse({"serve", "--sessions", "5"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.output;
+  const Options& o = *parsed.options;
+  EXPECT_EQ(o.port, 81);
+  EXPECT_EQ(o.model, "a.gguf");
+  EXPECT_EQ(o.host, "::1");
+  EXPECT_EQ(o.threads, 3u);
+  EXPECT_EQ(o.sessions, 5u);
+  EXPECT_EQ(o.context, 55u);
+  EXPECT_EQ(o.isa, "scalar");
+  EXPECT_EQ(o.queue, 6u);
+  EXPECT_EQ(o.prefill_tokens, 7u);
+  EXPECT_EQ(o.drain_timeout, std::chrono::seconds(8));
+  EXPECT_EQ(o.log_level, LogLevel::kDebug);
+  EXPECT_EQ(o.log_format, LogFormat::kJson);
+
+  const Variable bad("LOCKSTEP_PORT", "http");
+  EXPECT_EQ(Parse({}).exit_code, 2);
+  EXPECT_THAT(Parse({}).output, HasSubstr("--port"));
+  EXPECT_TRUE(Parse({"--port", "1"}).options.has_value());
+}
+
+TEST(Options, AnEmptyVariableCountsAsUnset) {
+  const Variable port("LOCKSTEP_PORT", ""), model("LOCKSTEP_MODEL", "");
+  ASSERT_TRUE(Parse({}).options.has_value());
+  EXPECT_EQ(Parse({}).options->port, 8080);
+}
+
+TEST(Options, CommandsTakeTheSharedFlags) {
+  const auto inspect = Parse({"inspect", "m.gguf"});
+  EXPECT_EQ(inspect.options->command, Command::kInspect);
+  EXPECT_EQ(inspect.options->inspect_file, "m.gguf");
+  const auto bench = Parse({"bench", "--batch", "1,8", "--json", "--threads", "2", "--model", "m"});
+  EXPECT_EQ(bench.options->command, Command::kBench);
+  EXPECT_THAT(bench.options->bench.batch, testing::ElementsAre(1, 8));
+  EXPECT_TRUE(bench.options->bench.json);
+  EXPECT_EQ(bench.options->threads, 2u);
+  const auto probe = Parse({"probe", "--port", "99", "--path", "/livez"});
+  EXPECT_EQ(probe.options->command, Command::kProbe);
+  EXPECT_EQ(probe.options->port, 99);
+  EXPECT_EQ(probe.options->probe_path, "/livez");
+}
+
+TEST(Options, HelpAndVersionExitWith0) {
+  for (const auto& arguments :
+       std::vector<std::vector<const char*>>{{"--help"}, {"serve", "--help"}}) {
+    const ParsedOptions parsed = Parse(arguments);
+    EXPECT_EQ(parsed.exit_code, 0);
+    for (const char* part : {"curl", "--prefill-tokens", "LOCKSTEP_PORT", "inspect", "probe"}) {
+      EXPECT_THAT(parsed.output, HasSubstr(part));
+    }
+  }
+  EXPECT_THAT(Parse({"bench", "--help"}).output, HasSubstr("--batch"));
+  EXPECT_THAT(Parse({"--version"}).output, testing::MatchesRegex("lockstep [0-9.]+\n"));
+  EXPECT_EQ(Parse({"--version"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace lockstep
