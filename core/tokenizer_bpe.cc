@@ -86,22 +86,22 @@ Status BpeEncoder::LoadMerges(const GgufFile& file) {
                       "between them are needed",
                       rank, Quoted(merge)));
     }
-    const std::string_view left = merge.substr(0, space);
-    const std::string_view right = merge.substr(space + 1);
-    const std::string merged = std::string(left).append(right);
-    for (const std::string_view part : {left, right, std::string_view(merged)}) {
-      if (vocabulary_.Find(part) < 0) {
+    std::string merged(merge);
+    merged.erase(space, 1);
+    int32_t ids[3];
+    const std::string_view parts[3] = {merge.substr(0, space), merge.substr(space + 1), merged};
+    for (size_t i = 0; i < 3; ++i) {
+      ids[i] = vocabulary_.Find(parts[i]);
+      if (ids[i] < 0) {
         return file.Bad(
             fmt::format("tokenizer.ggml.merges[{}] is {}, but {} is not one of the {} "
                         "tokens in tokenizer.ggml.tokens",
-                        rank, Quoted(merge), Quoted(part), vocabulary_.size()));
+                        rank, Quoted(merge), Quoted(parts[i]), vocabulary_.size()));
       }
     }
     // A merge that would make a control token is never used; the first of two equal ones counts.
-    const int32_t id = vocabulary_.FindNormal(merged);
-    if (id < 0) continue;
-    merges_.emplace(PairKey(vocabulary_.Find(left), vocabulary_.Find(right)),
-                    Merge{static_cast<double>(rank), id});
+    if (!vocabulary_.IsNormal(ids[2])) continue;
+    merges_.emplace(PairKey(ids[0], ids[1]), Merge{static_cast<double>(rank), ids[2]});
   }
   return {};
 }

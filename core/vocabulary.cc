@@ -187,9 +187,12 @@ int32_t Vocabulary::Find(std::string_view text) const {
 
 int32_t Vocabulary::FindNormal(std::string_view text) const {
   const int32_t id = Find(text);
-  if (id < 0) return -1;
+  return id >= 0 && IsNormal(id) ? id : -1;
+}
+
+bool Vocabulary::IsNormal(int32_t id) const {
   const TokenKind kind = kinds[static_cast<size_t>(id)];
-  return kind == TokenKind::kNormal || kind == TokenKind::kUnused ? id : -1;
+  return kind == TokenKind::kNormal || kind == TokenKind::kUnused;
 }
 
 int ByteOfText(std::string_view text) {

@@ -30,7 +30,8 @@ struct Vocabulary {
 
   size_t size() const { return texts.size(); }
   int32_t Find(std::string_view text) const;        // -1 if there is none
-  int32_t FindNormal(std::string_view text) const;  // -1 unless ordinary text may become it
+  int32_t FindNormal(std::string_view text) const;  // -1 unless it IsNormal as well
+  bool IsNormal(int32_t id) const;                  // may ordinary text become it?
 
   std::vector<std::string> texts;                     // [vocab]
   std::vector<TokenKind> kinds;                       // [vocab]
