@@ -44,16 +44,6 @@ TensorDone ReleaseTensor(const Release& release) {
   return [&release](const GgufTensor& tensor) { release(tensor.offset, tensor.data.size()); };
 }
 
-Result<Tokenizer> ReadTokenizer(const GgufFile& file, const ModelConfig& config) {
-  auto tokenizer = Tokenizer::Create(file);
-  if (tokenizer && tokenizer->vocab_size() != config.vocab) {
-    return file.Bad(fmt::format(
-        "tokenizer.ggml.tokens has {} elements, but tensor token_embd.weight has {} rows",
-        tokenizer->vocab_size(), config.vocab));
-  }
-  return tokenizer;
-}
-
 Result<std::unique_ptr<Model>> Load(std::span<const uint8_t> bytes, const std::string& source,
                                     const KernelTable& kernels, ThreadPool& pool,
                                     const Release& release) {
@@ -61,7 +51,7 @@ Result<std::unique_ptr<Model>> Load(std::span<const uint8_t> bytes, const std::s
   if (!file) return tl::unexpected(file.error());
   auto config = ReadModelConfig(*file);
   if (!config) return tl::unexpected(config.error());
-  auto tokenizer = ReadTokenizer(*file, *config);
+  auto tokenizer = Tokenizer::Create(*file);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
   auto weights = LoadWeights(*file, *config, pool, ReleaseTensor(release));
   if (!weights) return tl::unexpected(weights.error());
@@ -110,7 +100,7 @@ Status CheckModel(const GgufFile& file, const TensorDone& done) {
   return WithoutThrowing(file.name(), file.bytes().size(), [&]() -> Status {
     const auto config = ReadModelConfig(file);
     if (!config) return tl::unexpected(config.error());
-    const auto tokenizer = ReadTokenizer(file, *config);
+    const auto tokenizer = Tokenizer::Create(file);
     if (!tokenizer) return tl::unexpected(tokenizer.error());
     return CheckWeights(file, *config, done);
   });

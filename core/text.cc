@@ -4,25 +4,15 @@
 
 #include <cstdint>
 
+#include "core/utf8.h"
+
 namespace lockstep {
 namespace {
 
 // The length of the character at the front of `text`, 0 if there is no well-formed one.
 size_t CharacterLength(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  if (text.empty()) return 0;
-  if (byte(0) < 0x80) return 1;
-  if (byte(0) < 0xC2 || byte(0) > 0xF4) return 0;
-  const size_t length = byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  // The second byte of these four leads has a narrower range (Unicode, table 3-7).
-  const uint8_t low = byte(0) == 0xE0 ? 0xA0 : byte(0) == 0xF0 ? 0x90 : 0x80;
-  const uint8_t high = byte(0) == 0xED ? 0x9F : byte(0) == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
+  const Utf8Scan scan = ScanUtf8(text);
+  return scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 0;
 }
 
 // C0, DEL and C1 (U+0080 to U+009F): what a terminal may act on.

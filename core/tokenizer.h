@@ -12,12 +12,16 @@
 
 #include "core/gguf.h"
 #include "core/status.h"
+#include "core/utf8.h"  // Utf8Assembler, for streams of TokenBytes
 
 namespace lockstep {
 
 enum class SpecialTokens {
-  kAsText,  // "<s>" in the text is three characters: the rule for all text from outside
-  kParse,   // control and user-defined tokens are recognised by their text
+  // "<s>" in the text is three characters: the rule for all text from outside. User-defined tokens
+  // are recognised, as ordinary words of the vocabulary that happen not to be cut; not those,
+  // however, that look or act like control tokens ("<|user|>", "</s>").
+  kAsText,
+  kParse,  // control and user-defined tokens are recognised by their text, the longest first
 };
 
 class Tokenizer {
@@ -30,6 +34,7 @@ class Tokenizer {
 
   // Time is linear in text.size() (n log n at worst). Invalid UTF-8 is encoded byte by byte where
   // the vocabulary can, and replaced by U+FFFD's pieces or the unknown token where it cannot.
+  // REQUIRES: text.size() < 2^29.
   // add_special: prepend BOS / append EOS where the file's add_bos_token / add_eos_token say so.
   std::vector<int32_t> Encode(std::string_view text, bool add_special,
                               SpecialTokens special = SpecialTokens::kAsText) const;
@@ -52,18 +57,6 @@ class Tokenizer {
   struct Impl;
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
-};
-
-// Joins the bytes of successive tokens and lets only whole UTF-8 characters out. The concatenation
-// of all that Push and Finish return does not depend on how the bytes were cut; invalid bytes come
-// out as U+FFFD, one for each maximal invalid part (Unicode's recommended practice).
-class Utf8Assembler {
- public:
-  std::string Push(std::string_view bytes);
-  std::string Finish();  // what is still held back, as U+FFFD; the assembler is empty afterwards
-
- private:
-  std::string pending_;  // at most 3 bytes: a valid but unfinished character
 };
 
 }  // namespace lockstep

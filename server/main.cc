@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
     case lockstep::Command::kInspect:
       return lockstep::RunInspect(options.inspect_file);
     case lockstep::Command::kBench:
-      return lockstep::RunBench(options);
+      return lockstep::RunBench(options.bench);
     case lockstep::Command::kProbe:
       return lockstep::RunProbe(options);
   }

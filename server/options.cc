@@ -99,9 +99,11 @@ void AddCommands(CLI::App& app, Options& options) {
 
   CLI::App* bench = app.add_subcommand("bench", "measure prefill and decode");
   BenchOptions& flags = options.bench;
-  bench->add_option("--prompt", flags.prompt, "prompt tokens of each sequence");
-  bench->add_option("--generate", flags.generate, "tokens to generate for each sequence");
-  bench->add_option("--batch", flags.batch, "numbers of sequences, such as 1,4,16")->delimiter(',');
+  bench->add_option("--prompt", flags.prompt, "tokens to read, such as 128,512")->delimiter(',');
+  bench->add_option("--generate", flags.generate, "tokens that each stream writes")->delimiter(',');
+  bench->add_option("--batch", flags.batch, "streams decoded together, such as 1,4,16")
+      ->delimiter(',');
+  bench->add_option("--repeat", flags.repeat, "runs of each test, of which the median counts");
   for (CLI::Option* option :
        bench->get_options([](const CLI::Option* o) { return o->get_name() != "--help"; })) {
     option->type_name("N")->check(Within(1, kMaxContext))->capture_default_str();
@@ -151,6 +153,9 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   options.log_level = kLogLevels.at(words.log_level);
   options.log_format = kLogFormats.at(words.log_format);
   if (options.threads == 0) options.threads = UsableCpus();
+  options.bench.model = options.model;
+  options.bench.threads = options.threads;
+  options.bench.isa = options.isa;
   return {std::move(options), 0, {}};
 }
 

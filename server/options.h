@@ -5,19 +5,13 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "server/bench_command.h"
 #include "server/logging.h"
 
 namespace lockstep {
 
 enum class Command { kServe, kInspect, kBench, kProbe };
-
-struct BenchOptions {
-  size_t prompt = 128, generate = 64;      // tokens of each sequence
-  std::vector<size_t> batch = {1, 4, 16};  // numbers of sequences
-  bool json = false;
-};
 
 struct Options {
   Command command = Command::kServe;

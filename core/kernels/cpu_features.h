@@ -5,6 +5,7 @@ namespace lockstep {
 
 struct CpuFeatures {
   bool avx2_fma_f16c = false;
+  bool avx512_vnni = false;  // with F, BW, DQ and VL
 };
 CpuFeatures DetectCpu();
 

@@ -84,14 +84,18 @@ std::vector<float> KnownAnswer(const KernelTable& kernels) {
   return out;
 }
 
-const KernelTable* Fastest() {
-#if defined(__x86_64__)
-  if (DetectCpu().avx2_fma_f16c) return &Avx2Kernels();
-#endif
-  return &ScalarKernels();
-}
-
 }  // namespace
+
+std::vector<const KernelTable*> AvailableKernels() {
+  std::vector<const KernelTable*> tables;
+#if defined(__x86_64__)
+  const CpuFeatures cpu = DetectCpu();
+  if (cpu.avx512_vnni) tables.push_back(&Avx512Kernels());
+  if (cpu.avx2_fma_f16c) tables.push_back(&Avx2Kernels());
+#endif
+  tables.push_back(&ScalarKernels());
+  return tables;
+}
 
 bool SameAnswers(const KernelTable& a, const KernelTable& b) {
   const std::vector<float> x = KnownAnswer(a), y = KnownAnswer(b);
@@ -99,11 +103,12 @@ bool SameAnswers(const KernelTable& a, const KernelTable& b) {
 }
 
 KernelChoice ChooseKernels(std::string_view isa) {
-  const KernelTable* fastest = Fastest();
-  if (isa == "scalar") return {.kernels = &ScalarKernels()};
-  if (isa != "auto" && isa != fastest->isa) return {};
-  if (SameAnswers(*fastest, ScalarKernels())) return {.kernels = fastest};
-  return {.kernels = &ScalarKernels(), .rejected = fastest->isa};
+  for (const KernelTable* table : AvailableKernels()) {
+    if (isa != "auto" && isa != table->isa) continue;
+    if (SameAnswers(*table, ScalarKernels())) return {.kernels = table};
+    return {.kernels = &ScalarKernels(), .rejected = table->isa};
+  }
+  return {};
 }
 
 }  // namespace lockstep

@@ -2,18 +2,22 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "core/kernels/kernels.h"
 
 namespace lockstep {
 
+// What this processor can run, fastest first; the last is scalar.
+std::vector<const KernelTable*> AvailableKernels();
+
 struct KernelChoice {
   const KernelTable* kernels = nullptr;  // nullptr: the name is unknown or the processor lacks it
-  const char* rejected = nullptr;        // a faster table whose answers were wrong, or nullptr
+  const char* rejected = nullptr;        // a table that was wanted and gave wrong answers
 };
 
-// `isa` is "auto", "scalar" or "avx2"; auto is the fastest that the processor has. The choice is
-// compared with the scalar kernels on a known input first, bit for bit; if it differs, scalar.
+// `isa` is "auto" (the fastest), "scalar", "avx2" or "avx512". The choice is compared with the
+// scalar kernels on a known input first, bit for bit; if it differs, scalar is taken instead.
 KernelChoice ChooseKernels(std::string_view isa);
 
 // True if both tables give the same bits for every kernel on a fixed pseudo-random input.

@@ -81,6 +81,7 @@ struct KernelTable {
 //   and fma(P(r), r * r, r + 1) * 2^n, P by Horner with fma. Constants: exp_constants.h.
 
 const KernelTable& ScalarKernels();
-const KernelTable& Avx2Kernels();  // REQUIRES: DetectCpu().avx2_fma_f16c
+const KernelTable& Avx2Kernels();    // REQUIRES: DetectCpu().avx2_fma_f16c
+const KernelTable& Avx512Kernels();  // REQUIRES: DetectCpu().avx512_vnni
 
 }  // namespace lockstep

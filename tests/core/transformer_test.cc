@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/model.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"
 #include "tests/support/tiny_model.h"
@@ -115,15 +117,18 @@ TEST(DeterminismTest, CachedEqualsUncachedBitForBit) {
 
 TEST(DeterminismTest, ChunksThreadsAndIsaChangeNoBit) {
   for (DType type : kTypes) {
-    const TestModel model(OptionsFor(type));
+    const std::string name = FindDType(uint32_t(type))->name;
     const TestModel scalar(OptionsFor(type), "scalar");
-    const std::vector<int32_t> tokens = model.Tokens(40);
+    const std::vector<int32_t> tokens = scalar.Tokens(40);
     const Logits expected = Feed(scalar, tokens, 40);
-    for (size_t chunk : {1, 3, 7, 16, 40}) {
-      for (size_t threads : {1, 2, 3}) {
-        ExpectSameBits(Feed(model, tokens, chunk, threads), expected,
-                       std::string(FindDType(uint32_t(type))->name) + ", chunk " +
-                           std::to_string(chunk) + ", threads " + std::to_string(threads));
+    for (const KernelTable* table : AvailableKernels()) {
+      const TestModel model(OptionsFor(type), table->isa);
+      for (size_t chunk : {1, 3, 7, 16, 40}) {
+        for (size_t threads : {1, 2, 3}) {
+          ExpectSameBits(Feed(model, tokens, chunk, threads), expected,
+                         name + ", " + table->isa + ", chunk " + std::to_string(chunk) +
+                             ", threads " + std::to_string(threads));
+        }
       }
     }
   }
@@ -197,6 +202,22 @@ TEST(DeterminismTest, AResetCacheIsAsGoodAsNew) {
     Append(scratch, logits);
     ExpectSameBits(logits, expected, reset ? "reset" : "truncated");
     kv.Reset();
+  }
+}
+
+// The bits themselves are a promise: the same on every machine. Whoever changes them on purpose
+// raises kNumericsVersion and writes the new digests down here.
+TEST(DeterminismTest, LogitsHaveTheBitsOfThisNumericsVersion) {
+  ASSERT_EQ(kNumericsVersion, 1);
+  constexpr uint64_t kDigests[] = {9733780585041487531u, 8654212197607669515u, 9686558190022349702u,
+                                   15472838151467491112u, 3524408690875135810u};
+  for (size_t i = 0; i < std::size(kTypes); ++i) {
+    const TestModel model(OptionsFor(kTypes[i]));
+    uint64_t digest = 0xcbf29ce484222325u;  // FNV-1a over the floats' bits
+    for (const std::vector<float>& row : Feed(model, model.Tokens(40), 16)) {
+      for (float v : row) digest = (digest ^ std::bit_cast<uint32_t>(v)) * 0x100000001b3u;
+    }
+    EXPECT_EQ(digest, kDigests[i]) << FindDType(uint32_t(kTypes[i]))->name;
   }
 }
 

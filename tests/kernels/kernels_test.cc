@@ -18,14 +18,6 @@
 namespace lockstep {
 namespace {
 
-std::vector<const KernelTable*> HostTables() {
-  std::vector<const KernelTable*> tables = {&ScalarKernels()};
-#if defined(__x86_64__)
-  if (DetectCpu().avx2_fma_f16c) tables.push_back(&Avx2Kernels());
-#endif
-  return tables;
-}
-
 class KernelsTest : public testing::TestWithParam<const KernelTable*> {
  protected:
   KernelsTest() { SetComputeFloatMode(); }
@@ -34,7 +26,7 @@ class KernelsTest : public testing::TestWithParam<const KernelTable*> {
   Random random_{42};
 };
 
-INSTANTIATE_TEST_SUITE_P(Isa, KernelsTest, testing::ValuesIn(HostTables()),
+INSTANTIATE_TEST_SUITE_P(Isa, KernelsTest, testing::ValuesIn(AvailableKernels()),
                          [](const auto& tested) { return std::string(tested.param->isa); });
 
 template <class T>

@@ -9,27 +9,10 @@
 #include <set>
 
 #include "core/kernels/packed_matrix.h"
+#include "tests/support/random.h"
 
 namespace lockstep {
 namespace {
-
-// SplitMix64 (Steele, Lea, Flood 2014).
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return z ^ (z >> 31);
-  }
-  float Uniform(float low, float high) {  // 24 bits, exact in float
-    return low + (high - low) * (static_cast<float>(Next() >> 40) * 0x1p-24f);
-  }
-
- private:
-  uint64_t state_;
-};
 
 uint16_t FloatToBFloat16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
@@ -85,8 +68,7 @@ std::string Encode(const std::vector<float>& values, DType type) {
 
 GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, size_t cols,
                                  float low, float high, DType type) {
-  std::vector<float> values(rows * cols);
-  for (float& value : values) value = random.Uniform(low, high);
+  const std::vector<float> values = random.Floats(rows * cols, low, high);
   std::vector<uint64_t> dims{cols};
   if (rows > 1) dims.push_back(rows);
   return {std::move(name), std::move(dims), static_cast<uint32_t>(type), Encode(values, type)};
@@ -106,9 +88,9 @@ std::vector<std::string> Pieces(size_t count) {
   std::set<std::string> seen(pieces.begin(), pieces.end());
   Random random(7);
   while (pieces.size() < count) {
-    std::string piece = random.Next() % 3 == 0 ? "\u2581" : "";
-    for (uint64_t n = 2 + random.Next() % 4; n > 0; --n) {
-      piece += static_cast<char>('a' + random.Next() % 26);
+    std::string piece = random.Below(3) == 0 ? "\u2581" : "";
+    for (uint64_t n = 2 + random.Below(4); n > 0; --n) {
+      piece += static_cast<char>('a' + random.Below(26));
     }
     if (seen.insert(piece).second) pieces.push_back(piece);
   }

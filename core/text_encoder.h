@@ -1,0 +1,21 @@
+// One algorithm that cuts ordinary text into tokens of one vocabulary, which must outlive it.
+// Immutable after construction, so safe to share between threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+class TextEncoder {
+ public:
+  virtual ~TextEncoder() = default;
+  // Appends the ids of `text`, any bytes. REQUIRES: text.size() < 2^29.
+  virtual void Encode(std::string_view text, std::vector<int32_t>* ids) const = 0;
+  // The bytes that a normal token with this text stands for.
+  virtual std::string Bytes(std::string_view text) const = 0;
+};
+
+}  // namespace lockstep

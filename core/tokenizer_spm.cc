@@ -1,0 +1,116 @@
+#include "core/tokenizer_spm.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/pair_merger.h"
+#include "core/utf8.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::string_view kSpace = "▁";  // U+2581
+
+std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t begin = 0;;) {
+    const size_t end = text.find(from, begin);
+    out += text.substr(begin, end - begin);
+    if (end == std::string_view::npos) return out;
+    out += to;
+    begin = end + from.size();
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TextEncoder>> SpmEncoder::Create(const GgufFile& file,
+                                                        const Vocabulary& vocabulary) {
+  std::unique_ptr<SpmEncoder> encoder(new SpmEncoder(vocabulary));
+  auto scores = file.GetFloats("tokenizer.ggml.scores");
+  if (!scores) return tl::unexpected(scores.error());
+  const size_t count = scores->has_value() ? (*scores)->size() : 0;
+  if (count != vocabulary.size()) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.scores has {} values, but tokenizer.ggml.tokens "
+                    "has {}: they must be as many",
+                    count, vocabulary.size()));
+  }
+  encoder->scores_ = *std::move(*scores);
+  for (size_t id = 0; id < count; ++id) {
+    if (!std::isfinite(encoder->scores_[id])) {
+      return file.Bad(fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id,
+                                  encoder->scores_[id]));
+    }
+  }
+  if (const Status status = encoder->LoadBytes(file); !status) {
+    return tl::unexpected(status.error());
+  }
+  return encoder;
+}
+
+Status SpmEncoder::LoadBytes(const GgufFile& file) {
+  byte_ids_.fill(-1);
+  size_t found = 0;
+  for (size_t id = 0; id < vocabulary_.size(); ++id) {
+    if (vocabulary_.kinds[id] != TokenKind::kByte) continue;
+    byte_ids_[static_cast<size_t>(ByteOfText(vocabulary_.texts[id]))] = static_cast<int32_t>(id);
+    ++found;
+  }
+  if (found == byte_ids_.size()) return {};
+  if (found > 0) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.tokens has {} byte tokens (\"<0x00>\" to "
+                    "\"<0xFF>\"): all 256 are needed, or none",
+                    found));
+  }
+  if (vocabulary_.unknown < 0) {
+    return file.Bad(
+        "tokenizer.ggml.tokens has no byte tokens and tokenizer.ggml.unknown_token_id is missing: "
+        "one of them is needed for text outside the vocabulary");
+  }
+  replacement_ = vocabulary_.FindNormal(kReplacementCharacter);
+  if (replacement_ < 0) replacement_ = vocabulary_.unknown;
+  return {};
+}
+
+void SpmEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const {
+  const std::string escaped = ReplaceAll(text, " ", kSpace);
+  const std::string_view all = escaped;
+  PairMerger merger;
+  for (size_t begin = 0; begin < all.size();) {
+    const Utf8Scan scan = ScanUtf8(all.substr(begin));
+    // Invalid bytes stand alone: as the tokens are UTF-8, none can be merged.
+    const size_t size = scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 1;
+    merger.Add({.begin = static_cast<uint32_t>(begin),
+                .size = static_cast<uint32_t>(size),
+                .id = vocabulary_.FindNormal(all.substr(begin, size))});
+    begin += size;
+  }
+  const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
+    const int32_t id = vocabulary_.FindNormal(all.substr(left.begin, left.size + right.size));
+    return {id < 0 ? 0.0 : -static_cast<double>(scores_[static_cast<size_t>(id)]), id};
+  };
+  for (const Symbol& symbol : merger.Run(find)) {
+    if (symbol.id >= 0) {
+      ids->push_back(symbol.id);
+    } else {
+      EncodeUnknown(all.substr(symbol.begin, symbol.size), ids);
+    }
+  }
+}
+
+void SpmEncoder::EncodeUnknown(std::string_view bytes, std::vector<int32_t>* ids) const {
+  if (byte_ids_[0] >= 0) {
+    for (const char byte : bytes) ids->push_back(byte_ids_[static_cast<uint8_t>(byte)]);
+    return;
+  }
+  const bool is_text = ScanUtf8(bytes).kind == Utf8Scan::Kind::kCharacter;
+  ids->push_back(is_text ? vocabulary_.unknown : replacement_);
+}
+
+std::string SpmEncoder::Bytes(std::string_view text) const { return ReplaceAll(text, kSpace, " "); }
+
+}  // namespace lockstep

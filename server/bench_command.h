@@ -1,0 +1,25 @@
+// `lockstep bench`: how many tokens per second a model reads and writes on this machine.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+struct BenchOptions {
+  std::string model;  // path, or empty: the embedded one
+  size_t threads = 1;
+  std::string isa = "auto";
+  std::vector<size_t> prompt{512};    // tokens read, one prompt at a time
+  std::vector<size_t> generate{128};  // tokens written by each stream
+  std::vector<size_t> batch{1};       // streams that are decoded together
+  int repeat = 3;                     // the median counts
+  bool json = false;
+};
+
+// Prints a table, or JSON, to stdout. Returns the exit code: 2, with a line on stderr, if the model
+// or an option cannot be used.
+int RunBench(const BenchOptions& options);
+
+}  // namespace lockstep

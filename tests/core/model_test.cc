@@ -1,0 +1,108 @@
+#include "core/model.h"
+
+#include <gmock/gmock.h>
+
+#include "core/kernels/kernels.h"
+#include "tests/support/temp_file.h"
+#include "tests/support/tiny_model.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(ModelTest, LoadsFromAFileAndFromBytesAlike) {
+  ThreadPool pool(2);
+  const std::vector<uint8_t> bytes = TinyModel();
+  const TempFile temp(bytes);
+  const auto from_file = LoadModel(temp.path(), ScalarKernels(), pool);
+  ASSERT_TRUE(from_file) << from_file.error().message;
+  const auto from_bytes = LoadModel(bytes, "memory", ScalarKernels(), pool);
+  ASSERT_TRUE(from_bytes) << from_bytes.error().message;
+  const Model &a = **from_file, &b = **from_bytes;
+  EXPECT_EQ(a.source, temp.path());
+  EXPECT_EQ(b.source, "memory");
+  EXPECT_EQ(a.name, "tiny");
+  EXPECT_EQ(a.config().layers, 2u);
+  EXPECT_EQ(a.tokenizer.vocab_size(), 320u);
+  EXPECT_EQ(a.fingerprint, b.fingerprint);
+  EXPECT_EQ(a.transformer.weight_bytes(), b.transformer.weight_bytes());
+  EXPECT_TRUE(a.warnings.empty());
+}
+
+// The value also pins the tiny model's bytes: the same on every platform.
+TEST(ModelTest, TheFingerprintIsTheFilesSha256) {
+  ThreadPool pool(1);
+  std::vector<uint8_t> bytes = TinyModel();
+  const auto model = LoadModel(bytes, "memory", ScalarKernels(), pool);
+  ASSERT_TRUE(model);
+  EXPECT_EQ((*model)->fingerprint, "ls1-29435afaccec9621");
+  bytes.back() ^= 1;
+  const auto other = LoadModel(bytes, "memory", ScalarKernels(), pool);
+  ASSERT_TRUE(other);
+  EXPECT_NE((*other)->fingerprint, (*model)->fingerprint);
+}
+
+TEST(ModelTest, TheModelOutlivesTheBytes) {
+  ThreadPool pool(1);
+  auto bytes = TinyModel();
+  const auto model = LoadModel(bytes, "memory", ScalarKernels(), pool);
+  ASSERT_TRUE(model);
+  std::fill(bytes.begin(), bytes.end(), uint8_t{0xFF});
+  const std::vector<int32_t> ids = (*model)->tokenizer.Encode("the end", true);
+  EXPECT_EQ((*model)->tokenizer.Decode(ids), "the end");
+  EXPECT_EQ((*model)->config().name, "tiny");
+}
+
+TEST(ModelTest, WarningsArePassedOn) {
+  ThreadPool pool(1);
+  GgufBuilder builder = TinyModelBuilder();
+  builder.trailer = std::string(50, 'x');
+  const auto model = LoadModel(builder.Build(), "memory", ScalarKernels(), pool);
+  ASSERT_TRUE(model) << model.error().message;
+  ASSERT_EQ((*model)->warnings.size(), 1u);
+  EXPECT_THAT((*model)->warnings[0], HasSubstr("50 bytes follow"));
+}
+
+TEST(ModelTest, TheEmbeddedModelLoads) {
+  ThreadPool pool(2);
+  const auto model = LoadModel("", ScalarKernels(), pool);
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ((*model)->source, "embedded");
+  EXPECT_THAT((*model)->fingerprint, StartsWith("ls1-"));
+  EXPECT_GE((*model)->config().context, 512u);
+  EXPECT_FALSE((*model)->tokenizer.Encode("Once upon a time", true).empty());
+  const auto file = GgufFile::Parse(EmbeddedModel(), "embedded");
+  ASSERT_TRUE(file);
+  EXPECT_TRUE(file->warnings().empty());  // all of the file is there, and no more
+}
+
+TEST(ModelTest, CheckModelAgreesWithLoadModel) {
+  ThreadPool pool(1);
+  GgufBuilder builder = TinyModelBuilder();
+  const auto check = [&] {
+    const auto bytes = builder.Build();
+    const auto file = GgufFile::Parse(bytes, "memory");
+    EXPECT_TRUE(file);
+    return CheckModel(*file);
+  };
+  EXPECT_TRUE(check());
+  builder.RemoveTensor("output_norm.weight");
+  const auto model = LoadModel(builder.Build(), "memory", ScalarKernels(), pool);
+  ASSERT_FALSE(model);
+  const Status checked = check();
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().message, model.error().message);
+}
+
+TEST(ModelTest, AMissingFileIsNamed) {
+  ThreadPool pool(1);
+  const auto model = LoadModel("/no/such/model.gguf", ScalarKernels(), pool);
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().kind, ErrorKind::kBadFile);
+  EXPECT_THAT(model.error().message, StartsWith("/no/such/model.gguf: "));
+}
+
+}  // namespace
+}  // namespace lockstep

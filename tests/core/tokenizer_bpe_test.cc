@@ -1,0 +1,104 @@
+#include "core/tokenizer_bpe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/tiny_vocabulary.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+std::string Pieces(const TinyVocabulary& v, std::string_view text) {
+  const auto tokenizer = CreateTokenizer(v.Metadata());
+  if (!tokenizer) return tokenizer.error().message;
+  std::string out;
+  for (const int32_t id : tokenizer->Encode(text, false)) {
+    if (!out.empty()) out += '|';
+    out += tokenizer->TokenText(id);
+  }
+  return out;
+}
+
+std::string ErrorOf(const TinyVocabulary& v) {
+  const auto tokenizer = CreateTokenizer(v.Metadata());
+  return tokenizer ? "" : tokenizer.error().message;
+}
+
+TEST(BpeEncoder, LowestRankFirstThenLeftmost) {
+  const TinyVocabulary v = BpeVocabulary({"b c", "a b", "a bc", "a a"});
+  EXPECT_EQ(Pieces(v, "abc"), "abc");
+  EXPECT_EQ(Pieces(v, "abd"), "ab|d");
+  EXPECT_EQ(Pieces(v, "aaa"), "aa|a");
+}
+
+TEST(BpeEncoder, AMergeNeedsItsPairAndNotOnlyItsText) {
+  const TinyVocabulary v = BpeVocabulary({"b c", "a b", "ab c"});
+  EXPECT_EQ(Pieces(v, "abc"), "a|bc");
+}
+
+TEST(BpeEncoder, WordsAreMergedOneByOne) {
+  const TinyVocabulary v = BpeVocabulary({"a Ġ", "Ġ b", "a b"});
+  EXPECT_EQ(Pieces(v, "a b"), "a|Ġb");
+}
+
+TEST(BpeEncoder, LlamaTakesWholeWordsFirst) {
+  TinyVocabulary v = BpeVocabulary({"a b"});
+  v.Add("xyz", 1);  // no merge leads to it
+  v.Add("Ġé", 1);   // "é" here is the byte 0xE9
+  EXPECT_EQ(Pieces(v, "xyz"), "x|y|z");
+  v.builder.SetString("tokenizer.ggml.pre", "llama-bpe");
+  EXPECT_EQ(Pieces(v, "xyz"), "xyz");
+  EXPECT_EQ(Pieces(v, " \xE9"), "Ġé");
+}
+
+TEST(BpeEncoder, InvalidBytesAreKept) {
+  const TinyVocabulary v = BpeVocabulary({"Ã ©"});
+  EXPECT_EQ(Pieces(v, "\xC3"), "Ã");
+  EXPECT_EQ(Pieces(v, "é\xA9\xFF"), "Ã©|©|ÿ");
+}
+
+// Some files call the tokens of bytes that UTF-8 never holds literal texts.
+TEST(BpeEncoder, BytesWithoutATokenBecomeTheReplacementCharacter) {
+  TinyVocabulary v = BpeVocabulary({"ï ¿", "ï¿ ½"});
+  v.types[0xFF] = 4;
+  EXPECT_EQ(Pieces(v, "a\xFF"), "a|ï¿½");
+  EXPECT_EQ(Pieces(v, "aÿb"), "a|ÿ|b");  // U+00FF, literally
+  EXPECT_EQ(CreateTokenizer(v.Metadata())->TokenBytes(0xFF), "ÿ");
+  v.types['a'] = 4;
+  EXPECT_THAT(ErrorOf(v), HasSubstr("no token \"a\" for the byte 0x61"));
+}
+
+TEST(BpeEncoder, RefusesBadMerges) {
+  TinyVocabulary v = BpeVocabulary({"a b"});
+  for (const char* merge : {"ab", "", "a ", " ", "ab "}) {
+    v.merges[0] = merge;
+    EXPECT_THAT(ErrorOf(v), HasSubstr("two tokens with a space between")) << merge;
+  }
+  v.merges[0] = "ab \u4F60";
+  EXPECT_THAT(ErrorOf(v),
+              HasSubstr("tokenizer.ggml.merges[0] is \"ab \u4F60\", but \"\u4F60\" is"));
+  v.merges[0] = "c d";
+  EXPECT_THAT(ErrorOf(v), HasSubstr("\"cd\" is not one of the 258 tokens"));
+}
+
+TEST(BpeEncoder, RefusesMissingMergesAndUnknownPatterns) {
+  TinyVocabulary v = BpeVocabulary({"a b"});
+  GgufBuilder builder = v.Metadata();
+  builder.Remove("tokenizer.ggml.merges");
+  EXPECT_THAT(CreateTokenizer(builder).error().message,
+              HasSubstr("tiny.gguf: tokenizer.ggml.merges is missing"));
+  v.builder.SetString("tokenizer.ggml.pre", "gpt-9");
+  EXPECT_THAT(ErrorOf(v), HasSubstr("tiny.gguf: tokenizer.ggml.pre is \"gpt-9\""));
+  EXPECT_THAT(ErrorOf(v), HasSubstr("\"qwen2\""));
+}
+
+TEST(BpeEncoder, WithoutAPatternNameTheDefaultIsUsed) {
+  TinyVocabulary v = BpeVocabulary({"1 2", "12 3"});
+  v.builder.Remove("tokenizer.ggml.pre");
+  EXPECT_EQ(Pieces(v, "1231"), "123|1");
+}
+
+}  // namespace
+}  // namespace lockstep

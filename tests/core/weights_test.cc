@@ -1,0 +1,195 @@
+#include "core/weights.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "tests/support/tiny_model.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0};
+
+// A tiny model in memory, parsed.
+struct Parsed {
+  explicit Parsed(const GgufBuilder& builder)
+      : bytes(builder.Build()),
+        file(GgufFile::Parse(bytes, "test.gguf").value()),
+        config(ReadModelConfig(file).value()) {}
+  explicit Parsed(const TinyModelOptions& options) : Parsed(TinyModelBuilder(options)) {}
+  std::vector<uint8_t> bytes;
+  GgufFile file;
+  ModelConfig config;
+};
+
+void ExpectRefused(const GgufBuilder& builder, const std::string& why) {
+  ThreadPool pool(2);
+  const Parsed p(builder);
+  const auto weights = LoadWeights(p.file, p.config, pool);
+  ASSERT_FALSE(weights) << why;
+  EXPECT_EQ(weights.error().kind, ErrorKind::kBadFile);
+  EXPECT_THAT(weights.error().message, HasSubstr(why));
+  const Status checked = CheckWeights(p.file, p.config);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().message, weights.error().message);
+}
+
+// One value of a row as the GGUF file stores it, decoded here as ggml defines the types.
+float FileValue(const GgufTensor& tensor, size_t row, size_t col) {
+  const size_t blocks = tensor.cols() / tensor.dtype->block_elements;
+  const size_t block = col / tensor.dtype->block_elements, i = col % tensor.dtype->block_elements;
+  const uint8_t* at = tensor.data.data() + (row * blocks + block) * tensor.dtype->block_bytes;
+  uint16_t half;
+  std::memcpy(&half, at, 2);
+  switch (static_cast<DType>(tensor.dtype->id)) {
+    case DType::kF32: {
+      float value;
+      std::memcpy(&value, at, 4);
+      return value;
+    }
+    case DType::kF16:
+      return HalfToFloat(half);
+    case DType::kBF16:
+      return BFloat16ToFloat(half);
+    case DType::kQ8_0:
+      return HalfToFloat(half) * static_cast<int8_t>(at[2 + i]);
+    case DType::kQ4_0:
+      return HalfToFloat(half) * ((i < 16 ? at[2 + i] & 15 : at[i - 14] >> 4) - 8);
+  }
+  return 0;
+}
+
+TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
+  ThreadPool pool(2);
+  for (const DType type : kTypes) {
+    TinyModelOptions options;
+    options.type = type;
+    options.vocab = 301;  // the last panel is partly empty
+    const Parsed p(options);
+    const auto weights = LoadWeights(p.file, p.config, pool);
+    ASSERT_TRUE(weights) << weights.error().message;
+    ASSERT_EQ(weights->layers.size(), 2u);
+    const std::pair<const char*, const PackedMatrix*> matrices[] = {
+        {"token_embd.weight", &weights->token_embd},
+        {"blk.0.attn_k.weight", &weights->layers[0].wk},
+        {"blk.1.ffn_down.weight", &weights->layers[1].w_down}};
+    for (const auto& [name, matrix] : matrices) {
+      const GgufTensor& tensor = *p.file.FindTensor(name);
+      ASSERT_EQ(matrix->rows, tensor.rows());
+      ASSERT_EQ(matrix->cols, tensor.cols());
+      std::vector<float> row(matrix->cols);
+      for (size_t r = 0; r < matrix->rows; ++r) {
+        DecodeRow(*matrix, r, row.data());
+        for (size_t c = 0; c < row.size(); ++c) {
+          ASSERT_EQ(row[c], FileValue(tensor, r, c)) << name << " " << r << " " << c;
+        }
+      }
+    }
+  }
+}
+
+TEST(WeightsTest, NormsAreCopied) {
+  ThreadPool pool(1);
+  const Parsed p(TinyModelOptions{});
+  const auto weights = LoadWeights(p.file, p.config, pool);
+  ASSERT_TRUE(weights);
+  const GgufTensor& tensor = *p.file.FindTensor("blk.1.ffn_norm.weight");
+  ASSERT_EQ(weights->layers[1].ffn_norm.size(), 64u);
+  for (size_t i = 0; i < 64; ++i) {
+    EXPECT_EQ(weights->layers[1].ffn_norm[i], FileValue(tensor, 0, i));
+  }
+}
+
+TEST(WeightsTest, TheOutputMatrixIsTiedOrItsOwn) {
+  ThreadPool pool(1);
+  TinyModelOptions options;
+  const Parsed tied(options);
+  options.tied = false;
+  const Parsed own(options);
+  const auto a = LoadWeights(tied.file, tied.config, pool);
+  const auto b = LoadWeights(own.file, own.config, pool);
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(&a->output(), &a->token_embd);
+  ASSERT_TRUE(b->own_output);
+  EXPECT_EQ(&b->output(), &*b->own_output);
+  EXPECT_EQ(b->bytes() - a->bytes(), 320u * 64 * 4);
+}
+
+TEST(WeightsTest, EachTensorIsReportedOnce) {
+  ThreadPool pool(1);
+  const Parsed p(TinyModelOptions{});
+  std::set<std::string_view> loaded, checked;
+  size_t calls = 0;
+  const auto weights = LoadWeights(p.file, p.config, pool, [&](const GgufTensor& tensor) {
+    loaded.insert(tensor.name);
+    ++calls;
+  });
+  ASSERT_TRUE(weights);
+  EXPECT_EQ(loaded.size(), p.file.tensors().size());
+  EXPECT_EQ(calls, loaded.size());
+  EXPECT_TRUE(CheckWeights(p.file, p.config,
+                           [&](const GgufTensor& tensor) { checked.insert(tensor.name); }));
+  EXPECT_EQ(checked, loaded);
+}
+
+TEST(WeightsTest, RefusesAMissingTensor) {
+  GgufBuilder b = TinyModelBuilder();
+  b.RemoveTensor("blk.1.attn_v.weight");
+  ExpectRefused(b, "tensor blk.1.attn_v.weight is missing");
+}
+
+TEST(WeightsTest, RefusesAnotherShape) {
+  GgufBuilder b = TinyModelBuilder();
+  b.GetTensor("blk.0.ffn_down.weight").dims = {64, 96};
+  ExpectRefused(b,
+                "tensor blk.0.ffn_down.weight has dimensions [64, 96], but the metadata imply "
+                "[96, 64]");
+}
+
+TEST(WeightsTest, RefusesATensorThatWouldBeIgnored) {
+  GgufBuilder b = TinyModelBuilder();
+  b.tensors.push_back({"rope_freqs.weight", {8}, 0, std::string(32, '\0')});
+  ExpectRefused(b, "tensor \"rope_freqs.weight\" is not part of");
+}
+
+TEST(WeightsTest, RefusesUnsupportedTypes) {
+  GgufBuilder b = TinyModelBuilder();
+  GgufBuilder::Tensor& matrix = b.GetTensor("blk.0.attn_q.weight");
+  matrix.type = 28;
+  matrix.data.resize(matrix.data.size() * 2);
+  ExpectRefused(b, "tensor blk.0.attn_q.weight is of type F64");
+  b = TinyModelBuilder();
+  GgufBuilder::Tensor& norm = b.GetTensor("blk.0.attn_norm.weight");
+  norm.type = 1;
+  norm.data.resize(norm.data.size() / 2);
+  ExpectRefused(b, "tensor blk.0.attn_norm.weight is of type F16, but a norm must be F32");
+}
+
+TEST(WeightsTest, RefusesNanAndInfinityInTheLastRow) {
+  const std::string infinite_half = LittleEndian<uint16_t>(0x7C00);
+  const std::string nan = LittleEndian(std::numeric_limits<float>::quiet_NaN());
+  for (const DType type : kTypes) {
+    TinyModelOptions options;
+    options.type = type;
+    GgufBuilder b = TinyModelBuilder(options);
+    std::string& data = b.GetTensor("blk.1.ffn_up.weight").data;
+    const DTypeInfo& info = *FindDType(static_cast<uint32_t>(type));
+    const std::string bad = type == DType::kF32    ? nan
+                            : type == DType::kBF16 ? LittleEndian<uint16_t>(0xFF80)
+                                                   : infinite_half;
+    data.replace(data.size() - info.block_bytes, bad.size(), bad);
+    ExpectRefused(b, "tensor blk.1.ffn_up.weight holds NaN or infinity");
+  }
+  GgufBuilder b = TinyModelBuilder();
+  b.GetTensor("output_norm.weight").data.replace(0, 4, nan);
+  ExpectRefused(b, "tensor output_norm.weight holds NaN or infinity");
+}
+
+}  // namespace
+}  // namespace lockstep
