@@ -56,7 +56,7 @@ struct Rules {
   bool adds_bos = false;
 };
 
-const Rules kRules[] = {
+constexpr Rules kRules[] = {
     {"default", {R"([\p{P}$+<=>^~|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
     {"gpt-2", {kGpt2}},
     {"llama-bpe", {kLlama3}, true, true},

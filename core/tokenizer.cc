@@ -69,8 +69,8 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
   auto loaded = Vocabulary::Load(file);
   if (!loaded) return tl::unexpected(loaded.error());
   vocabulary = *std::move(loaded);
-  if (const Status status = is_spm ? LoadSpm(file) : LoadBpe(file); !status) return status;
-  if (const Status status = CheckChatTemplate(file); !status) return status;
+  if (Status status = is_spm ? LoadSpm(file) : LoadBpe(file); !status) return status;
+  if (Status status = CheckChatTemplate(file); !status) return status;
   LoadBytes();
   return {};
 }
