@@ -71,9 +71,10 @@ bool Connection::Write(const char* data, size_t size) {
   return !broken_;
 }
 
-bool Connection::PeerClosed() const {
+bool Connection::Gone() const {
   pollfd fd{socket_, POLLRDHUP, 0};
-  return broken_ || (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+  return broken_ || stopping_ ||
+         (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
 }
 
 void Connection::CloseGently() {

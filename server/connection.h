@@ -29,9 +29,9 @@ class Connection : public ByteSource {
   // All of it, or false: the client has gone or does not read. False ever after, too.
   bool Write(const char* data, size_t size);
 
-  // The client has closed its side, or the connection is broken. A client that only shuts down its
-  // sending side counts as gone: from here the two look the same.
-  bool PeerClosed() const;
+  // The client has closed its side, the connection is broken, or the server stops. A client that
+  // only shuts down its sending side counts as gone: from here the two look the same.
+  bool Gone() const;
 
   // Ends the connection such that a client that is still sending gets to read the answer: closing
   // with bytes unread would reset the connection and may destroy the answer on its way.

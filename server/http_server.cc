@@ -215,7 +215,7 @@ class HttpServer::Impl : private httplib::Server {
     request.body = exchange.raw.body;
     request.request_id = FindHeader(request.headers, "X-Request-Id");
     if (!IsValidRequestId(request.request_id)) request.request_id = NewId("req");
-    request.client_gone = [&exchange] { return exchange.connection.PeerClosed(); };
+    request.client_gone = [&exchange] { return exchange.connection.Gone(); };
 
     HttpReply& reply = exchange.reply;
     reply = exchange.refused ? ErrorReply(exchange.refused->status, exchange.refused->message)

@@ -1,0 +1,305 @@
+#include "server/http_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <mutex>
+
+#include "server/api_handlers.h"
+#include "tests/server/fake_service.h"
+#include "tests/server/raw_client.h"
+
+namespace lockstep {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+const char kStream[] = R"({"prompt":"x","stream":true})";
+const char kWhole[] = R"({"prompt":"x"})";
+
+class HttpServerTest : public testing::Test {
+ protected:
+  HttpServerTest() {
+    options_.port = 0;
+    options_.threads = 8;
+    options_.limits.header_time = milliseconds(300);
+    options_.limits.body_time = milliseconds(300);
+    options_.log = [this](const RequestRecord& record) {
+      std::lock_guard lock(mutex_);
+      records_.push_back(record);
+    };
+  }
+  void Start() {
+    auto server = HttpServer::Start(
+        options_, [this](const HttpRequest& request) { return handler_(request); });
+    ASSERT_TRUE(server.has_value()) << server.error().message;
+    server_ = std::move(*server);
+  }
+  int port() const { return server_->port(); }
+  std::vector<RequestRecord> records() {
+    std::lock_guard lock(mutex_);
+    return records_;
+  }
+  std::string Reply(const std::string& line, const std::string& headers = "",
+                    const std::string& body = "") {
+    RawClient client(port());
+    client.SendRequest(line, headers, body);
+    return client.ReadReply();
+  }
+
+  FakeService service_;
+  ApiHandlers handlers_{service_};
+  HttpHandler handler_ = [this](const HttpRequest& r) { return handlers_.Handle(r); };
+  HttpServerOptions options_;
+  std::mutex mutex_;
+  std::vector<RequestRecord> records_;
+  std::unique_ptr<HttpServer> server_;  // last, so that it ends first
+};
+
+TEST_F(HttpServerTest, KeepsAConnectionAlive) {
+  Start();
+  service_.script = "ab";
+  RawClient client(port());
+  for (int i = 0; i < 3; ++i) {
+    client.SendRequest("GET /livez");
+    EXPECT_THAT(client.ReadReply(), HasSubstr("\r\n\r\n{\"status\":\"ok\"}"));
+    client.Generate(kWhole);
+    EXPECT_THAT(client.ReadReply(), HasSubstr(R"("text":"ab")"));
+  }
+  client.SendRequest("HEAD /livez", "Connection: close\r\n");
+  EXPECT_THAT(client.ReadToEnd(), EndsWith("\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, AnswersWhatIsWrongAndLives) {
+  Start();
+  const std::string json = "Content-Type: application/json\r\n";
+  const std::tuple<std::string, std::string, std::string, const char*> cases[] = {
+      {"GET /nothing", "", "", "404 "},
+      {"GET /a?b?c#d", "", "", "404 "},
+      {"GET /generate", "", "", "405 "},
+      {"PUT /generate", "Content-Length: 0\r\n", "", "405 "},
+      {"POST /generate", "Content-Type: text/plain\r\n", "{}", "415 "},
+      {"POST /generate", "Content-Type: multipart/form-data; boundary=x\r\n", "--x", "415 "},
+      {"POST /generate", json + "Content-Encoding: gzip\r\n", "{}", "415 "},
+      {"POST /generate", json, std::string(1'048'577, ' '), "413 "},
+      {"POST /generate", json, "{", "400 "},
+      {"POST /generate", json + "Range: bytes=0-1\r\n", "{}", "400 "},
+      {"BREW /", "", "", "501 "},
+      {"GET /" + std::string(8200, 'a'), "", "", "414 "},
+  };
+  for (const auto& [line, headers, body, status] : cases) {
+    SCOPED_TRACE(line.substr(0, 40) + headers);
+    const std::string reply = Reply(line, headers, body);
+    EXPECT_THAT(reply, StartsWith(std::string("HTTP/1.1 ") + status));
+    EXPECT_THAT(reply, HasSubstr(R"({"error":{"message":")"));
+    EXPECT_THAT(reply, HasSubstr("Content-Type: application/json\r\n"));
+    EXPECT_THAT(reply, HasSubstr("X-Request-Id: req-"));
+    EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+  }
+  EXPECT_THAT(Reply("GET /generate"), HasSubstr("Allow: POST\r\n"));
+}
+
+TEST_F(HttpServerTest, SlowAndSplitRequestsEndInTime) {
+  Start();
+  RawClient head(port()), body(port());
+  head.Send("GET / HTTP/1.1\r\nHo");
+  body.Send("POST /generate HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+  EXPECT_THAT(head.ReadToEnd(), StartsWith("HTTP/1.1 408 "));
+  EXPECT_THAT(body.ReadToEnd(), StartsWith("HTTP/1.1 408 "));
+}
+
+TEST_F(HttpServerTest, EchoesAValidRequestId) {
+  Start();
+  EXPECT_THAT(Reply("GET /livez", "x-request-id: abc-1\r\n"), HasSubstr("X-Request-Id: abc-1\r\n"));
+  EXPECT_THAT(Reply("GET /livez", "X-Request-Id: a b\r\n"), HasSubstr("X-Request-Id: req-"));
+  EXPECT_THAT(Reply("GET /livez", "X-Request-Id: " + std::string(129, 'x') + "\r\n"),
+              HasSubstr("X-Request-Id: req-"));
+  ASSERT_TRUE(Eventually([&] { return records().size() == 3; }));
+  EXPECT_EQ(records()[0].request_id, "abc-1");
+}
+
+TEST_F(HttpServerTest, EachTokenLeavesWhenItIsMade) {
+  Start();
+  for (const bool sse : {false, true}) {
+    SCOPED_TRACE(sse);
+    const size_t i = service_.submitted();
+    RawClient client(port());
+    client.Generate(kStream, sse ? "Accept: text/event-stream\r\n" : "");
+    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
+    const std::string before = sse ? "data: " : "", after = sse ? "\n\n" : "\n";
+    for (const char token : {'a', 'b', 'c'}) {
+      service_.Send(i, token);
+      // Nothing further is sent before this one has arrived.
+      const std::string event = before + R"({"index":)" + std::to_string(token - 'a') +
+                                R"(,"token":)" + std::to_string(token) + R"(,"text":")" + token +
+                                "\"}" + after;
+      ASSERT_THAT(client.ReadUntil(event), HasSubstr(event));
+    }
+    service_.Finish(i);
+    const std::string reply = client.ReadUntil("\r\n0\r\n\r\n");
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(reply, HasSubstr("Transfer-Encoding: chunked\r\n"));
+    EXPECT_THAT(reply, HasSubstr("Cache-Control: no-cache\r\n"));
+    EXPECT_THAT(reply, HasSubstr("X-Accel-Buffering: no\r\n"));
+    EXPECT_THAT(reply, HasSubstr(sse ? "Content-Type: text/event-stream\r\n"
+                                     : "Content-Type: application/x-ndjson\r\n"));
+    EXPECT_THAT(reply, HasSubstr(R"("text":"abc",)"));
+    EXPECT_THAT(reply, EndsWith("\"done\":true}" + after + "\r\n0\r\n\r\n"));
+    EXPECT_FALSE(service_.cancelled(i));
+  }
+}
+
+TEST_F(HttpServerTest, AnOldClientGetsAStreamWithoutChunks) {
+  Start();
+  service_.script = "ab";
+  RawClient client(port());
+  client.Send(
+      "POST /generate HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 28\r\n"
+      "\r\n" +
+      std::string(kStream));
+  const std::string reply = client.ReadToEnd();
+  EXPECT_THAT(reply, Not(HasSubstr("chunked")));
+  EXPECT_THAT(reply, HasSubstr("\r\n\r\n{\"index\":0,"));
+  EXPECT_THAT(reply, EndsWith("\"done\":true}\n"));
+}
+
+TEST_F(HttpServerTest, AnErrorMidStreamEndsTheConnection) {
+  Start();
+  RawClient client(port());
+  client.Generate(kStream);
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.Send(0, 'a');
+  client.ReadUntil("\"text\":\"a\"");
+  service_.Fail(0, ErrorKind::kInternal, "broken");
+  EXPECT_THAT(client.ReadToEnd(), EndsWith("\"code\":\"internal_error\"}}\n\r\n0\r\n\r\n"));
+}
+
+// Queued or in prefill (no token yet), or mid-stream; by FIN or RST; streamed or not.
+TEST_F(HttpServerTest, AClientThatGoesAwayFreesItsSession) {
+  Start();
+  for (const char* body : {kStream, kWhole}) {
+    for (const bool reset : {false, true}) {
+      for (const bool mid_stream : {false, true}) {
+        SCOPED_TRACE(std::string(body) + (reset ? " RST" : " FIN") + (mid_stream ? " late" : ""));
+        const size_t i = service_.submitted();
+        RawClient client(port());
+        client.Generate(body);
+        ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
+        if (mid_stream) {
+          service_.Send(i, 'a');
+          if (body == kStream) client.ReadUntil("\"text\":\"a\"");
+        }
+        EXPECT_FALSE(service_.cancelled(i));
+        if (reset) {
+          client.Reset();
+        } else {
+          client.Close();
+        }
+        EXPECT_TRUE(Eventually([&] { return service_.cancelled(i); }));
+        EXPECT_TRUE(Eventually([&] { return records().size() == i + 1; }));
+        EXPECT_EQ(records()[i].outcome, "cancelled");
+      }
+    }
+  }
+  EXPECT_TRUE(Eventually([&] { return server_->active() == 0; }));
+}
+
+TEST_F(HttpServerTest, AReaderThatStallsIsCutOff) {
+  options_.write_stall = milliseconds(200);
+  Start();
+  handler_ = [](const HttpRequest&) {
+    HttpReply reply;
+    reply.next = [] { return BodyPart{std::string(100'000, 'x'), BodyPart::Then::kMore}; };
+    return reply;
+  };
+  RawClient client(port());
+  client.SendRequest("GET /endless");
+  EXPECT_TRUE(Eventually([&] { return records().size() == 1; }));
+}
+
+TEST_F(HttpServerTest, OverloadIsToldAtOnce) {
+  Start();
+  service_.refusal = Error{ErrorKind::kOverloaded, "all sessions are in use", {}};
+  const std::string reply = Reply("POST /generate", "Content-Type: application/json\r\n", kStream);
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 429 "));
+  EXPECT_THAT(reply, HasSubstr("Retry-After: 1\r\n"));
+  EXPECT_THAT(reply, HasSubstr(R"("code":"queue_full")"));
+}
+
+TEST_F(HttpServerTest, IdleConnectionsMakeWay) {
+  options_.threads = 1;
+  options_.idle = seconds(60);
+  Start();
+  RawClient first(port()), second(port());
+  first.SendRequest("GET /livez");
+  EXPECT_THAT(first.ReadReply(), StartsWith("HTTP/1.1 200 "));
+  second.SendRequest("GET /livez");  // the only thread is waiting for the first one's next request
+  EXPECT_THAT(second.ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpServerTest, AThrowingHandlerIsA500WithoutDetails) {
+  Start();
+  handler_ = [](const HttpRequest&) -> HttpReply { throw std::runtime_error("secret"); };
+  const std::string reply = Reply("GET /livez");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 500 "));
+  EXPECT_THAT(reply, HasSubstr(R"("code":"internal_error")"));
+  EXPECT_THAT(reply, Not(HasSubstr("secret")));
+}
+
+TEST_F(HttpServerTest, APortInUseIsAnError) {
+  Start();
+  HttpServerOptions same;
+  same.port = port();
+  const auto second = HttpServer::Start(same, handler_);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().kind, ErrorKind::kUnavailable);
+  EXPECT_THAT(second.error().message, HasSubstr("in use"));
+  same.host = "no.such.host.invalid";
+  EXPECT_THAT(HttpServer::Start(same, handler_).error().message, HasSubstr("no.such.host"));
+}
+
+TEST_F(HttpServerTest, StopLetsAnswersEnd) {
+  Start();
+  RawClient client(port()), idle(port());
+  client.Generate(kStream);
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.Send(0, 'a');
+  client.ReadUntil("\"text\":\"a\"");
+  service_.draining = true;
+  EXPECT_THAT(Reply("GET /readyz"), StartsWith("HTTP/1.1 503 "));
+  auto stopped = std::async(std::launch::async, [&] { return server_->Stop(seconds(10)); });
+  service_.Send(0, 'b');
+  service_.Finish(0);
+  EXPECT_THAT(client.ReadUntil("\r\n0\r\n\r\n"), HasSubstr(R"("text":"ab")"));
+  EXPECT_TRUE(stopped.get());
+  EXPECT_FALSE(server_->running());
+  EXPECT_FALSE(RawClient(port()).connected());
+}
+
+TEST_F(HttpServerTest, StopCutsOffWhatDoesNotEnd) {
+  Start();
+  RawClient client(port());
+  client.Generate(kWhole);
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto stopped = std::async(std::launch::async, [&] { return server_->Stop(milliseconds(50)); });
+  EXPECT_TRUE(Eventually([&] { return service_.cancelled(0); }));
+  EXPECT_FALSE(stopped.get());
+}
+
+TEST_F(HttpServerTest, ProbesItself) {
+  Start();
+  EXPECT_EQ(*HttpGetStatus("127.0.0.1", port(), "/readyz", seconds(5)), 200);
+  EXPECT_EQ(*HttpGetStatus("127.0.0.1", port(), "/nothing", seconds(5)), 404);
+  const int closed = port();
+  server_.reset();
+  EXPECT_FALSE(HttpGetStatus("127.0.0.1", closed, "/readyz", seconds(5)).has_value());
+}
+
+}  // namespace
+}  // namespace lockstep
