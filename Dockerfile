@@ -24,6 +24,6 @@ ENV LOCKSTEP_HOST=0.0.0.0 LOCKSTEP_PORT=8080
 EXPOSE 8080
 USER 65532:65532
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/usr/bin/lockstep", "probe"]
 ENTRYPOINT ["/usr/bin/lockstep"]

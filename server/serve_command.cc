@@ -160,10 +160,13 @@ int RunServe(const Options& options) {
 }
 
 int RunProbe(const Options& options) {
-  // An address to listen on everywhere is no address to ask.
-  const bool any = options.host == "0.0.0.0" || options.host == "::";
-  const auto status = HttpGetStatus(any ? "localhost" : options.host, options.port,
-                                    options.probe_path, std::chrono::seconds(3));
+  // An address to listen on everywhere is no address to ask. The numeric ones of loopback need no
+  // /etc/hosts, which a container may lack.
+  const std::string host = options.host == "0.0.0.0" ? "127.0.0.1"
+                           : options.host == "::"    ? "::1"
+                                                     : options.host;
+  const auto status =
+      HttpGetStatus(host, options.port, options.probe_path, std::chrono::seconds(3));
   if (status && *status >= 200 && *status < 300) return 0;
   fmt::print(
       stderr, "lockstep: {}\n",
