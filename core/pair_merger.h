@@ -1,9 +1,10 @@
 // The loop at the heart of both kinds of BPE: of all neighbouring pairs that may be merged, the one
-// of least cost (the leftmost, if several cost the same) is merged until none is left. A heap over
-// a linked list: O(n log n) for n symbols. Keeps its buffers between runs; one thread at a time.
+// of least cost (the leftmost, if several cost the same) is merged until none is left. O(n log n)
+// for n bytes, by a heap. Keeps its buffers from one text to the next; one thread at a time.
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <vector>
 
@@ -11,86 +12,103 @@ namespace lockstep {
 
 struct Symbol {
   uint32_t begin;  // in the text
-  uint32_t size;   // in bytes; 0 once it is part of the symbol before it
+  uint32_t size;   // in bytes, at least 1
   int32_t id;      // -1: no token
 };
 
 struct Merge {
-  double cost;
+  float cost;
   int32_t id;  // of the merged symbol; -1: the pair may not be merged
 };
 
 class PairMerger {
  public:
-  void Clear() { symbols_.clear(); }
-  void Add(Symbol symbol) { symbols_.push_back(symbol); }
+  void Clear() {
+    sizes_.clear();
+    ids_.clear();
+  }
 
-  // find(left, right) says what becomes of two neighbours. Returns the symbols that remain, valid
-  // until the next call. REQUIRES: fewer than 2^31 symbols.
+  // The text's symbols, from its front to its end. REQUIRES: size > 0; less than 2^31 in all.
+  void Add(uint32_t size, int32_t id) {
+    assert(size > 0);
+    const uint32_t begin = text_size();
+    sizes_.resize(begin + size);
+    ids_.resize(begin + size);
+    Set(begin, size, id);
+  }
+
+  // find(left, right) says what becomes of two neighbouring Symbols.
   template <class Find>
-  const std::vector<Symbol>& Run(const Find& find);
+  void Run(const Find& find);
+
+  // visit(symbol) for each Symbol of the text, in order.
+  template <class Visit>
+  void ForEach(const Visit& visit) const {
+    for (uint32_t begin = 0; begin < text_size(); begin += sizes_[begin]) visit(At(begin));
+  }
 
  private:
+  static constexpr int32_t kInside = -2;
   struct Candidate {
-    double cost;
-    int32_t left;
+    float cost;
+    uint32_t begin;
     uint32_t size;  // of both symbols: another one shows that they have changed since
     int32_t id;
     // std heaps keep the greatest on top.
     bool operator<(const Candidate& other) const {
-      return cost != other.cost ? cost > other.cost : left > other.left;
+      return cost != other.cost ? cost > other.cost : begin > other.begin;
     }
   };
 
-  template <class Find>
-  void Consider(int32_t left, const Find& find) {
-    if (left < 0 || next_[left] < 0) return;
-    const Symbol& a = symbols_[left];
-    const Symbol& b = symbols_[next_[left]];
-    const Merge merge = find(a, b);
-    if (merge.id >= 0) heap_.push_back({merge.cost, left, a.size + b.size, merge.id});
+  uint32_t text_size() const { return static_cast<uint32_t>(sizes_.size()); }
+  Symbol At(uint32_t begin) const { return {begin, sizes_[begin], ids_[begin]}; }
+  void Set(uint32_t begin, uint32_t size, int32_t id) {
+    sizes_[begin] = sizes_[begin + size - 1] = size;
+    ids_[begin] = id;
   }
 
-  std::vector<Symbol> symbols_;
-  std::vector<int32_t> previous_;  // [symbols_] index of the neighbour, -1 at the ends
-  std::vector<int32_t> next_;
+  // Adds the pair at `begin`, if it is one and may be merged.
+  template <class Find>
+  bool Consider(uint32_t begin, const Find& find) {
+    const Symbol left = At(begin);
+    if (begin + left.size == text_size()) return false;
+    const Symbol right = At(begin + left.size);
+    const Merge merge = find(left, right);
+    if (merge.id < 0) return false;
+    heap_.push_back({merge.cost, begin, left.size + right.size, merge.id});
+    return true;
+  }
+
+  // A symbol's size stands at its first and at its last byte, so that both neighbours can be found;
+  // its id, or kInside once it has become part of the symbol before it, at its first.
+  std::vector<uint32_t> sizes_;  // [byte]
+  std::vector<int32_t> ids_;     // [byte]
   std::vector<Candidate> heap_;
 };
 
 template <class Find>
-const std::vector<Symbol>& PairMerger::Run(const Find& find) {
-  const int32_t count = static_cast<int32_t>(symbols_.size());
-  previous_.resize(symbols_.size());
-  next_.resize(symbols_.size());
-  for (int32_t i = 0; i < count; ++i) {
-    previous_[i] = i - 1;
-    next_[i] = i + 1 < count ? i + 1 : -1;
-  }
+void PairMerger::Run(const Find& find) {
   heap_.clear();
-  for (int32_t i = 0; i + 1 < count; ++i) Consider(i, find);
+  heap_.reserve(sizes_.size());
+  ForEach([&](const Symbol& symbol) { Consider(symbol.begin, find); });
   std::make_heap(heap_.begin(), heap_.end());
 
   while (!heap_.empty()) {
     std::pop_heap(heap_.begin(), heap_.end());
     const Candidate best = heap_.back();
     heap_.pop_back();
-    Symbol& left = symbols_[best.left];
-    const int32_t right = next_[best.left];
-    if (left.size == 0 || right < 0 || left.size + symbols_[right].size != best.size) continue;
+    const uint32_t begin = best.begin;
+    if (ids_[begin] == kInside) continue;
+    const uint32_t middle = begin + sizes_[begin];
+    if (middle == text_size() || sizes_[begin] + sizes_[middle] != best.size) continue;
 
-    left.size = best.size;
-    left.id = best.id;
-    symbols_[right].size = 0;
-    next_[best.left] = next_[right];
-    if (next_[right] >= 0) previous_[next_[right]] = best.left;
-    for (const int32_t changed : {previous_[best.left], best.left}) {
-      const size_t before = heap_.size();
-      Consider(changed, find);
-      if (heap_.size() > before) std::push_heap(heap_.begin(), heap_.end());
+    ids_[middle] = kInside;
+    Set(begin, best.size, best.id);
+    if (begin > 0 && Consider(begin - sizes_[begin - 1], find)) {
+      std::push_heap(heap_.begin(), heap_.end());
     }
+    if (Consider(begin, find)) std::push_heap(heap_.begin(), heap_.end());
   }
-  std::erase_if(symbols_, [](const Symbol& symbol) { return symbol.size == 0; });
-  return symbols_;
 }
 
 }  // namespace lockstep

@@ -101,7 +101,7 @@ Status BpeEncoder::LoadMerges(const GgufFile& file) {
     }
     // A merge that would make a control token is never used; the first of two equal ones counts.
     if (!vocabulary_.IsNormal(ids[2])) continue;
-    merges_.emplace(PairKey(ids[0], ids[1]), Merge{static_cast<double>(rank), ids[2]});
+    merges_.emplace(PairKey(ids[0], ids[1]), Merge{static_cast<float>(rank), ids[2]});
   }
   return {};
 }
@@ -139,16 +139,13 @@ void BpeEncoder::EncodeWord(std::string_view word, PairMerger* merger,
     }
   }
   merger->Clear();
-  for (size_t i = 0; i < word.size(); ++i) {
-    merger->Add({.begin = static_cast<uint32_t>(i),
-                 .size = 1,
-                 .id = byte_ids_[static_cast<uint8_t>(word[i])]});
-  }
+  for (const char byte : word) merger->Add(1, byte_ids_[static_cast<uint8_t>(byte)]);
   const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
     const auto found = merges_.find(PairKey(left.id, right.id));
     return found == merges_.end() ? Merge{0, -1} : found->second;
   };
-  for (const Symbol& symbol : merger->Run(find)) ids->push_back(symbol.id);
+  merger->Run(find);
+  merger->ForEach([&](const Symbol& symbol) { ids->push_back(symbol.id); });
 }
 
 std::string BpeEncoder::Bytes(std::string_view text) const {

@@ -84,22 +84,21 @@ void SpmEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const 
     const Utf8Scan scan = ScanUtf8(all.substr(begin));
     // Invalid bytes stand alone: as the tokens are UTF-8, none can be merged.
     const size_t size = scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 1;
-    merger.Add({.begin = static_cast<uint32_t>(begin),
-                .size = static_cast<uint32_t>(size),
-                .id = vocabulary_.FindNormal(all.substr(begin, size))});
+    merger.Add(static_cast<uint32_t>(size), vocabulary_.FindNormal(all.substr(begin, size)));
     begin += size;
   }
   const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
     const int32_t id = vocabulary_.FindNormal(all.substr(left.begin, left.size + right.size));
-    return {id < 0 ? 0.0 : -static_cast<double>(scores_[static_cast<size_t>(id)]), id};
+    return {id < 0 ? 0.0f : -scores_[static_cast<size_t>(id)], id};
   };
-  for (const Symbol& symbol : merger.Run(find)) {
+  merger.Run(find);
+  merger.ForEach([&](const Symbol& symbol) {
     if (symbol.id >= 0) {
       ids->push_back(symbol.id);
     } else {
       EncodeUnknown(all.substr(symbol.begin, symbol.size), ids);
     }
-  }
+  });
 }
 
 void SpmEncoder::EncodeUnknown(std::string_view bytes, std::vector<int32_t>* ids) const {

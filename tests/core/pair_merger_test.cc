@@ -24,7 +24,7 @@ std::vector<std::string> MergeNaively(const std::string& text, const Rules& rule
   for (const char c : text) symbols.emplace_back(1, c);
   for (;;) {
     int best = -1;
-    double least = 0;
+    float least = 0;
     for (int i = 0; i + 1 < static_cast<int>(symbols.size()); ++i) {
       const Merge merge = rules.Find(symbols[i] + symbols[i + 1]);
       if (merge.id >= 0 && (best < 0 || merge.cost < least)) {
@@ -41,15 +41,16 @@ std::vector<std::string> MergeNaively(const std::string& text, const Rules& rule
 std::vector<std::string> MergeFast(const std::string& text, const Rules& rules,
                                    PairMerger* merger) {
   merger->Clear();
-  for (uint32_t i = 0; i < text.size(); ++i) merger->Add({.begin = i, .size = 1, .id = text[i]});
+  for (const char c : text) merger->Add(1, c);
+  merger->Run([&](const Symbol& left, const Symbol& right) {
+    EXPECT_EQ(left.begin + left.size, right.begin);
+    return rules.Find(text.substr(left.begin, left.size + right.size));
+  });
   std::vector<std::string> out;
-  for (const Symbol& symbol : merger->Run([&](const Symbol&left, const Symbol&right) {
-         EXPECT_EQ(left.begin + left.size, right.begin);
-         return rules.Find(text.substr(left.begin, left.size + right.size));
-       })) {
+  merger->ForEach([&](const Symbol& symbol) {
     out.push_back(text.substr(symbol.begin, symbol.size));
     EXPECT_EQ(symbol.id, symbol.size == 1 ? text[symbol.begin] : rules.Find(out.back()).id);
-  }
+  });
   return out;
 }
 
@@ -64,7 +65,7 @@ TEST(PairMerger, EqualsTheDefinition) {
         text += static_cast<char>('a' + random.Below(3));
       }
       // Few costs, so that ties are common.
-      rules.merges[text] = {static_cast<double>(random.Below(6)), 1000 + i};
+      rules.merges[text] = {static_cast<float>(random.Below(6)), 1000 + i};
     }
     std::string text;
     for (uint64_t n = random.Below(40); n > 0; --n) {
@@ -87,12 +88,14 @@ TEST(PairMerger, WorkGrowsWithTheTextOnly) {
   for (const size_t size : {size_t{1} << 12, size_t{1} << 16}) {
     size_t finds = 0;
     PairMerger merger;
-    for (uint32_t i = 0; i < size; ++i) merger.Add({.begin = i, .size = 1, .id = 0});
-    const auto& left = merger.Run([&](const Symbol& a, const Symbol& b) {
+    for (size_t i = 0; i < size; ++i) merger.Add(1, 0);
+    merger.Run([&](const Symbol& a, const Symbol& b) {
       ++finds;
-      return Merge{static_cast<double>(a.size + b.size), a.size == b.size ? 0 : -1};
+      return Merge{static_cast<float>(a.size + b.size), a.size == b.size ? 0 : -1};
     });
-    EXPECT_EQ(left.size(), 1u);
+    size_t left = 0;
+    merger.ForEach([&](const Symbol&) { ++left; });
+    EXPECT_EQ(left, 1u);
     EXPECT_LT(finds, 4 * size);
   }
 }

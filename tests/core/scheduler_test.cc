@@ -176,17 +176,16 @@ class SchedulerTest : public testing::Test {
   // A request that holds the scheduler's thread in its first token until Open.
   class Gate {
    public:
-    explicit Gate(SchedulerTest& test, size_t max_tokens = 2) : recorder_(test.NewRecorder()) {
+    explicit Gate(SchedulerTest& test) : recorder_(test.NewRecorder()) {
       recorder_->on_token = [this](size_t tokens) {
         if (tokens != 1) return;
         reached_.set_value();
         open_.get_future().wait();
       };
-      EXPECT_TRUE(test.Submit(test.Request("gate", 1, max_tokens), recorder_));
+      EXPECT_TRUE(test.Submit(test.Request("gate", 1, 2), recorder_));
       reached_.get_future().wait();
     }
     void Open() { open_.set_value(); }
-    Recorder& recorder() { return *recorder_; }
 
    private:
     std::promise<void> reached_, open_;
@@ -404,14 +403,17 @@ TEST_F(SchedulerTest, DrainLetsRequestsFinishAndRefusesNewOnes) {
 
 TEST_F(SchedulerTest, DrainEndsWhatIsLeftAfterTheTimeout) {
   Start(1);
-  Gate gate(*this, 120);
-  const auto queued = MustSubmit(Request("a", 5, 10));
-  auto drained = std::async(std::launch::async,
-                            [&] { return scheduler_->Drain(std::chrono::milliseconds(0)); });
-  while (!scheduler_->state().draining) std::this_thread::yield();
-  gate.Open();
-  EXPECT_FALSE(drained.get());
-  for (Recorder* recorder : {&gate.recorder(), queued.get()}) {
+  auto running = NewRecorder();
+  std::promise<void> started;
+  running->on_token = [&](size_t tokens) {  // slow, so that it cannot end by itself
+    if (tokens == 1) started.set_value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  };
+  ASSERT_TRUE(Submit(Request("running", 1, 120), running));
+  const auto queued = MustSubmit(Request("queued", 5, 10));
+  started.get_future().wait();
+  EXPECT_FALSE(scheduler_->Drain(std::chrono::milliseconds(0)));
+  for (const auto& recorder : {running, queued}) {
     ASSERT_TRUE(recorder->Wait().error);
     EXPECT_EQ(recorder->Wait().error->kind, ErrorKind::kUnavailable);
   }
