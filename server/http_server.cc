@@ -33,6 +33,18 @@ struct Exchange {
 // httplib hands no context to its callbacks; a connection stays on one thread.
 thread_local Exchange* current_exchange = nullptr;
 
+// One more for as long as it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<size_t>& count) : count_(count) { count_.fetch_add(1); }
+  ~Counted() { count_.fetch_sub(1); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<size_t>& count_;
+};
+
 // httplib's view of a connection: it reads a request line that was checked before and nothing
 // else, so its own parsing of headers, lengths, chunks, ranges and compressed bodies never sees
 // a client's bytes.
@@ -113,7 +125,9 @@ class HttpServer::Impl : private httplib::Server {
             : bind_to_port(options_.host, options_.port) ? options_.port
                                                          : -1;
     if (port_ <= 0) {
-      const char* why = errno == 0 ? "the host is unknown" : std::strerror(errno);
+      const bool telling = errno == EADDRINUSE || errno == EACCES || errno == EADDRNOTAVAIL;
+      const char* why =
+          telling ? std::strerror(errno) : "the host is not an address of this machine";
       return Fail(ErrorKind::kUnavailable,
                   fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, why));
     }
@@ -147,9 +161,16 @@ class HttpServer::Impl : private httplib::Server {
   bool running() const { return !ended_; }
 
  private:
-  // Serves one connection to its end.
   bool process_and_close_socket(socket_t sock) override {
     Connection connection(sock, options_.write_stall, stopping_);
+    try {
+      ServeConnection(connection);
+    } catch (const std::exception&) {  // no memory: this connection ends, the others go on
+    }
+    return true;
+  }
+
+  void ServeConnection(Connection& connection) {
     RequestReader reader(connection, options_.limits);
     const auto wanted_by_others = [this] { return waiting_ > 0; };
     const auto never = [] { return false; };
@@ -166,13 +187,12 @@ class HttpServer::Impl : private httplib::Server {
                      : Serve(connection, {}, &request.error(), true);
       if (!request) connection.CloseGently();
     }
-    return true;
   }
 
   // False when the connection is over.
   bool Serve(Connection& connection, const RawRequest& raw, const ReadError* refused, bool last) {
     const auto start = std::chrono::steady_clock::now();
-    active_.fetch_add(1);
+    const Counted counted(active_);
     Exchange exchange{connection, raw, refused, {}, last || !raw.keep_alive};
     current_exchange = &exchange;
     const std::string line =
@@ -187,7 +207,6 @@ class HttpServer::Impl : private httplib::Server {
     using Ms = std::chrono::duration<double, std::milli>;
     record.total_ms = Ms(std::chrono::steady_clock::now() - start).count();
     options_.log(record);
-    active_.fetch_sub(1);
     return written && !stream.broken() && !exchange.close;
   }
 

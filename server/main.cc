@@ -1,27 +1,40 @@
 // lockstep: an inference server for GGUF language models on CPUs.
 #include <cstdio>
+#include <exception>
 
 #include "server/bench_command.h"
 #include "server/inspect_command.h"
 #include "server/options.h"
 #include "server/serve_command.h"
 
-int main(int argc, char** argv) {
-  const lockstep::ParsedOptions parsed = lockstep::ParseOptions(argc, argv);
-  if (!parsed.options) {
-    std::fputs(parsed.output.c_str(), parsed.exit_code == 0 ? stdout : stderr);
-    return parsed.exit_code;
-  }
-  const lockstep::Options& options = *parsed.options;
+namespace lockstep {
+namespace {
+
+int Run(const Options& options) {
   switch (options.command) {
-    case lockstep::Command::kServe:
-      return lockstep::RunServe(options);
-    case lockstep::Command::kInspect:
-      return lockstep::RunInspect(options.inspect_file);
-    case lockstep::Command::kBench:
-      return lockstep::RunBench(options.bench);
-    case lockstep::Command::kProbe:
-      return lockstep::RunProbe(options);
+    case Command::kServe:
+      return RunServe(options);
+    case Command::kInspect:
+      return RunInspect(options.inspect_file);
+    case Command::kBench:
+      return RunBench(options.bench);
+    case Command::kProbe:
+      return RunProbe(options);
   }
   return 2;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  try {
+    const lockstep::ParsedOptions parsed = lockstep::ParseOptions(argc, argv);
+    if (parsed.options) return lockstep::Run(*parsed.options);
+    std::fputs(parsed.output.c_str(), parsed.exit_code == 0 ? stdout : stderr);
+    return parsed.exit_code;
+  } catch (const std::exception& error) {  // no memory or no threads to start with
+    std::fprintf(stderr, "lockstep: %s\n", error.what());
+    return 1;
+  }
 }
