@@ -4,6 +4,10 @@
 //   cmake --build build/release --target tokenizer_bench && build/release/tokenizer_bench
 //
 // VOCABULARY=FILE.gguf measures another vocabulary than the two of tests/data.
+// Where a text needs a few MB, glibc gives them back after each one, and paging them in again can
+// cost more than the encoding: one step of up to ten times. It is in the times on purpose, as a
+// server pays it too; without it:
+//   GLIBC_TUNABLES=glibc.malloc.trim_threshold=1073741824:glibc.malloc.mmap_threshold=1073741824
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
