@@ -20,14 +20,9 @@ std::string_view SchedulerService::TokenBytes(int32_t token) const {
 }
 
 Status SchedulerService::Submit(GenerationRequest request) {
-  if (draining_) return Fail(ErrorKind::kUnavailable, "the server is shutting down");
   return scheduler_.Submit(std::move(request));
 }
 
-SchedulerState SchedulerService::state() const {
-  SchedulerState state = scheduler_.state();
-  state.draining = state.draining || draining_;
-  return state;
-}
+SchedulerState SchedulerService::state() const { return scheduler_.state(); }
 
 }  // namespace lockstep

@@ -1,7 +1,6 @@
 // What the HTTP handlers need of the core; tests put a fake in its place. Thread-safe.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,14 +43,10 @@ class SchedulerService : public GenerationService {
   Status Submit(GenerationRequest request) override;
   SchedulerState state() const override;
 
-  // From now on Submit fails with kUnavailable; requests under way go on.
-  void BeginDrain() { draining_ = true; }
-
  private:
   const Model& model_;
   Scheduler& scheduler_;
   const ServedModel served_;
-  std::atomic<bool> draining_{false};
 };
 
 }  // namespace lockstep

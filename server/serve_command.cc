@@ -152,7 +152,6 @@ int RunServe(const Options& options) {
   if (!WaitForSignal(signals, **server)) {
     return ExitCode({ErrorKind::kUnavailable, "no more connections can be accepted", {}});
   }
-  service.BeginDrain();
   const bool finished = scheduler.Drain(options.drain_timeout);
   (*server)->Stop(kWriteGrace);
   Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});

@@ -69,29 +69,29 @@ void Cached(benchmark::State& state) {
   Report(state);
 }
 
-void Recompute(benchmark::State& state) {
+// next(bench, tokens) reads all tokens into an empty cache and returns the likeliest next one.
+template <class Next>
+void WithoutCache(benchmark::State& state, const Next& next) {
   Bench b(static_cast<size_t>(state.range(0)));
   for (auto _ : state) {
     std::vector<int32_t> tokens = b.prompt;
     for (size_t i = 0; i < kGenerated; ++i) {
       b.kv->Truncate(0);
-      tokens.push_back(b.Next(tokens));
+      tokens.push_back(next(b, tokens));
     }
   }
   Report(state);
 }
 
+void Recompute(benchmark::State& state) {
+  WithoutCache(state, [](Bench& b, const std::vector<int32_t>& tokens) { return b.Next(tokens); });
+}
+
 void RecomputeOneByOne(benchmark::State& state) {
-  Bench b(static_cast<size_t>(state.range(0)));
-  for (auto _ : state) {
-    std::vector<int32_t> tokens = b.prompt;
-    for (size_t i = 0; i < kGenerated; ++i) {
-      b.kv->Truncate(0);
-      for (size_t t = 0; t + 1 < tokens.size(); ++t) b.Feed({&tokens[t], 1}, LogitRows::kNone);
-      tokens.push_back(b.Next({&tokens.back(), 1}));
-    }
-  }
-  Report(state);
+  WithoutCache(state, [](Bench& b, const std::vector<int32_t>& tokens) {
+    for (size_t t = 0; t + 1 < tokens.size(); ++t) b.Feed({&tokens[t], 1}, LogitRows::kNone);
+    return b.Next({&tokens.back(), 1});
+  });
 }
 
 BENCHMARK(Cached)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();

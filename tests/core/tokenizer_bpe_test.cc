@@ -10,22 +10,6 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string Pieces(const TinyVocabulary& v, std::string_view text) {
-  const auto tokenizer = CreateTokenizer(v.Metadata());
-  if (!tokenizer) return tokenizer.error().message;
-  std::string out;
-  for (const int32_t id : tokenizer->Encode(text, false)) {
-    if (!out.empty()) out += '|';
-    out += tokenizer->TokenText(id);
-  }
-  return out;
-}
-
-std::string ErrorOf(const TinyVocabulary& v) {
-  const auto tokenizer = CreateTokenizer(v.Metadata());
-  return tokenizer ? "" : tokenizer.error().message;
-}
-
 TEST(BpeEncoder, LowestRankFirstThenLeftmost) {
   const TinyVocabulary v = BpeVocabulary({"b c", "a b", "a bc", "a a"});
   EXPECT_EQ(Pieces(v, "abc"), "abc");

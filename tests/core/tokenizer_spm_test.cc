@@ -13,23 +13,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// The texts of the tokens, with bars between them.
-std::string Pieces(const TinyVocabulary& v, std::string_view text) {
-  const auto tokenizer = CreateTokenizer(v.Metadata());
-  if (!tokenizer) return tokenizer.error().message;
-  std::string out;
-  for (const int32_t id : tokenizer->Encode(text, false)) {
-    if (!out.empty()) out += '|';
-    out += tokenizer->TokenText(id);
-  }
-  return out;
-}
-
-std::string ErrorOf(const TinyVocabulary& v) {
-  const auto tokenizer = CreateTokenizer(v.Metadata());
-  return tokenizer ? "" : tokenizer.error().message;
-}
-
 TEST(SpmEncoder, BestScoreFirstThenLeftmost) {
   // Scores fall along the list.
   const TinyVocabulary v = SpmVocabulary({"bc", "ab", "cd", "abc", "▁", "a", "b", "c", "d", "aa"});

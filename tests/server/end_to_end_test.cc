@@ -4,6 +4,7 @@
 
 #include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <vector>
 
 #include "core/kernels/dispatch.h"
@@ -219,12 +220,14 @@ TEST_F(EndToEndTest, DrainAnswersWhatRunsAndRefusesWhatComes) {
   request["max_tokens"] = 100;
   running.Generate(request.dump());
   running.ReadUntil("\"index\"");
-  service_->BeginDrain();
+  auto drained = std::async(std::launch::async,
+                            [this] { return scheduler_->Drain(std::chrono::seconds(20)); });
+  while (!scheduler_->state().draining) std::this_thread::yield();
   late.Generate(Request(1).dump());
   const std::string refused = late.ReadReply();
   EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(refused, HasSubstr("Retry-After: "));
-  EXPECT_TRUE(scheduler_->Drain(std::chrono::seconds(20)));
+  EXPECT_TRUE(drained.get());
   EXPECT_TRUE(server_->Stop(std::chrono::seconds(5)));
   EXPECT_THAT(running.ReadToEnd(), HasSubstr("\"done\":true"));
 }

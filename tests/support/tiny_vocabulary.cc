@@ -67,4 +67,20 @@ Result<Tokenizer> CreateTokenizer(const GgufBuilder& builder) {
   return Tokenizer::Create(*file);
 }
 
+std::string Pieces(const TinyVocabulary& vocabulary, std::string_view text) {
+  const auto tokenizer = CreateTokenizer(vocabulary.Metadata());
+  if (!tokenizer) return tokenizer.error().message;
+  std::string out;
+  for (const int32_t id : tokenizer->Encode(text, false)) {
+    if (!out.empty()) out += '|';
+    out += tokenizer->TokenText(id);
+  }
+  return out;
+}
+
+std::string ErrorOf(const TinyVocabulary& vocabulary) {
+  const auto tokenizer = CreateTokenizer(vocabulary.Metadata());
+  return tokenizer ? "" : tokenizer.error().message;
+}
+
 }  // namespace lockstep

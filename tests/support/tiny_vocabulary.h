@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,5 +30,9 @@ TinyVocabulary BpeVocabulary(const std::vector<std::string>& merges);
 
 // The file's bytes are gone when this returns: what a Tokenizer needs, it must have copied.
 Result<Tokenizer> CreateTokenizer(const GgufBuilder& builder);
+// The texts of the tokens that `text` becomes, with bars between them.
+std::string Pieces(const TinyVocabulary& vocabulary, std::string_view text);
+// Why there can be no tokenizer of it; empty if there can.
+std::string ErrorOf(const TinyVocabulary& vocabulary);
 
 }  // namespace lockstep

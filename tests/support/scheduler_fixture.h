@@ -1,0 +1,208 @@
+// A scheduler over a tiny model, sinks that write down what a request got, and what it gets alone.
+#pragma once
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/kernels/cpu_features.h"
+#include "core/kernels/dispatch.h"
+#include "core/scheduler.h"
+#include "tests/support/random.h"
+#include "tests/support/tiny_model.h"
+
+namespace lockstep {
+
+// What a request got.
+struct Answer {
+  std::vector<int32_t> tokens;
+  std::vector<float> logprobs;
+  std::vector<std::string> texts;
+  FinishReason finish = FinishReason::kNone;
+  std::optional<Error> error;
+
+  bool operator==(const Answer& other) const {
+    return tokens == other.tokens && logprobs == other.logprobs && texts == other.texts &&
+           finish == other.finish && error.has_value() == other.error.has_value();
+  }
+  void Add(const TokenEvent& event) {
+    tokens.push_back(event.sampled.token);
+    logprobs.push_back(event.sampled.logprob);
+    texts.push_back(event.text);
+  }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Answer& answer) {
+  return out << fmt::format("{} tokens, finish {}, {}", answer.tokens.size(),
+                            static_cast<int>(answer.finish),
+                            answer.error ? answer.error->message : "no error");
+}
+
+class Recorder : public TokenSink {
+ public:
+  explicit Recorder(const SessionPool& sessions) : sessions_(sessions) {}
+
+  void OnToken(TokenEvent event) override {
+    EXPECT_EQ(event.index, answer_.tokens.size());
+    answer_.Add(event);
+    if (on_token) on_token(answer_.tokens.size());
+  }
+  void OnFinish(FinishReason reason, const Timings& timings) override {
+    answer_.finish = reason;
+    End(timings);
+  }
+  void OnError(const Error& error, const Timings& timings) override {
+    answer_.error = error;
+    End(timings);
+  }
+
+  const Answer& Wait() {
+    future_.wait();
+    return answer_;
+  }
+  size_t count() const { return answer_.tokens.size(); }  // for the scheduler's thread
+  size_t free_at_end() const { return free_at_end_; }
+  const Timings& timings() const { return timings_; }
+
+  std::function<void(size_t tokens)> on_token;  // called after each token, with their number
+  std::function<void()> on_end;
+
+ private:
+  void End(const Timings& timings) {
+    timings_ = timings;
+    free_at_end_ = sessions_.available();
+    if (on_end) on_end();
+    ended_.set_value();  // throws if this is not the only last call
+  }
+
+  const SessionPool& sessions_;
+  Answer answer_;
+  size_t free_at_end_ = 0;
+  Timings timings_;
+  std::promise<void> ended_;
+  std::future<void> future_ = ended_.get_future();
+};
+
+class SchedulerTest : public testing::Test {
+ protected:
+  static constexpr size_t kContext = 128;
+
+  SchedulerTest()
+      : bytes_(TinyModel()),
+        file_(GgufFile::Parse(bytes_, "tiny").value()),
+        tokenizer_(Tokenizer::Create(file_).value()),
+        threads_(2) {
+    const ModelConfig config = ReadModelConfig(file_).value();
+    SetComputeFloatMode();
+    transformer_ = std::make_unique<Transformer>(
+        config, LoadWeights(file_, config, threads_).value(), *ChooseKernels("auto").kernels);
+  }
+
+  void Start(size_t sessions, SchedulerOptions options = {}) {
+    scheduler_.reset();  // before its sessions
+    sessions_ = SessionPool::Create(transformer_->config(), tokenizer_, sessions, kContext).value();
+    scheduler_ = std::make_unique<Scheduler>(*transformer_, *sessions_, threads_, options);
+  }
+
+  GenerationRequest Request(std::string id, size_t prompt, size_t max_tokens) {
+    GenerationRequest request;
+    request.id = std::move(id);
+    Random random(prompt * 1000 + max_tokens);
+    request.prompt = {1};
+    while (request.prompt.size() < prompt) {
+      request.prompt.push_back(static_cast<int32_t>(random.Below(transformer_->config().vocab)));
+    }
+    request.params.max_tokens = max_tokens;
+    request.params.ignore_eos = true;
+    request.params.sampling.seed = prompt;
+    request.params.sampling.logprobs = 0;
+    return request;
+  }
+
+  // Requests of many lengths and kinds of sampling.
+  std::vector<GenerationRequest> Mixed(size_t n) {
+    std::vector<GenerationRequest> requests;
+    for (size_t i = 0; i < n; ++i) {
+      GenerationRequest request = Request(fmt::format("r{}", i), 1 + i * 11 % 50, 10 + i * 5 % 31);
+      SamplingParams& sampling = request.params.sampling;
+      sampling.temperature = i % 3 == 0 ? 0.0f : 0.5f + 0.1f * static_cast<float>(i);
+      if (i % 4 == 1) sampling.top_k = 0;
+      if (i % 4 == 2) sampling.repetition_penalty = 1.3f;
+      if (i % 5 == 3) sampling.frequency_penalty = 0.4f;
+      if (i % 5 == 4) sampling.logit_bias = {{7, 3.0f}, {9, -100.0f}};
+      request.params.ignore_eos = i % 4 != 0;
+      if (i % 2 == 1) {  // a text over two tokens of its own answer
+        const std::vector<std::string> texts = Alone(request).texts;
+        if (const std::string stop = texts.at(5) + texts.at(6); !stop.empty()) {
+          request.params.stop = {"never that", stop};
+        }
+      }
+      requests.push_back(std::move(request));
+    }
+    return requests;
+  }
+
+  // The reference: one session, one thread, the whole prompt at once.
+  Answer Alone(const GenerationRequest& request) {
+    ThreadPool one(1);
+    Scratch scratch(transformer_->config(), kContext, 1);
+    InferenceSession session =
+        InferenceSession::Create(transformer_->config(), tokenizer_, kContext).value();
+    Answer answer;
+    EXPECT_TRUE(session.Begin(request.prompt, request.params));
+    while (!session.finished()) {
+      const BatchEntry entry = session.NextEntry(kContext);
+      EXPECT_TRUE(transformer_->Forward({&entry, 1}, scratch, one));
+      answer.Add(*session.Accept(scratch.logits(0)).value());
+    }
+    answer.finish = session.finish_reason();
+    return answer;
+  }
+
+  std::shared_ptr<Recorder> NewRecorder() { return std::make_shared<Recorder>(*sessions_); }
+  Status Submit(GenerationRequest request, const std::shared_ptr<Recorder>& recorder) {
+    request.sink = recorder;
+    return scheduler_->Submit(std::move(request));
+  }
+  std::shared_ptr<Recorder> MustSubmit(GenerationRequest request) {
+    auto recorder = NewRecorder();
+    EXPECT_TRUE(Submit(std::move(request), recorder));
+    return recorder;
+  }
+
+  // A request that holds the scheduler's thread in its first token until Open.
+  class Gate {
+   public:
+    explicit Gate(SchedulerTest& test) : recorder_(test.NewRecorder()) {
+      recorder_->on_token = [this](size_t tokens) {
+        if (tokens != 1) return;
+        reached_.set_value();
+        open_.get_future().wait();
+      };
+      EXPECT_TRUE(test.Submit(test.Request("gate", 1, 2), recorder_));
+      reached_.get_future().wait();
+    }
+    void Open() { open_.set_value(); }
+
+   private:
+    std::promise<void> reached_, open_;
+    std::shared_ptr<Recorder> recorder_;
+  };
+
+  std::vector<uint8_t> bytes_;
+  GgufFile file_;
+  Tokenizer tokenizer_;
+  ThreadPool threads_;
+  std::unique_ptr<Transformer> transformer_;
+  std::unique_ptr<SessionPool> sessions_;
+  std::unique_ptr<Scheduler> scheduler_;
+};
+}  // namespace lockstep
