@@ -158,7 +158,7 @@ Status GgufFile::Parser::Pairs() {
 Result<std::string_view> GgufFile::Parser::UniqueName(const char* what, size_t i, size_t limit,
                                                       Index& index) {
   const auto where = [&] { return fmt::format("{} {}", what, i); };
-  const auto name = reader_.String(limit, where);
+  auto name = reader_.String(limit, where);
   if (!name) return name;
   if (name->empty()) return reader_.Bad("{} has length 0", where());
   if (!IsUtf8(*name) || name->find('\0') != name->npos) {

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "core/kernels/kernels.h"
@@ -30,7 +31,7 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context) {
                             "positions x {} values, f16 keys and values): {}; lower --context or "
                             "--sessions",
                             wanted, kv.layers_, kv.kv_heads_, kv.padded_, kv.head_dim_,
-                            std::strerror(errno)));
+                            std::generic_category().message(errno)));
   }
   kv.keys_ = static_cast<uint16_t*>(p);
   kv.values_ = kv.keys_ + half;

@@ -173,7 +173,8 @@ Status ReadNormEpsilon(const GgufFile& file, ModelConfig& config) {
 Status CheckKvSize(const GgufFile& file, const ModelConfig& c) {
   constexpr uint64_t kBytes = 2 * sizeof(uint16_t);  // a key and a value, f16
   const uint64_t per_position = kBytes * c.layers * c.kv_dim();
-  if (per_position <= kMaxKvBytes / c.context) return {};
+  // The caller has refused dimensions of 0. NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
+  if (c.context <= kMaxKvBytes / per_position) return {};
   return file.Bad(fmt::format(
       "llama.context_length is {}: with {} layers of {} key/value heads of {} that is a cache of "
       "{} bytes for each position, but the limit is {} bytes in all",

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -126,8 +127,8 @@ class HttpServer::Impl : private httplib::Server {
                                                          : -1;
     if (port_ <= 0) {
       const bool telling = errno == EADDRINUSE || errno == EACCES || errno == EADDRNOTAVAIL;
-      const char* why =
-          telling ? std::strerror(errno) : "the host is not an address of this machine";
+      const std::string why = telling ? std::generic_category().message(errno)
+                                      : "the host is not an address of this machine";
       return Fail(ErrorKind::kUnavailable,
                   fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, why));
     }

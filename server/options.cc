@@ -35,6 +35,7 @@ const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::kText}
 template <class T>
 std::vector<std::string> Keys(const std::map<std::string, T>& map) {
   std::vector<std::string> keys;
+  keys.reserve(map.size());
   for (const auto& [key, value] : map) keys.push_back(key);
   return keys;
 }
