@@ -27,8 +27,8 @@ struct Alphabet {
 };
 
 const Alphabet& TheAlphabet() {
-  static const Alphabet alphabet;
-  return alphabet;
+  static const Alphabet kAlphabet;
+  return kAlphabet;
 }
 
 // C0, C1 and F5 to FF.
