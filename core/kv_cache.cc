@@ -3,47 +3,67 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 #include <utility>
 
-#include "core/kernels/kernels.h"
-
 namespace lockstep {
+namespace {
 
-Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context) {
+// 32 values to int8 and the f16 scale; the scale's rounding adds little to that of the values.
+void StoreBlock(const KernelTable& kernels, const float* x, int8_t* q, uint16_t* scale) {
+  float exact, sum, sub_sum[2];
+  int32_t offset, sub_offset[2];
+  kernels.quantize(x, kQuantBlock, {q, &exact, &offset, sub_offset, &sum, sub_sum});
+  kernels.to_half(&exact, 1, scale);
+}
+
+}  // namespace
+
+Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type) {
+  if (type == KvType::kQ8_0 && config.head_dim % kQuantBlock != 0) {
+    return Fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("KV cache: q8_0 needs heads of a multiple of 32 values, and this model's "
+                    "have {}; use f16",
+                    config.head_dim));
+  }
   KvCache kv;
+  kv.type_ = type;
   kv.layers_ = config.layers;
   kv.kv_heads_ = config.kv_heads;
   kv.head_dim_ = config.head_dim;
   kv.context_ = context;
   kv.padded_ = (context + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
-  const size_t half = kv.layers_ * kv.kv_heads_ * kv.padded_ * kv.head_dim_;  // elements
-  kv.bytes_ = 2 * half * sizeof(uint16_t);
+  kv.elements_ = kv.layers_ * kv.kv_heads_ * kv.padded_ * kv.head_dim_;
+  kv.bytes_ = 2 * kv.elements_ * kv.element_bytes();
+  if (type == KvType::kQ8_0) kv.bytes_ += 2 * kv.elements_ / kQuantBlock * sizeof(uint16_t);
   void* p = mmap(nullptr, kv.bytes_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
     const size_t wanted = std::exchange(kv.bytes_, 0);
-    return Fail(ErrorKind::kUnavailable,
-                fmt::format("KV cache: the system refused {} bytes ({} layers x {} heads x {} "
-                            "positions x {} values, f16 keys and values): {}; lower --context or "
-                            "--sessions",
-                            wanted, kv.layers_, kv.kv_heads_, kv.padded_, kv.head_dim_,
-                            std::generic_category().message(errno)));
+    return Fail(
+        ErrorKind::kUnavailable,
+        fmt::format("KV cache: the system refused {} bytes ({} layers x {} heads x {} "
+                    "positions x {} values, {} keys and values): {}; lower --context or "
+                    "--sessions",
+                    wanted, kv.layers_, kv.kv_heads_, kv.padded_, kv.head_dim_,
+                    type == KvType::kF16 ? "f16" : "q8_0", std::generic_category().message(errno)));
   }
-  kv.keys_ = static_cast<uint16_t*>(p);
-  kv.values_ = kv.keys_ + half;
+  kv.memory_ = static_cast<uint8_t*>(p);
   return kv;
 }
 
 KvCache::KvCache(KvCache&& other) noexcept { *this = std::move(other); }
 
 KvCache& KvCache::operator=(KvCache&& other) noexcept {
-  std::swap(keys_, other.keys_);
-  std::swap(values_, other.values_);
+  std::swap(memory_, other.memory_);
   std::swap(bytes_, other.bytes_);
+  std::swap(type_, other.type_);
+  std::swap(elements_, other.elements_);
   std::swap(layers_, other.layers_);
   std::swap(kv_heads_, other.kv_heads_);
   std::swap(head_dim_, other.head_dim_);
@@ -54,7 +74,7 @@ KvCache& KvCache::operator=(KvCache&& other) noexcept {
 }
 
 KvCache::~KvCache() {
-  if (bytes_ != 0) munmap(keys_, bytes_);
+  if (bytes_ != 0) munmap(memory_, bytes_);
 }
 
 Status KvCache::Append(size_t n) {
@@ -73,21 +93,27 @@ void KvCache::Truncate(size_t n) {
 }
 
 void KvCache::Reset() {
-  if (length_ != 0) madvise(keys_, bytes_, MADV_DONTNEED);
+  if (length_ != 0) madvise(memory_, bytes_, MADV_DONTNEED);
   length_ = 0;
 }
 
 void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
-  assert(n <= other.length_ && n <= context_);
+  assert(n <= other.length_ && n <= context_ && type_ == other.type_);
   assert(layers_ == other.layers_ && kv_heads_ == other.kv_heads_ && head_dim_ == other.head_dim_);
   // Keys are stored in groups of positions, so the last, partly used group is copied whole.
-  const size_t key_positions = (n + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
+  const size_t keys = (n + kKeyGroup - 1) / kKeyGroup * kKeyGroup * head_dim_;
+  const size_t values = n * head_dim_;
+  const auto copy = [](const void* to, const void* from, size_t bytes) {
+    std::memcpy(const_cast<void*>(to), from, bytes);
+  };
   for (size_t layer = 0; layer < layers_; ++layer) {
     for (size_t head = 0; head < kv_heads_; ++head) {
-      std::memcpy(keys_ + HeadOffset(layer, head), other.Keys(layer, head),
-                  key_positions * head_dim_ * sizeof(uint16_t));
-      std::memcpy(values_ + HeadOffset(layer, head), other.Values(layer, head),
-                  n * head_dim_ * sizeof(uint16_t));
+      const KvView to = View(layer, head), from = other.View(layer, head);
+      copy(to.keys, from.keys, keys * element_bytes());
+      copy(to.values, from.values, values * element_bytes());
+      if (type_ == KvType::kF16) continue;
+      copy(to.key_scales, from.key_scales, keys / kQuantBlock * sizeof(uint16_t));
+      copy(to.value_scales, from.value_scales, values / kQuantBlock * sizeof(uint16_t));
     }
   }
   length_ = n;
@@ -97,21 +123,51 @@ size_t KvCache::HeadOffset(size_t layer, size_t kv_head) const {
   return (layer * kv_heads_ + kv_head) * padded_ * head_dim_;
 }
 
-const uint16_t* KvCache::Keys(size_t layer, size_t kv_head) const {
-  return keys_ + HeadOffset(layer, kv_head);
-}
-
-const uint16_t* KvCache::Values(size_t layer, size_t kv_head) const {
-  return values_ + HeadOffset(layer, kv_head);
-}
-
-void KvCache::Store(size_t layer, size_t kv_head, size_t position, const uint16_t* key,
-                    const uint16_t* value) {
-  assert(position < length_);
+KvView KvCache::View(size_t layer, size_t kv_head) const {
   const size_t offset = HeadOffset(layer, kv_head);
-  uint16_t* group = keys_ + offset + position / kKeyGroup * kKeyGroup * head_dim_;
-  for (size_t d = 0; d < head_dim_; ++d) group[d * kKeyGroup + position % kKeyGroup] = key[d];
-  std::memcpy(values_ + offset + position * head_dim_, value, head_dim_ * sizeof(uint16_t));
+  KvView view = {.type = type_,
+                 .keys = memory_ + offset * element_bytes(),
+                 .key_scales = nullptr,
+                 .values = memory_ + (elements_ + offset) * element_bytes(),
+                 .value_scales = nullptr};
+  if (type_ == KvType::kQ8_0) {
+    const auto* scales = reinterpret_cast<const uint16_t*>(memory_ + 2 * elements_);
+    view.key_scales = scales + offset / kQuantBlock;
+    view.value_scales = scales + (elements_ + offset) / kQuantBlock;
+  }
+  return view;
+}
+
+void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
+                    const float* key, const float* value) {
+  assert(position < length_);
+  const KvView view = View(layer, kv_head);
+  const size_t group = position / kKeyGroup, lane = position % kKeyGroup;
+  if (type_ == KvType::kF16) {
+    auto* keys =
+        static_cast<uint16_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head_dim_;
+    uint16_t half[kQuantBlock];
+    for (size_t d = 0; d < head_dim_; d += kQuantBlock) {
+      const size_t n = std::min(kQuantBlock, head_dim_ - d);
+      kernels.to_half(key + d, n, half);
+      for (size_t i = 0; i < n; ++i) keys[(d + i) * kKeyGroup + lane] = half[i];
+    }
+    kernels.to_half(value, head_dim_,
+                    static_cast<uint16_t*>(const_cast<void*>(view.values)) + position * head_dim_);
+    return;
+  }
+  auto* keys = static_cast<int8_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head_dim_;
+  auto* values = static_cast<int8_t*>(const_cast<void*>(view.values)) + position * head_dim_;
+  const size_t blocks = head_dim_ / kQuantBlock;
+  for (size_t b = 0; b < blocks; ++b) {
+    const size_t d = b * kQuantBlock;
+    int8_t q[kQuantBlock];
+    auto* key_scale = const_cast<uint16_t*>(view.key_scales);
+    auto* value_scale = const_cast<uint16_t*>(view.value_scales);
+    StoreBlock(kernels, key + d, q, key_scale + (group * blocks + b) * kKeyGroup + lane);
+    for (size_t i = 0; i < kQuantBlock; ++i) keys[(d + i) * kKeyGroup + lane] = q[i];
+    StoreBlock(kernels, value + d, values + d, value_scale + position * blocks + b);
+  }
 }
 
 }  // namespace lockstep

@@ -1,15 +1,17 @@
-// Keys and values of one sequence, f16. Address space for the whole context is reserved at once;
-// physical memory grows with use, and nothing is allocated while tokens are appended.
-// Not thread-safe, except that different positions may be written by different threads.
+// Keys and values of one sequence, f16 or Q8_0. Address space for the whole context is reserved at
+// once; physical memory grows with use, and nothing is allocated while tokens are appended. Not
+// thread-safe, except that different positions may be written by different threads.
 //
-// Layout, for the attention kernel:
-//   keys   [layer][kv_head][position / 16][head_dim][16]   16 positions side by side
-//   values [layer][kv_head][position][head_dim]
+// Layout, for the attention kernel (KvView), each by [layer][kv_head]:
+//   keys   [position / 16][head_dim][16]   16 positions side by side
+//   values [position][head_dim]
+//   and for Q8_0 their scales, one f16 for 32 of head_dim
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "core/kernels/kernels.h"
 #include "core/model_config.h"
 #include "core/status.h"
 
@@ -18,8 +20,10 @@ namespace lockstep {
 class KvCache {
  public:
   // `context` positions (rounded up to a whole block inside). kUnavailable if the system refuses
-  // the address space; the message has the sizes.
-  [[nodiscard]] static Result<KvCache> Create(const ModelConfig& config, size_t context);
+  // the address space; the message has the sizes. kInvalidArgument for Q8_0 where 32 does not
+  // divide head_dim.
+  [[nodiscard]] static Result<KvCache> Create(const ModelConfig& config, size_t context,
+                                              KvType type = KvType::kF16);
   KvCache(KvCache&& other) noexcept;
   KvCache& operator=(KvCache&& other) noexcept;
   KvCache(const KvCache&) = delete;  // a deep copy is spelled CopyPrefixFrom
@@ -41,19 +45,20 @@ class KvCache {
   // REQUIRES: n <= other.length(), n <= context().
   void CopyPrefixFrom(const KvCache& other, size_t n);
 
-  const uint16_t* Keys(size_t layer, size_t kv_head) const;    // [context/16][head_dim][16]
-  const uint16_t* Values(size_t layer, size_t kv_head) const;  // [context][head_dim]
-  // Stores one position's key and value of one head. REQUIRES: position < length().
-  void Store(size_t layer, size_t kv_head, size_t position, const uint16_t* key /* [head_dim] */,
-             const uint16_t* value /* [head_dim] */);
+  KvView View(size_t layer, size_t kv_head) const;
+  // Converts and stores one position's key and value of one head. REQUIRES: position < length().
+  void Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
+             const float* key /* [head_dim] */, const float* value /* [head_dim] */);
 
  private:
   KvCache() = default;
   size_t HeadOffset(size_t layer, size_t kv_head) const;  // in elements
+  size_t element_bytes() const { return type_ == KvType::kF16 ? 2 : 1; }
 
-  uint16_t* keys_ = nullptr;  // both halves of one mapping
-  uint16_t* values_ = nullptr;
+  uint8_t* memory_ = nullptr;  // one mapping: keys, values, key scales, value scales
   size_t bytes_ = 0;
+  KvType type_ = KvType::kF16;
+  size_t elements_ = 0;  // of the keys; of the values as many
   size_t layers_ = 0, kv_heads_ = 0, head_dim_ = 0;
   size_t context_ = 0, padded_ = 0, length_ = 0;
 };

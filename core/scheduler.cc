@@ -39,7 +39,8 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
       sessions_(sessions),
       pool_(pool),
       options_(options),
-      scratch_(transformer.config(), sessions.size() + options.prefill_tokens, sessions.size()) {
+      scratch_(transformer.config(), sessions.size() + options.prefill_tokens, sessions.size(),
+               pool.threads()) {
   assert(sessions.size() >= 1 && options.prefill_tokens >= 1);
   running_.reserve(sessions.size());
   batch_jobs_.reserve(sessions.size());

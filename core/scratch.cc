@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows)
+Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, size_t threads)
     : max_rows_(max_rows),
       max_logit_rows_(max_logit_rows),
       vocab_(c.vocab),
@@ -21,15 +21,16 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows)
       attn_(max_rows * q_stride_),
       k_(max_rows * kv_stride_),
       v_(max_rows * kv_stride_),
-      k_half_(max_rows * kv_stride_),
-      v_half_(max_rows * kv_stride_),
       gate_(max_rows * ffn_stride_),
       up_(max_rows * ffn_stride_),
       rope_cos_(max_rows * c.rope_dim / 2),
       rope_sin_(max_rows * c.rope_dim / 2),
       logits_(max_logit_rows * vocab_stride_),
-      quant_(max_rows, std::max({c.dim, c.q_dim(), c.ffn_dim})),
+      matmul_(max_rows, std::max({c.dim, c.q_dim(), c.ffn_dim}), threads),
+      attention_stride_((AttentionScratchFloats(c.head_dim) + 15) / 16 * 16),
+      attention_(threads * attention_stride_),
       places_(max_rows),
+      tiles_(max_rows),
       logit_source_(max_logit_rows) {}
 
 }  // namespace lockstep

@@ -21,10 +21,15 @@ struct RowPlace {
   size_t position;
 };
 
+// Rows of the batch that belong to one sequence and are attended together.
+struct RowTile {
+  size_t first, rows;
+};
+
 class Scratch {
  public:
-  // max_logit_rows bounds the rows whose logits one step can return.
-  Scratch(const ModelConfig& config, size_t max_rows, size_t max_logit_rows);
+  // max_logit_rows bounds the rows whose logits one step can return; threads, those of the pool.
+  Scratch(const ModelConfig& config, size_t max_rows, size_t max_logit_rows, size_t threads);
 
   size_t max_rows() const { return max_rows_; }
   size_t max_logit_rows() const { return max_logit_rows_; }
@@ -39,13 +44,16 @@ class Scratch {
   AlignedBuffer<float> x_, norm_;             // [max_rows][dim]
   AlignedBuffer<float> q_, attn_;             // [max_rows][q_dim]
   AlignedBuffer<float> k_, v_;                // [max_rows][kv_dim]
-  AlignedBuffer<uint16_t> k_half_, v_half_;   // [max_rows][kv_dim] f16, as the KV cache wants it
   AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
   AlignedBuffer<float> rope_cos_, rope_sin_;  // [max_rows][rope_dim / 2]
   AlignedBuffer<float> logits_;               // [max_logit_rows][vocab]
-  QuantBuffer quant_;                         // for the inputs of matrix products
-  std::vector<RowPlace> places_;              // [max_rows]
-  std::vector<size_t> logit_source_;          // [max_logit_rows] row of the batch
+  MatMulScratch matmul_;
+  size_t attention_stride_;
+  AlignedBuffer<float> attention_;  // [threads][attention_stride_]
+  std::vector<RowPlace> places_;    // [max_rows]
+  std::vector<RowTile> tiles_;      // [max_rows], the first tile_count_
+  size_t tile_count_ = 0;
+  std::vector<size_t> logit_source_;  // [max_logit_rows] row of the batch
 };
 
 }  // namespace lockstep

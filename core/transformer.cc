@@ -73,9 +73,14 @@ Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch&
 }
 
 size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const {
+  // As many rows share a walk through the cache as the kernel takes queries.
+  const size_t tile = std::max<size_t>(1, kAttentionQueries / (config_.heads / config_.kv_heads));
   size_t row = 0;
-  s.logit_rows_ = 0;
+  s.logit_rows_ = s.tile_count_ = 0;
   for (const BatchEntry& entry : batch) {
+    for (size_t i = 0; i < entry.tokens.size(); i += tile) {
+      s.tiles_[s.tile_count_++] = {row + i, std::min(tile, entry.tokens.size() - i)};
+    }
     size_t position = entry.kv->length();
     for (size_t i = 0; i < entry.tokens.size(); ++i, ++row, ++position) {
       s.places_[row] = {entry.kv, position};
@@ -120,7 +125,7 @@ void Transformer::Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& p
   const MatMulJob qkv[] = {{&w.wq, s.q_.data(), s.q_stride_},
                            {&w.wk, s.k_.data(), s.kv_stride_},
                            {&w.wv, s.v_.data(), s.kv_stride_}};
-  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, qkv, s.quant_);
+  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, qkv, s.matmul_);
 
   ForEachRow(pool, rows, config_.q_dim(), [&](size_t row) {
     const float* cos = s.rope_cos_.data() + row * pairs;
@@ -128,13 +133,10 @@ void Transformer::Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& p
     float* key = s.k_.data() + row * s.kv_stride_;
     kernels_.rope(s.q_.data() + row * s.q_stride_, config_.heads, head_dim, cos, sin, pairs);
     kernels_.rope(key, config_.kv_heads, head_dim, cos, sin, pairs);
-    uint16_t* half_key = s.k_half_.data() + row * s.kv_stride_;
-    uint16_t* half_value = s.v_half_.data() + row * s.kv_stride_;
-    kernels_.to_half(key, config_.kv_dim(), half_key);
-    kernels_.to_half(s.v_.data() + row * s.kv_stride_, config_.kv_dim(), half_value);
+    const float* value = s.v_.data() + row * s.kv_stride_;
     const auto [kv, position] = s.places_[row];
     for (size_t h = 0; h < config_.kv_heads; ++h) {
-      kv->Store(layer, h, position, half_key + h * head_dim, half_value + h * head_dim);
+      kv->Store(kernels_, layer, h, position, key + h * head_dim, value + h * head_dim);
     }
   });
 
@@ -142,25 +144,30 @@ void Transformer::Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& p
   // all of them are stored by now.
   size_t longest = 0;
   for (size_t row = 0; row < rows; ++row) longest = std::max(longest, s.places_[row].position + 1);
-  const size_t grain = std::max<size_t>(1, kSmallAttention / (2 * longest * head_dim * group));
-  pool.ParallelFor(rows * config_.kv_heads, grain, [&](size_t begin, size_t end) {
+  const size_t tile_cost = 2 * longest * head_dim * group * rows / s.tile_count_;
+  const size_t grain = std::max<size_t>(1, kSmallAttention / std::max<size_t>(1, tile_cost));
+  const auto attend = [&](size_t begin, size_t end, size_t thread) {
     for (size_t i = begin; i < end; ++i) {
-      const size_t row = i / config_.kv_heads, h = i % config_.kv_heads;
-      const auto [kv, position] = s.places_[row];
-      const size_t offset = row * s.q_stride_ + h * group * head_dim;
+      const RowTile tile = s.tiles_[i / config_.kv_heads];
+      const size_t h = i % config_.kv_heads;
+      const auto [kv, position] = s.places_[tile.first];
+      const size_t offset = tile.first * s.q_stride_ + h * group * head_dim;
       kernels_.attention({.q = s.q_.data() + offset,
+                          .out = s.attn_.data() + offset,
+                          .stride = s.q_stride_,
+                          .rows = tile.rows,
                           .heads = group,
                           .head_dim = head_dim,
-                          .keys = kv->Keys(layer, h),
-                          .values = kv->Values(layer, h),
+                          .kv = kv->View(layer, h),
                           .length = position + 1,
                           .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
-                          .out = s.attn_.data() + offset});
+                          .scratch = s.attention_.data() + thread * s.attention_stride_});
     }
-  });
+  };
+  pool.ParallelFor(s.tile_count_ * config_.kv_heads, grain, attend);
 
   const MatMulJob out[] = {{&w.wo, s.norm_.data(), s.dim_stride_}};
-  MatMul(kernels_, pool, {s.attn_.data(), rows, config_.q_dim(), s.q_stride_}, out, s.quant_);
+  MatMul(kernels_, pool, {s.attn_.data(), rows, config_.q_dim(), s.q_stride_}, out, s.matmul_);
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
     kernels_.add(s.norm_.data() + row * s.dim_stride_, config_.dim,
                  s.x_.data() + row * s.dim_stride_);
@@ -176,13 +183,13 @@ void Transformer::FeedForward(const LayerWeights& w, size_t rows, Scratch& s,
   });
   const MatMulJob up[] = {{&w.w_gate, s.gate_.data(), s.ffn_stride_},
                           {&w.w_up, s.up_.data(), s.ffn_stride_}};
-  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, up, s.quant_);
+  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, up, s.matmul_);
   ForEachRow(pool, rows, config_.ffn_dim, [&](size_t row) {
     float* gate = s.gate_.data() + row * s.ffn_stride_;
     kernels_.silu_mul(gate, s.up_.data() + row * s.ffn_stride_, config_.ffn_dim, gate);
   });
   const MatMulJob down[] = {{&w.w_down, s.norm_.data(), s.dim_stride_}};
-  MatMul(kernels_, pool, {s.gate_.data(), rows, config_.ffn_dim, s.ffn_stride_}, down, s.quant_);
+  MatMul(kernels_, pool, {s.gate_.data(), rows, config_.ffn_dim, s.ffn_stride_}, down, s.matmul_);
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
     kernels_.add(s.norm_.data() + row * s.dim_stride_, config_.dim,
                  s.x_.data() + row * s.dim_stride_);
@@ -198,7 +205,7 @@ void Transformer::Logits(Scratch& s, ThreadPool& pool) const {
   });
   const MatMulJob out[] = {{&weights_.output(), s.logits_.data(), s.vocab_stride_}};
   MatMul(kernels_, pool, {s.norm_.data(), s.logit_rows_, config_.dim, s.dim_stride_}, out,
-         s.quant_);
+         s.matmul_);
 }
 
 }  // namespace lockstep

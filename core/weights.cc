@@ -16,21 +16,22 @@ namespace {
 
 constexpr size_t kPanelGrain = 8;  // panels that one thread repacks at a time
 
+// The kernels' type of the same name.
 std::optional<WeightType> ToWeightType(const DTypeInfo& type) {
-  if (!type.supported) return std::nullopt;
-  switch (static_cast<DType>(type.id)) {
-    case DType::kF32:
-      return WeightType::kF32;
-    case DType::kF16:
-      return WeightType::kF16;
-    case DType::kBF16:
-      return WeightType::kBF16;
-    case DType::kQ8_0:
-      return WeightType::kQ8_0;
-    case DType::kQ4_0:
-      return WeightType::kQ4_0;
+  for (size_t i = 0; i < kWeightTypes; ++i) {
+    const auto found = static_cast<WeightType>(i);
+    if (type.supported && std::string_view(type.name) == Name(found)) return found;
   }
   return std::nullopt;
+}
+
+std::string KnownTypes() {
+  std::string names = Name(WeightType{0});
+  for (size_t i = 1; i < kWeightTypes; ++i) {
+    names += i + 1 < kWeightTypes ? ", " : " and ";
+    names += Name(static_cast<WeightType>(i));
+  }
+  return names;
 }
 
 class Loader {
@@ -107,10 +108,9 @@ class Loader {
     if (tensor == nullptr) return;
     const auto type = ToWeightType(*tensor->dtype);
     if (!type) {
-      status_ = file_.Bad(fmt::format(
-          "tensor {} is of type {}, but lockstep runs F32, F16, BF16, Q8_0 and Q4_0: quantise the "
-          "model anew",
-          name, tensor->dtype->name));
+      status_ = file_.Bad(
+          fmt::format("tensor {} is of type {}, but lockstep runs {}: quantise the model anew",
+                      name, tensor->dtype->name, KnownTypes()));
       return;
     }
     Finish(name, *tensor,

@@ -40,7 +40,7 @@ class Bench {
       : model_(model),
         pool_(pool),
         repeat_(repeat),
-        scratch_(model.config(), max_batch + kChunk, max_batch) {}
+        scratch_(model.config(), max_batch + kChunk, max_batch, pool.threads()) {}
 
   // A prompt of n tokens, in the chunks that the scheduler makes, up to the first token.
   Result<Measurement> Prefill(size_t n) {

@@ -14,42 +14,80 @@ inline constexpr size_t kLanes = 16;           // virtual lanes of every reducti
 inline constexpr size_t kAttentionBlock = 64;  // positions per step of the online softmax
 inline constexpr size_t kKeyGroup = 16;        // positions side by side in the key cache
 
-// The right-hand side of a matrix product: `n` rows of K floats, or the same rows quantised.
+// The right-hand side of a matrix product: `n` rows of K floats, in the form that the type of the
+// weights wants. For the quantised types the rows are blocks of 32 int8 with one scale.
 struct ActivationView {
-  const float* f32;    // [n][stride]: for float weights
-  const int8_t* q;     // [n][k]: for quantised weights
-  const float* scale;  // [n][k / 32]
-  const int32_t* sum;  // [n][k / 32] sum of the block's q
   size_t k;
-  size_t stride;  // of f32, in floats
+  const float* f32;           // [n][stride]; for BF16 weights, already rounded to bfloat16
+  size_t stride;              // of f32 and bf16, in elements
+  const uint16_t* bf16;       // [n][stride], the same values as f32; for BF16 weights
+  const int8_t* q;            // [n][k]
+  const float* scale;         // [n][k / 32]
+  const int32_t* offset;      // [n][k / 32] -128 * the sum of the block's q
+  const int32_t* sub_offset;  // [n][k / 16] the same of half blocks
+  const float* sum;           // [n][k / 32] scale * the sum of the block's q
+  const float* sub_sum;       // [n][k / 16]
 };
 
-struct AttentionJob {
-  const float* q;  // [heads][head_dim], already rotated
-  size_t heads;    // query heads that share this key/value head
-  size_t head_dim;
-  const uint16_t* keys;    // f16 [ceil(length / 16)][head_dim][16]
-  const uint16_t* values;  // f16 [length][head_dim]
-  size_t length;           // positions 0 .. length - 1 are attended to; >= 1
-  float scale;             // 1 / sqrt(head_dim)
-  float* out;              // [heads][head_dim]
+// Rows to be filled by KernelTable::quantize, each as in ActivationView.
+struct QuantisedRow {
+  int8_t* q;            // [k]
+  float* scale;         // [k / 32]
+  int32_t* offset;      // [k / 32]
+  int32_t* sub_offset;  // [k / 16]
+  float* sum;           // [k / 32]
+  float* sub_sum;       // [k / 16]
 };
+
+enum class KvType : uint8_t { kF16, kQ8_0 };
+
+// Keys and values of one head of one sequence. Q8_0 is int8 times an f16 scale for each 32 of
+// head_dim, the product rounded to float.
+struct KvView {
+  KvType type;
+  const void* keys;              // f16 or int8 [ceil(length / 16)][head_dim][16]
+  const uint16_t* key_scales;    // f16 [ceil(length / 16)][head_dim / 32][16]; for Q8_0
+  const void* values;            // f16 or int8 [length][head_dim]
+  const uint16_t* value_scales;  // f16 [length][head_dim / 32]; for Q8_0
+};
+
+// Rows of consecutive positions of one sequence, and the query heads that share its key/value head.
+struct AttentionJob {
+  const float* q;  // [rows][stride]: [heads][head_dim] from the start of each, already rotated
+  float* out;      // likewise
+  size_t stride, rows, heads, head_dim;
+  KvView kv;
+  size_t length;   // row r attends to positions 0 .. length + r - 1; >= 1
+  float scale;     // 1 / sqrt(head_dim)
+  float* scratch;  // [AttentionScratchFloats(head_dim)], 64-byte aligned
+};
+// Queries (a head of a row) that are taken through the cache together.
+inline constexpr size_t kAttentionQueries = 64;
+size_t AttentionScratchFloats(size_t head_dim);
 
 struct KernelTable {
   const char* isa;
 
-  // y[c * ldy + r] = sum over k of w[r][k] * x[c][k], for the 16 * panels rows of `w` and the
-  // columns [first, first + n) of x; column c of y is that of x.
-  //   float weights: one chain over k from 0:  acc = fma(float(w), x, acc)
-  //   quantised: i = exact integer sum over a block of 32; one chain over the blocks from 0:
-  //              acc = fma(float(i), dw * dx, acc), where dw and dx are the blocks' scales
-  using MatMulFn = void (*)(const uint8_t* w, size_t panels, const ActivationView& x, size_t first,
-                            size_t n, float* y, size_t ldy);
-  MatMulFn matmul[kWeightTypes];  // by WeightType
+  // y[c * ldy + r] = sum over k of w[r][k] * x[c][k], for the 16 * panels rows of `w` and all n
+  // columns of x; column c of y is that of x.
+  //   F32, F16: one chain over k from 0: acc = fma(float(w), x, acc)
+  //   BF16: x is rounded to bfloat16. For each 32 of k, an even and an odd chain from 0:
+  //         e = fma(w[2i], x[2i], e), o = fma(w[2i + 1], x[2i + 1], o); then acc = acc + (e + o).
+  //         It is the order of TDPBF16PS (Intel SDM).
+  //   quantised: one chain over the sub-blocks (of 16 or 32) from 0, in each
+  //         i = the exact integer sum of weight * q;  acc = fma(float(i), s * dx, acc),
+  //         then for types with minima acc = fma(m, dx * float(sum of q), acc),
+  //         where s and m are the exact products of the scales, -minimum for the K types
+  // scratch: MatMulScratchBytes(k) bytes, 64-byte aligned.
+  using MatMulFn = void (*)(const uint8_t* w, size_t panels, const ActivationView& x, size_t n,
+                            float* y, size_t ldy, void* scratch);
+  const MatMulFn* matmul;  // [kWeightTypes], by WeightType
 
   // One row to blocks of 32 int8: amax = max |x|; below 1e-30 all zero, else scale = amax / 127 and
   // q = round_to_even(x * (127 / amax)), 0 for NaN. REQUIRES: k % 32 == 0.
-  void (*quantize)(const float* x, size_t k, int8_t* q, float* scale, int32_t* sum);
+  void (*quantize)(const float* x, size_t k, const QuantisedRow& out);
+  // One row to bfloat16, to nearest even, and the same values as floats.
+  void (*to_bfloat16)(const float* x, size_t k, uint16_t* bf16, float* f32);
 
   // y = (x * (1 / sqrt(mean(x^2) + eps))) * w. The squares go to lane i % 16 by fma in order of i,
   // the lanes are added in halves (8, 4, 2, 1), the mean is their sum / n.
@@ -66,7 +104,7 @@ struct KernelTable {
   void (*add)(const float* x, size_t n, float* y);         // y += x
   void (*to_half)(const float* x, size_t n, uint16_t* y);  // to nearest even
 
-  // Softmax attention of each head over blocks of 64 positions from 0, in one pass:
+  // Softmax attention of each query over blocks of 64 positions from 0, in one pass:
   //   s[j] = (chain over d from 0: fma(q[d], key[j][d], s)) * scale; -inf beyond the length
   //   m' = max(m, max s);  c = exp(m - m');  p[j] = exp(s[j] - m')
   //   l[j % 16] = l[j % 16] * c, then += p[j] in order of j
@@ -74,6 +112,10 @@ struct KernelTable {
   // and out = o / (the lanes l added in halves).
   void (*attention)(const AttentionJob& job);
 };
+
+// Room for two panels of k columns, expanded: codes, and scale and minimum of each sub-block of 16.
+inline constexpr size_t kExpandedPanels = 2;
+size_t MatMulScratchBytes(size_t k);
 
 // exp in all of the above: zero for NaN and x < -87; else with x cut at 88,
 //   n = fma(x, log2(e), 1.5 * 2^23) - 1.5 * 2^23, which is rint(x * log2(e))

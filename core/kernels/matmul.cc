@@ -14,48 +14,79 @@ constexpr size_t kSmallQuantise = 16 * 1024;
 
 }  // namespace
 
-QuantBuffer::QuantBuffer(size_t max_rows, size_t max_k)
-    : q(max_rows * max_k),
-      scale(max_rows * (max_k / kQuantBlock)),
-      sum(max_rows * (max_k / kQuantBlock)) {}
+MatMulScratch::MatMulScratch(size_t max_rows, size_t max_k, size_t threads)
+    : max_rows_(max_rows),
+      max_k_(max_k),
+      panel_bytes_((MatMulScratchBytes(max_k) + 63) / 64 * 64),
+      q_(max_rows * max_k),
+      scale_(max_rows * (max_k / kQuantBlock)),
+      sum_(max_rows * (max_k / kQuantBlock)),
+      sub_sum_(max_rows * (max_k / kQuantBlock) * 2),
+      offset_(max_rows * (max_k / kQuantBlock)),
+      sub_offset_(max_rows * (max_k / kQuantBlock) * 2),
+      bf16_(max_rows * max_k),
+      rounded_(max_rows * max_k),
+      panels_(threads * panel_bytes_) {}
 
 void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
-            std::span<const MatMulJob> jobs, QuantBuffer& buffer) {
+            std::span<const MatMulJob> jobs, MatMulScratch& s) {
+  assert(in.n <= s.max_rows_ && in.k <= s.max_k_);
+  assert(pool.threads() * s.panel_bytes_ <= s.panels_.size());
   size_t panels = 0;
-  bool quantised = false;
+  bool quantised = false, bf16 = false;
   for (const MatMulJob& job : jobs) {
     assert(job.w->cols == in.k && job.ldy >= PaddedRows(job.w->rows));
     panels += job.w->panel_count();
     quantised |= IsQuantised(job.w->type);
+    bf16 |= job.w->type == WeightType::kBF16;
   }
-  if (quantised) {
-    assert(in.n * in.k <= buffer.q.size());
-    const size_t blocks = in.k / kQuantBlock;
+  const size_t blocks = in.k / kQuantBlock;
+  if (quantised || bf16) {
     pool.ParallelFor(
         in.n, std::max<size_t>(1, kSmallQuantise / in.k), [&](size_t begin, size_t end) {
           for (size_t i = begin; i < end; ++i) {
-            kernels.quantize(in.x + i * in.stride, in.k, buffer.q.data() + i * in.k,
-                             buffer.scale.data() + i * blocks, buffer.sum.data() + i * blocks);
+            const float* x = in.x + i * in.stride;
+            if (quantised) {
+              kernels.quantize(x, in.k,
+                               {.q = s.q_.data() + i * in.k,
+                                .scale = s.scale_.data() + i * blocks,
+                                .offset = s.offset_.data() + i * blocks,
+                                .sub_offset = s.sub_offset_.data() + 2 * i * blocks,
+                                .sum = s.sum_.data() + i * blocks,
+                                .sub_sum = s.sub_sum_.data() + 2 * i * blocks});
+            }
+            if (bf16) {
+              kernels.to_bfloat16(x, in.k, s.bf16_.data() + i * in.k, s.rounded_.data() + i * in.k);
+            }
           }
         });
   }
-  const ActivationView x = {.f32 = in.x,
-                            .q = buffer.q.data(),
-                            .scale = buffer.scale.data(),
-                            .sum = buffer.sum.data(),
-                            .k = in.k,
-                            .stride = in.stride};
+  const ActivationView plain = {.k = in.k,
+                                .f32 = in.x,
+                                .stride = in.stride,
+                                .bf16 = s.bf16_.data(),
+                                .q = s.q_.data(),
+                                .scale = s.scale_.data(),
+                                .offset = s.offset_.data(),
+                                .sub_offset = s.sub_offset_.data(),
+                                .sum = s.sum_.data(),
+                                .sub_sum = s.sub_sum_.data()};
+  ActivationView rounded = plain;
+  rounded.f32 = s.rounded_.data();
+  rounded.stride = in.k;
   // A few pieces per thread even out their pace; none is too small to be worth handing on.
   const size_t grain =
       std::max({size_t{1}, panels / (pool.threads() * 8), kSmallTask / (kPanelRows * in.k * in.n)});
-  pool.ParallelFor(panels, grain, [&](size_t begin, size_t end) {
+  pool.ParallelFor(panels, grain, [&](size_t begin, size_t end, size_t thread) {
     size_t first = 0;  // of the job's panels, counted over all jobs
     for (const MatMulJob& job : jobs) {
       const PackedMatrix& w = *job.w;
       const size_t from = std::max(begin, first), to = std::min(end, first + w.panel_count());
       if (from < to) {
-        kernels.matmul[static_cast<size_t>(w.type)](w.panel(from - first), to - from, x, 0, in.n,
-                                                    job.y + (from - first) * kPanelRows, job.ldy);
+        kernels.matmul[static_cast<size_t>(w.type)](
+            w.panel(from - first), to - from, w.type == WeightType::kBF16 ? rounded : plain, in.n,
+            job.y + (from - first) * kPanelRows, job.ldy,
+            s.panels_.data() + thread * s.panel_bytes_);
       }
       first += w.panel_count();
     }

@@ -13,13 +13,25 @@
 
 namespace lockstep {
 
-// Room for the quantised right-hand side of a product, allocated once for the largest.
-struct QuantBuffer {
-  QuantBuffer() = default;
-  QuantBuffer(size_t max_rows, size_t max_k);
-  AlignedBuffer<int8_t> q;     // [max_rows][max_k]
-  AlignedBuffer<float> scale;  // [max_rows][max_k / 32]
-  AlignedBuffer<int32_t> sum;  // [max_rows][max_k / 32]
+// Memory that products work in, allocated once for the largest of them: the right-hand side in the
+// form that the weights want, and each thread's expanded panels.
+class MatMulScratch {
+ public:
+  MatMulScratch() = default;
+  MatMulScratch(size_t max_rows, size_t max_k, size_t threads);
+
+ private:
+  friend void MatMul(const KernelTable&, ThreadPool&, const struct MatMulInput&,
+                     std::span<const struct MatMulJob>, MatMulScratch&);
+  size_t max_rows_ = 0, max_k_ = 0, panel_bytes_ = 0;
+  AlignedBuffer<int8_t> q_;            // [max_rows][max_k]
+  AlignedBuffer<float> scale_, sum_;   // [max_rows][max_k / 32]
+  AlignedBuffer<float> sub_sum_;       // [max_rows][max_k / 16]
+  AlignedBuffer<int32_t> offset_;      // [max_rows][max_k / 32]
+  AlignedBuffer<int32_t> sub_offset_;  // [max_rows][max_k / 16]
+  AlignedBuffer<uint16_t> bf16_;       // [max_rows][max_k]
+  AlignedBuffer<float> rounded_;       // [max_rows][max_k]
+  AlignedBuffer<uint8_t> panels_;      // [threads][panel_bytes_]
 };
 
 // The right-hand side: n rows of k floats.
@@ -35,8 +47,8 @@ struct MatMulJob {
   size_t ldy;             // >= PaddedRows(w->rows): whole panels are written
 };
 
-// y = x * w^T for each job; rows of x are quantised into `buffer` if a job's weights are.
+// y = x * w^T for each job. REQUIRES: scratch was made for as many rows, columns and threads.
 void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
-            std::span<const MatMulJob> jobs, QuantBuffer& buffer);
+            std::span<const MatMulJob> jobs, MatMulScratch& scratch);
 
 }  // namespace lockstep

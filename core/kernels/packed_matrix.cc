@@ -1,87 +1,175 @@
 #include "core/kernels/packed_matrix.h"
 
-#include <bit>
+#include <algorithm>
 #include <cassert>
 #include <cstring>
+
+#include "core/kernels/file_group.h"
+#include "core/kernels/half.h"
 
 namespace lockstep {
 namespace {
 
-constexpr size_t kQ8FileBlock = 34, kQ4FileBlock = 18;  // f16 scale, then 32 codes
-constexpr size_t kQ8Block = 16 * kQ8FileBlock, kQ4Block = 16 * kQ4FileBlock;
+struct TypeInfo {
+  const char* name;
+  size_t file_columns, file_bytes;  // of a block of the file
+};
 
-uint16_t LoadU16(const uint8_t* p) {
-  uint16_t v;
-  std::memcpy(&v, p, 2);
-  return v;
-}
+constexpr TypeInfo kTypes[kWeightTypes] = {
+    {"F32", 1, 4},      {"F16", 1, 2},      {"BF16", 1, 2},      {"Q8_0", 32, 34},
+    {"Q4_0", 32, 18},   {"Q4_1", 32, 20},   {"Q5_0", 32, 22},    {"Q5_1", 32, 24},
+    {"Q2_K", 256, 84},  {"Q3_K", 256, 110}, {"Q4_K", 256, 144},  {"Q5_K", 256, 176},
+    {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18}, {"IQ4_XS", 256, 136}};
+
+size_t Index(WeightType type) { return static_cast<size_t>(type); }
 
 bool HalfIsFinite(uint16_t h) { return (h & 0x7c00) != 0x7c00; }
 
-// Bytes of one element of a float type.
-size_t ElementBytes(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
-
-bool ElementIsFinite(WeightType type, const uint8_t* p) {
-  if (type == WeightType::kF16) return HalfIsFinite(LoadU16(p));
-  if (type == WeightType::kBF16) return (LoadU16(p) & 0x7f80) != 0x7f80;
-  uint32_t bits;
-  std::memcpy(&bits, p, 4);
-  return (bits & 0x7f800000u) != 0x7f800000u;
+template <class T>
+bool ElementIsFinite(WeightType type, T bits) {
+  if (type == WeightType::kF16) return HalfIsFinite(static_cast<uint16_t>(bits));
+  const uint32_t exponent = type == WeightType::kF32 ? 0x7f800000u : 0x7f80u;
+  return (bits & exponent) != exponent;
 }
 
+// T: the bits of an element. Two columns are side by side for BF16, one for the others.
+template <class T>
 bool PackFloatRow(WeightType type, const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) {
-  const size_t size = ElementBytes(type);
+  const size_t pair = type == WeightType::kBF16 ? 2 : 1;
   bool finite = true;
   for (size_t k = 0; k < cols; ++k) {
-    finite &= ElementIsFinite(type, row + k * size);
-    std::memcpy(panel + (k * kPanelRows + lane) * size, row + k * size, size);
+    T bits;
+    std::memcpy(&bits, row + k * sizeof(T), sizeof(T));
+    finite &= ElementIsFinite(type, bits);
+    const size_t at = (k / pair * kPanelRows + lane) * pair + k % pair;
+    std::memcpy(panel + at * sizeof(T), &bits, sizeof(T));
   }
   return finite;
 }
 
-bool PackQ8Row(const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) {
+// Where the parts of a group are, by type.
+struct GroupLayout {
+  QuantFormat format;
+  size_t header_bytes, low_bytes, block_bytes, group_bytes;
+};
+
+template <WeightType type>
+constexpr GroupLayout MakeLayout() {
+  constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
+  return {f, HeaderBytes(f), LowPlaneBytes(f), BlockBytes(f), GroupBytes(f)};
+}
+
+constexpr GroupLayout kLayouts[kWeightTypes] = {{},
+                                                {},
+                                                {},
+                                                MakeLayout<WeightType::kQ8_0>(),
+                                                MakeLayout<WeightType::kQ4_0>(),
+                                                MakeLayout<WeightType::kQ4_1>(),
+                                                MakeLayout<WeightType::kQ5_0>(),
+                                                MakeLayout<WeightType::kQ5_1>(),
+                                                MakeLayout<WeightType::kQ2_K>(),
+                                                MakeLayout<WeightType::kQ3_K>(),
+                                                MakeLayout<WeightType::kQ4_K>(),
+                                                MakeLayout<WeightType::kQ5_K>(),
+                                                MakeLayout<WeightType::kQ6_K>(),
+                                                MakeLayout<WeightType::kIQ4_NL>(),
+                                                MakeLayout<WeightType::kIQ4_XS>()};
+
+// Vector i of a plane, this lane's word.
+uint8_t* Word(uint8_t* plane, size_t i, size_t lane) { return plane + (i * kPanelRows + lane) * 4; }
+
+void PutWord(uint8_t* plane, size_t i, size_t lane, uint32_t word) {
+  std::memcpy(Word(plane, i, lane), &word, 4);
+}
+
+// Spreads `bits` bits of each code, from bit `from`, over a plane: 8 / bits words share one.
+template <size_t bits>
+void PackPlane(const uint32_t (&code)[8], size_t from, size_t lane, uint8_t* plane) {
+  constexpr size_t kShare = 8 / bits;
+  constexpr uint32_t kMask = ((1u << bits) - 1) * 0x01010101u;
+  for (size_t i = 0; i < 8 / kShare; ++i) {
+    uint32_t word = 0;
+    for (size_t t = 0; t < kShare; ++t)
+      word |= ((code[kShare * i + t] >> from) & kMask) << (bits * t);
+    PutWord(plane, i, lane, word);
+  }
+}
+
+void PackPlanes(const QuantFormat& f, const uint32_t (&code)[8], size_t lane, uint8_t* low,
+                uint8_t* high) {
+  if (f.low_bits == 8) PackPlane<8>(code, 0, lane, low);
+  if (f.low_bits == 4) PackPlane<4>(code, 0, lane, low);
+  if (f.low_bits == 2) PackPlane<2>(code, 0, lane, low);
+  if (f.high_bits == 2) PackPlane<2>(code, f.low_bits, lane, high);
+  if (f.high_bits == 1) PackPlane<1>(code, f.low_bits, lane, high);
+}
+
+void PackHeader(const QuantFormat& f, const FileGroup& g, size_t lane, uint8_t* p) {
+  std::memcpy(p + 2 * lane, &g.scale, 2);
+  p += 2 * kPanelRows;
+  if (f.minimum) {
+    std::memcpy(p + 2 * lane, &g.minimum, 2);
+    p += 2 * kPanelRows;
+  }
+  if (f.group == kQuantBlock) return;
+  const size_t subs = f.group / f.sub;
+  for (size_t i = 0; i < subs; ++i) {
+    uint8_t& to = p[i * kPanelRows + lane];
+    to = static_cast<uint8_t>(g.sub_scale[i]);
+    if (f.nibble_scales) {
+      to |= static_cast<uint8_t>(g.sub_minimum[i] << 4);
+    } else if (f.minimum) {
+      p[(subs + i) * kPanelRows + lane] = g.sub_minimum[i];
+    }
+  }
+}
+
+bool PackQuantisedRow(WeightType type, const uint8_t* row, size_t cols, size_t lane,
+                      uint8_t* panel) {
+  const GroupLayout& layout = kLayouts[Index(type)];
+  const QuantFormat& f = layout.format;
+  const size_t file_bytes = kTypes[Index(type)].file_bytes;
   bool finite = true;
-  for (size_t b = 0; b < cols / kQuantBlock; ++b, row += kQ8FileBlock, panel += kQ8Block) {
-    finite &= HalfIsFinite(LoadU16(row));
-    std::memcpy(panel + 2 * lane, row, 2);
-    for (size_t j = 0; j < 8; ++j) {
-      std::memcpy(panel + 32 + (j * kPanelRows + lane) * 4, row + 2 + j * 4, 4);
+  for (size_t k = 0; k < cols; k += f.group, row += file_bytes, panel += layout.group_bytes) {
+    FileGroup g;
+    ReadFileGroup(type, row, g);
+    finite &= HalfIsFinite(g.scale) && (!f.minimum || HalfIsFinite(g.minimum));
+    PackHeader(f, g, lane, panel);
+    uint8_t* block = panel + layout.header_bytes;
+    for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += layout.block_bytes) {
+      PackPlanes(f, g.code[b], lane, block, block + layout.low_bytes);
     }
   }
   return finite;
 }
 
-// A file's block keeps k = i in the low and k = i + 16 in the high nibble of byte i.
-bool PackQ4Row(const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) {
-  bool finite = true;
-  for (size_t b = 0; b < cols / kQuantBlock; ++b, row += kQ4FileBlock, panel += kQ4Block) {
-    finite &= HalfIsFinite(LoadU16(row));
-    std::memcpy(panel + 2 * lane, row, 2);
-    const auto code = [row](size_t k) { return k < 16 ? row[2 + k] & 15 : row[2 + k - 16] >> 4; };
-    for (size_t j = 0; j < 4; ++j) {
-      for (size_t i = 0; i < 4; ++i) {
-        panel[32 + (j * kPanelRows + lane) * 4 + i] =
-            static_cast<uint8_t>(code(8 * j + i) | code(8 * j + 4 + i) << 4);
-      }
-    }
-  }
-  return finite;
+size_t PairedColumns(WeightType type, size_t cols) {
+  return type == WeightType::kBF16 ? (cols + 1) / 2 * 2 : cols;
+}
+
+// Bits [bits * i % 8, ...) of the plane's code of column i of the block.
+int PlaneBits(size_t bits, const uint8_t* plane, size_t i, size_t lane) {
+  const size_t share = 8 / bits, t = i / 4;
+  const uint8_t byte = plane[(t / share * kPanelRows + lane) * 4 + i % 4];
+  return (byte >> (bits * (t % share))) & ((1 << bits) - 1);
 }
 
 }  // namespace
 
-const char* Name(WeightType type) {
-  constexpr const char* kNames[kWeightTypes] = {"F32", "F16", "BF16", "Q8_0", "Q4_0"};
-  return kNames[static_cast<size_t>(type)];
-}
+const char* Name(WeightType type) { return kTypes[Index(type)].name; }
+size_t FileBlock(WeightType type) { return kTypes[Index(type)].file_columns; }
 
 size_t FileRowBytes(WeightType type, size_t cols) {
-  if (type == WeightType::kQ8_0) return cols / kQuantBlock * kQ8FileBlock;
-  if (type == WeightType::kQ4_0) return cols / kQuantBlock * kQ4FileBlock;
-  return cols * ElementBytes(type);
+  return cols / kTypes[Index(type)].file_columns * kTypes[Index(type)].file_bytes;
 }
 
-size_t PanelBytes(WeightType type, size_t cols) { return kPanelRows * FileRowBytes(type, cols); }
+size_t PanelBytes(WeightType type, size_t cols) {
+  if (IsQuantised(type)) {
+    const GroupLayout& layout = kLayouts[Index(type)];
+    return cols / layout.format.group * layout.group_bytes;
+  }
+  return kPanelRows * PairedColumns(type, cols) * kTypes[Index(type)].file_bytes;
+}
 
 PackedMatrix MakePackedMatrix(WeightType type, size_t rows, size_t cols) {
   PackedMatrix m{.type = type, .rows = rows, .cols = cols, .panels = {}};
@@ -92,90 +180,80 @@ PackedMatrix MakePackedMatrix(WeightType type, size_t rows, size_t cols) {
 bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out) {
   uint8_t* to = out.panels.data() + panel * PanelBytes(out.type, out.cols);
   const size_t row_bytes = FileRowBytes(out.type, out.cols);
+  const size_t rows = std::min(kPanelRows, out.rows - panel * kPanelRows);
   bool finite = true;
-  for (size_t lane = 0; lane < kPanelRows; ++lane) {
-    const size_t row = panel * kPanelRows + lane;
-    if (row >= out.rows) break;
-    const uint8_t* from = file_rows + row * row_bytes;
-    switch (out.type) {
-      case WeightType::kQ8_0:
-        finite &= PackQ8Row(from, out.cols, lane, to);
-        break;
-      case WeightType::kQ4_0:
-        finite &= PackQ4Row(from, out.cols, lane, to);
-        break;
-      default:
-        finite &= PackFloatRow(out.type, from, out.cols, lane, to);
-        break;
+  for (size_t lane = 0; lane < rows; ++lane) {
+    const uint8_t* from = file_rows + (panel * kPanelRows + lane) * row_bytes;
+    if (IsQuantised(out.type)) {
+      finite &= PackQuantisedRow(out.type, from, out.cols, lane, to);
+    } else if (out.type == WeightType::kF32) {
+      finite &= PackFloatRow<uint32_t>(out.type, from, out.cols, lane, to);
+    } else {
+      finite &= PackFloatRow<uint16_t>(out.type, from, out.cols, lane, to);
     }
   }
   return finite;
+}
+
+int PanelWeight(const QuantFormat& f, const uint8_t* block, size_t i, size_t lane) {
+  int code = PlaneBits(f.low_bits, block, i, lane);
+  if (f.high_bits != 0) {
+    code |= PlaneBits(f.high_bits, block + 64 * f.low_bits, i, lane) << f.low_bits;
+  }
+  return f.table ? kIq4Values[code] : code - f.bias;
+}
+
+PanelScale PanelScaleOf(const QuantFormat& f, const uint8_t* group, size_t sub, size_t lane) {
+  const auto half = [lane](const uint8_t* p) {
+    uint16_t bits;
+    std::memcpy(&bits, p + 2 * lane, 2);
+    return HalfToFloat(bits);
+  };
+  PanelScale s = {half(group), f.minimum ? half(group + 2 * kPanelRows) : 0.0f};
+  if (f.group == kQuantBlock) return s;
+  const uint8_t* scales = group + (f.minimum ? 4 : 2) * kPanelRows;
+  const uint8_t byte = scales[sub * kPanelRows + lane];
+  s.scale *= static_cast<float>(f.nibble_scales ? byte & 15 : static_cast<int8_t>(byte));
+  if (f.minimum) {
+    const uint8_t minimum =
+        f.nibble_scales ? byte >> 4 : scales[(f.group / f.sub + sub) * kPanelRows + lane];
+    s.minimum *= -static_cast<float>(minimum);
+  }
+  return s;
 }
 
 void DecodeRow(const PackedMatrix& matrix, size_t row, float* out) {
   assert(row < matrix.rows);
   const uint8_t* panel = matrix.panel(row / kPanelRows);
   const size_t lane = row % kPanelRows;
+  if (!IsQuantised(matrix.type)) {
+    for (size_t k = 0; k < matrix.cols; ++k) out[k] = PanelElement(matrix.type, panel, k, lane);
+    return;
+  }
+  const GroupLayout& layout = kLayouts[Index(matrix.type)];
+  const QuantFormat& f = layout.format;
   for (size_t k = 0; k < matrix.cols; ++k) {
-    const size_t block = k / kQuantBlock, i = k % kQuantBlock;
-    switch (matrix.type) {
-      case WeightType::kF32:
-        std::memcpy(out + k, panel + (k * kPanelRows + lane) * 4, 4);
-        break;
-      case WeightType::kF16:
-        out[k] = HalfToFloat(LoadU16(panel + (k * kPanelRows + lane) * 2));
-        break;
-      case WeightType::kBF16:
-        out[k] = BFloat16ToFloat(LoadU16(panel + (k * kPanelRows + lane) * 2));
-        break;
-      case WeightType::kQ8_0: {
-        const uint8_t* b = panel + block * kQ8Block;
-        const auto q = static_cast<int8_t>(b[32 + (i / 4 * kPanelRows + lane) * 4 + i % 4]);
-        out[k] = HalfToFloat(LoadU16(b + 2 * lane)) * static_cast<float>(q);
-        break;
-      }
-      case WeightType::kQ4_0: {
-        const uint8_t* b = panel + block * kQ4Block;
-        const uint8_t byte = b[32 + (i / 8 * kPanelRows + lane) * 4 + i % 4];
-        const int code = i % 8 < 4 ? byte & 15 : byte >> 4;
-        out[k] = HalfToFloat(LoadU16(b + 2 * lane)) * static_cast<float>(code - 8);
-        break;
-      }
-    }
+    const uint8_t* group = panel + k / f.group * layout.group_bytes;
+    const size_t in_group = k % f.group;
+    const uint8_t* block =
+        group + layout.header_bytes + in_group / kQuantBlock * layout.block_bytes;
+    const PanelScale s = PanelScaleOf(f, group, in_group / f.sub, lane);
+    const int weight = PanelWeight(f, block, k % kQuantBlock, lane);
+    out[k] = __builtin_fmaf(s.scale, static_cast<float>(weight), s.minimum);
   }
 }
 
-float HalfToFloat(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
-  const uint32_t rest = half & 0x7fff;
-  if (rest >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ff) << 13);
-  if (rest >= 0x0400) return std::bit_cast<float>(sign | ((rest << 13) + ((127u - 15u) << 23)));
-  // Denormal or zero: the bits count units of 2^-24, exactly.
-  const float value = static_cast<float>(rest) * 0x1p-24f;
-  return sign != 0 ? -value : value;
-}
-
-uint16_t FloatToHalf(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000);
-  const uint32_t rest = bits & 0x7fffffffu;
-  if (rest > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00);   // NaN, payload dropped
-  if (rest >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00);  // rounds to infinity
-  if (rest >= 0x38800000u) {  // normal: round the 13 bits that go to nearest even
-    const uint32_t rounded = rest + 0xfff + ((rest >> 13) & 1);
-    return static_cast<uint16_t>(sign | ((rounded - ((127u - 15u) << 23)) >> 13));
+float PanelElement(WeightType type, const uint8_t* panel, size_t k, size_t lane) {
+  if (type == WeightType::kF32) {
+    float v;
+    std::memcpy(&v, panel + (k * kPanelRows + lane) * 4, 4);
+    return v;
   }
-  if (rest < 0x33000000u) return sign;  // below half of the smallest denormal
-  const uint32_t exponent = rest >> 23, mantissa = (rest & 0x7fffffu) | 0x800000u;
-  const uint32_t shift = 126 - exponent;  // 14 to 24: the result counts units of 2^-24
-  const uint32_t kept = mantissa >> shift, lost = mantissa & ((1u << shift) - 1);
-  const uint32_t half_way = 1u << (shift - 1);
-  const uint32_t up = lost > half_way || (lost == half_way && (kept & 1)) ? 1 : 0;
-  return static_cast<uint16_t>(sign | (kept + up));
-}
-
-float BFloat16ToFloat(uint16_t value) {
-  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
+  const size_t at =
+      type == WeightType::kBF16 ? (k / 2 * kPanelRows + lane) * 2 + k % 2 : k * kPanelRows + lane;
+  uint16_t bits;
+  std::memcpy(&bits, panel + at * 2, 2);
+  return type == WeightType::kF16 ? HalfToFloat(bits) : BFloat16ToFloat(bits);
 }
 
 }  // namespace lockstep

@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-inline bool IsQuantised(WeightType t) { return t == WeightType::kQ8_0 || t == WeightType::kQ4_0; }
+inline bool IsQuantised(WeightType t) { return static_cast<size_t>(t) >= kFloatTypes; }
 inline size_t PaddedRows(size_t rows) { return (rows + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
 struct PackedMatrix {
@@ -29,9 +29,13 @@ bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out);
 // Row `row` as floats.
 void DecodeRow(const PackedMatrix& matrix, size_t row, float* out /* [cols] */);
 
-// IEEE binary16 and bfloat16 to float and back (to nearest even), without ISA extensions.
-float HalfToFloat(uint16_t half);
-uint16_t FloatToHalf(float value);
-float BFloat16ToFloat(uint16_t value);
+// Single values of a panel, for reading rows and for the reference kernels.
+float PanelElement(WeightType type, const uint8_t* panel, size_t k, size_t lane);  // float types
+// The integer weight of column i (0 to 31) of a block.
+int PanelWeight(const QuantFormat& format, const uint8_t* block, size_t i, size_t lane);
+struct PanelScale {
+  float scale, minimum;  // exact products of the group's and the sub-block's
+};
+PanelScale PanelScaleOf(const QuantFormat& format, const uint8_t* group, size_t sub, size_t lane);
 
 }  // namespace lockstep

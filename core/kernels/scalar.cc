@@ -1,9 +1,11 @@
 // The reference kernels: plain C++ in the order of operations that kernels.h lays down. Slow, and
 // right by inspection.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "core/kernels/exp_constants.h"
+#include "core/kernels/half.h"
 #include "core/kernels/kernels.h"
 #include "core/kernels/packed_matrix.h"
 
@@ -30,24 +32,17 @@ float AddLanes(float* lane) {
   return lane[0];
 }
 
-// Reads the weight of `lane` at column k of a panel of a float type.
-float LoadWeight(WeightType type, const uint8_t* panel, size_t k, size_t lane) {
-  const size_t i = k * kPanelRows + lane;
-  if (type == WeightType::kF32) return reinterpret_cast<const float*>(panel)[i];
-  const uint16_t bits = reinterpret_cast<const uint16_t*>(panel)[i];
-  return type == WeightType::kF16 ? HalfToFloat(bits) : BFloat16ToFloat(bits);
-}
-
 template <WeightType type>
-void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t first, size_t n,
-                 float* y, size_t ldy) {
+void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+                 size_t ldy, void*) {
   const size_t panel_bytes = PanelBytes(type, x.k);
   for (size_t p = 0; p < panels; ++p) {
-    for (size_t c = first; c < first + n; ++c) {
+    for (size_t c = 0; c < n; ++c) {
       for (size_t r = 0; r < kPanelRows; ++r) {
         float acc = 0.0f;
         for (size_t k = 0; k < x.k; ++k) {
-          acc = std::fma(LoadWeight(type, w + p * panel_bytes, k, r), x.f32[c * x.stride + k], acc);
+          const float weight = PanelElement(type, w + p * panel_bytes, k, r);
+          acc = std::fma(weight, x.f32[c * x.stride + k], acc);
         }
         y[c * ldy + p * kPanelRows + r] = acc;
       }
@@ -55,34 +50,20 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
   }
 }
 
-// The integer weight at position i (0 to 31) of row `lane` in a panel's block.
-template <WeightType type>
-int Code(const uint8_t* block, size_t i, size_t lane) {
-  const uint8_t* q = block + 2 * kPanelRows;
-  if constexpr (type == WeightType::kQ8_0) {
-    return static_cast<int8_t>(q[(i / 4 * kPanelRows + lane) * 4 + i % 4]);
-  } else {
-    const uint8_t byte = q[(i / 8 * kPanelRows + lane) * 4 + i % 4];
-    return (i % 8 < 4 ? byte & 15 : byte >> 4) - 8;
-  }
-}
-
-template <WeightType type>
-void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, size_t first,
-                     size_t n, float* y, size_t ldy) {
-  const size_t blocks = x.k / kQuantBlock, block_bytes = PanelBytes(type, kQuantBlock);
+void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+                size_t ldy, void*) {
+  const size_t panel_bytes = PanelBytes(WeightType::kBF16, x.k);
   for (size_t p = 0; p < panels; ++p) {
-    for (size_t c = first; c < first + n; ++c) {
+    for (size_t c = 0; c < n; ++c) {
       for (size_t r = 0; r < kPanelRows; ++r) {
         float acc = 0.0f;
-        for (size_t b = 0; b < blocks; ++b) {
-          const uint8_t* block = w + (p * blocks + b) * block_bytes;
-          int sum = 0;
-          for (size_t i = 0; i < kQuantBlock; ++i) {
-            sum += Code<type>(block, i, r) * x.q[c * x.k + b * kQuantBlock + i];
+        for (size_t begin = 0; begin < x.k; begin += kQuantBlock) {
+          float chain[2] = {0.0f, 0.0f};
+          for (size_t k = begin; k < std::min(x.k, begin + kQuantBlock); ++k) {
+            const float weight = PanelElement(WeightType::kBF16, w + p * panel_bytes, k, r);
+            chain[k % 2] = std::fma(weight, x.f32[c * x.stride + k], chain[k % 2]);
           }
-          const float dw = HalfToFloat(reinterpret_cast<const uint16_t*>(block)[r]);
-          acc = std::fma(static_cast<float>(sum), dw * x.scale[c * blocks + b], acc);
+          acc += chain[0] + chain[1];
         }
         y[c * ldy + p * kPanelRows + r] = acc;
       }
@@ -90,7 +71,42 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
   }
 }
 
-void Quantize(const float* x, size_t k, int8_t* q, float* scale, int32_t* sum) {
+// One row of a panel times one column.
+template <WeightType type>
+float QuantisedDot(const uint8_t* panel, size_t lane, const ActivationView& x, size_t column) {
+  constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
+  const int8_t* q = x.q + column * x.k;
+  float acc = 0.0f;
+  for (size_t k = 0; k < x.k; k += f.sub) {
+    const uint8_t* group = panel + k / f.group * GroupBytes(f);
+    const uint8_t* block = group + HeaderBytes(f) + k % f.group / kQuantBlock * BlockBytes(f);
+    int32_t dot = 0;
+    for (size_t i = k; i < k + f.sub; ++i) {
+      dot += PanelWeight(f, block, i % kQuantBlock, lane) * q[i];
+    }
+    const PanelScale s = PanelScaleOf(f, group, k % f.group / f.sub, lane);
+    const float dx = x.scale[(column * x.k + k) / kQuantBlock];
+    acc = std::fma(static_cast<float>(dot), s.scale * dx, acc);
+    const float* sums = f.sub == kQuantBlock ? x.sum : x.sub_sum;
+    if (f.minimum) acc = std::fma(s.minimum, sums[(column * x.k + k) / f.sub], acc);
+  }
+  return acc;
+}
+
+template <WeightType type>
+void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+                     size_t ldy, void*) {
+  const size_t panel_bytes = PanelBytes(type, x.k);
+  for (size_t p = 0; p < panels; ++p) {
+    for (size_t c = 0; c < n; ++c) {
+      for (size_t r = 0; r < kPanelRows; ++r) {
+        y[c * ldy + p * kPanelRows + r] = QuantisedDot<type>(w + p * panel_bytes, r, x, c);
+      }
+    }
+  }
+}
+
+void Quantize(const float* x, size_t k, const QuantisedRow& out) {
   for (size_t b = 0; b < k / kQuantBlock; ++b) {
     float amax = 0.0f;
     for (size_t i = 0; i < kQuantBlock; ++i) {
@@ -99,14 +115,28 @@ void Quantize(const float* x, size_t k, int8_t* q, float* scale, int32_t* sum) {
     }
     const bool zero = amax < 1e-30f;
     const float inverse = zero ? 0.0f : 127.0f / amax;
-    scale[b] = zero ? 0.0f : amax / 127.0f;
-    sum[b] = 0;
+    const float scale = zero ? 0.0f : amax / 127.0f;
+    int32_t sum[2] = {0, 0};
     for (size_t i = 0; i < kQuantBlock; ++i) {
       const float scaled = x[b * kQuantBlock + i] * inverse;
       const auto code = static_cast<int8_t>(std::isnan(scaled) ? 0.0f : std::nearbyint(scaled));
-      q[b * kQuantBlock + i] = code;
-      sum[b] += code;
+      out.q[b * kQuantBlock + i] = code;
+      sum[i / 16] += code;
     }
+    out.scale[b] = scale;
+    out.offset[b] = -128 * (sum[0] + sum[1]);
+    out.sum[b] = scale * static_cast<float>(sum[0] + sum[1]);
+    for (size_t half = 0; half < 2; ++half) {
+      out.sub_offset[2 * b + half] = -128 * sum[half];
+      out.sub_sum[2 * b + half] = scale * static_cast<float>(sum[half]);
+    }
+  }
+}
+
+void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
+  for (size_t i = 0; i < k; ++i) {
+    bf16[i] = FloatToBFloat16(x[i]);
+    f32[i] = BFloat16ToFloat(bf16[i]);
   }
 }
 
@@ -141,23 +171,37 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
   for (size_t i = 0; i < n; ++i) y[i] = FloatToHalf(x[i]);
 }
 
-void AttentionHead(const AttentionJob& job, const float* q, float* out) {
+float Key(const AttentionJob& job, size_t position, size_t d) {
+  const size_t group = position / kKeyGroup, lane = position % kKeyGroup;
+  const size_t i = (group * job.head_dim + d) * kKeyGroup + lane;
+  if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(job.kv.keys)[i]);
+  const size_t blocks = job.head_dim / kQuantBlock;
+  const uint16_t scale = job.kv.key_scales[(group * blocks + d / kQuantBlock) * kKeyGroup + lane];
+  return static_cast<float>(static_cast<const int8_t*>(job.kv.keys)[i]) * HalfToFloat(scale);
+}
+
+float Value(const AttentionJob& job, size_t position, size_t d) {
+  const size_t i = position * job.head_dim + d;
+  if (job.kv.type == KvType::kF16) {
+    return HalfToFloat(static_cast<const uint16_t*>(job.kv.values)[i]);
+  }
+  const uint16_t scale = job.kv.value_scales[i / kQuantBlock];
+  return static_cast<float>(static_cast<const int8_t*>(job.kv.values)[i]) * HalfToFloat(scale);
+}
+
+void AttendQuery(const AttentionJob& job, size_t length, const float* q, float* out) {
   float m = -INFINITY, lane[kLanes] = {}, s[kAttentionBlock];
   for (size_t d = 0; d < job.head_dim; ++d) out[d] = 0.0f;
-  for (size_t begin = 0; begin < job.length; begin += kAttentionBlock) {
-    const size_t left = job.length - begin;
+  for (size_t begin = 0; begin < length; begin += kAttentionBlock) {
+    const size_t left = length - begin;
     float block_max = m;
     for (size_t j = 0; j < kAttentionBlock; ++j) {
       if (j >= left) {
         s[j] = -INFINITY;
         continue;
       }
-      const size_t position = begin + j;
-      const uint16_t* group = job.keys + position / kKeyGroup * kKeyGroup * job.head_dim;
       float dot = 0.0f;
-      for (size_t d = 0; d < job.head_dim; ++d) {
-        dot = std::fma(q[d], HalfToFloat(group[d * kKeyGroup + position % kKeyGroup]), dot);
-      }
+      for (size_t d = 0; d < job.head_dim; ++d) dot = std::fma(q[d], Key(job, begin + j, d), dot);
       s[j] = dot * job.scale;
       block_max = s[j] > block_max ? s[j] : block_max;
     }
@@ -170,7 +214,7 @@ void AttentionHead(const AttentionJob& job, const float* q, float* out) {
       lane[j % kLanes] += p;
       if (j >= left) continue;
       for (size_t d = 0; d < job.head_dim; ++d) {
-        out[d] = std::fma(p, HalfToFloat(job.values[(begin + j) * job.head_dim + d]), out[d]);
+        out[d] = std::fma(p, Value(job, begin + j, d), out[d]);
       }
     }
   }
@@ -179,20 +223,49 @@ void AttentionHead(const AttentionJob& job, const float* q, float* out) {
 }
 
 void Attention(const AttentionJob& job) {
-  for (size_t h = 0; h < job.heads; ++h) {
-    AttentionHead(job, job.q + h * job.head_dim, job.out + h * job.head_dim);
+  for (size_t row = 0; row < job.rows; ++row) {
+    for (size_t h = 0; h < job.heads; ++h) {
+      const size_t offset = row * job.stride + h * job.head_dim;
+      AttendQuery(job, job.length + row, job.q + offset, job.out + offset);
+    }
   }
 }
 
 }  // namespace
 
+size_t AttentionScratchFloats(size_t head_dim) {
+  // A block of keys and of values as floats, rows of whole vectors; and of each query the lanes of
+  // l, its m, and a block of p for the tile in hand.
+  return 2 * kAttentionBlock * PaddedRows(head_dim) + kAttentionQueries * (kLanes + 1) +
+         8 * kAttentionBlock;
+}
+
+size_t MatMulScratchBytes(size_t k) {
+  return kExpandedPanels * kPanelRows * (k + 2 * sizeof(float) * (k / 16));
+}
+
 const KernelTable& ScalarKernels() {
+  static constexpr KernelTable::MatMulFn kMatMul[kWeightTypes] = {
+      MatMulFloat<WeightType::kF32>,
+      MatMulFloat<WeightType::kF16>,
+      MatMulBF16,
+      MatMulQuantised<WeightType::kQ8_0>,
+      MatMulQuantised<WeightType::kQ4_0>,
+      MatMulQuantised<WeightType::kQ4_1>,
+      MatMulQuantised<WeightType::kQ5_0>,
+      MatMulQuantised<WeightType::kQ5_1>,
+      MatMulQuantised<WeightType::kQ2_K>,
+      MatMulQuantised<WeightType::kQ3_K>,
+      MatMulQuantised<WeightType::kQ4_K>,
+      MatMulQuantised<WeightType::kQ5_K>,
+      MatMulQuantised<WeightType::kQ6_K>,
+      MatMulQuantised<WeightType::kIQ4_NL>,
+      MatMulQuantised<WeightType::kIQ4_XS>};
   static constexpr KernelTable kTable = {
       .isa = "scalar",
-      .matmul = {MatMulFloat<WeightType::kF32>, MatMulFloat<WeightType::kF16>,
-                 MatMulFloat<WeightType::kBF16>, MatMulQuantised<WeightType::kQ8_0>,
-                 MatMulQuantised<WeightType::kQ4_0>},
+      .matmul = kMatMul,
       .quantize = Quantize,
+      .to_bfloat16 = ToBFloat16,
       .rms_norm = RmsNorm,
       .rope = Rope,
       .silu_mul = SiluMul,

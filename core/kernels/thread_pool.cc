@@ -32,7 +32,7 @@ void Pause() {
 ThreadPool::ThreadPool(size_t threads) {
   assert(threads >= 1);
   workers_.reserve(threads - 1);
-  for (size_t i = 1; i < threads; ++i) workers_.emplace_back([this] { WorkerLoop(); });
+  for (size_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -50,7 +50,7 @@ void ThreadPool::Run(size_t n, size_t grain, RangeFn range_fn, const void* fn) {
   next_.store(0, std::memory_order_relaxed);
   state_.fetch_add(kTask + kOpen, std::memory_order_release);
   state_.notify_all();
-  Work();
+  Work(0);
   // From here on nobody enters; those inside finish their range.
   uint32_t state = state_.fetch_and(~kOpen, std::memory_order_acquire);
   for (int spins = 0; (state & kInside) != 0; ++spins) {
@@ -63,22 +63,22 @@ void ThreadPool::Run(size_t n, size_t grain, RangeFn range_fn, const void* fn) {
   }
 }
 
-void ThreadPool::Work() {
+void ThreadPool::Work(size_t thread) {
   for (;;) {
     const size_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
     if (begin >= n_) return;
-    range_fn_(fn_, begin, std::min(begin + grain_, n_));
+    range_fn_(fn_, begin, std::min(begin + grain_, n_), thread);
   }
 }
 
-void ThreadPool::WorkerLoop() {
+void ThreadPool::WorkerLoop(size_t thread) {
   SetComputeFloatMode();
   uint32_t done = 0;  // the last task that this worker took part in
   for (int spins = 0; !stop_.load(std::memory_order_relaxed);) {
     uint32_t state = state_.load(std::memory_order_relaxed);
     const bool fresh = (state & kOpen) != 0 && state / kTask != done;
     if (fresh && state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) {
-      Work();
+      Work(thread);
       state_.fetch_sub(1, std::memory_order_release);
       done = state / kTask;
       spins = 0;

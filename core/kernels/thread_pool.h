@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace lockstep {
@@ -22,27 +23,38 @@ class ThreadPool {
 
   size_t threads() const { return workers_.size() + 1; }
 
-  // Calls fn(begin, end) for ranges of at most `grain` that together cover [0, n), on any thread,
-  // in any order, and returns when all are done. fn must not throw. No allocation, no lock
-  // unless a worker sleeps. Runs on the caller alone when n <= grain.
+  // Calls fn(begin, end) or fn(begin, end, thread) for ranges of at most `grain` that together
+  // cover [0, n), on any thread, in any order, and returns when all are done. `thread` is below
+  // threads(), and no two calls at the same time have the same. fn must not throw. No allocation,
+  // no lock unless a worker sleeps. Runs on the caller alone when n <= grain.
   template <class Fn>
   void ParallelFor(size_t n, size_t grain, const Fn& fn) {
     if (n == 0) return;
     if (n <= grain || workers_.empty()) {
-      fn(size_t{0}, n);
+      Call(fn, 0, n, 0);
       return;
     }
     Run(
         n, grain,
-        [](const void* f, size_t begin, size_t end) { (*static_cast<const Fn*>(f))(begin, end); },
+        [](const void* f, size_t begin, size_t end, size_t thread) {
+          Call(*static_cast<const Fn*>(f), begin, end, thread);
+        },
         &fn);
   }
 
  private:
-  using RangeFn = void (*)(const void* fn, size_t begin, size_t end);
+  using RangeFn = void (*)(const void* fn, size_t begin, size_t end, size_t thread);
+  template <class Fn>
+  static void Call(const Fn& fn, size_t begin, size_t end, size_t thread) {
+    if constexpr (std::is_invocable_v<const Fn&, size_t, size_t, size_t>) {
+      fn(begin, end, thread);
+    } else {
+      fn(begin, end);
+    }
+  }
   void Run(size_t n, size_t grain, RangeFn range_fn, const void* fn);
-  void Work();
-  void WorkerLoop();
+  void Work(size_t thread);
+  void WorkerLoop(size_t thread);
 
   std::vector<std::thread> workers_;  // constant after construction
 

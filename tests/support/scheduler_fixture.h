@@ -153,7 +153,7 @@ class SchedulerTest : public testing::Test {
   // The reference: one session, one thread, the whole prompt at once.
   Answer Alone(const GenerationRequest& request) {
     ThreadPool one(1);
-    Scratch scratch(transformer_->config(), kContext, 1);
+    Scratch scratch(transformer_->config(), kContext, 1, 1);
     InferenceSession session =
         InferenceSession::Create(transformer_->config(), tokenizer_, kContext).value();
     Answer answer;

@@ -1,0 +1,23 @@
+// The quantised blocks of GGUF files (ggml's formats), taken apart: what the repacking reads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/kernels/layout.h"
+
+namespace lockstep {
+
+// A group of one row: kQuantFormats[type].group columns.
+struct FileGroup {
+  uint16_t scale;        // f16
+  uint16_t minimum;      // f16, for types with minima
+  int8_t sub_scale[16];  // for groups of 256
+  uint8_t sub_minimum[16];
+  uint32_t code[8][8];  // code[b][t]: columns 32b + 4t + 0..3, one byte each, lowest first
+};
+
+// `p` points at FileRowBytes(type, group) bytes. REQUIRES: a quantised type.
+void ReadFileGroup(WeightType type, const uint8_t* p, FileGroup& group);
+
+}  // namespace lockstep
