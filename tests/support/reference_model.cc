@@ -1,46 +1,11 @@
 #include "tests/support/reference_model.h"
 
 #include <cmath>
-#include <cstring>
+
+#include "tests/support/dequantize.h"
 
 namespace lockstep {
 namespace {
-
-double Half(const uint8_t* p) {
-  const unsigned bits = p[0] | p[1] << 8;
-  const int exponent = static_cast<int>(bits >> 10 & 31);
-  const double fraction = bits & 1023;
-  const double value =
-      exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
-  return (bits & 0x8000) != 0 ? -value : value;
-}
-
-// Element i of a tensor, as the formats of the GGUF specification define it.
-double Element(const GgufTensor& tensor, size_t i) {
-  const uint8_t* p = tensor.data.data();
-  switch (static_cast<DType>(tensor.dtype->id)) {
-    case DType::kF32: {
-      float v;
-      std::memcpy(&v, p + 4 * i, 4);
-      return v;
-    }
-    case DType::kBF16: {
-      const uint32_t bits = static_cast<uint32_t>(p[2 * i] | p[2 * i + 1] << 8) << 16;
-      float v;
-      std::memcpy(&v, &bits, 4);
-      return v;
-    }
-    case DType::kF16:
-      return Half(p + 2 * i);
-    case DType::kQ8_0:
-      p += i / 32 * 34;
-      return Half(p) * static_cast<int8_t>(p[2 + i % 32]);
-    case DType::kQ4_0:
-      p += i / 32 * 18;
-      return Half(p) * ((i % 32 < 16 ? p[2 + i % 32] & 15 : p[2 + i % 32 - 16] >> 4) - 8);
-  }
-  return std::nan("");
-}
 
 std::vector<double> Norm(const std::vector<double>& x, const std::vector<double>& w, double eps) {
   double squares = 0;
@@ -72,8 +37,7 @@ ReferenceModel::Matrix ReferenceModel::Load(const GgufFile& file, const std::str
   if (tensor == nullptr) return m;
   m.rows = tensor->rows();
   m.cols = tensor->cols();
-  m.values.resize(m.rows * m.cols);
-  for (size_t i = 0; i < m.values.size(); ++i) m.values[i] = Element(*tensor, i);
+  m.values = Dequantize(tensor->dtype->id, tensor->data, m.rows * m.cols);
   return m;
 }
 
