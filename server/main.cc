@@ -5,6 +5,7 @@
 #include "server/bench_command.h"
 #include "server/inspect_command.h"
 #include "server/options.h"
+#include "server/perplexity_command.h"
 #include "server/serve_command.h"
 
 namespace lockstep {
@@ -18,6 +19,8 @@ int Run(const Options& options) {
       return RunInspect(options.inspect_file);
     case Command::kBench:
       return RunBench(options.bench);
+    case Command::kPerplexity:
+      return RunPerplexity(options.perplexity);
     case Command::kProbe:
       return RunProbe(options);
   }

@@ -111,6 +111,19 @@ void AddCommands(CLI::App& app, Options& options) {
   }
   bench->add_flag("--json", flags.json, "print JSON instead of a table");
 
+  CLI::App* perplexity = app.add_subcommand("perplexity", "measure how well a text is predicted");
+  PerplexityOptions& text = options.perplexity;
+  perplexity->add_option("--file", text.file, "the text")->type_name("TEXT")->required();
+  perplexity
+      ->add_option(
+          "--context", text.context,
+          fmt::format("tokens of a window; without it the model's, at most {}", kPerplexityContext))
+      ->type_name("N")
+      ->check(Within(1, kMaxContext));
+  perplexity->add_option("--chunks", text.chunks, "windows to evaluate; without it all")
+      ->type_name("N")
+      ->check(Within(1, kMaxContext));
+
   CLI::App* probe = app.add_subcommand("probe", "ask a server on this host whether it is ready");
   probe->add_option("--path", options.probe_path, "what to GET")->capture_default_str();
   for (CLI::App* command : app.get_subcommands({})) command->footer("");
@@ -119,6 +132,7 @@ void AddCommands(CLI::App& app, Options& options) {
 Command ChosenCommand(const CLI::App& app) {
   if (app.got_subcommand("inspect")) return Command::kInspect;
   if (app.got_subcommand("bench")) return Command::kBench;
+  if (app.got_subcommand("perplexity")) return Command::kPerplexity;
   if (app.got_subcommand("probe")) return Command::kProbe;
   return Command::kServe;
 }
@@ -154,9 +168,13 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   options.log_level = kLogLevels.at(words.log_level);
   options.log_format = kLogFormats.at(words.log_format);
   if (options.threads == 0) options.threads = UsableCpus();
-  options.bench.model = options.model;
-  options.bench.threads = options.threads;
-  options.bench.isa = options.isa;
+  const auto share = [&options](auto& command) {
+    command.model = options.model;
+    command.threads = options.threads;
+    command.isa = options.isa;
+  };
+  share(options.bench);
+  share(options.perplexity);
   return {std::move(options), 0, {}};
 }
 

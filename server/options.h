@@ -8,10 +8,11 @@
 
 #include "server/bench_command.h"
 #include "server/logging.h"
+#include "server/perplexity_command.h"
 
 namespace lockstep {
 
-enum class Command { kServe, kInspect, kBench, kProbe };
+enum class Command { kServe, kInspect, kBench, kPerplexity, kProbe };
 
 struct Options {
   Command command = Command::kServe;
@@ -32,6 +33,7 @@ struct Options {
   std::string inspect_file;
   std::string probe_path = "/readyz";
   BenchOptions bench;
+  PerplexityOptions perplexity;
 };
 
 inline constexpr size_t kDefaultContext = 2048;

@@ -66,6 +66,8 @@ TEST(Options, BadValuesExitWith2AndNameTheFlag) {
       {"serve", "--port", "x"},
       {"bench", "--batch", "0"},
       {"bench", "--prompt", "x"},
+      {"perplexity", "--context", "0"},
+      {"perplexity", "--chunks", "-1"},
       {"--port", "1", "--port", "2"},
   };
   for (const auto& arguments : cases) {
@@ -78,6 +80,7 @@ TEST(Options, BadValuesExitWith2AndNameTheFlag) {
   }
   EXPECT_EQ(Parse({"dance"}).exit_code, 2);
   EXPECT_EQ(Parse({"inspect"}).exit_code, 2);
+  EXPECT_EQ(Parse({"perplexity"}).exit_code, 2);
 }
 
 TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
@@ -124,6 +127,14 @@ TEST(Options, CommandsTakeTheSharedFlags) {
   EXPECT_THAT(bench.options->bench.batch, testing::ElementsAre(1, 8));
   EXPECT_TRUE(bench.options->bench.json);
   EXPECT_EQ(bench.options->threads, 2u);
+  const auto perplexity = Parse({"perplexity", "--file", "t.txt", "--context", "64", "--chunks",
+                                 "3", "--model", "m", "--isa", "scalar"});
+  EXPECT_EQ(perplexity.options->command, Command::kPerplexity);
+  EXPECT_EQ(perplexity.options->perplexity.file, "t.txt");
+  EXPECT_EQ(perplexity.options->perplexity.context, 64u);
+  EXPECT_EQ(perplexity.options->perplexity.chunks, 3u);
+  EXPECT_EQ(perplexity.options->perplexity.model, "m");
+  EXPECT_EQ(perplexity.options->perplexity.isa, "scalar");
   const auto probe = Parse({"probe", "--port", "99", "--path", "/livez"});
   EXPECT_EQ(probe.options->command, Command::kProbe);
   EXPECT_EQ(probe.options->port, 99);
@@ -140,6 +151,7 @@ TEST(Options, HelpAndVersionExitWith0) {
     }
   }
   EXPECT_THAT(Parse({"bench", "--help"}).output, HasSubstr("--batch"));
+  EXPECT_THAT(Parse({"perplexity", "--help"}).output, HasSubstr("--chunks"));
   EXPECT_THAT(Parse({"--version"}).output, testing::MatchesRegex("lockstep [0-9.]+\n"));
   EXPECT_EQ(Parse({"--version"}).exit_code, 0);
 }

@@ -15,20 +15,23 @@ namespace lockstep {
 
 class ReferenceModel {
  public:
+  using Rows = std::vector<std::vector<double>>;
+
   ReferenceModel(const GgufFile& file, const ModelConfig& config);
 
   // Logits after every token: [tokens.size()][vocab].
-  std::vector<std::vector<double>> Forward(std::span<const int32_t> tokens) const;
+  Rows Forward(std::span<const int32_t> tokens) const;
 
  private:
   struct Matrix {
     size_t rows = 0, cols = 0;
     std::vector<double> values;  // [rows][cols]
-    std::vector<double> Times(const std::vector<double>& x) const;
+    Rows Times(const Rows& x) const;
   };
   struct Layer {
     Matrix attn_norm, q, k, v, o, ffn_norm, gate, up, down;
   };
+  Rows Attend(const Rows& q, const Rows& keys, const Rows& values) const;
   static Matrix Load(const GgufFile& file, const std::string& name);
 
   ModelConfig config_;
