@@ -17,7 +17,7 @@
 namespace lockstep {
 
 // Raised whenever any output bit of any kernel, sampler or tokenizer changes.
-inline constexpr int kNumericsVersion = 1;
+inline constexpr int kNumericsVersion = 2;
 
 struct Model {
   std::string name;         // general.name

@@ -195,8 +195,8 @@ class Scales {
     if constexpr (f.nibble_scales) {
       bytes = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
     }
-    const __m512 minus = _mm512_xor_ps(BytesToFloat(bytes), _mm512_set1_ps(-0.0f));
-    return _mm512_mul_ps(minimum_, minus);
+    const __m512 magnitude = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+    return _mm512_mul_ps(minimum_, _mm512_xor_ps(magnitude, _mm512_set1_ps(-0.0f)));
   }
 
  private:

@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include "core/kernels/half.h"
+
 namespace lockstep {
 namespace {
 
@@ -15,15 +17,15 @@ ModelConfig SmallConfig() {
   return c;
 }
 
-// A value that tells layer, head, position and dimension apart.
-uint16_t Mark(size_t layer, size_t head, size_t position, size_t d, bool key) {
-  return static_cast<uint16_t>(layer * 20011 + head * 7001 + position * 101 + d * 2 +
-                               (key ? 1 : 0));
+// A value that tells layer, head, position and dimension apart, exact as a half.
+float Mark(size_t layer, size_t head, size_t position, size_t d, bool key) {
+  const size_t mixed = layer * 20011 + head * 7001 + position * 101 + d * 2 + (key ? 1 : 0);
+  return static_cast<float>(mixed % 2039);
 }
 
 void Fill(KvCache& kv, size_t from, size_t to) {
   ASSERT_TRUE(kv.Append(to - from));
-  std::vector<uint16_t> key(24), value(24);
+  std::vector<float> key(24), value(24);
   for (size_t layer = 0; layer < 3; ++layer) {
     for (size_t head = 0; head < 2; ++head) {
       for (size_t p = from; p < to; ++p) {
@@ -31,7 +33,7 @@ void Fill(KvCache& kv, size_t from, size_t to) {
           key[d] = Mark(layer, head, p, d, true);
           value[d] = Mark(layer, head, p, d, false);
         }
-        kv.Store(layer, head, p, key.data(), value.data());
+        kv.Store(ScalarKernels(), layer, head, p, key.data(), value.data());
       }
     }
   }
@@ -42,9 +44,12 @@ void ExpectFilled(const KvCache& kv, size_t n) {
     for (size_t head = 0; head < 2; ++head) {
       for (size_t p = 0; p < n; ++p) {
         for (size_t d = 0; d < 24; ++d) {
-          ASSERT_EQ(kv.Keys(layer, head)[(p / 16 * 24 + d) * 16 + p % 16],
+          const KvView view = kv.View(layer, head);
+          const auto* keys = static_cast<const uint16_t*>(view.keys);
+          const auto* values = static_cast<const uint16_t*>(view.values);
+          ASSERT_EQ(HalfToFloat(keys[(p / 16 * 24 + d) * 16 + p % 16]),
                     Mark(layer, head, p, d, true));
-          ASSERT_EQ(kv.Values(layer, head)[p * 24 + d], Mark(layer, head, p, d, false));
+          ASSERT_EQ(HalfToFloat(values[p * 24 + d]), Mark(layer, head, p, d, false));
         }
       }
     }
@@ -105,7 +110,7 @@ TEST(KvCacheTest, ResetGivesTheMemoryBack) {
   ASSERT_TRUE(kv);
   Fill(*kv, 0, 4096);
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto start = reinterpret_cast<uintptr_t>(kv->Keys(0, 0)) / page * page;
+  const auto start = reinterpret_cast<uintptr_t>(kv->View(0, 0).keys) / page * page;
   const size_t pages = kv->reserved_bytes() / page;
   const auto resident = [&] {
     std::vector<unsigned char> in_core(pages);
@@ -139,6 +144,51 @@ TEST(KvCacheTest, MovingLeavesOneOwner) {
   KvCache b = std::move(*a);
   ExpectFilled(b, 20);
   EXPECT_EQ(b.length(), 20u);
+}
+
+// Q8_0: what comes back is within half a step of the block's scale, for every position and through
+// a copied prefix; and it takes little more than half the memory.
+TEST(KvCacheTest, Q8_0StoresBytesAndScales) {
+  ModelConfig config = SmallConfig();
+  config.head_dim = 64;
+  KvCache kv = KvCache::Create(config, 50, KvType::kQ8_0).value();
+  const KvCache half = KvCache::Create(config, 50).value();
+  EXPECT_EQ(kv.reserved_bytes() * 32, half.reserved_bytes() * 17);
+  ASSERT_TRUE(kv.Append(40));
+  const auto value = [](size_t layer, size_t head, size_t p, size_t d, bool key) {
+    return (Mark(layer, head, p, d, key) - 1000) * 0.01f;
+  };
+  std::vector<float> key(64), val(64);
+  for (size_t p = 0; p < 40; ++p) {
+    for (size_t d = 0; d < 64; ++d)
+      key[d] = value(2, 1, p, d, true), val[d] = value(2, 1, p, d, false);
+    kv.Store(ScalarKernels(), 2, 1, p, key.data(), val.data());
+  }
+  KvCache copy = KvCache::Create(config, 50, KvType::kQ8_0).value();
+  copy.CopyPrefixFrom(kv, 39);
+  for (const KvCache* cache : {&kv, &copy}) {
+    const KvView v = cache->View(2, 1);
+    for (size_t p = 0; p < 39; ++p) {
+      for (size_t d = 0; d < 64; ++d) {
+        const auto* keys = static_cast<const int8_t*>(v.keys);
+        const auto* values = static_cast<const int8_t*>(v.values);
+        const float key_scale = HalfToFloat(v.key_scales[(p / 16 * 2 + d / 32) * 16 + p % 16]);
+        const float value_scale = HalfToFloat(v.value_scales[p * 2 + d / 32]);
+        // Half a step of rounding, and 127 steps of the scale's own rounding to a half.
+        EXPECT_NEAR(keys[(p / 16 * 64 + d) * 16 + p % 16] * key_scale, value(2, 1, p, d, true),
+                    key_scale * (0.5 + 127 / 2048.0));
+        EXPECT_NEAR(values[p * 64 + d] * value_scale, value(2, 1, p, d, false),
+                    value_scale * (0.5 + 127 / 2048.0));
+      }
+    }
+  }
+}
+
+TEST(KvCacheTest, Q8_0RefusesHeadsThat32DoesNotDivide) {
+  const auto kv = KvCache::Create(SmallConfig(), 50, KvType::kQ8_0);
+  ASSERT_FALSE(kv);
+  EXPECT_EQ(kv.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_NE(kv.error().message.find("24"), std::string::npos);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "tests/support/dequantize.h"
 #include "tests/support/tiny_model.h"
 
 namespace lockstep {
@@ -40,29 +41,8 @@ void ExpectRefused(const GgufBuilder& builder, const std::string& why) {
   EXPECT_EQ(checked.error().message, weights.error().message);
 }
 
-// One value of a row as the GGUF file stores it, decoded here as ggml defines the types.
-float FileValue(const GgufTensor& tensor, size_t row, size_t col) {
-  const size_t blocks = tensor.cols() / tensor.dtype->block_elements;
-  const size_t block = col / tensor.dtype->block_elements, i = col % tensor.dtype->block_elements;
-  const uint8_t* at = tensor.data.data() + (row * blocks + block) * tensor.dtype->block_bytes;
-  uint16_t half;
-  std::memcpy(&half, at, 2);
-  switch (static_cast<DType>(tensor.dtype->id)) {
-    case DType::kF32: {
-      float value;
-      std::memcpy(&value, at, 4);
-      return value;
-    }
-    case DType::kF16:
-      return HalfToFloat(half);
-    case DType::kBF16:
-      return BFloat16ToFloat(half);
-    case DType::kQ8_0:
-      return HalfToFloat(half) * static_cast<int8_t>(at[2 + i]);
-    case DType::kQ4_0:
-      return HalfToFloat(half) * ((i < 16 ? at[2 + i] & 15 : at[i - 14] >> 4) - 8);
-  }
-  return 0;
+std::vector<double> FileValues(const GgufTensor& tensor) {
+  return Dequantize(tensor.dtype->id, tensor.data, tensor.rows() * tensor.cols());
 }
 
 TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
@@ -83,11 +63,13 @@ TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
       const GgufTensor& tensor = *p.file.FindTensor(name);
       ASSERT_EQ(matrix->rows, tensor.rows());
       ASSERT_EQ(matrix->cols, tensor.cols());
+      const std::vector<double> values = FileValues(tensor);
       std::vector<float> row(matrix->cols);
       for (size_t r = 0; r < matrix->rows; ++r) {
         DecodeRow(*matrix, r, row.data());
         for (size_t c = 0; c < row.size(); ++c) {
-          ASSERT_EQ(row[c], FileValue(tensor, r, c)) << name << " " << r << " " << c;
+          ASSERT_EQ(row[c], static_cast<float>(values[r * row.size() + c]))
+              << name << " " << r << " " << c;
         }
       }
     }
@@ -102,7 +84,7 @@ TEST(WeightsTest, NormsAreCopied) {
   const GgufTensor& tensor = *p.file.FindTensor("blk.1.ffn_norm.weight");
   ASSERT_EQ(weights->layers[1].ffn_norm.size(), 64u);
   for (size_t i = 0; i < 64; ++i) {
-    EXPECT_EQ(weights->layers[1].ffn_norm[i], FileValue(tensor, 0, i));
+    EXPECT_EQ(weights->layers[1].ffn_norm[i], FileValues(tensor)[i]);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -12,8 +13,11 @@
 
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/half.h"
 #include "core/kernels/packed_matrix.h"
+#include "tests/support/dequantize.h"
 #include "tests/support/random.h"
+#include "tests/support/random_tensor.h"
 
 namespace lockstep {
 namespace {
@@ -38,29 +42,8 @@ void ExpectSameBits(const std::vector<T>& a, const std::vector<T>& b, const std:
   }
 }
 
-// Random file bytes of a weight type with scales and values of moderate size.
 std::vector<uint8_t> RandomWeights(WeightType type, size_t rows, size_t cols, Random& random) {
-  std::vector<uint8_t> file(rows * FileRowBytes(type, cols));
-  for (uint8_t& byte : file) byte = static_cast<uint8_t>(random.Next());
-  const auto put = [&](size_t at, uint16_t half) { std::memcpy(&file[at], &half, 2); };
-  if (IsQuantised(type)) {
-    for (size_t at = 0; at < file.size(); at += FileRowBytes(type, kQuantBlock)) {
-      put(at, FloatToHalf(random.Float(-0.1f, 0.1f)));
-    }
-  } else if (type == WeightType::kF32) {
-    for (size_t i = 0; i < rows * cols; ++i) {
-      const float v = random.Float(-1, 1);
-      std::memcpy(&file[4 * i], &v, 4);
-    }
-  } else {
-    for (size_t i = 0; i < rows * cols; ++i) {
-      const float v = random.Float(-1, 1);
-      uint32_t bits;
-      std::memcpy(&bits, &v, 4);
-      put(2 * i, type == WeightType::kF16 ? FloatToHalf(v) : static_cast<uint16_t>(bits >> 16));
-    }
-  }
-  return file;
+  return RandomTensorBytes(random, GgufTypeOf(type), rows * cols, 0.5);
 }
 
 PackedMatrix Pack(WeightType type, size_t rows, size_t cols, const std::vector<uint8_t>& file) {
@@ -69,42 +52,67 @@ PackedMatrix Pack(WeightType type, size_t rows, size_t cols, const std::vector<u
   return w;
 }
 
-struct Quantised {
+// Rows of x in every form that a kernel may want.
+struct Activations {
+  std::vector<float> x;
   std::vector<int8_t> q;
-  std::vector<float> scale;
-  std::vector<int32_t> sum;
-  Quantised(const KernelTable& table, const std::vector<float>& x)
-      : q(x.size()), scale(x.size() / kQuantBlock), sum(scale.size()) {
-    table.quantize(x.data(), x.size(), q.data(), scale.data(), sum.data());
+  std::vector<float> scale, sum, sub_sum, rounded;
+  std::vector<int32_t> offset, sub_offset;
+  std::vector<uint16_t> bf16;
+  Activations(const KernelTable& table, std::vector<float> values)
+      : x(std::move(values)),
+        q(x.size()),
+        scale(x.size() / 32),
+        sum(x.size() / 32),
+        sub_sum(x.size() / 16),
+        rounded(x.size()),
+        offset(x.size() / 32),
+        sub_offset(x.size() / 16),
+        bf16(x.size()) {
+    table.quantize(
+        x.data(), x.size() / 32 * 32,
+        {q.data(), scale.data(), offset.data(), sub_offset.data(), sum.data(), sub_sum.data()});
+    table.to_bfloat16(x.data(), x.size(), bf16.data(), rounded.data());
+  }
+  ActivationView View(WeightType type, size_t k) const {
+    return {.k = k,
+            .f32 = type == WeightType::kBF16 ? rounded.data() : x.data(),
+            .stride = k,
+            .bf16 = bf16.data(),
+            .q = q.data(),
+            .scale = scale.data(),
+            .offset = offset.data(),
+            .sub_offset = sub_offset.data(),
+            .sum = sum.data(),
+            .sub_sum = sub_sum.data()};
   }
 };
 
-std::vector<float> Multiply(const KernelTable& table, const PackedMatrix& w,
-                            const std::vector<float>& x, const Quantised& quantised,
+constexpr size_t kBeyond = 3;  // floats of a column of y that are nobody's
+
+std::vector<float> Multiply(const KernelTable& table, const PackedMatrix& w, const Activations& x,
                             size_t columns) {
-  const size_t ldy = PaddedRows(w.rows) + 3;
+  const size_t ldy = PaddedRows(w.rows) + kBeyond;
   std::vector<float> y(columns * ldy, 7.0f);
-  const ActivationView view = {.f32 = x.data(),
-                               .q = quantised.q.data(),
-                               .scale = quantised.scale.data(),
-                               .sum = quantised.sum.data(),
-                               .k = w.cols,
-                               .stride = w.cols};
-  table.matmul[static_cast<size_t>(w.type)](w.panels.data(), w.panel_count(), view, 0, columns,
-                                            y.data(), ldy);
+  AlignedBuffer<uint8_t> scratch(MatMulScratchBytes(w.cols));
+  table.matmul[static_cast<size_t>(w.type)](w.panels.data(), w.panel_count(),
+                                            x.View(w.type, w.cols), columns, y.data(), ldy,
+                                            scratch.data());
   return y;
 }
 
 TEST_P(KernelsTest, MatMulEqualsScalarBitForBit) {
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
-    for (size_t rows : {1, 16, 33, 80, 129}) {
-      for (size_t cols : {32, 64, 96, 288, 1024}) {
-        for (size_t columns : {1, 2, 3, 4, 5, 9}) {
-          const PackedMatrix w = Pack(type, rows, cols, RandomWeights(type, rows, cols, random_));
-          const std::vector<float> x = random_.Floats(columns * cols, -3, 3);
-          const Quantised q(scalar(), x);
-          ExpectSameBits(Multiply(scalar(), w, x, q, columns), Multiply(table(), w, x, q, columns),
+    for (size_t cols : {FileBlock(type) == 256 ? 256 : 32, FileBlock(type) == 256 ? 768 : 288}) {
+      for (size_t rows : {1, 33, 80}) {
+        const PackedMatrix w = Pack(type, rows, cols, RandomWeights(type, rows, cols, random_));
+        const Activations x(scalar(), random_.Floats(17 * cols, -3, 3));
+        const std::vector<float> expected = Multiply(scalar(), w, x, 17);
+        for (size_t columns : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17}) {
+          std::vector<float> part = expected;
+          part.resize(expected.size() / 17 * columns);
+          ExpectSameBits(part, Multiply(table(), w, x, columns),
                          std::string(Name(type)) + " " + std::to_string(rows) + "x" +
                              std::to_string(cols) + " by " + std::to_string(columns));
         }
@@ -115,58 +123,66 @@ TEST_P(KernelsTest, MatMulEqualsScalarBitForBit) {
 
 TEST_P(KernelsTest, FloatMatMulTakesColumnsThatNoBlockDivides) {
   for (WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBF16}) {
-    for (size_t cols : {1, 7, 33, 100}) {
+    for (size_t cols : {1, 7, 33, 64, 100}) {
       const PackedMatrix w = Pack(type, 70, cols, RandomWeights(type, 70, cols, random_));
-      const std::vector<float> x = random_.Floats(6 * cols);
-      const Quantised none(scalar(), {});
-      ExpectSameBits(Multiply(scalar(), w, x, none, 6), Multiply(table(), w, x, none, 6),
-                     std::string(Name(type)) + " " + std::to_string(cols));
+      for (size_t columns : {1, 6, 9}) {
+        const Activations x(scalar(), random_.Floats(columns * cols));
+        ExpectSameBits(Multiply(scalar(), w, x, columns), Multiply(table(), w, x, columns),
+                       std::string(Name(type)) + " " + std::to_string(cols));
+      }
     }
   }
 }
 
+// The weights by their formats' own formulas: the packing is part of what is tested.
 TEST_P(KernelsTest, MatMulIsCloseToDouble) {
-  constexpr size_t kRows = 48, kCols = 512, kColumns = 3;
+  constexpr size_t kRows = 48, kCols = 512, kColumns = 6;
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
-    const PackedMatrix w = Pack(type, kRows, kCols, RandomWeights(type, kRows, kCols, random_));
-    const std::vector<float> x = random_.Floats(kColumns * kCols);
-    const Quantised q(table(), x);
-    const std::vector<float> y = Multiply(table(), w, x, q, kColumns);
+    const std::vector<uint8_t> file = RandomWeights(type, kRows, kCols, random_);
+    const std::vector<double> weights = Dequantize(GgufTypeOf(type), file, kRows * kCols);
+    const Activations x(table(), random_.Floats(kColumns * kCols));
+    const std::vector<float> y = Multiply(table(), Pack(type, kRows, kCols, file), x, kColumns);
     for (size_t r = 0; r < kRows; ++r) {
-      std::vector<float> row(kCols);
-      DecodeRow(w, r, row.data());
       for (size_t c = 0; c < kColumns; ++c) {
-        double exact = 0, magnitude = 0, quantisation = 0;
+        // What the kernel sees of x must give its result to float precision.
+        double exact = 0, magnitude = 0;
         for (size_t k = 0; k < kCols; ++k) {
-          exact += static_cast<double>(row[k]) * x[c * kCols + k];
-          magnitude += std::fabs(static_cast<double>(row[k]) * x[c * kCols + k]);
-          quantisation += std::fabs(row[k]) * q.scale[(c * kCols + k) / kQuantBlock] / 2;
+          const size_t i = c * kCols + k;
+          const double seen = IsQuantised(type)           ? x.q[i] * double{x.scale[i / 32]}
+                              : type == WeightType::kBF16 ? x.rounded[i]
+                                                          : x.x[i];
+          exact += weights[r * kCols + k] * seen;
+          magnitude += std::fabs(weights[r * kCols + k] * seen);
         }
-        const double bound = (IsQuantised(type) ? quantisation : 0) + magnitude * 1e-5;
-        EXPECT_NEAR(y[c * (kRows + 3) + r], exact, bound) << Name(type) << " row " << r;
+        EXPECT_NEAR(y[c * (kRows + kBeyond) + r], exact, magnitude * 2e-6)
+            << Name(type) << " row " << r;
       }
     }
   }
 }
 
 TEST_P(KernelsTest, ExtremeCodesDoNotOverflow) {
-  // All weights -128 (Q8_0) or code 15 / 0 (Q4_0), all activations +-127.
-  for (WeightType type : {WeightType::kQ8_0, WeightType::kQ4_0}) {
+  // Every bit of the codes set or clear, the scales made moderate, all activations +-127.
+  for (size_t t = kFloatTypes; t < kWeightTypes; ++t) {
+    const auto type = static_cast<WeightType>(t);
     for (int fill : {0x80, 0x7f, 0xff, 0x00}) {
-      std::vector<uint8_t> file(16 * FileRowBytes(type, 64), static_cast<uint8_t>(fill));
+      const size_t cols = FileBlock(type);
+      PackedMatrix w = Pack(type, 16, cols, std::vector<uint8_t>(16 * FileRowBytes(type, cols)));
+      std::memset(w.panels.data(), fill, w.panels.size());
       const uint16_t one = FloatToHalf(1.0f);
-      for (size_t at = 0; at < file.size(); at += FileRowBytes(type, kQuantBlock)) {
-        std::memcpy(&file[at], &one, 2);
-      }
-      const PackedMatrix w = Pack(type, 16, 64, file);
+      const size_t halves = kQuantFormats[t].minimum ? 32 : 16;
+      for (size_t i = 0; i < halves; ++i) std::memcpy(w.panels.data() + 2 * i, &one, 2);
       for (float sign : {1.0f, -1.0f}) {
-        const std::vector<float> x(64, sign);
-        const Quantised q(table(), x);
-        std::vector<float> row(64);
-        DecodeRow(w, 3, row.data());
-        const float sum = std::accumulate(row.begin(), row.end(), 0.0f);
-        EXPECT_FLOAT_EQ(Multiply(table(), w, x, q, 1)[3], sum * sign);
+        for (size_t columns : {1, 8}) {
+          const Activations x(table(), std::vector<float>(columns * cols, sign));
+          std::vector<float> row(cols);
+          DecodeRow(w, 3, row.data());
+          double sum = 0, magnitude = 0;
+          for (float v : row) sum += v, magnitude += std::fabs(v);
+          EXPECT_NEAR(Multiply(table(), w, x, columns)[3], sum * sign, magnitude * 2e-6)
+              << Name(type) << " filled with " << fill;
+        }
       }
     }
   }
@@ -179,16 +195,41 @@ TEST_P(KernelsTest, QuantizeEqualsScalarAndIsRight) {
   x[100] = std::nanf("");
   x[130] = INFINITY;
   for (size_t i = 160; i < 192; ++i) x[i] = static_cast<float>(i) - 175.5f;  // ties
-  const Quantised a(scalar(), x), b(table(), x);
+  const Activations a(scalar(), x), b(table(), x);
   ExpectSameBits(a.q, b.q, "q");
   ExpectSameBits(a.scale, b.scale, "scale");
+  ExpectSameBits(a.offset, b.offset, "offset");
+  ExpectSameBits(a.sub_offset, b.sub_offset, "sub_offset");
   ExpectSameBits(a.sum, b.sum, "sum");
+  ExpectSameBits(a.sub_sum, b.sub_sum, "sub_sum");
   EXPECT_EQ(b.q[100], 0);
   EXPECT_EQ(b.scale[1], 0.0f);
   EXPECT_EQ(b.scale[2], 0.0f);
   for (size_t i = 192; i < x.size(); ++i) {
     EXPECT_NEAR(b.q[i] * b.scale[i / 32], x[i], b.scale[i / 32] * 0.5001f);
   }
+  const int sum = std::accumulate(b.q.begin() + 192, b.q.begin() + 208, 0);
+  EXPECT_EQ(b.sub_offset[12], -128 * sum);
+  EXPECT_EQ(b.offset[6], b.sub_offset[12] + b.sub_offset[13]);
+  EXPECT_EQ(b.sub_sum[12], b.scale[6] * static_cast<float>(sum));
+}
+
+TEST_P(KernelsTest, ToBFloat16RoundsToNearestEvenAndFlushesDenormals) {
+  std::vector<float> x = random_.Floats(1001, -1e6, 1e6);
+  x[0] = std::nanf(""), x[1] = INFINITY, x[2] = -INFINITY, x[3] = 1e-39f, x[4] = -1e-39f;
+  x[5] = 3.4e38f, x[6] = -0.0f;
+  x[7] = std::bit_cast<float>(0x3f808000u);  // half way: to even, down
+  x[8] = std::bit_cast<float>(0x3f818000u);  // half way: to even, up
+  const Activations a(scalar(), x), b(table(), x);
+  ExpectSameBits(a.bf16, b.bf16, "bf16");
+  ExpectSameBits(a.rounded, b.rounded, "rounded");
+  EXPECT_TRUE(std::isnan(b.rounded[0]));
+  EXPECT_EQ(b.rounded[1], INFINITY);
+  EXPECT_EQ(b.bf16[3], 0);
+  EXPECT_EQ(b.bf16[4], 0x8000);
+  EXPECT_EQ(b.bf16[7], 0x3f80);
+  EXPECT_EQ(b.bf16[8], 0x3f82);
+  for (size_t i = 9; i < x.size(); ++i) EXPECT_NEAR(b.rounded[i], x[i], std::fabs(x[i]) / 256);
 }
 
 TEST_P(KernelsTest, RmsNorm) {
@@ -253,65 +294,107 @@ TEST_P(KernelsTest, AddAndToHalf) {
   }
 }
 
+// Random keys and values of one head in the KV cache's layout, and what they stand for. Positions
+// that were not stored hold NaN.
 struct Cache {
-  std::vector<uint16_t> keys, values;           // in the KV cache's layout
+  KvType type;
+  std::vector<uint16_t> half_keys, half_values, key_scales, value_scales;
+  std::vector<int8_t> byte_keys, byte_values;
   std::vector<float> plain_keys, plain_values;  // [length][head_dim]
-  Cache(size_t length, size_t head_dim, Random& random)
-      : keys((length + 15) / 16 * 16 * head_dim, 0x7e00),  // NaN where nothing was stored
-        values(length * head_dim),
-        plain_keys(length * head_dim),
-        plain_values(length * head_dim) {
+  Cache(KvType kv_type, size_t length, size_t head_dim, Random& random)
+      : type(kv_type), plain_keys(length * head_dim), plain_values(length * head_dim) {
+    const size_t padded = (length + 15) / 16 * 16, blocks = head_dim / 32;
+    half_keys.assign(padded * head_dim, 0x7e00), half_values.assign(length * head_dim, 0);
+    byte_keys.assign(padded * head_dim, 77), byte_values.assign(length * head_dim, 0);
+    key_scales.assign(padded * blocks, 0x7e00), value_scales.assign(length * blocks, 0);
+    for (uint16_t& s : value_scales) s = FloatToHalf(random.Float(0, 0.01f));
     for (size_t p = 0; p < length; ++p) {
+      for (size_t b = 0; b < blocks; ++b) {
+        key_scales[(p / 16 * blocks + b) * 16 + p % 16] = FloatToHalf(random.Float(0, 0.01f));
+      }
       for (size_t d = 0; d < head_dim; ++d) {
-        const uint16_t key = FloatToHalf(random.Float(-1, 1));
-        const uint16_t value = FloatToHalf(random.Float(-1, 1));
-        keys[(p / 16 * head_dim + d) * 16 + p % 16] = key;
-        values[p * head_dim + d] = value;
-        plain_keys[p * head_dim + d] = HalfToFloat(key);
-        plain_values[p * head_dim + d] = HalfToFloat(value);
+        const size_t key = (p / 16 * head_dim + d) * 16 + p % 16, value = p * head_dim + d;
+        half_keys[key] = FloatToHalf(random.Float(-1, 1));
+        half_values[value] = FloatToHalf(random.Float(-1, 1));
+        plain_keys[value] = HalfToFloat(half_keys[key]);
+        plain_values[value] = HalfToFloat(half_values[value]);
+        if (type == KvType::kF16) continue;
+        byte_keys[key] = static_cast<int8_t>(random.Next()),
+        byte_values[value] = static_cast<int8_t>(random.Next());
+        const uint16_t key_scale = key_scales[(p / 16 * blocks + d / 32) * 16 + p % 16];
+        plain_keys[value] = byte_keys[key] * HalfToFloat(key_scale);
+        plain_values[value] = byte_values[value] * HalfToFloat(value_scales[value / 32]);
       }
     }
   }
+  KvView View() const {
+    if (type == KvType::kF16) return {type, half_keys.data(), nullptr, half_values.data(), nullptr};
+    return {type, byte_keys.data(), key_scales.data(), byte_values.data(), value_scales.data()};
+  }
+};
+
+// Softmax attention of one query over the first `length` positions.
+std::vector<double> PlainAttention(const Cache& cache, const float* q, size_t head_dim,
+                                   size_t length, double scale) {
+  std::vector<double> weight(length), out(head_dim);
+  double total = 0;
+  for (size_t p = 0; p < length; ++p) {
+    double dot = 0;
+    for (size_t d = 0; d < head_dim; ++d) dot += double{q[d]} * cache.plain_keys[p * head_dim + d];
+    total += weight[p] = std::exp(dot * scale);
+  }
+  for (size_t p = 0; p < length; ++p) {
+    for (size_t d = 0; d < head_dim; ++d) {
+      out[d] += weight[p] / total * cache.plain_values[p * head_dim + d];
+    }
+  }
+  return out;
+}
+
+struct AttentionCase {
+  KvType type;
+  size_t head_dim, length, rows, heads;
 };
 
 TEST_P(KernelsTest, AttentionEqualsScalarAndIsCloseToDouble) {
-  for (size_t head_dim : {4, 20, 32, 64, 76, 128}) {
-    for (size_t length : {1, 15, 16, 17, 63, 64, 65, 200}) {
-      for (size_t heads : {1, 3}) {
-        const Cache cache(length, head_dim, random_);
-        const std::vector<float> q = random_.Floats(heads * head_dim, -8, 8);
-        std::vector<float> a(q.size()), b(q.size());
-        AttentionJob job = {.q = q.data(),
-                            .heads = heads,
-                            .head_dim = head_dim,
-                            .keys = cache.keys.data(),
-                            .values = cache.values.data(),
-                            .length = length,
-                            .scale = 0.4f,
-                            .out = a.data()};
-        scalar().attention(job);
-        job.out = b.data();
-        table().attention(job);
-        ExpectSameBits(
-            a, b, "head_dim " + std::to_string(head_dim) + ", length " + std::to_string(length));
-        for (size_t h = 0; h < heads; ++h) {
-          std::vector<double> weight(length);
-          double total = 0;
-          for (size_t p = 0; p < length; ++p) {
-            double dot = 0;
-            for (size_t d = 0; d < head_dim; ++d) {
-              dot += static_cast<double>(q[h * head_dim + d]) * cache.plain_keys[p * head_dim + d];
-            }
-            total += weight[p] = std::exp(dot * 0.4f);
-          }
-          for (size_t d = 0; d < head_dim; ++d) {
-            double exact = 0;
-            for (size_t p = 0; p < length; ++p) {
-              exact += weight[p] / total * cache.plain_values[p * head_dim + d];
-            }
-            EXPECT_NEAR(b[h * head_dim + d], exact, 2e-5);
-          }
-        }
+  std::vector<AttentionCase> cases;
+  for (size_t head_dim : {4, 20, 32, 64, 80, 128}) {
+    for (size_t length : {1, 15, 17, 63, 64, 65, 200}) {
+      for (size_t heads : {1, 3}) cases.push_back({KvType::kF16, head_dim, length, 1, heads});
+      cases.push_back({KvType::kF16, head_dim, length, 5, 2});
+    }
+    cases.push_back({KvType::kF16, head_dim, 50, 70, 3});
+    if (head_dim % 32 != 0) continue;
+    for (size_t length : {1, 17, 65, 200}) cases.push_back({KvType::kQ8_0, head_dim, length, 3, 4});
+  }
+  for (const auto& [type, head_dim, length, rows, heads] : cases) {
+    const Cache cache(type, length + rows - 1, head_dim, random_);
+    const size_t stride = heads * head_dim + 5;
+    const std::vector<float> q = random_.Floats(rows * stride, -8, 8);
+    std::vector<float> a(q.size()), b(q.size());
+    AlignedBuffer<float> scratch(AttentionScratchFloats(head_dim));
+    for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = NAN;  // whatever was there before
+    AttentionJob job = {.q = q.data(),
+                        .out = a.data(),
+                        .stride = stride,
+                        .rows = rows,
+                        .heads = heads,
+                        .head_dim = head_dim,
+                        .kv = cache.View(),
+                        .length = length,
+                        .scale = 0.4f,
+                        .scratch = scratch.data()};
+    scalar().attention(job);
+    job.out = b.data();
+    table().attention(job);
+    const std::string what = "head_dim " + std::to_string(head_dim) + ", length " +
+                             std::to_string(length) + ", rows " + std::to_string(rows);
+    ExpectSameBits(a, b, what);
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t h = 0; h < heads; ++h) {
+        const size_t at = row * stride + h * head_dim;
+        const auto exact = PlainAttention(cache, &q[at], head_dim, length + row, job.scale);
+        for (size_t d = 0; d < head_dim; ++d) EXPECT_NEAR(b[at + d], exact[d], 3e-5) << what;
       }
     }
   }

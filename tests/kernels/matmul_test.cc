@@ -8,13 +8,13 @@
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
 #include "tests/support/random.h"
+#include "tests/support/random_tensor.h"
 
 namespace lockstep {
 namespace {
 
 PackedMatrix RandomQ8(size_t rows, size_t cols, Random& random) {
-  std::vector<uint8_t> file(rows * FileRowBytes(WeightType::kQ8_0, cols));
-  for (uint8_t& byte : file) byte = static_cast<uint8_t>(random.Next() & 0xbb);  // finite scales
+  const std::vector<uint8_t> file = RandomTensorBytes(random, 8, rows * cols, 0.5);
   PackedMatrix w = MakePackedMatrix(WeightType::kQ8_0, rows, cols);
   for (size_t p = 0; p < w.panel_count(); ++p) PackPanel(file.data(), p, w);
   return w;
@@ -29,7 +29,7 @@ TEST(MatMulTest, DependsOnNeitherThreadsNorNeighbours) {
   const PackedMatrix a = RandomQ8(500, kCols, random), b = RandomQ8(64, kCols, random);
   const std::vector<float> x = random.Floats(kN * kCols);
   const KernelTable& kernels = *ChooseKernels("auto").kernels;
-  QuantBuffer buffer(kN, kCols);
+  MatMulScratch buffer(kN, kCols, 3);
 
   ThreadPool one(1);
   std::vector<float> alone(kN * 512);

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
+#include "core/kernels/half.h"
+#include "tests/support/dequantize.h"
 #include "tests/support/random.h"
+#include "tests/support/random_tensor.h"
 
 namespace lockstep {
 namespace {
@@ -37,55 +39,25 @@ TEST(HalfTest, RoundsToNearestEven) {
   EXPECT_EQ(FloatToHalf(std::ldexp(1.5f, -24)), 0x0002);  // denormal, half way: to even
 }
 
-// The value of element (row, k) as the GGUF block formats define it.
-float FileValue(WeightType type, const std::vector<uint8_t>& file, size_t cols, size_t row,
-                size_t k) {
-  const uint8_t* p = file.data() + row * FileRowBytes(type, cols);
-  const auto u16 = [](const uint8_t* at) {
-    uint16_t v;
-    std::memcpy(&v, at, 2);
-    return v;
-  };
-  switch (type) {
-    case WeightType::kF32: {
-      float v;
-      std::memcpy(&v, p + 4 * k, 4);
-      return v;
-    }
-    case WeightType::kF16:
-      return HalfToFloat(u16(p + 2 * k));
-    case WeightType::kBF16:
-      return BFloat16ToFloat(u16(p + 2 * k));
-    case WeightType::kQ8_0:
-      p += k / 32 * 34;
-      return HalfToFloat(u16(p)) * static_cast<float>(static_cast<int8_t>(p[2 + k % 32]));
-    case WeightType::kQ4_0: {
-      p += k / 32 * 18;
-      const uint8_t byte = p[2 + k % 16];
-      return HalfToFloat(u16(p)) * static_cast<float>((k % 32 < 16 ? byte & 15 : byte >> 4) - 8);
-    }
-  }
-  return 0;
-}
-
 TEST(PackedMatrixTest, EveryElementIsFoundAgainAndPaddingIsZero) {
   Random random(7);
-  constexpr size_t kRows = 37, kCols = 96;
+  constexpr size_t kRows = 37;
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
-    std::vector<uint8_t> file(kRows * FileRowBytes(type, kCols));
-    for (uint8_t& byte : file) byte = static_cast<uint8_t>(random.Next() & 0xbb);  // all finite
-    PackedMatrix w = MakePackedMatrix(type, kRows, kCols);
+    const size_t cols = IsQuantised(type) ? 3 * FileBlock(type) : 97;
+    const auto file = RandomTensorBytes(random, GgufTypeOf(type), kRows * cols, 0.3);
+    const std::vector<double> values = Dequantize(GgufTypeOf(type), file, kRows * cols);
+    PackedMatrix w = MakePackedMatrix(type, kRows, cols);
     for (size_t p = 0; p < w.panel_count(); ++p) EXPECT_TRUE(PackPanel(file.data(), p, w));
-    std::vector<float> row(kCols);
+    std::vector<float> row(cols);
     for (size_t r = 0; r < kRows; ++r) {
       DecodeRow(w, r, row.data());
-      for (size_t k = 0; k < kCols; ++k) {
-        ASSERT_EQ(row[k], FileValue(type, file, kCols, r, k)) << Name(type) << r << "," << k;
+      for (size_t k = 0; k < cols; ++k) {
+        ASSERT_EQ(row[k], static_cast<float>(values[r * cols + k])) << Name(type) << r << "," << k;
       }
     }
     EXPECT_EQ(w.panel_count(), 3u);
-    // Rows 37 to 47: a Q4_0 code of zero stands for -8, but its scale is zero.
+    // Rows 37 to 47: a code of zero may stand for -8, but its scale is zero.
     w.rows = 48;
     for (size_t r = kRows; r < 48; ++r) {
       DecodeRow(w, r, row.data());
@@ -94,19 +66,39 @@ TEST(PackedMatrixTest, EveryElementIsFoundAgainAndPaddingIsZero) {
   }
 }
 
+// Where a block of a file keeps its halves.
+std::vector<size_t> HalfOffsets(WeightType type) {
+  switch (type) {
+    case WeightType::kQ4_1:
+    case WeightType::kQ5_1:
+    case WeightType::kQ4_K:
+    case WeightType::kQ5_K:
+      return {0, 2};
+    case WeightType::kQ2_K:
+      return {80, 82};
+    case WeightType::kQ3_K:
+      return {108};
+    case WeightType::kQ6_K:
+      return {208};
+    default:
+      return {0};
+  }
+}
+
 TEST(PackedMatrixTest, NonFiniteValuesAreReported) {
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
-    std::vector<uint8_t> file(FileRowBytes(type, 64), 0);
-    PackedMatrix w = MakePackedMatrix(type, 1, 64);
-    EXPECT_TRUE(PackPanel(file.data(), 0, w));
-    // The high bytes of the second block's scale, or of one element.
-    const size_t at = IsQuantised(type)          ? FileRowBytes(type, 32) + 1
-                      : type == WeightType::kF32 ? 7
-                                                 : 5;
-    file[at] = 0x7f;
-    file[at - 1] = 0xff;
-    EXPECT_FALSE(PackPanel(file.data(), 0, w)) << Name(type);
+    const size_t cols = 2 * FileBlock(type), block = FileRowBytes(type, FileBlock(type));
+    for (const size_t half : HalfOffsets(type)) {
+      std::vector<uint8_t> file(FileRowBytes(type, cols), 0);
+      PackedMatrix w = MakePackedMatrix(type, 1, cols);
+      EXPECT_TRUE(PackPanel(file.data(), 0, w));
+      // The last bytes of the second element, or those of a half of the second block.
+      const size_t at = IsQuantised(type) ? block + half : 2 * block - 2;
+      file[at] = 0xff;
+      file[at + 1] = 0x7f;
+      EXPECT_FALSE(PackPanel(file.data(), 0, w)) << Name(type) << " " << half;
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <string_view>
 
 #include "core/dtype.h"
 #include "tests/support/dequantize.h"
@@ -94,6 +95,14 @@ std::vector<uint8_t> RandomTensorBytes(Random& random, uint32_t type, size_t val
     }
   }
   return bytes;
+}
+
+uint32_t GgufTypeOf(WeightType type) {
+  for (uint32_t id = 0; id < 64; ++id) {
+    const DTypeInfo* info = FindDType(id);
+    if (info != nullptr && std::string_view(info->name) == Name(type)) return id;
+  }
+  return UINT32_MAX;
 }
 
 }  // namespace lockstep

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/kernels/layout.h"
 #include "tests/support/random.h"
 
 namespace lockstep {
@@ -14,5 +15,8 @@ namespace lockstep {
 // chosen, of either sign, so that its size fits.
 // REQUIRES: a type that Dequantize knows, and `values` of whole blocks.
 std::vector<uint8_t> RandomTensorBytes(Random& random, uint32_t type, size_t values, double std);
+
+// The GGUF type id of the kernels' type.
+uint32_t GgufTypeOf(WeightType type);
 
 }  // namespace lockstep

@@ -8,16 +8,13 @@
 #include <cmath>
 #include <set>
 
+#include "core/kernels/half.h"
 #include "core/kernels/packed_matrix.h"
 #include "tests/support/random.h"
+#include "tests/support/random_tensor.h"
 
 namespace lockstep {
 namespace {
-
-uint16_t FloatToBFloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-}
 
 std::string EncodeQ8Block(const float* x) {
   float largest = 0;
@@ -44,6 +41,12 @@ std::string EncodeQ4Block(const float* x) {
   return block;
 }
 
+// The other types' tensors are random bytes.
+bool EncodesValues(DType type) {
+  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
+         type == DType::kQ8_0 || type == DType::kQ4_0;
+}
+
 std::string Encode(const std::vector<float>& values, DType type) {
   std::string out;
   switch (type) {
@@ -62,16 +65,25 @@ std::string Encode(const std::vector<float>& values, DType type) {
     case DType::kQ4_0:
       for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ4Block(&values[i]);
       break;
+    default:
+      assert(false);
   }
   return out;
 }
 
 GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, size_t cols,
                                  float low, float high, DType type) {
-  const std::vector<float> values = random.Floats(rows * cols, low, high);
   std::vector<uint64_t> dims{cols};
   if (rows > 1) dims.push_back(rows);
-  return {std::move(name), std::move(dims), static_cast<uint32_t>(type), Encode(values, type)};
+  std::string data;
+  if (EncodesValues(type)) {
+    data = Encode(random.Floats(rows * cols, low, high), type);
+  } else {  // of the same standard deviation
+    const double std = (high - low) / std::sqrt(12.0);
+    const auto bytes = RandomTensorBytes(random, static_cast<uint32_t>(type), rows * cols, std);
+    data.assign(bytes.begin(), bytes.end());
+  }
+  return {std::move(name), std::move(dims), static_cast<uint32_t>(type), std::move(data)};
 }
 
 // Characters first, then random strings of two to five letters, some with a space in front.

@@ -21,7 +21,7 @@ struct TinyModelOptions {
   size_t ffn_dim = 96;
   size_t vocab = 320;  // at least 260: <unk>, <s>, </s>, 256 bytes, then pieces
   size_t context = 128;
-  DType type = DType::kF32;  // of the matrices; Q8_0 and Q4_0 need dimensions that 32 divides
+  DType type = DType::kF32;  // of the matrices; its blocks must divide the dimensions
   bool tied = true;          // no output.weight of its own
 };
 
