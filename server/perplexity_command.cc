@@ -40,6 +40,7 @@ class Estimate {
     squares_ += surprise * surprise;
   }
   size_t count() const { return count_; }
+  bool finite() const { return std::isfinite(sum_); }
   double perplexity() const { return std::exp(Mean()); }
   double standard_error() const {  // of perplexity(), to first order
     const double n = static_cast<double>(count_);
@@ -75,8 +76,9 @@ class Evaluation {
       if (scored) AddRows(window.subspan(at + 1, n));
       at += n;
     }
-    if (std::isfinite(estimate_.perplexity())) return {};
-    return Fail(ErrorKind::kBadFile, "the model gives logits that are not finite");
+    if (estimate_.finite()) return {};
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("{}: the model gives logits that are not finite", model_.source));
   }
 
   const Estimate& estimate() const { return estimate_; }
@@ -148,9 +150,10 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
   for (size_t i = 0; i < windows; ++i) {
     const std::span<int32_t> window = std::span(*tokens).subspan(i * *context, *context);
     if (adds_bos) window[0] = bos;
-    if (Status ok = evaluation->Score(window); !ok) return ok;
-    fmt::print(stderr, "[{}]{:.4f}{}", i + 1, evaluation->estimate().perplexity(),
-               i + 1 < windows ? "," : "\n");
+    const Status ok = evaluation->Score(window);
+    if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation->estimate().perplexity());
+    if (!ok || i + 1 == windows) fmt::print(stderr, "\n");
+    if (!ok) return ok;
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const Estimate& estimate = evaluation->estimate();

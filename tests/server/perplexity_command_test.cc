@@ -133,5 +133,17 @@ TEST_F(PerplexityCommandTest, WhatCannotBeUsedIsRefusedByName) {
   expect(Options(64), "the file is empty");
 }
 
+TEST_F(PerplexityCommandTest, LogitsThatAreNotFiniteAreAnErrorNotAFigure) {
+  GgufBuilder builder = TinyModelBuilder();
+  std::string huge;
+  for (int i = 0; i < 64; ++i) huge += LittleEndian(3e38f);
+  builder.GetTensor("output_norm.weight").data = huge;
+  model_.Write(builder.Build());
+  const Output o = Perplexity(Options(64));
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.err, HasSubstr(model_.path() + ": the model gives logits that are not finite"));
+  EXPECT_THAT(o.out, ::testing::Not(HasSubstr("PPL")));
+}
+
 }  // namespace
 }  // namespace lockstep
