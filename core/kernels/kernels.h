@@ -129,5 +129,6 @@ size_t MatMulScratchBytes(size_t k);
 const KernelTable& ScalarKernels();
 const KernelTable& Avx2Kernels();    // REQUIRES: DetectCpu().avx2_fma_f16c
 const KernelTable& Avx512Kernels();  // REQUIRES: DetectCpu().avx512_vnni
+const KernelTable& AmxKernels();     // REQUIRES: DetectCpu().amx
 
 }  // namespace lockstep
