@@ -10,6 +10,12 @@
 #include "core/kernels/cpu_features.h"
 
 namespace lockstep {
+namespace {
+
+// Logits below which sampling them is not worth handing to another thread.
+constexpr size_t kSmallSample = 16 * 1024;
+
+}  // namespace
 
 // One request, from Submit to its last call.
 struct Scheduler::Job {
@@ -44,6 +50,8 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
   assert(sessions.size() >= 1 && options.prefill_tokens >= 1);
   running_.reserve(sessions.size());
   batch_jobs_.reserve(sessions.size());
+  events_.resize(sessions.size());
+  logits_.resize(sessions.size());
   batch_.reserve(sessions.size());
   thread_ = std::thread([this] { Loop(); });
 }
@@ -193,15 +201,20 @@ void Scheduler::Forward(std::span<Job* const> jobs, std::span<const BatchEntry> 
     for (size_t i = 0; i < batch.size(); ++i) Forward(jobs.subspan(i, 1), batch.subspan(i, 1));
     return;
   }
+  // The sessions sample side by side: each has its own state and its own row of logits.
   size_t row = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
     const bool has_logits = batch[i].logits != LogitRows::kNone;
-    Deliver(*jobs[i], has_logits ? scratch_.logits(row++) : std::span<const float>());
+    logits_[i] = has_logits ? scratch_.logits(row++) : std::span<const float>();
   }
+  const size_t grain = std::max<size_t>(1, kSmallSample / transformer_.config().vocab);
+  pool_.ParallelFor(batch.size(), grain, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) events_[i] = jobs[i]->session->Accept(logits_[i]);
+  });
+  for (size_t i = 0; i < batch.size(); ++i) Deliver(*jobs[i], std::move(events_[i]));
 }
 
-void Scheduler::Deliver(Job& job, std::span<const float> logits) {
-  Result<std::optional<TokenEvent>> event = job.session->Accept(logits);
+void Scheduler::Deliver(Job& job, Result<std::optional<TokenEvent>> event) {
   if (!event) {
     End(job, &event.error());
     return;

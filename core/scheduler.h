@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -90,7 +91,7 @@ class Scheduler {
   void Admit();
   void Step();
   void Forward(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
-  void Deliver(Job& job, std::span<const float> logits /* [vocab] or empty */);
+  void Deliver(Job& job, Result<std::optional<TokenEvent>> event);
   void EraseEnded();
   void EndAll();
   // Gives the session back, if there is one, and makes the request's last call.
@@ -106,6 +107,8 @@ class Scheduler {
   std::vector<std::unique_ptr<Job>> running_;
   std::vector<Job*> batch_jobs_;  // one for each entry of batch_
   std::vector<BatchEntry> batch_;
+  std::vector<std::span<const float>> logits_;             // likewise; [vocab] or empty
+  std::vector<Result<std::optional<TokenEvent>>> events_;  // likewise
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;

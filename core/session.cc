@@ -67,8 +67,9 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationParams& 
 }
 
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
-                                                  const Tokenizer& tokenizer, size_t context) {
-  Result<KvCache> kv = KvCache::Create(config, context);
+                                                  const Tokenizer& tokenizer, size_t context,
+                                                  KvType kv_type) {
+  Result<KvCache> kv = KvCache::Create(config, context, kv_type);
   if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
   return InferenceSession(tokenizer, std::move(*kv), config.vocab);
 }

@@ -52,7 +52,8 @@ struct TokenEvent {
 class InferenceSession {
  public:
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
-                                                       const Tokenizer& tokenizer, size_t context);
+                                                       const Tokenizer& tokenizer, size_t context,
+                                                       KvType kv_type = KvType::kF16);
 
   // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationParams params);

@@ -29,10 +29,12 @@ SessionLease::~SessionLease() {
 
 Result<std::unique_ptr<SessionPool>> SessionPool::Create(const ModelConfig& config,
                                                          const Tokenizer& tokenizer,
-                                                         size_t sessions, size_t context) {
+                                                         size_t sessions, size_t context,
+                                                         KvType kv_type) {
   std::unique_ptr<SessionPool> pool(new SessionPool);
   for (size_t i = 0; i < sessions; ++i) {
-    Result<InferenceSession> session = InferenceSession::Create(config, tokenizer, context);
+    Result<InferenceSession> session =
+        InferenceSession::Create(config, tokenizer, context, kv_type);
     if (!session) return tl::unexpected<Error>(std::move(session.error()));
     pool->sessions_.push_back(std::make_unique<InferenceSession>(std::move(*session)));
     pool->free_.push_back(pool->sessions_.back().get());

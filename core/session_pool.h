@@ -40,7 +40,8 @@ class SessionPool {
   // Makes all sessions at once. The pool must outlive its leases.
   [[nodiscard]] static Result<std::unique_ptr<SessionPool>> Create(const ModelConfig& config,
                                                                    const Tokenizer& tokenizer,
-                                                                   size_t sessions, size_t context);
+                                                                   size_t sessions, size_t context,
+                                                                   KvType kv_type = KvType::kF16);
 
   // kOverloaded if all sessions are leased, kInvalidArgument if the id holds one already.
   [[nodiscard]] Result<SessionLease> Acquire(std::string_view request_id);

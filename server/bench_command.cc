@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -47,6 +48,7 @@ class Bench {
         pool_(pool),
         repeat_(options.repeat),
         chunk_(options.prefill_tokens),
+        kv_type_(options.kv_type),
         scratch_(model.config(), std::max(max_batch, chunk_), max_batch, pool.threads()) {}
 
   // A prompt of n tokens behind `depth` others, in chunks, up to the first token.
@@ -96,7 +98,7 @@ class Bench {
   Result<std::vector<Stream>> MakeStreams(size_t batch, size_t depth, size_t context) {
     std::vector<Stream> streams;
     for (size_t i = 0; i < batch; ++i) {
-      auto kv = KvCache::Create(model_.config(), context);
+      auto kv = KvCache::Create(model_.config(), context, kv_type_);
       if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
       streams.push_back({std::move(*kv), Sampler(model_.config().vocab), 1});
       if (i > 0) streams[i].kv.CopyPrefixFrom(streams[0].kv, depth);
@@ -126,7 +128,14 @@ class Bench {
       batch_.push_back({&stream.kv, {&stream.last, 1}, LogitRows::kLast});
     }
     Status ok = model_.transformer.Forward(batch_, scratch_, pool_);
-    for (size_t i = 0; i < streams.size() && ok; ++i) ok = Sample(streams[i], scratch_.logits(i));
+    if (!ok) return ok;
+    std::atomic<bool> sampled{true};
+    pool_.ParallelFor(streams.size(), 1, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        if (!Sample(streams[i], scratch_.logits(i))) sampled = false;
+      }
+    });
+    if (!sampled) return Fail(ErrorKind::kInternal, "the model gave no finite logit");
     return ok;
   }
 
@@ -141,6 +150,7 @@ class Bench {
   ThreadPool& pool_;
   const int repeat_;
   const size_t chunk_;
+  const KvType kv_type_;
   Scratch scratch_;
   std::vector<BatchEntry> batch_;
 };

@@ -29,6 +29,7 @@ const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::kDebug},
                                                     {"warning", LogLevel::kWarning},
                                                     {"error", LogLevel::kError},
                                                     {"off", LogLevel::kOff}};
+const std::map<std::string, KvType> kKvTypes = {{"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}};
 const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::kText},
                                                       {"json", LogFormat::kJson}};
 
@@ -43,7 +44,7 @@ std::vector<std::string> Keys(const std::map<std::string, T>& map) {
 // What the command line says in another form than Options.
 struct Words {
   size_t drain_seconds = 25;
-  std::string log_level = "info", log_format = "text";
+  std::string log_level = "info", log_format = "text", kv_type = "f16";
 };
 
 // The bounds of a number, without the library's notes in the help.
@@ -77,6 +78,8 @@ void AddFlags(CLI::App& app, Options& options, Words& words) {
                   kDefaultContext))
       ->check(Within(1, kMaxContext))
       ->default_str("");
+  Add(app, "kv-type", words.kv_type, "keys and values: f16, or q8_0 in half the memory")
+      ->check(CLI::IsMember(Keys(kKvTypes)).description(""));
   Add(app, "isa", options.isa, "kernels to use: auto, or those of a lesser processor");
   Add(app, "queue", options.queue, "requests that may wait for a session")
       ->check(Within(1, kMaxQueue));
@@ -172,6 +175,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   }
   options.command = ChosenCommand(app);
   options.drain_timeout = std::chrono::seconds(words.drain_seconds);
+  options.kv_type = kKvTypes.at(words.kv_type);
   options.log_level = kLogLevels.at(words.log_level);
   options.log_format = kLogFormats.at(words.log_format);
   if (options.threads == 0) options.threads = UsableCpus();
@@ -179,6 +183,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     command.model = options.model;
     command.threads = options.threads;
     command.isa = options.isa;
+    command.kv_type = options.kv_type;
   };
   share(options.bench);
   share(options.perplexity);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "core/kernels/kernels.h"
 #include "server/bench_command.h"
 #include "server/logging.h"
 #include "server/perplexity_command.h"
@@ -24,6 +25,7 @@ struct Options {
   size_t sessions = 8;
   size_t context = 0;  // 0: the model's, at most kDefaultContext
   std::string isa = "auto";
+  KvType kv_type = KvType::kF16;
   size_t queue = 64;
   size_t prefill_tokens = 128;
   std::chrono::seconds drain_timeout{25};

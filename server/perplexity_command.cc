@@ -56,8 +56,9 @@ class Estimate {
 
 class Evaluation {
  public:
-  static Result<Evaluation> Create(const Model& model, ThreadPool& pool, size_t context) {
-    auto kv = KvCache::Create(model.config(), context);
+  static Result<Evaluation> Create(const Model& model, ThreadPool& pool, size_t context,
+                                   KvType kv_type) {
+    auto kv = KvCache::Create(model.config(), context, kv_type);
     if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
     return Evaluation(model, pool, std::move(*kv));
   }
@@ -142,7 +143,7 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
                             options.file, tokens->size(), *context));
   }
   const size_t windows = options.chunks > 0 ? std::min(options.chunks, full) : full;
-  auto evaluation = Evaluation::Create(model, pool, *context);
+  auto evaluation = Evaluation::Create(model, pool, *context, options.kv_type);
   if (!evaluation) return tl::unexpected<Error>(std::move(evaluation.error()));
 
   fmt::print("{} ({}), {}: {} tokens, {} of {} windows of {}\n", model.name, model.source,

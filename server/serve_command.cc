@@ -88,12 +88,14 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   auto model = LoadModel(options.model, kernels, pool, progress);
   if (!model) return tl::unexpected(model.error());
   for (const std::string& warning : (*model)->warnings) Log(LogLevel::kWarning, warning);
+  // The type of the keys and values is part of what makes an answer.
+  if (options.kv_type == KvType::kQ8_0) (*model)->fingerprint += "-kvq8_0";
   const auto context = FindContext(options, (*model)->config());
   if (!context) return tl::unexpected(context.error());
   Log(LogLevel::kInfo, "reserving sessions",
       {{"sessions", options.sessions}, {"context", *context}});
-  auto sessions =
-      SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions, *context);
+  auto sessions = SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions,
+                                      *context, options.kv_type);
   if (!sessions) return tl::unexpected(sessions.error());
 
   Engine engine{*std::move(model), *context, *std::move(sessions), nullptr, nullptr};

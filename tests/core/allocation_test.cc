@@ -1,0 +1,79 @@
+// A step allocates nothing: neither the forward pass nor the choice of a token.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "core/kernels/cpu_features.h"
+#include "core/kernels/dispatch.h"
+#include "core/sampler.h"
+#include "core/transformer.h"
+#include "tests/support/tiny_model.h"
+
+namespace {
+
+std::atomic<size_t> allocations{0};
+
+void* Allocate(size_t size) {
+  ++allocations;
+  void* p = std::malloc(size == 0 ? 1 : size);
+  if (p == nullptr) std::abort();
+  return p;
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return Allocate(size); }
+void* operator new[](size_t size) { return Allocate(size); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete[](void* p, size_t) noexcept { std::free(p); }
+
+namespace lockstep {
+namespace {
+
+TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
+  SetComputeFloatMode();
+  for (const DType type : {DType::kQ4_0, DType::kF16, DType::kBF16}) {
+    TinyModelOptions options;
+    options.type = type;
+    const std::vector<uint8_t> bytes = TinyModel(options);
+    const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
+    const ModelConfig config = ReadModelConfig(file).value();
+    ThreadPool pool(3);
+    const Transformer transformer(config, LoadWeights(file, config, pool).value(),
+                                  *ChooseKernels("auto").kernels);
+    Scratch scratch(config, 64, 3, 3);
+    std::vector<KvCache> caches;
+    for (int i = 0; i < 3; ++i) caches.push_back(KvCache::Create(config, 128).value());
+    Sampler sampler(config.vocab);
+    sampler.Reset({}, {});
+    const std::vector<int32_t> prompt(40, 7);
+    std::vector<int32_t> last = {5, 6};
+    const std::vector<BatchEntry> batch = {{&caches[0], {&last[0], 1}, LogitRows::kLast},
+                                           {&caches[1], {&last[1], 1}, LogitRows::kLast},
+                                           {&caches[2], prompt, LogitRows::kLast}};
+    const size_t before = allocations;
+    for (int step = 0; step < 3; ++step) {
+      if (!transformer.Forward(batch, scratch, pool)) std::abort();
+      for (size_t i = 0; i < 2; ++i) {
+        const auto token = sampler.Sample(scratch.logits(i), caches[i].length());
+        if (!token) std::abort();
+        last[i] = token->token;
+      }
+    }
+    EXPECT_EQ(allocations - before, 0u) << FindDType(static_cast<uint32_t>(type))->name;
+    EXPECT_EQ(caches[2].length(), 120u);
+  }
+}
+
+TEST(AllocationTest, AllocationsAreSeen) {
+  const size_t before = allocations;
+  const auto p = std::make_unique<int>(1);
+  EXPECT_GT(allocations, before) << *p;
+}
+
+}  // namespace
+}  // namespace lockstep
