@@ -71,26 +71,30 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
   }
 }
 
-// One row of a panel times one column.
+// Row `lane` of a panel times every column; the chains over the sub-blocks grow in y itself.
 template <WeightType type>
-float QuantisedDot(const uint8_t* panel, size_t lane, const ActivationView& x, size_t column) {
+void MultiplyRow(const uint8_t* panel, size_t lane, const ActivationView& x, size_t n, float* y,
+                 size_t ldy) {
   constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
-  const int8_t* q = x.q + column * x.k;
-  float acc = 0.0f;
+  const float* sums = f.sub == kQuantBlock ? x.sum : x.sub_sum;
+  for (size_t c = 0; c < n; ++c) y[c * ldy] = 0.0f;
   for (size_t k = 0; k < x.k; k += f.sub) {
     const uint8_t* group = panel + k / f.group * GroupBytes(f);
     const uint8_t* block = group + HeaderBytes(f) + k % f.group / kQuantBlock * BlockBytes(f);
-    int32_t dot = 0;
-    for (size_t i = k; i < k + f.sub; ++i) {
-      dot += PanelWeight(f, block, i % kQuantBlock, lane) * q[i];
-    }
     const PanelScale s = PanelScaleOf(f, group, k % f.group / f.sub, lane);
-    const float dx = x.scale[(column * x.k + k) / kQuantBlock];
-    acc = std::fma(static_cast<float>(dot), s.scale * dx, acc);
-    const float* sums = f.sub == kQuantBlock ? x.sum : x.sub_sum;
-    if (f.minimum) acc = std::fma(s.minimum, sums[(column * x.k + k) / f.sub], acc);
+    int weight[f.sub];
+    for (size_t i = 0; i < f.sub; ++i)
+      weight[i] = PanelWeight(f, block, (k + i) % kQuantBlock, lane);
+    for (size_t c = 0; c < n; ++c) {
+      const int8_t* q = x.q + c * x.k + k;
+      int32_t dot = 0;
+      for (size_t i = 0; i < f.sub; ++i) dot += weight[i] * q[i];
+      const float dx = x.scale[(c * x.k + k) / kQuantBlock];
+      float& acc = y[c * ldy];
+      acc = std::fma(static_cast<float>(dot), s.scale * dx, acc);
+      if (f.minimum) acc = std::fma(s.minimum, sums[(c * x.k + k) / f.sub], acc);
+    }
   }
-  return acc;
 }
 
 template <WeightType type>
@@ -98,10 +102,8 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
                      size_t ldy, void*) {
   const size_t panel_bytes = PanelBytes(type, x.k);
   for (size_t p = 0; p < panels; ++p) {
-    for (size_t c = 0; c < n; ++c) {
-      for (size_t r = 0; r < kPanelRows; ++r) {
-        y[c * ldy + p * kPanelRows + r] = QuantisedDot<type>(w + p * panel_bytes, r, x, c);
-      }
+    for (size_t r = 0; r < kPanelRows; ++r) {
+      MultiplyRow<type>(w + p * panel_bytes, r, x, n, y + p * kPanelRows + r, ldy);
     }
   }
 }

@@ -161,35 +161,44 @@ TEST(DeterminismTest, AQuantisedCacheKeepsTheContractToo) {
   }
 }
 
+// Logits after every token, fed one by one beside `neighbours` other sequences, each elsewhere in
+// its own text and with chunks of its own size.
+Logits FeedAmong(const TestModel& model, const std::vector<int32_t>& tokens, size_t neighbours) {
+  std::vector<KvCache> caches;
+  for (size_t i = 0; i <= neighbours; ++i) caches.push_back(model.NewCache());
+  Scratch scratch(model.config, 128, 16, kMaxThreads);
+  ThreadPool pool(2);
+  Logits logits;
+  for (size_t step = 0; step < tokens.size(); ++step) {
+    std::vector<std::vector<int32_t>> chunks;
+    for (size_t i = 0; i < neighbours; ++i) chunks.push_back(model.Tokens(1 + i % 5, i));
+    std::vector<BatchEntry> batch;
+    for (size_t i = 0; i < neighbours; ++i) {
+      batch.push_back({&caches[i], chunks[i], i % 2 != 0 ? LogitRows::kLast : LogitRows::kNone});
+    }
+    const size_t at = neighbours / 2;
+    const size_t row = at / 2;  // logit rows of the neighbours before it
+    batch.insert(batch.begin() + static_cast<ptrdiff_t>(at),
+                 {&caches[neighbours], std::span(tokens).subspan(step, 1), LogitRows::kLast});
+    EXPECT_TRUE(model.transformer->Forward(batch, scratch, pool));
+    const auto mine = scratch.logits(row);
+    logits.emplace_back(mine.begin(), mine.end());
+  }
+  return logits;
+}
+
 TEST(DeterminismTest, NeighboursInTheBatchChangeNoBit) {
   for (DType type : kTypes) {
-    const TestModel model(OptionsFor(type));
-    const std::vector<int32_t> tokens = model.Tokens(12);
-    const Logits alone = Feed(model, tokens, 1);
-    for (size_t neighbours : {3, 15}) {
-      // Each neighbour is elsewhere in its own text and feeds chunks of its own size.
-      std::vector<KvCache> caches;
-      for (size_t i = 0; i <= neighbours; ++i) caches.push_back(model.NewCache());
-      Scratch scratch(model.config, 128, 16, kMaxThreads);
-      ThreadPool pool(2);
-      Logits logits;
-      for (size_t step = 0; step < tokens.size(); ++step) {
-        std::vector<std::vector<int32_t>> chunks;
-        for (size_t i = 0; i < neighbours; ++i) chunks.push_back(model.Tokens(1 + i % 5, i));
-        std::vector<BatchEntry> batch;
-        for (size_t i = 0; i < neighbours; ++i) {
-          batch.push_back(
-              {&caches[i], chunks[i], i % 2 != 0 ? LogitRows::kLast : LogitRows::kNone});
-        }
-        const size_t at = neighbours / 2;
-        const size_t row = at / 2;  // logit rows of the neighbours before it
-        batch.insert(batch.begin() + static_cast<ptrdiff_t>(at),
-                     {&caches[neighbours], std::span(tokens).subspan(step, 1), LogitRows::kLast});
-        ASSERT_TRUE(model.transformer->Forward(batch, scratch, pool));
-        const auto mine = scratch.logits(row);
-        logits.emplace_back(mine.begin(), mine.end());
+    const TestModel alone(OptionsFor(type));
+    const std::vector<int32_t> tokens = alone.Tokens(6);
+    const Logits expected = Feed(alone, tokens, 1);
+    for (const KernelTable* table : TestableKernels()) {
+      const TestModel model(OptionsFor(type), *table);
+      for (size_t neighbours : {3, 15}) {
+        ExpectSameBits(FeedAmong(model, tokens, neighbours), expected,
+                       std::string(FindDType(uint32_t(type))->name) + ", " + table->isa + ", " +
+                           std::to_string(neighbours) + " neighbours");
       }
-      ExpectSameBits(logits, alone, std::to_string(neighbours) + " neighbours");
     }
   }
 }

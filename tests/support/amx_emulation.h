@@ -80,13 +80,15 @@ inline void DotInt8(int dst, int src1, int src2) {
   Tile &c = Use(dst), &a = Use(src1), &b = Use(src2);
   CheckShapes(c, a, b);
   for (int m = 0; m < c.rows; ++m) {
-    for (int n = 0; n < c.row_bytes / 4; ++n) {
-      int32_t sum = Get<int32_t>(c, m, n);
-      for (int k = 0; k < a.row_bytes; ++k) {
-        sum += Get<int8_t>(a, m, k) * Get<int8_t>(b, k / 4, 4 * n + k % 4);
+    int32_t sums[16];
+    std::memcpy(sums, c.data[m], sizeof(sums));
+    for (int k = 0; k < a.row_bytes; ++k) {
+      const int left = static_cast<int8_t>(a.data[m][k]);
+      for (int n = 0; n < 16; ++n) {
+        sums[n] += left * static_cast<int8_t>(b.data[k / 4][4 * n + k % 4]);
       }
-      Set(c, m, n, sum);
     }
+    std::memcpy(c.data[m], sums, sizeof(sums));
   }
 }
 
