@@ -38,6 +38,9 @@ struct alignas(64) TileConfig {
   }
 };
 
+// gcc 12's intrinsics do not say that they read memory: what was stored before must be there.
+void StoresAreDone() { asm volatile("" ::: "memory"); }
+
 // The integer sums of one sub-block of `kSub` columns: [tokens][16] at `sums`.
 template <size_t kSub, bool kTail>
 void SubBlock(const int8_t* q, size_t stride, const uint8_t* codes, int32_t* sums) {
@@ -100,9 +103,11 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
   const Expanded e = avx512::ExpandedIn<f>(scratch, x.k);
   const size_t whole = n / kTokens * kTokens;
   const TileConfig config(f.sub, n - whole);
+  StoresAreDone();
   _tile_loadconfig(&config);
   for (size_t p = 0; p < panels; ++p, w += x.k / f.group * GroupBytes(f), y += kPanelRows) {
     avx512::Expand<f, 0>(w, x.k, e.codes, e.scales, e.minima);
+    StoresAreDone();
     for (size_t c = 0; c < whole; c += kTokens) {
       QuantisedTile<f.sub, f.minimum, false>(e, x, c, kTokens, y, ldy);
     }
@@ -154,6 +159,7 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
   if (n <= kDirectColumns || x.k % kQuantBlock != 0) return plain(w, panels, x, n, y, ldy, scratch);
   const size_t bytes = x.k * kPanelRows * sizeof(uint16_t), whole = n / kTokens * kTokens;
   const TileConfig config(kQuantBlock * sizeof(uint16_t), n - whole);
+  StoresAreDone();
   _tile_loadconfig(&config);
   size_t p = 0;
   for (; p + 2 <= panels; p += 2, w += 2 * bytes, y += 2 * kPanelRows) {
