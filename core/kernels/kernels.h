@@ -125,5 +125,7 @@ size_t MatMulScratchBytes(size_t k);
 const KernelTable& ScalarKernels();
 const KernelTable& Avx2Kernels();    // REQUIRES: DetectCpu().avx2_fma_f16c
 const KernelTable& Avx512Kernels();  // REQUIRES: DetectCpu().avx512_vnni
+const KernelTable& NeonKernels();     // of every aarch64 processor
+const KernelTable& NeonDotKernels();  // REQUIRES: DetectCpu().neon_dot
 
 }  // namespace lockstep
