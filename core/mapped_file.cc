@@ -13,20 +13,6 @@
 namespace lockstep {
 namespace {
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 tl::unexpected<Error> Refuse(const std::string& path, const std::string& why) {
   return Fail(ErrorKind::kBadFile, fmt::format("{}: {}", path, why));
 }
@@ -40,24 +26,26 @@ tl::unexpected<Error> SystemError(const std::string& path, const char* action) {
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
   // Without O_NONBLOCK, opening a FIFO waits for a writer.
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return SystemError(path, "open");
+  MappedFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.fd_ < 0) return SystemError(path, "open");
   struct stat info {};
-  if (fstat(file.get(), &info) != 0) return SystemError(path, "examine");
+  if (fstat(file.fd_, &info) != 0) return SystemError(path, "examine");
   if (S_ISDIR(info.st_mode)) return Refuse(path, "is a directory, not a file");
   if (!S_ISREG(info.st_mode)) return Refuse(path, "is not a regular file");
   if (info.st_size == 0) return Refuse(path, "the file is empty");
 
   const size_t size = static_cast<size_t>(info.st_size);
-  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd_, 0);
   if (data == MAP_FAILED) return SystemError(path, "map");
-  return MappedFile(static_cast<const uint8_t*>(data), size);
+  file.data_ = static_cast<const uint8_t*>(data);
+  file.size_ = size;
+  return file;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(fd_, other.fd_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
@@ -65,6 +53,18 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<uint8_t*>(data_), size_);
+  if (fd_ >= 0) close(fd_);
+}
+
+bool MappedFile::Read(size_t offset, std::span<uint8_t> to) const {
+  while (!to.empty()) {
+    const ssize_t n = pread(fd_, to.data(), to.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    offset += static_cast<size_t>(n);
+    to = to.subspan(static_cast<size_t>(n));
+  }
+  return true;
 }
 
 void MappedFile::DropPages(size_t offset, size_t size) const {

@@ -21,11 +21,14 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  // Copies bytes from `offset` on, without the mapping. False if not all of them can be read.
+  [[nodiscard]] bool Read(size_t offset, std::span<uint8_t> to) const;
   // Tells the system that this process is done with [offset, offset + size).
   void DropPages(size_t offset, size_t size) const;
 
  private:
-  MappedFile(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  explicit MappedFile(int fd) : fd_(fd) {}
+  int fd_ = -1;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -4,8 +4,11 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -18,20 +21,54 @@ extern "C" const uint8_t lockstep_embedded_model[], lockstep_embedded_model_end[
 namespace lockstep {
 namespace {
 
-constexpr size_t kHashChunk = 16 << 20;  // bytes between two releases of a file's pages
+constexpr size_t kHashChunk = 256 << 10;  // bytes; stays in the second-level cache
 
-// Called with the offset and size of what will not be read again soon.
-using Release = std::function<void(size_t offset, size_t size)>;
+// Where the bytes of a model are.
+struct Source {
+  std::string name;  // for messages
+  std::span<const uint8_t> bytes;
+  const MappedFile* file = nullptr;  // if it is one
+};
 
-Result<std::string> Fingerprint(std::span<const uint8_t> bytes, const Release& release) {
+// Adds up what the two readers of the file have done.
+class Progress {
+ public:
+  Progress(const LoadProgress& report, size_t total) : report_(report), total_(total) {}
+  void Add(size_t bytes) {
+    if (!report_) return;
+    const std::lock_guard lock(mutex_);
+    done_ += bytes;
+    report_(done_, total_);
+  }
+
+ private:
+  const LoadProgress& report_;
+  const size_t total_;
+  std::mutex mutex_;
+  size_t done_ = 0;  // guarded by mutex_
+};
+
+// A file is read and not mapped, which takes half the time and leaves no pages behind. The result
+// is of no use once `stop` is set.
+Result<std::string> Fingerprint(const Source& source, Progress& progress,
+                                const std::atomic<bool>& stop) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   uint8_t digest[EVP_MAX_MD_SIZE];
+  std::vector<uint8_t> buffer(source.file != nullptr ? kHashChunk : 0);
   bool ok = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
-  for (size_t at = 0; ok && at < bytes.size(); at += kHashChunk) {
-    const size_t size = std::min(kHashChunk, bytes.size() - at);
-    ok = EVP_DigestUpdate(context.get(), bytes.data() + at, size) == 1;
-    if (release) release(at, size);
+  for (size_t at = 0; ok && !stop && at < source.bytes.size(); at += kHashChunk) {
+    std::span<const uint8_t> chunk = source.bytes.subspan(at);
+    chunk = chunk.first(std::min(kHashChunk, chunk.size()));
+    if (source.file != nullptr) {
+      if (!source.file->Read(at, {buffer.data(), chunk.size()})) {
+        return Fail(ErrorKind::kBadFile,
+                    fmt::format("{}: cannot read it at byte {}", source.name, at));
+      }
+      chunk = {buffer.data(), chunk.size()};
+    }
+    ok = EVP_DigestUpdate(context.get(), chunk.data(), chunk.size()) == 1;
+    progress.Add(chunk.size());
   }
   if (!ok || EVP_DigestFinal_ex(context.get(), digest, nullptr) != 1) {
     return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
@@ -39,27 +76,43 @@ Result<std::string> Fingerprint(std::span<const uint8_t> bytes, const Release& r
   return fmt::format("ls{}-{:02x}", kNumericsVersion, fmt::join(digest, digest + 8, ""));
 }
 
-TensorDone ReleaseTensor(const Release& release) {
-  if (!release) return {};
-  return [&release](const GgufTensor& tensor) { release(tensor.offset, tensor.data.size()); };
+size_t TensorBytes(const GgufFile& file) {
+  size_t total = 0;
+  for (const GgufTensor& tensor : file.tensors()) total += tensor.data.size();
+  return total;
 }
 
-Result<std::unique_ptr<Model>> Load(std::span<const uint8_t> bytes, const std::string& source,
-                                    const KernelTable& kernels, ThreadPool& pool,
-                                    const Release& release) {
-  auto file = GgufFile::Parse(bytes, source);
+struct SetOnReturn {
+  std::atomic<bool>& flag;
+  ~SetOnReturn() { flag = true; }
+};
+
+// The bytes are hashed beside the repacking.
+Result<std::unique_ptr<Model>> Load(const Source& source, const KernelTable& kernels,
+                                    ThreadPool& pool, const LoadProgress& report) {
+  auto file = GgufFile::Parse(source.bytes, source.name);
   if (!file) return tl::unexpected(file.error());
   auto config = ReadModelConfig(*file);
   if (!config) return tl::unexpected(config.error());
+
+  Progress progress(report, source.bytes.size() + TensorBytes(*file));
+  std::atomic<bool> stop{false};
+  // Without a policy it falls back to this thread, in get(), where no other can be had.
+  auto hashed = std::async([&] { return Fingerprint(source, progress, stop); });
+  const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
+
   auto tokenizer = Tokenizer::Create(*file);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  auto weights = LoadWeights(*file, *config, pool, ReleaseTensor(release));
+  auto weights = LoadWeights(*file, *config, pool, [&](const GgufTensor& tensor) {
+    if (source.file != nullptr) source.file->DropPages(tensor.offset, tensor.data.size());
+    progress.Add(tensor.data.size());
+  });
   if (!weights) return tl::unexpected(weights.error());
-  auto fingerprint = Fingerprint(bytes, release);
+  auto fingerprint = hashed.get();
   if (!fingerprint) return tl::unexpected(fingerprint.error());
   std::string name = config->name;
   return std::unique_ptr<Model>(
-      new Model{std::move(name), source, *std::move(fingerprint), *std::move(tokenizer),
+      new Model{std::move(name), source.name, *std::move(fingerprint), *std::move(tokenizer),
                 Transformer(*std::move(config), *std::move(weights), kernels), file->warnings()});
 }
 
@@ -81,19 +134,21 @@ std::span<const uint8_t> EmbeddedModel() {
 }
 
 Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes, const std::string& source,
-                                         const KernelTable& kernels, ThreadPool& pool) {
-  return WithoutThrowing(source, bytes.size(),
-                         [&] { return Load(bytes, source, kernels, pool, {}); });
+                                         const KernelTable& kernels, ThreadPool& pool,
+                                         const LoadProgress& progress) {
+  return WithoutThrowing(source, bytes.size(), [&] {
+    return Load({source, bytes, nullptr}, kernels, pool, progress);
+  });
 }
 
 Result<std::unique_ptr<Model>> LoadModel(const std::string& path, const KernelTable& kernels,
-                                         ThreadPool& pool) {
-  if (path.empty()) return LoadModel(EmbeddedModel(), "embedded", kernels, pool);
+                                         ThreadPool& pool, const LoadProgress& progress) {
+  if (path.empty()) return LoadModel(EmbeddedModel(), "embedded", kernels, pool, progress);
   const auto mapped = MappedFile::Open(path);
   if (!mapped) return tl::unexpected(mapped.error());
-  const Release drop = [&](size_t offset, size_t size) { mapped->DropPages(offset, size); };
-  return WithoutThrowing(path, mapped->bytes().size(),
-                         [&] { return Load(mapped->bytes(), path, kernels, pool, drop); });
+  const Source source{path, mapped->bytes(), &*mapped};
+  return WithoutThrowing(path, source.bytes.size(),
+                         [&] { return Load(source, kernels, pool, progress); });
 }
 
 Status CheckModel(const GgufFile& file, const TensorDone& done) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,16 +33,20 @@ struct Model {
 // The default model that is part of the binary, as GGUF bytes.
 std::span<const uint8_t> EmbeddedModel();
 
+// Bytes read so far, and in all; the file counts for its hash and for its tensors. Called by one
+// thread at a time, not always the same, more often than a person would want to be told.
+using LoadProgress = std::function<void(size_t done, size_t total)>;
+
 // `path` empty: the embedded model. Errors are kBadFile and start with the file's name, or
 // kUnavailable if memory does not suffice.
 [[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const std::string& path,
-                                                       const KernelTable& kernels,
-                                                       ThreadPool& pool);
+                                                       const KernelTable& kernels, ThreadPool& pool,
+                                                       const LoadProgress& progress = {});
 // The same from bytes, which may go after the call; `source` names them in messages.
 [[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes,
                                                        const std::string& source,
-                                                       const KernelTable& kernels,
-                                                       ThreadPool& pool);
+                                                       const KernelTable& kernels, ThreadPool& pool,
+                                                       const LoadProgress& progress = {});
 
 // Whether LoadModel would take the file. Reads all of it, keeps nothing. `done` as in LoadWeights.
 [[nodiscard]] Status CheckModel(const GgufFile& file, const TensorDone& done = {});

@@ -323,4 +323,8 @@ std::string RenderState(std::string_view status, const SchedulerState& state) {
       OrderedJson{{"status", status}, {"queued", state.queued}, {"running", state.running}});
 }
 
+std::string RenderLoading(size_t percent) {
+  return Dump(OrderedJson{{"status", "loading"}, {"percent", percent}});
+}
+
 }  // namespace lockstep

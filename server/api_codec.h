@@ -26,6 +26,8 @@ std::string RenderAnswer(const GenerationService& service, const GenerateAnswer&
 std::string RenderModels(const ServedModel& model);
 // {"status", "queued", "running"}
 std::string RenderState(std::string_view status, const SchedulerState& state);
+// {"status": "loading", "percent"}
+std::string RenderLoading(size_t percent);
 
 // "stop" or "length".
 std::string_view FinishName(FinishReason reason);

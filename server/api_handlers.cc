@@ -90,12 +90,15 @@ struct ApiHandlers::Route {
   std::string_view path;
   std::string_view method;
   HttpReply (ApiHandlers::*handler)(const HttpRequest&) const;
+  bool needs_model;
 };
 
 const ApiHandlers::Route ApiHandlers::kRoutes[] = {
-    {"/generate", "POST", &ApiHandlers::Generate}, {"/livez", "GET", &ApiHandlers::Live},
-    {"/readyz", "GET", &ApiHandlers::Ready},       {"/health", "GET", &ApiHandlers::Ready},
-    {"/v1/models", "GET", &ApiHandlers::Models},
+    {"/generate", "POST", &ApiHandlers::Generate, true},
+    {"/livez", "GET", &ApiHandlers::Live, false},
+    {"/readyz", "GET", &ApiHandlers::Ready, false},
+    {"/health", "GET", &ApiHandlers::Ready, false},
+    {"/v1/models", "GET", &ApiHandlers::Models, true},
 };
 
 HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
@@ -103,6 +106,11 @@ HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
     if (request.path != route.path) continue;
     const bool get = route.method == "GET";
     if (request.method == route.method || (get && request.method == "HEAD")) {
+      if (route.needs_model && service_ == nullptr) {
+        return ErrorReply({ErrorKind::kUnavailable,
+                           fmt::format("the model is loading, {}%", loaded_percent()),
+                           {}});
+      }
       return (this->*route.handler)(request);
     }
     HttpReply reply = ErrorReply(405, fmt::format("{} takes {} only", route.path, route.method));
@@ -118,7 +126,8 @@ HttpReply ApiHandlers::Generate(const HttpRequest& request) const {
       !problem.empty()) {
     return ErrorReply(415, problem);
   }
-  auto parsed = ParseGenerateRequest(request.body, service_.model().vocab);
+  GenerationService& service = *service_;
+  auto parsed = ParseGenerateRequest(request.body, service.model().vocab);
   if (!parsed) return ErrorReply(parsed.error());
   const bool stream = parsed->stream;
 
@@ -128,7 +137,7 @@ HttpReply ApiHandlers::Generate(const HttpRequest& request) const {
     reply.record = record;
     return reply;
   };
-  auto started = Generation::Start(service_, std::move(*parsed), request.client_gone, record);
+  auto started = Generation::Start(service, std::move(*parsed), request.client_gone, record);
   if (!started) return with_record(ErrorReply(started.error()));
   Generation& generation = **started;
 
@@ -138,10 +147,10 @@ HttpReply ApiHandlers::Generate(const HttpRequest& request) const {
   if (event == Event::kFailed) return with_record(ErrorReply(generation.error()));
   if (stream) {
     const StreamFormat format = ChooseStreamFormat(FindHeader(request.headers, "Accept"));
-    return with_record(StreamReply(service_, std::move(*started), event, format));
+    return with_record(StreamReply(service, std::move(*started), event, format));
   }
   HttpReply reply;
-  reply.body = RenderAnswer(service_, generation.answer(), /*done=*/false);
+  reply.body = RenderAnswer(service, generation.answer(), /*done=*/false);
   return with_record(std::move(reply));
 }
 
@@ -152,10 +161,12 @@ HttpReply ApiHandlers::Live(const HttpRequest&) const {
 }
 
 HttpReply ApiHandlers::Ready(const HttpRequest&) const {
-  const SchedulerState state = service_.state();
+  const GenerationService* service = service_;
+  const SchedulerState state = service != nullptr ? service->state() : SchedulerState{};
   HttpReply reply;
-  reply.body = RenderState(state.draining ? "draining" : "ok", state);
-  if (state.draining) {
+  reply.body = service == nullptr ? RenderLoading(loaded_percent())
+                                  : RenderState(state.draining ? "draining" : "ok", state);
+  if (service == nullptr || state.draining) {
     reply.status = 503;
     reply.headers.emplace_back("Retry-After", "5");
   }
@@ -164,7 +175,7 @@ HttpReply ApiHandlers::Ready(const HttpRequest&) const {
 
 HttpReply ApiHandlers::Models(const HttpRequest&) const {
   HttpReply reply;
-  reply.body = RenderModels(service_.model());
+  reply.body = RenderModels(service_.load()->model());
   return reply;
 }
 

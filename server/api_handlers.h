@@ -2,6 +2,8 @@
 // sockets. Thread-safe; the service must outlive it and its replies.
 #pragma once
 
+#include <atomic>
+
 #include "server/api_types.h"
 #include "server/generation_service.h"
 
@@ -9,7 +11,13 @@ namespace lockstep {
 
 class ApiHandlers {
  public:
-  explicit ApiHandlers(GenerationService& service) : service_(service) {}
+  // The model counts as loading until Open.
+  ApiHandlers() = default;
+  explicit ApiHandlers(GenerationService& service) { Open(service); }
+
+  void SetLoaded(size_t percent) { loaded_percent_ = percent; }
+  size_t loaded_percent() const { return loaded_percent_; }
+  void Open(GenerationService& service) { service_ = &service; }
 
   // Blocks for as long as a generation takes, or until its first token if it is streamed.
   HttpReply Handle(const HttpRequest& request) const;
@@ -23,7 +31,8 @@ class ApiHandlers {
   struct Route;
   static const Route kRoutes[];
 
-  GenerationService& service_;
+  std::atomic<GenerationService*> service_{nullptr};  // null: loading
+  std::atomic<size_t> loaded_percent_{0};
 };
 
 }  // namespace lockstep

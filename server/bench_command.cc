@@ -8,14 +8,13 @@
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <utility>
 
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model.h"
-#include "core/scheduler.h"
-#include "core/session.h"
+#include "core/sampler.h"
 
 namespace lockstep {
 namespace {
@@ -23,6 +22,7 @@ namespace {
 struct Measurement {
   const char* test;  // "prefill" or "decode"
   size_t batch;
+  size_t depth;   // tokens in the context before, of each stream
   size_t tokens;  // of each stream
   double tokens_per_second;
 };
@@ -34,98 +34,132 @@ std::vector<int32_t> Prompt(size_t n, size_t vocab) {
   return tokens;
 }
 
+struct Stream {
+  KvCache kv;
+  Sampler sampler;
+  int32_t last;  // token, not yet in the cache
+};
+
 class Bench {
  public:
-  Bench(const Model& model, ThreadPool& pool, int repeat, size_t max_batch)
+  Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch)
       : model_(model),
         pool_(pool),
-        repeat_(repeat),
-        scratch_(model.config(), max_batch + kChunk, max_batch, pool.threads()) {}
+        repeat_(options.repeat),
+        chunk_(options.prefill_tokens),
+        scratch_(model.config(), std::max(max_batch, chunk_), max_batch, pool.threads()) {}
 
-  // A prompt of n tokens, in the chunks that the scheduler makes, up to the first token.
-  Result<Measurement> Prefill(size_t n) {
-    const Result<double> seconds = MedianSeconds(1, n, 1);
-    if (!seconds) return tl::unexpected<Error>(seconds.error());
-    return Measurement{"prefill", 1, n, static_cast<double>(n) / *seconds};
+  // A prompt of n tokens behind `depth` others, in chunks, up to the first token.
+  Result<Measurement> Prefill(size_t n, size_t depth) {
+    const std::vector<int32_t> prompt = Prompt(n, model_.config().vocab);
+    return Median({"prefill", 1, depth, n, 0}, [&](std::vector<Stream>& streams) -> Status {
+      if (Status ok = Feed(streams[0], prompt); !ok) return ok;
+      return Sample(streams[0], scratch_.logits(0));
+    });
   }
 
-  // `batch` streams of n tokens each, decoded and sampled together, from a prompt of one token.
-  Result<Measurement> Decode(size_t n, size_t batch) {
-    const Result<double> seconds = MedianSeconds(batch, 1, n);
-    if (!seconds) return tl::unexpected<Error>(seconds.error());
-    return Measurement{"decode", batch, n, static_cast<double>(n * batch) / *seconds};
+  // `batch` streams of n tokens each, decoded and sampled together.
+  Result<Measurement> Decode(size_t n, size_t batch, size_t depth) {
+    return Median({"decode", batch, depth, n, 0}, [&](std::vector<Stream>& streams) {
+      Status ok;
+      for (size_t i = 0; i < n && ok; ++i) ok = Step(streams);
+      return ok;
+    });
   }
 
  private:
-  static constexpr size_t kChunk = SchedulerOptions{}.prefill_tokens;
-
-  Result<double> MedianSeconds(size_t batch, size_t prompt, size_t generate) {
-    std::vector<InferenceSession> sessions;
-    for (size_t i = 0; i < batch; ++i) {
-      auto session = InferenceSession::Create(model_.config(), model_.tokenizer, prompt + generate);
-      if (!session) return tl::unexpected<Error>(std::move(session.error()));
-      sessions.push_back(std::move(*session));
-    }
+  // Fills in the tokens per second: `run` takes the streams from their depth to tokens more.
+  Result<Measurement> Median(Measurement m,
+                             const std::function<Status(std::vector<Stream>&)>& run) {
+    auto streams = MakeStreams(m.batch, m.depth, m.depth + m.tokens);
+    if (!streams) return tl::unexpected<Error>(std::move(streams.error()));
     std::vector<double> seconds;
     for (int i = 0; i <= repeat_; ++i) {
-      Result<double> once = Run(sessions, prompt, generate);
-      if (!once) return once;
-      if (i > 0) seconds.push_back(*once);  // the first run warms up
+      for (Stream& stream : *streams) {
+        stream.kv.Truncate(m.depth);
+        stream.sampler.Reset({}, {});
+        stream.last = 1;
+      }
+      const auto start = std::chrono::steady_clock::now();
+      if (Status ok = run(*streams); !ok) return tl::unexpected<Error>(std::move(ok.error()));
+      const auto end = std::chrono::steady_clock::now();
+      // The first run warms up.
+      if (i > 0) seconds.push_back(std::chrono::duration<double>(end - start).count());
     }
     const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
     std::nth_element(seconds.begin(), middle, seconds.end());
-    return *middle;
+    m.tokens_per_second = static_cast<double>(m.tokens * m.batch) / *middle;
+    return m;
   }
 
-  Result<double> Run(std::vector<InferenceSession>& sessions, size_t prompt, size_t generate) {
-    GenerationParams params;
-    params.max_tokens = generate;
-    params.ignore_eos = true;
-    for (InferenceSession& session : sessions) {
-      Status begun = session.Begin(Prompt(prompt, model_.config().vocab), params);
-      if (!begun) return tl::unexpected<Error>(std::move(begun.error()));
-    }
-    std::vector<BatchEntry> batch;
-    const auto start = std::chrono::steady_clock::now();
-    while (!sessions.front().finished()) {
-      batch.clear();
-      for (InferenceSession& session : sessions) batch.push_back(session.NextEntry(kChunk));
-      if (Status ok = model_.transformer.Forward(batch, scratch_, pool_); !ok) {
+  // The depth is filled once; the other streams get copies, which take memory of their own.
+  Result<std::vector<Stream>> MakeStreams(size_t batch, size_t depth, size_t context) {
+    std::vector<Stream> streams;
+    for (size_t i = 0; i < batch; ++i) {
+      auto kv = KvCache::Create(model_.config(), context);
+      if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
+      streams.push_back({std::move(*kv), Sampler(model_.config().vocab), 1});
+      if (i > 0) streams[i].kv.CopyPrefixFrom(streams[0].kv, depth);
+      if (i > 0 || depth == 0) continue;
+      if (Status ok = Feed(streams[0], Prompt(depth, model_.config().vocab)); !ok) {
         return tl::unexpected<Error>(std::move(ok.error()));
       }
-      for (size_t i = 0; i < sessions.size(); ++i) {
-        const bool has_logits = batch[i].logits != LogitRows::kNone;
-        auto event = sessions[i].Accept(has_logits ? scratch_.logits(i) : std::span<const float>());
-        if (!event) return tl::unexpected<Error>(std::move(event.error()));
-      }
     }
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return streams;
+  }
+
+  // The logits are those of the last token.
+  Status Feed(Stream& stream, std::span<const int32_t> tokens) {
+    Status ok;
+    while (ok && !tokens.empty()) {
+      const BatchEntry entry{&stream.kv, tokens.first(std::min(chunk_, tokens.size())),
+                             tokens.size() <= chunk_ ? LogitRows::kLast : LogitRows::kNone};
+      tokens = tokens.subspan(entry.tokens.size());
+      ok = model_.transformer.Forward({&entry, 1}, scratch_, pool_);
+    }
+    return ok;
+  }
+
+  Status Step(std::vector<Stream>& streams) {
+    batch_.clear();
+    for (Stream& stream : streams) {
+      batch_.push_back({&stream.kv, {&stream.last, 1}, LogitRows::kLast});
+    }
+    Status ok = model_.transformer.Forward(batch_, scratch_, pool_);
+    for (size_t i = 0; i < streams.size() && ok; ++i) ok = Sample(streams[i], scratch_.logits(i));
+    return ok;
+  }
+
+  static Status Sample(Stream& stream, std::span<const float> logits) {
+    auto sampled = stream.sampler.Sample(logits, stream.kv.length());
+    if (!sampled) return tl::unexpected<Error>(std::move(sampled.error()));
+    stream.last = sampled->token;
+    return {};
   }
 
   const Model& model_;
   ThreadPool& pool_;
   const int repeat_;
+  const size_t chunk_;
   Scratch scratch_;
+  std::vector<BatchEntry> batch_;
 };
 
 Status CheckSizes(const BenchOptions& options, size_t context) {
-  const auto check = [](const char* flag, const std::vector<size_t>& values, size_t limit) {
+  const size_t depth = *std::max_element(options.depth.begin(), options.depth.end());
+  const auto check = [depth](const char* flag, const std::vector<size_t>& values, size_t limit) {
     for (const size_t value : values) {
-      if (value >= 1 && value <= limit) continue;
-      return Status(Fail(ErrorKind::kInvalidArgument,
-                         fmt::format("--{} {}: give numbers from 1 to {}", flag, value, limit),
-                         flag));
+      if (value == 0 || value + depth <= limit) continue;
+      const std::string behind = depth == 0 ? "" : fmt::format(" at a depth of {}", depth);
+      return Status(Fail(
+          ErrorKind::kInvalidArgument,
+          fmt::format("--{} {}{}: the model's context is {} tokens", flag, value, behind, limit),
+          flag));
     }
     return Status();
   };
   if (Status ok = check("prompt", options.prompt, context); !ok) return ok;
-  if (Status ok = check("generate", options.generate, context); !ok) return ok;
-  if (Status ok = check("batch", options.batch, 1024); !ok) return ok;
-  if (options.repeat < 1) {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("--repeat {}: give a number from 1", options.repeat), "repeat");
-  }
-  return {};
+  return check("generate", options.generate, context);
 }
 
 Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
@@ -133,22 +167,24 @@ Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
   if (Status ok = CheckSizes(options, model.config().context); !ok) {
     return tl::unexpected<Error>(std::move(ok.error()));
   }
-  const size_t max_batch =
-      options.batch.empty() ? 1 : *std::max_element(options.batch.begin(), options.batch.end());
-  Bench bench(model, pool, options.repeat, max_batch);
+  Bench bench(model, pool, options, *std::max_element(options.batch.begin(), options.batch.end()));
   std::vector<Measurement> results;
-  const auto add = [&results](Result<Measurement> m) -> Status {
-    if (!m) return tl::unexpected<Error>(std::move(m.error()));
-    results.push_back(*m);
-    return {};
-  };
   Status ok;
-  for (const size_t n : options.prompt) {
-    if (ok) ok = add(bench.Prefill(n));
-  }
-  for (const size_t batch : options.batch) {
-    for (const size_t n : options.generate) {
-      if (ok) ok = add(bench.Decode(n, batch));
+  const auto add = [&](Result<Measurement> m) {
+    if (m) {
+      results.push_back(*m);
+    } else {
+      ok = tl::unexpected<Error>(std::move(m.error()));
+    }
+  };
+  for (const size_t depth : options.depth) {
+    for (const size_t n : options.prompt) {
+      if (ok && n > 0) add(bench.Prefill(n, depth));
+    }
+    for (const size_t batch : options.batch) {
+      for (const size_t n : options.generate) {
+        if (ok && n > 0) add(bench.Decode(n, batch, depth));
+      }
     }
   }
   if (!ok) return tl::unexpected<Error>(std::move(ok.error()));
@@ -160,9 +196,11 @@ void PrintTable(const Model& model, const BenchOptions& options, std::string_vie
   fmt::print("{} ({}), {:.1f} MB of weights, {} threads, {}, median of {}\n\n", model.name,
              model.source, static_cast<double>(model.transformer.weight_bytes()) / 1e6,
              options.threads, isa, options.repeat);
-  fmt::print("{:<8}  {:>5}  {:>6}  {:>12}\n", "test", "batch", "tokens", "tokens/s");
+  fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12}\n", "test", "batch", "depth", "tokens",
+             "tokens/s");
   for (const Measurement& m : results) {
-    fmt::print("{:<8}  {:>5}  {:>6}  {:>12.1f}\n", m.test, m.batch, m.tokens, m.tokens_per_second);
+    fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12.1f}\n", m.test, m.batch, m.depth, m.tokens,
+               m.tokens_per_second);
   }
 }
 
@@ -172,6 +210,7 @@ void PrintJson(const Model& model, const BenchOptions& options, std::string_view
   for (const Measurement& m : results) {
     list.push_back({{"test", m.test},
                     {"batch", m.batch},
+                    {"depth", m.depth},
                     {"tokens", m.tokens},
                     {"tokens_per_second", m.tokens_per_second}});
   }
@@ -181,6 +220,7 @@ void PrintJson(const Model& model, const BenchOptions& options, std::string_view
                                       {"weight_bytes", model.transformer.weight_bytes()},
                                       {"threads", options.threads},
                                       {"isa", isa},
+                                      {"prefill_tokens", options.prefill_tokens},
                                       {"repeat", options.repeat},
                                       {"results", list}};
   // A file's name need not be UTF-8.

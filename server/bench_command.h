@@ -11,9 +11,11 @@ struct BenchOptions {
   std::string model;  // path, or empty: the embedded one
   size_t threads = 1;
   std::string isa = "auto";
-  std::vector<size_t> prompt{512};    // tokens read, one prompt at a time
-  std::vector<size_t> generate{128};  // tokens written by each stream
+  std::vector<size_t> prompt{512};    // tokens read, one prompt at a time; 0: no such test
+  std::vector<size_t> generate{128};  // tokens written by each stream; 0: no such test
   std::vector<size_t> batch{1};       // streams that are decoded together
+  std::vector<size_t> depth{0};       // tokens in the context of each stream before it starts
+  size_t prefill_tokens = 128;        // of a prompt, in one step
   int repeat = 3;                     // the median counts
   bool json = false;
 };

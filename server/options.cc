@@ -22,7 +22,7 @@ The environment can set each flag by the name beside it; the command line wins. 
 
 // Limits against typing errors; the machine's own are found when the memory is reserved.
 constexpr size_t kMaxThreads = 1024, kMaxSessions = 4096, kMaxQueue = 100'000,
-                 kMaxContext = 1 << 24;
+                 kMaxContext = 1 << 24, kMaxBatch = 1024;
 
 const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::kDebug},
                                                     {"info", LogLevel::kInfo},
@@ -100,14 +100,21 @@ void AddCommands(CLI::App& app, Options& options) {
 
   CLI::App* bench = app.add_subcommand("bench", "measure prefill and decode");
   BenchOptions& flags = options.bench;
-  bench->add_option("--prompt", flags.prompt, "tokens to read, such as 128,512")->delimiter(',');
-  bench->add_option("--generate", flags.generate, "tokens that each stream writes")->delimiter(',');
+  bench->add_option("--prompt", flags.prompt, "tokens to read, such as 128,512; 0 for none")
+      ->delimiter(',');
+  bench->add_option("--generate", flags.generate, "tokens that each stream writes; 0 for none")
+      ->delimiter(',');
   bench->add_option("--batch", flags.batch, "streams decoded together, such as 1,4,16")
+      ->delimiter(',');
+  bench->add_option("--depth", flags.depth, "tokens that are in the context before")
       ->delimiter(',');
   bench->add_option("--repeat", flags.repeat, "runs of each test, of which the median counts");
   for (CLI::Option* option :
        bench->get_options([](const CLI::Option* o) { return o->get_name() != "--help"; })) {
-    option->type_name("N")->check(Within(1, kMaxContext))->capture_default_str();
+    const bool count = option->get_name() == "--batch" || option->get_name() == "--repeat";
+    option->type_name("N")
+        ->check(count ? Within(1, kMaxBatch) : Within(0, kMaxContext))
+        ->capture_default_str();
   }
   bench->add_flag("--json", flags.json, "print JSON instead of a table");
 
@@ -175,6 +182,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   };
   share(options.bench);
   share(options.perplexity);
+  options.bench.prefill_tokens = options.prefill_tokens;
   return {std::move(options), 0, {}};
 }
 

@@ -86,7 +86,10 @@ class Evaluation {
 
  private:
   Evaluation(const Model& model, ThreadPool& pool, KvCache kv)
-      : model_(model), pool_(pool), kv_(std::move(kv)), scratch_(model.config(), kChunk, kChunk) {}
+      : model_(model),
+        pool_(pool),
+        kv_(std::move(kv)),
+        scratch_(model.config(), kChunk, kChunk, pool.threads()) {}
 
   void AddRows(std::span<const int32_t> next) {
     std::vector<double> surprise(next.size());

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -24,6 +25,9 @@
 namespace lockstep {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kProgressEvery{2};
 // For answers that are already made and only have to be written.
 constexpr std::chrono::seconds kWriteGrace{2};
 
@@ -70,8 +74,37 @@ Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
   return options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
 }
 
-void LogStart(const Options& options, const Model& model, const HttpServerOptions& http,
-              size_t context) {
+// All that the routes need of the core.
+struct Engine {
+  std::unique_ptr<Model> model;
+  size_t context = 0;
+  std::unique_ptr<SessionPool> sessions;
+  std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<SchedulerService> service;
+};
+
+Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
+                           const LoadProgress& progress) {
+  auto model = LoadModel(options.model, kernels, pool, progress);
+  if (!model) return tl::unexpected(model.error());
+  for (const std::string& warning : (*model)->warnings) Log(LogLevel::kWarning, warning);
+  const auto context = FindContext(options, (*model)->config());
+  if (!context) return tl::unexpected(context.error());
+  Log(LogLevel::kInfo, "reserving sessions",
+      {{"sessions", options.sessions}, {"context", *context}});
+  auto sessions =
+      SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions, *context);
+  if (!sessions) return tl::unexpected(sessions.error());
+
+  Engine engine{*std::move(model), *context, *std::move(sessions), nullptr, nullptr};
+  engine.scheduler =
+      std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool,
+                                  SchedulerOptions{options.queue, options.prefill_tokens});
+  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, *context);
+  return engine;
+}
+
+void LogLimits(const Options& options, const HttpServerOptions& http) {
   Log(LogLevel::kInfo, "limits",
       {{"queue", options.queue},
        {"prefill_tokens", options.prefill_tokens},
@@ -83,15 +116,33 @@ void LogStart(const Options& options, const Model& model, const HttpServerOption
        {"write_stall_seconds", http.write_stall.count() / 1000},
        {"http_threads", http.threads},
        {"drain_seconds", options.drain_timeout.count()}});
+}
+
+void LogServing(const Options& options, const Engine& engine, Clock::time_point start) {
   Log(LogLevel::kInfo, "serving",
-      {{"address", fmt::format("http://{}:{}", http.host, http.port)},
-       {"model", model.name},
-       {"source", model.source},
-       {"fingerprint", model.fingerprint},
-       {"isa", model.transformer.kernels().isa},
+      {{"address", fmt::format("http://{}:{}", options.host, options.port)},
+       {"model", engine.model->name},
+       {"source", engine.model->source},
+       {"fingerprint", engine.model->fingerprint},
+       {"isa", engine.model->transformer.kernels().isa},
        {"threads", options.threads},
        {"sessions", options.sessions},
-       {"context", context}});
+       {"context", engine.context},
+       {"load_seconds", std::chrono::duration<double>(Clock::now() - start).count()}});
+}
+
+// False if a signal came first.
+bool WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
+                   const ApiHandlers& handlers) {
+  const timespec tick{0, 20'000'000};
+  auto next_line = Clock::now() + kProgressEvery;
+  while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (sigtimedwait(&signals, nullptr, &tick) > 0) return false;
+    if (Clock::now() < next_line) continue;
+    Log(LogLevel::kInfo, "loading", {{"percent", handlers.loaded_percent()}});
+    next_line += kProgressEvery;
+  }
+  return true;
 }
 
 // Until a signal comes. False if the server ended by itself.
@@ -115,29 +166,14 @@ bool WaitForSignal(const sigset_t& signals, const HttpServer& server) {
 }  // namespace
 
 int RunServe(const Options& options) {
+  const auto start = Clock::now();
   SetUpLogging(options.log_level, options.log_format);
   const sigset_t signals = BlockSignals();
   const auto kernels = FindKernels(options.isa);
   if (!kernels) return ExitCode(kernels.error());
   ThreadPool pool(options.threads);
-
-  Log(LogLevel::kInfo, "loading the model",
-      {{"source", options.model.empty() ? "embedded" : options.model}});
-  const auto model = LoadModel(options.model, **kernels, pool);
-  if (!model) return ExitCode(model.error());
-  for (const std::string& warning : (*model)->warnings) Log(LogLevel::kWarning, warning);
-
-  const auto context = FindContext(options, (*model)->config());
-  if (!context) return ExitCode(context.error());
-  Log(LogLevel::kInfo, "reserving sessions",
-      {{"sessions", options.sessions}, {"context", *context}});
-  const auto sessions =
-      SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions, *context);
-  if (!sessions) return ExitCode(sessions.error());
-  Scheduler scheduler((*model)->transformer, **sessions, pool,
-                      {options.queue, options.prefill_tokens});
-  SchedulerService service(**model, scheduler, *context);
-  const ApiHandlers handlers(service);
+  Engine engine;  // outlives the server
+  ApiHandlers handlers;
 
   HttpServerOptions http;
   http.host = options.host;
@@ -147,12 +183,31 @@ int RunServe(const Options& options) {
   const auto server = HttpServer::Start(
       http, [&handlers](const HttpRequest& request) { return handlers.Handle(request); });
   if (!server) return ExitCode(server.error());
-  LogStart(options, **model, http, *context);
+  LogLimits(options, http);
+  Log(LogLevel::kInfo, "loading the model",
+      {{"source", options.model.empty() ? "embedded" : options.model}});
+
+  auto started = std::async(std::launch::async, [&]() -> Status {
+    auto built = StartEngine(options, **kernels, pool, [&handlers](size_t done, size_t total) {
+      handlers.SetLoaded(done * 100 / total);
+    });
+    if (!built) return tl::unexpected(built.error());
+    engine = *std::move(built);
+    handlers.Open(*engine.service);
+    return {};
+  });
+  if (!WaitForEngine(signals, started, handlers)) {
+    (*server)->Stop(kWriteGrace);
+    Log(LogLevel::kInfo, "stopped while loading");
+    _exit(0);  // nothing is lost, and the loading thread need not be waited for
+  }
+  if (const Status status = started.get(); !status) return ExitCode(status.error());
+  LogServing(options, engine, start);
 
   if (!WaitForSignal(signals, **server)) {
     return ExitCode({ErrorKind::kUnavailable, "no more connections can be accepted", {}});
   }
-  const bool finished = scheduler.Drain(options.drain_timeout);
+  const bool finished = engine.scheduler->Drain(options.drain_timeout);
   (*server)->Stop(kWriteGrace);
   Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});
   return 0;

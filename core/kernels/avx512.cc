@@ -14,8 +14,8 @@ void Quantize(const float* x, size_t k, const QuantisedRow& out) {
     max = _mm512_max_ps(_mm512_abs_ps(v[1]), max);
     const float amax = MaxLanes(max);
     const bool zero = amax < 1e-30f;
-    const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / amax);
-    const float scale = zero ? 0.0f : amax / 127.0f;
+    const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : kActivationMax / amax);
+    const float scale = zero ? 0.0f : amax / kActivationMax;
     int32_t sum[2];
     for (size_t i = 0; i < 2; ++i) {
       const __m512 scaled = _mm512_mul_ps(v[i], inverse);

@@ -3,7 +3,7 @@
 // one inner loop serves all types.
 #if defined(__x86_64__)
 
-#include "core/kernels/avx512.h"
+#include "core/kernels/avx512_unpack.h"
 
 namespace lockstep::avx512 {
 namespace {
@@ -121,92 +121,6 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
 
 // ---- quantised types
 
-// vpdpbusd multiplies unsigned by signed, so the weights are biased to be unsigned: Codes gives
-// weight + Bias(f).
-constexpr int Bias(QuantFormat f) { return f.table ? 128 : f.bias; }
-
-// x.offset is -128 * sum; this shift makes it -Bias * sum.
-constexpr int OffsetShift(QuantFormat f) {
-  int shift = 0;
-  while ((Bias(f) << shift) < 128) ++shift;
-  return shift;
-}
-
-// Bits [from, from + bits) of the bytes of v, at bit `to`.
-template <int from, int to, int bits>
-__m512i MoveBits(__m512i v) {
-  if constexpr (to > from) v = _mm512_slli_epi16(v, to - from);
-  if constexpr (from > to) v = _mm512_srli_epi16(v, from - to);
-  return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(((1 << bits) - 1) << to)));
-}
-
-// Vector t holds columns 4t .. 4t + 3 of the block, of 16 rows.
-template <QuantFormat f, int t>
-__m512i CodesOf(const uint8_t* block) {
-  constexpr int kLow = static_cast<int>(f.low_bits), kHigh = static_cast<int>(f.high_bits);
-  constexpr int kShare = 8 / kLow;
-  __m512i code = _mm512_loadu_si512(block + t / kShare * 64);
-  if constexpr (kLow < 8) code = MoveBits<t % kShare * kLow, 0, kLow>(code);
-  if constexpr (kHigh > 0) {
-    constexpr int kHighShare = 8 / kHigh;
-    const __m512i high = _mm512_loadu_si512(block + LowPlaneBytes(f) + t / kHighShare * 64);
-    code = _mm512_or_si512(code, MoveBits<t % kHighShare * kHigh, kLow, kHigh>(high));
-  }
-  if constexpr (f.table) {
-    alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                       129, 141, 153, 166, 181, 197, 217, 241};
-    static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
-    code = _mm512_shuffle_epi8(
-        _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kTable))), code);
-  }
-  return code;
-}
-
-template <QuantFormat f>
-void Codes(const uint8_t* block, __m512i (&c)[8]) {
-  c[0] = CodesOf<f, 0>(block), c[1] = CodesOf<f, 1>(block);
-  c[2] = CodesOf<f, 2>(block), c[3] = CodesOf<f, 3>(block);
-  c[4] = CodesOf<f, 4>(block), c[5] = CodesOf<f, 5>(block);
-  c[6] = CodesOf<f, 6>(block), c[7] = CodesOf<f, 7>(block);
-}
-
-__m512 BytesToFloat(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)); }
-
-// The scales and minima of a group's sub-blocks.
-template <QuantFormat f>
-class Scales {
- public:
-  explicit Scales(const uint8_t* group)
-      : subs_(group + (f.minimum ? 4 : 2) * kPanelRows),
-        scale_(LoadHalf(reinterpret_cast<const uint16_t*>(group))) {
-    if constexpr (f.minimum) {
-      minimum_ = LoadHalf(reinterpret_cast<const uint16_t*>(group) + kPanelRows);
-    }
-  }
-  __m512 Scale(size_t sub) const {
-    if constexpr (f.group == kQuantBlock) return scale_;
-    __m128i bytes = Load(sub);
-    if constexpr (f.nibble_scales) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
-    return _mm512_mul_ps(scale_, BytesToFloat(bytes));
-  }
-  __m512 Minimum(size_t sub) const {
-    if constexpr (f.group == kQuantBlock) return minimum_;
-    __m128i bytes = Load(f.nibble_scales ? sub : f.group / f.sub + sub);
-    if constexpr (f.nibble_scales) {
-      bytes = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    }
-    const __m512 magnitude = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-    return _mm512_mul_ps(minimum_, _mm512_xor_ps(magnitude, _mm512_set1_ps(-0.0f)));
-  }
-
- private:
-  __m128i Load(size_t row) const {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(subs_ + row * kPanelRows));
-  }
-  const uint8_t* subs_;
-  __m512 scale_, minimum_;
-};
-
 __m512i BroadcastFour(const int8_t* p) {
   int32_t four;
   __builtin_memcpy(&four, p, 4);
@@ -250,35 +164,6 @@ void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t 
     }
   }
   for (size_t c = 0; c < C; ++c) _mm512_storeu_ps(y + c * ldy, acc[c]);
-}
-
-// Panels as the inner loop wants them: codes with a bias of 128, and a float scale and minimum for
-// each sub-block.
-struct Expanded {
-  uint8_t* codes;          // [panels][k / 4][16][4]
-  float *scales, *minima;  // [panels][k / sub][16]
-};
-
-template <QuantFormat f>
-void Expand(const uint8_t* group, size_t k, uint8_t* codes, float* scales, float* minima) {
-  constexpr size_t kSubs = f.group / f.sub;
-  const __m512i bias = _mm512_set1_epi8(static_cast<char>(128 - Bias(f)));
-  for (size_t first = 0; first < k; first += f.group, group += GroupBytes(f)) {
-    const Scales<f> s(group);
-    for (size_t sub = 0; sub < kSubs; ++sub, scales += kWidth, minima += kWidth) {
-      _mm512_store_ps(scales, s.Scale(sub));
-      if constexpr (f.minimum) _mm512_store_ps(minima, s.Minimum(sub));
-    }
-    const uint8_t* block = group + HeaderBytes(f);
-    for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += BlockBytes(f)) {
-      __m512i code[8];
-      Codes<f>(block, code);
-      for (const __m512i& c : code) {
-        _mm512_store_si512(codes, _mm512_add_epi8(c, bias));
-        codes += 64;
-      }
-    }
-  }
 }
 
 // P expanded panels times C columns from `first`. Two panels share the broadcasts of x, and their
@@ -355,14 +240,12 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
     return;
   }
   const size_t codes = x.k * kPanelRows, subs = x.k / f.sub * kWidth;  // of a panel
-  Expanded e;
-  e.codes = static_cast<uint8_t*>(scratch);
-  e.scales = reinterpret_cast<float*>(e.codes + kExpandedPanels * codes);
-  e.minima = e.scales + kExpandedPanels * subs;
+  const Expanded e = ExpandedIn<f>(scratch, x.k);
   for (size_t p = 0; p < panels; p += 2, w += 2 * bytes, y += 2 * kPanelRows) {
     const size_t both = panels - p < 2 ? 1 : 2;
     for (size_t i = 0; i < both; ++i) {
-      Expand<f>(w + i * bytes, x.k, e.codes + i * codes, e.scales + i * subs, e.minima + i * subs);
+      Expand<f, 128>(w + i * bytes, x.k, e.codes + i * codes, e.scales + i * subs,
+                     e.minima + i * subs);
     }
     if (both == 2) {
       ExpandedColumns<f.sub, f.minimum, 2>(e, x, n, y, ldy);

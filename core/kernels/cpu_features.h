@@ -6,6 +6,7 @@ namespace lockstep {
 struct CpuFeatures {
   bool avx2_fma_f16c = false;
   bool avx512_vnni = false;  // with F, BW, DQ and VL
+  bool amx = false;          // tiles of int8 and bf16, granted by the system, and avx512_vnni
   bool neon_dot = false;     // the dot product extension: sdot
 };
 CpuFeatures DetectCpu();

@@ -104,6 +104,7 @@ std::vector<const KernelTable*> AvailableKernels() {
   std::vector<const KernelTable*> tables;
 #if defined(__x86_64__)
   const CpuFeatures cpu = DetectCpu();
+  if (cpu.amx) tables.push_back(&AmxKernels());
   if (cpu.avx512_vnni) tables.push_back(&Avx512Kernels());
     // TODO if (cpu.avx2_fma_f16c) tables.push_back(&Avx2Kernels());
 #elif defined(__aarch64__)

@@ -39,6 +39,10 @@ struct QuantisedRow {
   float* sub_sum;       // [k / 16]
 };
 
+// What the largest value of a block is scaled to: it still rounds to 127, and the steps are finer
+// than with 127 itself.
+inline constexpr float kActivationMax = 127.49f;
+
 enum class KvType : uint8_t { kF16, kQ8_0 };
 
 // Keys and values of one head of one sequence. Q8_0 is int8 times an f16 scale for each 32 of
@@ -83,8 +87,8 @@ struct KernelTable {
                             float* y, size_t ldy, void* scratch);
   const MatMulFn* matmul;  // [kWeightTypes], by WeightType
 
-  // One row to blocks of 32 int8: amax = max |x|; below 1e-30 all zero, else scale = amax / 127 and
-  // q = round_to_even(x * (127 / amax)), 0 for NaN. REQUIRES: k % 32 == 0.
+  // One row to blocks of 32 int8: amax = max |x|; below 1e-30 all zero, else scale = amax / M and
+  // q = round_to_even(x * (M / amax)), 0 for NaN, with M = kActivationMax. REQUIRES: k % 32 == 0.
   void (*quantize)(const float* x, size_t k, const QuantisedRow& out);
   // One row to bfloat16, to nearest even, and the same values as floats.
   void (*to_bfloat16)(const float* x, size_t k, uint16_t* bf16, float* f32);
@@ -123,8 +127,9 @@ size_t MatMulScratchBytes(size_t k);
 //   and fma(P(r), r * r, r + 1) * 2^n, P by Horner with fma. Constants: exp_constants.h.
 
 const KernelTable& ScalarKernels();
-const KernelTable& Avx2Kernels();    // REQUIRES: DetectCpu().avx2_fma_f16c
-const KernelTable& Avx512Kernels();  // REQUIRES: DetectCpu().avx512_vnni
+const KernelTable& Avx2Kernels();     // REQUIRES: DetectCpu().avx2_fma_f16c
+const KernelTable& Avx512Kernels();   // REQUIRES: DetectCpu().avx512_vnni
+const KernelTable& AmxKernels();      // REQUIRES: DetectCpu().amx
 const KernelTable& NeonKernels();     // of every aarch64 processor
 const KernelTable& NeonDotKernels();  // REQUIRES: DetectCpu().neon_dot
 

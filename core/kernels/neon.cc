@@ -29,8 +29,8 @@ void Quantize(const float* x, size_t k, const QuantisedRow& out) {
     }
     const float amax = vmaxvq_f32(max);
     const bool zero = amax < 1e-30f;
-    const float32x4_t inverse = vdupq_n_f32(zero ? 0.0f : 127.0f / amax);
-    const float scale = zero ? 0.0f : amax / 127.0f;
+    const float32x4_t inverse = vdupq_n_f32(zero ? 0.0f : kActivationMax / amax);
+    const float scale = zero ? 0.0f : amax / kActivationMax;
     int32_t sum[2];
     for (size_t i = 0; i < 2; ++i) {
       sum[i] = QuantizeHalf(x + 16 * i, inverse, out.q + b * kQuantBlock + 16 * i);

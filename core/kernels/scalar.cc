@@ -114,8 +114,8 @@ void Quantize(const float* x, size_t k, const QuantisedRow& out) {
       amax = a > amax ? a : amax;
     }
     const bool zero = amax < 1e-30f;
-    const float inverse = zero ? 0.0f : 127.0f / amax;
-    const float scale = zero ? 0.0f : amax / 127.0f;
+    const float inverse = zero ? 0.0f : kActivationMax / amax;
+    const float scale = zero ? 0.0f : amax / kActivationMax;
     int32_t sum[2] = {0, 0};
     for (size_t i = 0; i < kQuantBlock; ++i) {
       const float scaled = x[b * kQuantBlock + i] * inverse;

@@ -30,7 +30,7 @@ struct Bench {
     const ModelConfig config = ReadModelConfig(file).value();
     transformer.emplace(config, LoadWeights(file, config, pool).value(),
                         *ChooseKernels("auto").kernels);
-    scratch.emplace(config, kPrompt + kGenerated, 1);
+    scratch.emplace(config, kPrompt + kGenerated, 1, threads);
     kv.emplace(KvCache::Create(config, 128).value());
     for (size_t i = 0; i < kPrompt; ++i) prompt.push_back(static_cast<int32_t>(3 + 7 * i));
   }

@@ -64,6 +64,20 @@ TEST(MappedFileTest, DroppedPagesAreReadAgain) {
   EXPECT_TRUE(std::equal(content.begin(), content.end(), file->bytes().begin()));
 }
 
+TEST(MappedFileTest, ReadsAnyRangeAndNothingBeyondTheEnd) {
+  const std::vector<uint8_t> content = Counting(50000);
+  const TempFile temp(content);
+  auto opened = MappedFile::Open(temp.path());
+  ASSERT_TRUE(opened);
+  const MappedFile file = *std::move(opened);
+  std::vector<uint8_t> part(5000);
+  ASSERT_TRUE(file.Read(45000, part));
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), content.begin() + 45000));
+  EXPECT_FALSE(file.Read(45001, part));
+  EXPECT_FALSE(file.Read(SIZE_MAX, part));
+  EXPECT_TRUE(file.Read(50000, {}));
+}
+
 TEST(MappedFileTest, RefusesWhatIsNotARegularFile) {
   const TempFile temp;
   ExpectRefused(temp.path(), "No such file");

@@ -1,6 +1,11 @@
 #include "core/model.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "core/kernels/kernels.h"
 #include "tests/support/temp_file.h"
@@ -76,6 +81,47 @@ TEST(ModelTest, TheEmbeddedModelLoads) {
   const auto file = GgufFile::Parse(EmbeddedModel(), "embedded");
   ASSERT_TRUE(file);
   EXPECT_TRUE(file->warnings().empty());  // all of the file is there, and no more
+}
+
+TEST(ModelTest, ProgressGrowsToTheEnd) {
+  ThreadPool pool(2);
+  const TempFile temp(TinyModel());
+  size_t last = 0, all = 0, calls = 0;
+  const auto model = LoadModel(temp.path(), ScalarKernels(), pool, [&](size_t done, size_t total) {
+    EXPECT_GT(done, last);
+    EXPECT_TRUE(all == 0 || all == total);
+    last = done;
+    all = total;
+    ++calls;
+  });
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(last, all);
+  EXPECT_GT(all, std::filesystem::file_size(temp.path()));
+  EXPECT_GT(calls, 2u);  // once for each tensor at least
+}
+
+size_t ResidentBytes() {
+  size_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// The pages of the mapping go as soon as a tensor is repacked, and hashing brings none back.
+TEST(ModelTest, WeightsAreInMemoryOnce) {
+  ThreadPool pool(2);
+  TinyModelOptions options;
+  options.dim = 512;
+  options.ffn_dim = 3072;
+  const TempFile temp(TinyModel(options));
+  const size_t size = std::filesystem::file_size(temp.path());
+  ASSERT_GT(size, size_t{32} << 20);
+  const size_t before = ResidentBytes();
+  size_t peak = 0;
+  const auto model = LoadModel(temp.path(), ScalarKernels(), pool,
+                               [&](size_t, size_t) { peak = std::max(peak, ResidentBytes()); });
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_LT(ResidentBytes() - before, size + size / 4);
+  EXPECT_LT(peak - before, size + size / 2);
 }
 
 TEST(ModelTest, CheckModelAgreesWithLoadModel) {

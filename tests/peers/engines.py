@@ -1,4 +1,4 @@
-"""Starts lockstep and llama.cpp on the same file, for the comparisons in this folder.
+"""Starts lockstep and llama.cpp on the same file, for the comparisons here and in tests/bench.
 
 llama.cpp 0.7.0 is in Debian sid. On Debian 12 it lives in a folder of its own:
 
@@ -6,7 +6,7 @@ llama.cpp 0.7.0 is in Debian sid. On Debian 12 it lives in a folder of its own:
     chroot /opt/sid apt-get install -y llama.cpp llama.cpp-tools
 
 and the comparisons find it with --peer-root /opt/sid (which needs root). Without that option they
-take llama-server and llama-bench from the PATH.
+take llama-server, llama-bench and llama-batched-bench from the PATH.
 """
 import argparse
 import contextlib
@@ -33,14 +33,14 @@ def arguments(description):
 
 
 @contextlib.contextmanager
-def peer_command(options, program):
-    """Gives (command, model): how to call the peer's program, and the model's name for it."""
+def peer(options):
+    """Gives (prefix, model): what comes before the peer's program, and the model's name for it."""
     if not options.peer_root:
-        yield [program], options.model
+        yield [], options.model
         return
     with tempfile.TemporaryDirectory(dir=f"{options.peer_root}/tmp") as folder:
         copy = shutil.copy(options.model, f"{folder}/model.gguf")
-        yield ["chroot", options.peer_root, program], "/" + os.path.relpath(copy, options.peer_root)
+        yield ["chroot", options.peer_root], "/" + os.path.relpath(copy, options.peer_root)
 
 
 def post(url, body):

@@ -127,7 +127,7 @@ void Compare(const MappedFile& mapped, const GgufFile& file, const std::string& 
   const KernelTable& kernels = *ChooseKernels("auto").kernels;
   const auto model = LoadModel(mapped.bytes(), file.name(), kernels, pool);
   const ReferenceModel reference(file, config);
-  Scratch scratch(config, window, window);
+  Scratch scratch(config, window, window, pool.threads());
   double ours = 0, theirs = 0;
   for (size_t at = 0; at < tokens.size(); at += window) {
     const auto ids = std::span(tokens).subspan(at, window);

@@ -90,6 +90,36 @@ TEST_F(ApiHandlersTest, HealthTellsOfDraining) {
   EXPECT_EQ(Handle("GET", "/livez").status, 200);
 }
 
+TEST_F(ApiHandlersTest, UntilTheModelIsLoadedOnlyLivenessIsWell) {
+  ApiHandlers handlers;
+  const auto get = [&handlers](const char* path) {
+    HttpRequest request;
+    request.method = "GET";
+    request.path = path;
+    return handlers.Handle(request);
+  };
+  handlers.SetLoaded(42);
+  EXPECT_EQ(get("/livez").status, 200);
+  EXPECT_EQ(get("/generate").status, 405);
+  EXPECT_EQ(get("/nothing").status, 404);
+  for (const char* path : {"/readyz", "/health"}) {
+    const HttpReply reply = get(path);
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_EQ(reply.body, R"({"status":"loading","percent":42})");
+    EXPECT_EQ(FindHeader(reply.headers, "Retry-After"), "5");
+  }
+  for (const HttpReply& reply : {get("/v1/models"), handlers.Handle(Post("{}"))}) {
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_THAT(reply.body, StartsWith(R"({"error":{"message":"the model is loading, 42%")"));
+    EXPECT_EQ(FindHeader(reply.headers, "Retry-After"), "5");
+  }
+
+  handlers.Open(service_);
+  EXPECT_EQ(get("/readyz").status, 200);
+  EXPECT_EQ(get("/v1/models").status, 200);
+  EXPECT_EQ(handlers.Handle(Post("{}")).status, 400);
+}
+
 TEST_F(ApiHandlersTest, AnswersWhole) {
   service_.script = "tale";
   const HttpReply reply = Handle(Post(R"({"prompt":"once","seed":18446744073709551615})"));

@@ -68,6 +68,8 @@ TEST(Options, BadValuesExitWith2AndNameTheFlag) {
       {"bench", "--prompt", "x"},
       {"perplexity", "--context", "0"},
       {"perplexity", "--chunks", "-1"},
+      {"bench", "--depth", "-1"},
+      {"bench", "--repeat", "0"},
       {"--port", "1", "--port", "2"},
   };
   for (const auto& arguments : cases) {
@@ -122,9 +124,13 @@ TEST(Options, CommandsTakeTheSharedFlags) {
   const auto inspect = Parse({"inspect", "m.gguf"});
   EXPECT_EQ(inspect.options->command, Command::kInspect);
   EXPECT_EQ(inspect.options->inspect_file, "m.gguf");
-  const auto bench = Parse({"bench", "--batch", "1,8", "--json", "--threads", "2", "--model", "m"});
+  const auto bench = Parse({"bench", "--batch", "1,8", "--json", "--threads", "2", "--model", "m",
+                            "--depth", "0,128", "--prompt", "0", "--prefill-tokens", "512"});
   EXPECT_EQ(bench.options->command, Command::kBench);
   EXPECT_THAT(bench.options->bench.batch, testing::ElementsAre(1, 8));
+  EXPECT_THAT(bench.options->bench.depth, testing::ElementsAre(0, 128));
+  EXPECT_THAT(bench.options->bench.prompt, testing::ElementsAre(0));
+  EXPECT_EQ(bench.options->bench.prefill_tokens, 512u);
   EXPECT_TRUE(bench.options->bench.json);
   EXPECT_EQ(bench.options->threads, 2u);
   const auto perplexity = Parse({"perplexity", "--file", "t.txt", "--context", "64", "--chunks",
