@@ -98,12 +98,12 @@ struct FloatTile<WeightType::kBF16, P, C> {
   }
 };
 
-// Sixteen of the 32 registers are chains (for BF16 twice that many, less the few columns'), which
-// hides the latency of fmla with up to four of them a cycle.
+// Eight chains hide the latency of fmla on two pipes, and sixteen on four; with more of them, gcc
+// 12 puts some in memory. BF16 has twice as many as there are products.
 template <WeightType type>
 void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                  size_t ldy, void*) {
-  constexpr size_t kColumns = type == WeightType::kBF16 ? 2 : 4;
+  constexpr size_t kColumns = type == WeightType::kBF16 ? 2 : 4, kPanels = kColumns / 2;
   const size_t bytes = PanelBytes(type, x.k), whole = n / kColumns * kColumns;
   for (size_t p = 0; p < panels; ++p) {
     for (size_t c = 0; c < whole; c += kColumns) {
@@ -111,9 +111,9 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
     }
   }
   size_t p = 0;
-  for (; p + kColumns <= panels; p += kColumns) {
+  for (; p + kPanels <= panels; p += kPanels) {
     for (size_t c = whole; c < n; ++c) {
-      FloatTile<type, kColumns, 1>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
+      FloatTile<type, kPanels, 1>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
     }
   }
   for (; p < panels; ++p) {
@@ -125,8 +125,13 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
 
 // ---- quantised types
 
-// Columns up to which expanding does not pay.
-constexpr size_t kDirectColumns = 2;
+// Columns up to which expanding does not pay, and columns of a tile of the expanded panel. Without
+// sdot the products themselves take registers.
+#if defined(__ARM_FEATURE_DOTPROD)
+constexpr size_t kDirectColumns = 2, kTileColumns = 4;
+#else
+constexpr size_t kDirectColumns = 1, kTileColumns = 2;
+#endif
 
 // To each row's sum the products of its four weights with the lane-th four of q.
 template <int lane>
@@ -173,9 +178,10 @@ void AddStep(const uint8_t* block, const int8x16_t (&q)[C], int32x4_t (&dot)[C])
   for (size_t c = 0; c < C; ++c) dot[c] = AddProducts<t % 4>(dot[c], weights, q[c]);
 }
 
-// The 16 columns from 16 * half of a block.
+// The 16 columns from 16 * half of a block. Called out of line, the sums would go through memory.
 template <QuantFormat f, int half, size_t C>
-void AddHalf(const uint8_t* block, const int8x16_t (&q)[C], int32x4_t (&dot)[kRegisters][C]) {
+[[gnu::always_inline]] inline void AddHalf(const uint8_t* block, const int8x16_t (&q)[C],
+                                           int32x4_t (&dot)[kRegisters][C]) {
   for (size_t r = 0; r < kRegisters; ++r) {
     AddStep<f, 4 * half>(block + 16 * r, q, dot[r]);
     AddStep<f, 4 * half + 1>(block + 16 * r, q, dot[r]);
@@ -228,12 +234,10 @@ class Scales {
 
 // One panel times C columns, straight from the packed weights.
 template <QuantFormat f, size_t C>
-void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, float* y,
-                size_t ldy) {
+void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t ldy) {
   constexpr size_t kSubs = kQuantBlock / f.sub;
   const size_t subs = x.k / f.sub, blocks = x.k / kQuantBlock;
-  const float* sum = (kSubs == 1 ? x.sum : x.sub_sum) + column * subs;
-  const float* dx = x.scale + column * blocks;
+  const float* sum = kSubs == 1 ? x.sum : x.sub_sum;
   float32x4_t acc[kRegisters][C] = {};
   // Sub-block h of block b of the group, which begins at column `first`.
   const auto add_sub = [&]<int h>(const Scales<f>& scales, const uint8_t* block, size_t first,
@@ -241,17 +245,17 @@ void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, fl
     const size_t k = first + b * kQuantBlock, sub = k / f.sub + h;
     int32x4_t dot[kRegisters][C] = {};
     int8x16_t q[C];
-    for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(x.q + (column + c) * x.k + k + 16 * h);
+    for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(x.q + c * x.k + k + 16 * h);
     AddHalf<f, h>(block, q, dot);
     if constexpr (kSubs == 1) {
-      for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(x.q + (column + c) * x.k + k + 16);
+      for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(x.q + c * x.k + k + 16);
       AddHalf<f, 1>(block, q, dot);
     }
     float32x4_t scale[kRegisters];
     scales.Scale(b * kSubs + h, scale);
     for (size_t c = 0; c < C; ++c) {
       for (size_t r = 0; r < kRegisters; ++r) {
-        const float32x4_t both = vmulq_n_f32(scale[r], dx[c * blocks + k / kQuantBlock]);
+        const float32x4_t both = vmulq_n_f32(scale[r], x.scale[c * blocks + k / kQuantBlock]);
         acc[r][c] = vfmaq_f32(acc[r][c], vcvtq_f32_s32(dot[r][c]), both);
       }
     }
@@ -274,7 +278,7 @@ void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, fl
   }
   for (size_t c = 0; c < C; ++c) {
     for (size_t r = 0; r < kRegisters; ++r) {
-      vst1q_f32(y + (column + c) * ldy + r * kWidth, acc[r][c]);
+      vst1q_f32(y + c * ldy + r * kWidth, acc[r][c]);
     }
   }
 }
@@ -288,7 +292,8 @@ struct Expanded {
 template <QuantFormat f, int t>
 void ExpandStep(const uint8_t* block, int8_t* weights) {
   for (size_t r = 0; r < kRegisters; ++r) {
-    vst1q_s8(weights + t * 64 + r * 16, WeightsOf<f, t>(block + r * 16));
+    const int8x16_t v = WeightsOf<f, t>(block + r * 16);
+    vst1q_s8(weights + t * 64 + r * 16, v);
   }
 }
 
@@ -317,7 +322,7 @@ void Expand(const uint8_t* group, size_t k, const Expanded& out) {
   }
 }
 
-// Eight rows, so that their integer and float sums for four columns fit in registers.
+// Eight rows, so that their integer and float sums for a few columns fit in registers.
 constexpr size_t kTileRows = 8;
 constexpr size_t kTileRegisters = kTileRows / kWidth;
 
@@ -379,7 +384,11 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
   const size_t bytes = x.k / f.group * GroupBytes(f);
   if (n <= kDirectColumns) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-      n == 1 ? DirectTile<f, 1>(w, x, 0, y, ldy) : DirectTile<f, 2>(w, x, 0, y, ldy);
+      if (n == kDirectColumns) {
+        DirectTile<f, kDirectColumns>(w, x, y, ldy);
+      } else {
+        DirectTile<f, 1>(w, x, y, ldy);
+      }
     }
     return;
   }
@@ -390,9 +399,9 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
     Expand<f>(w, x.k, e);
     size_t c = 0;
-    for (; c + 4 <= n; c += 4) {
-      Tile<f.sub, f.minimum, 4>(e, 0, x, c, y, ldy);
-      Tile<f.sub, f.minimum, 4>(e, kTileRows, x, c, y, ldy);
+    for (; c + kTileColumns <= n; c += kTileColumns) {
+      Tile<f.sub, f.minimum, kTileColumns>(e, 0, x, c, y, ldy);
+      Tile<f.sub, f.minimum, kTileColumns>(e, kTileRows, x, c, y, ldy);
     }
     for (; c < n; ++c) {
       Tile<f.sub, f.minimum, 1>(e, 0, x, c, y, ldy);
