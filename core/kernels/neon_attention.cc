@@ -6,8 +6,6 @@
 namespace lockstep::neon {
 namespace {
 
-constexpr size_t kGroups = kAttentionBlock / kKeyGroup;  // of 16 scores
-
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
 
 // Parts of AttentionJob::scratch.
