@@ -107,6 +107,9 @@ std::vector<const KernelTable*> AvailableKernels() {
   if (cpu.amx) tables.push_back(&AmxKernels());
   if (cpu.avx512_vnni) tables.push_back(&Avx512Kernels());
     // TODO if (cpu.avx2_fma_f16c) tables.push_back(&Avx2Kernels());
+#elif defined(__aarch64__)
+  if (DetectCpu().neon_dot) tables.push_back(&NeonDotKernels());
+  tables.push_back(&NeonKernels());
 #endif
   tables.push_back(&ScalarKernels());
   return tables;

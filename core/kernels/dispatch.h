@@ -16,8 +16,8 @@ struct KernelChoice {
   const char* rejected = nullptr;        // a table that was wanted and gave wrong answers
 };
 
-// `isa` is "auto" (the fastest), "scalar", "avx2" or "avx512". The choice is compared with the
-// scalar kernels on a known input first, bit for bit; if it differs, scalar is taken instead.
+// `isa` is "auto" (the fastest) or the name of a table. The choice is compared with the scalar
+// kernels on a known input first, bit for bit; if it differs, scalar is taken instead.
 KernelChoice ChooseKernels(std::string_view isa);
 
 // True if both tables give the same bits for every kernel on a fixed pseudo-random input.

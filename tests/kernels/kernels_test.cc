@@ -234,6 +234,30 @@ TEST_P(KernelsTest, ToBFloat16RoundsToNearestEvenAndFlushesDenormals) {
   for (size_t i = 9; i < x.size(); ++i) EXPECT_NEAR(b.rounded[i], x[i], std::fabs(x[i]) / 256);
 }
 
+// The same on every machine: a denormal operand or result is a zero, but one of half precision is a
+// normal float.
+TEST_P(KernelsTest, DenormalsAreZerosExceptInHalfPrecision) {
+  const std::vector<float> x = {1e-39f, -1e-39f, -1.2e-38f, 1e-39f, 2e-38f};
+  std::vector<float> y = {1e-39f, 0.0f, 1.5e-38f, 1.2e-38f, -3e-38f};
+  table().add(x.data(), x.size(), y.data());
+  EXPECT_EQ(std::bit_cast<uint32_t>(y[0]), 0u);
+  EXPECT_EQ(std::bit_cast<uint32_t>(y[1]), 0u);
+  EXPECT_EQ(std::bit_cast<uint32_t>(y[2]), 0u) << "a result";
+  EXPECT_EQ(y[3], 1.2e-38f);
+  EXPECT_EQ(std::bit_cast<uint32_t>(y[4]), 0x80000000u) << "keeps its sign";
+
+  const std::vector<float> small = {0x1p-24f, -0x1.8p-23f, 0x1p-25f, 0x1.8p-25f, 1e-39f};
+  std::vector<uint16_t> half(small.size());
+  table().to_half(small.data(), small.size(), half.data());
+  EXPECT_EQ(half, (std::vector<uint16_t>{1, 0x8003, 0, 1, 0}));
+
+  PackedMatrix w = MakePackedMatrix(WeightType::kF16, 16, 1);
+  std::memcpy(w.panels.data(), half.data(), 4);
+  EXPECT_EQ(Multiply(table(), w, Activations(table(), {1.0f}), 1)[0], 0x1p-24f);
+  EXPECT_EQ(Multiply(table(), w, Activations(table(), {0x1p-102f}), 1)[0], 0x1p-126f);
+  EXPECT_EQ(Multiply(table(), w, Activations(table(), {0x1p-103f}), 1)[0], 0.0f);
+}
+
 TEST_P(KernelsTest, RmsNorm) {
   for (size_t n : {1, 8, 15, 16, 17, 100, 256, 2048}) {
     const std::vector<float> x = random_.Floats(n, -4, 4), w = random_.Floats(n);
