@@ -253,6 +253,9 @@ class Scales {
   __m256 scale_, minimum_;
 };
 
+// Keeps v in its register: gcc 12 would reorder the sums of integers, products first, and spill.
+[[gnu::always_inline]] inline void Pin(__m256i& v) { asm("" : "+x"(v)); }
+
 // Adds the products of V vectors of codes with four values of each of C columns.
 template <size_t V, size_t C, bool start>
 [[gnu::always_inline]] inline void AddProducts(const __m256i (&code)[V], const int8_t* q,
@@ -262,6 +265,7 @@ template <size_t V, size_t C, bool start>
     for (size_t v = 0; v < V; ++v) {
       const __m256i product = _mm256_maddubs_epi16(code[v], four);
       sum[c][v] = start ? product : _mm256_add_epi16(sum[c][v], product);
+      Pin(sum[c][v]);
     }
   }
 }
