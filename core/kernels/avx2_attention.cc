@@ -33,7 +33,8 @@ void ExpandKeys(const AttentionJob& job, size_t group, float* to) {
   const size_t dim = job.head_dim, blocks = dim / kQuantBlock, first = group * dim * kKeyGroup;
   if (job.kv.type == KvType::kF16) {
     const uint16_t* from = static_cast<const uint16_t*>(job.kv.keys) + first;
-    for (size_t i = 0; i < dim * kKeyGroup; i += kWidth) _mm256_store_ps(to + i, LoadHalf(from + i));
+    for (size_t i = 0; i < dim * kKeyGroup; i += kWidth)
+      _mm256_store_ps(to + i, LoadHalf(from + i));
     return;
   }
   const int8_t* from = static_cast<const int8_t*>(job.kv.keys) + first;
@@ -71,8 +72,7 @@ void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, __m2
   for (size_t d = 0; d < head_dim; ++d) {
     __m256 key[2 * G];
     for (size_t i = 0; i < 2 * G; ++i) {
-      key[i] =
-          _mm256_load_ps(keys + ((group + i / 2) * head_dim + d) * kKeyGroup + i % 2 * kWidth);
+      key[i] = _mm256_load_ps(keys + ((group + i / 2) * head_dim + d) * kKeyGroup + i % 2 * kWidth);
     }
     for (size_t h = 0; h < H; ++h) {
       const __m256 v = _mm256_broadcast_ss(q[h] + d);

@@ -1,6 +1,6 @@
 // Matrix products for AVX2. A few columns are multiplied straight from the packed weights; for
-// many, one or two panels at a time are first expanded to codes in whole bytes and scales in
-// floats, so that one inner loop serves all types.
+// many, a panel at a time is first expanded to codes in whole bytes and scales in floats, so that
+// one inner loop serves all types.
 //
 // vpmaddubsw multiplies unsigned codes by signed activations and adds pairs into 16 bits, as does
 // vpaddw at twice its rate; vpmaddwd by ones then widens. The codes' width decides how long a sum
@@ -11,9 +11,6 @@
 
 namespace lockstep::avx2 {
 namespace {
-
-// Columns up to which expanding does not pay.
-constexpr size_t kDirectColumns = 4;
 
 // ---- float types
 
@@ -178,7 +175,7 @@ __m256i LookUp(const uint8_t (&table)[16], __m256i index) {
 // kIq4Values plus 128, by nibbles.
 alignas(16) constexpr uint8_t kTableLow[16] = {1, 8,  13, 15, 15, 13, 10, 6,
                                                1, 13, 9,  6,  5,  5,  9,  1};
-alignas(16) constexpr uint8_t kTableHigh[16] = {0, 1, 2, 3, 4,  5,  6,  7,
+alignas(16) constexpr uint8_t kTableHigh[16] = {0, 1, 2, 3,  4,  5,  6,  7,
                                                 8, 8, 9, 10, 11, 12, 13, 15};
 constexpr bool TablesAreRight() {
   for (size_t i = 0; i < 16; ++i) {
@@ -270,18 +267,15 @@ template <size_t V, size_t C, bool start>
   }
 }
 
-// Widens sums of 16 bits, V of each column for V / planes registers of rows.
-template <size_t V, size_t R, size_t C, bool start>
-[[gnu::always_inline]] inline void Widen(const __m256i (&sum)[C][V], __m256i (&dot)[C][R]) {
+// Widens sums of 16 bits, V / 2 planes for each register of rows.
+template <size_t V, size_t C, bool start>
+[[gnu::always_inline]] inline void Widen(const __m256i (&sum)[C][V], __m256i (&dot)[C][2]) {
   const __m256i ones = _mm256_set1_epi16(1), sixteens = _mm256_set1_epi16(16);
   for (size_t c = 0; c < C; ++c) {
-    for (size_t r = 0; r < R; ++r) {
-      __m256i wide;
-      if constexpr (V == R) {
-        wide = _mm256_madd_epi16(sum[c][r], ones);
-      } else {
-        wide = _mm256_add_epi32(_mm256_madd_epi16(sum[c][2 * r], ones),
-                                _mm256_madd_epi16(sum[c][2 * r + 1], sixteens));
+    for (size_t r = 0; r < 2; ++r) {
+      __m256i wide = _mm256_madd_epi16(sum[c][r * V / 2], ones);
+      if constexpr (V == 4) {
+        wide = _mm256_add_epi32(wide, _mm256_madd_epi16(sum[c][2 * r + 1], sixteens));
       }
       dot[c][r] = start ? wide : _mm256_add_epi32(dot[c][r], wide);
     }
@@ -300,17 +294,25 @@ template <QuantFormat f, size_t C, int begin, int t, int end>
   CodesOf<f, t>(block, 1, half[1]);
   for (size_t v = 0; v < 2 * kPlanes; ++v) code[v] = half[v / kPlanes][v % kPlanes];
   AddProducts<2 * kPlanes, C, t % kRun == 0>(code, q + 4 * t, stride, sum);
-  if constexpr (t % kRun == kRun - 1) Widen<2 * kPlanes, 2, C, t - begin < kRun>(sum, dot);
+  if constexpr (t % kRun == kRun - 1) Widen < 2 * kPlanes, C, t - begin<kRun>(sum, dot);
   if constexpr (t + 1 < end) DirectSteps<f, C, begin, t + 1, end>(block, q, stride, sum, dot);
 }
 
-// One panel times C columns, straight from the packed weights.
+// Columns up to which expanding does not pay; plain nibbles are the cheapest to unpack.
+constexpr size_t DirectColumns(QuantFormat f) {
+  return f.low_bits == 4 && f.high_bits == 0 && !f.table ? 8 : 4;
+}
+
+// One panel times C columns from `column`, straight from the packed weights.
 template <QuantFormat f, size_t C>
-void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t ldy) {
+void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, float* y,
+                size_t ldy) {
   constexpr size_t kSubs = kQuantBlock / f.sub;
   const size_t subs = x.k / f.sub, blocks = x.k / kQuantBlock;
-  const int32_t* offset = f.sub == kQuantBlock ? x.offset : x.sub_offset;
-  const float* sums = f.sub == kQuantBlock ? x.sum : x.sub_sum;
+  const int32_t* offset = (f.sub == kQuantBlock ? x.offset : x.sub_offset) + column * subs;
+  const float* sums = (f.sub == kQuantBlock ? x.sum : x.sub_sum) + column * subs;
+  const float* x_scale = x.scale + column * blocks;
+  const int8_t* q = x.q + column * x.k;
   __m256 acc[C][2] = {};
   for (size_t first = 0; first < x.k; first += f.group, group += GroupBytes(f)) {
     const Scales<f> scales[2] = {{group, 0}, {group, 1}};
@@ -319,10 +321,10 @@ void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t 
       const uint8_t* block = group + HeaderBytes(f) + b * BlockBytes(f);
       __m256i sum[C][2 * Planes(f)], dot[kSubs][C][2];
       if constexpr (kSubs == 1) {
-        DirectSteps<f, C, 0, 0, 8>(block, x.q + k, x.k, sum, dot[0]);
+        DirectSteps<f, C, 0, 0, 8>(block, q + k, x.k, sum, dot[0]);
       } else {
-        DirectSteps<f, C, 0, 0, 4>(block, x.q + k, x.k, sum, dot[0]);
-        DirectSteps<f, C, 4, 4, 8>(block, x.q + k, x.k, sum, dot[1]);
+        DirectSteps<f, C, 0, 0, 4>(block, q + k, x.k, sum, dot[0]);
+        DirectSteps<f, C, 4, 4, 8>(block, q + k, x.k, sum, dot[1]);
       }
       for (size_t h = 0; h < kSubs; ++h) {
         const size_t sub = k / f.sub + h;
@@ -334,100 +336,94 @@ void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t 
               const int32_t by = offset[c * subs + sub] >> OffsetShift(f);
               d = _mm256_add_epi32(d, _mm256_set1_epi32(by));
             }
-            const __m256 dx = _mm256_set1_ps(x.scale[c * blocks + k / kQuantBlock]);
-            acc[c][r] =
-                _mm256_fmadd_ps(_mm256_cvtepi32_ps(d), _mm256_mul_ps(scale, dx), acc[c][r]);
+            const __m256 dx = _mm256_set1_ps(x_scale[c * blocks + k / kQuantBlock]);
+            acc[c][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(d), _mm256_mul_ps(scale, dx), acc[c][r]);
           }
           if constexpr (f.minimum) {
             const __m256 minimum = scales[r].Minimum(b * kSubs + h);
             for (size_t c = 0; c < C; ++c) {
-              acc[c][r] =
-                  _mm256_fmadd_ps(minimum, _mm256_set1_ps(sums[c * subs + sub]), acc[c][r]);
+              acc[c][r] = _mm256_fmadd_ps(minimum, _mm256_set1_ps(sums[c * subs + sub]), acc[c][r]);
             }
           }
         }
       }
     }
   }
-  StoreTile<1, C>(acc, y, ldy);
+  StoreTile<1, C>(acc, y + column * ldy, ldy);
 }
 
-// Panels that are expanded together: as many as make four registers of codes a step.
-constexpr size_t PanelsTogether(QuantFormat f) { return 2 / Planes(f); }
-
-// P panels as the inner loop wants them, the rows of all side by side.
+// A panel as the inner loop wants it.
 struct Expanded {
-  uint8_t* codes;          // [k / 4][2 * P][planes][8][4]
-  float *scales, *minima;  // [k / sub][2 * P][8]
+  uint8_t* codes;          // [k / 4][2][planes][8][4]
+  float *scales, *minima;  // [k / sub][16]
 };
 
 template <QuantFormat f, int t>
-[[gnu::always_inline]] inline void ExpandSteps(const uint8_t* block, size_t half, size_t step_bytes,
-                                               uint8_t* codes) {
-  __m256i code[Planes(f)];
-  CodesOf<f, t>(block, half, code);
-  for (size_t i = 0; i < Planes(f); ++i) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(codes + t * step_bytes + i * 32), code[i]);
+[[gnu::always_inline]] inline void ExpandSteps(const uint8_t* block, uint8_t* codes) {
+  for (size_t half = 0; half < 2; ++half) {
+    __m256i code[Planes(f)];
+    CodesOf<f, t>(block, half, code);
+    for (const __m256i& c : code) {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(codes), c);
+      codes += 32;
+    }
   }
-  if constexpr (t + 1 < 8) ExpandSteps<f, t + 1>(block, half, step_bytes, codes);
+  if constexpr (t + 1 < 8) ExpandSteps<f, t + 1>(block, codes);
 }
 
-// One panel to registers r and r + 1 of the R of each step.
 template <QuantFormat f>
-void Expand(const uint8_t* group, size_t k, size_t r, size_t R, const Expanded& out) {
-  constexpr size_t kSubs = f.group / f.sub;
-  const size_t step_bytes = R * Planes(f) * 32;
-  uint8_t* codes = out.codes + r * Planes(f) * 32;
-  float *scales = out.scales + r * kWidth, *minima = out.minima + r * kWidth;
+void Expand(const uint8_t* group, size_t k, const Expanded& out) {
+  uint8_t* codes = out.codes;
+  float *scales = out.scales, *minima = out.minima;
   for (size_t first = 0; first < k; first += f.group, group += GroupBytes(f)) {
     const Scales<f> s[2] = {{group, 0}, {group, 1}};
-    for (size_t sub = 0; sub < kSubs; ++sub, scales += R * kWidth, minima += R * kWidth) {
-      for (size_t half = 0; half < 2; ++half) {
-        _mm256_store_ps(scales + half * kWidth, s[half].Scale(sub));
-        if constexpr (f.minimum) _mm256_store_ps(minima + half * kWidth, s[half].Minimum(sub));
+    for (size_t sub = 0; sub < f.group / f.sub; ++sub) {
+      for (const Scales<f>& half : s) {
+        _mm256_store_ps(scales, half.Scale(sub));
+        scales += kWidth;
+        if constexpr (f.minimum) _mm256_store_ps(minima, half.Minimum(sub));
+        minima += kWidth;
       }
     }
     const uint8_t* block = group + HeaderBytes(f);
     for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += BlockBytes(f)) {
-      ExpandSteps<f, 0>(block, 0, step_bytes, codes);
-      ExpandSteps<f, 0>(block, 1, step_bytes, codes + Planes(f) * 32);
-      codes += 8 * step_bytes;
+      ExpandSteps<f, 0>(block, codes);
+      codes += Planes(f) * kPanelRows * kQuantBlock;
     }
   }
 }
 
-// R registers of expanded rows times C columns from `first`.
-template <QuantFormat f, size_t R, size_t C>
+// Columns that are multiplied together: with one plane, the sums of 16 bits and of floats take
+// twelve registers. Six columns, or two panels, were no faster.
+constexpr size_t kTileColumns = 3;
+
+// An expanded panel times C columns from `first`.
+template <QuantFormat f, size_t C>
 void Tile(const Expanded& w, const ActivationView& x, size_t first, float* y, size_t ldy) {
-  constexpr size_t V = R * Planes(f), kSteps = SubSteps(f), kRun = RunSteps(f);
+  constexpr size_t V = 2 * Planes(f), kSteps = SubSteps(f), kRun = RunSteps(f);
   const size_t subs = x.k / f.sub, blocks = x.k / kQuantBlock;
   const int32_t* offset = (f.sub == kQuantBlock ? x.offset : x.sub_offset) + first * subs;
   const float* sums = (f.sub == kQuantBlock ? x.sum : x.sub_sum) + first * subs;
   const float* scale = x.scale + first * blocks;
   const int8_t* q = x.q + first * x.k;
   const uint8_t* codes = w.codes;
-  __m256 acc[C][R] = {};
+  __m256 acc[C][2] = {};
   for (size_t s = 0; s < subs; ++s) {
-    __m256i dot[C][R];
+    __m256i dot[C][2];
 #pragma GCC unroll 8
-    for (size_t t = 0; t < kSteps; t += kRun) {
-      __m256i sum[C][V];
-#pragma GCC unroll 8
-      for (size_t i = 0; i < kRun; ++i, q += 4, codes += V * 32) {
-        __m256i code[V];
-        for (size_t v = 0; v < V; ++v) {
-          code[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(codes + v * 32));
-        }
-        if (i == 0) {
-          AddProducts<V, C, true>(code, q, x.k, sum);
-        } else {
-          AddProducts<V, C, false>(code, q, x.k, sum);
-        }
-      }
-      if (t == 0) {
-        Widen<V, R, C, true>(sum, dot);
+    for (size_t t = 0; t < kSteps; ++t, q += 4, codes += V * 32) {
+      __m256i sum[C][V], code[V];
+      for (size_t v = 0; v < V; ++v) code[v] = LoadInts(codes + v * 32);
+      if (t % kRun == 0) {
+        AddProducts<V, C, true>(code, q, x.k, sum);
       } else {
-        Widen<V, R, C, false>(sum, dot);
+        AddProducts<V, C, false>(code, q, x.k, sum);
+      }
+      if (t % kRun != kRun - 1) continue;
+      if (t < kRun) {
+        Widen<V, C, true>(sum, dot);
+      } else {
+        Widen<V, C, false>(sum, dot);
       }
     }
     for (size_t c = 0; c < C; ++c) {
@@ -436,63 +432,54 @@ void Tile(const Expanded& w, const ActivationView& x, size_t first, float* y, si
       if constexpr (Bias(f) != 0) {
         by = _mm256_srai_epi32(_mm256_set1_epi32(offset[c * subs + s]), OffsetShift(f));
       }
-      for (size_t r = 0; r < R; ++r) {
-        const __m256 both = _mm256_mul_ps(dx, _mm256_load_ps(w.scales + (s * R + r) * kWidth));
+      for (size_t r = 0; r < 2; ++r) {
+        const __m256 both = _mm256_mul_ps(_mm256_load_ps(w.scales + (2 * s + r) * kWidth), dx);
         const __m256i d = Bias(f) != 0 ? _mm256_add_epi32(dot[c][r], by) : dot[c][r];
         acc[c][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(d), both, acc[c][r]);
       }
       if constexpr (f.minimum) {
         const __m256 m = _mm256_broadcast_ss(sums + c * subs + s);
-        for (size_t r = 0; r < R; ++r) {
-          const __m256 minimum = _mm256_load_ps(w.minima + (s * R + r) * kWidth);
+        for (size_t r = 0; r < 2; ++r) {
+          const __m256 minimum = _mm256_load_ps(w.minima + (2 * s + r) * kWidth);
           acc[c][r] = _mm256_fmadd_ps(minimum, m, acc[c][r]);
         }
       }
     }
   }
-  StoreTile<R / 2, C>(acc, y + first * ldy, ldy);
+  StoreTile<1, C>(acc, y + first * ldy, ldy);
 }
 
-template <QuantFormat f, size_t R>
+template <QuantFormat f>
 void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float* y, size_t ldy) {
   size_t c = 0;
-  for (; c + 3 <= n; c += 3) Tile<f, R, 3>(w, x, c, y, ldy);
-  if (c + 2 <= n) Tile<f, R, 2>(w, x, c, y, ldy), c += 2;
-  if (c < n) Tile<f, R, 1>(w, x, c, y, ldy);
+  for (; c + kTileColumns <= n; c += kTileColumns) Tile<f, kTileColumns>(w, x, c, y, ldy);
+  if (c + 2 <= n) Tile<f, 2>(w, x, c, y, ldy), c += 2;
+  if (c < n) Tile<f, 1>(w, x, c, y, ldy);
 }
 
 template <WeightType type>
 void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void* scratch) {
   constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
-  constexpr size_t kPanels = PanelsTogether(f);
   const size_t bytes = x.k / f.group * GroupBytes(f);
-  if (n <= kDirectColumns) {
+  if (n <= DirectColumns(f)) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-      if (n == 1) DirectTile<f, 1>(w, x, y, ldy);
-      if (n == 2) DirectTile<f, 2>(w, x, y, ldy);
-      if (n == 3) DirectTile<f, 3>(w, x, y, ldy);
-      if (n == 4) DirectTile<f, 4>(w, x, y, ldy);
+      size_t c = 0;
+      for (; c + 4 <= n; c += 4) DirectTile<f, 4>(w, x, c, y, ldy);
+      if (c + 3 == n) DirectTile<f, 3>(w, x, c, y, ldy);
+      if (c + 2 == n) DirectTile<f, 2>(w, x, c, y, ldy);
+      if (c + 1 == n) DirectTile<f, 1>(w, x, c, y, ldy);
     }
     return;
   }
+  static_assert(Planes(f) <= kExpandedPanels);
   Expanded e;
   e.codes = static_cast<uint8_t*>(scratch);
-  e.scales = reinterpret_cast<float*>(e.codes + kPanels * Planes(f) * x.k * kPanelRows);
-  e.minima = e.scales + kPanels * (x.k / f.sub) * kPanelRows;
-  static_assert(kPanels * Planes(f) <= kExpandedPanels);
-  for (size_t p = 0; p < panels;) {
-    if (panels - p >= kPanels) {
-      for (size_t i = 0; i < kPanels; ++i) {
-        Expand<f>(w + (p + i) * bytes, x.k, 2 * i, 2 * kPanels, e);
-      }
-      ExpandedColumns<f, 2 * kPanels>(e, x, n, y + p * kPanelRows, ldy);
-      p += kPanels;
-    } else {
-      Expand<f>(w + p * bytes, x.k, 0, 2, e);
-      ExpandedColumns<f, 2>(e, x, n, y + p * kPanelRows, ldy);
-      ++p;
-    }
+  e.scales = reinterpret_cast<float*>(e.codes + Planes(f) * x.k * kPanelRows);
+  e.minima = e.scales + x.k / f.sub * kPanelRows;
+  for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
+    Expand<f>(w, x.k, e);
+    ExpandedColumns<f>(e, x, n, y, ldy);
   }
 }
 
