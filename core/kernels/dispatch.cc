@@ -106,7 +106,7 @@ std::vector<const KernelTable*> AvailableKernels() {
   const CpuFeatures cpu = DetectCpu();
   if (cpu.amx) tables.push_back(&AmxKernels());
   if (cpu.avx512_vnni) tables.push_back(&Avx512Kernels());
-    // TODO if (cpu.avx2_fma_f16c) tables.push_back(&Avx2Kernels());
+  if (cpu.avx2_fma_f16c) tables.push_back(&Avx2Kernels());
 #elif defined(__aarch64__)
   if (DetectCpu().neon_dot) tables.push_back(&NeonDotKernels());
   tables.push_back(&NeonKernels());

@@ -1,0 +1,189 @@
+// The element-wise kernels for AVX2: same functions, same order of operations as scalar.cc.
+#if defined(__x86_64__)
+
+#include "core/kernels/avx2.h"
+
+namespace lockstep {
+namespace avx2 {
+namespace {
+
+int32_t AddInts(__m256i x) {
+  __m128i v = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1)));
+}
+
+void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
+    __m256 v[4], max = _mm256_setzero_ps();
+    for (size_t i = 0; i < 4; ++i) {
+      v[i] = _mm256_loadu_ps(x + i * kWidth);
+      max = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), max);
+    }
+    const float amax = MaxLanes(max);
+    const bool zero = amax < 1e-30f;
+    const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : kActivationMax / amax);
+    const float scale = zero ? 0.0f : amax / kActivationMax;
+    __m256i code[4];
+    for (size_t i = 0; i < 4; ++i) {
+      const __m256 scaled = _mm256_mul_ps(v[i], inverse);
+      const __m256 number = _mm256_cmp_ps(scaled, scaled, _CMP_ORD_Q);
+      code[i] = _mm256_cvtps_epi32(_mm256_and_ps(scaled, number));
+    }
+    // The packs work within 128-bit halves; the permutation puts the groups of four in order.
+    const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
+                                              _mm256_packs_epi32(code[2], code[3]));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + b * kQuantBlock),
+                        _mm256_permutevar8x32_epi32(packed, order));
+    const int32_t sum[2] = {AddInts(_mm256_add_epi32(code[0], code[1])),
+                            AddInts(_mm256_add_epi32(code[2], code[3]))};
+    for (size_t i = 0; i < 2; ++i) {
+      out.sub_offset[2 * b + i] = -128 * sum[i];
+      out.sub_sum[2 * b + i] = scale * static_cast<float>(sum[i]);
+    }
+    out.scale[b] = scale;
+    out.offset[b] = -128 * (sum[0] + sum[1]);
+    out.sum[b] = scale * static_cast<float>(sum[0] + sum[1]);
+  }
+}
+
+// To nearest even; denormals to zero, and NaN stays NaN. The bits as the upper half of floats.
+__m256i RoundToBFloat16(__m256 v) {
+  const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i half = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+  half = _mm256_blendv_epi8(half, _mm256_or_si256(bits, _mm256_set1_epi32(0x400000)), nan);
+  const __m256i exponent = _mm256_and_si256(bits, _mm256_set1_epi32(0x7f800000));
+  const __m256i denormal = _mm256_cmpeq_epi32(exponent, _mm256_setzero_si256());
+  const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32(INT32_MIN));
+  return _mm256_blendv_epi8(_mm256_and_si256(half, upper), sign, denormal);
+}
+
+void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
+  for (size_t i = 0; i < k; i += kWidth) {
+    const size_t n = k - i < kWidth ? k - i : kWidth;
+    const __m256i rounded = RoundToBFloat16(LoadFirst(x + i, n));
+    StoreFirst(f32 + i, n, _mm256_castsi256_ps(rounded));
+    const __m256i low = _mm256_srli_epi32(rounded, 16);
+    const __m128i half =
+        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+    if (n == kWidth) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(bf16 + i), half);
+    } else {
+      alignas(16) uint16_t last[kWidth];
+      _mm_store_si128(reinterpret_cast<__m128i*>(last), half);
+      for (size_t j = 0; j < n; ++j) bf16[i + j] = last[j];
+    }
+  }
+}
+
+void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
+  __m256 low = _mm256_setzero_ps(), high = low;
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + i + kWidth);
+    low = _mm256_fmadd_ps(a, a, low);
+    high = _mm256_fmadd_ps(b, b, high);
+  }
+  if (i < n) {
+    const size_t left = n - i;
+    const __m256 a = _mm256_maskload_ps(x + i, First(left));
+    low = _mm256_fmadd_ps(a, a, low);
+    if (left > kWidth) {
+      const __m256 b = _mm256_maskload_ps(x + i + kWidth, First(left - kWidth));
+      high = _mm256_fmadd_ps(b, b, high);
+    }
+  }
+  const float mean = AddLanes(low, high) / static_cast<float>(n);
+  const float inverse = 1.0f / __builtin_sqrtf(mean + eps);
+  const __m256 by = _mm256_set1_ps(inverse);
+  for (i = 0; i + kWidth <= n; i += kWidth) {
+    const __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), by);
+    _mm256_storeu_ps(y + i, _mm256_mul_ps(v, _mm256_loadu_ps(w + i)));
+  }
+  for (; i < n; ++i) y[i] = (x[i] * inverse) * w[i];
+}
+
+void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
+          size_t pairs) {
+  for (size_t h = 0; h < heads; ++h, x += head_dim) {
+    size_t i = 0;
+    for (; i + 4 <= pairs; i += 4) {
+      const __m128 c = _mm_loadu_ps(cos + i), s = _mm_loadu_ps(sin + i);
+      const __m256 cs = _mm256_set_m128(_mm_unpackhi_ps(c, s), _mm_unpacklo_ps(c, s));
+      const __m256 sc = _mm256_permute_ps(cs, 0xb1);
+      const __m256 v = _mm256_loadu_ps(x + 2 * i);
+      const __m256 b = _mm256_mul_ps(_mm256_movehdup_ps(v), sc);
+      _mm256_storeu_ps(x + 2 * i, _mm256_fmaddsub_ps(_mm256_moveldup_ps(v), cs, b));
+    }
+    for (; i < pairs; ++i) {
+      const float a = x[2 * i], b = x[2 * i + 1];
+      x[2 * i] = __builtin_fmaf(a, cos[i], -(b * sin[i]));
+      x[2 * i + 1] = __builtin_fmaf(a, sin[i], b * cos[i]);
+    }
+  }
+}
+
+__m256 SiluMulEight(__m256 g, __m256 u) {
+  const __m256 minus = _mm256_xor_ps(g, _mm256_set1_ps(-0.0f));
+  const __m256 silu = _mm256_div_ps(g, _mm256_add_ps(_mm256_set1_ps(1.0f), Exp(minus)));
+  return _mm256_mul_ps(silu, u);
+}
+
+void SiluMul(const float* g, const float* u, size_t n, float* y) {
+  size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    _mm256_storeu_ps(y + i, SiluMulEight(_mm256_loadu_ps(g + i), _mm256_loadu_ps(u + i)));
+  }
+  if (i == n) return;
+  const __m256i last = First(n - i);
+  _mm256_maskstore_ps(
+      y + i, last, SiluMulEight(_mm256_maskload_ps(g + i, last), _mm256_maskload_ps(u + i, last)));
+}
+
+void Add(const float* x, size_t n, float* y) {
+  size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), _mm256_loadu_ps(x + i)));
+  }
+  for (; i < n; ++i) y[i] += x[i];
+}
+
+void ToHalf(const float* x, size_t n, uint16_t* y) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(x + i), kNearest));
+  }
+  for (; i < n; ++i) {
+    y[i] = static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x[i]), kNearest)));
+  }
+}
+
+}  // namespace
+}  // namespace avx2
+
+const KernelTable& Avx2Kernels() {
+  static constexpr KernelTable kTable = {
+      .isa = "avx2",
+      .matmul = avx2::kMatMul,
+      .quantize = avx2::Quantize,
+      .to_bfloat16 = avx2::ToBFloat16,
+      .rms_norm = avx2::RmsNorm,
+      .rope = avx2::Rope,
+      .silu_mul = avx2::SiluMul,
+      .add = avx2::Add,
+      .to_half = avx2::ToHalf,
+      .attention = avx2::Attention,
+  };
+  return kTable;
+}
+
+}  // namespace lockstep
+
+#endif  // __x86_64__
