@@ -72,6 +72,7 @@ void QuantisedTile(const Expanded& w, const ActivationView& x, size_t first, siz
   __m512 acc[kTokens] = {};
   SubBlock<kSub, kTail>(q, x.k, w.codes, sums[0][0]);
   for (size_t s = 0; s < subs; ++s) {
+    if (first == 0) avx512::FetchNext(w, s);
     if (s + 1 < subs) {
       SubBlock<kSub, kTail>(q + (s + 1) * kSub, x.k, w.codes + (s + 1) * kSub * kPanelRows,
                             sums[(s + 1) % 2][0]);
@@ -100,14 +101,17 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
     return;
   }
   constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
-  const Expanded e = avx512::ExpandedIn<f>(scratch, x.k);
+  Expanded e = avx512::ExpandedIn<f>(scratch, x.k);
+  const size_t bytes = x.k / f.group * GroupBytes(f);
   const size_t whole = n / kTokens * kTokens;
   const TileConfig config(f.sub, n - whole);
   StoresAreDone();
   _tile_loadconfig(&config);
-  for (size_t p = 0; p < panels; ++p, w += x.k / f.group * GroupBytes(f), y += kPanelRows) {
+  for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
     avx512::Expand<f, 0>(w, x.k, e.codes, e.scales, e.minima);
     StoresAreDone();
+    e.next = w + bytes;
+    e.next_bytes = p + 1 < panels ? bytes / (x.k / f.sub) : 0;
     for (size_t c = 0; c < whole; c += kTokens) {
       QuantisedTile<f.sub, f.minimum, false>(e, x, c, kTokens, y, ldy);
     }

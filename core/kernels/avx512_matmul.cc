@@ -178,6 +178,7 @@ void Tile(const Expanded& w, const ActivationView& x, size_t first, float* y, si
   const int8_t* q = x.q + first * x.k;
   __m512 acc[P][C] = {};
   for (size_t s = 0; s < subs; ++s) {
+    if (first == 0) FetchNext(w, s);
     __m512i dot[P][C];
     for (size_t c = 0; c < C; ++c) {
       const __m512i start = _mm512_set1_epi32(offset[c * subs + s]);
@@ -240,13 +241,15 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
     return;
   }
   const size_t codes = x.k * kPanelRows, subs = x.k / f.sub * kWidth;  // of a panel
-  const Expanded e = ExpandedIn<f>(scratch, x.k);
+  Expanded e = ExpandedIn<f>(scratch, x.k);
   for (size_t p = 0; p < panels; p += 2, w += 2 * bytes, y += 2 * kPanelRows) {
     const size_t both = panels - p < 2 ? 1 : 2;
     for (size_t i = 0; i < both; ++i) {
       Expand<f, 128>(w + i * bytes, x.k, e.codes + i * codes, e.scales + i * subs,
                      e.minima + i * subs);
     }
+    e.next = w + 2 * bytes;
+    e.next_bytes = panels - p > 2 ? 2 * bytes / (x.k / f.sub) : 0;
     if (both == 2) {
       ExpandedColumns<f.sub, f.minimum, 2>(e, x, n, y, ldy);
     } else {

@@ -97,6 +97,10 @@ class Scales {
 struct Expanded {
   uint8_t* codes;          // [panels][k / 4][16][4]
   float *scales, *minima;  // [panels][k / sub][16]
+  // The packed panels that come next, to be fetched from memory while these are multiplied: so much
+  // of them with each sub-block.
+  const uint8_t* next;
+  size_t next_bytes;
 };
 
 // The codes are weight + kBias.
@@ -129,7 +133,16 @@ Expanded ExpandedIn(void* scratch, size_t k) {
   e.codes = static_cast<uint8_t*>(scratch);
   e.scales = reinterpret_cast<float*>(e.codes + kExpandedPanels * k * kPanelRows);
   e.minima = e.scales + kExpandedPanels * (k / f.sub) * kWidth;
+  e.next = nullptr;
+  e.next_bytes = 0;
   return e;
+}
+
+inline void FetchNext(const Expanded& e, size_t sub_block) {
+  const uint8_t* from = e.next + sub_block * e.next_bytes;
+  for (size_t i = 0; i < e.next_bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(from + i), _MM_HINT_T1);
+  }
 }
 
 }  // namespace
