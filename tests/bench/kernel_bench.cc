@@ -2,6 +2,18 @@
 // multiply-adds per second, and for one column the bytes of weights read per second.
 //
 //     build/release/kernel_bench [--benchmark_filter='Q4_0/avx512']
+//
+// Where the time of the whole goes (perf record on `lockstep bench`, TinyLlama 1.1B shape, Q4_0,
+// avx512, 2 threads on Zen 5), in shares of what is not loading:
+// - Prefill of 512: 66% products of expanded panels (Tile), 11% attention, 10% expanding, 3%
+//   quantising, 2% SiLU, 1% each of RMSNorm, adding, and storing keys and values.
+// - 16 streams: 42% products, 42% expanding, most of it waiting for memory (less since the next
+//   panels are fetched meanwhile), 4% attention, 4% waiting threads, 1% sampling.
+// - One stream is bound by memory: 73 tokens/s read 45 GB/s of weights.
+// A sub-block of 32 columns, two panels and eight columns takes 128 vpdpbusd, and 16 each of a
+// conversion, a multiplication and an fma for its scales; all but the conversions share two ports,
+// so 80 cycles for 8,192 multiply-adds: at 2.9 GHz a core is bound by 300 G a second, and 275 are
+// measured.
 #include <benchmark/benchmark.h>
 
 #include <string>
