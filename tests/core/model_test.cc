@@ -120,8 +120,9 @@ TEST(ModelTest, WeightsAreInMemoryOnce) {
   const auto model = LoadModel(temp.path(), ScalarKernels(), pool,
                                [&](size_t, size_t) { peak = std::max(peak, ResidentBytes()); });
   ASSERT_TRUE(model) << model.error().message;
-  EXPECT_LT(ResidentBytes() - before, size + size / 4);
-  EXPECT_LT(peak - before, size + size / 2);
+  // Twice the file would be both copies; huge pages and the sanitizers' shadow take some, too.
+  EXPECT_LT(ResidentBytes() - before, size + size * 3 / 4);
+  EXPECT_LT(peak - before, size + size * 3 / 4);
 }
 
 TEST(ModelTest, CheckModelAgreesWithLoadModel) {
