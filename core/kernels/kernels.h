@@ -39,9 +39,9 @@ struct QuantisedRow {
   float* sub_sum;       // [k / 16]
 };
 
-// What the largest value of a block is scaled to: it still rounds to 127, and the steps are finer
-// than with 127 itself.
-inline constexpr float kActivationMax = 127.49f;
+// What the largest value of a block is scaled to, so that it has no rounding error. (127.49 would
+// still round to 127 and make the steps finer, but was measured: 10% more error in all.)
+inline constexpr float kActivationMax = 127.0f;
 
 enum class KvType : uint8_t { kF16, kQ8_0 };
 
