@@ -1,24 +1,13 @@
 // Attention for AVX2: a block of the cache is turned to floats once, for up to 64 queries.
 #if defined(__x86_64__)
 
+#include "core/kernels/attention_walk.h"
 #include "core/kernels/avx2.h"
 
 namespace lockstep::avx2 {
 namespace {
 
 constexpr size_t kParts = kAttentionBlock / kWidth;  // registers of scores
-
-size_t Least(size_t a, size_t b) { return a < b ? a : b; }
-
-// Parts of AttentionJob::scratch.
-struct Scratch {
-  float* keys;    // [4][head_dim][16], the block's
-  float* values;  // [64][width]
-  float* lanes;   // [64][16], l of each query
-  float* m;       // [64]
-  float* p;       // [4][64], of the tile in hand
-  size_t width;   // head_dim in whole registers
-};
 
 __m256 BytesToFloat(const int8_t* p) {
   return _mm256_cvtepi32_ps(
@@ -87,12 +76,12 @@ void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, __m2
 // o[h][d] = fma(p[h][j], value[j][d], o[h][d]) for begin <= j < end, where the registers of `out`
 // from d are V whole ones, or one of which only the first `in` lanes are head_dim's.
 template <size_t H, size_t V>
-void AddValues(const Scratch& s, const float* p, size_t begin, size_t end, size_t d, size_t in,
-               const __m256 (&c)[H], float* const (&out)[H]) {
+void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end, size_t d,
+               size_t in, const float (&c)[H], float* const (&out)[H]) {
   __m256 o[H][V];
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) {
-      o[h][v] = _mm256_mul_ps(LoadFirst(out[h] + d + v * kWidth, in), c[h]);
+      o[h][v] = _mm256_mul_ps(LoadFirst(out[h] + d + v * kWidth, in), _mm256_set1_ps(c[h]));
     }
   }
   for (size_t j = begin; j < end; ++j) {
@@ -112,8 +101,8 @@ void AddValues(const Scratch& s, const float* p, size_t begin, size_t end, size_
 
 // Eight chains of fma at a time hide its latency.
 template <size_t H>
-void AddAllValues(const Scratch& s, const float* p, size_t begin, size_t end, size_t head_dim,
-                  const __m256 (&c)[H], float* const (&out)[H]) {
+void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
+                  size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
   constexpr size_t kVectors = 8 / H;
   size_t d = 0;
   for (; d + kVectors * kWidth <= head_dim; d += kVectors * kWidth) {
@@ -126,8 +115,8 @@ void AddAllValues(const Scratch& s, const float* p, size_t begin, size_t end, si
 
 // The step of the online softmax of one query: scores to p, and what is kept of it to m and lanes.
 // Gives the factor of what was summed before.
-__m256 Softmax(__m256 (&score)[kParts], size_t left, float scale_by, float* m, float* lanes,
-               float* p) {
+float Softmax(__m256 (&score)[kParts], size_t left, float scale_by, float* m, float* lanes,
+              float* p) {
   const __m256 scale = _mm256_set1_ps(scale_by), beyond = _mm256_set1_ps(-__builtin_inff());
   __m256 max = _mm256_set1_ps(*m);
   for (size_t i = 0; i < kParts; ++i) {
@@ -148,97 +137,50 @@ __m256 Softmax(__m256 (&score)[kParts], size_t left, float scale_by, float* m, f
   }
   _mm256_store_ps(lanes, l[0]);
   _mm256_store_ps(lanes + kWidth, l[1]);
-  return c;
+  return _mm256_cvtss_f32(c);
 }
 
-// One block for the H queries from `first`, which all reach into it. `n`: positions expanded.
-template <size_t H>
-void AttendTile(const AttentionJob& job, const Scratch& s, size_t first, size_t slot, size_t begin,
-                size_t n) {
-  constexpr size_t kTogether = 4 / H;  // key groups; two registers each, so eight chains of fma
-  const float* q[H];
-  float* out[H];
-  size_t left[H];  // positions of the block that the query attends to
-  for (size_t h = 0; h < H; ++h) {
-    const size_t row = (first + h) / job.heads, head = (first + h) % job.heads;
-    q[h] = job.q + row * job.stride + head * job.head_dim;
-    out[h] = job.out + row * job.stride + head * job.head_dim;
-    left[h] = Least(kAttentionBlock, job.length + row - begin);
-  }
-  __m256 score[H][kParts] = {}, c[H];
-  const size_t groups = (n + kKeyGroup - 1) / kKeyGroup;
-  size_t g = 0;
-  for (; g + kTogether <= groups; g += kTogether) {
-    Scores<H, kTogether>(s.keys, q, job.head_dim, score, g);
-  }
-  for (; g < groups; ++g) Scores<H, 1>(s.keys, q, job.head_dim, score, g);
-  for (size_t h = 0; h < H; ++h) {
-    c[h] = Softmax(score[h], left[h], job.scale, s.m + slot + h, s.lanes + (slot + h) * kLanes,
-                   s.p + h * kAttentionBlock);
-  }
-  // The rows of a tile may end in this block at different positions, the first row first.
-  AddAllValues<H>(s, s.p, 0, left[0], job.head_dim, c, out);
-  for (size_t h = 1; h < H; ++h) {
-    if (left[h] == left[0]) continue;
-    float* const one[1] = {out[h]};
-    const __m256 by[1] = {_mm256_set1_ps(1.0f)};
-    AddAllValues<1>(s, s.p + h * kAttentionBlock, left[0], left[h], job.head_dim, by, one);
-  }
-}
-
-// `count` queries from `first`, at most kAttentionQueries.
-void AttendQueries(const AttentionJob& job, const Scratch& s, size_t first, size_t count) {
-  const auto out = [&job](size_t query) {
-    return job.out + query / job.heads * job.stride + query % job.heads * job.head_dim;
-  };
-  for (size_t i = 0; i < count; ++i) {
-    s.m[i] = -__builtin_inff();
-    for (size_t j = 0; j < kLanes; ++j) s.lanes[i * kLanes + j] = 0.0f;
-    for (size_t d = 0; d < job.head_dim; ++d) out(first + i)[d] = 0.0f;
-  }
-  const auto length = [&job](size_t query) { return job.length + query / job.heads; };
-  const size_t longest = length(first + count - 1);
-  for (size_t begin = 0; begin < longest; begin += kAttentionBlock) {
-    const size_t n = Least(kAttentionBlock, longest - begin);
+// What AttentionWalk asks for.
+struct Isa {
+  static void ExpandBlock(const AttentionJob& job, size_t begin, size_t n,
+                          const AttentionScratch& s) {
     for (size_t g = 0; g * kKeyGroup < n; ++g) {
       ExpandKeys(job, begin / kKeyGroup + g, s.keys + g * job.head_dim * kKeyGroup);
     }
     for (size_t j = 0; j < n; ++j) ExpandValues(job, begin + j, s.values + j * s.width);
-    for (size_t i = 0; i < count;) {
-      if (length(first + i) <= begin) {
-        ++i;
-      } else if (i + 4 <= count) {
-        AttendTile<4>(job, s, first + i, i, begin, n), i += 4;
-      } else if (i + 2 <= count) {
-        AttendTile<2>(job, s, first + i, i, begin, n), i += 2;
-      } else {
-        AttendTile<1>(job, s, first + i, i, begin, n), ++i;
-      }
+  }
+
+  template <size_t H>
+  static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
+                    const size_t (&left)[H], size_t n, size_t slot, float (&c)[H]) {
+    constexpr size_t kTogether = 4 / H;  // key groups; two registers each, so eight chains of fma
+    __m256 score[H][kParts] = {};
+    const size_t groups = (n + kKeyGroup - 1) / kKeyGroup;
+    size_t g = 0;
+    for (; g + kTogether <= groups; g += kTogether) {
+      Scores<H, kTogether>(s.keys, q, job.head_dim, score, g);
+    }
+    for (; g < groups; ++g) Scores<H, 1>(s.keys, q, job.head_dim, score, g);
+    for (size_t h = 0; h < H; ++h) {
+      c[h] = Softmax(score[h], left[h], job.scale, s.m + slot + h, s.lanes + (slot + h) * kLanes,
+                     s.p + h * kAttentionBlock);
     }
   }
-  for (size_t i = 0; i < count; ++i) {
-    const float* lanes = s.lanes + i * kLanes;
-    const float total = AddLanes(_mm256_load_ps(lanes), _mm256_load_ps(lanes + kWidth));
-    float* o = out(first + i);
-    for (size_t d = 0; d < job.head_dim; ++d) o[d] /= total;
+
+  template <size_t H>
+  static void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
+                        size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
+    AddAllValues<H>(s, p, begin, end, head_dim, c, out);
   }
-}
+
+  static float SumLanes(const float* lanes) {
+    return AddLanes(_mm256_load_ps(lanes), _mm256_load_ps(lanes + kWidth));
+  }
+};
 
 }  // namespace
 
-void Attention(const AttentionJob& job) {
-  Scratch s;
-  s.width = (job.head_dim + kWidth - 1) / kWidth * kWidth;
-  s.keys = job.scratch;
-  s.values = s.keys + kAttentionBlock * s.width;
-  s.lanes = s.values + kAttentionBlock * s.width;
-  s.p = s.lanes + kAttentionQueries * kLanes;
-  s.m = s.p + 4 * kAttentionBlock;
-  const size_t queries = job.rows * job.heads;
-  for (size_t i = 0; i < queries; i += kAttentionQueries) {
-    AttendQueries(job, s, i, Least(kAttentionQueries, queries - i));
-  }
-}
+void Attention(const AttentionJob& job) { AttentionWalk<Isa>::Attend(job); }
 
 }  // namespace lockstep::avx2
 

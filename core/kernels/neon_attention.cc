@@ -1,22 +1,11 @@
 // Attention for NEON: a block of the cache is turned to floats once, for up to 64 queries.
 #if defined(__aarch64__)
 
+#include "core/kernels/attention_walk.h"
 #include "core/kernels/neon.h"
 
 namespace lockstep::neon {
 namespace {
-
-size_t Least(size_t a, size_t b) { return a < b ? a : b; }
-
-// Parts of AttentionJob::scratch.
-struct Scratch {
-  float* keys;    // [4][head_dim][16], the block's
-  float* values;  // [64][width]
-  float* lanes;   // [64][16], l of each query
-  float* m;       // [64]
-  float* p;       // [4][64], scores and then p of the tile in hand
-  size_t width;   // head_dim in whole sixteens
-};
 
 // `n` halves or bytes, a multiple of 4 or the last of a row, to floats.
 void ExpandHalves(const uint16_t* from, size_t n, float* to) {
@@ -36,7 +25,7 @@ void ExpandBytes(const int8_t* from, const float32x4_t (&scale)[kRegisters], flo
 }
 
 // Key groups and values of the `n` positions from `begin`.
-void ExpandBlock(const AttentionJob& job, size_t begin, size_t n, const Scratch& s) {
+void ExpandBlock(const AttentionJob& job, size_t begin, size_t n, const AttentionScratch& s) {
   const size_t dim = job.head_dim, blocks = dim / kQuantBlock;
   float32x4_t scale[kRegisters];
   for (size_t g = 0; g * kKeyGroup < n; ++g) {
@@ -92,8 +81,8 @@ void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, floa
 // o[h][d] = fma(p[h][j], value[j][d], o[h][d]) for begin <= j < end, where the registers of `out`
 // from d are V whole ones, or one of which only `n` lanes are head_dim's.
 template <size_t H, size_t V>
-void AddValues(const Scratch& s, const float* p, size_t begin, size_t end, size_t d, size_t n,
-               const float (&c)[H], float* const (&out)[H]) {
+void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end, size_t d,
+               size_t n, const float (&c)[H], float* const (&out)[H]) {
   float32x4_t o[H][V];
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) {
@@ -114,8 +103,8 @@ void AddValues(const Scratch& s, const float* p, size_t begin, size_t end, size_
 }
 
 template <size_t H>
-void AddAllValues(const Scratch& s, const float* p, size_t begin, size_t end, size_t head_dim,
-                  const float (&c)[H], float* const (&out)[H]) {
+void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
+                  size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
   size_t d = 0;
   for (; d + 4 * kWidth <= head_dim; d += 4 * kWidth) {
     AddValues<H, 4>(s, p, begin, end, d, kWidth, c, out);
@@ -148,87 +137,42 @@ float Softmax(float* p, size_t left, float* m, float* lanes) {
   return vgetq_lane_f32(c, 0);
 }
 
-// One block for the H queries from `first`, which all reach into it. `n`: positions expanded.
-template <size_t H>
-void AttendTile(const AttentionJob& job, const Scratch& s, size_t first, size_t slot, size_t begin,
-                size_t n) {
-  const float* q[H];
-  float* out[H];
-  size_t left[H];  // positions of the block that the query attends to
-  for (size_t h = 0; h < H; ++h) {
-    const size_t row = (first + h) / job.heads, head = (first + h) % job.heads;
-    q[h] = job.q + row * job.stride + head * job.head_dim;
-    out[h] = job.out + row * job.stride + head * job.head_dim;
-    left[h] = Least(kAttentionBlock, job.length + row - begin);
+// What AttentionWalk asks for.
+struct Isa {
+  static void ExpandBlock(const AttentionJob& job, size_t begin, size_t n,
+                          const AttentionScratch& s) {
+    neon::ExpandBlock(job, begin, n, s);
   }
-  for (size_t g = 0; g * kKeyGroup < n; ++g) {
-    Scores<H>(s.keys + g * job.head_dim * kKeyGroup, q, job.head_dim, job.scale,
-              s.p + g * kKeyGroup);
-  }
-  float c[H];
-  for (size_t h = 0; h < H; ++h) {
-    c[h] =
-        Softmax(s.p + h * kAttentionBlock, left[h], s.m + slot + h, s.lanes + (slot + h) * kLanes);
-  }
-  // The rows of a tile may end in this block at different positions, the first row first.
-  AddAllValues<H>(s, s.p, 0, left[0], job.head_dim, c, out);
-  for (size_t h = 1; h < H; ++h) {
-    if (left[h] == left[0]) continue;
-    float* const one[1] = {out[h]};
-    const float by[1] = {1.0f};
-    AddAllValues<1>(s, s.p + h * kAttentionBlock, left[0], left[h], job.head_dim, by, one);
-  }
-}
 
-// `count` queries from `first`, at most kAttentionQueries.
-void AttendQueries(const AttentionJob& job, const Scratch& s, size_t first, size_t count) {
-  const auto out = [&job](size_t query) {
-    return job.out + query / job.heads * job.stride + query % job.heads * job.head_dim;
-  };
-  for (size_t i = 0; i < count; ++i) {
-    s.m[i] = -__builtin_inff();
-    for (size_t j = 0; j < kLanes; ++j) s.lanes[i * kLanes + j] = 0.0f;
-    for (size_t d = 0; d < job.head_dim; ++d) out(first + i)[d] = 0.0f;
-  }
-  const auto length = [&job](size_t query) { return job.length + query / job.heads; };
-  const size_t longest = length(first + count - 1);
-  for (size_t begin = 0; begin < longest; begin += kAttentionBlock) {
-    const size_t n = Least(kAttentionBlock, longest - begin);
-    ExpandBlock(job, begin, n, s);
-    for (size_t i = 0; i < count;) {
-      if (length(first + i) <= begin) {
-        ++i;
-      } else if (i + 4 <= count) {
-        AttendTile<4>(job, s, first + i, i, begin, n), i += 4;
-      } else {
-        AttendTile<1>(job, s, first + i, i, begin, n), ++i;
-      }
+  template <size_t H>
+  static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
+                    const size_t (&left)[H], size_t n, size_t slot, float (&c)[H]) {
+    for (size_t g = 0; g * kKeyGroup < n; ++g) {
+      Scores<H>(s.keys + g * job.head_dim * kKeyGroup, q, job.head_dim, job.scale,
+                s.p + g * kKeyGroup);
+    }
+    for (size_t h = 0; h < H; ++h) {
+      c[h] = Softmax(s.p + h * kAttentionBlock, left[h], s.m + slot + h,
+                     s.lanes + (slot + h) * kLanes);
     }
   }
-  for (size_t i = 0; i < count; ++i) {
-    float32x4_t l[kRegisters];
-    for (size_t r = 0; r < kRegisters; ++r) l[r] = vld1q_f32(s.lanes + i * kLanes + r * kWidth);
-    const float total = AddLanes(l);
-    float* o = out(first + i);
-    for (size_t d = 0; d < job.head_dim; ++d) o[d] /= total;
+
+  template <size_t H>
+  static void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
+                        size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
+    AddAllValues<H>(s, p, begin, end, head_dim, c, out);
   }
-}
+
+  static float SumLanes(const float* lanes) {
+    float32x4_t l[kRegisters];
+    for (size_t r = 0; r < kRegisters; ++r) l[r] = vld1q_f32(lanes + r * kWidth);
+    return AddLanes(l);
+  }
+};
 
 }  // namespace
 
-void Attention(const AttentionJob& job) {
-  Scratch s;
-  s.width = (job.head_dim + kLanes - 1) / kLanes * kLanes;
-  s.keys = job.scratch;
-  s.values = s.keys + kAttentionBlock * s.width;
-  s.lanes = s.values + kAttentionBlock * s.width;
-  s.p = s.lanes + kAttentionQueries * kLanes;
-  s.m = s.p + 4 * kAttentionBlock;
-  const size_t queries = job.rows * job.heads;
-  for (size_t i = 0; i < queries; i += kAttentionQueries) {
-    AttendQueries(job, s, i, Least(kAttentionQueries, queries - i));
-  }
-}
+void Attention(const AttentionJob& job) { AttentionWalk<Isa>::Attend(job); }
 
 }  // namespace lockstep::neon
 
