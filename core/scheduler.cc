@@ -24,15 +24,15 @@ struct Scheduler::Job {
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> started, first_token, last_token;
 
-  Timings timings() const;
+  GenerationStats stats() const;
 };
 
-Timings Scheduler::Job::timings() const {
+GenerationStats Scheduler::Job::stats() const {
   const auto seconds = [](Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double>(to - from).count();
   };
   const Clock::time_point now = Clock::now();
-  Timings t;
+  GenerationStats t;
   t.queue_s = seconds(submitted, started.value_or(now));
   if (started) t.prefill_s = seconds(*started, first_token.value_or(now));
   if (first_token) t.decode_s = seconds(*first_token, *last_token);
@@ -104,7 +104,12 @@ bool Scheduler::Drain(std::chrono::milliseconds timeout) {
 
 SchedulerState Scheduler::state() const {
   const std::lock_guard lock(mutex_);
-  return {queue_.size(), running_count_, draining_};
+  SchedulerState state;
+  state.queued = queue_.size();
+  state.running = running_count_;
+  state.sessions = sessions_.size();
+  state.draining = draining_;
+  return state;
 }
 
 void Scheduler::Loop() {
@@ -227,7 +232,7 @@ void Scheduler::Deliver(Job& job, Result<std::optional<TokenEvent>> event) {
 }
 
 void Scheduler::End(Job& job, const Error* error) {
-  const Timings timings = job.timings();
+  const GenerationStats stats = job.stats();
   const bool held_session = static_cast<bool>(job.session);
   const FinishReason reason = held_session ? job.session->finish_reason() : FinishReason::kNone;
   job.session = {};
@@ -236,9 +241,9 @@ void Scheduler::End(Job& job, const Error* error) {
     --running_count_;
   }
   if (error != nullptr) {
-    job.request.sink->OnError(*error, timings);
+    job.request.sink->OnError(*error, stats);
   } else {
-    job.request.sink->OnFinish(reason, timings);
+    job.request.sink->OnFinish(reason, stats);
   }
   const std::lock_guard lock(mutex_);
   if (--unfinished_ == 0) idle_.notify_all();

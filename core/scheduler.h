@@ -23,10 +23,14 @@
 
 namespace lockstep {
 
-struct Timings {
+// What a request took. Complete in its sink's last call.
+struct GenerationStats {
   double queue_s = 0;    // submitted to first scheduled
   double prefill_s = 0;  // first scheduled to first token
   double decode_s = 0;   // first token to last
+  size_t prompt_tokens = 0;
+  size_t cached_tokens = 0;  // of these, not computed but taken from an earlier request's prefix
+  size_t generated_tokens = 0;
 };
 
 // Where a request's tokens go. Called on the scheduler's thread, without a lock held: all streams
@@ -37,12 +41,24 @@ class TokenSink {
  public:
   virtual ~TokenSink() = default;
   virtual void OnToken(TokenEvent event) = 0;
-  virtual void OnFinish(FinishReason reason, const Timings& timings) = 0;
-  virtual void OnError(const Error& error, const Timings& timings) = 0;
+  virtual void OnFinish(FinishReason reason, const GenerationStats& stats) = 0;
+  virtual void OnError(const Error& error, const GenerationStats& stats) = 0;
+};
+
+// Counted from Submit. All are looked at in every step.
+struct Deadlines {
+  std::chrono::milliseconds queue{30'000};         // to be given a session, else kUnavailable
+  std::chrono::milliseconds first_token{120'000};  // else kDeadlineExceeded
+  std::chrono::milliseconds total{300'000};        // else kDeadlineExceeded
 };
 
 struct GenerationRequest {
   std::string id;
+  // Whose it is. Clients get equal shares of the machine while they have requests waiting.
+  std::string client;
+  // Only requests of one scope share prefixes: that one was shared shows in its time.
+  std::string prefix_scope;
+  Deadlines deadlines;
   std::vector<int32_t> prompt;
   GenerationParams params;
   std::shared_ptr<TokenSink> sink;
@@ -50,15 +66,39 @@ struct GenerationRequest {
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
 };
 
-struct SchedulerOptions {
-  size_t max_queued = 64;       // requests that wait for a session
-  size_t prefill_tokens = 128;  // prompt tokens per step, over all sessions
+struct SchedulerState {
+  size_t queued = 0, queued_tokens = 0;  // requests without a session, and their prompts' tokens
+  size_t running = 0, sessions = 0;      // sessions in use, and in all
+  size_t kv_bytes = 0, kv_capacity_bytes = 0;          // of the sessions
+  size_t prefix_bytes = 0, prefix_capacity_bytes = 0;  // of the prefix store
+  bool draining = false;
+  bool stalled = false;  // there is work, and no step has ended for the stall timeout
 };
 
-struct SchedulerState {
-  size_t queued = 0;
-  size_t running = 0;
-  bool draining = false;
+struct StepStats {
+  double seconds = 0;
+  size_t decoding = 0;        // sessions that decoded one token each
+  size_t prefill_tokens = 0;  // prompt tokens of other sessions
+};
+
+// Is told what happens, on the scheduler's thread: must neither block nor throw.
+class SchedulerObserver {
+ public:
+  virtual ~SchedulerObserver() = default;
+  virtual void OnStep(const StepStats& step) = 0;
+  virtual void OnFirstToken(double seconds_since_submit) = 0;
+  virtual void OnNextToken(double seconds_since_last) = 0;
+  // `error` is null where the request was answered to its end. Also called for requests that
+  // Submit accepted and that never ran.
+  virtual void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) = 0;
+};
+
+struct SchedulerOptions {
+  size_t max_queued = 64;                 // requests that wait for a session
+  size_t max_queued_tokens = 128 * 1024;  // of their prompts; a single longer one may still wait
+  size_t prefill_tokens = 512;            // prompt tokens per step at most, over all sessions
+  std::chrono::milliseconds stall_timeout{30'000};
+  SchedulerObserver* observer = nullptr;  // may be null; must outlive the scheduler
 };
 
 class Scheduler {

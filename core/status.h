@@ -22,8 +22,9 @@ enum class ErrorKind {
 
 struct Error {
   ErrorKind kind = ErrorKind::kInternal;
-  std::string message;  // one sentence for a person
-  std::string param;    // the request field or flag at fault, if one is
+  std::string message;       // one sentence for a person
+  std::string param;         // the request field or flag at fault, if one is
+  double retry_after_s = 0;  // kOverloaded and kUnavailable: when to try again, if that is known
 };
 
 template <class T>
@@ -32,7 +33,7 @@ using Status = Result<void>;
 
 // `return Fail(ErrorKind::kBadFile, "...")` from any function that returns a Result.
 inline tl::unexpected<Error> Fail(ErrorKind kind, std::string message, std::string param = {}) {
-  return tl::unexpected<Error>(Error{kind, std::move(message), std::move(param)});
+  return tl::unexpected<Error>(Error{kind, std::move(message), std::move(param), 0});
 }
 
 }  // namespace lockstep

@@ -270,12 +270,12 @@ std::string_view FinishName(FinishReason reason) {
 }
 
 double PrefillTokensPerSecond(const GenerateAnswer& answer) {
-  return PerSecond(answer.prompt_tokens, answer.timings.prefill_s);
+  return PerSecond(answer.prompt_tokens, answer.stats.prefill_s);
 }
 
 // The first token is prefill's.
 double DecodeTokensPerSecond(const GenerateAnswer& answer) {
-  return answer.tokens.empty() ? 0 : PerSecond(answer.tokens.size() - 1, answer.timings.decode_s);
+  return answer.tokens.empty() ? 0 : PerSecond(answer.tokens.size() - 1, answer.stats.decode_s);
 }
 
 std::string RenderAnswer(const GenerationService& service, const GenerateAnswer& answer,
@@ -290,9 +290,9 @@ std::string RenderAnswer(const GenerationService& service, const GenerateAnswer&
                      {"completion_tokens", completion},
                      {"total_tokens", answer.prompt_tokens + completion}}},
                    {"timings",
-                    {{"queue_ms", Rounded(answer.timings.queue_s * 1000)},
-                     {"prefill_ms", Rounded(answer.timings.prefill_s * 1000)},
-                     {"decode_ms", Rounded(answer.timings.decode_s * 1000)},
+                    {{"queue_ms", Rounded(answer.stats.queue_s * 1000)},
+                     {"prefill_ms", Rounded(answer.stats.prefill_s * 1000)},
+                     {"decode_ms", Rounded(answer.stats.decode_s * 1000)},
                      {"prefill_tokens_per_second", Rounded(PrefillTokensPerSecond(answer))},
                      {"decode_tokens_per_second", Rounded(DecodeTokensPerSecond(answer))}}},
                    {"seed", answer.seed},

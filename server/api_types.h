@@ -34,6 +34,7 @@ struct HttpRequest {
   HttpHeaders headers;
   std::string body;
   std::string request_id;
+  std::string peer;  // the client's address, without the port
   // True once the client has closed its side: nobody will read an answer.
   std::function<bool()> client_gone = [] { return false; };
 };
@@ -88,7 +89,7 @@ struct GenerateAnswer {
   std::vector<int32_t> tokens;
   FinishReason finish = FinishReason::kNone;
   size_t prompt_tokens = 0;
-  Timings timings;
+  GenerationStats stats;
   uint64_t seed = 0;
   bool negative_seed = false;
   bool wants_logprobs = false;

@@ -83,8 +83,8 @@ Generation::Event Generation::Next() {
 
 Generation::Event Generation::End(StreamEnd end) {
   answer_.finish = end.finish;
-  answer_.timings = end.timings;
-  record_->first_token_ms = (end.timings.queue_s + end.timings.prefill_s) * 1000;
+  answer_.stats = end.stats;
+  record_->first_token_ms = (end.stats.queue_s + end.stats.prefill_s) * 1000;
   record_->tokens_per_second = DecodeTokensPerSecond(answer_);
   if (end.error) return FailWith(std::move(*end.error));
   record_->outcome = FinishName(end.finish);

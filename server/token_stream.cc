@@ -22,14 +22,14 @@ void TokenStream::OnToken(TokenEvent event) {
   }
 }
 
-void TokenStream::OnFinish(FinishReason reason, const Timings& timings) {
-  if (overflowed_) return OnError({}, timings);  // a token is missing: not a whole answer
-  Push(StreamEnd{std::nullopt, reason, timings}, 0);
+void TokenStream::OnFinish(FinishReason reason, const GenerationStats& stats) {
+  if (overflowed_) return OnError({}, stats);  // a token is missing: not a whole answer
+  Push(StreamEnd{std::nullopt, reason, stats}, 0);
 }
 
-void TokenStream::OnError(const Error& error, const Timings& timings) {
+void TokenStream::OnError(const Error& error, const GenerationStats& stats) {
   const Error slow{ErrorKind::kCancelled, "cancelled: the client reads too slowly", {}};
-  Push(StreamEnd{overflowed_ ? slow : error, FinishReason::kNone, timings}, 0);
+  Push(StreamEnd{overflowed_ ? slow : error, FinishReason::kNone, stats}, 0);
 }
 
 std::optional<StreamItem> TokenStream::Next(std::chrono::milliseconds timeout) {

@@ -20,7 +20,7 @@ namespace lockstep {
 struct StreamEnd {
   std::optional<Error> error;  // none: finished
   FinishReason finish = FinishReason::kNone;
-  Timings timings;
+  GenerationStats stats;
 };
 using StreamItem = std::variant<TokenEvent, StreamEnd>;
 
@@ -30,8 +30,8 @@ class TokenStream : public TokenSink {
   explicit TokenStream(std::shared_ptr<std::atomic<bool>> cancelled, size_t max_bytes = 256 * 1024);
 
   void OnToken(TokenEvent event) override;
-  void OnFinish(FinishReason reason, const Timings& timings) override;
-  void OnError(const Error& error, const Timings& timings) override;
+  void OnFinish(FinishReason reason, const GenerationStats& stats) override;
+  void OnError(const Error& error, const GenerationStats& stats) override;
 
   // The next item, or nothing if none came in time. After StreamEnd there are no more.
   std::optional<StreamItem> Next(std::chrono::milliseconds timeout);

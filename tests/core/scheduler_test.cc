@@ -54,8 +54,8 @@ TEST_F(SchedulerTest, ASessionIsFreeBeforeTheLastCall) {
   EXPECT_EQ(recorder->Wait().tokens.size(), 3u);
   EXPECT_EQ(recorder->free_at_end(), 1u);
   EXPECT_EQ(running, 0u);
-  EXPECT_GT(recorder->timings().prefill_s, 0);
-  EXPECT_GT(recorder->timings().decode_s, 0);
+  EXPECT_GT(recorder->stats().prefill_s, 0);
+  EXPECT_GT(recorder->stats().decode_s, 0);
   EXPECT_EQ(MustSubmit(Request("a", 5, 3))->Wait(), recorder->Wait());  // the id is free as well
 }
 

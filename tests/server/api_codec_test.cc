@@ -193,7 +193,7 @@ TEST(ApiCodec, RendersTokensAndAnswers) {
   answer.tokens = {65, 66};
   answer.finish = FinishReason::kLength;
   answer.prompt_tokens = 4;
-  answer.timings = {0.001, 0.002, 0.5};
+  answer.stats = {0.001, 0.002, 0.5};
   answer.seed = static_cast<uint64_t>(-3);
   answer.negative_seed = true;
   const std::string plain = RenderAnswer(service, answer, false);

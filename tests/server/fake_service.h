@@ -29,7 +29,13 @@ class FakeService : public GenerationService {
     request.sink->OnFinish(FinishReason::kLength, {0.001, 0.002, 0.003});
     return {};
   }
-  SchedulerState state() const override { return {1, 2, draining}; }
+  SchedulerState state() const override {
+    SchedulerState state;
+    state.queued = 1;
+    state.running = 2;
+    state.draining = draining;
+    return state;
+  }
 
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit

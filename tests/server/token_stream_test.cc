@@ -38,7 +38,7 @@ TEST_F(TokenStreamTest, HandsOverInOrderBetweenThreads) {
   ASSERT_TRUE(end.has_value());
   EXPECT_FALSE(std::get<StreamEnd>(*end).error.has_value());
   EXPECT_EQ(std::get<StreamEnd>(*end).finish, FinishReason::kStop);
-  EXPECT_EQ(std::get<StreamEnd>(*end).timings.decode_s, 3);
+  EXPECT_EQ(std::get<StreamEnd>(*end).stats.decode_s, 3);
   EXPECT_FALSE(*cancelled_);
 }
 

@@ -55,13 +55,13 @@ class Recorder : public TokenSink {
     answer_.Add(event);
     if (on_token) on_token(answer_.tokens.size());
   }
-  void OnFinish(FinishReason reason, const Timings& timings) override {
+  void OnFinish(FinishReason reason, const GenerationStats& stats) override {
     answer_.finish = reason;
-    End(timings);
+    End(stats);
   }
-  void OnError(const Error& error, const Timings& timings) override {
+  void OnError(const Error& error, const GenerationStats& stats) override {
     answer_.error = error;
-    End(timings);
+    End(stats);
   }
 
   const Answer& Wait() {
@@ -70,14 +70,14 @@ class Recorder : public TokenSink {
   }
   size_t count() const { return answer_.tokens.size(); }  // for the scheduler's thread
   size_t free_at_end() const { return free_at_end_; }
-  const Timings& timings() const { return timings_; }
+  const GenerationStats& stats() const { return stats_; }
 
   std::function<void(size_t tokens)> on_token;  // called after each token, with their number
   std::function<void()> on_end;
 
  private:
-  void End(const Timings& timings) {
-    timings_ = timings;
+  void End(const GenerationStats& stats) {
+    stats_ = stats;
     free_at_end_ = sessions_.available();
     if (on_end) on_end();
     ended_.set_value();  // throws if this is not the only last call
@@ -86,7 +86,7 @@ class Recorder : public TokenSink {
   const SessionPool& sessions_;
   Answer answer_;
   size_t free_at_end_ = 0;
-  Timings timings_;
+  GenerationStats stats_;
   std::promise<void> ended_;
   std::future<void> future_ = ended_.get_future();
 };
