@@ -39,8 +39,7 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
   kv.context_ = context;
   kv.padded_ = (context + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
   kv.elements_ = kv.layers_ * kv.kv_heads_ * kv.padded_ * kv.head_dim_;
-  kv.bytes_ = 2 * kv.elements_ * kv.element_bytes();
-  if (type == KvType::kQ8_0) kv.bytes_ += 2 * kv.elements_ / kQuantBlock * sizeof(uint16_t);
+  kv.bytes_ = kv.padded_ * BytesPerPosition(config, type);
   void* p = mmap(nullptr, kv.bytes_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
@@ -98,25 +97,41 @@ void KvCache::Reset() {
 }
 
 void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
-  assert(n <= other.length_ && n <= context_ && type_ == other.type_);
+  assert(n <= context_);
+  length_ = n;
+  CopyFrom(other, 0, 0, n);
+}
+
+void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
+  assert(from + n <= other.length_ && to + n <= length_ && type_ == other.type_);
   assert(layers_ == other.layers_ && kv_heads_ == other.kv_heads_ && head_dim_ == other.head_dim_);
+  assert(from % kKeyGroup == 0 && to % kKeyGroup == 0);
   // Keys are stored in groups of positions, so the last, partly used group is copied whole.
   const size_t keys = (n + kKeyGroup - 1) / kKeyGroup * kKeyGroup * head_dim_;
   const size_t values = n * head_dim_;
-  const auto copy = [](const void* to, const void* from, size_t bytes) {
-    std::memcpy(const_cast<void*>(to), from, bytes);
+  const auto copy = [&](const void* target, const void* source, size_t count, size_t unit) {
+    std::memcpy(static_cast<uint8_t*>(const_cast<void*>(target)) + to * head_dim_ * unit,
+                static_cast<const uint8_t*>(source) + from * head_dim_ * unit, count * unit);
+  };
+  const auto copy_scales = [&](const uint16_t* target, const uint16_t* source, size_t count) {
+    std::copy_n(source + from * head_dim_ / kQuantBlock, count / kQuantBlock,
+                const_cast<uint16_t*>(target) + to * head_dim_ / kQuantBlock);
   };
   for (size_t layer = 0; layer < layers_; ++layer) {
     for (size_t head = 0; head < kv_heads_; ++head) {
-      const KvView to = View(layer, head), from = other.View(layer, head);
-      copy(to.keys, from.keys, keys * element_bytes());
-      copy(to.values, from.values, values * element_bytes());
+      const KvView target = View(layer, head), source = other.View(layer, head);
+      copy(target.keys, source.keys, keys, element_bytes());
+      copy(target.values, source.values, values, element_bytes());
       if (type_ == KvType::kF16) continue;
-      copy(to.key_scales, from.key_scales, keys / kQuantBlock * sizeof(uint16_t));
-      copy(to.value_scales, from.value_scales, values / kQuantBlock * sizeof(uint16_t));
+      copy_scales(target.key_scales, source.key_scales, keys);
+      copy_scales(target.value_scales, source.value_scales, values);
     }
   }
-  length_ = n;
+}
+
+size_t KvCache::BytesPerPosition(const ModelConfig& config, KvType type) {
+  const size_t values = 2 * config.layers * config.kv_heads * config.head_dim;
+  return type == KvType::kF16 ? 2 * values : values + values / kQuantBlock * sizeof(uint16_t);
 }
 
 size_t KvCache::HeadOffset(size_t layer, size_t kv_head) const {

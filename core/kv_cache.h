@@ -33,6 +33,9 @@ class KvCache {
   size_t length() const { return length_; }    // positions that are filled
   size_t context() const { return context_; }  // positions that fit
   size_t reserved_bytes() const { return bytes_; }
+  size_t used_bytes() const { return padded_ == 0 ? 0 : bytes_ / padded_ * length_; }
+  // Of the keys and values of one position, in all layers.
+  static size_t BytesPerPosition(const ModelConfig& config, KvType type);
 
   // Makes room for n more positions at the end, to be written through the pointers below.
   // kContextExceeded, and nothing changed, if they do not fit.
@@ -41,9 +44,12 @@ class KvCache {
   void Truncate(size_t n);
   // Empties the cache and gives its physical memory back to the system.
   void Reset();
-  // Becomes a copy of the first n positions of other, which has the same model and context.
+  // Becomes a copy of the first n positions of other, which has the same model and type.
   // REQUIRES: n <= other.length(), n <= context().
   void CopyPrefixFrom(const KvCache& other, size_t n);
+  // Overwrites the n positions from `to` on with those of other from `from` on.
+  // REQUIRES: multiples of kKeyGroup; n too, or both caches end there; all are filled.
+  void CopyFrom(const KvCache& other, size_t from, size_t to, size_t n);
 
   KvView View(size_t layer, size_t kv_head) const;
   // Converts and stores one position's key and value of one head. REQUIRES: position < length().

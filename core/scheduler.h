@@ -1,70 +1,31 @@
 // The one thread that calls Transformer::Forward. Each step takes a token of every decoding
-// session first, then chunks of waiting prompts up to a budget, so a long prompt never stalls the
-// streams of others. Requests beyond the free sessions wait in a bounded queue, first come first
-// served. Cancellation is looked at in every step, for queued and running requests alike.
+// session first, then chunks of prompts, as many tokens as let the step end in time (StepPacer), so
+// that a long prompt never stalls the streams of others. A prompt that begins like an earlier one
+// starts from where the prefix store knows it. Requests beyond the free sessions wait in a bounded
+// queue that is fair between clients (RequestQueue). Cancellation and deadlines are looked at in
+// every step, for queued and running requests alike.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "core/session.h"
+#include "core/fair_shares.h"
+#include "core/generation_request.h"
+#include "core/prefix_store.h"
+#include "core/request_queue.h"
 #include "core/session_pool.h"
 #include "core/status.h"
+#include "core/step_pacer.h"
 #include "core/transformer.h"
 
 namespace lockstep {
-
-// What a request took. Complete in its sink's last call.
-struct GenerationStats {
-  double queue_s = 0;    // submitted to first scheduled
-  double prefill_s = 0;  // first scheduled to first token
-  double decode_s = 0;   // first token to last
-  size_t prompt_tokens = 0;
-  size_t cached_tokens = 0;  // of these, not computed but taken from an earlier request's prefix
-  size_t generated_tokens = 0;
-};
-
-// Where a request's tokens go. Called on the scheduler's thread, without a lock held: all streams
-// wait for it, so it must neither block nor throw. A sink with a slow reader buffers, and sets
-// `cancelled` when it has had enough. Exactly one of OnFinish and OnError is the last call; the
-// session is free again before that call is made.
-class TokenSink {
- public:
-  virtual ~TokenSink() = default;
-  virtual void OnToken(TokenEvent event) = 0;
-  virtual void OnFinish(FinishReason reason, const GenerationStats& stats) = 0;
-  virtual void OnError(const Error& error, const GenerationStats& stats) = 0;
-};
-
-// Counted from Submit. All are looked at in every step.
-struct Deadlines {
-  std::chrono::milliseconds queue{30'000};         // to be given a session, else kUnavailable
-  std::chrono::milliseconds first_token{120'000};  // else kDeadlineExceeded
-  std::chrono::milliseconds total{300'000};        // else kDeadlineExceeded
-};
-
-struct GenerationRequest {
-  std::string id;
-  // Whose it is. Clients get equal shares of the machine while they have requests waiting.
-  std::string client;
-  // Only requests of one scope share prefixes: that one was shared shows in its time.
-  std::string prefix_scope;
-  Deadlines deadlines;
-  std::vector<int32_t> prompt;
-  GenerationParams params;
-  std::shared_ptr<TokenSink> sink;
-  // Set by anyone, at any time: the request ends within one step, with kCancelled.
-  std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
-};
 
 struct SchedulerState {
   size_t queued = 0, queued_tokens = 0;  // requests without a session, and their prompts' tokens
@@ -73,12 +34,6 @@ struct SchedulerState {
   size_t prefix_bytes = 0, prefix_capacity_bytes = 0;  // of the prefix store
   bool draining = false;
   bool stalled = false;  // there is work, and no step has ended for the stall timeout
-};
-
-struct StepStats {
-  double seconds = 0;
-  size_t decoding = 0;        // sessions that decoded one token each
-  size_t prefill_tokens = 0;  // prompt tokens of other sessions
 };
 
 // Is told what happens, on the scheduler's thread: must neither block nor throw.
@@ -98,7 +53,9 @@ struct SchedulerOptions {
   size_t max_queued_tokens = 128 * 1024;  // of their prompts; a single longer one may still wait
   size_t prefill_tokens = 512;            // prompt tokens per step at most, over all sessions
   std::chrono::milliseconds stall_timeout{30'000};
-  SchedulerObserver* observer = nullptr;  // may be null; must outlive the scheduler
+  // May be null; must outlive the scheduler, which alone uses the store.
+  SchedulerObserver* observer = nullptr;
+  PrefixStore* prefixes = nullptr;
 };
 
 class Scheduler {
@@ -123,19 +80,26 @@ class Scheduler {
   SchedulerState state() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Job;
+  using Clock = Job::Clock;
 
   void Loop();
-  void DropCancelled();
+  void EndExpired();
+  // Why the request must end now, if it must.
+  std::optional<Error> Expired(const Job& job, Clock::time_point now) const;
   void Admit();
   void Step();
+  void AddPrompts();
+  size_t AddToBatch(Job& job, size_t limit);  // the tokens that it adds
+  // Whether this very step computes what the job's prompt goes on with.
+  bool IsBeingComputed(const Job& job) const;
   void Forward(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
+  void Account(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
   void Deliver(Job& job, Result<std::optional<TokenEvent>> event);
   void EraseEnded();
   void EndAll();
   // Gives the session back, if there is one, and makes the request's last call.
   void End(Job& job, const Error* error);
+  double RetryAfter() const;  // seconds; REQUIRES: mutex_ is held
 
   const Transformer& transformer_;
   SessionPool& sessions_;
@@ -144,18 +108,29 @@ class Scheduler {
 
   // The scheduler thread's own. A job without a session has ended.
   Scratch scratch_;
+  StepPacer pacer_;
   std::vector<std::unique_ptr<Job>> running_;
-  std::vector<Job*> batch_jobs_;  // one for each entry of batch_
+  std::vector<Job*> prefilling_;  // in the order of their turns
+  size_t prompt_tokens_read_ = 0;
+  std::vector<Job*> batch_jobs_;  // one for each entry of batch_, those that decode first
   std::vector<BatchEntry> batch_;
+  StepStats step_;
   std::vector<std::span<const float>> logits_;             // likewise; [vocab] or empty
   std::vector<Result<std::optional<TokenEvent>>> events_;  // likewise
 
+  std::atomic<size_t> kv_bytes_{0};          // of the running sessions
+  std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
+
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  std::deque<std::unique_ptr<Job>> queue_;  // guarded by mutex_
-  size_t running_count_ = 0;                // guarded by mutex_: hold a session
-  size_t unfinished_ = 0;                   // guarded by mutex_: last call not yet made
-  bool draining_ = false, stop_ = false;    // guarded by mutex_
+  RequestQueue queue_;                           // guarded by mutex_
+  FairShares shares_;                            // guarded by mutex_
+  std::vector<std::unique_ptr<Job>> displaced_;  // guarded by mutex_: out of the queue, to be ended
+  size_t running_count_ = 0;                     // guarded by mutex_: hold a session
+  size_t unfinished_ = 0;                        // guarded by mutex_: without their last call
+  double end_interval_s_ = 1;                    // guarded by mutex_: between the ends of requests
+  Clock::time_point last_end_;                   // guarded by mutex_
+  bool draining_ = false, stop_ = false;         // guarded by mutex_
   std::thread thread_;
 };
 

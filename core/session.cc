@@ -106,6 +106,18 @@ BatchEntry InferenceSession::NextEntry(size_t limit) {
   return {&kv_, rest, LogitRows::kLast};
 }
 
+size_t InferenceSession::TakePrefix(PrefixStore& store, const std::string& scope) {
+  assert(prefilling());
+  return store.Extend(scope, {prompt_.data(), prompt_.size() - 1}, kv_);
+}
+
+void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) const {
+  std::vector<int32_t> tokens = prompt_;
+  tokens.insert(tokens.end(), output_.begin(), output_.end());
+  tokens.resize(std::min(tokens.size(), kv_.length()));
+  store.Insert(scope, tokens, kv_);
+}
+
 Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits) {
   if (logits.empty()) return std::nullopt;
   assert(position() == prompt_.size() + output_.size());

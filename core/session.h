@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/kv_cache.h"
+#include "core/prefix_store.h"
 #include "core/sampler.h"
 #include "core/status.h"
 #include "core/tokenizer.h"
@@ -63,6 +64,12 @@ class InferenceSession {
   BatchEntry NextEntry(size_t limit);
   // True while the prompt is not wholly in the cache.
   bool prefilling() const { return kv_.length() < prompt_.size(); }
+
+  // Fills the cache with what the store has of the prompt, all but its last token, whose logits are
+  // wanted. The number of tokens that need not be computed. REQUIRES: prefilling().
+  size_t TakePrefix(PrefixStore& store, const std::string& scope);
+  // Stores the prompt and the answer as far as they are in the cache.
+  void GivePrefix(PrefixStore& store, const std::string& scope) const;
 
   // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
   // token; without, returns nothing. Errors are the sampler's, and end the generation's use.

@@ -77,4 +77,8 @@ size_t SessionPool::available() const {
 
 size_t SessionPool::context() const { return sessions_.empty() ? 0 : sessions_.front()->context(); }
 
+size_t SessionPool::kv_bytes() const {
+  return sessions_.empty() ? 0 : sessions_.size() * sessions_.front()->kv().reserved_bytes();
+}
+
 }  // namespace lockstep

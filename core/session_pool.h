@@ -48,6 +48,7 @@ class SessionPool {
   size_t size() const;       // sessions in all
   size_t available() const;  // free now
   size_t context() const;    // positions of each session
+  size_t kv_bytes() const;   // reserved for the keys and values of all
 
  private:
   friend class SessionLease;

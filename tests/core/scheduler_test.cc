@@ -76,21 +76,29 @@ TEST_F(SchedulerTest, ALongPromptDoesNotStallTheStreamsOfOthers) {
   EXPECT_EQ(seen, 3u + 9u);  // a token in each of the ceil(61 / 7) steps
 }
 
-TEST_F(SchedulerTest, PromptsAreReadFirstComeFirstServed) {
-  Start(4, {.max_queued = 8, .prefill_tokens = 5});
+TEST_F(SchedulerTest, AShortPromptOvertakesALongOneButOnlyWithinTheLengthOfThatOne) {
+  Start(8, {.max_queued = 8, .prefill_tokens = 5});
   Gate gate(*this);
   std::vector<int> order;
   std::vector<std::shared_ptr<Recorder>> recorders;
-  for (int i = 0; i < 6; ++i) {  // more than there are sessions, the longest first
+  const auto submit = [&](int number, size_t prompt) {
     recorders.push_back(NewRecorder());
-    recorders.back()->on_token = [&order, i](size_t tokens) {
-      if (tokens == 1) order.push_back(i);
+    recorders.back()->on_token = [&order, number](size_t tokens) {
+      if (tokens == 1) order.push_back(number);
     };
-    ASSERT_TRUE(Submit(Request(fmt::format("{}", i), 60 - i * 9, 1), recorders.back()));
-  }
+    ASSERT_TRUE(Submit(Request(fmt::format("{}", number), prompt, 1), recorders.back()));
+  };
+  submit(0, 60);
+  submit(1, 50);
+  submit(2, 20);
+  recorders[2]->on_token = [&](size_t) {  // 20 tokens were read: 3 comes before 0 and 1, 4 does not
+    order.push_back(2);
+    submit(3, 21);
+    submit(4, 45);
+  };
   gate.Open();
-  for (const auto& recorder : recorders) recorder->Wait();
-  EXPECT_THAT(order, ElementsAre(0, 1, 2, 3, 4, 5));
+  for (size_t i = 0; i < 5; ++i) recorders[i]->Wait();
+  EXPECT_THAT(order, ElementsAre(2, 3, 1, 0, 4));
 }
 
 TEST_F(SchedulerTest, TheQueueIsBounded) {
@@ -111,6 +119,117 @@ TEST_F(SchedulerTest, TheQueueIsBounded) {
 
   Start(1, {.max_queued = 0});  // no queue: a free session still takes a request
   EXPECT_EQ(MustSubmit(Request("d", 2, 2))->Wait().tokens.size(), 2u);
+}
+
+TEST_F(SchedulerTest, TheTokensThatWaitAreBounded) {
+  Start(1, {.max_queued = 8, .max_queued_tokens = 50});
+  Gate gate(*this);
+  const auto longest = MustSubmit(Request("a", 60, 2));  // alone, it may wait
+  auto refused = NewRecorder();
+  const Status status = Submit(Request("b", 1, 2), refused);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, ErrorKind::kOverloaded);
+  EXPECT_GT(status.error().retry_after_s, 0);
+  EXPECT_EQ(scheduler_->state().queued_tokens, 60u);
+  gate.Open();
+  EXPECT_EQ(longest->Wait().tokens.size(), 2u);
+}
+
+TEST_F(SchedulerTest, ABurstOfOneClientNeitherDelaysNorShutsOutTheOthers) {
+  Start(1, {.max_queued = 6});
+  Gate gate(*this);
+  std::vector<std::string> order;
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  const auto submit = [&](const std::string& client, int number) {
+    GenerationRequest request = Request(fmt::format("{}{}", client, number), 4, 2);
+    request.client = client;
+    recorders.push_back(NewRecorder());
+    recorders.back()->on_token = [&order, id = request.id](size_t tokens) {
+      if (tokens == 1) order.push_back(id);
+    };
+    return Submit(request, recorders.back());
+  };
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(submit("busy", i));
+  EXPECT_FALSE(submit("busy", 6));
+  ASSERT_TRUE(submit("other", 0));  // in the place of busy5
+  ASSERT_TRUE(submit("third", 0));  // in the place of busy4
+  gate.Open();
+  for (const size_t i : {4, 5}) {
+    ASSERT_TRUE(recorders[i]->Wait().error);
+    EXPECT_EQ(recorders[i]->Wait().error->kind, ErrorKind::kOverloaded);
+    EXPECT_GT(recorders[i]->Wait().error->retry_after_s, 0);
+  }
+  for (const size_t i : {0, 1, 2, 3, 7, 8}) EXPECT_FALSE(recorders[i]->Wait().error);
+  EXPECT_THAT(order, ElementsAre("busy0", "other0", "third0", "busy1", "busy2", "busy3"));
+}
+
+TEST_F(SchedulerTest, DeadlinesEndRequestsInTheQueueInPrefillAndInDecode) {
+  using std::chrono::milliseconds;
+  Start(2, {.max_queued = 4, .prefill_tokens = 1});
+  auto slow = NewRecorder();  // holds up every step
+  slow->on_token = [](size_t) { std::this_thread::sleep_for(milliseconds(5)); };
+  GenerationRequest total = Request("total", 1, 120), first = Request("first", 100, 2),
+                    queue = Request("queue", 1, 2);
+  total.deadlines.total = milliseconds(300);
+  first.deadlines.first_token = milliseconds(100);
+  queue.deadlines.queue = milliseconds(20);
+  ASSERT_TRUE(Submit(total, slow));
+  const auto reading = MustSubmit(first), waiting = MustSubmit(queue);
+  const auto kind = [](const auto& recorder) {
+    const Answer& answer = recorder->Wait();
+    return answer.error ? answer.error->kind : ErrorKind::kInternal;
+  };
+  EXPECT_EQ(kind(waiting), ErrorKind::kUnavailable);
+  EXPECT_GT(waiting->Wait().error->retry_after_s, 0);
+  EXPECT_EQ(kind(reading), ErrorKind::kDeadlineExceeded);
+  EXPECT_EQ(reading->Wait().tokens.size(), 0u);
+  EXPECT_EQ(kind(slow), ErrorKind::kDeadlineExceeded);
+  EXPECT_GT(slow->Wait().tokens.size(), 1u);
+  EXPECT_EQ(sessions_->available(), 2u);
+}
+
+TEST_F(SchedulerTest, AStepThatDoesNotEndShowsInTheState) {
+  Start(1, {.stall_timeout = std::chrono::milliseconds(50)});
+  EXPECT_FALSE(scheduler_->state().stalled);
+  std::this_thread::sleep_for(std::chrono::milliseconds(80));
+  EXPECT_FALSE(scheduler_->state().stalled);  // idling is no stall
+  Gate gate(*this);
+  std::this_thread::sleep_for(std::chrono::milliseconds(80));
+  EXPECT_TRUE(scheduler_->state().stalled);
+  gate.Open();
+  while (scheduler_->state().running > 0) std::this_thread::yield();
+  EXPECT_FALSE(scheduler_->state().stalled);
+}
+
+TEST_F(SchedulerTest, TheObserverIsToldOfStepsTokensAndEnds) {
+  struct Observer : SchedulerObserver {
+    void OnStep(const StepStats& step) override {
+      prefill += step.prefill_tokens;
+      decode += step.decoding;
+    }
+    void OnFirstToken(double seconds) override { first += seconds > 0; }
+    void OnNextToken(double seconds) override { next += seconds > 0; }
+    void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) override {
+      EXPECT_EQ(error == nullptr, finish == FinishReason::kLength);
+      (error == nullptr ? ended : failed) += 1;
+      generated += stats.generated_tokens;
+    }
+    size_t prefill = 0, decode = 0, first = 0, next = 0, ended = 0, failed = 0, generated = 0;
+  } observer;
+  Start(2, {.prefill_tokens = 7, .observer = &observer});
+  MustSubmit(Request("a", 20, 5))->Wait();
+  MustSubmit(Request("b", 9, 3))->Wait();
+  GenerationRequest cancelled = Request("c", 9, 3);
+  *cancelled.cancelled = true;
+  MustSubmit(cancelled)->Wait();
+  scheduler_.reset();
+  EXPECT_EQ(observer.prefill, 29u);
+  EXPECT_EQ(observer.decode, 4u + 2u);
+  EXPECT_EQ(observer.first, 2u);
+  EXPECT_EQ(observer.next, 4u + 2u);
+  EXPECT_EQ(observer.generated, 5u + 3u);
+  EXPECT_EQ(observer.ended, 2u);
+  EXPECT_EQ(observer.failed, 1u);
 }
 
 TEST_F(SchedulerTest, BadRequestsAreRefusedAtOnce) {

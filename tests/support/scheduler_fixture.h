@@ -106,8 +106,12 @@ class SchedulerTest : public testing::Test {
         config, LoadWeights(file_, config, threads_).value(), *ChooseKernels("auto").kernels);
   }
 
-  void Start(size_t sessions, SchedulerOptions options = {}) {
-    scheduler_.reset();  // before its sessions
+  void Start(size_t sessions, SchedulerOptions options = {}, size_t prefix_bytes = 0) {
+    scheduler_.reset();  // before its sessions and prefixes
+    if (prefix_bytes > 0) {
+      prefixes_ = PrefixStore::Create(transformer_->config(), prefix_bytes).value();
+      options.prefixes = prefixes_.get();
+    }
     sessions_ = SessionPool::Create(transformer_->config(), tokenizer_, sessions, kContext).value();
     scheduler_ = std::make_unique<Scheduler>(*transformer_, *sessions_, threads_, options);
   }
@@ -203,6 +207,7 @@ class SchedulerTest : public testing::Test {
   ThreadPool threads_;
   std::unique_ptr<Transformer> transformer_;
   std::unique_ptr<SessionPool> sessions_;
+  std::unique_ptr<PrefixStore> prefixes_;
   std::unique_ptr<Scheduler> scheduler_;
 };
 }  // namespace lockstep

@@ -1,0 +1,32 @@
+// How many prompt tokens a step may take, so that it ends in time: the streams of others wait for
+// it, and so does every cancellation and every newcomer. Learns from the steps that were made what
+// the machine can do. What it says changes no bit of any answer (contract R1), only when it comes.
+// Not thread-safe.
+#pragma once
+
+#include <cstddef>
+
+namespace lockstep {
+
+struct StepStats {
+  double seconds = 0;
+  size_t decoding = 0;        // sessions that decoded one token each
+  size_t prefill_tokens = 0;  // prompt tokens of other sessions
+};
+
+class StepPacer {
+ public:
+  // At most `max_prefill` (>= 1) tokens, however fast the machine is.
+  explicit StepPacer(size_t max_prefill) : max_prefill_(max_prefill) {}
+
+  // Prompt tokens for a step in which so many sessions decode. At least 1.
+  size_t PrefillTokens(size_t decoding) const;
+  void Observe(const StepStats& step);
+
+ private:
+  const size_t max_prefill_;
+  double decode_s_ = 0;         // a step that only decodes; 0 until one was seen
+  double prefill_token_s_ = 0;  // what a prompt token adds; 0 until one was seen
+};
+
+}  // namespace lockstep

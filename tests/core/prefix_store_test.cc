@@ -1,0 +1,190 @@
+#include "core/prefix_store.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <vector>
+
+#include "core/kernels/kernels.h"
+#include "tests/support/random.h"
+
+namespace lockstep {
+namespace {
+
+ModelConfig SmallConfig() {
+  ModelConfig config;
+  config.layers = 2;
+  config.kv_heads = 2;
+  config.head_dim = 32;
+  return config;
+}
+
+std::vector<int32_t> Text(size_t n, int32_t first) {
+  std::vector<int32_t> tokens(n);
+  std::iota(tokens.begin(), tokens.end(), first);
+  return tokens;
+}
+
+// A cache whose contents follow from the tokens, as a model's would.
+float ValueOf(const std::vector<int32_t>& tokens, size_t position, size_t layer, size_t head) {
+  const int64_t sum = std::accumulate(tokens.begin(), tokens.begin() + position + 1, int64_t{0});
+  return static_cast<float>(sum % 1021 + static_cast<int64_t>(layer * 2 + head));
+}
+
+class PrefixStoreTest : public testing::TestWithParam<KvType> {
+ protected:
+  static constexpr size_t kBlock = PrefixStore::kBlock;
+
+  std::unique_ptr<PrefixStore> Store(size_t blocks) {
+    const size_t bytes = kBlock * KvCache::BytesPerPosition(config_, GetParam());
+    return PrefixStore::Create(config_, blocks * bytes + bytes / 2, GetParam()).value();
+  }
+  KvCache Empty() { return KvCache::Create(config_, 256, GetParam()).value(); }
+  void Compute(KvCache& kv, const std::vector<int32_t>& tokens, size_t from) {
+    ASSERT_TRUE(kv.Append(tokens.size() - from));
+    for (size_t p = from; p < tokens.size(); ++p) {
+      for (size_t layer = 0; layer < config_.layers; ++layer) {
+        for (size_t head = 0; head < config_.kv_heads; ++head) {
+          const std::vector<float> x(config_.head_dim, ValueOf(tokens, p, layer, head));
+          kv.Store(ScalarKernels(), layer, head, p, x.data(), x.data());
+        }
+      }
+    }
+  }
+  KvCache Computed(const std::vector<int32_t>& tokens) {
+    KvCache kv = Empty();
+    Compute(kv, tokens, 0);
+    return kv;
+  }
+  // The bytes of all positions of a head's keys, values and scales.
+  std::vector<uint8_t> Bytes(const KvCache& kv, size_t layer, size_t head) {
+    const KvView view = kv.View(layer, head);
+    const size_t groups = (kv.length() + kKeyGroup - 1) / kKeyGroup;
+    const size_t unit = GetParam() == KvType::kF16 ? 2 : 1;
+    std::vector<uint8_t> bytes;
+    const auto add = [&](const void* data, size_t n) {
+      const auto* p = static_cast<const uint8_t*>(data);
+      bytes.insert(bytes.end(), p, p + n);
+    };
+    add(view.keys, groups * kKeyGroup * config_.head_dim * unit);
+    add(view.values, kv.length() * config_.head_dim * unit);
+    if (GetParam() == KvType::kQ8_0) {
+      add(view.key_scales, groups * kKeyGroup * sizeof(uint16_t));
+      add(view.value_scales, kv.length() * sizeof(uint16_t));
+    }
+    return bytes;
+  }
+  void ExpectEqual(const KvCache& a, const KvCache& b) {
+    ASSERT_EQ(a.length(), b.length());
+    for (size_t layer = 0; layer < config_.layers; ++layer) {
+      for (size_t head = 0; head < config_.kv_heads; ++head) {
+        EXPECT_EQ(Bytes(a, layer, head), Bytes(b, layer, head)) << layer << ' ' << head;
+      }
+    }
+  }
+
+  const ModelConfig config_ = SmallConfig();
+};
+
+INSTANTIATE_TEST_SUITE_P(KvTypes, PrefixStoreTest, testing::Values(KvType::kF16, KvType::kQ8_0));
+
+TEST_P(PrefixStoreTest, GivesTheWholeBlocksOfWhatWasStored) {
+  const auto store = Store(20);
+  const std::vector<int32_t> text = Text(70, 5);
+  store->Insert("", text, Computed(text));
+  EXPECT_EQ(store->bytes(), store->capacity_bytes() / 20 * 4);
+
+  KvCache kv = Empty();
+  EXPECT_EQ(store->Extend("", text, kv), 64u);
+  Compute(kv, text, 64);
+  ExpectEqual(kv, Computed(text));
+
+  std::vector<int32_t> other = text;
+  other[40] = 999;
+  KvCache partly = Empty();
+  EXPECT_EQ(store->Extend("", other, partly), 32u);
+  KvCache shorter = Empty();
+  EXPECT_EQ(store->Extend("", Text(47, 5), shorter), 32u);
+  KvCache elsewhere = Empty();
+  EXPECT_EQ(store->Extend("other scope", text, elsewhere), 0u);
+  EXPECT_EQ(store->Extend("", Text(64, 6), elsewhere), 0u);
+  EXPECT_EQ(elsewhere.length(), 0u);
+}
+
+TEST_P(PrefixStoreTest, GoesOnFromWhatTheCacheHas) {
+  const auto store = Store(20);
+  const std::vector<int32_t> text = Text(96, 0);
+  store->Insert("", text, Computed(text));
+  const std::vector<int32_t> begin(text.begin(), text.begin() + 23);  // in the middle of a block
+  KvCache kv = Computed(begin);
+  EXPECT_EQ(store->Extend("", text, kv), 96u - 23u);
+  ExpectEqual(kv, Computed(text));
+  EXPECT_EQ(store->Extend("", text, kv), 0u);
+}
+
+TEST_P(PrefixStoreTest, ASharedPrefixIsStoredOnce) {
+  const auto store = Store(20);
+  std::vector<int32_t> a = Text(64, 0), b = a;
+  std::fill(b.begin() + 48, b.end(), 7);
+  store->Insert("", a, Computed(a));
+  store->Insert("", b, Computed(b));
+  EXPECT_EQ(store->bytes(), store->capacity_bytes() / 20 * 5);
+  for (const auto& text : {a, b}) {
+    KvCache kv = Empty();
+    EXPECT_EQ(store->Extend("", text, kv), 64u);
+    ExpectEqual(kv, Computed(text));
+  }
+}
+
+TEST_P(PrefixStoreTest, TheLeastRecentlyUsedMakesRoomLeavesFirst) {
+  const auto store = Store(6);
+  const std::vector<int32_t> a = Text(48, 0), b = Text(48, 1000), c = Text(32, 2000);
+  store->Insert("", a, Computed(a));
+  store->Insert("", b, Computed(b));
+  KvCache kv = Empty();
+  EXPECT_EQ(store->Extend("", a, kv), 48u);  // b is the older one now
+  store->Insert("", c, Computed(c));         // and loses its last two blocks
+  const auto stored = [&](const std::vector<int32_t>& text) {
+    KvCache cache = Empty();
+    const size_t n = store->Extend("", text, cache);
+    if (n > 0) ExpectEqual(cache, Computed({text.begin(), text.begin() + n}));
+    return n;
+  };
+  EXPECT_EQ(stored(a), 48u);
+  EXPECT_EQ(stored(b), 16u);
+  EXPECT_EQ(stored(c), 32u);
+  const std::vector<int32_t> longer_than_all = Text(200, 3000);
+  store->Insert("", longer_than_all, Computed(longer_than_all));
+  EXPECT_EQ(stored(longer_than_all), 96u);
+  EXPECT_EQ(stored(a), 0u);
+  EXPECT_EQ(store->bytes(), store->capacity_bytes());
+}
+
+// Against a plain rule: what Extend gives equals what computing gives, whatever was pushed out.
+TEST_P(PrefixStoreTest, RandomTextsOfAFewFamilies) {
+  const auto store = Store(12);
+  Random random(3);
+  size_t reused = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::vector<int32_t> text;
+    const size_t length = 1 + random.Below(120);
+    while (text.size() < length) text.push_back(static_cast<int32_t>(random.Below(2)) * 8);
+    const size_t shared = std::min<size_t>(length, random.Below(100));
+    std::fill_n(text.begin(), shared, static_cast<int32_t>(random.Below(3)));
+    KvCache kv = Empty();
+    reused += store->Extend("", text, kv);
+    Compute(kv, text, kv.length());
+    ExpectEqual(kv, Computed(text));
+    store->Insert("", text, kv);
+  }
+  EXPECT_GT(reused, 1000u);
+}
+
+TEST(PrefixStoreSizeTest, LessThanABlockIsRefused) {
+  const auto store = PrefixStore::Create(SmallConfig(), 1000);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().kind, ErrorKind::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace lockstep

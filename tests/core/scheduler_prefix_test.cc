@@ -1,0 +1,147 @@
+// What a request gets does not depend on what others left behind or are doing at the same time.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "tests/support/random.h"
+#include "tests/support/scheduler_fixture.h"
+
+namespace lockstep {
+namespace {
+
+class SchedulerPrefixTest : public SchedulerTest {
+ protected:
+  // Begins as the others of its family do, for `shared` tokens.
+  GenerationRequest Member(std::string id, size_t family, size_t shared, size_t prompt,
+                           size_t max_tokens) {
+    GenerationRequest request = Request(std::move(id), prompt, max_tokens);
+    const GenerationRequest ancestor = Request("", 100 + family, 1);
+    std::copy_n(ancestor.prompt.begin(), std::min(shared, prompt), request.prompt.begin());
+    return request;
+  }
+};
+
+TEST_F(SchedulerPrefixTest, AWarmPrefixSavesItsTokensAndGivesTheSameBits) {
+  Start(2, {}, 1 << 20);
+  const GenerationRequest cold = Member("a", 0, 100, 100, 5), warm = Member("b", 0, 70, 90, 20);
+  auto first = MustSubmit(cold);
+  EXPECT_EQ(first->Wait(), Alone(cold));
+  EXPECT_EQ(first->stats().cached_tokens, 0u);
+  EXPECT_EQ(first->stats().prompt_tokens, 100u);
+  auto second = MustSubmit(warm);
+  EXPECT_EQ(second->Wait(), Alone(warm));
+  EXPECT_EQ(second->stats().cached_tokens, 64u);
+  EXPECT_EQ(second->stats().generated_tokens, 20u);
+  auto again = MustSubmit(warm);  // all whole blocks but that of the last token
+  EXPECT_EQ(again->Wait(), Alone(warm));
+  EXPECT_EQ(again->stats().cached_tokens, 80u);
+}
+
+TEST_F(SchedulerPrefixTest, TheNextTurnOfAChatStartsAfterTheAnswer) {
+  Start(1, {}, 1 << 20);
+  const GenerationRequest turn = Request("a", 40, 30);
+  const Answer answer = MustSubmit(turn)->Wait();
+  GenerationRequest next = Request("b", 5, 10);
+  next.prompt.insert(next.prompt.begin(), answer.tokens.begin(), answer.tokens.end());
+  next.prompt.insert(next.prompt.begin(), turn.prompt.begin(), turn.prompt.end());
+  auto recorder = MustSubmit(next);
+  EXPECT_EQ(recorder->Wait(), Alone(next));
+  EXPECT_EQ(recorder->stats().cached_tokens, 64u);  // of 40 + 29: the last one was never read
+}
+
+TEST_F(SchedulerPrefixTest, ARunningRequestSharesWhatItHasRead) {
+  Start(4, {.prefill_tokens = 16}, 1 << 20);
+  Gate gate(*this);
+  std::vector<GenerationRequest> requests;
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (int i = 0; i < 3; ++i) {
+    requests.push_back(Member(fmt::format("{}", i), 1, 80, 90 + i, 5));
+    recorders.push_back(MustSubmit(requests.back()));
+  }
+  gate.Open();
+  size_t cached = 0;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i]));
+    cached += recorders[i]->stats().cached_tokens;
+  }
+  EXPECT_EQ(cached, 2 * 80u);  // one computes, two wait for it
+}
+
+TEST_F(SchedulerPrefixTest, ScopesKnowNothingOfEachOther) {
+  Start(2, {}, 1 << 20);
+  GenerationRequest request = Request("a", 60, 3);
+  request.prefix_scope = "one";
+  MustSubmit(request)->Wait();
+  request.prefix_scope = "two";
+  auto other = MustSubmit(request);
+  EXPECT_EQ(other->Wait(), Alone(request));
+  EXPECT_EQ(other->stats().cached_tokens, 0u);
+}
+
+// Families of prompts, cancellations, few sessions, and a store too small for all of it.
+TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAnswer) {
+  constexpr size_t kKinds = 12;
+  std::vector<GenerationRequest> kinds = Mixed(kKinds);
+  std::vector<Answer> alone;
+  for (size_t i = 0; i < kKinds; ++i) {
+    const GenerationRequest member = Member("", i % 3, 10 + i * 7, 12 + i * 7, 0);
+    if (i % 2 == 0) kinds[i].prompt = member.prompt;
+    alone.push_back(Alone(kinds[i]));
+  }
+  const size_t block =
+      PrefixStore::kBlock * KvCache::BytesPerPosition(transformer_->config(), KvType::kF16);
+  size_t finished = 0, cancelled = 0, reused = 0;
+  Random random(4);
+  for (int round = 0; round < 200; ++round) {
+    if (round % 10 == 0) {
+      SchedulerOptions options;
+      options.prefill_tokens = 1 + random.Below(60);
+      Start(1 + random.Below(16), options, (1 + random.Below(40)) * block);
+    }
+    struct Sent {
+      size_t kind;
+      std::shared_ptr<Recorder> recorder;
+      bool leaves;
+    };
+    std::vector<Sent> all;
+    const size_t count = 2 + random.Below(15);
+    for (size_t i = 0; i < count; ++i) {
+      const size_t kind = random.Below(kKinds);
+      GenerationRequest request = kinds[kind];
+      request.id = fmt::format("{}-{}", round, i);
+      request.client = fmt::format("{}", random.Below(3));
+      request.cancelled = std::make_shared<std::atomic<bool>>(false);
+      Sent sent{kind, NewRecorder(), random.Below(4) == 0};
+      if (sent.leaves) {
+        const size_t at = random.Below(8);
+        sent.recorder->on_token = [flag = request.cancelled, at](size_t tokens) {
+          if (tokens >= at) *flag = true;
+        };
+        if (at == 0) *request.cancelled = true;
+      }
+      ASSERT_TRUE(Submit(std::move(request), sent.recorder));
+      all.push_back(std::move(sent));
+      if (random.Below(4) == 0) all[random.Below(all.size())].recorder->Wait();
+    }
+    for (const Sent& sent : all) {
+      const Answer& answer = sent.recorder->Wait();
+      reused += sent.recorder->stats().cached_tokens;
+      if (answer.error) {
+        ++cancelled;
+        EXPECT_TRUE(sent.leaves && answer.error->kind == ErrorKind::kCancelled);
+      } else {
+        ++finished;
+        EXPECT_EQ(answer, alone[sent.kind]) << "round " << round << ", kind " << sent.kind;
+      }
+    }
+  }
+  EXPECT_GT(finished, 1000u);
+  EXPECT_GT(cancelled, 100u);
+  EXPECT_GT(reused, 10'000u);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,52 @@
+#include "core/step_pacer.h"
+
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+// A machine of a fixed speed, asked for a number of steps.
+StepStats RunSteps(StepPacer& pacer, size_t decoding, double decode_s, double token_s, int steps) {
+  StepStats step;
+  for (int i = 0; i < steps; ++i) {
+    pacer.Observe({decode_s, decoding, 0});
+    step.decoding = decoding;
+    step.prefill_tokens = pacer.PrefillTokens(decoding);
+    step.seconds =
+        (decoding > 0 ? decode_s : 0) + static_cast<double>(step.prefill_tokens) * token_s;
+    pacer.Observe(step);
+  }
+  return step;
+}
+
+TEST(StepPacerTest, StepsEndWithinTheTimeThatAStreamMayPause) {
+  for (const double token_s : {0.001, 0.0025, 0.006}) {
+    StepPacer pacer(512);
+    const StepStats step = RunSteps(pacer, 8, 0.05, token_s, 30);
+    EXPECT_LE(step.seconds, 0.22) << token_s;
+    EXPECT_GE(step.seconds, 0.14) << token_s;
+  }
+}
+
+TEST(StepPacerTest, WhereNobodyReadsStepsAreLongerButStillEnd) {
+  StepPacer pacer(512);
+  const StepStats step = RunSteps(pacer, 0, 0, 0.0025, 30);
+  EXPECT_NEAR(step.seconds, 0.5, 0.05);
+}
+
+TEST(StepPacerTest, KeepsBetweenTheLeastAndTheMost) {
+  StepPacer fast(512), slow(512), small(7);
+  EXPECT_EQ(RunSteps(fast, 4, 0.001, 1e-6, 10).prefill_tokens, 512u);
+  EXPECT_EQ(RunSteps(slow, 4, 5.0, 1.0, 10).prefill_tokens, 16u);  // a prompt must come to its end
+  EXPECT_EQ(RunSteps(small, 4, 5.0, 1.0, 10).prefill_tokens, 7u);
+  EXPECT_EQ(RunSteps(small, 4, 0.001, 1e-6, 10).prefill_tokens, 7u);
+}
+
+TEST(StepPacerTest, FollowsAMachineThatBecomesSlower) {
+  StepPacer pacer(512);
+  RunSteps(pacer, 8, 0.02, 0.0005, 20);
+  EXPECT_LE(RunSteps(pacer, 8, 0.04, 0.004, 20).seconds, 0.25);
+}
+
+}  // namespace
+}  // namespace lockstep
