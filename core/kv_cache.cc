@@ -37,9 +37,9 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
   kv.kv_heads_ = config.kv_heads;
   kv.head_dim_ = config.head_dim;
   kv.context_ = context;
-  kv.padded_ = (context + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
-  kv.elements_ = kv.layers_ * kv.kv_heads_ * kv.padded_ * kv.head_dim_;
-  kv.bytes_ = kv.padded_ * BytesPerPosition(config, type);
+  kv.stride_ = kAttentionBlock * BytesPerPosition(config, type);
+  const size_t blocks = (context + kAttentionBlock - 1) / kAttentionBlock;
+  kv.bytes_ = blocks * kv.stride_;
   void* p = mmap(nullptr, kv.bytes_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
@@ -49,9 +49,10 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
         fmt::format("KV cache: the system refused {} bytes ({} layers x {} heads x {} "
                     "positions x {} values, {} keys and values): {}; lower --context or "
                     "--sessions",
-                    wanted, kv.layers_, kv.kv_heads_, kv.padded_, kv.head_dim_,
+                    wanted, kv.layers_, kv.kv_heads_, blocks * kAttentionBlock, kv.head_dim_,
                     type == KvType::kF16 ? "f16" : "q8_0", std::generic_category().message(errno)));
   }
+  madvise(p, kv.bytes_, MADV_HUGEPAGE);  // may fail where the system has none
   kv.memory_ = static_cast<uint8_t*>(p);
   return kv;
 }
@@ -62,12 +63,11 @@ KvCache& KvCache::operator=(KvCache&& other) noexcept {
   std::swap(memory_, other.memory_);
   std::swap(bytes_, other.bytes_);
   std::swap(type_, other.type_);
-  std::swap(elements_, other.elements_);
+  std::swap(stride_, other.stride_);
   std::swap(layers_, other.layers_);
   std::swap(kv_heads_, other.kv_heads_);
   std::swap(head_dim_, other.head_dim_);
   std::swap(context_, other.context_);
-  std::swap(padded_, other.padded_);
   std::swap(length_, other.length_);
   return *this;
 }
@@ -106,57 +106,46 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
   assert(from + n <= other.length_ && to + n <= length_ && type_ == other.type_);
   assert(layers_ == other.layers_ && kv_heads_ == other.kv_heads_ && head_dim_ == other.head_dim_);
   assert(from % kKeyGroup == 0 && to % kKeyGroup == 0);
+  const size_t unit = type_ == KvType::kF16 ? 2 : 1;
   // Keys are stored in groups of positions, so the last, partly used group is copied whole.
-  const size_t keys = (n + kKeyGroup - 1) / kKeyGroup * kKeyGroup * head_dim_;
-  const size_t values = n * head_dim_;
-  const auto copy = [&](const void* target, const void* source, size_t count, size_t unit) {
-    std::memcpy(static_cast<uint8_t*>(const_cast<void*>(target)) + to * head_dim_ * unit,
-                static_cast<const uint8_t*>(source) + from * head_dim_ * unit, count * unit);
-  };
-  const auto copy_scales = [&](const uint16_t* target, const uint16_t* source, size_t count) {
-    std::copy_n(source + from * head_dim_ / kQuantBlock, count / kQuantBlock,
-                const_cast<uint16_t*>(target) + to * head_dim_ / kQuantBlock);
-  };
-  for (size_t layer = 0; layer < layers_; ++layer) {
-    for (size_t head = 0; head < kv_heads_; ++head) {
-      const KvView target = View(layer, head), source = other.View(layer, head);
-      copy(target.keys, source.keys, keys, element_bytes());
-      copy(target.values, source.values, values, element_bytes());
-      if (type_ == KvType::kF16) continue;
-      copy_scales(target.key_scales, source.key_scales, keys);
-      copy_scales(target.value_scales, source.value_scales, values);
+  for (size_t i = 0; i < n; i += kKeyGroup) {
+    const size_t source = (from + i) % kAttentionBlock, target = (to + i) % kAttentionBlock;
+    const auto copy = [&](const void* to_block, const void* from_block, size_t bytes) {
+      std::memcpy(static_cast<uint8_t*>(const_cast<void*>(to_block)) + target * bytes,
+                  static_cast<const uint8_t*>(from_block) + source * bytes, kKeyGroup * bytes);
+    };
+    for (size_t layer = 0; layer < layers_; ++layer) {
+      for (size_t head = 0; head < kv_heads_; ++head) {
+        const KvBlock a = Block(layer, head, to + i), b = other.Block(layer, head, from + i);
+        copy(a.keys, b.keys, head_dim_ * unit);
+        copy(a.values, b.values, head_dim_ * unit);
+        if (type_ == KvType::kF16) continue;
+        copy(a.key_scales, b.key_scales, head_dim_ / kQuantBlock * sizeof(uint16_t));
+        copy(a.value_scales, b.value_scales, head_dim_ / kQuantBlock * sizeof(uint16_t));
+      }
     }
   }
 }
 
 size_t KvCache::BytesPerPosition(const ModelConfig& config, KvType type) {
-  const size_t values = 2 * config.layers * config.kv_heads * config.head_dim;
-  return type == KvType::kF16 ? 2 * values : values + values / kQuantBlock * sizeof(uint16_t);
-}
-
-size_t KvCache::HeadOffset(size_t layer, size_t kv_head) const {
-  return (layer * kv_heads_ + kv_head) * padded_ * head_dim_;
+  return config.layers * config.kv_heads * KvBlockBytes(type, config.head_dim) / kAttentionBlock;
 }
 
 KvView KvCache::View(size_t layer, size_t kv_head) const {
-  const size_t offset = HeadOffset(layer, kv_head);
-  KvView view = {.type = type_,
-                 .keys = memory_ + offset * element_bytes(),
-                 .key_scales = nullptr,
-                 .values = memory_ + (elements_ + offset) * element_bytes(),
-                 .value_scales = nullptr};
-  if (type_ == KvType::kQ8_0) {
-    const auto* scales = reinterpret_cast<const uint16_t*>(memory_ + 2 * elements_);
-    view.key_scales = scales + offset / kQuantBlock;
-    view.value_scales = scales + (elements_ + offset) / kQuantBlock;
-  }
-  return view;
+  const size_t head = layer * kv_heads_ + kv_head;
+  return {type_, memory_ + head * KvBlockBytes(type_, head_dim_), stride_};
+}
+
+KvBlock KvCache::Block(size_t layer, size_t kv_head, size_t position) const {
+  const KvView view = View(layer, kv_head);
+  return BlockAt(type_, view.blocks + position / kAttentionBlock * stride_, head_dim_);
 }
 
 void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
                     const float* key, const float* value) {
   assert(position < length_);
-  const KvView view = View(layer, kv_head);
+  const KvBlock view = Block(layer, kv_head, position);
+  position %= kAttentionBlock;
   const size_t group = position / kKeyGroup, lane = position % kKeyGroup;
   if (type_ == KvType::kF16) {
     auto* keys =

@@ -2,10 +2,9 @@
 // once; physical memory grows with use, and nothing is allocated while tokens are appended. Not
 // thread-safe, except that different positions may be written by different threads.
 //
-// Layout, for the attention kernel (KvView), each by [layer][kv_head]:
-//   keys   [position / 16][head_dim][16]   16 positions side by side
-//   values [position][head_dim]
-//   and for Q8_0 their scales, one f16 for 32 of head_dim
+// Layout: [position / 64][layer][kv_head] blocks as the attention kernel reads them (KvBlock). With
+// the positions outermost, huge pages hold no more than is used but for the last one; without huge
+// pages, attention to a long context waits for page walks half of its time.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +32,7 @@ class KvCache {
   size_t length() const { return length_; }    // positions that are filled
   size_t context() const { return context_; }  // positions that fit
   size_t reserved_bytes() const { return bytes_; }
-  size_t used_bytes() const { return padded_ == 0 ? 0 : bytes_ / padded_ * length_; }
+  size_t used_bytes() const { return stride_ / kAttentionBlock * length_; }
   // Of the keys and values of one position, in all layers.
   static size_t BytesPerPosition(const ModelConfig& config, KvType type);
 
@@ -52,21 +51,20 @@ class KvCache {
   void CopyFrom(const KvCache& other, size_t from, size_t to, size_t n);
 
   KvView View(size_t layer, size_t kv_head) const;
+  KvBlock Block(size_t layer, size_t kv_head, size_t position) const;  // that has the position
   // Converts and stores one position's key and value of one head. REQUIRES: position < length().
   void Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
              const float* key /* [head_dim] */, const float* value /* [head_dim] */);
 
  private:
   KvCache() = default;
-  size_t HeadOffset(size_t layer, size_t kv_head) const;  // in elements
-  size_t element_bytes() const { return type_ == KvType::kF16 ? 2 : 1; }
 
-  uint8_t* memory_ = nullptr;  // one mapping: keys, values, key scales, value scales
+  uint8_t* memory_ = nullptr;  // one mapping
   size_t bytes_ = 0;
+  size_t stride_ = 0;  // bytes of 64 positions
   KvType type_ = KvType::kF16;
-  size_t elements_ = 0;  // of the keys; of the values as many
   size_t layers_ = 0, kv_heads_ = 0, head_dim_ = 0;
-  size_t context_ = 0, padded_ = 0, length_ = 0;
+  size_t context_ = 0, length_ = 0;
 };
 
 }  // namespace lockstep

@@ -3,8 +3,8 @@
 // Isa's, a type of the including file's own anonymous namespace, so that each file has its own
 // copy.
 //
-//   static void ExpandBlock(job, begin, n, s)
-//     keys and values of the n positions from `begin`, as floats, to s.keys and s.values
+//   static void ExpandBlock(job, block, n, s)
+//     keys and values of the first n positions of the block, as floats, to s.keys and s.values
 //   template <size_t H> static void Weigh(job, s, q, left, n, slot, c)
 //     the online softmax's step for H queries: their weights to s.p, zero from left[h] on; s.m and
 //     s.lanes of the slots from `slot` brought up to date; c: the factors of what was summed
@@ -49,6 +49,11 @@ class AttentionWalk {
   }
 
  private:
+  // No hardware prefetcher foresees a block, as the next is elsewhere.
+  static void Prefetch(const uint8_t* block, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i);
+  }
+
   static size_t Offset(const AttentionJob& job, size_t query) {
     return query / job.heads * job.stride + query % job.heads * job.head_dim;
   }
@@ -64,9 +69,12 @@ class AttentionWalk {
     }
     const auto length = [&job](size_t query) { return job.length + query / job.heads; };
     const size_t longest = length(first + count - 1);
+    const size_t bytes = KvBlockBytes(job.kv.type, job.head_dim);
     for (size_t begin = 0; begin < longest; begin += kAttentionBlock) {
       const size_t n = Least(kAttentionBlock, longest - begin);
-      Isa::ExpandBlock(job, begin, n, s);
+      const uint8_t* block = job.kv.blocks + begin / kAttentionBlock * job.kv.stride;
+      if (begin + n < longest) Prefetch(block + job.kv.stride, bytes);
+      Isa::ExpandBlock(job, BlockAt(job.kv.type, block, job.head_dim), n, s);
       for (size_t i = 0; i < count;) {
         if (length(first + i) <= begin) {
           ++i;

@@ -18,17 +18,17 @@ __m256 BroadcastHalf(uint16_t h) {
   return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(h)));
 }
 
-void ExpandKeys(const AttentionJob& job, size_t group, float* to) {
+void ExpandKeys(const AttentionJob& job, const KvBlock& kv, size_t group, float* to) {
   const size_t dim = job.head_dim, blocks = dim / kQuantBlock, first = group * dim * kKeyGroup;
   if (job.kv.type == KvType::kF16) {
-    const uint16_t* from = static_cast<const uint16_t*>(job.kv.keys) + first;
+    const uint16_t* from = static_cast<const uint16_t*>(kv.keys) + first;
     for (size_t i = 0; i < dim * kKeyGroup; i += kWidth)
       _mm256_store_ps(to + i, LoadHalf(from + i));
     return;
   }
-  const int8_t* from = static_cast<const int8_t*>(job.kv.keys) + first;
+  const int8_t* from = static_cast<const int8_t*>(kv.keys) + first;
   for (size_t b = 0; b < blocks; ++b) {
-    const uint16_t* scales = job.kv.key_scales + (group * blocks + b) * kKeyGroup;
+    const uint16_t* scales = kv.key_scales + (group * blocks + b) * kKeyGroup;
     const __m256 scale[2] = {LoadHalf(scales), LoadHalf(scales + kWidth)};
     for (size_t i = 0; i < kQuantBlock; ++i, from += kKeyGroup, to += kKeyGroup) {
       _mm256_store_ps(to, _mm256_mul_ps(BytesToFloat(from), scale[0]));
@@ -37,18 +37,18 @@ void ExpandKeys(const AttentionJob& job, size_t group, float* to) {
   }
 }
 
-void ExpandValues(const AttentionJob& job, size_t position, float* to) {
+void ExpandValues(const AttentionJob& job, const KvBlock& kv, size_t position, float* to) {
   const size_t dim = job.head_dim, first = position * dim;
   size_t d = 0;
   if (job.kv.type == KvType::kF16) {
-    const uint16_t* from = static_cast<const uint16_t*>(job.kv.values) + first;
+    const uint16_t* from = static_cast<const uint16_t*>(kv.values) + first;
     for (; d + kWidth <= dim; d += kWidth) _mm256_store_ps(to + d, LoadHalf(from + d));
     for (; d < dim; ++d) to[d] = _cvtsh_ss(from[d]);
     return;
   }
-  const int8_t* from = static_cast<const int8_t*>(job.kv.values) + first;
+  const int8_t* from = static_cast<const int8_t*>(kv.values) + first;
   for (; d < dim; d += kWidth) {
-    const __m256 scale = BroadcastHalf(job.kv.value_scales[(first + d) / kQuantBlock]);
+    const __m256 scale = BroadcastHalf(kv.value_scales[(first + d) / kQuantBlock]);
     _mm256_store_ps(to + d, _mm256_mul_ps(BytesToFloat(from + d), scale));
   }
 }
@@ -142,12 +142,12 @@ float Softmax(__m256 (&score)[kParts], size_t left, float scale_by, float* m, fl
 
 // What AttentionWalk asks for.
 struct Isa {
-  static void ExpandBlock(const AttentionJob& job, size_t begin, size_t n,
+  static void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n,
                           const AttentionScratch& s) {
     for (size_t g = 0; g * kKeyGroup < n; ++g) {
-      ExpandKeys(job, begin / kKeyGroup + g, s.keys + g * job.head_dim * kKeyGroup);
+      ExpandKeys(job, kv, g, s.keys + g * job.head_dim * kKeyGroup);
     }
-    for (size_t j = 0; j < n; ++j) ExpandValues(job, begin + j, s.values + j * s.width);
+    for (size_t j = 0; j < n; ++j) ExpandValues(job, kv, j, s.values + j * s.width);
   }
 
   template <size_t H>

@@ -14,40 +14,38 @@ __m512 BytesToFloat(const int8_t* p) {
       _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 
-// Key groups and values of the `n` positions from `begin`.
-void ExpandBlock(const AttentionJob& job, size_t begin, size_t n, const AttentionScratch& s) {
+void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n, const AttentionScratch& s) {
   const size_t dim = job.head_dim, blocks = dim / kQuantBlock;
   for (size_t g = 0; g * kKeyGroup < n; ++g) {
-    const size_t group = begin / kKeyGroup + g;
     float* to = s.keys + g * dim * kKeyGroup;
     if (job.kv.type == KvType::kF16) {
-      const uint16_t* from = static_cast<const uint16_t*>(job.kv.keys) + group * dim * kKeyGroup;
+      const uint16_t* from = static_cast<const uint16_t*>(kv.keys) + g * dim * kKeyGroup;
       for (size_t d = 0; d < dim; ++d) {
         _mm512_store_ps(to + d * kKeyGroup, LoadHalf(from + d * kKeyGroup));
       }
     } else {
-      const int8_t* from = static_cast<const int8_t*>(job.kv.keys) + group * dim * kKeyGroup;
+      const int8_t* from = static_cast<const int8_t*>(kv.keys) + g * dim * kKeyGroup;
       for (size_t d = 0; d < dim; ++d) {
-        const size_t block = group * blocks + d / kQuantBlock;
-        const __m512 scale = LoadHalf(job.kv.key_scales + block * kKeyGroup);
+        const size_t block = g * blocks + d / kQuantBlock;
+        const __m512 scale = LoadHalf(kv.key_scales + block * kKeyGroup);
         _mm512_store_ps(to + d * kKeyGroup,
                         _mm512_mul_ps(BytesToFloat(from + d * kKeyGroup), scale));
       }
     }
   }
   for (size_t j = 0; j < n; ++j) {
-    const size_t first = (begin + j) * dim;
+    const size_t first = j * dim;
     float* to = s.values + j * s.width;
     if (job.kv.type == KvType::kF16) {
-      const uint16_t* from = static_cast<const uint16_t*>(job.kv.values) + first;
+      const uint16_t* from = static_cast<const uint16_t*>(kv.values) + first;
       for (size_t d = 0; d < dim; d += kWidth) {
         const __mmask16 mask = First(Least(kWidth, dim - d));
         _mm512_store_ps(to + d, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from + d)));
       }
     } else {
-      const int8_t* from = static_cast<const int8_t*>(job.kv.values) + first;
+      const int8_t* from = static_cast<const int8_t*>(kv.values) + first;
       for (size_t d = 0; d < dim; d += kWidth) {
-        const uint16_t half = job.kv.value_scales[(first + d) / kQuantBlock];
+        const uint16_t half = kv.value_scales[(first + d) / kQuantBlock];
         const __m512 scale = _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half)));
         _mm512_store_ps(to + d, _mm512_mul_ps(BytesToFloat(from + d), scale));
       }
@@ -139,9 +137,9 @@ float Softmax(__m512 (&score)[kGroups], size_t left, float scale_by, float* m, f
 
 // What AttentionWalk asks for.
 struct Isa {
-  static void ExpandBlock(const AttentionJob& job, size_t begin, size_t n,
+  static void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n,
                           const AttentionScratch& s) {
-    avx512::ExpandBlock(job, begin, n, s);
+    avx512::ExpandBlock(job, kv, n, s);
   }
 
   template <size_t H>

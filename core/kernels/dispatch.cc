@@ -53,18 +53,23 @@ void MultiplyAll(const KernelTable& kernels, Noise& noise, Answer& answer) {
 
 // Two rows of two heads, the second of which reaches into a new block of the cache.
 void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
-  constexpr size_t kHead = 96, kLength = 128, kPadded = 144, kQueries = 4;
-  std::vector<uint16_t> half(2 * kPadded * kHead), scales(half.size() / kQuantBlock);
+  constexpr size_t kHead = 96, kLength = 128, kBlocks = 3, kQueries = 4;
+  constexpr size_t kHalfStride = KvBlockBytes(KvType::kF16, kHead);
+  constexpr size_t kByteStride = KvBlockBytes(KvType::kQ8_0, kHead);
+  constexpr size_t kScales = KvScaleBytes(kHead);  // of the keys, and as many of the values
+  std::vector<uint16_t> half(kBlocks * kHalfStride / 2), scales(kScales);
   kernels.to_half(noise.Row(half.size()).data(), half.size(), half.data());
-  kernels.to_half(noise.Row(scales.size()).data(), scales.size(), scales.data());
-  std::vector<int8_t> bytes(half.size());
-  for (int8_t& byte : bytes) byte = static_cast<int8_t>(noise.Bits() >> 24);
+  std::vector<uint8_t> bytes(kBlocks * kByteStride);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(noise.Bits() >> 24);
+  for (size_t block = 0; block < kBlocks; ++block) {
+    kernels.to_half(noise.Row(scales.size()).data(), scales.size(), scales.data());
+    std::memcpy(bytes.data() + (block + 1) * kByteStride - 2 * kScales, scales.data(), 2 * kScales);
+  }
   const std::vector<float> q = noise.Row(kQueries * kHead);
   AlignedBuffer<float> scratch(AttentionScratchFloats(kHead));
   const KvView caches[] = {
-      {KvType::kF16, half.data(), nullptr, half.data() + kPadded * kHead, nullptr},
-      {KvType::kQ8_0, bytes.data(), scales.data(), bytes.data() + kPadded * kHead,
-       scales.data() + kPadded * kHead / kQuantBlock}};
+      {KvType::kF16, reinterpret_cast<const uint8_t*>(half.data()), kHalfStride},
+      {KvType::kQ8_0, bytes.data(), kByteStride}};
   for (const KvView& kv : caches) {
     std::vector<float> out(q.size());
     kernels.attention({.q = q.data(),

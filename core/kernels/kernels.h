@@ -45,15 +45,35 @@ inline constexpr float kActivationMax = 127.0f;
 
 enum class KvType : uint8_t { kF16, kQ8_0 };
 
-// Keys and values of one head of one sequence. Q8_0 is int8 times an f16 scale for each 32 of
-// head_dim, the product rounded to float.
+// Keys and values of one head of one sequence, in blocks of 64 positions.
 struct KvView {
   KvType type;
-  const void* keys;              // f16 or int8 [ceil(length / 16)][head_dim][16]
-  const uint16_t* key_scales;    // f16 [ceil(length / 16)][head_dim / 32][16]; for Q8_0
-  const void* values;            // f16 or int8 [length][head_dim]
-  const uint16_t* value_scales;  // f16 [length][head_dim / 32]; for Q8_0
+  const uint8_t* blocks;
+  size_t stride;  // bytes from one block to the next
 };
+
+// A block, in one piece. Q8_0 is int8 times an f16 scale for each 32 of head_dim, the product
+// rounded to float.
+struct KvBlock {
+  const void* keys;              // f16 or int8 [4][head_dim][16]: 16 positions side by side
+  const void* values;            // f16 or int8 [64][head_dim]
+  const uint16_t* key_scales;    // f16 [4][head_dim / 32][16]; for Q8_0
+  const uint16_t* value_scales;  // f16 [64][head_dim / 32]; for Q8_0
+};
+// The bytes of a block, and in Q8_0 of its keys' (or values') scales.
+static constexpr inline size_t KvScaleBytes(size_t head_dim) {
+  return kAttentionBlock * (head_dim / kQuantBlock) * sizeof(uint16_t);
+}
+static constexpr inline size_t KvBlockBytes(KvType type, size_t head_dim) {
+  const size_t values = 2 * kAttentionBlock * head_dim;
+  return type == KvType::kF16 ? 2 * values : values + 2 * KvScaleBytes(head_dim);
+}
+static inline KvBlock BlockAt(KvType type, const uint8_t* block, size_t head_dim) {
+  const size_t keys = kAttentionBlock * head_dim * (type == KvType::kF16 ? 2 : 1);
+  const uint8_t* const scales = block + 2 * keys;
+  return {block, block + keys, reinterpret_cast<const uint16_t*>(scales),
+          reinterpret_cast<const uint16_t*>(scales + KvScaleBytes(head_dim))};
+}
 
 // Rows of consecutive positions of one sequence, and the query heads that share its key/value head.
 struct AttentionJob {

@@ -24,36 +24,35 @@ void ExpandBytes(const int8_t* from, const float32x4_t (&scale)[kRegisters], flo
   for (size_t r = 0; r < kRegisters; ++r) vst1q_f32(to + r * kWidth, vmulq_f32(v[r], scale[r]));
 }
 
-// Key groups and values of the `n` positions from `begin`.
-void ExpandBlock(const AttentionJob& job, size_t begin, size_t n, const AttentionScratch& s) {
+void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n, const AttentionScratch& s) {
   const size_t dim = job.head_dim, blocks = dim / kQuantBlock;
   float32x4_t scale[kRegisters];
   for (size_t g = 0; g * kKeyGroup < n; ++g) {
-    const size_t group = begin / kKeyGroup + g, first = group * dim * kKeyGroup;
+    const size_t first = g * dim * kKeyGroup;
     float* to = s.keys + g * dim * kKeyGroup;
     if (job.kv.type == KvType::kF16) {
-      ExpandHalves(static_cast<const uint16_t*>(job.kv.keys) + first, dim * kKeyGroup, to);
+      ExpandHalves(static_cast<const uint16_t*>(kv.keys) + first, dim * kKeyGroup, to);
       continue;
     }
-    const int8_t* from = static_cast<const int8_t*>(job.kv.keys) + first;
+    const int8_t* from = static_cast<const int8_t*>(kv.keys) + first;
     for (size_t d = 0; d < dim; ++d) {
-      const size_t block = group * blocks + d / kQuantBlock;
+      const size_t block = g * blocks + d / kQuantBlock;
       for (size_t r = 0; r < kRegisters; ++r) {
-        scale[r] = LoadHalf(job.kv.key_scales + block * kKeyGroup + r * kWidth);
+        scale[r] = LoadHalf(kv.key_scales + block * kKeyGroup + r * kWidth);
       }
       ExpandBytes(from + d * kKeyGroup, scale, to + d * kKeyGroup);
     }
   }
   for (size_t j = 0; j < n; ++j) {
-    const size_t first = (begin + j) * dim;
+    const size_t first = j * dim;
     float* to = s.values + j * s.width;
     if (job.kv.type == KvType::kF16) {
-      ExpandHalves(static_cast<const uint16_t*>(job.kv.values) + first, dim, to);
+      ExpandHalves(static_cast<const uint16_t*>(kv.values) + first, dim, to);
       continue;
     }
-    const int8_t* from = static_cast<const int8_t*>(job.kv.values) + first;
+    const int8_t* from = static_cast<const int8_t*>(kv.values) + first;
     for (size_t d = 0; d < dim; d += kLanes) {
-      const uint16_t half = job.kv.value_scales[(first + d) / kQuantBlock];
+      const uint16_t half = kv.value_scales[(first + d) / kQuantBlock];
       const float32x4_t one = vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
       for (float32x4_t& v : scale) v = one;
       ExpandBytes(from + d, scale, to + d);
@@ -139,9 +138,9 @@ float Softmax(float* p, size_t left, float* m, float* lanes) {
 
 // What AttentionWalk asks for.
 struct Isa {
-  static void ExpandBlock(const AttentionJob& job, size_t begin, size_t n,
+  static void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n,
                           const AttentionScratch& s) {
-    neon::ExpandBlock(job, begin, n, s);
+    neon::ExpandBlock(job, kv, n, s);
   }
 
   template <size_t H>

@@ -173,22 +173,27 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
   for (size_t i = 0; i < n; ++i) y[i] = FloatToHalf(x[i]);
 }
 
+KvBlock BlockOf(const AttentionJob& job, size_t position) {
+  const uint8_t* block = job.kv.blocks + position / kAttentionBlock * job.kv.stride;
+  return BlockAt(job.kv.type, block, job.head_dim);
+}
+
 float Key(const AttentionJob& job, size_t position, size_t d) {
-  const size_t group = position / kKeyGroup, lane = position % kKeyGroup;
+  const KvBlock kv = BlockOf(job, position);
+  const size_t group = position % kAttentionBlock / kKeyGroup, lane = position % kKeyGroup;
   const size_t i = (group * job.head_dim + d) * kKeyGroup + lane;
-  if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(job.kv.keys)[i]);
+  if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(kv.keys)[i]);
   const size_t blocks = job.head_dim / kQuantBlock;
-  const uint16_t scale = job.kv.key_scales[(group * blocks + d / kQuantBlock) * kKeyGroup + lane];
-  return static_cast<float>(static_cast<const int8_t*>(job.kv.keys)[i]) * HalfToFloat(scale);
+  const uint16_t scale = kv.key_scales[(group * blocks + d / kQuantBlock) * kKeyGroup + lane];
+  return static_cast<float>(static_cast<const int8_t*>(kv.keys)[i]) * HalfToFloat(scale);
 }
 
 float Value(const AttentionJob& job, size_t position, size_t d) {
-  const size_t i = position * job.head_dim + d;
-  if (job.kv.type == KvType::kF16) {
-    return HalfToFloat(static_cast<const uint16_t*>(job.kv.values)[i]);
-  }
-  const uint16_t scale = job.kv.value_scales[i / kQuantBlock];
-  return static_cast<float>(static_cast<const int8_t*>(job.kv.values)[i]) * HalfToFloat(scale);
+  const KvBlock kv = BlockOf(job, position);
+  const size_t i = position % kAttentionBlock * job.head_dim + d;
+  if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(kv.values)[i]);
+  const uint16_t scale = kv.value_scales[i / kQuantBlock];
+  return static_cast<float>(static_cast<const int8_t*>(kv.values)[i]) * HalfToFloat(scale);
 }
 
 void AttendQuery(const AttentionJob& job, size_t length, const float* q, float* out) {

@@ -44,12 +44,12 @@ void ExpectFilled(const KvCache& kv, size_t n) {
     for (size_t head = 0; head < 2; ++head) {
       for (size_t p = 0; p < n; ++p) {
         for (size_t d = 0; d < 24; ++d) {
-          const KvView view = kv.View(layer, head);
+          const KvBlock view = kv.Block(layer, head, p);
           const auto* keys = static_cast<const uint16_t*>(view.keys);
           const auto* values = static_cast<const uint16_t*>(view.values);
-          ASSERT_EQ(HalfToFloat(keys[(p / 16 * 24 + d) * 16 + p % 16]),
+          ASSERT_EQ(HalfToFloat(keys[(p % 64 / 16 * 24 + d) * 16 + p % 16]),
                     Mark(layer, head, p, d, true));
-          ASSERT_EQ(HalfToFloat(values[p * 24 + d]), Mark(layer, head, p, d, false));
+          ASSERT_EQ(HalfToFloat(values[p % 64 * 24 + d]), Mark(layer, head, p, d, false));
         }
       }
     }
@@ -110,7 +110,7 @@ TEST(KvCacheTest, ResetGivesTheMemoryBack) {
   ASSERT_TRUE(kv);
   Fill(*kv, 0, 4096);
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto start = reinterpret_cast<uintptr_t>(kv->View(0, 0).keys) / page * page;
+  const auto start = reinterpret_cast<uintptr_t>(kv->View(0, 0).blocks) / page * page;
   const size_t pages = kv->reserved_bytes() / page;
   const auto resident = [&] {
     std::vector<unsigned char> in_core(pages);
@@ -167,7 +167,7 @@ TEST(KvCacheTest, Q8_0StoresBytesAndScales) {
   KvCache copy = KvCache::Create(config, 50, KvType::kQ8_0).value();
   copy.CopyPrefixFrom(kv, 39);
   for (const KvCache* cache : {&kv, &copy}) {
-    const KvView v = cache->View(2, 1);
+    const KvBlock v = cache->Block(2, 1, 0);
     for (size_t p = 0; p < 39; ++p) {
       for (size_t d = 0; d < 64; ++d) {
         const auto* keys = static_cast<const int8_t*>(v.keys);

@@ -58,19 +58,21 @@ class PrefixStoreTest : public testing::TestWithParam<KvType> {
   }
   // The bytes of all positions of a head's keys, values and scales.
   std::vector<uint8_t> Bytes(const KvCache& kv, size_t layer, size_t head) {
-    const KvView view = kv.View(layer, head);
-    const size_t groups = (kv.length() + kKeyGroup - 1) / kKeyGroup;
     const size_t unit = GetParam() == KvType::kF16 ? 2 : 1;
     std::vector<uint8_t> bytes;
     const auto add = [&](const void* data, size_t n) {
       const auto* p = static_cast<const uint8_t*>(data);
       bytes.insert(bytes.end(), p, p + n);
     };
-    add(view.keys, groups * kKeyGroup * config_.head_dim * unit);
-    add(view.values, kv.length() * config_.head_dim * unit);
-    if (GetParam() == KvType::kQ8_0) {
-      add(view.key_scales, groups * kKeyGroup * sizeof(uint16_t));
-      add(view.value_scales, kv.length() * sizeof(uint16_t));
+    for (size_t begin = 0; begin < kv.length(); begin += kAttentionBlock) {
+      const KvBlock block = kv.Block(layer, head, begin);
+      const size_t n = std::min(kAttentionBlock, kv.length() - begin);
+      const size_t padded = (n + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
+      add(block.keys, padded * config_.head_dim * unit);
+      add(block.values, n * config_.head_dim * unit);
+      if (GetParam() == KvType::kF16) continue;
+      add(block.key_scales, padded * sizeof(uint16_t));
+      add(block.value_scales, n * sizeof(uint16_t));
     }
     return bytes;
   }

@@ -324,39 +324,48 @@ TEST_P(KernelsTest, AddAndToHalf) {
 // that were not stored hold NaN.
 struct Cache {
   KvType type;
-  std::vector<uint16_t> half_keys, half_values, key_scales, value_scales;
-  std::vector<int8_t> byte_keys, byte_values;
+  size_t stride;
+  std::vector<uint8_t> blocks;
   std::vector<float> plain_keys, plain_values;  // [length][head_dim]
   Cache(KvType kv_type, size_t length, size_t head_dim, Random& random)
-      : type(kv_type), plain_keys(length * head_dim), plain_values(length * head_dim) {
-    const size_t padded = (length + 15) / 16 * 16, blocks = head_dim / 32;
-    half_keys.assign(padded * head_dim, 0x7e00), half_values.assign(length * head_dim, 0);
-    byte_keys.assign(padded * head_dim, 77), byte_values.assign(length * head_dim, 0);
-    key_scales.assign(padded * blocks, 0x7e00), value_scales.assign(length * blocks, 0);
-    for (uint16_t& s : value_scales) s = FloatToHalf(random.Float(0, 0.01f));
+      : type(kv_type),
+        stride(KvBlockBytes(kv_type, head_dim) + 64),
+        blocks((length + 63) / 64 * stride),
+        plain_keys(length * head_dim),
+        plain_values(length * head_dim) {
+    const size_t scales = head_dim / 32;
+    std::vector<uint16_t> nan(blocks.size() / 2, 0x7e00);
+    std::memcpy(blocks.data(), nan.data(), blocks.size());
     for (size_t p = 0; p < length; ++p) {
-      for (size_t b = 0; b < blocks; ++b) {
-        key_scales[(p / 16 * blocks + b) * 16 + p % 16] = FloatToHalf(random.Float(0, 0.01f));
+      const KvBlock kv = BlockAt(type, blocks.data() + p / 64 * stride, head_dim);
+      const size_t in = p % 64, group = in / 16, lane = p % 16;
+      const auto half = [](const void* halves, size_t i) -> uint16_t& {
+        return static_cast<uint16_t*>(const_cast<void*>(halves))[i];
+      };
+      const auto byte = [](const void* bytes, size_t i) -> int8_t& {
+        return static_cast<int8_t*>(const_cast<void*>(bytes))[i];
+      };
+      for (size_t b = 0; type == KvType::kQ8_0 && b < scales; ++b) {
+        half(kv.key_scales, (group * scales + b) * 16 + lane) = FloatToHalf(random.Float(0, 0.01f));
+        half(kv.value_scales, in * scales + b) = FloatToHalf(random.Float(0, 0.01f));
       }
       for (size_t d = 0; d < head_dim; ++d) {
-        const size_t key = (p / 16 * head_dim + d) * 16 + p % 16, value = p * head_dim + d;
-        half_keys[key] = FloatToHalf(random.Float(-1, 1));
-        half_values[value] = FloatToHalf(random.Float(-1, 1));
-        plain_keys[value] = HalfToFloat(half_keys[key]);
-        plain_values[value] = HalfToFloat(half_values[value]);
-        if (type == KvType::kF16) continue;
-        byte_keys[key] = static_cast<int8_t>(random.Next()),
-        byte_values[value] = static_cast<int8_t>(random.Next());
-        const uint16_t key_scale = key_scales[(p / 16 * blocks + d / 32) * 16 + p % 16];
-        plain_keys[value] = byte_keys[key] * HalfToFloat(key_scale);
-        plain_values[value] = byte_values[value] * HalfToFloat(value_scales[value / 32]);
+        const size_t key = (group * head_dim + d) * 16 + lane, value = in * head_dim + d;
+        float& plain_key = plain_keys[p * head_dim + d];
+        float& plain_value = plain_values[p * head_dim + d];
+        if (type == KvType::kF16) {
+          plain_key = HalfToFloat(half(kv.keys, key) = FloatToHalf(random.Float(-1, 1)));
+          plain_value = HalfToFloat(half(kv.values, value) = FloatToHalf(random.Float(-1, 1)));
+        } else {
+          plain_key = (byte(kv.keys, key) = static_cast<int8_t>(random.Next())) *
+                      HalfToFloat(kv.key_scales[(group * scales + d / 32) * 16 + lane]);
+          plain_value = (byte(kv.values, value) = static_cast<int8_t>(random.Next())) *
+                        HalfToFloat(kv.value_scales[in * scales + d / 32]);
+        }
       }
     }
   }
-  KvView View() const {
-    if (type == KvType::kF16) return {type, half_keys.data(), nullptr, half_values.data(), nullptr};
-    return {type, byte_keys.data(), key_scales.data(), byte_values.data(), value_scales.data()};
-  }
+  KvView View() const { return {type, blocks.data(), stride}; }
 };
 
 // Softmax attention of one query over the first `length` positions.
