@@ -24,7 +24,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kBacklog = 128;
+constexpr int kBacklog = 1024;  // a fuller one drops connects, which are tried again after 1 s
 constexpr size_t kControlThreads = 2;
 constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
 
