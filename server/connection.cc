@@ -29,6 +29,10 @@ Connection::Connection(int socket, std::string peer, const RequestLimits& limits
       stopping_(stopping) {
   const int on = 1;  // each token leaves when it is made
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // Left alone it grows to megabytes for each client that does not read. A socket is writable again
+  // once a third is free, so that a client which reads slowly is seen to do so at each kWritePiece.
+  const int send_buffer = 2 * kWritePiece;  // the kernel doubles it
+  setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
 }
 
 Connection::~Connection() { close(socket_); }
