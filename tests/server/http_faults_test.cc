@@ -55,13 +55,6 @@ class HttpFaultsTest : public HttpServerFixture {
   }
 };
 
-// "\n" stands for CR LF.
-std::string Http(const std::string& text) {
-  std::string bytes;
-  for (const char c : text) bytes += c == '\n' ? std::string("\r\n") : std::string(1, c);
-  return bytes;
-}
-
 std::string Repeated(const std::string& text, size_t times) {
   std::string all;
   for (size_t i = 0; i < times; ++i) all += text;
@@ -147,6 +140,7 @@ TEST_F(HttpFaultsTest, EachHasItsStatus) {
 // Whatever goes on without end is read to its limit, and a little more is dropped.
 TEST_F(HttpFaultsTest, WhatHasNoEndIsCutOff) {
   service_.script = "ab";
+  options_.limits.header_time = options_.limits.body_time = seconds(30);
   Start();
   const std::string post = "POST /generate HTTP/1.1\nHost: h\n";
   const struct {

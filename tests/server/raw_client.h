@@ -14,6 +14,13 @@
 
 namespace lockstep {
 
+// "\n" stands for CR LF.
+inline std::string Http(const std::string& text) {
+  std::string bytes;
+  for (const char c : text) bytes += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  return bytes;
+}
+
 class RawClient {
  public:
   explicit RawClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {

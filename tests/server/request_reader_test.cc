@@ -5,17 +5,12 @@
 
 #include <algorithm>
 
+#include "tests/server/raw_client.h"
+
 namespace lockstep {
 namespace {
 
 constexpr size_t kPieces[] = {1, 7, 1 << 20};
-
-// "\n" stands for CR LF.
-std::string Http(const std::string& text) {
-  std::string bytes;
-  for (const char c : text) bytes += c == '\n' ? std::string("\r\n") : std::string(1, c);
-  return bytes;
-}
 
 using State = RequestReader::State;
 
