@@ -8,64 +8,68 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
+#include <utility>
 
 namespace lockstep {
 namespace {
 
-constexpr size_t kWritePiece = 64 * 1024;  // of which each has the whole write_stall
-
-constexpr std::chrono::milliseconds kSlice{100};  // how soon a stop is noticed
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
 bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 }  // namespace
 
-Connection::Connection(int socket, std::chrono::milliseconds write_stall,
-                       const std::atomic<bool>& stopping)
-    : socket_(socket), write_stall_(write_stall), stopping_(stopping) {
+Connection::Connection(int socket, std::string peer, const RequestLimits& limits,
+                       milliseconds write_stall, const std::atomic<bool>& stopping)
+    : reader(limits),
+      socket_(socket),
+      peer_(std::move(peer)),
+      write_stall_(write_stall),
+      stopping_(stopping) {
   const int on = 1;  // each token leaves when it is made
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // Left alone it grows to megabytes for each client that does not read. A socket is writable again
+  // once a third is free, so that a client which reads slowly is seen to do so at each kWritePiece.
+  const int send_buffer = 2 * kWritePiece;  // the kernel doubles it
+  setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
 }
 
 Connection::~Connection() { close(socket_); }
 
-ssize_t Connection::Read(char* data, size_t size, Clock::time_point deadline) {
-  for (;;) {
-    const ssize_t n = recv(socket_, data, size, MSG_DONTWAIT);
-    if (n > 0) return n;
-    if (n == 0 || !WouldBlock() || stopping_) return kEnd;
-    if (!Wait(kReadable, deadline)) return stopping_ ? kEnd : kTimedOut;
+ssize_t Connection::Receive(char* data, size_t size) {
+  const ssize_t n = recv(socket_, data, size, 0);
+  if (n >= 0) return n;
+  return WouldBlock() ? kNothingYet : kEnd;
+}
+
+size_t Connection::Send(std::string_view bytes) {
+  const ssize_t n = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (n >= 0) return static_cast<size_t>(n);
+  broken_ = broken_ || !WouldBlock();
+  return 0;
+}
+
+bool Connection::Flush() {
+  while (flushed_ < queued_.size() && !broken_) {
+    const size_t n = Send(std::string_view(queued_).substr(flushed_));
+    if (n == 0 && !broken_) return false;
+    flushed_ += n;
   }
+  queued_ = {};
+  flushed_ = 0;
+  return true;
 }
 
-void Connection::SendContinue() {
-  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-  Write(kContinue.data(), kContinue.size());
-}
-
-bool Connection::WaitForRequest(std::chrono::milliseconds idle,
-                                const std::function<bool()>& give_up) const {
-  const auto deadline = Clock::now() + idle;
-  while (Clock::now() < deadline && !stopping_ && !give_up()) {
-    if (Wait(kReadable, std::min(deadline, Clock::now() + kSlice))) return true;
-  }
-  return false;
-}
-
-bool Connection::Write(const char* data, size_t size) {
-  while (size > 0 && !broken_) {
-    size_t piece = std::min(size, kWritePiece);
+bool Connection::Write(std::string_view bytes) {
+  while (!bytes.empty() && !broken_) {
+    std::string_view piece = bytes.substr(0, kWritePiece);
+    bytes.remove_prefix(piece.size());
     const auto deadline = Clock::now() + write_stall_;
-    while (piece > 0 && !broken_) {
-      const ssize_t n = send(socket_, data, piece, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (n >= 0) {
-        data += n;
-        size -= static_cast<size_t>(n);
-        piece -= static_cast<size_t>(n);
-      } else {
-        broken_ = !WouldBlock() || !Wait(kWritable, deadline);
-      }
+    while (!piece.empty() && !broken_) {
+      const size_t n = Send(piece);
+      piece.remove_prefix(n);
+      broken_ = broken_ || (n == 0 && !WaitWritable(deadline));
     }
   }
   return !broken_;
@@ -77,25 +81,14 @@ bool Connection::Gone() const {
          (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
 }
 
-void Connection::CloseGently() {
-  constexpr std::chrono::seconds kLinger{1};
-  constexpr size_t kMaxDropped = 8 * 1024 * 1024;
-  shutdown(socket_, SHUT_WR);
-  char dropped[16 * 1024];
-  const auto deadline = Clock::now() + kLinger;
-  for (size_t total = 0; total < kMaxDropped && Clock::now() < deadline;) {
-    const ssize_t n = Read(dropped, sizeof dropped, deadline);
-    if (n <= 0) return;
-    total += static_cast<size_t>(n);
-  }
-}
+void Connection::ShutDown() { shutdown(socket_, SHUT_WR); }
 
-bool Connection::Wait(WaitFor what, Clock::time_point deadline) const {
-  using std::chrono::milliseconds;
+bool Connection::WaitWritable(Clock::time_point deadline) const {
+  constexpr milliseconds kSlice{100};  // how soon a stop is noticed
   while (!stopping_) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
     if (left <= milliseconds::zero()) return false;
-    pollfd fd{socket_, static_cast<short>(what == kReadable ? POLLIN : POLLOUT), 0};
+    pollfd fd{socket_, POLLOUT, 0};
     if (poll(&fd, 1, static_cast<int>(std::min(left, kSlice).count())) > 0) return true;
   }
   return false;

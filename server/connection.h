@@ -1,50 +1,86 @@
-// One accepted socket with deadlines: every wait ends in time, and at once when the server stops.
-// Used by one thread; closes the socket when destroyed.
+// One accepted socket, the request that comes in on it and the reply that goes out. Used by one
+// thread at a time: the poller, or the worker that answers. Closes the socket when destroyed.
 #pragma once
+
+#include <sys/types.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "server/request_reader.h"
 
 namespace lockstep {
 
-class Connection : public ByteSource {
+// One more for as long as it lives.
+class Counted {
  public:
-  // `stopping` must outlive the connection. write_stall: how long a client may take for each 64
-  // KiB.
-  Connection(int socket, std::chrono::milliseconds write_stall, const std::atomic<bool>& stopping);
-  ~Connection() override;
+  explicit Counted(std::atomic<size_t>& count) : count_(count) { count_.fetch_add(1); }
+  ~Counted() { count_.fetch_sub(1); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<size_t>& count_;
+};
+
+class Connection {
+ public:
+  static constexpr size_t kWritePiece = 64 * 1024;  // of which each has the whole write_stall
+  static constexpr ssize_t kEnd = 0;                // the client sends no more, or is gone
+  static constexpr ssize_t kNothingYet = -1;
+
+  // A nonblocking socket; `stopping` must outlive the connection.
+  Connection(int socket, std::string peer, const RequestLimits& limits,
+             std::chrono::milliseconds write_stall, const std::atomic<bool>& stopping);
+  ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  ssize_t Read(char* data, size_t size, Clock::time_point deadline) override;
-  void SendContinue() override;
+  int socket() const { return socket_; }
+  const std::string& peer() const { return peer_; }  // the client's address, without the port
 
-  // True when bytes have come, or the end; false after `idle`, or once `give_up` says so.
-  bool WaitForRequest(std::chrono::milliseconds idle, const std::function<bool()>& give_up) const;
+  // What has come: the number of bytes, kEnd or kNothingYet. Does not block.
+  ssize_t Receive(char* data, size_t size);
 
-  // All of it, or false: the client has gone or does not read. False ever after, too.
-  bool Write(const char* data, size_t size);
+  // To be sent by Flush.
+  void Queue(std::string_view bytes) { queued_.append(bytes); }
+  // Sends of it what the client takes now. True if nothing is left, or all is lost. Does not block.
+  bool Flush();
+  size_t flushed() const { return flushed_; }  // bytes since nothing was queued
+
+  // Blocks until all of it is sent, or false: the client is gone or does not read. False ever
+  // after, too. The wait ends at once when the server stops. REQUIRES: nothing is queued.
+  bool Write(std::string_view bytes);
+  bool broken() const { return broken_; }
 
   // The client has closed its side, the connection is broken, or the server stops. A client that
   // only shuts down its sending side counts as gone: from here the two look the same.
   bool Gone() const;
 
-  // Ends the connection such that a client that is still sending gets to read the answer: closing
-  // with bytes unread would reset the connection and may destroy the answer on its way.
-  void CloseGently();
+  // Tells the client that nothing more will come.
+  void ShutDown();
+
+  RequestReader reader;
+  std::optional<Counted> counted_open, counted_active;
+  size_t requests = 0;  // answered
+  bool last = false;    // to be closed after the reply
 
  private:
-  enum WaitFor : short { kReadable, kWritable };
-  // Until the socket is ready or broken; false at the deadline or when the server stops.
-  bool Wait(WaitFor what, Clock::time_point deadline) const;
+  // False if the connection is broken, the deadline is over or the server stops.
+  bool WaitWritable(std::chrono::steady_clock::time_point deadline) const;
+  // The number of bytes that the client took, maybe none.
+  size_t Send(std::string_view bytes);
 
   const int socket_;
+  const std::string peer_;
   const std::chrono::milliseconds write_stall_;
   const std::atomic<bool>& stopping_;
+  std::string queued_;
+  size_t flushed_ = 0;  // of queued_
   bool broken_ = false;
 };
 

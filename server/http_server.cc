@@ -1,102 +1,97 @@
 #include "server/http_server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <httplib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
-#include <type_traits>
 #include <utility>
 
 #include "server/api_errors.h"
 #include "server/connection.h"
 #include "server/ids.h"
+#include "server/poller.h"
 
 namespace lockstep {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kBacklog = 128;
+constexpr int kBacklog = 1024;  // a fuller one drops connects, which are tried again after 1 s
+constexpr size_t kControlThreads = 2;
+constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
 
-// What one request passes through on its thread.
+// What one request passes through on its thread. connection.last is the word on closing it.
 struct Exchange {
   Connection& connection;
   const RawRequest& raw;
   const ReadError* refused;  // instead of raw, if not null
   HttpReply reply;
-  bool close;
+  bool streams = false;
 };
-// httplib hands no context to its callbacks; a connection stays on one thread.
+// httplib hands no context to its callbacks; a request stays on one thread.
 thread_local Exchange* current_exchange = nullptr;
-
-// One more for as long as it lives.
-class Counted {
- public:
-  explicit Counted(std::atomic<size_t>& count) : count_(count) { count_.fetch_add(1); }
-  ~Counted() { count_.fetch_sub(1); }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  std::atomic<size_t>& count_;
-};
 
 // httplib's view of a connection: it reads a request line that was checked before and nothing
 // else, so its own parsing of headers, lengths, chunks, ranges and compressed bodies never sees
-// a client's bytes.
+// a client's bytes. A stream's parts leave when they are made; any other reply is queued, and the
+// poller waits for a slow client.
 class ReplayStream : public httplib::Stream {
  public:
-  ReplayStream(Connection& connection, std::string head)
-      : connection_(connection), head_(std::move(head)) {}
+  ReplayStream(const Exchange& exchange, std::string head)
+      : exchange_(exchange), connection_(exchange.connection), head_(std::move(head)) {}
 
   bool is_readable() const override { return true; }
-  bool is_writable() const override { return !broken_; }
+  bool is_writable() const override { return !connection_.broken(); }
   ssize_t read(char* data, size_t size) override {
     const size_t n = head_.copy(data, size, used_);
     used_ += n;
     return static_cast<ssize_t>(n);
   }
   ssize_t write(const char* data, size_t size) override {
-    broken_ = broken_ || !connection_.Write(data, size);
-    return broken_ ? -1 : static_cast<ssize_t>(size);
+    if (!exchange_.streams) {
+      connection_.Queue({data, size});
+    } else if (!connection_.Write({data, size})) {
+      return -1;
+    }
+    return static_cast<ssize_t>(size);
   }
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
   socket_t socket() const override { return INVALID_SOCKET; }  // not for the library's hands
 
-  bool broken() const { return broken_; }
-
  private:
+  const Exchange& exchange_;
   Connection& connection_;
   const std::string head_;
   size_t used_ = 0;
-  bool broken_ = false;
 };
 
-// The library's threads, and how many connections wait for one.
-class WorkQueue : public httplib::TaskQueue {
+// Threads that answer requests, of which a bounded number waits for one.
+class Lane {
  public:
-  using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));  // void, later bool
+  Lane(size_t threads, size_t waiting) : pool_(threads), most_(threads + waiting) {}
+  ~Lane() { pool_.shutdown(); }  // after what it still has
 
-  WorkQueue(size_t threads, std::atomic<size_t>& waiting) : pool_(threads), waiting_(waiting) {}
-  Enqueued enqueue(std::function<void()> work) override {
-    waiting_.fetch_add(1);
-    pool_.enqueue([this, work = std::move(work)] {
-      waiting_.fetch_sub(1);
-      work();
-    });
-    return static_cast<Enqueued>(true);
+  // False if too many wait.
+  bool Post(std::function<void()> work) {
+    if (jobs_ >= most_) return false;
+    pool_.enqueue(
+        [this, counted = std::make_shared<Counted>(jobs_), work = std::move(work)] { work(); });
+    return true;
   }
-  void shutdown() override { pool_.shutdown(); }
 
  private:
+  std::atomic<size_t> jobs_{0};
   httplib::ThreadPool pool_;
-  std::atomic<size_t>& waiting_;
+  const size_t most_;
 };
 
 }  // namespace
@@ -105,22 +100,23 @@ class HttpServer::Impl : private httplib::Server {
  public:
   Impl(HttpServerOptions options, HttpHandler handler)
       : options_(std::move(options)), handler_(std::move(handler)) {
-    // The library owns it then.
-    new_task_queue = [this] { return new WorkQueue(options_.threads, waiting_); };
     // SO_REUSEADDR only: with the library's SO_REUSEPORT a second server would share the port.
     set_socket_options([](socket_t sock) {
       const int on = 1;
       setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      fcntl(sock, F_SETFL, O_NONBLOCK);
     });
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       Answer(request, response);
       return HandlerResponse::Handled;
     });
+    // For the header that tells the client.
     set_keep_alive_timeout(std::chrono::ceil<std::chrono::seconds>(options_.idle).count());
     set_keep_alive_max_count(options_.requests_per_connection);
   }
+  ~Impl() override { Stop(milliseconds(0)); }
 
-  Status Listen() {
+  Status Start() {
     errno = 0;
     port_ = options_.port == 0                           ? bind_to_any_port(options_.host)
             : bind_to_port(options_.host, options_.port) ? options_.port
@@ -133,12 +129,14 @@ class HttpServer::Impl : private httplib::Server {
                   fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, why));
     }
     ::listen(svr_sock_, kBacklog);  // the library's own backlog is 5
-    thread_ = std::thread([this] {
-      listen_after_bind();
-      ended_ = true;
-    });
-    // Before it runs, stop() would do nothing.
-    while (!is_running() && !ended_) std::this_thread::sleep_for(milliseconds(1));
+    control_.emplace(kControlThreads, kUnbounded);
+    data_.emplace(options_.threads, options_.waiting);
+    auto poller = Poller::Create(
+        svr_sock_, {options_.limits, options_.idle, options_.write_stall, options_.connections},
+        [this](Poller::ConnectionPtr connection) { Dispatch(std::move(connection)); });
+    if (!poller) return tl::unexpected(poller.error());
+    poller_ = *std::move(poller);
+    poller_->Start();
     return {};
   }
 
@@ -149,57 +147,62 @@ class HttpServer::Impl : private httplib::Server {
     }
     const bool none_left = active_ == 0;
     std::lock_guard lock(stop_mutex_);
-    stopping_ = true;
-    if (thread_.joinable()) {
-      stop();
-      thread_.join();
+    running_ = false;
+    if (poller_) poller_->Stop();
+    data_.reset();
+    control_.reset();
+    if (const int listener = svr_sock_.exchange(INVALID_SOCKET); listener != INVALID_SOCKET) {
+      close(listener);
     }
     return none_left;
   }
 
   int port() const { return port_; }
   size_t active() const { return active_; }
-  bool running() const { return !ended_; }
+  bool running() const { return running_; }
 
  private:
-  bool process_and_close_socket(socket_t sock) override {
-    Connection connection(sock, options_.write_stall, stopping_);
-    try {
-      ServeConnection(connection);
-    } catch (const std::exception&) {  // no memory: this connection ends, the others go on
+  // On the poller's thread.
+  void Dispatch(const Poller::ConnectionPtr& connection) {
+    connection->counted_active.emplace(active_);
+    const auto work = [this, connection]() mutable {
+      try {
+        Serve(*connection);
+        poller_->Return(std::move(connection));
+      } catch (const std::exception&) {  // no memory: this connection ends, the others go on
+      }
+    };
+    RequestReader& reader = connection->reader;
+    if (reader.state() == RequestReader::State::kWhole && !IsControl(reader.request())) {
+      if (data_->Post(work)) return;
+      reader.Refuse({503, "too many requests wait to be answered"});
     }
-    return true;
+    control_->Post(work);
   }
 
-  void ServeConnection(Connection& connection) {
-    RequestReader reader(connection, options_.limits);
-    const auto wanted_by_others = [this] { return waiting_ > 0; };
-    const auto never = [] { return false; };
-    bool more = true;
-    for (size_t served = 0; more && served < options_.requests_per_connection; ++served) {
-      // A connection that idles between requests makes way for one that waits for a thread.
-      const std::function<bool()> give_up =
-          served > 0 ? std::function<bool()>(wanted_by_others) : never;
-      if (!reader.HasBuffered() && !connection.WaitForRequest(options_.idle, give_up)) break;
-      const auto request = reader.Next();
-      if (!request && request.error().status == 0) break;
-      const bool last = served + 1 == options_.requests_per_connection;
-      more = request ? Serve(connection, *request, nullptr, last)
-                     : Serve(connection, {}, &request.error(), true);
-      if (!request) connection.CloseGently();
-    }
+  bool IsControl(const RawRequest& request) const {
+    const auto& paths = options_.control_paths;
+    return std::find(paths.begin(), paths.end(), PathOf(request)) != paths.end();
   }
 
-  // False when the connection is over.
-  bool Serve(Connection& connection, const RawRequest& raw, const ReadError* refused, bool last) {
+  static std::string PathOf(const RawRequest& request) {
+    return request.target.substr(0, request.target.find('?'));
+  }
+
+  void Serve(Connection& connection) {
     const auto start = std::chrono::steady_clock::now();
-    const Counted counted(active_);
-    Exchange exchange{connection, raw, refused, {}, last || !raw.keep_alive};
+    const RequestReader& reader = connection.reader;
+    const bool refused = reader.state() == RequestReader::State::kRefused;
+    const RawRequest& raw = reader.request();
+    ++connection.requests;
+    connection.last =
+        refused || !raw.keep_alive || connection.requests == options_.requests_per_connection;
+
+    Exchange exchange{connection, raw, refused ? &reader.error() : nullptr, {}};
     current_exchange = &exchange;
-    const std::string line =
-        refused ? "GET /" : raw.method + " " + raw.target.substr(0, raw.target.find('?'));
-    ReplayStream stream(connection, line + " HTTP/1.1\r\n\r\n");
-    const bool written = Process(stream, exchange.close, &Impl::process_request);
+    const std::string line = refused ? "GET /" : raw.method + " " + PathOf(raw);
+    ReplayStream stream(exchange, line + " HTTP/1.1\r\n\r\n");
+    if (!Process(stream, connection.last, &Impl::process_request)) connection.last = true;
     current_exchange = nullptr;
 
     exchange.reply.next = nullptr;  // cancels what was not read to its end
@@ -208,7 +211,7 @@ class HttpServer::Impl : private httplib::Server {
     using Ms = std::chrono::duration<double, std::milli>;
     record.total_ms = Ms(std::chrono::steady_clock::now() - start).count();
     options_.log(record);
-    return written && !stream.broken() && !exchange.close;
+    connection.Flush();  // the poller sends what the client does not take at once
   }
 
   // Later versions of the library want the addresses as well; this takes either.
@@ -235,6 +238,7 @@ class HttpServer::Impl : private httplib::Server {
     request.body = exchange.raw.body;
     request.request_id = FindHeader(request.headers, "X-Request-Id");
     if (!IsValidRequestId(request.request_id)) request.request_id = NewId("req");
+    request.peer = exchange.connection.peer();
     request.client_gone = [&exchange] { return exchange.connection.Gone(); };
 
     HttpReply& reply = exchange.reply;
@@ -266,15 +270,16 @@ class HttpServer::Impl : private httplib::Server {
   }
 
   static void SetStream(Exchange& exchange, httplib::Response& response) {
+    exchange.streams = true;
     const auto provide = [&exchange](size_t, httplib::DataSink& sink) {
       const BodyPart part = NextPart(exchange.reply);
       if (!part.data.empty() && !sink.write(part.data.data(), part.data.size())) return false;
-      exchange.close = exchange.close || part.then == BodyPart::Then::kClose;
+      if (part.then == BodyPart::Then::kClose) exchange.connection.last = true;
       if (part.then != BodyPart::Then::kMore) sink.done();
       return part.then != BodyPart::Then::kAbort;
     };
     if (exchange.raw.http_1_0) {  // knows no chunks: the end of the connection is the end
-      exchange.close = true;
+      exchange.connection.last = true;
       response.set_content_provider(exchange.reply.content_type, provide);
     } else {
       response.set_chunked_content_provider(exchange.reply.content_type, provide);
@@ -292,21 +297,20 @@ class HttpServer::Impl : private httplib::Server {
   const HttpServerOptions options_;
   const HttpHandler handler_;
   int port_ = -1;
-  std::atomic<bool> stopping_{false};
-  std::atomic<bool> ended_{false};  // no more connections are accepted
+  std::atomic<bool> running_{true};
   std::atomic<size_t> active_{0};
-  std::atomic<size_t> waiting_{0};  // connections without a thread
+  std::unique_ptr<Poller> poller_;
   std::mutex stop_mutex_;
-  std::thread thread_;
+  std::optional<Lane> control_, data_;  // they use the poller
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-HttpServer::~HttpServer() { impl_->Stop(milliseconds(0)); }
+HttpServer::~HttpServer() = default;
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
                                                       HttpHandler handler) {
   auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));
-  if (Status status = impl->Listen(); !status) return tl::unexpected(status.error());
+  if (Status status = impl->Start(); !status) return tl::unexpected(status.error());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 

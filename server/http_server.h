@@ -1,6 +1,7 @@
-// HTTP/1.1 over cpp-httplib, which accepts, keeps the threads and writes replies; reading is our
-// own (request_reader.h). The only file that knows the library. Serves from construction until Stop
-// or destruction; all methods may be called from any thread.
+// HTTP/1.1. Connections wait and are read in the poller; whole requests are answered by threads,
+// and those to the control paths by threads of their own, which no other request can hold up.
+// cpp-httplib binds the address and writes the replies; this is the only file that knows it. Serves
+// from construction until Stop or destruction; all methods may be called from any thread.
 #pragma once
 
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/status.h"
 #include "server/api_types.h"
@@ -17,12 +19,16 @@ namespace lockstep {
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;      // 0: any free one
-  size_t threads = 16;  // each serves one connection at a time
+  int port = 8080;             // 0: any free one
+  size_t threads = 16;         // each answers one request at a time
+  size_t waiting = 64;         // requests that may wait for a thread; more get a 503
+  size_t connections = 1'024;  // open at once; more get a 503
+  size_t requests_per_connection = 100;
+  // Where answers are made at once, and must be: health and metrics.
+  std::vector<std::string> control_paths = {"/livez", "/readyz", "/health", "/ping", "/metrics"};
   RequestLimits limits;
   std::chrono::milliseconds idle{5'000};          // wait for a connection's next request
   std::chrono::milliseconds write_stall{10'000};  // for each 64 KiB that a client does not take
-  size_t requests_per_connection = 100;
   std::function<void(const RequestRecord&)> log = [](const RequestRecord&) {};
 };
 
@@ -36,7 +42,7 @@ class HttpServer {
   int port() const;
   // Requests that were read and are not yet wholly answered.
   size_t active() const;
-  // False after Stop, or when the system allows no more connections to be accepted.
+  // False after Stop.
   bool running() const;
   // Waits up to `grace` until none is active, then ends all connections. True if none was cut off.
   bool Stop(std::chrono::milliseconds grace);

@@ -1,14 +1,11 @@
-// Reads whole HTTP/1 requests from a connection and refuses those that are malformed, ambiguous,
-// too large or too slow, before anything else sees them: a body that two readers could measure
-// differently, a header without end, a chunked body that grows past the limit. One connection's,
-// used by one thread.
+// Reads HTTP/1 requests from bytes as they come, and refuses those that are malformed, ambiguous or
+// too large before anything else sees them: a body that two readers could measure differently, a
+// header without end, a chunked body that grows past the limit. Knows no sockets and no clock. One
+// connection's, used by one thread at a time.
 #pragma once
-
-#include <sys/types.h>
 
 #include <chrono>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -22,22 +19,8 @@ struct RequestLimits {
   size_t headers = 100;
   size_t header_bytes = 32 * 1024;                // of all headers
   size_t body = 1024 * 1024;                      // after chunked decoding
-  std::chrono::milliseconds header_time{10'000};  // for the whole head
-  std::chrono::milliseconds body_time{30'000};    // for the whole body
-};
-
-// Where the bytes come from.
-class ByteSource {
- public:
-  using Clock = std::chrono::steady_clock;
-  static constexpr ssize_t kEnd = 0;        // the peer sends no more, or the connection is broken
-  static constexpr ssize_t kTimedOut = -1;  // nothing came before the deadline
-
-  virtual ~ByteSource() = default;
-  // Blocks until there is something: the number of bytes, kEnd or kTimedOut.
-  virtual ssize_t Read(char* data, size_t size, Clock::time_point deadline) = 0;
-  // Tells a client that asked (Expect: 100-continue) to send its body.
-  virtual void SendContinue() = 0;
+  std::chrono::milliseconds header_time{10'000};  // for the whole head; kept by the poller
+  std::chrono::milliseconds body_time{30'000};    // for the whole body; kept by the poller
 };
 
 struct RawRequest {
@@ -49,7 +32,7 @@ struct RawRequest {
   std::string body;
 };
 
-// The connection is to be closed after it; status 0: without an answer, as nothing was asked.
+// The connection is to be closed after the answer.
 struct ReadError {
   int status;
   std::string message;
@@ -57,30 +40,62 @@ struct ReadError {
 
 class RequestReader {
  public:
-  RequestReader(ByteSource& source, const RequestLimits& limits)
-      : source_(source), limits_(limits) {}
+  // kIdle: nothing of a request has come. kWhole lasts until Next(), kRefused for good.
+  enum class State { kIdle, kHead, kBody, kWhole, kRefused };
 
-  tl::expected<RawRequest, ReadError> Next();
-  // Bytes of a further request are already here.
-  bool HasBuffered() const { return begin_ < buffer_.size(); }
+  explicit RequestReader(const RequestLimits& limits) : limits_(limits) {}
+
+  State state() const;
+  // Reads on. REQUIRES: neither kWhole nor kRefused.
+  void Feed(std::string_view bytes);
+  // For what the bytes do not tell: the client is too slow, has gone, or is one too many.
+  void Refuse(ReadError error);
+  // Begins the next request, of which a part or all may have come already. REQUIRES: kWhole.
+  void Next();
+
+  const RawRequest& request() const { return request_; }  // complete if kWhole
+  const ReadError& error() const { return error_; }       // of kRefused
+  // True once if the client wants to be told to send its body (Expect: 100-continue).
+  bool TakeContinue();
 
  private:
-  using Clock = ByteSource::Clock;
-  template <class T>
-  using Expected = tl::expected<T, ReadError>;
+  enum class Step {
+    kRequestLine,
+    kHeaders,
+    kBody,
+    kChunkSize,
+    kChunk,
+    kChunkEnd,
+    kTrailers,
+    kWhole,
+    kRefused
+  };
+  // Each step's: false if it needs more bytes than have come.
+  using Progress = tl::expected<bool, ReadError>;
 
-  Expected<void> Fill(Clock::time_point deadline);
-  // The next line without its CRLF; valid until the next call. A longer one is `too_long`.
-  Expected<std::string_view> Line(size_t max, int too_long, Clock::time_point deadline);
-  Expected<void> ReadHead(RawRequest& request, Clock::time_point deadline);
-  Expected<void> ReadBody(RawRequest& request);
-  Expected<void> Take(size_t n, std::string& to, Clock::time_point deadline);
-  Expected<void> TakeChunks(std::string& to, Clock::time_point deadline);
+  void Advance();
+  Progress TakeStep();
+  // The next line without its CRLF; valid until the next Feed. A longer one is `too_long`.
+  Progress TakeLine(size_t max, int too_long, std::string_view& line);
+  Progress TakeRequestLine();
+  Progress TakeHeader();
+  Progress EndHead();
+  Progress TakeBody(Step then);  // body_left_ bytes
+  Progress TakeChunkSize();
+  Progress TakeChunkEnd();
+  Progress TakeTrailer();
 
-  ByteSource& source_;
   const RequestLimits limits_;
   std::string buffer_;  // bytes from begin_ on are not yet used
   size_t begin_ = 0;
+  size_t searched_ = 0;  // bytes from begin_ on that have no line feed
+
+  Step step_ = Step::kRequestLine;
+  bool skipped_line_ = false;  // an empty one before the request
+  size_t header_bytes_ = 0, trailers_ = 0, body_left_ = 0;
+  bool wants_continue_ = false;
+  RawRequest request_;
+  ReadError error_{};
 };
 
 }  // namespace lockstep

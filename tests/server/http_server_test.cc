@@ -4,11 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <future>
-#include <mutex>
 
-#include "server/api_handlers.h"
-#include "tests/server/fake_service.h"
-#include "tests/server/raw_client.h"
+#include "tests/server/http_server_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -20,47 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-const char kStream[] = R"({"prompt":"x","stream":true})";
-const char kWhole[] = R"({"prompt":"x"})";
-
-class HttpServerTest : public testing::Test {
- protected:
-  HttpServerTest() {
-    options_.port = 0;
-    options_.threads = 8;
-    options_.limits.header_time = milliseconds(300);
-    options_.limits.body_time = milliseconds(300);
-    options_.log = [this](const RequestRecord& record) {
-      std::lock_guard lock(mutex_);
-      records_.push_back(record);
-    };
-  }
-  void Start() {
-    auto server = HttpServer::Start(
-        options_, [this](const HttpRequest& request) { return handler_(request); });
-    ASSERT_TRUE(server.has_value()) << server.error().message;
-    server_ = std::move(*server);
-  }
-  int port() const { return server_->port(); }
-  std::vector<RequestRecord> records() {
-    std::lock_guard lock(mutex_);
-    return records_;
-  }
-  std::string Reply(const std::string& line, const std::string& headers = "",
-                    const std::string& body = "") {
-    RawClient client(port());
-    client.SendRequest(line, headers, body);
-    return client.ReadReply();
-  }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
-  HttpHandler handler_ = [this](const HttpRequest& r) { return handlers_.Handle(r); };
-  HttpServerOptions options_;
-  std::mutex mutex_;
-  std::vector<RequestRecord> records_;
-  std::unique_ptr<HttpServer> server_;  // last, so that it ends first
-};
+using HttpServerTest = HttpServerFixture;
 
 TEST_F(HttpServerTest, KeepsAConnectionAlive) {
   Start();

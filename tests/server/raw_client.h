@@ -7,11 +7,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace lockstep {
+
+// "\n" stands for CR LF.
+inline std::string Http(const std::string& text) {
+  std::string bytes;
+  for (const char c : text) bytes += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  return bytes;
+}
 
 class RawClient {
  public:
@@ -49,6 +57,8 @@ class RawClient {
     }
     return received_;
   }
+  // Whatever comes next, at most that much of it; false at the end.
+  bool ReadSome(size_t most) { return Receive(most); }
   std::string ReadToEnd() {
     while (Receive()) {
     }
@@ -78,11 +88,11 @@ class RawClient {
   }
 
  private:
-  bool Receive() {
+  bool Receive(size_t most = 4096) {
     pollfd fd{socket_, POLLIN, 0};
     if (poll(&fd, 1, 10'000) <= 0) return false;
     char data[4096];
-    const ssize_t n = recv(socket_, data, sizeof data, 0);
+    const ssize_t n = recv(socket_, data, std::min(most, sizeof data), 0);
     if (n > 0) received_.append(data, static_cast<size_t>(n));
     return n > 0;
   }

@@ -1,0 +1,398 @@
+// What clients can do wrong on purpose, over real sockets: each gets its status, and then the
+// server still answers, has as many descriptors and threads as before, and spends no time.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "server/http_server.h"
+#include "tests/server/http_server_fixture.h"
+
+namespace lockstep {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using Clock = std::chrono::steady_clock;
+
+size_t OpenDescriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+
+size_t Threads() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Threads:")) return std::stoul(line.substr(8));
+  }
+  return 0;
+}
+
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+class HttpFaultsTest : public HttpServerFixture {
+ protected:
+  void ExpectAlive() {
+    EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(Generated(), StartsWith("HTTP/1.1 200 "));
+  }
+  std::string Generated() {
+    RawClient client(port());
+    client.Generate(kWhole);
+    return client.ReadReply();
+  }
+};
+
+std::string Repeated(const std::string& text, size_t times) {
+  std::string all;
+  for (size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+TEST_F(HttpFaultsTest, EachHasItsStatus) {
+  service_.script = "ab";
+  Start();
+  const std::string get = "GET /livez HTTP/1.1\nHost: h\n";
+  const std::string post = "POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\n";
+  const std::string chunked = post + "Transfer-Encoding: chunked\n\n";
+  const struct {
+    const char* what;
+    std::string bytes;
+    int status;
+  } cases[] = {
+      {"garbage", "\x01\x02\x03\x04", 400},
+      {"TLS hello", "\x16\x03\x01\x02\x01", 400},
+      {"version 9.9", Http("GET /livez HTTP/9.9\nHost: h\n\n"), 505},
+      {"unknown method", Http("BREW /livez HTTP/1.1\nHost: h\n\n"), 501},
+      {"long target", Http("GET /" + std::string(8200, 'a') + " HTTP/1.1\nHost: h\n\n"), 414},
+      {"long header", Http(get + "X: " + std::string(8200, 'a') + "\n\n"), 431},
+      {"101 headers", Http(get + Repeated("X: y\n", 100) + "\n"), 431},
+      {"10,000 headers", Http(get + Repeated("X: y\n", 10'000) + "\n"), 431},
+      {"40 KiB of headers", Http(get + Repeated("X: " + std::string(8000, 'y') + "\n", 5)), 431},
+      {"no Host", Http("GET /livez HTTP/1.1\n\n"), 400},
+      {"length and chunks", Http(chunked.substr(0, chunked.size() - 1) + "Content-Length: 1\n\n"),
+       400},
+      {"two lengths", Http(post + "Content-Length: 1\nContent-Length: 2\n\nab"), 400},
+      {"length -1", Http(post + "Content-Length: -1\n\n"), 400},
+      {"length abc", Http(post + "Content-Length: abc\n\n"), 400},
+      {"length 2^64", Http(post + "Content-Length: 18446744073709551616\n\n"), 400},
+      {"length over the limit", Http(post + "Content-Length: 1048577\n\n"), 413},
+      {"no length", Http(post + "\n"), 411},
+      {"chunk over the limit", Http(chunked + "100001\n"), 413},
+      {"chunk size -2", Http(chunked + "-2\nab\n0\n\n"), 400},
+      {"chunk size zz", Http(chunked + "zz\nab\n0\n\n"), 400},
+      {"chunk size of 17 digits", Http(chunked + "00000000000000001\na\n0\n\n"), 400},
+      {"no last chunk", Http(chunked + "2\nab\n"), 408},
+      {"short body", Http(post + "Content-Length: 9\n\n{}"), 408},
+      {"slow head", Http("GET /livez HTTP/1.1\nHos"), 408},
+      {"gzip", Http(post + "Content-Encoding: gzip\nContent-Length: 2\n\n{}"), 415},
+      {"br", Http(post + "Content-Encoding: br\nContent-Length: 2\n\n{}"), 415},
+      {"deflate", Http(post + "Content-Encoding: deflate\nContent-Length: 2\n\n{}"), 415},
+      {"unknown coding", Http(post + "Transfer-Encoding: x\n\n"), 501},
+      {"expectation", Http(post + "Expect: x\nContent-Length: 2\n\n{}"), 417},
+      {"CR in header", Http(get) + "X: a\rb\r\n\r\n", 400},
+      {"NUL in header", Http(get) + std::string("X: a\0b\r\n\r\n", 10), 400},
+      {"NUL in target", std::string("GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n", 28), 400},
+      {"CR in target", "GET /\r HTTP/1.1\r\nHost: h\r\n\r\n", 400},
+      {"bare LF", "GET /livez HTTP/1.1\nHost: h\n\n", 400},
+      {"unknown path", Http("GET /nothing HTTP/1.1\nHost: h\n\n"), 404},
+      {"GET where POST is", Http("GET /generate HTTP/1.1\nHost: h\n\n"), 405},
+      {"path upwards", Http("GET /../ HTTP/1.1\nHost: h\n\n"), 404},
+      {"CR LF, encoded", Http("GET /%0d%0aX:y HTTP/1.1\nHost: h\n\n"), 404},
+      {"form",
+       Http("POST /generate HTTP/1.1\nHost: h\nContent-Type: application/x-www-form-urlencoded\n"
+            "Content-Length: 9000\n\n") +
+           std::string(9000, 'a'),
+       415},
+      {"not JSON", Http(post + "Content-Length: 1\n\n{"), 400},
+      {"deep JSON", Http(post + "Content-Length: 100000\n\n") + std::string(100'000, '['), 400},
+  };
+  const size_t descriptors = OpenDescriptors(), threads = Threads();
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.what);
+    {
+      RawClient client(port());
+      client.Send(c.bytes);
+      const std::string reply = client.ReadReply();
+      EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + std::to_string(c.status) + " "));
+      EXPECT_THAT(reply, HasSubstr("\r\n\r\n{\"error\":{\"message\":\""));
+      EXPECT_THAT(reply, HasSubstr("X-Request-Id: req-"));
+      EXPECT_THAT(reply, Not(HasSubstr("EXCEPTION_WHAT")));
+    }
+    ExpectAlive();
+    EXPECT_TRUE(Eventually([&] { return OpenDescriptors() == descriptors; }));
+  }
+  EXPECT_EQ(Threads(), threads);
+}
+
+// Whatever goes on without end is read to its limit, and a little more is dropped.
+TEST_F(HttpFaultsTest, WhatHasNoEndIsCutOff) {
+  service_.script = "ab";
+  options_.limits.header_time = options_.limits.body_time = seconds(30);
+  Start();
+  const std::string post = "POST /generate HTTP/1.1\nHost: h\n";
+  const struct {
+    const char* what;
+    std::string head, piece;
+    int status;
+  } cases[] = {
+      {"line", "GET /", std::string(65'536, 'a'), 414},
+      {"header", Http("GET / HTTP/1.1\nX: "), std::string(65'536, 'a'), 431},
+      {"headers", Http("GET / HTTP/1.1\n"), Http(Repeated("X: y\n", 10'000)), 431},
+      {"chunks", Http(post + "Transfer-Encoding: chunked\n\n"),
+       Http("10000\n" + std::string(65'536, 'x') + "\n"), 413},
+      {"small chunks", Http(post + "Transfer-Encoding: chunked\n\n"),
+       Http(Repeated("1\nx\n", 10'000)), 413},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.what);
+    RawClient client(port());
+    client.Send(c.head);
+    size_t sent = 0;
+    while (sent < size_t{64} << 20 && client.Send(c.piece)) sent += c.piece.size();
+    EXPECT_LT(sent, size_t{64} << 20);  // it reads no more
+    EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 " + std::to_string(c.status) + " "));
+    ExpectAlive();
+  }
+}
+
+TEST_F(HttpFaultsTest, RequestsInOneGoAreAnsweredInTurn) {
+  service_.script = "ab";
+  Start();
+  RawClient client(port());
+  const std::string body(kWhole);
+  client.Send(Http("GET /livez HTTP/1.1\nHost: h\n\nPOST /generate HTTP/1.1\nHost: h\n"
+                   "Content-Type: application/json\nContent-Length: " +
+                   std::to_string(body.size()) + "\n\n") +
+              body + Http("GET /nothing HTTP/1.1\nHost: h\n\nrubbish\n\n"));
+  EXPECT_THAT(client.ReadReply(), EndsWith(R"({"status":"ok"})"));
+  EXPECT_THAT(client.ReadReply(), HasSubstr(R"("text":"ab")"));
+  EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 400 "));
+  EXPECT_EQ(client.ReadToEnd(), "");
+}
+
+TEST_F(HttpFaultsTest, ABodyIsAskedFor) {
+  service_.script = "ab";
+  Start();
+  RawClient client(port());
+  const std::string head = Http(
+      "POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\nExpect: 100-continue\n"
+      "Content-Length: ");
+  client.Send(head + std::to_string(sizeof kWhole - 1) + "\r\n\r\n");
+  EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.Send(kWhole);
+  EXPECT_THAT(client.ReadUntil(R"("text":"ab")"), HasSubstr("HTTP/1.1 200 OK"));
+
+  RawClient refused(port());
+  refused.Send(head + "99999999\r\n\r\n");
+  EXPECT_THAT(refused.ReadToEnd(), StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_F(HttpFaultsTest, TheAddressOfAClientIsItsSockets) {
+  std::string peer, header;
+  handler_ = [&](const HttpRequest& request) {
+    peer = request.peer;
+    header = FindHeader(request.headers, "REMOTE_ADDR");
+    return HttpReply{};
+  };
+  Start();
+  Reply("GET /", "REMOTE_ADDR: 6.6.6.6\r\nX-Forwarded-For: \r\n");
+  EXPECT_EQ(peer, "127.0.0.1");
+  EXPECT_EQ(header, "6.6.6.6");  // what the client says stays what the client says
+}
+
+// More than twice a second each of 300 clients sends a byte, of a head or of a body.
+TEST_F(HttpFaultsTest, DrippingClientsDelayNobody) {
+  service_.script = "ab";
+  options_.limits.header_time = options_.limits.body_time = seconds(3);
+  Start();
+  Reply("GET /livez");
+  const size_t threads = Threads();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 300; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->Send(Http(i % 2 == 0
+                                  ? "GET / HTTP/1.1\nHost: h\nX: "
+                                  : "POST /generate HTTP/1.1\nHost: h\nContent-Length: 99\n\n"));
+  }
+  std::chrono::duration<double, std::milli> slowest{0};
+  const double cpu = CpuSeconds();
+  const auto start = Clock::now();
+  while (Clock::now() < start + seconds(2)) {
+    for (auto& client : clients) client->Send("a");
+    for (int probe = 0; probe < 4; ++probe) {
+      const auto asked = Clock::now();
+      EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+      slowest = std::max<decltype(slowest)>(slowest, Clock::now() - asked);
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    EXPECT_THAT(Generated(), HasSubstr(R"("text":"ab")"));
+  }
+  std::printf("slowest of /livez: %.1f ms; CPU: %.0f%%\n", slowest.count(),
+              (CpuSeconds() - cpu) / 2 * 100);
+  EXPECT_LT(slowest, seconds(1));
+  EXPECT_EQ(Threads(), threads);
+  for (auto& client : clients) EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 408 "));
+  ExpectAlive();
+}
+
+TEST_F(HttpFaultsTest, IdleConnectionsCostNothing) {
+  options_.idle = seconds(60);
+  Start();
+  Reply("GET /livez");
+  const size_t threads = Threads();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 300; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    if (i % 2 == 0) continue;  // the others idle after a first request
+    clients.back()->SendRequest("GET /livez");
+    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  }
+  EXPECT_EQ(Threads(), threads);
+  const double cpu = CpuSeconds();
+  std::this_thread::sleep_for(milliseconds(500));
+  EXPECT_LT(CpuSeconds() - cpu, 0.1);
+  for (auto& client : clients) {
+    client->SendRequest("GET /livez");
+    EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  }
+  const auto start = Clock::now();
+  EXPECT_TRUE(server_->Stop(seconds(60)));
+  EXPECT_LT(Clock::now() - start, seconds(10));
+  for (auto& client : clients) EXPECT_EQ(client->ReadToEnd(), "");
+}
+
+TEST_F(HttpFaultsTest, AnIdleConnectionEnds) {
+  options_.idle = milliseconds(100);
+  Start();
+  RawClient silent(port()), used(port());
+  used.SendRequest("GET /livez");
+  used.ReadReply();
+  EXPECT_EQ(silent.ReadToEnd(), "");
+  EXPECT_EQ(used.ReadToEnd(), "");
+}
+
+TEST_F(HttpFaultsTest, AConnectionTooManyIsRefused) {
+  options_.connections = 4;
+  options_.idle = seconds(60);
+  Start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->SendRequest("GET /livez");
+    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  }
+  for (int i = 0; i < 200; ++i) {
+    RawClient client(port());
+    const std::string reply = client.ReadToEnd();
+    ASSERT_THAT(reply, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(reply, HasSubstr("Retry-After: "));
+    EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+  }
+  clients.pop_back();
+  EXPECT_TRUE(Eventually([&] { return Reply("GET /livez").starts_with("HTTP/1.1 200 "); }));
+}
+
+TEST_F(HttpFaultsTest, ARequestTooManyIsRefusedAndHealthIsAnswered) {
+  options_.threads = 2;
+  options_.waiting = 1;
+  Start();
+  RawClient clients[3] = {RawClient(port()), RawClient(port()), RawClient(port())};
+  for (size_t i = 0; i < 3; ++i) {
+    clients[i].Generate(kWhole);
+    ASSERT_TRUE(Eventually([&] { return server_->active() == i + 1; }));
+  }
+  EXPECT_EQ(service_.submitted(), 2u);  // the third waits for a thread
+  const std::string reply = Generated();
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(reply, HasSubstr("Retry-After: "));
+  EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+  for (const char* path : {"/livez", "/readyz?verbose", "/health"}) {
+    EXPECT_THAT(Reply(std::string("GET ") + path), StartsWith("HTTP/1.1 200 "));
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Eventually([&] { return service_.submitted() > i; }));
+    service_.Finish(i);
+  }
+  for (RawClient& client : clients) EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpFaultsTest, ALongReplyHoldsNoThread) {
+  const std::string body(8 * 1024 * 1024, 'x');
+  options_.threads = 1;
+  options_.write_stall = seconds(2);
+  handler_ = [&](const HttpRequest&) {
+    HttpReply reply;
+    reply.body = body;
+    return reply;
+  };
+  Start();
+  RawClient stalled(port()), reader(port());
+  stalled.SendRequest("GET /long");
+  ASSERT_TRUE(Eventually([&] { return records().size() == 1; }));
+  reader.SendRequest("GET /long");
+  EXPECT_THAT(reader.ReadReply(), EndsWith("\r\n\r\n" + body));
+  EXPECT_TRUE(Eventually([&] { return server_->active() == 0; }));  // the stalled one is cut off
+  EXPECT_LT(stalled.ReadReply().size(), body.size());
+}
+
+TEST_F(HttpFaultsTest, AStreamIsNotHeldUpByASlowReader) {
+  options_.write_stall = milliseconds(300);
+  handler_ = [](const HttpRequest&) {
+    HttpReply reply;
+    reply.next = [] { return BodyPart{std::string(100'000, 'x'), BodyPart::Then::kMore}; };
+    return reply;
+  };
+  Start();
+  RawClient client(port());
+  client.SendRequest("GET /endless");
+  EXPECT_TRUE(Eventually([&] { return client.ReadSome(1) && records().size() == 1; }));
+}
+
+// Without descriptors nothing can be accepted: that is waited for, without spinning.
+TEST_F(HttpFaultsTest, DescriptorsRunOutAndComeBack) {
+  options_.idle = seconds(60);
+  service_.script = "ab";
+  Start();
+  ExpectAlive();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = OpenDescriptors() + 64;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  do {
+    clients.push_back(std::make_unique<RawClient>(port()));
+  } while (clients.back()->connected() && clients.size() < 100);
+  clients.pop_back();
+  EXPECT_GT(clients.size(), 32u);  // more than half of the descriptors: some are not accepted
+
+  RawClient& last = *clients.back();
+  last.SendRequest("GET /livez");
+  const double cpu = CpuSeconds();
+  std::this_thread::sleep_for(seconds(1));
+  EXPECT_LT(CpuSeconds() - cpu, 0.2);
+  EXPECT_TRUE(server_->running());
+
+  clients.erase(clients.begin(), clients.end() - 1);
+  EXPECT_THAT(last.ReadReply(), StartsWith("HTTP/1.1 200 "));
+  clients.clear();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ExpectAlive();
+}
+
+}  // namespace
+}  // namespace lockstep

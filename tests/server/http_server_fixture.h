@@ -1,0 +1,61 @@
+// A server on a free port with the real routes before a fake service, and short deadlines.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "server/api_handlers.h"
+#include "server/http_server.h"
+#include "tests/server/fake_service.h"
+#include "tests/server/raw_client.h"
+
+namespace lockstep {
+
+inline constexpr char kStream[] = R"({"prompt":"x","stream":true})";
+inline constexpr char kWhole[] = R"({"prompt":"x"})";
+
+class HttpServerFixture : public testing::Test {
+ protected:
+  HttpServerFixture() {
+    options_.port = 0;
+    options_.threads = 8;
+    options_.limits.header_time = std::chrono::milliseconds(300);
+    options_.limits.body_time = std::chrono::milliseconds(300);
+    options_.log = [this](const RequestRecord& record) {
+      std::lock_guard lock(mutex_);
+      records_.push_back(record);
+    };
+  }
+  void Start() {
+    auto server = HttpServer::Start(
+        options_, [this](const HttpRequest& request) { return handler_(request); });
+    ASSERT_TRUE(server.has_value()) << server.error().message;
+    server_ = std::move(*server);
+  }
+  int port() const { return server_->port(); }
+  std::vector<RequestRecord> records() {
+    std::lock_guard lock(mutex_);
+    return records_;
+  }
+  std::string Reply(const std::string& line, const std::string& headers = "",
+                    const std::string& body = "") {
+    RawClient client(port());
+    client.SendRequest(line, headers, body);
+    return client.ReadReply();
+  }
+
+  FakeService service_;
+  ApiHandlers handlers_{service_};
+  HttpHandler handler_ = [this](const HttpRequest& r) { return handlers_.Handle(r); };
+  HttpServerOptions options_;
+  std::mutex mutex_;
+  std::vector<RequestRecord> records_;
+  std::unique_ptr<HttpServer> server_;  // last, so that it ends first
+};
+
+}  // namespace lockstep
