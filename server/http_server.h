@@ -19,10 +19,11 @@ namespace lockstep {
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;             // 0: any free one
-  size_t threads = 16;         // each answers one request at a time
-  size_t waiting = 64;         // requests that may wait for a thread; more get a 503
-  size_t connections = 1'024;  // open at once; more get a 503
+  int port = 8080;      // 0: any free one
+  size_t threads = 16;  // each answers one request at a time
+  size_t waiting = 64;  // requests that may wait for a thread; more get a 503
+  // Open at once. One more takes the place of one that idles or drips, else it gets a 503.
+  size_t connections = 1'024;
   size_t requests_per_connection = 100;
   // Where answers are made at once, and must be: health and metrics.
   std::vector<std::string> control_paths = {"/livez", "/readyz", "/health", "/ping", "/metrics"};

@@ -167,7 +167,7 @@ void Poller::Accept() {
       close(socket);
       return PauseAccepting();
     }
-    const bool too_many = open_ >= options_.connections;
+    const bool too_many = open_ >= options_.connections && !MakeRoom();
     connection->counted_open.emplace(open_);
     Guard(socket, [&] {
       Held& held = Hold(std::move(connection));
@@ -175,6 +175,16 @@ void Poller::Accept() {
       ReadOn(held);
     });
   }
+}
+
+bool Poller::MakeRoom() {
+  for (const auto& [deadline, socket] : waits_) {
+    const auto held = held_.find(socket);
+    if (held == held_.end() || held->second.phase > Phase::kHead) continue;
+    Release(held->second);
+    return true;
+  }
+  return false;
 }
 
 void Poller::PauseAccepting() {

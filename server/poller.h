@@ -27,7 +27,7 @@ struct PollerOptions {
   RequestLimits limits;
   std::chrono::milliseconds idle;         // for a connection's next request to begin
   std::chrono::milliseconds write_stall;  // for each Connection::kWritePiece of a reply
-  size_t connections;                     // more are refused with a 503
+  size_t connections;  // one more ends the longest idle or dripping one, or is refused with a 503
 };
 
 class Poller {
@@ -66,6 +66,8 @@ class Poller {
   void EndWaits();
 
   void Accept();
+  // Ends the connection that has sent no whole head for the longest time, if there is one.
+  bool MakeRoom();
   void PauseAccepting();
   bool SetEvents(int operation, int socket, uint32_t events);
   // No memory for a step: its connection ends, the others go on.

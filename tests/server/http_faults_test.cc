@@ -285,15 +285,31 @@ TEST_F(HttpFaultsTest, AnIdleConnectionEnds) {
   EXPECT_EQ(used.ReadToEnd(), "");
 }
 
-TEST_F(HttpFaultsTest, AConnectionTooManyIsRefused) {
+TEST_F(HttpFaultsTest, IdleAndDrippingConnectionsMakeRoomForOthers) {
   options_.connections = 4;
   options_.idle = seconds(60);
   Start();
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 4; ++i) {
     clients.push_back(std::make_unique<RawClient>(port()));
-    clients.back()->SendRequest("GET /livez");
-    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+    if (i % 2 == 0) {
+      clients.back()->SendRequest("GET /livez");
+      EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+    } else {
+      clients.back()->Send("GET /livez HTTP/1.1\r\nHos");
+    }
+  }
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpFaultsTest, AConnectionTooManyIsRefused) {
+  options_.connections = 4;
+  Start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (size_t i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->Generate(kWhole);
+    ASSERT_TRUE(Eventually([&] { return server_->active() == i + 1; }));
   }
   for (int i = 0; i < 200; ++i) {
     RawClient client(port());
