@@ -1,0 +1,231 @@
+"""Clients that misbehave: that leave, drip, come in crowds or do not read."""
+import asyncio
+import contextlib
+import time
+
+from client import connect, message, request
+from traffic import Neighbour, generation, ids, until, work
+from server import SLOW, Server, expect
+
+
+def disconnects(test):
+    """Clients leave at random moments, by close and by reset: their sessions are free at once."""
+    moments = 12 if test.quick else 100
+    with Server(test.binary, *SLOW, "--sessions", 2, "--prefill-tokens", 32) as server:
+        return asyncio.run(leave_often(test, server.port, moments))
+
+
+async def leave_often(test, port, moments):
+    slowest = dict.fromkeys(("queue", "prefill", "decode"), 0.0)
+    seen = dict.fromkeys(slowest, 0)
+    neighbour = Neighbour(port, generation(ids(0, 8), 30, logprobs=2))
+    async with neighbour:
+        for moment in range(moments):
+            phase, reset = list(slowest)[moment % 3], moment % 2 == 0
+            seconds = await leave(test, port, phase, reset, moment)
+            expect(seconds is not None and seconds < 1,
+                   f"{phase}, {'reset' if reset else 'close'}, moment {moment}: "
+                   f"{'not' if seconds is None else f'{seconds:.2f} s until'} free,"
+                   " expected within 1 s")
+            slowest[phase] = max(slowest[phase], seconds)
+            seen[phase] += 1
+    expect(neighbour.answers > 0, "the neighbour got no answer")
+    times = ", ".join(f"{phase} {count} times, free after {slowest[phase]:.2f} s at most"
+                      for phase, count in seen.items())
+    return f"left in {times}; the neighbour's {neighbour.answers} answers as alone"
+
+
+async def leave(test, port, phase, reset, seed):
+    """One client comes and leaves: how long its session or its place in the queue was taken."""
+    # 100 tokens are half a second of prefill; the tokens after them last longer than any wait here.
+    body = generation(ids(seed + 1, 100), 400, stream=True)
+    if phase == "queue":
+        holder = asyncio.create_task(request(port, "/generate", body))
+        await until(port, lambda queued, running: queued == 0 and running >= 1, 5)
+        await asyncio.sleep(0.1)
+        # Two in the queue: the first of them may still get a session that the neighbour had.
+        others = [asyncio.create_task(request(port, "/generate", body, timeout=0.3 + test.random(),
+                                              reset=reset)) for _ in range(2)]
+        await asyncio.gather(*others)
+        freed = await until(port, lambda queued, running: queued + running <= 2, 5)
+        holder.cancel()
+        await asyncio.gather(holder, return_exceptions=True)
+        await until(port, lambda queued, running: queued + running <= 1, 5)
+        return freed
+    if phase == "prefill":
+        await request(port, "/generate", body, timeout=0.02 + 0.4 * test.random(), reset=reset)
+    else:
+        first = asyncio.Event()
+        task = asyncio.create_task(request(port, "/generate", body, reset=reset,
+                                           on_piece=first.set))
+        await first.wait()
+        await asyncio.sleep(0.5 * test.random())
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return await until(port, lambda queued, running: queued + running <= 1, 5)
+
+
+def drip(test):
+    """300 connections that send a header's byte every 2 s leave /livez and /generate unharmed."""
+    seconds = 8 if test.quick else test.seconds or 60
+    with Server(test.binary) as server:
+        return asyncio.run(drip_on(server.port, 300, seconds))
+
+
+async def drip_on(port, count, seconds):
+    end = time.monotonic() + seconds
+    ended = []  # (status, after how many seconds)
+
+    async def one():
+        while time.monotonic() < end:
+            ended.append(await drip_once(port))
+
+    async def probe(path, body, pause, times):
+        while time.monotonic() < end:
+            reply = await request(port, path, body, timeout=15)
+            if reply.status != 200 or not reply.whole:
+                unanswered.append(f"{path}: {reply.status} {reply.problem}")
+            times.append(time.monotonic() - reply.sent)
+            await asyncio.sleep(pause)
+
+    live, generate, unanswered = [], [], []
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(one())
+        await asyncio.sleep(0.5)
+        group.create_task(probe("/livez", None, 0.1, live))
+        group.create_task(probe("/generate", generation("Once", 8), 0.5, generate))
+    slow = max(live)
+    answers = {status: sum(1 for s, _ in ended if s == status) for status, _ in ended}
+    latest = max(after for _, after in ended)
+    seen = (f"/livez {len(live)} times, at most {slow * 1000:.0f} ms; /generate {len(generate)}"
+            f" times, at most {max(generate) * 1000:.0f} ms; drippers got {answers},"
+            f" the last after {latest:.1f} s")
+    expect(not unanswered, f"{seen}; not answered: {unanswered[:3]}")
+    expect(slow < 0.1, f"{seen}; expected /livez within 100 ms")
+    expect(set(answers) == {408} and len(ended) >= count and latest < 20,
+           f"{seen}; expected 408 for all, within 20 s")
+    return seen
+
+
+async def drip_once(port):
+    """Sends a header byte by byte until the server has had enough: (status, seconds)."""
+    loop, start = asyncio.get_running_loop(), time.monotonic()
+    with await connect(port) as sock:
+        reader = asyncio.create_task(loop.sock_recv(sock, 4096))
+        data = message("/livez", headers=("X-Drip: ",))[:-4]
+        with contextlib.suppress(OSError):
+            while not reader.done() and time.monotonic() - start < 40:
+                await loop.sock_sendall(sock, data)
+                data = b"x"
+                await asyncio.wait([reader], timeout=2)
+        reader.cancel()
+        reply = (await asyncio.gather(reader, return_exceptions=True))[0]
+    status = int(reply.split()[1]) if isinstance(reply, bytes) and reply else 0
+    return status, time.monotonic() - start
+
+
+def overload(test):
+    """64 clients, 2 sessions and 8 places to wait: 200 or 429 for each, at once, nothing is left."""
+    with Server(test.binary, "--sessions", 2, "--queue", 8) as server:
+        server.generate(generation("Once", 4))
+        before = server.descriptors()
+        seen = asyncio.run(crowd(server.port, 64, 3 if test.quick else 20))
+        after = settle(server, before)
+    expect(after <= before, f"{after} descriptors, {before} before: {seen}")
+    return f"{seen}; descriptors {before} before, {after} after"
+
+
+def settle(server, before):
+    """The descriptors when they are as few as before, or after 5 s."""
+    end = time.monotonic() + 5
+    while server.descriptors() > before and time.monotonic() < end:
+        time.sleep(0.05)
+    return server.descriptors()
+
+
+async def crowd(port, clients, seconds):
+    end = time.monotonic() + seconds
+    replies = []
+
+    async def client(seed):
+        while time.monotonic() < end:
+            reply = await request(port, "/generate", generation(ids(seed, 100), 200), timeout=30)
+            replies.append(reply)
+            await asyncio.sleep(0.05 if reply.status == 429 else 0)
+
+    await asyncio.gather(*(client(seed) for seed in range(clients)))
+    wrong = [(r.status, r.problem) for r in replies if r.status not in (200, 429) or not r.whole]
+    expect(not wrong, f"{len(wrong)} of {len(replies)} requests got other than a whole 200 or 429:"
+                      f" {wrong[:5]}")
+    served = sorted(r.seconds for r in replies if r.status == 200)
+    refused = [r for r in replies if r.status == 429]
+    expect(served and refused, f"{len(served)} served, {len(refused)} refused: expected some of both")
+    waits = {r.headers.get("retry-after", "") for r in refused}
+    expect(all(wait.isdigit() and int(wait) >= 1 for wait in waits),
+           f"Retry-After {waits}, expected whole seconds")
+    return (f"{len(served)} served, the slowest in {served[-1]:.2f} s; {len(refused)} refused, the"
+            f" slowest in {max(r.seconds for r in refused):.2f} s, Retry-After {sorted(waits)}")
+
+
+def slow_reader(test):
+    """Clients that read a byte a second do not slow another stream, and are got rid of."""
+    with Server(test.binary, "--sessions", 4) as server:
+        server.generate(generation("Once", 4))
+        before = server.descriptors()
+        seen = asyncio.run(read_slowly(server, 0.7 if test.quick else 3))
+        taken = None
+        end = time.monotonic() + 30
+        while taken is None and time.monotonic() < end:
+            if server.descriptors() <= before:
+                taken = time.monotonic() - end + 30
+            time.sleep(0.05)
+        expect(taken is not None,
+               f"{seen}; 30 s later {server.descriptors()} descriptors, {before} before")
+    return f"{seen}; the server's side closed {taken:.1f} s after the last"
+
+
+async def read_slowly(server, window):
+    """Alternates windows in which a stream is alone and in which slow readers come; the best of
+    each count, as other programs may take the processor."""
+    alone, beside, readers = [], [], []
+    try:
+        for _ in range(3):
+            alone.append(await rate(server.port, window))
+            readers.append(asyncio.create_task(byte_a_second(server.port)))
+            await asyncio.sleep(0.5)  # while it still gets tokens, it has its share of the steps
+            beside.append(await rate(server.port, window))
+        freed = await until(server.port, lambda queued, running: queued + running == 0, 20)
+        expect(freed is not None, f"sessions of slow readers in use after 20 s:"
+                                  f" {await work(server.port)}")
+        share = max(beside) / max(alone)
+        seen = (f"{max(alone):.0f} tokens/s alone, {max(beside):.0f} beside slow readers"
+                f" ({share:.0%}), whose sessions were free {freed:.1f} s later")
+        expect(share >= 0.9, f"{seen}; expected at least 90%")
+        # They still read: it is the server that has to let go.
+        for reader in readers:
+            expect(not reader.done(), f"a slow reader got {reader}")
+        await asyncio.sleep(11)
+        return seen
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+async def rate(port, seconds):
+    start, tokens = time.monotonic(), 0
+    while time.monotonic() < start + seconds:
+        reply = await request(port, "/generate", generation("Once", 200, stream=True))
+        tokens += len(reply.events()) - 1
+    return tokens / (time.monotonic() - start)
+
+
+async def byte_a_second(port):
+    loop = asyncio.get_running_loop()
+    # With 20 alternatives a token is 2 kB: more than the kernel's buffers take.
+    body = generation("Once", 500, stream=True, logprobs=20)
+    with await connect(port, receive_buffer=4096) as sock:
+        await loop.sock_sendall(sock, message("/generate", body))
+        while await loop.sock_recv(sock, 1):
+            await asyncio.sleep(1)
