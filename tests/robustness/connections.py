@@ -6,7 +6,7 @@ import time
 
 from client import connect, message, request
 from traffic import Neighbour, generation, ids, long_context_model, until, work
-from server import SLOW, Server, expect
+from server import SLOW, Failed, Server, expect
 
 
 def disconnects(test):
@@ -176,43 +176,44 @@ def slow_reader(test):
         with Server(test.binary, "--model", model, "--context", 8192, "--sessions", 4) as server:
             server.generate(generation("Once", 4))
             before = server.descriptors()
-            seen = asyncio.run(read_slowly(server, before, 0.7 if test.quick else 3))
+            seen = asyncio.run(read_slowly(server, before, 0.3 if test.quick else 2))
             stream = server.generate(generation("Once", 4))
     expect(len(stream["tokens"]) == 4, f"{seen}; then {stream}")
     return seen
 
 
 async def read_slowly(server, descriptors, window):
-    """Alternates windows in which a stream is alone and in which readers are stuck; the best of
-    each count, as other programs may take the processor."""
-    alone, beside, readers, longest = [], [], [], 0.0
-    try:
-        for _ in range(2):
-            alone.append((await rates(server.port, window))[0])
-            # As long as it gets tokens it has its share of the steps; then it must cost nothing.
-            readers.append(asyncio.create_task(byte_a_second(server.port)))
+    """What a stuck reader costs is there in each try; what other programs take may not be."""
+    for _ in range(3):
+        alone = await best_rate(server.port, window)
+        reader = asyncio.create_task(byte_a_second(server.port))
+        try:
             await until(server.port, lambda queued, running: running > 0, 1)
-            start = time.monotonic()
-            while (await work(server.port))[1] > 0 and time.monotonic() < start + 20:
+            start, longest = time.monotonic(), 0.0
+            while (freed := await work(server.port)) != (0, 0) and time.monotonic() < start + 20:
+                # As long as it gets tokens it has its share of the steps, and no more.
                 longest = max(longest, (await rates(server.port, 0.2))[1])
-            beside.append((await rates(server.port, window))[0])
-        start = time.monotonic()  # of the last wait
-        freed = await until(server.port, lambda queued, running: queued + running == 0, 20)
-        share = max(beside) / max(alone)
-        seen = (f"{max(alone):.0f} tokens/s alone, {max(beside):.0f} beside stuck readers"
-                f" ({share:.0%}), longest gap {longest * 1000:.0f} ms")
-        expect(freed is not None, f"{seen}; sessions in use 20 s later: {await work(server.port)}")
-        expect(share >= 0.9 and longest < 1, f"{seen}; expected 90% and gaps below 1 s")
-        while server.descriptors() > descriptors and time.monotonic() < start + 30:
-            await asyncio.sleep(0.05)
-        seen += f"; their connections closed {time.monotonic() - start:.1f} s after the last window"
-        expect(server.descriptors() <= descriptors, f"{seen}: not all, or not within 30 s")
-        expect(not any(reader.done() for reader in readers), f"{seen}; a reader came to an end")
-        return seen
-    finally:
-        for reader in readers:
+            seen = f"longest gap {longest * 1000:.0f} ms while a slow reader's session was in use"
+            expect(freed == (0, 0) and longest < 1, f"{seen}: (queued, running) {freed} after 20 s,"
+                                                    " expected none, and no gap of 1 s")
+            beside = await best_rate(server.port, window)
+            seen += f"; {alone:.0f} tokens/s alone, {beside:.0f} ({beside / alone:.0%}) when stuck"
+            if beside < 0.9 * alone:
+                continue
+            while server.descriptors() > descriptors and time.monotonic() < start + 30:
+                await asyncio.sleep(0.05)
+            seen += f"; its connection closed {time.monotonic() - start:.1f} s after it came"
+            expect(server.descriptors() <= descriptors, f"{seen}, expected within 30 s")
+            expect(not reader.done(), f"{seen}; the reader came to an end")
+            return seen
+        finally:
             reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+            await asyncio.gather(reader, return_exceptions=True)
+    raise Failed(f"{seen}; expected 90% in one of 3 tries")
+
+
+async def best_rate(port, window):
+    return max([(await rates(port, window))[0] for _ in range(4)])
 
 
 async def rates(port, seconds):
