@@ -96,11 +96,11 @@ def message(path, body=None, method=None, headers=()):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
 
-async def request(port, path, body=None, *, timeout=60.0, reset=False, on_piece=None, method=None,
-                  headers=()):
+async def request(port, path, body=None, *, timeout=60.0, reset=False, on_piece=None, stop=None,
+                  method=None, headers=()):
     """Never raises for what the server does: Reply.problem says what went wrong. After `timeout`
     seconds the connection is closed, with a reset if `reset`; so a short one is a client that goes
-    away. `on_piece()` is called whenever something came."""
+    away; so is it at the piece after the event `stop`. `on_piece()` is called whenever something came."""
     loop = asyncio.get_running_loop()
     sent, pieces, problem = time.monotonic(), [], ""
     try:
@@ -113,6 +113,8 @@ async def request(port, path, body=None, *, timeout=60.0, reset=False, on_piece=
                     pieces.append((time.monotonic(), data))
                     if on_piece:
                         on_piece()
+                    if stop and stop.is_set():
+                        break
     except TimeoutError:
         problem = f"no end within {timeout:g} s"
     except OSError as error:
