@@ -100,7 +100,8 @@ async def request(port, path, body=None, *, timeout=60.0, reset=False, on_piece=
                   method=None, headers=()):
     """Never raises for what the server does: Reply.problem says what went wrong. After `timeout`
     seconds the connection is closed, with a reset if `reset`; so a short one is a client that goes
-    away; so is it at the piece after the event `stop`. `on_piece()` is called whenever something came."""
+    away. It is also closed at the first piece after the event `stop`. `on_piece()` is called
+    whenever something came."""
     loop = asyncio.get_running_loop()
     sent, pieces, problem = time.monotonic(), [], ""
     try:

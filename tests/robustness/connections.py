@@ -127,7 +127,7 @@ async def drip_once(port):
 
 
 def overload(test):
-    """64 clients, 2 sessions and 8 places to wait: 200 or 429 for each, at once, nothing is left."""
+    """64 clients, 2 sessions and 8 places to wait: 200 or 429 for each, and nothing is left."""
     with Server(test.binary, "--sessions", 2, "--queue", 8) as server:
         server.generate(generation("Once", 4))
         before = server.descriptors()
@@ -161,7 +161,8 @@ async def crowd(port, clients, seconds):
                       f" {wrong[:5]}")
     served = sorted(r.seconds for r in replies if r.status == 200)
     refused = [r for r in replies if r.status == 429]
-    expect(served and refused, f"{len(served)} served, {len(refused)} refused: expected some of both")
+    expect(served and refused,
+           f"{len(served)} served, {len(refused)} refused: expected some of both")
     waits = {r.headers.get("retry-after", "") for r in refused}
     expect(all(wait.isdigit() and int(wait) >= 1 for wait in waits),
            f"Retry-After {waits}, expected whole seconds")
