@@ -1,0 +1,146 @@
+"""One lockstep process that a scenario tortures, and what a scenario may ask of it."""
+import contextlib
+import http.client
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+# The plain kernels make of the small embedded model one as slow as a large one: 30 ms a token,
+# 5 ms a token of a prompt. Their bits are those of all others.
+SLOW = ("--isa", "scalar", "--threads", "1")
+
+
+class Failed(Exception):
+    """What was seen, and what was expected."""
+
+
+class Skipped(Exception):
+    """Why a scenario cannot be made here."""
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def poll(condition, seconds):
+    """Waits until condition() is true: how long it took, or None if it did not come."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > seconds:
+            return None
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+class Server:
+    """Serves from __init__ on; with `output` (a file) given, its log goes there. A context manager
+    that kills what is left of it. `open_files` is its limit of descriptors."""
+
+    def __init__(self, binary, *flags, port=None, output=None, open_files=None, environment=None,
+                 wait=True):
+        self.port = port or free_port()
+        self.log = tempfile.TemporaryFile("w+")
+
+        def limit():
+            if open_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
+        started = time.monotonic()
+        self.process = subprocess.Popen([binary, "--port", str(self.port), *map(str, flags)],
+                                        stdout=output or self.log, stderr=output or self.log,
+                                        preexec_fn=limit, env={**os.environ, **(environment or {})})
+        self.pid = self.process.pid
+        if wait:
+            ready = poll(lambda: self.status("/readyz") == 200, 30)
+            if ready is None:
+                self.kill()
+                raise Failed(f"/readyz is not 200 within 30 s:\n{self.log_text()}")
+            self.ready_seconds = time.monotonic() - started
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        died = self.process.poll()
+        self.kill()
+        if kind and not issubclass(kind, Skipped) and died is not None:
+            print(f"the server had ended with {died}; its log ends so:\n{self.log_text()}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def exit_code(self, seconds):
+        """None if it has not ended by then."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(seconds)
+
+    def log_text(self):
+        self.log.seek(0)
+        return self.log.read()[-3000:]
+
+    def get(self, path, timeout=5):
+        """(status, body); (0, why) without an answer."""
+        return self._ask("GET", path, None, timeout)
+
+    def generate(self, body, timeout=60):
+        status, answer = self._ask("POST", "/generate", body, timeout)
+        expect(status == 200, f"/generate: {status} {answer}, expected 200")
+        return json.loads(answer)
+
+    def _ask(self, method, path, body, timeout):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        with contextlib.closing(connection):
+            try:
+                connection.request(method, path, body and json.dumps(body),
+                                   {"Content-Type": "application/json", "Connection": "close"})
+                reply = connection.getresponse()
+                return reply.status, reply.read().decode()
+            except OSError as error:
+                return 0, str(error)
+            except http.client.HTTPException as error:
+                return 0, repr(error)
+
+    def status(self, path):
+        return self.get(path)[0]
+
+    def work(self):
+        """(queued, running) requests."""
+        status, body = self.get("/readyz")
+        expect(body.startswith("{"), f"/readyz: {status} {body}")
+        state = json.loads(body)
+        return state["queued"], state["running"]
+
+    def idle_within(self, seconds):
+        """How long it took until no session was in use, or None."""
+        return poll(lambda: self.work() == (0, 0), seconds)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def resident_kb(self):
+        with open(f"/proc/{self.pid}/status") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as text:
+            fields = text.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
