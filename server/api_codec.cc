@@ -14,9 +14,6 @@
 namespace lockstep {
 namespace {
 
-constexpr size_t kMaxStops = 4, kMaxStopBytes = 256;
-constexpr size_t kMaxBiases = 1024;
-
 tl::unexpected<Error> Invalid(std::string message, std::string_view param = {}) {
   return Fail(ErrorKind::kInvalidArgument, std::move(message), std::string(param));
 }
@@ -288,7 +285,8 @@ std::string RenderAnswer(const GenerationService& service, const GenerateAnswer&
                    {"usage",
                     {{"prompt_tokens", answer.prompt_tokens},
                      {"completion_tokens", completion},
-                     {"total_tokens", answer.prompt_tokens + completion}}},
+                     {"total_tokens", answer.prompt_tokens + completion},
+                     {"prompt_tokens_details", {{"cached_tokens", answer.stats.cached_tokens}}}}},
                    {"timings",
                     {{"queue_ms", Rounded(answer.stats.queue_s * 1000)},
                      {"prefill_ms", Rounded(answer.stats.prefill_s * 1000)},

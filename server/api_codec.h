@@ -12,6 +12,9 @@
 
 namespace lockstep {
 
+inline constexpr size_t kMaxStops = 4, kMaxStopBytes = 256;
+inline constexpr size_t kMaxBiases = 1024;
+
 // The body of POST /generate. Strict: an unknown field, a field twice, a value out of range, text
 // that is not UTF-8 or more than 64 levels deep are kInvalidArgument. null counts as absent.
 // max_tokens has no upper limit here: the session cuts it to what the context leaves.

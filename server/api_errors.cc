@@ -1,5 +1,9 @@
 #include "server/api_errors.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -7,6 +11,10 @@
 
 namespace lockstep {
 namespace {
+
+// Where nothing better is known: a queue moves with every request that ends, a model is loaded or
+// another server started in seconds.
+constexpr double kQueueRetryS = 1, kUnavailableRetryS = 5, kMaxRetryS = 3600;
 
 // What an error looks like from outside.
 struct ErrorLook {
@@ -40,17 +48,12 @@ ErrorLook LookOf(ErrorKind kind) {
 
 ErrorLook LookOf(int status) {
   static const std::map<int, const char*> kCodes = {
-      {404, "not_found"},
-      {405, "method_not_allowed"},
-      {408, "request_timeout"},
-      {411, "length_required"},
-      {413, "body_too_large"},
-      {414, "uri_too_long"},
-      {415, "unsupported_media_type"},
-      {417, "expectation_failed"},
-      {431, "headers_too_large"},
-      {500, "internal_error"},
-      {501, "not_implemented"},
+      {401, "invalid_api_key"},       {404, "not_found"},
+      {405, "method_not_allowed"},    {408, "request_timeout"},
+      {411, "length_required"},       {413, "body_too_large"},
+      {414, "uri_too_long"},          {415, "unsupported_media_type"},
+      {417, "expectation_failed"},    {431, "headers_too_large"},
+      {500, "internal_error"},        {501, "not_implemented"},
       {505, "version_not_supported"},
   };
   const auto code = kCodes.find(status);
@@ -74,21 +77,35 @@ HttpReply MakeErrorReply(const ErrorLook& look, std::string body) {
   HttpReply reply;
   reply.status = look.status;
   reply.body = std::move(body);
-  if (look.status == 429) reply.headers.emplace_back("Retry-After", "1");
-  if (look.status == 503) reply.headers.emplace_back("Retry-After", "5");
+  if (look.status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   reply.record->outcome = CodeOrType(look);
   return reply;
 }
 
 }  // namespace
 
+void AddRetryAfter(HttpReply& reply, double seconds) {
+  if (reply.status != 429 && reply.status != 503) return;
+  if (seconds <= 0) seconds = reply.status == 429 ? kQueueRetryS : kUnavailableRetryS;
+  seconds = std::min(seconds, kMaxRetryS);
+  reply.headers.emplace_back("Retry-After",
+                             fmt::format("{:.0f}", std::max(1.0, std::ceil(seconds))));
+  // Of a second and less, for the client libraries that know it.
+  reply.headers.emplace_back("retry-after-ms", fmt::format("{:.0f}", std::ceil(seconds * 1000)));
+}
+
 HttpReply ErrorReply(const Error& error) {
-  return MakeErrorReply(LookOf(error.kind), RenderError(error));
+  const ErrorLook look = LookOf(error.kind);
+  HttpReply reply = MakeErrorReply(look, RenderError(error));
+  AddRetryAfter(reply, error.retry_after_s);
+  return reply;
 }
 
 HttpReply ErrorReply(int status, std::string_view message) {
   const ErrorLook look = LookOf(status);
-  return MakeErrorReply(look, ErrorBody(look, message, {}));
+  HttpReply reply = MakeErrorReply(look, ErrorBody(look, message, {}));
+  AddRetryAfter(reply, 0);
+  return reply;
 }
 
 std::string_view ErrorCode(ErrorKind kind) { return CodeOrType(LookOf(kind)); }

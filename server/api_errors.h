@@ -13,6 +13,8 @@ namespace lockstep {
 // {"error": {"message", "type", "param", "code"}} with the status, and Retry-After where trying
 // again later can help.
 HttpReply ErrorReply(const Error& error);
+// Says when to try again, to a reply with 429 or 503; 0: not known.
+void AddRetryAfter(HttpReply& reply, double seconds);
 // For what HTTP itself refuses: 404, 405, 408, 413, ...
 HttpReply ErrorReply(int status, std::string_view message);
 std::string RenderError(const Error& error);

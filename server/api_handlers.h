@@ -3,17 +3,32 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
+#include <string>
 
+#include "server/api_keys.h"
 #include "server/api_types.h"
+#include "server/cors.h"
 #include "server/generation_service.h"
+#include "server/metrics.h"
 
 namespace lockstep {
+
+struct ApiSettings {
+  ApiKeys keys;
+  CorsPolicy cors;
+  Deadlines deadlines;               // of every request; its own can only be earlier
+  const Metrics* metrics = nullptr;  // null: there is no /metrics. Must outlive the handlers
+};
 
 class ApiHandlers {
  public:
   // The model counts as loading until Open.
-  ApiHandlers() = default;
-  explicit ApiHandlers(GenerationService& service) { Open(service); }
+  explicit ApiHandlers(ApiSettings settings = {}) : settings_(std::move(settings)) {}
+  explicit ApiHandlers(GenerationService& service, ApiSettings settings = {})
+      : ApiHandlers(std::move(settings)) {
+    Open(service);
+  }
 
   void SetLoaded(size_t percent) { loaded_percent_ = percent; }
   size_t loaded_percent() const { return loaded_percent_; }
@@ -23,14 +38,21 @@ class ApiHandlers {
   HttpReply Handle(const HttpRequest& request) const;
 
  private:
-  HttpReply Generate(const HttpRequest& request) const;
-  HttpReply Live(const HttpRequest& request) const;
-  HttpReply Ready(const HttpRequest& request) const;
-  HttpReply Models(const HttpRequest& request) const;
-
   struct Route;
   static const Route kRoutes[];
 
+  const Route* FindRoute(const HttpRequest& request) const;
+  HttpReply Answer(const HttpRequest& request, const Route* route) const;
+  // Who sent the request; nothing if a key is needed and was not sent.
+  std::optional<Caller> Identify(const HttpRequest& request) const;
+
+  HttpReply Generate(const HttpRequest& request, Caller caller) const;
+  HttpReply Live(const HttpRequest& request, Caller caller) const;
+  HttpReply Ready(const HttpRequest& request, Caller caller) const;
+  HttpReply Models(const HttpRequest& request, Caller caller) const;
+  HttpReply RenderMetrics(const HttpRequest& request, Caller caller) const;
+
+  const ApiSettings settings_;
   std::atomic<GenerationService*> service_{nullptr};  // null: loading
   std::atomic<size_t> loaded_percent_{0};
 };

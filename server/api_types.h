@@ -28,6 +28,13 @@ inline std::string_view FindHeader(const HttpHeaders& headers, std::string_view 
   return {};
 }
 
+// Without spaces and tabs at both ends.
+inline std::string_view TrimSpaces(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
 struct HttpRequest {
   std::string method;
   std::string path;  // percent-decoded, without the query
@@ -44,6 +51,9 @@ struct RequestRecord {
   std::string request_id;  // X-Request-Id, the client's or ours
   std::string id;          // of the generation
   std::string method, path;
+  std::string route;              // what the path stands for; empty: nothing of ours
+  bool control = false;           // a health check or a scrape, of which there are many
+  std::string trace_id, span_id;  // of the traceparent, where one came
   int status = 0;
   std::string outcome;  // "ok", a finish reason, "cancelled" or an error's code
   size_t prompt_tokens = 0, completion_tokens = 0;
@@ -72,6 +82,14 @@ struct HttpReply {
 };
 
 using HttpHandler = std::function<HttpReply(const HttpRequest&)>;
+
+// Of a request to generate, what its body does not say.
+struct Caller {
+  std::string client;        // as in GenerationRequest
+  std::string prefix_scope;  // likewise
+  Deadlines deadlines;
+  std::function<bool()> gone = [] { return false; };
+};
 
 // POST /generate, decoded.
 struct GenerateRequest {

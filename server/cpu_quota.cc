@@ -5,10 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <optional>
-#include <sstream>
-#include <string_view>
-#include <vector>
 
 namespace lockstep {
 namespace {
@@ -32,48 +28,12 @@ double QuotaV1(const fs::path& group) {
   return quota > 0 && period > 0 ? quota / period : kNoQuota;
 }
 
-// The group and those above it up to the mount: a limit anywhere on the way holds. Inside a
-// container without its own cgroup namespace the lower folders do not exist, and the mount's own
-// files are the container's.
-double SmallestQuota(const fs::path& mount, const fs::path& group,
-                     double (*quota)(const fs::path&)) {
-  double smallest = quota(mount);
-  fs::path folder = mount;
-  for (const fs::path& part : group.relative_path()) {
-    folder /= part;
-    smallest = std::min(smallest, quota(folder));
-  }
-  return smallest;
-}
-
-bool HasController(std::string_view list, std::string_view name) {
-  for (size_t begin = 0; begin <= list.size();) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    if (list.substr(begin, end - begin) == name) return true;
-    begin = end + 1;
-  }
-  return false;
-}
-
 }  // namespace
 
 size_t CgroupCpus(const CgroupPaths& paths) {
-  // Lines are "0::/path" (v2) and "4:cpu,cpuacct:/path" (v1).
-  std::ifstream in(paths.self);
-  const fs::path mount = paths.mount;
   double smallest = kNoQuota;
-  for (std::string line; std::getline(in, line);) {
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty()) {
-      smallest = std::min(smallest, SmallestQuota(mount, group, QuotaV2));
-    } else if (HasController(controllers, "cpu")) {
-      smallest = std::min(smallest, SmallestQuota(mount / controllers, group, QuotaV1));
-      smallest = std::min(smallest, SmallestQuota(mount / "cpu", group, QuotaV1));
-    }
+  for (const fs::path& folder : CgroupFolders(paths, "cpu")) {
+    smallest = std::min({smallest, QuotaV2(folder), QuotaV1(folder)});
   }
   return smallest >= kNoQuota ? 0 : std::max<size_t>(1, static_cast<size_t>(smallest));
 }

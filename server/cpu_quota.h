@@ -4,14 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+
+#include "server/cgroup.h"
 
 namespace lockstep {
-
-struct CgroupPaths {
-  std::string mount = "/sys/fs/cgroup";
-  std::string self = "/proc/self/cgroup";
-};
 
 // The smallest quota of the process's control groups (v2's cpu.max, v1's cpu.cfs_quota_us) and all
 // groups above them, in processors, rounded down, at least 1; 0 if there is none.

@@ -28,13 +28,15 @@ Generation::Generation(std::function<bool()> client_gone, std::shared_ptr<Reques
     : client_gone_(std::move(client_gone)), record_(std::move(record)) {}
 
 Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service,
-                                                      GenerateRequest request,
-                                                      std::function<bool()> client_gone,
+                                                      GenerateRequest request, Caller caller,
                                                       std::shared_ptr<RequestRecord> record) {
-  std::shared_ptr<Generation> generation(new Generation(std::move(client_gone), std::move(record)));
+  std::shared_ptr<Generation> generation(new Generation(std::move(caller.gone), std::move(record)));
   GenerateAnswer& answer = generation->answer_;
   GenerationRequest job;
   job.id = NewId("gen");
+  job.client = std::move(caller.client);
+  job.prefix_scope = std::move(caller.prefix_scope);
+  job.deadlines = caller.deadlines;
   job.prompt = TakePrompt(service, request);
   job.params = std::move(request.params);
   if (!request.has_seed) job.params.sampling.seed = RandomSeed();

@@ -19,7 +19,7 @@ class Generation {
 
   // Hands the request to the service. `record` is told of the outcome.
   [[nodiscard]] static Result<std::shared_ptr<Generation>> Start(
-      GenerationService& service, GenerateRequest request, std::function<bool()> client_gone,
+      GenerationService& service, GenerateRequest request, Caller caller,
       std::shared_ptr<RequestRecord> record);
   ~Generation();
   Generation(const Generation&) = delete;

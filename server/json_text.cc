@@ -12,7 +12,6 @@
 namespace lockstep {
 namespace {
 
-constexpr size_t kMaxDepth = 64;  // copying and rendering recurse: depth is stack
 constexpr size_t kMaxNumberLength = 64;
 
 tl::unexpected<Error> Invalid(std::string message) {
@@ -53,7 +52,7 @@ class Checker : public nlohmann::json_sax<Json> {
  private:
   bool Open() {
     keys_.emplace_back();
-    return keys_.size() <= kMaxDepth || Refuse("it is more than 64 levels deep");
+    return keys_.size() <= kMaxJsonDepth || Refuse("it is more than 64 levels deep");
   }
   bool Close() {
     keys_.pop_back();

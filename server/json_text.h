@@ -13,6 +13,8 @@ namespace lockstep {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;  // keeps the order in which we write
 
+inline constexpr size_t kMaxJsonDepth = 64;  // copying and rendering recurse: depth is stack
+
 // An object, well-formed UTF-8 without a byte order mark, at most 64 levels deep, no key twice, no
 // number that a double cannot hold. Errors are kInvalidArgument and quote nothing but keys.
 [[nodiscard]] Result<Json> ParseStrictObject(std::string_view text);

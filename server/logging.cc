@@ -66,42 +66,37 @@ void SetUpLogging(LogLevel level, LogFormat format) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void Log(LogLevel level, std::string_view message, LogFields fields) {
+void Log(LogLevel level, std::string_view message, const LogFields& fields) {
   const auto logger = spdlog::default_logger();
   if (!logger->should_log(ToSpdlog(level))) return;
   logger->log(ToSpdlog(level), spdlog::string_view_t(FormatLogLine(log_format, message, fields)));
 }
 
 void LogRequest(const RequestRecord& record) {
-  const bool health =
-      record.path == "/livez" || record.path == "/readyz" || record.path == "/health";
-  const LogLevel level = record.status >= 500 && !health ? LogLevel::kError
-                         : health                        ? LogLevel::kDebug
-                                                         : LogLevel::kInfo;
-  if (record.id.empty()) {
-    return Log(level, "request",
-               {{"request_id", record.request_id},
-                {"method", record.method},
-                {"route", record.path},
-                {"status", record.status},
-                {"outcome", record.outcome},
-                {"total_ms", record.total_ms}});
+  const LogLevel level = record.control         ? LogLevel::kDebug
+                         : record.status >= 500 ? LogLevel::kError
+                                                : LogLevel::kInfo;
+  LogFields fields = {{"request_id", record.request_id}};
+  if (!record.trace_id.empty()) {
+    fields.emplace_back("trace_id", record.trace_id);
+    fields.emplace_back("span_id", record.span_id);
   }
-  Log(level, "request",
-      {{"request_id", record.request_id},
-       {"id", record.id},
-       {"method", record.method},
-       {"route", record.path},
-       {"status", record.status},
-       {"outcome", record.outcome},
-       {"prompt_tokens", record.prompt_tokens},
-       {"tokens", record.completion_tokens},
-       {"first_token_ms", record.first_token_ms},
-       {"tokens_per_second", record.tokens_per_second},
-       {"total_ms", record.total_ms}});
+  if (!record.id.empty()) fields.emplace_back("id", record.id);
+  fields.emplace_back("method", record.method);
+  fields.emplace_back("route", record.path);
+  fields.emplace_back("status", record.status);
+  fields.emplace_back("outcome", record.outcome);
+  if (!record.id.empty()) {
+    fields.emplace_back("prompt_tokens", record.prompt_tokens);
+    fields.emplace_back("tokens", record.completion_tokens);
+    fields.emplace_back("first_token_ms", record.first_token_ms);
+    fields.emplace_back("tokens_per_second", record.tokens_per_second);
+  }
+  fields.emplace_back("total_ms", record.total_ms);
+  Log(level, "request", fields);
 }
 
-std::string FormatLogLine(LogFormat format, std::string_view message, LogFields fields) {
+std::string FormatLogLine(LogFormat format, std::string_view message, const LogFields& fields) {
   const bool json = format == LogFormat::kJson;
   std::string line = json ? "\"message\":" + Quoted(message) : std::string(message);
   for (const LogField& field : fields) {

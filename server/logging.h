@@ -4,9 +4,9 @@
 #pragma once
 
 #include <concepts>
-#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/api_types.h"
 
@@ -24,15 +24,15 @@ struct LogField {
   std::string key, value;
   bool quoted = false;
 };
-using LogFields = std::initializer_list<LogField>;
+using LogFields = std::vector<LogField>;
 
 void SetUpLogging(LogLevel level, LogFormat format);
-void Log(LogLevel level, std::string_view message, LogFields fields = {});
-// One line for a request; health checks only at kDebug.
+void Log(LogLevel level, std::string_view message, const LogFields& fields = {});
+// One line for a request; health checks and scrapes only at kDebug.
 void LogRequest(const RequestRecord& record);
 
 // What Log writes behind time and level: `message key=value key="text"`, or members of a JSON
 // object. Long values are cut.
-std::string FormatLogLine(LogFormat format, std::string_view message, LogFields fields);
+std::string FormatLogLine(LogFormat format, std::string_view message, const LogFields& fields);
 
 }  // namespace lockstep

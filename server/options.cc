@@ -22,7 +22,8 @@ The environment can set each flag by the name beside it; the command line wins. 
 
 // Limits against typing errors; the machine's own are found when the memory is reserved.
 constexpr size_t kMaxThreads = 1024, kMaxSessions = 4096, kMaxQueue = 100'000,
-                 kMaxContext = 1 << 24, kMaxBatch = 1024;
+                 kMaxContext = 1 << 24, kMaxBatch = 1024, kMaxMib = 1 << 24,
+                 kMaxBody = size_t{1} << 30, kMaxSeconds = 86'400;
 
 const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::kDebug},
                                                     {"info", LogLevel::kInfo},
@@ -43,30 +44,82 @@ std::vector<std::string> Keys(const std::map<std::string, T>& map) {
 
 // What the command line says in another form than Options.
 struct Words {
-  size_t drain_seconds = 25;
+  size_t drain_seconds = 25, queue_seconds = 30, first_token_seconds = 120, request_seconds = 300,
+         stall_seconds = 30;
+  bool no_metrics = false, no_vllm_metrics = false;
   std::string log_level = "info", log_format = "text", kv_type = "f16";
 };
 
 // The bounds of a number, without the library's notes in the help.
 CLI::Validator Within(size_t low, size_t high) { return CLI::Range(low, high).description(""); }
 
-template <class T>
-CLI::Option* Add(CLI::App& app, const std::string& flag, T& value, const std::string& help) {
+std::string Variable(const std::string& flag) {
   std::string variable = "LOCKSTEP_" + flag;
   for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return variable;
+}
+
+template <class T>
+CLI::Option* Add(CLI::App& app, const std::string& flag, T& value, const std::string& help) {
   return app.add_option("--" + flag, value, help)
-      ->envname(variable)
+      ->envname(Variable(flag))
       ->type_name(std::is_same_v<T, std::string> ? "TEXT" : "N")
       ->capture_default_str();
 }
 
-void AddFlags(CLI::App& app, Options& options, Words& words) {
-  const CLI::Validator not_empty(
+// May be given more than once. What was given is not shown in the help.
+void AddList(CLI::App& app, const std::string& flag, std::vector<std::string>& list,
+             const std::string& help) {
+  app.add_option("--" + flag, list, help)->envname(Variable(flag))->type_name("TEXT")->type_size(1);
+}
+
+void AddSwitch(CLI::App& app, const std::string& flag, bool& value, const std::string& help) {
+  app.add_flag("--" + flag, value, help)->envname(Variable(flag));
+}
+
+const CLI::Validator& NotEmpty() {
+  static const CLI::Validator validator(
       [](std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); },
       "");
-  Add(app, "model", options.model, "GGUF file; without it the embedded model");
-  Add(app, "host", options.host, "address to listen on")->check(not_empty);
+  return validator;
+}
+
+void AddHttpFlags(CLI::App& app, Options& options, Words& words) {
+  Add(app, "host", options.host, "address to listen on")->check(NotEmpty());
   Add(app, "port", options.port, "port to listen on")->check(Within(1, 65535));
+  AddList(app, "api-key", options.api_keys,
+          "key that clients must send; may be repeated; without one anybody may");
+  Add(app, "api-key-file", options.api_key_file, "file of such keys, one a line, # for comments");
+  AddList(app, "cors-origin", options.cors_origins,
+          "origin whose web pages may use the API, or *; may be repeated");
+  AddSwitch(app, "no-metrics", words.no_metrics, "no /metrics");
+  AddSwitch(app, "no-vllm-metrics", words.no_vllm_metrics,
+            "no second copy of the metrics under vLLM's names");
+  Add(app, "max-body", options.max_body, "bytes of a request's body")->check(Within(1, kMaxBody));
+}
+
+void AddQueueFlags(CLI::App& app, Options& options, Words& words) {
+  const auto seconds = [&app](const char* flag, size_t& value, const char* help) {
+    Add(app, flag, value, help)->check(Within(1, kMaxSeconds));
+  };
+  Add(app, "queue", options.queue, "requests that may wait for a session")
+      ->check(Within(1, kMaxQueue));
+  Add(app, "queue-tokens", options.queue_tokens, "prompt tokens of requests that wait")
+      ->check(Within(1, kMaxContext));
+  Add(app, "prefill-tokens", options.prefill_tokens, "prompt tokens that one step takes at most")
+      ->check(Within(1, kMaxContext));
+  seconds("queue-timeout", words.queue_seconds, "seconds that a request may wait for a session");
+  seconds("first-token-timeout", words.first_token_seconds, "seconds to a request's first token");
+  seconds("request-timeout", words.request_seconds,
+          "seconds that a request may take; X-Request-Timeout-Ms can lower it");
+  seconds("stall-timeout", words.stall_seconds,
+          "seconds without progress after which /readyz answers 503");
+  seconds("drain-timeout", words.drain_seconds, "seconds that SIGTERM leaves to running requests");
+}
+
+void AddFlags(CLI::App& app, Options& options, Words& words) {
+  Add(app, "model", options.model, "GGUF file; without it the embedded model");
+  AddHttpFlags(app, options, words);
   Add(app, "threads", options.threads,
       "compute threads; without it as many as CPU affinity and cgroup allow")
       ->check(Within(1, kMaxThreads))
@@ -80,13 +133,15 @@ void AddFlags(CLI::App& app, Options& options, Words& words) {
       ->default_str("");
   Add(app, "kv-type", words.kv_type, "keys and values: f16, or q8_0 in half the memory")
       ->check(CLI::IsMember(Keys(kKvTypes)).description(""));
+  Add(app, "prefix-cache", options.prefix_cache_mib,
+      "MiB for prompts' beginnings that may come again; 0 for none")
+      ->check(Within(0, kMaxMib));
+  Add(app, "kv-memory", options.kv_memory_mib,
+      "MiB for sessions and prefix cache; without it what the memory allows")
+      ->check(Within(1, kMaxMib))
+      ->default_str("");
   Add(app, "isa", options.isa, "kernels to use: auto, or those of a lesser processor");
-  Add(app, "queue", options.queue, "requests that may wait for a session")
-      ->check(Within(1, kMaxQueue));
-  Add(app, "prefill-tokens", options.prefill_tokens, "prompt tokens that one step takes at most")
-      ->check(Within(1, kMaxContext));
-  Add(app, "drain-timeout", words.drain_seconds, "seconds that SIGTERM leaves to running requests")
-      ->check(Within(1, 86'400));
+  AddQueueFlags(app, options, words);
   Add(app, "log-level", words.log_level, "debug, info, warning, error or off")
       ->check(CLI::IsMember(Keys(kLogLevels)).description(""));
   Add(app, "log-format", words.log_format, "text or json")
@@ -147,6 +202,23 @@ Command ChosenCommand(const CLI::App& app) {
   return Command::kServe;
 }
 
+void Settle(const CLI::App& app, const Words& words, Options& options) {
+  using std::chrono::seconds;
+  options.drain_timeout = seconds(words.drain_seconds);
+  options.stall_timeout = seconds(words.stall_seconds);
+  options.deadlines = {seconds(words.queue_seconds), seconds(words.first_token_seconds),
+                       seconds(words.request_seconds)};
+  options.metrics = !words.no_metrics;
+  options.vllm_metrics = !words.no_vllm_metrics;
+  options.kv_type = kKvTypes.at(words.kv_type);
+  options.log_level = kLogLevels.at(words.log_level);
+  options.log_format = kLogFormats.at(words.log_format);
+  const auto given = [&app](const char* flag) { return app.count(flag) > 0; };
+  options.prefix_cache_given = given("--prefix-cache");
+  options.sizes_given = options.prefix_cache_given || given("--sessions") || given("--context") ||
+                        given("--kv-memory");
+}
+
 // `serve --help` is the whole help: its flags are those of the program.
 std::string Help(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
@@ -174,10 +246,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     return {{}, 2, std::string("lockstep: ") + error.what() + "\n"};
   }
   options.command = ChosenCommand(app);
-  options.drain_timeout = std::chrono::seconds(words.drain_seconds);
-  options.kv_type = kKvTypes.at(words.kv_type);
-  options.log_level = kLogLevels.at(words.log_level);
-  options.log_format = kLogFormats.at(words.log_format);
+  Settle(app, words, options);
   if (options.threads == 0) options.threads = UsableCpus();
   const auto share = [&options](auto& command) {
     command.model = options.model;

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/kernels/kernels.h"
+#include "core/scheduler.h"
 #include "server/bench_command.h"
 #include "server/logging.h"
 #include "server/perplexity_command.h"
@@ -26,9 +28,23 @@ struct Options {
   size_t context = 0;  // 0: the model's, at most kDefaultContext
   std::string isa = "auto";
   KvType kv_type = KvType::kF16;
+  size_t prefix_cache_mib = 256;  // 0: prefixes are not kept
+  size_t kv_memory_mib = 0;       // for sessions and prefix cache; 0: what the memory allows
+  bool prefix_cache_given = false;
+  bool sizes_given = false;  // that, --sessions, --context or --kv-memory
+
   size_t queue = 64;
-  size_t prefill_tokens = 128;
+  size_t queue_tokens = 128 * 1024;
+  size_t prefill_tokens = 512;
+  size_t max_body = 1024 * 1024;
+  Deadlines deadlines;
+  std::chrono::seconds stall_timeout{30};
   std::chrono::seconds drain_timeout{25};
+
+  std::vector<std::string> api_keys;
+  std::string api_key_file;
+  std::vector<std::string> cors_origins;
+  bool metrics = true, vllm_metrics = true;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
 

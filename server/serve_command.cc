@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -12,15 +11,14 @@
 #include <memory>
 #include <thread>
 
-#include "core/kernels/dispatch.h"
-#include "core/model.h"
-#include "core/scheduler.h"
-#include "core/session_pool.h"
-#include "core/text.h"
+#include "core/kernels/thread_pool.h"
+#include "server/api_codec.h"
 #include "server/api_handlers.h"
-#include "server/generation_service.h"
+#include "server/engine.h"
 #include "server/http_server.h"
+#include "server/json_text.h"
 #include "server/logging.h"
+#include "server/metrics.h"
 
 namespace lockstep {
 namespace {
@@ -50,74 +48,47 @@ int ExitCode(const Error& error) {
   return code;
 }
 
-Result<const KernelTable*> FindKernels(const std::string& isa) {
-  const KernelChoice choice = ChooseKernels(isa);
-  if (choice.kernels == nullptr) {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("--isa: {} is unknown, or this processor lacks it", Quoted(isa)),
-                "isa");
-  }
-  if (choice.rejected != nullptr) {
-    Log(LogLevel::kWarning, "these kernels fail their self-test and are not used",
-        {{"isa", choice.rejected}, {"instead", choice.kernels->isa}});
-  }
-  return choice.kernels;
-}
-
-Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
-  if (options.context > config.context) {
-    return Fail(
-        ErrorKind::kInvalidArgument,
-        fmt::format("--context: {} is more than the model's {}", options.context, config.context),
-        "context");
-  }
-  return options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
-}
-
-// All that the routes need of the core.
-struct Engine {
-  std::unique_ptr<Model> model;
-  size_t context = 0;
-  std::unique_ptr<SessionPool> sessions;
-  std::unique_ptr<Scheduler> scheduler;
-  std::unique_ptr<SchedulerService> service;
-};
-
-Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
-                           const LoadProgress& progress) {
-  auto model = LoadModel(options.model, kernels, pool, progress);
-  if (!model) return tl::unexpected(model.error());
-  for (const std::string& warning : (*model)->warnings) Log(LogLevel::kWarning, warning);
-  // The type of the keys and values is part of what makes an answer.
-  if (options.kv_type == KvType::kQ8_0) (*model)->fingerprint += "-kvq8_0";
-  const auto context = FindContext(options, (*model)->config());
-  if (!context) return tl::unexpected(context.error());
-  Log(LogLevel::kInfo, "reserving sessions",
-      {{"sessions", options.sessions}, {"context", *context}});
-  auto sessions = SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions,
-                                      *context, options.kv_type);
-  if (!sessions) return tl::unexpected(sessions.error());
-
-  Engine engine{*std::move(model), *context, *std::move(sessions), nullptr, nullptr};
-  engine.scheduler =
-      std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool,
-                                  SchedulerOptions{options.queue, options.prefill_tokens});
-  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, *context);
-  return engine;
+// What the routes need of the options; the caller adds the metrics.
+Result<ApiSettings> MakeSettings(const Options& options) {
+  auto keys = ApiKeys::Load(options.api_keys, options.api_key_file);
+  if (!keys) return tl::unexpected(keys.error());
+  Log(LogLevel::kInfo, "access",
+      {{"api_keys", keys->size()}, {"metrics", options.metrics ? "yes" : "no"}});
+  ApiSettings settings;
+  settings.keys = *std::move(keys);
+  settings.cors.origins = options.cors_origins;
+  settings.deadlines = options.deadlines;
+  return settings;
 }
 
 void LogLimits(const Options& options, const HttpServerOptions& http) {
-  Log(LogLevel::kInfo, "limits",
+  const auto seconds = [](auto time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  };
+  Log(LogLevel::kInfo, "limits of requests",
       {{"queue", options.queue},
+       {"queue_tokens", options.queue_tokens},
        {"prefill_tokens", options.prefill_tokens},
-       {"body_bytes", http.limits.body},
+       {"queue_seconds", seconds(options.deadlines.queue)},
+       {"first_token_seconds", seconds(options.deadlines.first_token)},
+       {"request_seconds", seconds(options.deadlines.total)},
+       {"stall_seconds", seconds(options.stall_timeout)},
+       {"drain_seconds", seconds(options.drain_timeout)},
+       {"json_depth", kMaxJsonDepth},
+       {"stops", kMaxStops},
+       {"stop_bytes", kMaxStopBytes},
+       {"biases", kMaxBiases}});
+  Log(LogLevel::kInfo, "limits of HTTP",
+      {{"line_bytes", http.limits.line},
        {"headers", http.limits.headers},
        {"header_bytes", http.limits.header_bytes},
-       {"header_seconds", http.limits.header_time.count() / 1000},
-       {"body_seconds", http.limits.body_time.count() / 1000},
-       {"write_stall_seconds", http.write_stall.count() / 1000},
-       {"http_threads", http.threads},
-       {"drain_seconds", options.drain_timeout.count()}});
+       {"body_bytes", http.limits.body},
+       {"header_seconds", seconds(http.limits.header_time)},
+       {"body_seconds", seconds(http.limits.body_time)},
+       {"idle_seconds", seconds(http.idle)},
+       {"write_stall_seconds", seconds(http.write_stall)},
+       {"requests_per_connection", http.requests_per_connection},
+       {"threads", http.threads}});
 }
 
 void LogServing(const Options& options, const Engine& engine, Clock::time_point start) {
@@ -173,15 +144,23 @@ int RunServe(const Options& options) {
   const sigset_t signals = BlockSignals();
   const auto kernels = FindKernels(options.isa);
   if (!kernels) return ExitCode(kernels.error());
+  auto settings = MakeSettings(options);
+  if (!settings) return ExitCode(settings.error());
   ThreadPool pool(options.threads);
+  Metrics metrics(options.vllm_metrics);
+  if (options.metrics) settings->metrics = &metrics;
   Engine engine;  // outlives the server
-  ApiHandlers handlers;
+  ApiHandlers handlers(*std::move(settings));
 
   HttpServerOptions http;
   http.host = options.host;
   http.port = options.port;
   http.threads = options.sessions + options.queue + 8;  // the last answer health checks and refuse
-  http.log = LogRequest;
+  http.limits.body = options.max_body;
+  http.log = [&metrics](const RequestRecord& record) {
+    metrics.OnRequest(record);
+    LogRequest(record);
+  };
   const auto server = HttpServer::Start(
       http, [&handlers](const HttpRequest& request) { return handlers.Handle(request); });
   if (!server) return ExitCode(server.error());
@@ -190,9 +169,9 @@ int RunServe(const Options& options) {
       {{"source", options.model.empty() ? "embedded" : options.model}});
 
   auto started = std::async(std::launch::async, [&]() -> Status {
-    auto built = StartEngine(options, **kernels, pool, [&handlers](size_t done, size_t total) {
-      handlers.SetLoaded(done * 100 / total);
-    });
+    auto built = StartEngine(
+        options, **kernels, pool, &metrics,
+        [&handlers](size_t done, size_t total) { handlers.SetLoaded(done * 100 / total); });
     if (!built) return tl::unexpected(built.error());
     engine = *std::move(built);
     handlers.Open(*engine.service);

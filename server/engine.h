@@ -1,0 +1,36 @@
+// All that the routes need of the core, built from the options.
+#pragma once
+
+#include <memory>
+
+#include "core/kernels/kernels.h"
+#include "core/kernels/thread_pool.h"
+#include "core/model.h"
+#include "core/scheduler.h"
+#include "core/session_pool.h"
+#include "core/status.h"
+#include "server/generation_service.h"
+#include "server/memory_plan.h"
+#include "server/options.h"
+
+namespace lockstep {
+
+struct Engine {
+  MemoryPlan memory;
+  std::unique_ptr<Model> model;
+  size_t context = 0;  // of each session
+  std::unique_ptr<SessionPool> sessions;
+  std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<SchedulerService> service;
+};
+
+// The table that --isa names. kInvalidArgument if there is none that runs here.
+[[nodiscard]] Result<const KernelTable*> FindKernels(const std::string& isa);
+
+// Loads the model and starts the scheduler. What memory cannot hold is refused before the weights
+// are read. `observer` may be null; it, the kernels and the pool must outlive the engine.
+[[nodiscard]] Result<Engine> StartEngine(const Options& options, const KernelTable& kernels,
+                                         ThreadPool& pool, SchedulerObserver* observer,
+                                         const LoadProgress& progress);
+
+}  // namespace lockstep

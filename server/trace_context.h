@@ -1,0 +1,20 @@
+// W3C Trace Context: which trace of a larger system a request belongs to. Pure but for the new ids.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+struct TraceContext {
+  std::string trace_id;  // 32 hex digits, the caller's
+  std::string span_id;   // 16 hex digits, this request's own
+  std::string flags;     // 2 hex digits, the caller's
+  std::string header() const { return "00-" + trace_id + "-" + span_id + "-" + flags; }
+};
+
+// From the value of a traceparent header, with a new span id; nothing if it is not valid.
+std::optional<TraceContext> ContinueTrace(std::string_view traceparent);
+
+}  // namespace lockstep
