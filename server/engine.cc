@@ -53,7 +53,7 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelSize& model, size_
   needs.model_bytes = model.bytes;
   needs.sessions = options.sessions;
   needs.context = context;
-  needs.token_bytes = KvTokenBytes(model.config, options.kv_type);
+  needs.token_bytes = KvCache::BytesPerPosition(model.config, options.kv_type);
   needs.prefix_bytes = options.prefix_cache_mib * kMib;
   needs.prefix_fixed = options.prefix_cache_given;
   needs.kv_bytes = options.kv_memory_mib * kMib;
@@ -113,7 +113,18 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   scheduling.prefill_tokens = options.prefill_tokens;
   scheduling.stall_timeout = options.stall_timeout;
   scheduling.observer = observer;
-  Engine engine{*plan, *std::move(model), *context, *std::move(sessions), nullptr, nullptr};
+  Engine engine;
+  engine.memory = *plan;
+  engine.model = *std::move(model);
+  engine.context = *context;
+  engine.sessions = *std::move(sessions);
+  if (plan->prefix_bytes > 0) {
+    auto prefixes =
+        PrefixStore::Create(engine.model->config(), plan->prefix_bytes, options.kv_type);
+    if (!prefixes) return tl::unexpected(prefixes.error());
+    engine.prefixes = *std::move(prefixes);
+    scheduling.prefixes = engine.prefixes.get();
+  }
   engine.scheduler =
       std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
   engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, *context);

@@ -6,6 +6,7 @@
 #include "core/kernels/kernels.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model.h"
+#include "core/prefix_store.h"
 #include "core/scheduler.h"
 #include "core/session_pool.h"
 #include "core/status.h"
@@ -20,6 +21,7 @@ struct Engine {
   std::unique_ptr<Model> model;
   size_t context = 0;  // of each session
   std::unique_ptr<SessionPool> sessions;
+  std::unique_ptr<PrefixStore> prefixes;  // may be null
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<SchedulerService> service;
 };

@@ -147,7 +147,6 @@ class HttpServer::Impl : private httplib::Server {
     }
     const bool none_left = active_ == 0;
     std::lock_guard lock(stop_mutex_);
-    running_ = false;
     if (poller_) poller_->Stop();
     data_.reset();
     control_.reset();
@@ -159,7 +158,6 @@ class HttpServer::Impl : private httplib::Server {
 
   int port() const { return port_; }
   size_t active() const { return active_; }
-  bool running() const { return running_; }
 
  private:
   // On the poller's thread.
@@ -297,7 +295,6 @@ class HttpServer::Impl : private httplib::Server {
   const HttpServerOptions options_;
   const HttpHandler handler_;
   int port_ = -1;
-  std::atomic<bool> running_{true};
   std::atomic<size_t> active_{0};
   std::unique_ptr<Poller> poller_;
   std::mutex stop_mutex_;
@@ -316,7 +313,6 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
 
 int HttpServer::port() const { return impl_->port(); }
 size_t HttpServer::active() const { return impl_->active(); }
-bool HttpServer::running() const { return impl_->running(); }
 bool HttpServer::Stop(milliseconds grace) { return impl_->Stop(grace); }
 
 Result<int> HttpGetStatus(const std::string& host, int port, const std::string& path,

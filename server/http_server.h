@@ -43,8 +43,6 @@ class HttpServer {
   int port() const;
   // Requests that were read and are not yet wholly answered.
   size_t active() const;
-  // False after Stop.
-  bool running() const;
   // Waits up to `grace` until none is active, then ends all connections. True if none was cut off.
   bool Stop(std::chrono::milliseconds grace);
 

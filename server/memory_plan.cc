@@ -6,6 +6,8 @@
 #include <fstream>
 #include <limits>
 
+#include "core/prefix_store.h"
+
 namespace lockstep {
 namespace {
 
@@ -59,7 +61,7 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit
   plan.budget_bytes = limit.bytes / 100 * kBudgetPercent;
   plan.model_bytes = needs.model_bytes;
   plan.other_bytes = kOtherBytes;
-  const size_t padded = (needs.context + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
+  const size_t padded = (needs.context + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
   plan.session_bytes = needs.sessions * padded * needs.token_bytes;
   plan.prefix_bytes = needs.prefix_bytes;
 
@@ -67,6 +69,7 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit
   const size_t kv_budget = needs.kv_bytes > 0 ? std::min(needs.kv_bytes, left) : left;
   if (!needs.prefix_fixed) {
     plan.prefix_bytes = std::min(plan.prefix_bytes, Minus(kv_budget, plan.session_bytes));
+    if (plan.prefix_bytes < PrefixStore::kBlock * needs.token_bytes) plan.prefix_bytes = 0;
   }
   if (plan.total_bytes() <= plan.budget_bytes &&
       plan.session_bytes + plan.prefix_bytes <= kv_budget) {
@@ -93,11 +96,6 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit
                                 : fmt::format("; lower --sessions (without a prefix cache {} fit), "
                                               "--context or --prefix-cache, or use --kv-type q8_0",
                                               std::min(fitting, needs.sessions))));
-}
-
-size_t KvTokenBytes(const ModelConfig& config, KvType type) {
-  const size_t values = 2 * config.layers * config.kv_dim();
-  return type == KvType::kF16 ? values * 2 : values + values / kQuantBlock * 2;
 }
 
 std::string BytesText(size_t bytes) {

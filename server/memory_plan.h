@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <string>
 
-#include "core/kernels/kernels.h"
-#include "core/model_config.h"
 #include "core/status.h"
 #include "server/cgroup.h"
 
@@ -41,9 +39,6 @@ struct MemoryPlan {
 // The prefix store is made smaller first where it may be. If that is not enough: kInvalidArgument
 // where the sizes were chosen, else kUnavailable, with the sum and what to lower.
 [[nodiscard]] Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit);
-
-// Of one position in all layers, as KvCache stores it.
-size_t KvTokenBytes(const ModelConfig& config, KvType type);
 
 // "1.5 GiB", "64.0 MiB": for people.
 std::string BytesText(size_t bytes);

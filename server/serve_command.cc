@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -28,6 +30,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kProgressEvery{2};
 // For answers that are already made and only have to be written.
 constexpr std::chrono::seconds kWriteGrace{2};
+
+constexpr rlim_t kDescriptors = 8192;
 
 // The signals that end the server are waited for by one thread, not handled in whichever runs.
 // REQUIRES: called before any other thread starts, as they inherit the mask.
@@ -88,7 +92,9 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"idle_seconds", seconds(http.idle)},
        {"write_stall_seconds", seconds(http.write_stall)},
        {"requests_per_connection", http.requests_per_connection},
-       {"threads", http.threads}});
+       {"connections", http.connections},
+       {"threads", http.threads},
+       {"waiting", http.waiting}});
 }
 
 void LogServing(const Options& options, const Engine& engine, Clock::time_point start) {
@@ -118,22 +124,24 @@ bool WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
   return true;
 }
 
-// Until a signal comes. False if the server ended by itself.
-bool WaitForSignal(const sigset_t& signals, const HttpServer& server) {
-  const timespec second{1, 0};
-  while (server.running()) {
-    if (const int signal = sigtimedwait(&signals, nullptr, &second); signal > 0) {
-      Log(LogLevel::kInfo, "draining; a second signal ends at once",
-          {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-      std::thread([signals] {
-        int second_signal = 0;
-        sigwait(&signals, &second_signal);
-        _exit(1);
-      }).detach();
-      return true;
-    }
-  }
-  return false;
+void WaitForSignal(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  Log(LogLevel::kInfo, "draining; a second signal ends at once",
+      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  std::thread([signals] {
+    int second_signal = 0;
+    sigwait(&signals, &second_signal);
+    _exit(1);
+  }).detach();
+}
+
+// Each connection takes a descriptor, and shells and runtimes often allow 1,024 in all.
+void AllowManyDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kDescriptors);
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace
@@ -142,6 +150,7 @@ int RunServe(const Options& options) {
   const auto start = Clock::now();
   SetUpLogging(options.log_level, options.log_format);
   const sigset_t signals = BlockSignals();
+  AllowManyDescriptors();
   const auto kernels = FindKernels(options.isa);
   if (!kernels) return ExitCode(kernels.error());
   auto settings = MakeSettings(options);
@@ -155,7 +164,7 @@ int RunServe(const Options& options) {
   HttpServerOptions http;
   http.host = options.host;
   http.port = options.port;
-  http.threads = options.sessions + options.queue + 8;  // the last answer health checks and refuse
+  http.threads = options.sessions + options.queue + 8;  // the last refuse, or wait for slow readers
   http.limits.body = options.max_body;
   http.log = [&metrics](const RequestRecord& record) {
     metrics.OnRequest(record);
@@ -185,9 +194,7 @@ int RunServe(const Options& options) {
   if (const Status status = started.get(); !status) return ExitCode(status.error());
   LogServing(options, engine, start);
 
-  if (!WaitForSignal(signals, **server)) {
-    return ExitCode({ErrorKind::kUnavailable, "no more connections can be accepted", {}});
-  }
+  WaitForSignal(signals);
   const bool finished = engine.scheduler->Drain(options.drain_timeout);
   (*server)->Stop(kWriteGrace);
   Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});
