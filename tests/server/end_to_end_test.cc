@@ -37,8 +37,10 @@ class EndToEndTest : public testing::Test {
     auto sessions = SessionPool::Create(model_->config(), model_->tokenizer, kSessions, kContext);
     ASSERT_TRUE(sessions.has_value()) << sessions.error().message;
     sessions_ = std::move(*sessions);
-    scheduler_ = std::make_unique<Scheduler>(model_->transformer, *sessions_, pool_,
-                                             SchedulerOptions{kQueue, 16});
+    SchedulerOptions scheduling;
+    scheduling.max_queued = kQueue;
+    scheduling.prefill_tokens = 16;
+    scheduler_ = std::make_unique<Scheduler>(model_->transformer, *sessions_, pool_, scheduling);
     service_ = std::make_unique<SchedulerService>(*model_, *scheduler_, kContext);
     handlers_ = std::make_unique<ApiHandlers>(*service_);
     HttpServerOptions options;

@@ -33,13 +33,17 @@ class FakeService : public GenerationService {
     SchedulerState state;
     state.queued = 1;
     state.running = 2;
+    state.sessions = 4;
+    state.kv_bytes = 25;
+    state.kv_capacity_bytes = 100;
     state.draining = draining;
+    state.stalled = stalled;
     return state;
   }
 
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
-  std::atomic<bool> draining{false};
+  std::atomic<bool> draining{false}, stalled{false};
 
   // Of request i, in the order of submission.
   void Send(size_t i, char token) {

@@ -26,6 +26,8 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
   SetUpLogging(LogLevel::kInfo, LogFormat::kJson);
   RequestRecord record;
   record.request_id = "r1";
+  record.trace_id = "t1";
+  record.span_id = "s1";
   record.id = "gen-1";
   record.method = "POST";
   record.path = "/generate";
@@ -38,12 +40,14 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
   LogRequest(record);
   record = {};
   record.path = "/livez";
+  record.control = true;
   record.status = 200;
   LogRequest(record);  // not at this level
   EXPECT_THAT(
       testing::internal::GetCapturedStderr(),
       testing::MatchesRegex("\\{\"time\":\"[^\"]+\",\"level\":\"info\",\"message\":\"request\","
-                            "\"request_id\":\"r1\",\"id\":\"gen-1\",\"method\":\"POST\","
+                            "\"request_id\":\"r1\",\"trace_id\":\"t1\",\"span_id\":\"s1\",\"id\":"
+                            "\"gen-1\",\"method\":\"POST\","
                             "\"route\":\"/generate\",\"status\":200,\"outcome\":\"stop\","
                             "\"prompt_tokens\":0,\"tokens\":7,\"first_token_ms\":12.3,"
                             "\"tokens_per_second\":56.8,\"total_ms\":0.0\\}\n"));

@@ -1,0 +1,189 @@
+// Who may use the API: keys, and pages of other origins. And what a request's headers ask for.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/api_handlers.h"
+#include "server/trace_context.h"
+#include "tests/server/fake_service.h"
+#include "tests/support/temp_file.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+HttpRequest Request(const std::string& method, const std::string& path, HttpHeaders headers = {}) {
+  HttpRequest request;
+  request.method = method;
+  request.path = path;
+  request.headers = std::move(headers);
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body = R"({"prompt":"x"})";
+  request.peer = "10.0.0.7";
+  return request;
+}
+
+TempFile FileOf(const std::string& text) {
+  return TempFile(std::vector<uint8_t>(text.begin(), text.end()));
+}
+
+TEST(Access, AKeyOpensAllThatIsNotControl) {
+  FakeService service;
+  service.script = "x";
+  ApiSettings settings;
+  settings.keys = *ApiKeys::Load({"first", "second"}, "");
+  const ApiHandlers handlers(service, settings);
+  const std::pair<HttpHeaders, int> cases[] = {
+      {{}, 401},
+      {{{"Authorization", "Bearer third"}}, 401},
+      {{{"Authorization", "Bearer "}}, 401},
+      {{{"Authorization", "Basic second"}}, 401},
+      {{{"Authorization", "second"}}, 401},
+      {{{"Authorization", "Bearer secondx"}}, 401},
+      {{{"X-Api-Key", "Second"}}, 401},
+      {{{"Authorization", "Bearer second"}}, 200},
+      {{{"authorization", "bearer  second"}}, 200},
+      {{{"X-Api-Key", "second"}}, 200},
+  };
+  for (const auto& [headers, status] : cases) {
+    SCOPED_TRACE(headers.empty() ? "none" : headers[0].second);
+    const HttpReply reply = handlers.Handle(Request("POST", "/generate", headers));
+    EXPECT_EQ(reply.status, status);
+    EXPECT_EQ(handlers.Handle(Request("GET", "/v1/models", headers)).status, status);
+    if (status == 200) continue;
+    EXPECT_EQ(FindHeader(reply.headers, "WWW-Authenticate"), "Bearer");
+    EXPECT_THAT(reply.body, HasSubstr(R"("type":"invalid_request_error")"));
+    EXPECT_THAT(reply.body, HasSubstr(R"("code":"invalid_api_key")"));
+  }
+  EXPECT_EQ(service.request(0).client, "key-2");
+  EXPECT_EQ(service.request(0).prefix_scope, "key-2");
+  EXPECT_EQ(handlers.Handle(Request("GET", "/nothing")).status, 401);
+  for (const char* path : {"/livez", "/readyz", "/health", "/ping"}) {
+    EXPECT_EQ(handlers.Handle(Request("GET", path)).status, 200) << path;
+  }
+}
+
+TEST(Access, WithoutKeysTheAddressIsTheClient) {
+  FakeService service;
+  service.script = "x";
+  const ApiHandlers handlers(service);
+  EXPECT_EQ(handlers.Handle(Request("POST", "/generate", {{"Authorization", "Bearer any"}})).status,
+            200);
+  EXPECT_EQ(service.request(0).client, "10.0.0.7");
+  EXPECT_EQ(service.request(0).prefix_scope, "");
+}
+
+TEST(Access, AKeyFileHasComments) {
+  const TempFile file = FileOf("# ours\n\n  one  \r\ntwo");
+  const auto keys = ApiKeys::Load({"zero"}, file.path());
+  ASSERT_TRUE(keys.has_value()) << keys.error().message;
+  EXPECT_EQ(keys->size(), 3u);
+  EXPECT_EQ(keys->NameOf("zero"), "key-1");
+  EXPECT_EQ(keys->NameOf("two"), "key-3");
+  EXPECT_EQ(keys->NameOf("# ours"), std::nullopt);
+  EXPECT_EQ(keys->NameOf(""), std::nullopt);
+}
+
+TEST(Access, BadKeysAreRefusedAndNotShown) {
+  const TempFile empty = FileOf("# nothing\n"), spaced = FileOf("good\nse cret\n");
+  for (const auto& keys :
+       {ApiKeys::Load({"se cret"}, ""), ApiKeys::Load({""}, ""), ApiKeys::Load({}, "/no/file"),
+        ApiKeys::Load({}, empty.path()), ApiKeys::Load({}, spaced.path())}) {
+    ASSERT_FALSE(keys.has_value());
+    EXPECT_EQ(keys.error().kind, ErrorKind::kInvalidArgument);
+    EXPECT_THAT(keys.error().message, HasSubstr("--api-key"));
+    EXPECT_THAT(keys.error().message, Not(HasSubstr("cret")));
+  }
+}
+
+TEST(Access, PagesOfListedOriginsMayUseIt) {
+  FakeService service;
+  ApiSettings settings;
+  settings.keys = *ApiKeys::Load({"key"}, "");
+  settings.cors.origins = {"https://a.example", "https://b.example"};
+  const ApiHandlers handlers(service, settings);
+  const auto preflight = [&handlers](const char* origin) {
+    return handlers.Handle(Request(
+        "OPTIONS", "/generate", {{"Origin", origin}, {"Access-Control-Request-Method", "POST"}}));
+  };
+  const HttpReply allowed = preflight("https://b.example");  // without the key
+  EXPECT_EQ(allowed.status, 204);
+  EXPECT_EQ(FindHeader(allowed.headers, "Access-Control-Allow-Origin"), "https://b.example");
+  EXPECT_THAT(FindHeader(allowed.headers, "Access-Control-Allow-Methods"), HasSubstr("POST"));
+  EXPECT_THAT(FindHeader(allowed.headers, "Access-Control-Allow-Headers"),
+              HasSubstr("Authorization"));
+  EXPECT_NE(FindHeader(allowed.headers, "Access-Control-Max-Age"), "");
+  EXPECT_EQ(FindHeader(allowed.headers, "Vary"), "Origin");
+
+  const HttpReply other = preflight("https://c.example");
+  EXPECT_EQ(other.status, 401);
+  EXPECT_EQ(FindHeader(other.headers, "Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(FindHeader(other.headers, "Vary"), "Origin");
+
+  const HttpReply reply =
+      handlers.Handle(Request("GET", "/livez", {{"Origin", "https://a.example"}}));
+  EXPECT_EQ(FindHeader(reply.headers, "Access-Control-Allow-Origin"), "https://a.example");
+  EXPECT_THAT(FindHeader(reply.headers, "Access-Control-Expose-Headers"),
+              HasSubstr("X-Request-Id"));
+}
+
+TEST(Access, WithoutOriginsNothingIsSaidOfThem) {
+  FakeService service;
+  const ApiHandlers handlers(service);
+  const HttpReply reply = handlers.Handle(
+      Request("OPTIONS", "/generate",
+              {{"Origin", "https://a.example"}, {"Access-Control-Request-Method", "POST"}}));
+  EXPECT_EQ(reply.status, 405);
+  EXPECT_EQ(FindHeader(reply.headers, "Allow"), "POST");
+  EXPECT_EQ(FindHeader(reply.headers, "Vary"), "");
+}
+
+TEST(Access, TheTimeoutHeaderLowersOnly) {
+  FakeService service;
+  service.script = "x";
+  ApiSettings settings;
+  settings.deadlines.total = std::chrono::milliseconds(5000);
+  const ApiHandlers handlers(service, settings);
+  const std::pair<const char*, int> cases[] = {{"1234", 1234}, {"5001", 5000}, {"", 5000}};
+  for (const auto& [value, ms] : cases) {
+    const size_t i = service.submitted();
+    const HttpReply reply =
+        handlers.Handle(Request("POST", "/generate", {{"X-Request-Timeout-Ms", value}}));
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(service.request(i).deadlines.total.count(), ms);
+    EXPECT_EQ(FindHeader(reply.headers, "Server-Timing"),
+              "queue;dur=1.000, prefill;dur=2.000, decode;dur=3.000");
+  }
+  for (const char* bad : {"0", "-1", "1.5", "1s", "99999999999999999999"}) {
+    const HttpReply reply =
+        handlers.Handle(Request("POST", "/generate", {{"X-Request-Timeout-Ms", bad}}));
+    EXPECT_EQ(reply.status, 400) << bad;
+    EXPECT_THAT(reply.body, HasSubstr("X-Request-Timeout-Ms"));
+  }
+}
+
+TEST(Access, ATraceIsContinued) {
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736", span = "00f067aa0ba902b7";
+  const FakeService service;
+  const ApiHandlers handlers;
+  const HttpReply reply = handlers.Handle(
+      Request("GET", "/livez", {{"traceparent", "00-" + trace + "-" + span + "-01"}}));
+  EXPECT_THAT(std::string(FindHeader(reply.headers, "traceparent")),
+              testing::MatchesRegex("00-" + trace + "-[0-9a-f]{16}-01"));
+  EXPECT_THAT(FindHeader(reply.headers, "traceparent"), Not(HasSubstr(span)));
+  EXPECT_EQ(reply.record->trace_id, trace);
+  EXPECT_THAT(FindHeader(reply.headers, "traceparent"), HasSubstr(reply.record->span_id));
+
+  EXPECT_TRUE(ContinueTrace("01-" + trace + "-" + span + "-01-more").has_value());
+  for (const std::string& bad :
+       {std::string(), "00-" + trace + "-" + span, "ff-" + trace + "-" + span + "-01",
+        "00-" + trace + "-" + span + "-01-more", "00-" + std::string(32, '0') + "-" + span + "-01",
+        "00-" + trace + "-" + std::string(16, '0') + "-01",
+        "00-" + std::string(32, 'A') + "-" + span + "-01"}) {
+    EXPECT_FALSE(ContinueTrace(bad).has_value()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
