@@ -267,7 +267,7 @@ std::string_view FinishName(FinishReason reason) {
 }
 
 double PrefillTokensPerSecond(const GenerateAnswer& answer) {
-  return PerSecond(answer.prompt_tokens, answer.stats.prefill_s);
+  return PerSecond(answer.prompt_tokens - answer.stats.cached_tokens, answer.stats.prefill_s);
 }
 
 // The first token is prefill's.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <sstream>
 
 #include "core/prefix_store.h"
 
@@ -30,8 +31,9 @@ size_t ReadLimit(const fs::path& file) {
 
 size_t ReadMeminfo(const std::string& meminfo, const std::string& key) {
   std::ifstream in(meminfo);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with(key + ":")) return std::stoull("0" + line.substr(line.find(' '))) * 1024;
+  for (std::string name, line; in >> name && std::getline(in, line);) {
+    size_t kib = 0;
+    if (name == key + ":" && std::istringstream(line) >> kib) return kib * 1024;
   }
   return kNoLimit;
 }

@@ -127,6 +127,17 @@ TEST(KvCacheTest, ResetGivesTheMemoryBack) {
   ExpectFilled(*kv, 20);
 }
 
+TEST(KvCacheTest, BytesPerPositionAreWhatIsReserved) {
+  ModelConfig config = SmallConfig();
+  config.head_dim = 64;
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+    KvCache kv = KvCache::Create(config, 128, type).value();
+    EXPECT_EQ(kv.reserved_bytes(), 128 * KvCache::BytesPerPosition(config, type));
+    ASSERT_TRUE(kv.Append(10));
+    EXPECT_EQ(kv.used_bytes(), 10 * KvCache::BytesPerPosition(config, type));
+  }
+}
+
 TEST(KvCacheTest, AnImpossibleSizeIsRefusedWithTheArithmetic) {
   ModelConfig config = SmallConfig();
   config.layers = 1 << 20;

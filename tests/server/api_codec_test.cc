@@ -198,7 +198,8 @@ TEST(ApiCodec, RendersTokensAndAnswers) {
   answer.negative_seed = true;
   const std::string plain = RenderAnswer(service, answer, false);
   EXPECT_EQ(plain, R"({"id":"gen-1","text":"AB","tokens":[65,66],"finish_reason":"length",)"
-                   R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6},)"
+                   R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6,)"
+                   R"("prompt_tokens_details":{"cached_tokens":0}},)"
                    R"("timings":{"queue_ms":1.0,"prefill_ms":2.0,"decode_ms":500.0,)"
                    R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":2.0},)"
                    R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");

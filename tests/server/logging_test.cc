@@ -38,11 +38,11 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
   record.tokens_per_second = 56.78;
   testing::internal::CaptureStderr();
   LogRequest(record);
-  record = {};
-  record.path = "/livez";
-  record.control = true;
-  record.status = 200;
-  LogRequest(record);  // not at this level
+  RequestRecord probe;
+  probe.path = "/livez";
+  probe.control = true;
+  probe.status = 200;
+  LogRequest(probe);  // not at this level
   EXPECT_THAT(
       testing::internal::GetCapturedStderr(),
       testing::MatchesRegex("\\{\"time\":\"[^\"]+\",\"level\":\"info\",\"message\":\"request\","

@@ -6,8 +6,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/kv_cache.h"
-
 namespace lockstep {
 namespace {
 
@@ -82,7 +80,7 @@ TEST(MemoryPlan, TheLeastLimitCounts) {
   };
   write("self", "5:memory:/m\n0::/pod/box");
   EXPECT_EQ(find().source, "no limit");
-  write("meminfo", "MemTotal: 9000 kB\nMemAvailable: 8000 kB");
+  write("meminfo", "MemTotal:       9000 kB\nMemFree:  70 kB\nMemAvailable:   8000 kB");
   EXPECT_EQ(find().bytes, 8000u * 1024);
   write("cgroup/pod/box/memory.max", "max");
   write("cgroup/memory/m/memory.limit_in_bytes", "9223372036854771712");
@@ -92,16 +90,6 @@ TEST(MemoryPlan, TheLeastLimitCounts) {
   write("cgroup/memory/m/memory.limit_in_bytes", "4000000");
   EXPECT_EQ(find().source, "memory.limit_in_bytes");
   fs::remove_all(root);
-}
-
-TEST(MemoryPlan, CountsTokensAsTheCacheDoes) {
-  ModelConfig config;
-  config.layers = 3;
-  config.kv_heads = 2;
-  config.head_dim = 64;
-  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
-    EXPECT_EQ(KvTokenBytes(config, type) * 32, KvCache::Create(config, 32, type)->reserved_bytes());
-  }
 }
 
 }  // namespace
