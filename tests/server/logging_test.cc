@@ -26,8 +26,8 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
   SetUpLogging(LogLevel::kInfo, LogFormat::kJson);
   RequestRecord record;
   record.request_id = "r1";
-  record.trace_id = "t1";
-  record.span_id = "s1";
+  record.trace_id = std::string(32, '1');
+  record.span_id = std::string(16, '2');
   record.id = "gen-1";
   record.method = "POST";
   record.path = "/generate";
@@ -46,7 +46,7 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
   EXPECT_THAT(
       testing::internal::GetCapturedStderr(),
       testing::MatchesRegex("\\{\"time\":\"[^\"]+\",\"level\":\"info\",\"message\":\"request\","
-                            "\"request_id\":\"r1\",\"trace_id\":\"t1\",\"span_id\":\"s1\",\"id\":"
+                            "\"request_id\":\"r1\",\"trace_id\":\"1+\",\"span_id\":\"2+\",\"id\":"
                             "\"gen-1\",\"method\":\"POST\","
                             "\"route\":\"/generate\",\"status\":200,\"outcome\":\"stop\","
                             "\"prompt_tokens\":0,\"tokens\":7,\"first_token_ms\":12.3,"
