@@ -18,7 +18,8 @@ BAD_BODIES = [  # (body, status)
 def soak(test):
     """Mixed load with 10% aborts and 5% bad requests: memory, descriptors and threads stay flat."""
     seconds = 12 if test.quick else test.soak_seconds
-    with Server(test.binary) as server:
+    # A store that is soon full: until then memory grows with it.
+    with Server(test.binary, "--prefix-cache", "16") as server:
         return asyncio.run(soak_for(test, server, seconds))
 
 
