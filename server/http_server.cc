@@ -83,8 +83,7 @@ class Lane {
   // False if too many wait.
   bool Post(std::function<void()> work) {
     if (jobs_ >= most_) return false;
-    pool_.enqueue(
-        [this, counted = std::make_shared<Counted>(jobs_), work = std::move(work)] { work(); });
+    pool_.enqueue([counted = std::make_shared<Counted>(jobs_), work = std::move(work)] { work(); });
     return true;
   }
 
