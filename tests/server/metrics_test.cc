@@ -1,0 +1,139 @@
+#include "server/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "tests/server/fake_service.h"
+
+namespace lockstep {
+namespace {
+
+// A strict reading of the text format: the samples by name and labels, as written.
+std::map<std::string, double> Parse(const std::string& text) {
+  static const std::regex kSample(
+      R"re(([a-zA-Z_:][a-zA-Z0-9_:]*)(\{([a-zA-Z_]\w*="([^"\\]|\\.)*",?)*\})? (\S+))re");
+  std::map<std::string, double> samples;
+  std::set<std::string> families;
+  std::string family;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash, what, name;
+    if (line[0] == '#') {
+      words >> hash >> what >> name;
+      const bool again = what == "HELP" && !families.insert(name).second;
+      EXPECT_FALSE(again) << name;
+      if (what == "TYPE") family = name;
+      continue;
+    }
+    std::smatch match;
+    EXPECT_TRUE(std::regex_match(line, match, kSample)) << line;
+    EXPECT_TRUE(match[1].str().starts_with(family)) << line << " is not of " << family;
+    EXPECT_TRUE(samples.emplace(match[1].str() + match[2].str(), std::stod(match[5])).second)
+        << "twice: " << line;
+  }
+  return samples;
+}
+
+class MetricsTest : public testing::Test {
+ protected:
+  std::map<std::string, double> Render() { return Parse(metrics_.Render(&service_, 100)); }
+  double Value(const std::string& name) {
+    const auto samples = Render();
+    const auto sample = samples.find(name);
+    EXPECT_NE(sample, samples.end()) << "there is no " << name;
+    return sample == samples.end() ? -1 : sample->second;
+  }
+
+  FakeService service_;
+  Metrics metrics_;
+};
+
+TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
+  metrics_.OnStep({0.02, 3, 40});
+  metrics_.OnStep({0.3, 5, 0});
+  metrics_.OnFirstToken(0.07);
+  metrics_.OnNextToken(0.012);
+  metrics_.OnNextToken(3);
+  GenerationStats stats;
+  stats.queue_s = 0.2;
+  stats.prefill_s = 0.5;
+  stats.decode_s = 2;
+  stats.prompt_tokens = 100;
+  stats.cached_tokens = 64;
+  stats.generated_tokens = 17;
+  metrics_.OnEnd(stats, FinishReason::kLength, nullptr);
+  const Error cancelled{ErrorKind::kCancelled, "gone", {}};
+  metrics_.OnEnd({}, FinishReason::kNone, &cancelled);
+
+  EXPECT_EQ(Value("lockstep_decode_tokens_total"), 8);
+  EXPECT_EQ(Value("lockstep_prefill_tokens_total"), 40);
+  EXPECT_EQ(Value("lockstep_step_batch_size_sum"), 8);
+  EXPECT_EQ(Value("lockstep_step_seconds_bucket{le=\"0.2\"}"), 1);
+  EXPECT_EQ(Value("lockstep_step_seconds_bucket{le=\"+Inf\"}"), 2);
+  EXPECT_EQ(Value("lockstep_time_to_first_token_seconds_count"), 1);
+  EXPECT_EQ(Value("lockstep_inter_token_seconds_bucket{le=\"0.025\"}"), 1);
+  EXPECT_EQ(Value("lockstep_inter_token_seconds_count"), 2);
+  EXPECT_EQ(Value("lockstep_generations_total{outcome=\"length\"}"), 1);
+  EXPECT_EQ(Value("lockstep_generations_total{outcome=\"cancelled\"}"), 1);
+  EXPECT_EQ(Value("lockstep_generations_total{outcome=\"stop\"}"), 0);
+  EXPECT_EQ(Value("lockstep_prefix_query_tokens_total"), 100);
+  EXPECT_EQ(Value("lockstep_prefix_hit_tokens_total"), 64);
+  EXPECT_EQ(Value("lockstep_generated_tokens_total"), 17);
+  EXPECT_DOUBLE_EQ(Value("lockstep_generation_seconds_sum"), 2.7);
+  EXPECT_EQ(Value("lockstep_queue_seconds_count"), 2);  // of those that never ran, too
+}
+
+TEST_F(MetricsTest, ShowsTheStateAndTheProcess) {
+  EXPECT_EQ(Value("lockstep_queue_requests"), 1);
+  EXPECT_EQ(Value("lockstep_sessions_used"), 2);
+  EXPECT_EQ(Value("lockstep_ready"), 1);
+  EXPECT_GT(Value("process_resident_memory_bytes"), 1e6);
+  EXPECT_GT(Value("process_open_fds"), 2);
+  service_.draining = true;
+  EXPECT_EQ(Value("lockstep_ready"), 0);
+  const auto loading = Parse(metrics_.Render(nullptr, 42));
+  EXPECT_EQ(loading.at("lockstep_model_loaded_percent"), 42);
+  EXPECT_EQ(loading.at("lockstep_ready"), 0);
+}
+
+TEST_F(MetricsTest, CountsAnswersByRouteStatusAndOutcome) {
+  RequestRecord record;
+  record.route = std::string("/generate");
+  record.status = 429;
+  record.outcome = std::string("queue_full");
+  metrics_.OnRequest(record);
+  metrics_.OnRequest(record);
+  RequestRecord unknown;  // whatever path was asked for: the labels stay few
+  unknown.path = "/admin.php?x=\"1\"";
+  unknown.status = 404;
+  metrics_.OnRequest(unknown);
+  EXPECT_EQ(Value("lockstep_http_requests_total{outcome=\"queue_full\",route=\"/generate\","
+                  "status=\"429\"}"),
+            2);
+  EXPECT_EQ(Value("lockstep_http_requests_total{outcome=\"ok\",route=\"other\",status=\"404\"}"),
+            1);
+}
+
+TEST_F(MetricsTest, GatewaysFindVllmsNames) {
+  metrics_.OnFirstToken(0.07);
+  metrics_.OnEnd({0, 1, 2, 10, 0, 5}, FinishReason::kStop, nullptr);
+  const std::string labels = "{model_name=\"fake\",engine=\"0\"";
+  EXPECT_EQ(Value("vllm:num_requests_waiting" + labels + "}"), 1);
+  EXPECT_EQ(Value("vllm:num_requests_running" + labels + "}"), 2);
+  EXPECT_EQ(Value("vllm:kv_cache_usage_perc" + labels + "}"), 0.25);
+  EXPECT_EQ(Value("vllm:time_to_first_token_seconds_count" + labels + "}"), 1);
+  EXPECT_EQ(Value("vllm:prompt_tokens_total" + labels + "}"), 10);
+  EXPECT_EQ(Value("vllm:request_success_total" + labels + ",finished_reason=\"stop\"}"), 1);
+  const Metrics without(/*vllm_names=*/false);
+  EXPECT_EQ(without.Render(&service_, 100).find("vllm:"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lockstep
