@@ -63,10 +63,11 @@ class Server:
                                         preexec_fn=limit, env={**os.environ, **(environment or {})})
         self.pid = self.process.pid
         if wait:
-            ready = poll(lambda: self.status("/readyz") == 200, 30)
-            if ready is None:
+            poll(lambda: self.status("/readyz") == 200 or self.process.poll() is not None, 30)
+            if self.process.poll() is not None or self.status("/readyz") != 200:
                 self.kill()
-                raise Failed(f"/readyz is not 200 within 30 s:\n{self.log_text()}")
+                raise Failed(f"not ready within 30 s, exit code {self.process.returncode}:"
+                             f"\n{self.log_text()}")
             self.ready_seconds = time.monotonic() - started
 
     def __enter__(self):
