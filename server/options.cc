@@ -70,7 +70,11 @@ CLI::Option* Add(CLI::App& app, const std::string& flag, T& value, const std::st
 // May be given more than once. What was given is not shown in the help.
 void AddList(CLI::App& app, const std::string& flag, std::vector<std::string>& list,
              const std::string& help) {
-  app.add_option("--" + flag, list, help)->envname(Variable(flag))->type_name("TEXT")->type_size(1);
+  app.add_option("--" + flag, list, help)
+      ->envname(Variable(flag))
+      ->type_name("TEXT")
+      ->type_size(1)
+      ->allow_extra_args(false);
 }
 
 void AddSwitch(CLI::App& app, const std::string& flag, bool& value, const std::string& help) {

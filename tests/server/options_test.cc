@@ -58,6 +58,15 @@ TEST(Options, BadValuesExitWith2AndNameTheFlag) {
       {"--queue", "many"},
       {"--prefill-tokens", "0"},
       {"--drain-timeout", "0"},
+      {"--queue-tokens", "0"},
+      {"--queue-timeout", "0"},
+      {"--first-token-timeout", "soon"},
+      {"--request-timeout", "-1"},
+      {"--stall-timeout", "0"},
+      {"--kv-memory", "0"},
+      {"--prefix-cache", "-1"},
+      {"--max-body", "0"},
+      {"--api-key"},
       {"--drain-timeout", "-5"},
       {"--log-level", "loud"},
       {"--log-format", "xml"},
@@ -112,6 +121,40 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
   EXPECT_EQ(Parse({}).exit_code, 2);
   EXPECT_THAT(Parse({}).output, HasSubstr("--port"));
   EXPECT_TRUE(Parse({"--port", "1"}).options.has_value());
+}
+
+TEST(Options, ListsTakeOneWordForEachFlag) {
+  const auto options =
+      Parse({"--api-key", "a", "--cors-origin", "*", "--api-key", "b", "inspect", "f"}).options;
+  ASSERT_TRUE(options);
+  EXPECT_THAT(options->api_keys, testing::ElementsAre("a", "b"));
+  EXPECT_THAT(options->cors_origins, testing::ElementsAre("*"));
+  EXPECT_EQ(options->command, Command::kInspect);
+  const Variable key("LOCKSTEP_API_KEY", "secret");
+  const ParsedOptions parsed = Parse({});
+  ASSERT_TRUE(parsed.options) << parsed.output;
+  EXPECT_THAT(parsed.options->api_keys, testing::ElementsAre("secret"));
+  EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("secret")));
+}
+
+TEST(Options, LimitsOfRequestsAndMemory) {
+  const auto options =
+      Parse({"--queue-tokens", "500", "--queue-timeout", "3", "--first-token-timeout", "4",
+             "--request-timeout", "5", "--stall-timeout", "6", "--prefix-cache", "0", "--kv-memory",
+             "70", "--max-body", "80", "--no-metrics", "--no-vllm-metrics"})
+          .options;
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->queue_tokens, 500u);
+  EXPECT_EQ(options->deadlines.queue, std::chrono::seconds(3));
+  EXPECT_EQ(options->deadlines.first_token, std::chrono::seconds(4));
+  EXPECT_EQ(options->deadlines.total, std::chrono::seconds(5));
+  EXPECT_EQ(options->stall_timeout, std::chrono::seconds(6));
+  EXPECT_EQ(options->prefix_cache_mib, 0u);
+  EXPECT_TRUE(options->prefix_cache_given);
+  EXPECT_EQ(options->kv_memory_mib, 70u);
+  EXPECT_EQ(options->max_body, 80u);
+  EXPECT_FALSE(options->metrics);
+  EXPECT_FALSE(options->vllm_metrics);
 }
 
 TEST(Options, AnEmptyVariableCountsAsUnset) {
