@@ -32,6 +32,8 @@ constexpr std::chrono::seconds kProgressEvery{2};
 constexpr std::chrono::seconds kWriteGrace{2};
 
 constexpr rlim_t kDescriptors = 8192;
+// From the first request that is taken to the end of StartEngine's thread.
+constexpr std::chrono::milliseconds kLastOfLoad{100};
 
 // The signals that end the server are waited for by one thread, not handled in whichever runs.
 // REQUIRES: called before any other thread starts, as they inherit the mask.
@@ -110,25 +112,21 @@ void LogServing(const Options& options, const Engine& engine, Clock::time_point 
        {"load_seconds", std::chrono::duration<double>(Clock::now() - start).count()}});
 }
 
-// False if a signal came first.
-bool WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
-                   const ApiHandlers& handlers) {
+// 0, or the signal that came first.
+int WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
+                  const ApiHandlers& handlers) {
   const timespec tick{0, 20'000'000};
   auto next_line = Clock::now() + kProgressEvery;
   while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    if (sigtimedwait(&signals, nullptr, &tick) > 0) return false;
+    if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) return signal;
     if (Clock::now() < next_line) continue;
     Log(LogLevel::kInfo, "loading", {{"percent", handlers.loaded_percent()}});
     next_line += kProgressEvery;
   }
-  return true;
+  return 0;
 }
 
-void WaitForSignal(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  Log(LogLevel::kInfo, "draining; a second signal ends at once",
-      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+void ExitAtTheNextSignal(const sigset_t& signals) {
   std::thread([signals] {
     int second_signal = 0;
     sigwait(&signals, &second_signal);
@@ -186,7 +184,10 @@ int RunServe(const Options& options) {
     handlers.Open(*engine.service);
     return {};
   });
-  if (!WaitForEngine(signals, started, handlers)) {
+  int signal = WaitForEngine(signals, started, handlers);
+  if (signal > 0) ExitAtTheNextSignal(signals);
+  // With the signal the load may have come to its end, and requests may run already.
+  if (signal > 0 && started.wait_for(kLastOfLoad) != std::future_status::ready) {
     (*server)->Stop(kWriteGrace);
     Log(LogLevel::kInfo, "stopped while loading");
     _exit(0);  // nothing is lost, and the loading thread need not be waited for
@@ -194,7 +195,12 @@ int RunServe(const Options& options) {
   if (const Status status = started.get(); !status) return ExitCode(status.error());
   LogServing(options, engine, start);
 
-  WaitForSignal(signals);
+  if (signal == 0) {
+    sigwait(&signals, &signal);
+    ExitAtTheNextSignal(signals);
+  }
+  Log(LogLevel::kInfo, "draining; a second signal ends at once",
+      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   const bool finished = engine.scheduler->Drain(options.drain_timeout);
   (*server)->Stop(kWriteGrace);
   Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});
