@@ -135,9 +135,6 @@ void Scheduler::Loop() {
 }
 
 std::optional<Error> Scheduler::Expired(const Job& job, Clock::time_point now) const {
-  const auto seconds = [](std::chrono::milliseconds limit) {
-    return std::chrono::duration<double>(limit).count();
-  };
   const Deadlines& deadlines = job.request.deadlines;
   const auto waited = now - job.submitted;
   if (job.request.cancelled->load(std::memory_order_relaxed)) {
@@ -146,20 +143,20 @@ std::optional<Error> Scheduler::Expired(const Job& job, Clock::time_point now) c
   if (waited > deadlines.total) {
     return Error{ErrorKind::kDeadlineExceeded,
                  fmt::format("the answer was not complete after {} s; ask for fewer tokens",
-                             seconds(deadlines.total)),
+                             Seconds(deadlines.total)),
                  {}};
   }
   if (!job.first_token && waited > deadlines.first_token) {
     return Error{ErrorKind::kDeadlineExceeded,
                  fmt::format("there was no token after {} s; send a shorter prompt, or come when "
                              "there is less load",
-                             seconds(deadlines.first_token)),
+                             Seconds(deadlines.first_token)),
                  {}};
   }
   if (!job.session && waited > deadlines.queue) {
     return Error{ErrorKind::kUnavailable,
                  fmt::format("no session became free within {} s; try again later",
-                             seconds(deadlines.queue)),
+                             Seconds(deadlines.queue)),
                  {}};
   }
   return std::nullopt;

@@ -1,7 +1,6 @@
 #include "server/api_handlers.h"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <charconv>
@@ -19,10 +18,6 @@ namespace lockstep {
 namespace {
 
 using Event = Generation::Event;
-
-bool EqualsNoCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
 
 // Empty if the body may be read as JSON; else what to send instead.
 std::string ContentTypeProblem(std::string_view content_type) {

@@ -18,12 +18,14 @@ namespace lockstep {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+inline bool EqualsNoCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
 // The value of the first header of that name in any case, or an empty view.
 inline std::string_view FindHeader(const HttpHeaders& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
-    if (key.size() == name.size() && strncasecmp(key.data(), name.data(), name.size()) == 0) {
-      return value;
-    }
+    if (EqualsNoCase(key, name)) return value;
   }
   return {};
 }

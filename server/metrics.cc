@@ -9,6 +9,7 @@
 #include <map>
 #include <vector>
 
+#include "core/prefix_store.h"
 #include "server/api_codec.h"
 #include "server/api_errors.h"
 #include "server/process_stats.h"
@@ -38,8 +39,6 @@ const Buckets kRequestBuckets = {0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   
 const Buckets kTokenBuckets = {1,   2,    5,    10,   20,    50,    100,  200,
                                500, 1000, 2000, 5000, 10000, 20000, 50000};
 const Buckets kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256};
-
-constexpr size_t kBlockTokens = 16;  // as a gateway counts KV memory: the key cache's groups
 
 struct VllmName {
   const char* name;
@@ -134,9 +133,9 @@ void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
     copies.push_back(std::move(success));
   }
   MetricFamily cache = Value("vllm:cache_config_info", "KV memory, in blocks.", 1, labels);
-  cache.metric[0].label.push_back({"block_size", fmt::to_string(kBlockTokens)});
+  cache.metric[0].label.push_back({"block_size", fmt::to_string(PrefixStore::kBlock)});
   cache.metric[0].label.push_back(
-      {"num_gpu_blocks", fmt::to_string(state.sessions * context / kBlockTokens)});
+      {"num_gpu_blocks", fmt::to_string(state.sessions * context / PrefixStore::kBlock)});
   copies.push_back(std::move(cache));
   all.insert(all.end(), copies.begin(), copies.end());
 }

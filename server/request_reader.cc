@@ -1,7 +1,5 @@
 #include "server/request_reader.h"
 
-#include <strings.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -22,10 +20,6 @@ tl::unexpected<ReadError> Passed(const Expected<T>& failed) {
   return tl::unexpected(failed.error());
 }
 
-bool EqualsNoCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
 // RFC 9110's tchar.
 bool IsToken(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -39,17 +33,11 @@ bool HasControls(std::string_view text) {
                      [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 // Whether a comma-separated header value has this word.
 bool HasWord(std::string_view list, std::string_view word) {
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
-    if (EqualsNoCase(Trim(list.substr(0, comma)), word)) return true;
+    if (EqualsNoCase(TrimSpaces(list.substr(0, comma)), word)) return true;
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
@@ -100,7 +88,7 @@ Expected<void> ParseHeader(std::string_view line, HttpHeaders& headers) {
   if (colon == line.npos || !IsToken(line.substr(0, colon)) || HasControls(line)) {
     return Reject(400, "a header line is malformed");
   }
-  headers.emplace_back(line.substr(0, colon), Trim(line.substr(colon + 1)));
+  headers.emplace_back(line.substr(0, colon), TrimSpaces(line.substr(colon + 1)));
   return {};
 }
 
@@ -305,7 +293,7 @@ RequestReader::Progress RequestReader::TakeBody(Step then) {
 RequestReader::Progress RequestReader::TakeChunkSize() {
   std::string_view line;
   if (const auto taken = TakeLine(limits_.line, 400, line); !taken || !*taken) return taken;
-  const std::string_view digits = Trim(line.substr(0, line.find(';')));
+  const std::string_view digits = TrimSpaces(line.substr(0, line.find(';')));
   uint32_t size = 0;  // a longer number is an error of from_chars
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size, 16);
   if (digits.size() > 8 || error != std::errc() || end != digits.data() + digits.size()) {
