@@ -142,6 +142,13 @@ HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
   return reply;
 }
 
+HttpReply ApiHandlers::Refuse(const HttpRequest& request, int status,
+                              std::string_view message) const {
+  HttpReply reply = ErrorReply(status, message);
+  settings_.cors.AddHeaders(request, reply);
+  return reply;
+}
+
 HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) const {
   // A browser asks without a key whether it may send one.
   if (auto preflight = settings_.cors.Preflight(request)) return *std::move(preflight);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "server/api_keys.h"
 #include "server/api_types.h"
@@ -36,6 +37,8 @@ class ApiHandlers {
 
   // Blocks for as long as a generation takes, or until its first token if it is streamed.
   HttpReply Handle(const HttpRequest& request) const;
+  // The answer to a request that could not be read: a page of a listed origin may read it too.
+  HttpReply Refuse(const HttpRequest& request, int status, std::string_view message) const;
 
  private:
   struct Route;

@@ -15,16 +15,21 @@
 
 namespace lockstep {
 
-// One more for as long as it lives.
+// A share of a sum for as long as it lives: one, unless another is set.
 class Counted {
  public:
-  explicit Counted(std::atomic<size_t>& count) : count_(count) { count_.fetch_add(1); }
-  ~Counted() { count_.fetch_sub(1); }
+  explicit Counted(std::atomic<size_t>& sum, size_t share = 1) : sum_(sum) { Set(share); }
+  ~Counted() { Set(0); }
+  void Set(size_t share) {
+    sum_.fetch_add(share - share_);  // modulo 2^64, so that it may become less
+    share_ = share;
+  }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
 
  private:
-  std::atomic<size_t>& count_;
+  std::atomic<size_t>& sum_;
+  size_t share_ = 0;
 };
 
 class Connection {
@@ -66,8 +71,9 @@ class Connection {
 
   RequestReader reader;
   std::optional<Counted> counted_open, counted_active;
-  size_t requests = 0;  // answered
-  bool last = false;    // to be closed after the reply
+  std::optional<Counted> counted_bytes;  // of the reader
+  size_t requests = 0;                   // answered
+  bool last = false;                     // to be closed after the reply
 
  private:
   // False if the connection is broken, the deadline is over or the server stops.

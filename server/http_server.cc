@@ -14,7 +14,6 @@
 #include <thread>
 #include <utility>
 
-#include "server/api_errors.h"
 #include "server/connection.h"
 #include "server/ids.h"
 #include "server/poller.h"
@@ -131,7 +130,9 @@ class HttpServer::Impl : private httplib::Server {
     control_.emplace(kControlThreads, kUnbounded);
     data_.emplace(options_.threads, options_.waiting);
     auto poller = Poller::Create(
-        svr_sock_, {options_.limits, options_.idle, options_.write_stall, options_.connections},
+        svr_sock_,
+        {options_.limits, options_.idle, options_.write_stall, options_.connections,
+         options_.request_bytes},
         [this](Poller::ConnectionPtr connection) { Dispatch(std::move(connection)); });
     if (!poller) return tl::unexpected(poller.error());
     poller_ = *std::move(poller);
@@ -239,8 +240,7 @@ class HttpServer::Impl : private httplib::Server {
     request.client_gone = [&exchange] { return exchange.connection.Gone(); };
 
     HttpReply& reply = exchange.reply;
-    reply = exchange.refused ? ErrorReply(exchange.refused->status, exchange.refused->message)
-                             : CallHandler(request);
+    reply = exchange.refused ? options_.refuse(request, *exchange.refused) : CallHandler(request);
     RequestRecord& record = *reply.record;
     record.request_id = request.request_id;
     record.method = request.method;

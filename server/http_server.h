@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/status.h"
+#include "server/api_errors.h"
 #include "server/api_types.h"
 #include "server/request_reader.h"
 
@@ -25,12 +26,20 @@ struct HttpServerOptions {
   // Open at once. One more takes the place of one that idles or drips, else it gets a 503.
   size_t connections = 1'024;
   size_t requests_per_connection = 100;
+  // Of all requests in memory, about. Beyond it those of more than 64 KiB that still come in get a
+  // 503. REQUIRES: at least limits.body.
+  size_t request_bytes = 32 * 1024 * 1024;
   // Where answers are made at once, and must be: health and metrics.
   std::vector<std::string> control_paths = {"/livez", "/readyz", "/health", "/ping", "/metrics"};
   RequestLimits limits;
   std::chrono::milliseconds idle{5'000};          // wait for a connection's next request
   std::chrono::milliseconds write_stall{10'000};  // for each 64 KiB that a client does not take
   std::function<void(const RequestRecord&)> log = [](const RequestRecord&) {};
+  // The answer to a request that could not be read; of it there are the headers that came.
+  std::function<HttpReply(const HttpRequest&, const ReadError&)> refuse =
+      [](const HttpRequest&, const ReadError& error) {
+        return ErrorReply(error.status, error.message);
+      };
 };
 
 class HttpServer {

@@ -28,6 +28,9 @@ constexpr milliseconds kLingerTime{1000};
 constexpr size_t kMaxDropped = 8 * 1024 * 1024;
 
 constexpr size_t kReadSize = 16 * 1024;
+// Requests up to this size are taken even while memory for them is short: each connection may have
+// one, and most prompts are smaller.
+constexpr size_t kSmallRequest = 4 * kReadSize;
 
 std::string NumericAddress(const sockaddr_storage& address, socklen_t size) {
   char host[NI_MAXHOST] = "";
@@ -169,6 +172,7 @@ void Poller::Accept() {
     }
     const bool too_many = open_ >= options_.connections && !MakeRoom();
     connection->counted_open.emplace(open_);
+    connection->counted_bytes.emplace(request_bytes_, 0);
     Guard(socket, [&] {
       Held& held = Hold(std::move(connection));
       if (too_many) return Refuse(held, 503, "the server has too many connections");
@@ -264,7 +268,22 @@ void Poller::ReadSome(Held& held) {
     return;
   }
   held.connection->reader.Feed({data, static_cast<size_t>(n)});
-  ReadOn(held);
+  held.connection->counted_bytes->Set(held.connection->reader.bytes());
+  const int socket = held.connection->socket();
+  while (request_bytes_ > options_.request_bytes && DropABody()) {
+  }
+  if (held_.contains(socket)) ReadOn(held);  // else it was dropped itself
+}
+
+bool Poller::DropABody() {
+  for (const auto& [deadline, socket] : waits_) {
+    const auto held = held_.find(socket);
+    if (held == held_.end() || held->second.phase != Phase::kBody) continue;
+    if (held->second.connection->reader.bytes() <= kSmallRequest) continue;
+    Refuse(held->second, 503, "the server has too many large requests at once");
+    return true;
+  }
+  return false;
 }
 
 void Poller::DropSome(Held& held) {
@@ -291,6 +310,7 @@ void Poller::FlushSome(Held& held) {
     Enter(held, Phase::kLinger);
   } else {
     connection.reader.Next();
+    connection.counted_bytes->Set(connection.reader.bytes());
     ReadOn(held);
   }
 }
@@ -313,6 +333,7 @@ void Poller::ReadOn(Held& held) {
 
 void Poller::Refuse(Held& held, int status, const char* message) {
   held.connection->reader.Refuse({status, message});
+  held.connection->counted_bytes->Set(held.connection->reader.bytes());
   ReadOn(held);
 }
 

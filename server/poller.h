@@ -28,6 +28,9 @@ struct PollerOptions {
   std::chrono::milliseconds idle;         // for a connection's next request to begin
   std::chrono::milliseconds write_stall;  // for each Connection::kWritePiece of a reply
   size_t connections;  // one more ends the longest idle or dripping one, or is refused with a 503
+  // Of all requests in memory. Beyond it the larger ones that still come in are refused with a 503,
+  // the oldest first.
+  size_t request_bytes;
 };
 
 class Poller {
@@ -68,6 +71,8 @@ class Poller {
   void Accept();
   // Ends the connection that has sent no whole head for the longest time, if there is one.
   bool MakeRoom();
+  // Refuses the oldest of the larger requests whose body still comes in, if there is one.
+  bool DropABody();
   void PauseAccepting();
   bool SetEvents(int operation, int socket, uint32_t events);
   // No memory for a step: its connection ends, the others go on.
@@ -92,7 +97,8 @@ class Poller {
   const Dispatch dispatch_;
   int epoll_ = -1, wake_ = -1;
   std::atomic<bool> stopping_{false};
-  std::atomic<size_t> open_{0};  // connections, wherever they are
+  std::atomic<size_t> open_{0};           // connections, wherever they are
+  std::atomic<size_t> request_bytes_{0};  // likewise, of what their readers hold
 
   // The poller's thread only.
   std::unordered_map<int, Held> held_;                 // by socket

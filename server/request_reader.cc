@@ -175,6 +175,9 @@ void RequestReader::Feed(std::string_view bytes) {
 void RequestReader::Refuse(ReadError error) {
   error_ = std::move(error);
   step_ = Step::kRefused;
+  request_.body = {};
+  buffer_ = {};
+  begin_ = 0;
 }
 
 void RequestReader::Next() {

@@ -89,6 +89,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"headers", http.limits.headers},
        {"header_bytes", http.limits.header_bytes},
        {"body_bytes", http.limits.body},
+       {"request_bytes", http.request_bytes},
        {"header_seconds", seconds(http.limits.header_time)},
        {"body_seconds", seconds(http.limits.body_time)},
        {"idle_seconds", seconds(http.idle)},
@@ -164,6 +165,10 @@ int RunServe(const Options& options) {
   http.port = options.port;
   http.threads = options.sessions + options.queue + 8;  // the last refuse, or wait for slow readers
   http.limits.body = options.max_body;
+  http.request_bytes = std::max(http.request_bytes, 4 * options.max_body);
+  http.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
+    return handlers.Refuse(request, error.status, error.message);
+  };
   http.log = [&metrics](const RequestRecord& record) {
     metrics.OnRequest(record);
     LogRequest(record);

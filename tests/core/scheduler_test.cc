@@ -80,22 +80,23 @@ TEST_F(SchedulerTest, AShortPromptOvertakesALongOneButOnlyWithinTheLengthOfThatO
   Start(8, {.max_queued = 8, .prefill_tokens = 5});
   Gate gate(*this);
   std::vector<int> order;
-  std::vector<std::shared_ptr<Recorder>> recorders;
-  const auto submit = [&](int number, size_t prompt) {
+  std::vector<std::shared_ptr<Recorder>>
+      recorders;  // all made here, before the scheduler's thread uses them
+  for (int i = 0; i < 5; ++i) {
     recorders.push_back(NewRecorder());
-    recorders.back()->on_token = [&order, number](size_t tokens) {
-      if (tokens == 1) order.push_back(number);
-    };
-    ASSERT_TRUE(Submit(Request(fmt::format("{}", number), prompt, 1), recorders.back()));
+    recorders[i]->on_token = [&order, i](size_t) { order.push_back(i); };
+  }
+  const auto submit = [&](int i, size_t prompt) {
+    ASSERT_TRUE(Submit(Request(fmt::format("{}", i), prompt, 1), recorders[i]));
   };
-  submit(0, 60);
-  submit(1, 50);
-  submit(2, 20);
   recorders[2]->on_token = [&](size_t) {  // 20 tokens were read: 3 comes before 0 and 1, 4 does not
     order.push_back(2);
     submit(3, 21);
     submit(4, 45);
   };
+  submit(0, 60);
+  submit(1, 50);
+  submit(2, 20);
   gate.Open();
   for (size_t i = 0; i < 5; ++i) recorders[i]->Wait();
   EXPECT_THAT(order, ElementsAre(2, 3, 1, 0, 4));

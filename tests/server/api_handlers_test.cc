@@ -80,14 +80,18 @@ TEST_F(ApiHandlersTest, InsistsOnJson) {
   }
 }
 
-TEST_F(ApiHandlersTest, HealthTellsOfDraining) {
+TEST_F(ApiHandlersTest, HealthTellsOfDrainingAndOfAStall) {
   EXPECT_EQ(Handle("GET", "/readyz").body, R"({"status":"ok","queued":1,"running":2})");
-  service_.draining = true;
-  const HttpReply reply = Handle("GET", "/readyz");
-  EXPECT_EQ(reply.status, 503);
-  EXPECT_NE(FindHeader(reply.headers, "Retry-After"), "");
-  EXPECT_THAT(reply.body, HasSubstr("draining"));
-  EXPECT_EQ(Handle("GET", "/livez").status, 200);
+  for (std::atomic<bool>* state : {&service_.draining, &service_.stalled}) {
+    *state = true;
+    const HttpReply reply = Handle("GET", "/readyz");
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_NE(FindHeader(reply.headers, "Retry-After"), "");
+    EXPECT_THAT(reply.body, HasSubstr(state == &service_.draining ? "draining" : "stalled"));
+    EXPECT_EQ(Handle("GET", "/livez").status, 200);
+    *state = false;
+  }
+  EXPECT_EQ(Handle("GET", "/readyz").status, 200);
 }
 
 TEST_F(ApiHandlersTest, UntilTheModelIsLoadedOnlyLivenessIsWell) {

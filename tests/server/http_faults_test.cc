@@ -5,11 +5,11 @@
 #include <sys/resource.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "server/http_server.h"
+#include "server/process_stats.h"
 #include "tests/server/http_server_fixture.h"
 
 namespace lockstep {
@@ -17,16 +17,14 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 using Clock = std::chrono::steady_clock;
 
-size_t OpenDescriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all)));
-}
+size_t OpenDescriptors() { return static_cast<size_t>(ReadProcessStats().open_fds); }
 
 size_t Threads() {
   std::ifstream status("/proc/self/status");
@@ -34,12 +32,6 @@ size_t Threads() {
     if (line.starts_with("Threads:")) return std::stoul(line.substr(8));
   }
   return 0;
-}
-
-double CpuSeconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 class HttpFaultsTest : public HttpServerFixture {
@@ -229,7 +221,7 @@ TEST_F(HttpFaultsTest, DrippingClientsDelayNobody) {
                                   : "POST /generate HTTP/1.1\nHost: h\nContent-Length: 99\n\n"));
   }
   std::chrono::duration<double, std::milli> slowest{0};
-  const double cpu = CpuSeconds();
+  const double cpu = ReadProcessStats().cpu_s;
   const auto start = Clock::now();
   while (Clock::now() < start + seconds(2)) {
     for (auto& client : clients) client->Send("a");
@@ -242,7 +234,7 @@ TEST_F(HttpFaultsTest, DrippingClientsDelayNobody) {
     EXPECT_THAT(Generated(), HasSubstr(R"("text":"ab")"));
   }
   std::printf("slowest of /livez: %.1f ms; CPU: %.0f%%\n", slowest.count(),
-              (CpuSeconds() - cpu) / 2 * 100);
+              (ReadProcessStats().cpu_s - cpu) / 2 * 100);
   EXPECT_LT(slowest, seconds(1));
   EXPECT_EQ(Threads(), threads);
   for (auto& client : clients) EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 408 "));
@@ -262,9 +254,9 @@ TEST_F(HttpFaultsTest, IdleConnectionsCostNothing) {
     EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
   }
   EXPECT_EQ(Threads(), threads);
-  const double cpu = CpuSeconds();
+  const double cpu = ReadProcessStats().cpu_s;
   std::this_thread::sleep_for(milliseconds(500));
-  EXPECT_LT(CpuSeconds() - cpu, 0.1);
+  EXPECT_LT(ReadProcessStats().cpu_s - cpu, 0.1);
   for (auto& client : clients) {
     client->SendRequest("GET /livez");
     EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
@@ -320,6 +312,58 @@ TEST_F(HttpFaultsTest, AConnectionTooManyIsRefused) {
   }
   clients.pop_back();
   EXPECT_TRUE(Eventually([&] { return Reply("GET /livez").starts_with("HTTP/1.1 200 "); }));
+}
+
+// Bodies that stop half way must not fill the memory: the oldest make way for the newest.
+TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
+  constexpr size_t kHalf = 128 * 1024;
+  service_.script = "ab";
+  options_.limits.body_time = seconds(30);
+  options_.limits.body = 2 * kHalf;
+  options_.request_bytes = 4 * kHalf;
+  Start();
+  const std::string text = R"({"prompt":")" + std::string(2 * kHalf - 13, 'a') + R"("})";
+  ASSERT_EQ(text.size(), 2 * kHalf);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients[i]->Send(
+        Http("POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\n"
+             "Content-Length: " +
+             std::to_string(text.size()) + "\n\n"));
+    clients[i]->Send(text.substr(0, kHalf));
+    EXPECT_THAT(Generated(), StartsWith("HTTP/1.1 200 "));  // a small one is always read
+  }
+  for (int i = 0; i < 4; ++i) {
+    const std::string reply = clients[i]->ReadReply();
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(reply, HasSubstr("Retry-After: "));
+  }
+  clients[7]->Send(text.substr(kHalf));
+  EXPECT_THAT(clients[7]->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  clients.clear();
+  clients.push_back(std::make_unique<RawClient>(port()));
+  EXPECT_TRUE(Eventually([&] {
+    RawClient client(port());
+    client.Generate(text);
+    return client.ReadReply().starts_with("HTTP/1.1 200 ");
+  }));
+}
+
+TEST_F(HttpFaultsTest, APageMayReadWhyItsRequestWasRefused) {
+  ApiSettings settings;
+  settings.cors.origins = {"https://a.example"};
+  const ApiHandlers handlers(service_, settings);
+  options_.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
+    return handlers.Refuse(request, error.status, error.message);
+  };
+  options_.limits.body = 10;
+  Start();
+  RawClient client(port());
+  client.Generate(kWhole, "Origin: https://a.example\r\n");
+  EXPECT_THAT(client.ReadReply(),
+              AllOf(StartsWith("HTTP/1.1 413 "),
+                    HasSubstr("Access-Control-Allow-Origin: https://a.example\r\n")));
 }
 
 TEST_F(HttpFaultsTest, ARequestTooManyIsRefusedAndHealthIsAnswered) {
@@ -398,9 +442,9 @@ TEST_F(HttpFaultsTest, DescriptorsRunOutAndComeBack) {
 
   RawClient& last = *clients.back();
   last.SendRequest("GET /livez");
-  const double cpu = CpuSeconds();
+  const double cpu = ReadProcessStats().cpu_s;
   std::this_thread::sleep_for(seconds(1));
-  EXPECT_LT(CpuSeconds() - cpu, 0.2);
+  EXPECT_LT(ReadProcessStats().cpu_s - cpu, 0.2);
 
   clients.erase(clients.begin(), clients.end() - 1);
   EXPECT_THAT(last.ReadReply(), StartsWith("HTTP/1.1 200 "));

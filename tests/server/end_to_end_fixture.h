@@ -1,0 +1,82 @@
+// A tiny random model behind the real server, over real sockets.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/kernels/dispatch.h"
+#include "core/model.h"
+#include "core/scheduler.h"
+#include "core/session_pool.h"
+#include "server/api_handlers.h"
+#include "server/generation_service.h"
+#include "server/http_server.h"
+#include "tests/server/fake_service.h"
+#include "tests/server/raw_client.h"
+#include "tests/support/tiny_model.h"
+
+namespace lockstep {
+
+class EndToEndFixture : public testing::Test {
+ protected:
+  using json = nlohmann::json;
+  static constexpr size_t kSessions = 4, kQueue = 16, kContext = 128;
+
+  void SetUp() override {
+    auto model = LoadModel(TinyModel(), "tiny", *ChooseKernels("auto").kernels, pool_);
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    model_ = std::move(*model);
+    auto sessions = SessionPool::Create(model_->config(), model_->tokenizer, kSessions, kContext);
+    ASSERT_TRUE(sessions.has_value()) << sessions.error().message;
+    sessions_ = std::move(*sessions);
+    SchedulerOptions scheduling;
+    scheduling.max_queued = kQueue;
+    scheduling.prefill_tokens = 16;
+    scheduler_ = std::make_unique<Scheduler>(model_->transformer, *sessions_, pool_, scheduling);
+    service_ = std::make_unique<SchedulerService>(*model_, *scheduler_, kContext);
+    handlers_ = std::make_unique<ApiHandlers>(*service_);
+    HttpServerOptions options;
+    options.port = 0;
+    options.threads = kSessions + kQueue + 8;
+    auto server = HttpServer::Start(
+        options, [this](const HttpRequest& request) { return handlers_->Handle(request); });
+    ASSERT_TRUE(server.has_value()) << server.error().message;
+    server_ = std::move(*server);
+  }
+
+  std::string Post(const json& body) {
+    RawClient client(server_->port());
+    client.Generate(body.dump(), "Connection: close\r\n");
+    return client.ReadToEnd();
+  }
+  // The answer's object, or the last event of a stream.
+  json Answer(const json& body) {
+    std::string reply = Post(body);
+    EXPECT_THAT(reply, testing::StartsWith("HTTP/1.1 200 "));
+    const size_t start = reply.rfind("{\"id\"");
+    if (start == reply.npos) return {};
+    return json::parse(reply.substr(start, reply.find('\n', start) - start), nullptr, false);
+  }
+  // What is promised to be the same for the same request.
+  static json Promised(const json& answer) {
+    return {answer["text"], answer["tokens"], answer["finish_reason"], answer["usage"],
+            answer["seed"]};
+  }
+  bool AllFree() {
+    return Eventually([&] { return sessions_->available() == kSessions; });
+  }
+
+  ThreadPool pool_{2};
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<SessionPool> sessions_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<SchedulerService> service_;
+  std::unique_ptr<ApiHandlers> handlers_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+}  // namespace lockstep
