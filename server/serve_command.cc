@@ -1,6 +1,7 @@
 #include "server/serve_command.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -135,6 +136,12 @@ void ExitAtTheNextSignal(const sigset_t& signals) {
   }).detach();
 }
 
+// One heap for all threads. With glibc's eight for each processor the largest requests leave their
+// mark on one after the other: a server under load grew by 12 MiB an hour, and with one heap stays
+// at a lower size. Steps allocate nothing, and each thread has a cache before the heap's lock.
+// REQUIRES: called before any other thread starts.
+void ShareOneHeap() { mallopt(M_ARENA_MAX, 1); }
+
 // Each connection takes a descriptor, and shells and runtimes often allow 1,024 in all.
 void AllowManyDescriptors() {
   rlimit limit{};
@@ -150,6 +157,7 @@ int RunServe(const Options& options) {
   SetUpLogging(options.log_level, options.log_format);
   const sigset_t signals = BlockSignals();
   AllowManyDescriptors();
+  ShareOneHeap();
   const auto kernels = FindKernels(options.isa);
   if (!kernels) return ExitCode(kernels.error());
   auto settings = MakeSettings(options);
