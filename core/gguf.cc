@@ -407,6 +407,7 @@ Result<GgufFile> GgufFile::Parse(std::span<const uint8_t> bytes, std::string nam
   GgufFile file;
   file.name_ = std::move(name);
   file.bytes_ = bytes;
+  file.size_ = bytes.size();
   if (Status s = Parser(file).Run(); !s) return tl::unexpected(s.error());
   return file;
 }

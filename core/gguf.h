@@ -59,8 +59,9 @@ struct GgufTensor {
   std::string_view name;
   const DTypeInfo* dtype;
   std::vector<uint64_t> dims;     // fastest first, as stored: dims[0] is the row length
-  uint64_t offset;                // of the data, from the start of the file
+  uint64_t offset;                // of the data, from the start of the file, or of its part
   std::span<const uint8_t> data;  // the rows, packed
+  size_t part = 0;                // of a split file, from 0
   size_t rows() const;            // product of dims[1..]
   size_t cols() const { return dims[0]; }
 };
@@ -70,11 +71,18 @@ class GgufFile {
   // `name` is used in error messages. Errors are kBadFile and name file, field, value and limit.
   [[nodiscard]] static Result<GgufFile> Parse(std::span<const uint8_t> bytes, std::string name);
 
+  // Makes the tensors of a split file's next part this file's. The part's bytes must outlive it,
+  // too. An error if a tensor is there already.
+  [[nodiscard]] Status Append(GgufFile part);
+  // An error if the metadata say that the file is split, and parts are missing.
+  [[nodiscard]] Status CheckWhole() const;
+
   const std::string& name() const { return name_; }
   uint32_t version() const { return version_; }
   const std::vector<GgufPair>& pairs() const { return pairs_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
-  std::span<const uint8_t> bytes() const { return bytes_; }
+  std::span<const uint8_t> bytes() const { return bytes_; }               // of the first part
+  size_t size() const { return size_; }                                   // of all parts, in bytes
   const std::vector<std::string>& warnings() const { return warnings_; }  // such as trailing bytes
 
   const GgufPair* Find(std::string_view key) const;           // nullptr if absent
@@ -89,6 +97,9 @@ class GgufFile {
   // Copies of arrays of f32 and of i32 (or u32 that fits); nullopt or nullptr if absent.
   [[nodiscard]] Result<std::optional<std::vector<float>>> GetFloats(std::string_view key) const;
   [[nodiscard]] Result<std::optional<std::vector<int32_t>>> GetInts(std::string_view key) const;
+  // The elements of an array of u8 or i8, in the file; nullopt if absent.
+  [[nodiscard]] Result<std::optional<std::span<const uint8_t>>> GetBytes(
+      std::string_view key) const;
   [[nodiscard]] Result<const std::vector<std::string_view>*> GetStrings(std::string_view key) const;
 
   // A kBadFile error that starts with the file's name.
@@ -104,6 +115,8 @@ class GgufFile {
 
   std::string name_;
   std::span<const uint8_t> bytes_;
+  size_t size_ = 0;
+  size_t parts_ = 1;
   uint32_t version_ = 0;
   std::vector<GgufPair> pairs_;
   std::vector<GgufTensor> tensors_;

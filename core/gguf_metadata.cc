@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "core/gguf.h"
 #include "core/text.h"
@@ -47,6 +48,32 @@ const GgufPair* GgufFile::Find(std::string_view key) const {
 const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
   const auto at = tensor_index_.find(name);
   return at == tensor_index_.end() ? nullptr : &tensors_[at->second];
+}
+
+Status GgufFile::Append(GgufFile part) {
+  for (GgufTensor& tensor : part.tensors_) {
+    const auto [at, is_new] = tensor_index_.emplace(tensor.name, tensors_.size());
+    if (!is_new) {
+      return part.Bad(fmt::format("tensor {} is in part {}, too", Quoted(tensor.name),
+                                  tensors_[at->second].part + 1));
+    }
+    tensor.part = parts_;
+    tensors_.push_back(std::move(tensor));
+  }
+  warnings_.insert(warnings_.end(), part.warnings_.begin(), part.warnings_.end());
+  size_ += part.size_;
+  ++parts_;
+  return {};
+}
+
+Status GgufFile::CheckWhole() const {
+  const auto count = GetU64("split.count");
+  if (!count) return tl::unexpected(count.error());
+  if (count->value_or(1) <= parts_) return {};
+  return Bad(
+      fmt::format("split.count is {}, but {} of the parts is here: give the path of the first, "
+                  "with the others beside it, or join them, as with llama-gguf-split --merge",
+                  **count, parts_));
 }
 
 tl::unexpected<Error> GgufFile::Bad(const std::string& message) const {
@@ -123,6 +150,13 @@ Result<std::optional<std::vector<int32_t>>> GgufFile::GetInts(std::string_view k
     }
   }
   return values;
+}
+
+Result<std::optional<std::span<const uint8_t>>> GgufFile::GetBytes(std::string_view key) const {
+  const auto array = GetArray(key, GgufType::kU8, GgufType::kI8, "array of u8");
+  if (!array) return tl::unexpected(array.error());
+  if (*array == nullptr) return std::nullopt;
+  return (*array)->data;
 }
 
 Result<const std::vector<std::string_view>*> GgufFile::GetStrings(std::string_view key) const {

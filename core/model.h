@@ -23,7 +23,7 @@ inline constexpr int kNumericsVersion = 2;
 struct Model {
   std::string name;         // general.name
   std::string source;       // path, or "embedded"
-  std::string fingerprint;  // "ls<numerics version>-" and 16 hex digits of the file's SHA-256
+  std::string fingerprint;  // "ls<numerics version>-" and 16 hex digits of the files' SHA-256
   Tokenizer tokenizer;
   Transformer transformer;
   std::vector<std::string> warnings;  // about the file, for the log
@@ -37,8 +37,8 @@ std::span<const uint8_t> EmbeddedModel();
 // thread at a time, not always the same, more often than a person would want to be told.
 using LoadProgress = std::function<void(size_t done, size_t total)>;
 
-// `path` empty: the embedded model. Errors are kBadFile and start with the file's name, or
-// kUnavailable if memory does not suffice.
+// `path` empty: the embedded model. Of a split file, it is the first part. Errors are kBadFile and
+// start with the file's name, or kUnavailable if memory does not suffice.
 [[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const std::string& path,
                                                        const KernelTable& kernels, ThreadPool& pool,
                                                        const LoadProgress& progress = {});

@@ -52,13 +52,7 @@ class SizeReader {
 };
 
 Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
-  const auto split = file.GetU64("split.count");
-  if (!split) return tl::unexpected(split.error());
-  if (split->value_or(1) > 1) {
-    return file.Bad(fmt::format(
-        "split.count is {}: join the parts into one file first, as with llama-gguf-split --merge",
-        **split));
-  }
+  if (Status whole = file.CheckWhole(); !whole) return whole;
   if (file.tensors().empty()) {
     return file.Bad("n_tensors is 0: the file has no weights, perhaps a vocabulary only");
   }

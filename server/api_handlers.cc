@@ -12,6 +12,7 @@
 #include "server/api_errors.h"
 #include "server/generation.h"
 #include "server/sse.h"
+#include "server/tokenize_api.h"
 #include "server/trace_context.h"
 
 namespace lockstep {
@@ -42,6 +43,17 @@ std::string ContentTypeProblem(std::string_view content_type) {
     if (!EqualsNoCase(charset, "utf-8")) return "the charset must be utf-8";
   }
   return {};
+}
+
+HttpReply JsonReply(const HttpRequest& request, Result<std::string> body) {
+  if (std::string problem = ContentTypeProblem(FindHeader(request.headers, "Content-Type"));
+      !problem.empty()) {
+    return ErrorReply(415, problem);
+  }
+  if (!body) return ErrorReply(body.error());
+  HttpReply reply;
+  reply.body = *std::move(body);
+  return reply;
 }
 
 // X-Request-Timeout-Ms, where it is there and less than what the server allows.
@@ -108,6 +120,8 @@ struct ApiHandlers::Route {
 
 const ApiHandlers::Route ApiHandlers::kRoutes[] = {
     {"/generate", "POST", &ApiHandlers::Generate, true, false},
+    {"/tokenize", "POST", &ApiHandlers::Tokenize, true, false},
+    {"/detokenize", "POST", &ApiHandlers::Detokenize, true, false},
     {"/v1/models", "GET", &ApiHandlers::Models, true, false},
     {"/livez", "GET", &ApiHandlers::Live, false, true},
     {"/readyz", "GET", &ApiHandlers::Ready, false, true},
@@ -229,6 +243,14 @@ HttpReply ApiHandlers::Generate(const HttpRequest& request, Caller caller) const
   reply.headers = {{"Server-Timing", ServerTiming(generation.answer().stats)}};
   reply.body = RenderAnswer(service, generation.answer(), /*done=*/false);
   return with_record(std::move(reply));
+}
+
+HttpReply ApiHandlers::Tokenize(const HttpRequest& request, Caller) const {
+  return JsonReply(request, AnswerTokenize(*service_, request.body));
+}
+
+HttpReply ApiHandlers::Detokenize(const HttpRequest& request, Caller) const {
+  return JsonReply(request, AnswerDetokenize(*service_, request.body));
 }
 
 HttpReply ApiHandlers::Live(const HttpRequest&, Caller) const {

@@ -50,6 +50,8 @@ class ApiHandlers {
   std::optional<Caller> Identify(const HttpRequest& request) const;
 
   HttpReply Generate(const HttpRequest& request, Caller caller) const;
+  HttpReply Tokenize(const HttpRequest& request, Caller caller) const;
+  HttpReply Detokenize(const HttpRequest& request, Caller caller) const;
   HttpReply Live(const HttpRequest& request, Caller caller) const;
   HttpReply Ready(const HttpRequest& request, Caller caller) const;
   HttpReply Models(const HttpRequest& request, Caller caller) const;

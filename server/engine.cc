@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "core/gguf.h"
+#include "core/gguf_parts.h"
 #include "core/kernels/dispatch.h"
-#include "core/mapped_file.h"
 #include "core/text.h"
 #include "server/logging.h"
 
@@ -24,18 +23,14 @@ struct ModelSize {
 
 // Of the model that LoadModel(path) would load.
 Result<ModelSize> MeasureModel(const std::string& path) {
-  const auto measure = [](std::span<const uint8_t> bytes,
-                          const std::string& name) -> Result<ModelSize> {
-    const auto file = GgufFile::Parse(bytes, name);
-    if (!file) return tl::unexpected(file.error());
-    auto config = ReadModelConfig(*file);
+  const auto measure = [](const GgufFile& file) -> Result<ModelSize> {
+    auto config = ReadModelConfig(file);
     if (!config) return tl::unexpected(config.error());
-    return ModelSize{*std::move(config), bytes.size()};
+    return ModelSize{*std::move(config), file.size()};
   };
-  if (path.empty()) return measure(EmbeddedModel(), "embedded");
-  const auto mapped = MappedFile::Open(path);
-  if (!mapped) return tl::unexpected(mapped.error());
-  return measure(mapped->bytes(), path);
+  if (path.empty()) return GgufFile::Parse(EmbeddedModel(), "embedded").and_then(measure);
+  return GgufParts::Open(path).and_then(
+      [&](const GgufParts& parts) { return measure(parts.file()); });
 }
 
 Result<size_t> FindContext(const Options& options, const ModelConfig& config) {

@@ -15,8 +15,21 @@ std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
   return model_.tokenizer.Encode(text, /*add_special=*/true);
 }
 
+std::vector<int32_t> SchedulerService::Tokenize(std::string_view text, bool add_special,
+                                                SpecialTokens special) const {
+  return model_.tokenizer.Encode(text, add_special, special);
+}
+
+std::string SchedulerService::Decode(std::span<const int32_t> tokens) const {
+  return model_.tokenizer.Decode(tokens);
+}
+
 std::string_view SchedulerService::TokenBytes(int32_t token) const {
   return model_.tokenizer.TokenBytes(token);
+}
+
+std::string_view SchedulerService::TokenName(int32_t token) const {
+  return model_.tokenizer.TokenText(token);
 }
 
 Status SchedulerService::Submit(GenerationRequest request) {

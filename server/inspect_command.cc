@@ -6,12 +6,15 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <set>
 #include <type_traits>
 
-#include "core/gguf.h"
-#include "core/mapped_file.h"
+#include "core/gguf_parts.h"
+#include "core/kv_cache.h"
 #include "core/model.h"
 #include "core/text.h"
+#include "core/tokenizer.h"
+#include "server/memory_plan.h"
 
 namespace lockstep {
 namespace {
@@ -125,6 +128,59 @@ void PrintTensors(const GgufFile& file) {
              all.bytes);
 }
 
+// The text ends of what a model generates, by name.
+std::string EndsText(const Tokenizer& tokenizer) {
+  std::string ends;
+  for (size_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    const int32_t token = static_cast<int32_t>(id);
+    if (!tokenizer.IsEndOfGeneration(token)) continue;
+    ends += (ends.empty() ? "" : ", ") + Quoted(tokenizer.TokenText(token), kShownBytes);
+  }
+  return ends.empty() ? "nothing" : ends;
+}
+
+std::string TokenizerText(const GgufFile& file) {
+  const auto tokenizer = Tokenizer::Create(file);
+  if (!tokenizer) return "not supported";
+  return fmt::format("{}; {} tokens; adds {}; ends at {}", Escaped(tokenizer->name()),
+                     tokenizer->vocab_size(),
+                     tokenizer->adds_bos() && tokenizer->adds_eos() ? "BOS and EOS"
+                     : tokenizer->adds_bos()                        ? "BOS"
+                     : tokenizer->adds_eos()                        ? "EOS"
+                                                                    : "nothing",
+                     EndsText(*tokenizer));
+}
+
+// A value of the metadata that is a string, or what to say instead.
+std::string StringText(const GgufFile& file, std::string_view key, const char* absent) {
+  const auto text = file.GetString(key);
+  return text && *text ? Quoted(**text, kShownBytes) : absent;
+}
+
+// What the server needs to run the file, as far as it can tell.
+void PrintNeeds(const GgufFile& file) {
+  const auto print = [](const char* what, const std::string& value) {
+    fmt::print("  {:<14} {}\n", what, value);
+  };
+  fmt::print("\nneeds\n");
+  print("architecture", StringText(file, "general.architecture", "not named"));
+  print("tokenizer", TokenizerText(file));
+  const auto chat = file.GetString("tokenizer.chat_template");
+  print("chat template",
+        chat && *chat ? fmt::format("its own, {} bytes", (*chat)->size()) : "none in the file");
+  std::set<std::string> types;
+  for (const GgufTensor& tensor : file.tensors()) types.insert(tensor.dtype->name);
+  print("types", fmt::format("{}", fmt::join(types, ", ")));
+  std::string memory = fmt::format("{} for the weights", BytesText(file.size()));
+  if (const auto config = ReadModelConfig(file)) {
+    const size_t position = KvCache::BytesPerPosition(*config, KvType::kF16);
+    memory +=
+        fmt::format(", {} for keys and values of each of up to {} tokens ({} in all)",
+                    BytesText(position), config->context, BytesText(position * config->context));
+  }
+  print("memory", memory);
+}
+
 int Refuse(const Error& error) {
   fmt::print(stderr, "lockstep: {}\n", error.message);
   return kBadFileExit;
@@ -133,18 +189,19 @@ int Refuse(const Error& error) {
 }  // namespace
 
 int RunInspect(const std::string& path) {
-  const auto mapped = MappedFile::Open(path);
-  if (!mapped) return Refuse(mapped.error());
-  const auto file = GgufFile::Parse(mapped->bytes(), path);
-  if (!file) return Refuse(file.error());
+  const auto opened = GgufParts::Open(path);
+  if (!opened) return Refuse(opened.error());
+  const GgufFile& file = opened->file();
 
-  fmt::print("{}: GGUF version {}, {} bytes\n", path, file->version(), file->bytes().size());
-  PrintMetadata(*file);
-  PrintTensors(*file);
-  for (const std::string& warning : file->warnings()) fmt::print("warning: {}\n", warning);
-  const Status runs = CheckModel(*file, [&](const GgufTensor& tensor) {
-    mapped->DropPages(tensor.offset, tensor.data.size());
-  });
+  fmt::print("{}: GGUF version {}, {} bytes", path, file.version(), file.size());
+  if (opened->parts().size() > 1) fmt::print(" in {} parts", opened->parts().size());
+  fmt::print("\n");
+  PrintMetadata(file);
+  PrintTensors(file);
+  PrintNeeds(file);
+  for (const std::string& warning : file.warnings()) fmt::print("warning: {}\n", warning);
+  const Status runs =
+      CheckModel(file, [&](const GgufTensor& tensor) { opened->DropPages(tensor); });
   fmt::print("\nruns here: {}\n", runs ? "yes" : "no");
   std::fflush(stdout);
   return runs ? 0 : Refuse(runs.error());

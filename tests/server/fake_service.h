@@ -19,7 +19,20 @@ class FakeService : public GenerationService {
   std::vector<int32_t> Encode(std::string_view text) const override {
     return {text.begin(), text.end()};
   }
+  // "^" is the control token, where it is parsed, and BOS.
+  std::vector<int32_t> Tokenize(std::string_view text, bool add_special,
+                                SpecialTokens special) const override {
+    std::vector<int32_t> ids;
+    if (add_special) ids.push_back('^');
+    for (const char c : text)
+      ids.push_back(c == '^' && special == SpecialTokens::kAsText ? '?' : c);
+    return ids;
+  }
+  std::string Decode(std::span<const int32_t> tokens) const override {
+    return {tokens.begin(), tokens.end()};
+  }
   std::string_view TokenBytes(int32_t token) const override { return {&kChars[token], 1}; }
+  std::string_view TokenName(int32_t token) const override { return {&kChars[token], 1}; }
   Status Submit(GenerationRequest request) override {
     std::lock_guard lock(mutex_);
     if (refusal) return tl::unexpected(*refusal);

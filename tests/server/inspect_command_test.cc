@@ -43,7 +43,24 @@ TEST(InspectCommandTest, PrintsMetadataTensorsAndTotals) {
   EXPECT_THAT(o.out, HasSubstr(", ...]\n"));
   EXPECT_THAT(o.out, ::testing::ContainsRegex("token_embd.weight +F32 +.64, 320. +81920 bytes\n"));
   EXPECT_THAT(o.out, HasSubstr("20 tensors, "));
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("architecture +\"llama\"\n"));
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("tokenizer +llama; 320 tokens; adds BOS; ends at"));
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("chat template +none in the file\n"));
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("types +F32\n"));
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("memory +0.3 MiB for the weights, .*128 tokens"));
   EXPECT_THAT(o.out, HasSubstr("\nruns here: yes\n"));
+}
+
+TEST(InspectCommandTest, AnUnknownPreTokenizerIsNamedWithTheKnownOnes) {
+  GgufBuilder builder = TinyModelBuilder();
+  builder.SetString("tokenizer.ggml.model", "gpt2");
+  builder.SetString("tokenizer.ggml.pre", "nonsense");
+  const TempFile file(builder.Build());
+  const Output o = Inspect(file.path());
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("tokenizer +not supported\n"));
+  EXPECT_THAT(o.err, HasSubstr("tokenizer.ggml.pre is \"nonsense\""));
+  EXPECT_THAT(o.err, HasSubstr("\"qwen2\""));
 }
 
 TEST(InspectCommandTest, EscapesControlCharacters) {

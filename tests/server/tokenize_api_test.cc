@@ -1,0 +1,88 @@
+#include "server/tokenize_api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/api_handlers.h"
+#include "tests/server/fake_service.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(TokenizeApi, LlamaServersWordsAndVllms) {
+  const FakeService service;
+  const std::pair<const char*, const char*> kCases[] = {
+      {R"({"content":"ab^"})", R"({"tokens":[97,98,94],"count":3,"max_model_len":64})"},
+      {R"({"content":"a^","parse_special":false,"add_special":true})",
+       R"({"tokens":[94,97,63],"count":3,"max_model_len":64})"},
+      {R"({"prompt":"a","model":"any"})", R"({"tokens":[94,97],"count":2,"max_model_len":64})"},
+      {R"({"prompt":"a","add_special_tokens":false,"return_token_strs":true})",
+       R"({"tokens":[97],"count":1,"max_model_len":64,"token_strs":["a"]})"},
+      {R"({"content":"a","with_pieces":true,"prompt":null})",
+       R"({"tokens":[{"id":97,"piece":"a"}],"count":1,"max_model_len":64})"},
+      {R"({"content":""})", R"({"tokens":[],"count":0,"max_model_len":64})"}};
+  for (const auto& [request, reply] : kCases) {
+    const auto answer = AnswerTokenize(service, request);
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(*answer, reply);
+  }
+  const auto text = AnswerDetokenize(service, R"({"tokens":[104,105]})");
+  ASSERT_TRUE(text);
+  EXPECT_EQ(*text, R"({"content":"hi","prompt":"hi"})");
+}
+
+// One byte of a character is no text.
+TEST(TokenizeApi, PiecesThatAreNotText) {
+  class Bytes : public FakeService {
+    std::string_view TokenBytes(int32_t) const override { return "\xC3"; }
+  };
+  const Bytes service;
+  EXPECT_THAT(*AnswerTokenize(service, R"({"content":"a","with_pieces":true})"),
+              HasSubstr(R"("piece":[195])"));
+}
+
+TEST(TokenizeApi, RefusalsNameTheField) {
+  const FakeService service;
+  const std::tuple<const char*, const char*, const char*> kCases[] = {
+      {"{}", "content is missing", "content"},
+      {R"({"content":1})", "content must be a string", "content"},
+      {R"({"content":"a","prompt":"b"})", "content and prompt are both there", "prompt"},
+      {R"({"content":"a","add_special":1})", "add_special must be true or false", "add_special"},
+      {R"({"content":"a","speical":true})", R"("speical" is not a field)", "speical"},
+      {"[1]", "", ""}};
+  for (const auto& [request, message, param] : kCases) {
+    const auto answer = AnswerTokenize(service, request);
+    ASSERT_FALSE(answer) << request;
+    EXPECT_EQ(answer.error().kind, ErrorKind::kInvalidArgument);
+    EXPECT_THAT(answer.error().message, HasSubstr(message));
+    EXPECT_EQ(answer.error().param, param);
+  }
+  for (const char* request :
+       {"{}", R"({"tokens":"a"})", R"({"tokens":[1,"a"]})", R"({"tokens":[128]})",
+        R"({"tokens":[-1]})", R"({"tokens":[1.5]})", R"({"tokens":[18446744073709551615]})"}) {
+    const auto answer = AnswerDetokenize(service, request);
+    ASSERT_FALSE(answer) << request;
+    EXPECT_EQ(answer.error().param, "tokens");
+  }
+}
+
+TEST(TokenizeApi, Routes) {
+  FakeService service;
+  const ApiHandlers handlers(service);
+  HttpRequest request;
+  request.method = "POST";
+  request.path = "/tokenize";
+  request.body = R"({"content":"a"})";
+  EXPECT_EQ(handlers.Handle(request).status, 415);
+  request.headers = {{"Content-Type", "application/json"}};
+  EXPECT_THAT(handlers.Handle(request).body, HasSubstr("[97]"));
+  request.path = "/detokenize";
+  EXPECT_EQ(handlers.Handle(request).status, 400);
+  request.body = R"({"tokens":[97]})";
+  EXPECT_THAT(handlers.Handle(request).body, HasSubstr(R"("content":"a")"));
+}
+
+}  // namespace
+}  // namespace lockstep
