@@ -151,7 +151,8 @@ TEST(WeightsTest, RefusesUnsupportedTypes) {
   GgufBuilder::Tensor& norm = b.GetTensor("blk.0.attn_norm.weight");
   norm.type = 1;
   norm.data.resize(norm.data.size() / 2);
-  ExpectRefused(b, "tensor blk.0.attn_norm.weight is of type F16, but norms, biases and factors must be F32");
+  ExpectRefused(
+      b, "tensor blk.0.attn_norm.weight is of type F16, but norms, biases and factors must be F32");
 }
 
 TEST(WeightsTest, RefusesNanAndInfinityInTheLastRow) {

@@ -1,12 +1,12 @@
 // Helper of compare_architectures.
 //
-//   family_logits list                              the names of the families
-//   family_logits make NAME OUT COUNT TOKENS        a model with random F16 weights, and random ids
-//   family_logits compare MODEL TOKENS PEER EXACT   prints four numbers: the mean absolute
-//   difference
-//       of our logits to PEER's, and of PEER's to EXACT's; the positions whose largest logits are
-//       of different tokens, and the widest margin of those in PEER's logits
+//   family_logits list                         prints the names of the families
+//   family_logits make NAME OUT COUNT TOKENS   writes a model with random F16 weights, and ids
+//   family_logits compare MODEL TOKENS PEER EXACT
 //
+// compare prints five numbers: the mean absolute difference of our logits to PEER's, and of PEER's
+// to EXACT's; the positions at which our largest logit is another token's than PEER's; the widest
+// margin, in PEER's logits, of these, and of those among them at which PEER and EXACT agree.
 // PEER and EXACT hold float32 [tokens][vocab]; TOKENS int32.
 #include <fmt/format.h>
 
@@ -94,24 +94,27 @@ void Compare(const std::string& path, const std::string& tokens_path, const std:
   if (const Status ok = transformer.Forward({&entry, 1}, scratch, pool); !ok) {
     throw std::runtime_error(ok.error().message);
   }
-  double ours = 0, own = 0, margin = 0;
+  double ours = 0, own = 0, margin = 0, sure_margin = 0;
   size_t others = 0;
   for (size_t t = 0; t < tokens.size(); ++t) {
     const std::span<const float> mine = scratch.logits(t);
     const std::span<const float> theirs(peer.data() + t * config.vocab, config.vocab);
+    const std::span<const float> right(exact.data() + t * config.vocab, config.vocab);
     for (size_t v = 0; v < config.vocab; ++v) {
       ours += std::fabs(double{mine[v]} - theirs[v]);
-      own += std::fabs(double{exact[t * config.vocab + v]} - theirs[v]);
+      own += std::fabs(double{right[v]} - theirs[v]);
     }
     const auto top = [](std::span<const float> row) {
       return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     };
     if (top(mine) == top(theirs)) continue;
     ++others;
-    margin = std::max(margin, double{theirs[top(theirs)]} - theirs[top(mine)]);
+    const double between = double{theirs[top(theirs)]} - theirs[top(mine)];
+    margin = std::max(margin, between);
+    if (top(right) == top(theirs)) sure_margin = std::max(sure_margin, between);
   }
   const auto n = static_cast<double>(peer.size());
-  fmt::print("{:.2e} {:.2e} {} {:.2e}\n", ours / n, own / n, others, margin);
+  fmt::print("{:.2e} {:.2e} {} {:.2e} {:.2e}\n", ours / n, own / n, others, margin, sure_margin);
 }
 
 int Run(const std::vector<std::string>& arguments) {
