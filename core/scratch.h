@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "core/expert_choice.h"
 #include "core/kernels/aligned_buffer.h"
 #include "core/kernels/matmul.h"
 #include "core/model_config.h"
@@ -14,6 +15,9 @@
 namespace lockstep {
 
 class KvCache;
+
+// The two tables of angles: of most layers, and of those with a sliding window where they differ.
+inline constexpr size_t kRopeTables = 2;
 
 // Where a row of the batch belongs.
 struct RowPlace {
@@ -41,11 +45,12 @@ class Scratch {
   friend class Transformer;
   size_t max_rows_, max_logit_rows_, logit_rows_ = 0;
   size_t vocab_, vocab_stride_, dim_stride_, q_stride_, kv_stride_, ffn_stride_;
-  AlignedBuffer<float> x_, norm_;             // [max_rows][dim]
+  AlignedBuffer<float> x_, norm_, branch_;    // [max_rows][dim]
   AlignedBuffer<float> q_, attn_;             // [max_rows][q_dim]
   AlignedBuffer<float> k_, v_;                // [max_rows][kv_dim]
   AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
-  AlignedBuffer<float> rope_cos_, rope_sin_;  // [max_rows][rope_dim / 2]
+  size_t angles_;                             // max_rows * rope_dim / 2
+  AlignedBuffer<float> rope_cos_, rope_sin_;  // [kRopeTables][max_rows][rope_dim / 2]
   AlignedBuffer<float> logits_;               // [max_logit_rows][vocab]
   MatMulScratch matmul_;
   size_t attention_stride_;
@@ -53,6 +58,16 @@ class Scratch {
   std::vector<RowPlace> places_;    // [max_rows]
   std::vector<RowTile> tiles_;      // [max_rows], the first tile_count_
   size_t tile_count_ = 0;
+  // For mixtures of experts. A row's share of an expert is in the slot that expert_slot_ names.
+  size_t router_stride_;
+  AlignedBuffer<float> router_;       // [max_rows][experts]
+  AlignedBuffer<float> expert_in_;    // [max_rows][dim], of the expert in hand
+  AlignedBuffer<float> expert_out_;   // [max_rows * experts_used][dim], expert by expert
+  std::vector<ChosenExpert> chosen_;  // [max_rows][experts_used]
+  std::vector<size_t> expert_slot_;   // [max_rows][experts_used]
+  std::vector<size_t> expert_rows_;   // [max_rows * experts_used] row of the slot
+  std::vector<size_t> expert_begin_;  // [experts + 1] its first slot
+  std::vector<size_t> expert_next_;   // [experts] its next free slot
   std::vector<size_t> logit_source_;  // [max_logit_rows] row of the batch
 };
 

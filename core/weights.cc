@@ -2,174 +2,195 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <cstring>
 #include <string>
-#include <unordered_set>
 
-#include "core/text.h"
+#include "core/tensor_reader.h"
 
 namespace lockstep {
 namespace {
 
-constexpr size_t kPanelGrain = 8;  // panels that one thread repacks at a time
+// Of factors that divide RoPE's frequencies; beyond, angles would lose their digits.
+constexpr float kLeastFactor = 0.01f, kLargestFactor = 1e6f;
 
-// The kernels' type of the same name.
-std::optional<WeightType> ToWeightType(const DTypeInfo& type) {
-  for (size_t i = 0; i < kWeightTypes; ++i) {
-    const auto found = static_cast<WeightType>(i);
-    if (type.supported && std::string_view(type.name) == Name(found)) return found;
+// The order of heads' rows in which the values that rotate together, i and i + rope_dim / 2, are
+// 2i and 2i + 1. Queries and keys alike: their products stay the same but for the order of sums.
+RowOrder SideBySide(const ModelConfig& c, size_t heads) {
+  RowOrder order;
+  if (c.family->pairs != RopePairs::kHalves) return order;
+  for (size_t i = 0; i < heads * c.head_dim; ++i) {
+    const size_t d = i % c.head_dim;
+    const size_t from = d < c.rope_dim ? d / 2 + d % 2 * (c.rope_dim / 2) : d;
+    order.push_back(static_cast<uint32_t>(i - d + from));
   }
-  return std::nullopt;
+  return order;
 }
 
-std::string KnownTypes() {
-  std::string names = Name(WeightType{0});
-  for (size_t i = 1; i < kWeightTypes; ++i) {
-    names += i + 1 < kWeightTypes ? ", " : " and ";
-    names += Name(static_cast<WeightType>(i));
-  }
-  return names;
+void Reorder(const RowOrder& order, std::vector<float>& values) {
+  if (order.empty()) return;
+  const std::vector<float> old = values;
+  for (size_t i = 0; i < values.size(); ++i) values[i] = old[order[i]];
 }
 
 class Loader {
  public:
-  // Without a pool, the tensors are checked and not kept.
   Loader(const GgufFile& file, const ModelConfig& config, ThreadPool* pool, const TensorDone& done)
-      : file_(file), config_(config), pool_(pool), done_(done) {}
+      : config_(config),
+        family_(*config.family),
+        tensors_(file, pool, done),
+        q_order_(SideBySide(config, config.heads)),
+        k_order_(SideBySide(config, config.kv_heads)) {}
 
   Result<Weights> Load() {
     const ModelConfig& c = config_;
     Weights w;
-    Matrix("token_embd.weight", c.vocab, c.dim, w.token_embd);
-    for (size_t i = 0; i < c.layers && status_; ++i) Layer(i, w.layers.emplace_back());
-    Norm("output_norm.weight", w.output_norm);
-    if (file_.FindTensor("output.weight") != nullptr) {
-      Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
+    tensors_.Matrix("token_embd.weight", c.vocab, c.dim, w.token_embd);
+    if (family_.learned_positions) {
+      tensors_.Matrix("position_embd.weight", c.context, c.dim, w.position_embd);
     }
-    if (status_) RefuseUnused();
-    if (!status_) return tl::unexpected(status_.error());
+    if (c.rope_dim != 0) RopeFactors(w.rope_factors);
+    for (size_t i = 0; i < c.layers && tensors_.status(); ++i) Layer(i, w.layers.emplace_back());
+    LoadNorm("output_norm", w.output_norm);
+    if (family_.output == Presence::kMust || tensors_.Has("output.weight")) {
+      tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
+    }
+    if (tensors_.status()) tensors_.RefuseUnused(family_.name);
+    if (!tensors_.status()) return tl::unexpected(tensors_.status().error());
+    w.bytes = tensors_.bytes();
     return w;
   }
 
  private:
   void Layer(size_t i, LayerWeights& w) {
+    const std::string prefix = fmt::format("blk.{}.", i);
+    if (family_.pre_norm) LoadNorm(prefix + "attn_norm", w.attn_norm);
+    Attention(prefix, w);
+    if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
+    if (family_.pre_norm) LoadNorm(prefix + "ffn_norm", w.ffn_norm);
+    if (config_.experts != 0) {
+      Experts(prefix, w);
+    } else {
+      DenseFeedForward(prefix, w.ffn.emplace_back());
+    }
+    if (family_.post_norm) LoadNorm(prefix + "post_ffw_norm", w.ffn_post_norm);
+  }
+
+  void Attention(const std::string& prefix, LayerWeights& w) {
     const ModelConfig& c = config_;
-    const auto name = [i](const char* part) { return fmt::format("blk.{}.{}.weight", i, part); };
-    Norm(name("attn_norm"), w.attn_norm);
-    Matrix(name("attn_q"), c.q_dim(), c.dim, w.wq);
-    Matrix(name("attn_k"), c.kv_dim(), c.dim, w.wk);
-    Matrix(name("attn_v"), c.kv_dim(), c.dim, w.wv);
-    Matrix(name("attn_output"), c.dim, c.q_dim(), w.wo);
-    Norm(name("ffn_norm"), w.ffn_norm);
-    Matrix(name("ffn_gate"), c.ffn_dim, c.dim, w.w_gate);
-    Matrix(name("ffn_up"), c.ffn_dim, c.dim, w.w_up);
-    Matrix(name("ffn_down"), c.dim, c.ffn_dim, w.w_down);
-  }
-
-  // The tensor, if it is there in this shape; else nullptr and status_ says why.
-  const GgufTensor* Find(const std::string& name, const std::vector<uint64_t>& dims) {
-    if (!status_) return nullptr;
-    const GgufTensor* tensor = file_.FindTensor(name);
-    if (tensor == nullptr) {
-      status_ = file_.Bad(fmt::format("tensor {} is missing", name));
-    } else if (tensor->dims != dims) {
-      status_ = file_.Bad(fmt::format("tensor {} has dimensions [{}], but the metadata imply [{}]",
-                                      name, fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
-      tensor = nullptr;
-    }
-    return tensor;
-  }
-
-  void Finish(const std::string& name, const GgufTensor& tensor, bool finite) {
-    used_.insert(tensor.name);
-    if (!finite) status_ = file_.Bad(fmt::format("tensor {} holds NaN or infinity", name));
-    if (done_) done_(tensor);
-  }
-
-  void Norm(const std::string& name, std::vector<float>& out) {
-    const GgufTensor* tensor = Find(name, {config_.dim});
-    if (tensor == nullptr) return;
-    if (tensor->dtype->id != static_cast<uint32_t>(DType::kF32)) {
-      status_ = file_.Bad(fmt::format("tensor {} is of type {}, but a norm must be F32", name,
-                                      tensor->dtype->name));
-      return;
-    }
-    out.resize(config_.dim);
-    std::memcpy(out.data(), tensor->data.data(), tensor->data.size());
-    Finish(name, *tensor,
-           std::all_of(out.begin(), out.end(), [](float v) { return std::isfinite(v); }));
-  }
-
-  void Matrix(const std::string& name, size_t rows, size_t cols, PackedMatrix& out) {
-    const GgufTensor* tensor = Find(name, {cols, rows});
-    if (tensor == nullptr) return;
-    const auto type = ToWeightType(*tensor->dtype);
-    if (!type) {
-      status_ = file_.Bad(
-          fmt::format("tensor {} is of type {}, but lockstep runs {}: quantise the model anew",
-                      name, tensor->dtype->name, KnownTypes()));
-      return;
-    }
-    Finish(name, *tensor,
-           pool_ != nullptr ? Repack(*tensor, *type, out) : IsFinite(*tensor, *type));
-  }
-
-  // Both return false if there is a NaN or an infinity.
-  bool Repack(const GgufTensor& tensor, WeightType type, PackedMatrix& out) {
-    out = MakePackedMatrix(type, tensor.rows(), tensor.cols());
-    std::atomic<bool> finite{true};
-    pool_->ParallelFor(out.panel_count(), kPanelGrain, [&](size_t begin, size_t end) {
-      for (size_t panel = begin; panel < end; ++panel) {
-        if (!PackPanel(tensor.data.data(), panel, out)) finite = false;
+    if (tensors_.Has(prefix + "attn_qkv.weight")) {
+      tensors_.Matrix(prefix + "attn_qkv.weight", c.dim,
+                      {{&w.wq.weight, c.q_dim(), &q_order_},
+                       {&w.wk.weight, c.kv_dim(), &k_order_},
+                       {&w.wv.weight, c.kv_dim()}});
+      std::vector<float> bias;
+      Bias(prefix + "attn_qkv", family_.qkv_bias, c.q_dim() + 2 * c.kv_dim(), bias);
+      if (!bias.empty()) {
+        const auto k = bias.begin() + static_cast<ptrdiff_t>(c.q_dim());
+        const auto v = k + static_cast<ptrdiff_t>(c.kv_dim());
+        w.wq.bias.assign(bias.begin(), k);
+        w.wk.bias.assign(k, v);
+        w.wv.bias.assign(v, bias.end());
       }
-    });
-    return finite;
-  }
-
-  static bool IsFinite(const GgufTensor& tensor, WeightType type) {
-    PackedMatrix one_panel = MakePackedMatrix(type, kPanelRows, tensor.cols());
-    const size_t row_bytes = FileRowBytes(type, tensor.cols());
-    for (size_t row = 0; row < tensor.rows(); row += kPanelRows) {
-      one_panel.rows = std::min(kPanelRows, tensor.rows() - row);
-      if (!PackPanel(tensor.data.data() + row * row_bytes, 0, one_panel)) return false;
+    } else {
+      tensors_.Matrix(prefix + "attn_q.weight", c.dim, {{&w.wq.weight, c.q_dim(), &q_order_}});
+      tensors_.Matrix(prefix + "attn_k.weight", c.dim, {{&w.wk.weight, c.kv_dim(), &k_order_}});
+      tensors_.Matrix(prefix + "attn_v.weight", c.kv_dim(), c.dim, w.wv.weight);
+      Bias(prefix + "attn_q", family_.qkv_bias, c.q_dim(), w.wq.bias);
+      Bias(prefix + "attn_k", family_.qkv_bias, c.kv_dim(), w.wk.bias);
+      Bias(prefix + "attn_v", family_.qkv_bias, c.kv_dim(), w.wv.bias);
     }
-    return true;
+    Reorder(q_order_, w.wq.bias);
+    Reorder(k_order_, w.wk.bias);
+    if (family_.qk_norm != QkNorm::kNone) {
+      const bool head = family_.qk_norm == QkNorm::kHead;
+      tensors_.Vector(prefix + "attn_q_norm.weight", head ? c.head_dim : c.q_dim(), w.q_norm);
+      tensors_.Vector(prefix + "attn_k_norm.weight", head ? c.head_dim : c.kv_dim(), w.k_norm);
+      Reorder(q_order_, w.q_norm);
+      Reorder(k_order_, w.k_norm);
+    }
+    LoadLinear(prefix + "attn_output", c.dim, c.q_dim(), family_.attention_output_bias, w.wo);
   }
 
-  // A bias or a table of RoPE factors would change every answer if it were left out.
-  void RefuseUnused() {
-    for (const GgufTensor& tensor : file_.tensors()) {
-      if (used_.count(tensor.name) != 0) continue;
-      status_ = file_.Bad(fmt::format(
-          "tensor {} is not part of the llama models that lockstep runs", Quoted(tensor.name)));
-      return;
+  void DenseFeedForward(const std::string& prefix, FeedForward& w) {
+    const ModelConfig& c = config_;
+    if (family_.fused_gate) {
+      tensors_.Matrix(prefix + "ffn_up.weight", c.dim,
+                      {{&w.gate.weight, c.ffn_dim}, {&w.up.weight, c.ffn_dim}});
+    } else {
+      if (family_.gated) {
+        LoadLinear(prefix + "ffn_gate", c.ffn_dim, c.dim, family_.ffn_bias, w.gate);
+      }
+      LoadLinear(prefix + "ffn_up", c.ffn_dim, c.dim, family_.ffn_bias, w.up);
+    }
+    LoadLinear(prefix + "ffn_down", c.dim, c.ffn_dim, family_.ffn_bias, w.down);
+  }
+
+  // Each of the three is one tensor, [experts][out][in].
+  void Experts(const std::string& prefix, LayerWeights& w) {
+    const ModelConfig& c = config_;
+    tensors_.Matrix(prefix + "ffn_gate_inp.weight", c.experts, c.dim, w.router);
+    w.ffn.resize(c.experts);
+    const auto all = [&](const char* name, size_t rows, size_t cols, Linear FeedForward::*which) {
+      std::vector<TensorReader::Part> parts;
+      for (FeedForward& expert : w.ffn) parts.push_back({&(expert.*which).weight, rows});
+      tensors_.Matrix(prefix + name, cols, parts, {cols, rows, c.experts});
+    };
+    all("ffn_gate_exps.weight", c.ffn_dim, c.dim, &FeedForward::gate);
+    all("ffn_up_exps.weight", c.ffn_dim, c.dim, &FeedForward::up);
+    all("ffn_down_exps.weight", c.dim, c.ffn_dim, &FeedForward::down);
+  }
+
+  // Llama 3's factors; or two sets, for contexts within the original one and for longer ones. The
+  // choice is the file's alone: with it, logits would depend on how much of it a server offers.
+  void RopeFactors(std::vector<float>& out) {
+    const ModelConfig& c = config_;
+    const size_t n = c.rope_dim / 2;
+    const auto read = [&](const std::string& name, std::vector<float>& to) {
+      tensors_.Vector(name, n, to);
+      for (const float v : to) {
+        if (!(v >= kLeastFactor && v <= kLargestFactor)) {
+          return tensors_.Refuse(fmt::format("tensor {} holds {}, but factors must be {} to {}",
+                                             name, v, kLeastFactor, kLargestFactor));
+        }
+      }
+    };
+    const std::string one = "rope_freqs.weight";
+    const std::string both[] = {"rope_factors_short.weight", "rope_factors_long.weight"};
+    if (tensors_.Has(one)) read(one, out);
+    if (tensors_.Has(both[0]) || tensors_.Has(both[1]) ||
+        c.rope.scaling == RopeScaling::kLongRope) {
+      std::vector<float> factors[2];
+      for (size_t i = 0; i < 2; ++i) read(both[i], factors[i]);
+      const bool longer = static_cast<double>(c.context) > c.rope.original_context;
+      if (out.empty()) out = factors[longer ? 1 : 0];
     }
   }
 
-  const GgufFile& file_;
+  void LoadNorm(const std::string& name, Norm& out) {
+    tensors_.Vector(name + ".weight", config_.dim, out.weight);
+    if (family_.norm == NormKind::kLayer) {
+      tensors_.Vector(name + ".bias", config_.dim, out.bias);
+    }
+  }
+
+  void Bias(const std::string& name, Presence presence, size_t n, std::vector<float>& out) {
+    if (presence == Presence::kMust ||
+        (presence == Presence::kMay && tensors_.Has(name + ".bias"))) {
+      tensors_.Vector(name + ".bias", n, out);
+    }
+  }
+
+  void LoadLinear(const std::string& name, size_t rows, size_t cols, Presence bias, Linear& out) {
+    tensors_.Matrix(name + ".weight", rows, cols, out.weight);
+    Bias(name, bias, rows, out.bias);
+  }
+
   const ModelConfig& config_;
-  ThreadPool* pool_;
-  const TensorDone& done_;
-  std::unordered_set<std::string_view> used_;
-  Status status_;
+  const Architecture& family_;
+  TensorReader tensors_;
+  const RowOrder q_order_, k_order_;
 };
 
 }  // namespace
-
-size_t Weights::bytes() const {
-  size_t total = token_embd.panels.size() + output_norm.size() * sizeof(float);
-  if (own_output) total += own_output->panels.size();
-  for (const LayerWeights& w : layers) {
-    total += (w.attn_norm.size() + w.ffn_norm.size()) * sizeof(float);
-    for (const PackedMatrix* m : {&w.wq, &w.wk, &w.wv, &w.wo, &w.w_gate, &w.w_up, &w.w_down}) {
-      total += m->panels.size();
-    }
-  }
-  return total;
-}
 
 Result<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config, ThreadPool& pool,
                             const TensorDone& done) {

@@ -5,9 +5,9 @@
 //
 //   static void ExpandBlock(job, block, n, s)
 //     keys and values of the first n positions of the block, as floats, to s.keys and s.values
-//   template <size_t H> static void Weigh(job, s, q, left, n, slot, c)
-//     the online softmax's step for H queries: their weights to s.p, zero from left[h] on; s.m and
-//     s.lanes of the slots from `slot` brought up to date; c: the factors of what was summed
+//   template <size_t H> static void Weigh(job, s, q, span, n, slot, c)
+//     the online softmax's step for H queries: their weights to s.p, zero outside of span[h]; s.m
+//     and s.lanes of the slots from `slot` brought up to date; c: the factors of what was summed
 //     before. n positions are expanded.
 //   template <size_t H> static void AddValues(s, p, begin, end, head_dim, c, out)
 //     out[h][d] = out[h][d] * c[h], then fma(p[h][j], value[j][d], .) for begin <= j < end
@@ -20,6 +20,13 @@
 namespace lockstep {
 
 static inline size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t Beyond(size_t a, size_t b) { return a > b ? a - b : 0; }
+
+// The positions [begin, end) of a block that a query attends to; empty before its first block,
+// whose weights then are zero and change nothing, as nothing has been summed yet.
+struct AttendedSpan {
+  size_t begin, end;
+};
 
 // Parts of AttentionJob::scratch.
 struct AttentionScratch {
@@ -70,7 +77,9 @@ class AttentionWalk {
     const auto length = [&job](size_t query) { return job.length + query / job.heads; };
     const size_t longest = length(first + count - 1);
     const size_t bytes = KvBlockBytes(job.kv.type, job.head_dim);
-    for (size_t begin = 0; begin < longest; begin += kAttentionBlock) {
+    const size_t earliest = job.First(first / job.heads);
+    const size_t first_block = earliest / kAttentionBlock * kAttentionBlock;
+    for (size_t begin = first_block; begin < longest; begin += kAttentionBlock) {
       const size_t n = Least(kAttentionBlock, longest - begin);
       const uint8_t* block = job.kv.blocks + begin / kAttentionBlock * job.kv.stride;
       if (begin + n < longest) Prefetch(block + job.kv.stride, bytes);
@@ -100,22 +109,32 @@ class AttentionWalk {
                    size_t begin, size_t n) {
     const float* q[H];
     float *out[H], c[H];
-    size_t left[H];  // positions of the block that the query attends to
+    AttendedSpan span[H];
     for (size_t h = 0; h < H; ++h) {
+      const size_t row = (first + h) / job.heads;
       q[h] = job.q + Offset(job, first + h);
       out[h] = job.out + Offset(job, first + h);
-      left[h] = Least(kAttentionBlock, job.length + (first + h) / job.heads - begin);
+      span[h].end = Least(kAttentionBlock, job.length + row - begin);
+      span[h].begin = Least(span[h].end, Beyond(job.First(row), begin));
     }
-    Isa::template Weigh<H>(job, s, q, left, n, slot, c);
+    Isa::template Weigh<H>(job, s, q, span, n, slot, c);
+    if (span[H - 1].begin != span[0].begin) {  // each for itself, so that values go in order
+      for (size_t h = 0; h < H; ++h) AddSome(job, s, h, span[h].begin, span[h].end, c[h], out[h]);
+      return;
+    }
     // The rows of a tile may end in this block at different positions, the first row first.
-    Isa::template AddValues<H>(s, s.p, 0, left[0], job.head_dim, c, out);
+    Isa::template AddValues<H>(s, s.p, span[0].begin, span[0].end, job.head_dim, c, out);
     for (size_t h = 1; h < H; ++h) {
-      if (left[h] == left[0]) continue;
-      float* const one[1] = {out[h]};
-      const float by[1] = {1.0f};
-      Isa::template AddValues<1>(s, s.p + h * kAttentionBlock, left[0], left[h], job.head_dim, by,
-                                 one);
+      if (span[h].end == span[0].end) continue;
+      AddSome(job, s, h, span[0].end, span[h].end, 1.0f, out[h]);
     }
+  }
+
+  static void AddSome(const AttentionJob& job, const AttentionScratch& s, size_t h, size_t begin,
+                      size_t end, float c, float* out) {
+    float* const one[1] = {out};
+    const float by[1] = {c};
+    Isa::template AddValues<1>(s, s.p + h * kAttentionBlock, begin, end, job.head_dim, by, one);
   }
 };
 

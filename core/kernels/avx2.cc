@@ -108,6 +108,31 @@ void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
   for (; i < n; ++i) y[i] = (x[i] * inverse) * w[i];
 }
 
+void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
+  // fn(values of eight lanes, how many of them there are, sum so far) gives the new sum.
+  const auto mean_of = [x, n](const auto& fn) {
+    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t i = 0; i < n; i += kWidth) {
+      const size_t left = n - i < kWidth ? n - i : kWidth;
+      __m256& lanes = sum[i / kWidth % 2];
+      lanes = fn(LoadFirst(x + i, left), left, lanes);
+    }
+    return AddLanes(sum[0], sum[1]) / static_cast<float>(n);
+  };
+  const float mean = mean_of([](__m256 v, size_t, __m256 sum) { return _mm256_add_ps(sum, v); });
+  const __m256 center = _mm256_set1_ps(mean);
+  const float variance = mean_of([center](__m256 v, size_t left, __m256 sum) {
+    const __m256 d = _mm256_and_ps(_mm256_sub_ps(v, center), _mm256_castsi256_ps(First(left)));
+    return _mm256_fmadd_ps(d, d, sum);
+  });
+  const __m256 by = _mm256_set1_ps(1.0f / __builtin_sqrtf(variance + eps));
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = n - i < kWidth ? n - i : kWidth;
+    const __m256 v = _mm256_mul_ps(_mm256_sub_ps(LoadFirst(x + i, left), center), by);
+    StoreFirst(y + i, left, _mm256_fmadd_ps(v, LoadFirst(w + i, left), LoadFirst(b + i, left)));
+  }
+}
+
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t h = 0; h < heads; ++h, x += head_dim) {
@@ -128,11 +153,7 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
   }
 }
 
-__m256 SiluMulEight(__m256 g, __m256 u) {
-  const __m256 minus = _mm256_xor_ps(g, _mm256_set1_ps(-0.0f));
-  const __m256 silu = _mm256_div_ps(g, _mm256_add_ps(_mm256_set1_ps(1.0f), Exp(minus)));
-  return _mm256_mul_ps(silu, u);
-}
+__m256 SiluMulEight(__m256 g, __m256 u) { return _mm256_mul_ps(Gate(g, g), u); }
 
 void SiluMul(const float* g, const float* u, size_t n, float* y) {
   size_t i = 0;
@@ -145,12 +166,33 @@ void SiluMul(const float* g, const float* u, size_t n, float* y) {
       y + i, last, SiluMulEight(_mm256_maskload_ps(g + i, last), _mm256_maskload_ps(u + i, last)));
 }
 
-void Add(const float* x, size_t n, float* y) {
+void GeluMul(const float* g, const float* u, size_t n, float* y) {
+  namespace c = exp_constants;
+  const __m256 c0 = _mm256_set1_ps(c::kGelu0), c1 = _mm256_set1_ps(c::kGelu1);
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = n - i < kWidth ? n - i : kWidth;
+    const __m256 v = LoadFirst(g + i, left);
+    const __m256 z = _mm256_mul_ps(v, _mm256_fmadd_ps(_mm256_mul_ps(v, v), c1, c0));
+    const __m256 gelu = Gate(v, z);
+    StoreFirst(y + i, left, u != nullptr ? _mm256_mul_ps(gelu, LoadFirst(u + i, left)) : gelu);
+  }
+}
+
+void SoftCapAll(float cap, size_t n, float* y) {
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = n - i < kWidth ? n - i : kWidth;
+    StoreFirst(y + i, left, SoftCap(LoadFirst(y + i, left), cap));
+  }
+}
+
+void Add(const float* x, float by, size_t n, float* y) {
+  const __m256 factor = _mm256_set1_ps(by);
   size_t i = 0;
   for (; i + kWidth <= n; i += kWidth) {
-    _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), _mm256_loadu_ps(x + i)));
+    const __m256 sum = _mm256_fmadd_ps(_mm256_loadu_ps(x + i), factor, _mm256_loadu_ps(y + i));
+    _mm256_storeu_ps(y + i, sum);
   }
-  for (; i < n; ++i) y[i] += x[i];
+  for (; i < n; ++i) y[i] = __builtin_fmaf(x[i], by, y[i]);
 }
 
 void ToHalf(const float* x, size_t n, uint16_t* y) {
@@ -175,8 +217,11 @@ const KernelTable& Avx2Kernels() {
       .quantize = avx2::Quantize,
       .to_bfloat16 = avx2::ToBFloat16,
       .rms_norm = avx2::RmsNorm,
+      .layer_norm = avx2::LayerNorm,
       .rope = avx2::Rope,
       .silu_mul = avx2::SiluMul,
+      .gelu_mul = avx2::GeluMul,
+      .soft_cap = avx2::SoftCapAll,
       .add = avx2::Add,
       .to_half = avx2::ToHalf,
       .attention = avx2::Attention,

@@ -49,6 +49,18 @@ static inline __m256 Exp(__m256 x) {
   return _mm256_and_ps(result, in_range);
 }
 
+// g / (1 + exp(-z))
+static inline __m256 Gate(__m256 g, __m256 z) {
+  const __m256 minus = _mm256_xor_ps(z, _mm256_set1_ps(-0.0f));
+  return _mm256_div_ps(g, _mm256_add_ps(_mm256_set1_ps(1.0f), Exp(minus)));
+}
+
+static inline __m256 SoftCap(__m256 x, float cap) {
+  const __m256 e = Exp(_mm256_mul_ps(x, _mm256_set1_ps(2.0f / cap)));
+  const __m256 over = _mm256_add_ps(e, _mm256_set1_ps(1.0f));
+  return _mm256_sub_ps(_mm256_set1_ps(cap), _mm256_div_ps(_mm256_set1_ps(2.0f * cap), over));
+}
+
 static inline float AddLanes(__m256 low, __m256 high) {
   const __m256 eight = _mm256_add_ps(low, high);
   __m128 v = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

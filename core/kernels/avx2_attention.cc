@@ -115,14 +115,17 @@ void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_
 
 // The step of the online softmax of one query: scores to p, and what is kept of it to m and lanes.
 // Gives the factor of what was summed before.
-float Softmax(__m256 (&score)[kParts], size_t left, float scale_by, float* m, float* lanes,
-              float* p) {
-  const __m256 scale = _mm256_set1_ps(scale_by), beyond = _mm256_set1_ps(-__builtin_inff());
+float Softmax(const AttentionJob& job, __m256 (&score)[kParts], AttendedSpan span, float* m,
+              float* lanes, float* p) {
+  const __m256 scale = _mm256_set1_ps(job.scale), beyond = _mm256_set1_ps(-__builtin_inff());
   __m256 max = _mm256_set1_ps(*m);
   for (size_t i = 0; i < kParts; ++i) {
     const size_t from = i * kWidth;
-    const __m256 in = _mm256_castsi256_ps(First(left > from ? left - from : 0));
-    score[i] = _mm256_blendv_ps(beyond, _mm256_mul_ps(score[i], scale), in);
+    const __m256i in =
+        _mm256_andnot_si256(First(Beyond(span.begin, from)), First(Beyond(span.end, from)));
+    score[i] = _mm256_mul_ps(score[i], scale);
+    if (job.soft_cap != 0) score[i] = SoftCap(score[i], job.soft_cap);
+    score[i] = _mm256_blendv_ps(beyond, score[i], _mm256_castsi256_ps(in));
     max = _mm256_max_ps(score[i], max);
   }
   const __m256 block_max = _mm256_set1_ps(MaxLanes(max));
@@ -152,7 +155,7 @@ struct Isa {
 
   template <size_t H>
   static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
-                    const size_t (&left)[H], size_t n, size_t slot, float (&c)[H]) {
+                    const AttendedSpan (&span)[H], size_t n, size_t slot, float (&c)[H]) {
     constexpr size_t kTogether = 4 / H;  // key groups; two registers each, so eight chains of fma
     __m256 score[H][kParts] = {};
     const size_t groups = (n + kKeyGroup - 1) / kKeyGroup;
@@ -162,7 +165,7 @@ struct Isa {
     }
     for (; g < groups; ++g) Scores<H, 1>(s.keys, q, job.head_dim, score, g);
     for (size_t h = 0; h < H; ++h) {
-      c[h] = Softmax(score[h], left[h], job.scale, s.m + slot + h, s.lanes + (slot + h) * kLanes,
+      c[h] = Softmax(job, score[h], span[h], s.m + slot + h, s.lanes + (slot + h) * kLanes,
                      s.p + h * kAttentionBlock);
     }
   }

@@ -33,6 +33,18 @@ static inline __m512 Exp(__m512 x) {
   return _mm512_maskz_mul_ps(in_range, p, _mm512_castsi512_ps(_mm512_slli_epi32(power, 23)));
 }
 
+// g / (1 + exp(-z))
+static inline __m512 Gate(__m512 g, __m512 z) {
+  const __m512 minus = _mm512_xor_ps(z, _mm512_set1_ps(-0.0f));
+  return _mm512_div_ps(g, _mm512_add_ps(_mm512_set1_ps(1.0f), Exp(minus)));
+}
+
+static inline __m512 SoftCap(__m512 x, float cap) {
+  const __m512 e = Exp(_mm512_mul_ps(x, _mm512_set1_ps(2.0f / cap)));
+  const __m512 over = _mm512_add_ps(e, _mm512_set1_ps(1.0f));
+  return _mm512_sub_ps(_mm512_set1_ps(cap), _mm512_div_ps(_mm512_set1_ps(2.0f * cap), over));
+}
+
 static inline float AddLanes(__m512 x) {
   const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
   __m128 v = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

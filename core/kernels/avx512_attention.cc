@@ -113,13 +113,18 @@ void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_
 
 // The step of the online softmax of one query: scores to p, and what is kept of it to m and lanes.
 // Gives the factor of what was summed before.
-float Softmax(__m512 (&score)[kGroups], size_t left, float scale_by, float* m, float* lanes,
-              float* p) {
-  const __m512 scale = _mm512_set1_ps(scale_by), beyond = _mm512_set1_ps(-__builtin_inff());
+float Softmax(const AttentionJob& job, __m512 (&score)[kGroups], AttendedSpan span, float* m,
+              float* lanes, float* p) {
+  const __m512 scale = _mm512_set1_ps(job.scale), beyond = _mm512_set1_ps(-__builtin_inff());
   __m512 max = _mm512_set1_ps(*m);
   for (size_t g = 0; g < kGroups; ++g) {
-    const size_t from = g * kWidth, in = left > from ? Least(kWidth, left - from) : 0;
-    score[g] = _mm512_mask_mul_ps(beyond, First(in), score[g], scale);
+    const size_t from = g * kWidth;
+    const __mmask16 before = First(Least(kWidth, Beyond(span.begin, from)));
+    const __mmask16 in =
+        First(Least(kWidth, Beyond(span.end, from))) & static_cast<__mmask16>(~before);
+    score[g] = _mm512_mul_ps(score[g], scale);
+    if (job.soft_cap != 0) score[g] = SoftCap(score[g], job.soft_cap);
+    score[g] = _mm512_mask_mov_ps(beyond, in, score[g]);
     max = _mm512_max_ps(score[g], max);
   }
   const __m512 block_max = _mm512_set1_ps(MaxLanes(max));
@@ -144,7 +149,7 @@ struct Isa {
 
   template <size_t H>
   static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
-                    const size_t (&left)[H], size_t n, size_t slot, float (&c)[H]) {
+                    const AttendedSpan (&span)[H], size_t n, size_t slot, float (&c)[H]) {
     __m512 score[H][kGroups] = {};
     if (n > kAttentionBlock - kKeyGroup) {
       Scores<H, kGroups>(s.keys, q, job.head_dim, score, 0);
@@ -154,7 +159,7 @@ struct Isa {
       }
     }
     for (size_t h = 0; h < H; ++h) {
-      c[h] = Softmax(score[h], left[h], job.scale, s.m + slot + h, s.lanes + (slot + h) * kLanes,
+      c[h] = Softmax(job, score[h], span[h], s.m + slot + h, s.lanes + (slot + h) * kLanes,
                      s.p + h * kAttentionBlock);
     }
   }

@@ -83,6 +83,19 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
                        .scale = 0.3f,
                        .scratch = scratch.data()});
     Append(out, answer);
+    kernels.attention({.q = q.data(),
+                       .out = out.data(),
+                       .stride = 2 * kHead,
+                       .rows = 2,
+                       .heads = 2,
+                       .head_dim = kHead,
+                       .kv = kv,
+                       .length = kLength,
+                       .scale = 0.3f,
+                       .scratch = scratch.data(),
+                       .window = 65,
+                       .soft_cap = 3.0f});
+    Append(out, answer);
   }
 }
 
@@ -95,7 +108,12 @@ Answer KnownAnswer(const KernelTable& kernels) {
   constexpr size_t kN = 95;  // no whole number of registers
   std::vector<float> y = noise.Row(kN), a = noise.Row(kN), b = noise.Row(kN);
   kernels.rms_norm(a.data(), b.data(), kN, 1e-5f, y.data());
-  kernels.add(a.data(), kN, y.data());
+  kernels.add(a.data(), 0.7f, kN, y.data());
+  Append(y, answer);
+  kernels.layer_norm(a.data(), b.data(), y.data(), kN, 1e-5f, y.data());
+  Append(y, answer);
+  kernels.gelu_mul(a.data(), b.data(), kN, y.data());
+  kernels.soft_cap(2.5f, kN, y.data());
   Append(y, answer);
   kernels.silu_mul(a.data(), b.data(), kN, y.data());
   kernels.rope(y.data(), 2, 46, a.data(), b.data(), 23);

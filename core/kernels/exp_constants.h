@@ -14,4 +14,8 @@ inline constexpr float kLn2Low = -2.12194440e-4f;
 inline constexpr float kC[6] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
 
+// 2 * sqrt(2 / pi), and 0.044715 times that: GELU's tanh form.
+inline constexpr float kGelu0 = 1.59576912160573071f;
+inline constexpr float kGelu1 = 0.07135481627260025f;
+
 }  // namespace lockstep::exp_constants

@@ -81,9 +81,16 @@ struct AttentionJob {
   float* out;      // likewise
   size_t stride, rows, heads, head_dim;
   KvView kv;
-  size_t length;   // row r attends to positions 0 .. length + r - 1; >= 1
-  float scale;     // 1 / sqrt(head_dim)
-  float* scratch;  // [AttentionScratchFloats(head_dim)], 64-byte aligned
+  size_t length;          // row r attends to positions 0 .. length + r - 1; >= 1
+  float scale;            // such as 1 / sqrt(head_dim)
+  float* scratch;         // [AttentionScratchFloats(head_dim)], 64-byte aligned
+  size_t window = 0;      // of these only the last `window`; 0: all
+  float soft_cap = 0.0f;  // of the scores; 0: none
+
+  size_t First(size_t row) const {
+    const size_t end = length + row;
+    return window != 0 && window < end ? end - window : 0;
+  }
 };
 // Queries (a head of a row) that are taken through the cache together.
 inline constexpr size_t kAttentionQueries = 64;
@@ -116,6 +123,9 @@ struct KernelTable {
   // y = (x * (1 / sqrt(mean(x^2) + eps))) * w. The squares go to lane i % 16 by fma in order of i,
   // the lanes are added in halves (8, 4, 2, 1), the mean is their sum / n.
   void (*rms_norm)(const float* x, const float* w, size_t n, float eps, float* y);
+  // y = fma((x - mean) * (1 / sqrt(variance + eps)), w, b). The values go to lane i % 16 by
+  // addition, then the squares of x - mean by fma; both are added and divided as in rms_norm.
+  void (*layer_norm)(const float* x, const float* w, const float* b, size_t n, float eps, float* y);
 
   // Rotates pairs (2i, 2i + 1) of each head by the row's angles:
   //   (a, b) -> (fma(a, cos, -(b * sin)), fma(a, sin, b * cos))
@@ -125,14 +135,22 @@ struct KernelTable {
   // y = (g / (1 + exp(-g))) * u
   void (*silu_mul)(const float* g, const float* u, size_t n, float* y);
 
-  void (*add)(const float* x, size_t n, float* y);         // y += x
-  void (*to_half)(const float* x, size_t n, uint16_t* y);  // to nearest even
+  // The same with GELU in its tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0)));
+  // constants: exp_constants.h. u may be nullptr: y is not multiplied then.
+  void (*gelu_mul)(const float* g, const float* u, size_t n, float* y);
+  // y = cap * tanh(y / cap), as cap - (2 * cap) / (exp(y * (2 / cap)) + 1)
+  void (*soft_cap)(float cap, size_t n, float* y);
 
-  // Softmax attention of each query over blocks of 64 positions from 0, in one pass:
-  //   s[j] = (chain over d from 0: fma(q[d], key[j][d], s)) * scale; -inf beyond the length
+  void (*add)(const float* x, float by, size_t n, float* y);  // y = fma(x, by, y)
+  void (*to_half)(const float* x, size_t n, uint16_t* y);     // to nearest even
+
+  // Softmax attention of each query over blocks of 64 positions, in one pass, from the block of its
+  // first position on:
+  //   s[j] = (chain over d from 0: fma(q[d], key[j][d], s)) * scale, soft-capped as by soft_cap;
+  //          -inf before the first position and beyond the length
   //   m' = max(m, max s);  c = exp(m - m');  p[j] = exp(s[j] - m')
   //   l[j % 16] = l[j % 16] * c, then += p[j] in order of j
-  //   o[d] = o[d] * c, then fma(p[j], value[j][d], o[d]) in order of j < length
+  //   o[d] = o[d] * c, then fma(p[j], value[j][d], o[d]) in order of the j that are attended to
   // and out = o / (the lanes l added in halves).
   void (*attention)(const AttentionJob& job);
 };

@@ -81,6 +81,37 @@ void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
   }
 }
 
+void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
+  // fn(four values, how many of them there are, sum so far) gives the new sum.
+  const auto mean_of = [x, n](const auto& fn) {
+    float32x4_t sum[kRegisters] = {};
+    for (size_t i = 0; i < n; i += kWidth) {
+      const size_t left = Least(kWidth, n - i);
+      float32x4_t& lanes = sum[i / kWidth % kRegisters];
+      lanes = fn(LoadFirst(x + i, left), left, lanes);
+    }
+    return AddLanes(sum) / static_cast<float>(n);
+  };
+  const float mean =
+      mean_of([](float32x4_t v, size_t, float32x4_t sum) { return vaddq_f32(sum, v); });
+  const float32x4_t center = vdupq_n_f32(mean);
+  const float variance = mean_of([center](float32x4_t v, size_t left, float32x4_t sum) {
+    float32x4_t d = vsubq_f32(v, center);
+    if (left < kWidth) {
+      float four[kWidth];
+      vst1q_f32(four, d);
+      d = LoadFirst(four, left);
+    }
+    return vfmaq_f32(sum, d, d);
+  });
+  const float inverse = 1.0f / __builtin_sqrtf(variance + eps);
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = Least(kWidth, n - i);
+    const float32x4_t v = vmulq_n_f32(vsubq_f32(LoadFirst(x + i, left), center), inverse);
+    StoreFirst(y + i, vfmaq_f32(LoadFirst(b + i, left), v, LoadFirst(w + i, left)), left);
+  }
+}
+
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t i = 0; i < pairs; i += kWidth) {
@@ -108,15 +139,34 @@ void SiluMul(const float* g, const float* u, size_t n, float* y) {
   for (size_t i = 0; i < n; i += kWidth) {
     const size_t left = Least(kWidth, n - i);
     const float32x4_t v = LoadFirst(g + i, left);
-    const float32x4_t silu = vdivq_f32(v, vaddq_f32(vdupq_n_f32(1.0f), Exp(vnegq_f32(v))));
-    StoreFirst(y + i, vmulq_f32(silu, LoadFirst(u + i, left)), left);
+    StoreFirst(y + i, vmulq_f32(Gate(v, v), LoadFirst(u + i, left)), left);
   }
 }
 
-void Add(const float* x, size_t n, float* y) {
+void GeluMul(const float* g, const float* u, size_t n, float* y) {
+  namespace c = exp_constants;
+  const float32x4_t c0 = vdupq_n_f32(c::kGelu0), c1 = vdupq_n_f32(c::kGelu1);
   for (size_t i = 0; i < n; i += kWidth) {
     const size_t left = Least(kWidth, n - i);
-    StoreFirst(y + i, vaddq_f32(LoadFirst(y + i, left), LoadFirst(x + i, left)), left);
+    const float32x4_t v = LoadFirst(g + i, left);
+    float32x4_t gelu = Gate(v, vmulq_f32(v, vfmaq_f32(c0, vmulq_f32(v, v), c1)));
+    if (u != nullptr) gelu = vmulq_f32(gelu, LoadFirst(u + i, left));
+    StoreFirst(y + i, gelu, left);
+  }
+}
+
+void SoftCapAll(float cap, size_t n, float* y) {
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = Least(kWidth, n - i);
+    StoreFirst(y + i, SoftCap(LoadFirst(y + i, left), cap), left);
+  }
+}
+
+void Add(const float* x, float by, size_t n, float* y) {
+  const float32x4_t factor = vdupq_n_f32(by);
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = Least(kWidth, n - i);
+    StoreFirst(y + i, vfmaq_f32(LoadFirst(y + i, left), LoadFirst(x + i, left), factor), left);
   }
 }
 
@@ -142,8 +192,11 @@ KernelTable Table(const char* isa, const KernelTable::MatMulFn* matmul) {
       .quantize = Quantize,
       .to_bfloat16 = ToBFloat16,
       .rms_norm = RmsNorm,
+      .layer_norm = LayerNorm,
       .rope = Rope,
       .silu_mul = SiluMul,
+      .gelu_mul = GeluMul,
+      .soft_cap = SoftCapAll,
       .add = Add,
       .to_half = ToHalf,
       .attention = Attention,

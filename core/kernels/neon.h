@@ -53,6 +53,16 @@ static inline float32x4_t Exp(float32x4_t x) {
   return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(p), in_range));
 }
 
+// g / (1 + exp(-z))
+static inline float32x4_t Gate(float32x4_t g, float32x4_t z) {
+  return vdivq_f32(g, vaddq_f32(vdupq_n_f32(1.0f), Exp(vnegq_f32(z))));
+}
+
+static inline float32x4_t SoftCap(float32x4_t x, float cap) {
+  const float32x4_t over = vaddq_f32(Exp(vmulq_n_f32(x, 2.0f / cap)), vdupq_n_f32(1.0f));
+  return vsubq_f32(vdupq_n_f32(cap), vdivq_f32(vdupq_n_f32(2.0f * cap), over));
+}
+
 static inline float AddLanes(const float32x4_t (&x)[kRegisters]) {
   const float32x4_t four = vaddq_f32(vaddq_f32(x[0], x[2]), vaddq_f32(x[1], x[3]));
   const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));

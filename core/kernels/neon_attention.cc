@@ -113,10 +113,15 @@ void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_
   }
 }
 
-// Turns the scores p[64] of a query, of which `left` are in its length, to weights, brings its m
-// and lanes up to date, and returns c.
-float Softmax(float* p, size_t left, float* m, float* lanes) {
-  for (size_t j = left; j < kAttentionBlock; ++j) p[j] = -__builtin_inff();
+// Turns the scores p[64] of a query to weights, brings its m and lanes up to date, and returns c.
+float Softmax(const AttentionJob& job, float* p, AttendedSpan span, float* m, float* lanes) {
+  if (job.soft_cap != 0) {
+    for (size_t j = 0; j < kAttentionBlock; j += kWidth) {
+      vst1q_f32(p + j, SoftCap(vld1q_f32(p + j), job.soft_cap));
+    }
+  }
+  for (size_t j = 0; j < span.begin; ++j) p[j] = -__builtin_inff();
+  for (size_t j = span.end; j < kAttentionBlock; ++j) p[j] = -__builtin_inff();
   float32x4_t max = vdupq_n_f32(*m), l[kRegisters];
   for (size_t j = 0; j < kAttentionBlock; j += kWidth) {
     max = Greater(vld1q_f32(p + j), max);
@@ -145,13 +150,13 @@ struct Isa {
 
   template <size_t H>
   static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
-                    const size_t (&left)[H], size_t n, size_t slot, float (&c)[H]) {
+                    const AttendedSpan (&span)[H], size_t n, size_t slot, float (&c)[H]) {
     for (size_t g = 0; g * kKeyGroup < n; ++g) {
       Scores<H>(s.keys + g * job.head_dim * kKeyGroup, q, job.head_dim, job.scale,
                 s.p + g * kKeyGroup);
     }
     for (size_t h = 0; h < H; ++h) {
-      c[h] = Softmax(s.p + h * kAttentionBlock, left[h], s.m + slot + h,
+      c[h] = Softmax(job, s.p + h * kAttentionBlock, span[h], s.m + slot + h,
                      s.lanes + (slot + h) * kLanes);
     }
   }

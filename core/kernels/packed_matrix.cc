@@ -177,13 +177,14 @@ PackedMatrix MakePackedMatrix(WeightType type, size_t rows, size_t cols) {
   return m;
 }
 
-bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out) {
+bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out, const uint32_t* order) {
   uint8_t* to = out.panels.data() + panel * PanelBytes(out.type, out.cols);
   const size_t row_bytes = FileRowBytes(out.type, out.cols);
   const size_t rows = std::min(kPanelRows, out.rows - panel * kPanelRows);
   bool finite = true;
   for (size_t lane = 0; lane < rows; ++lane) {
-    const uint8_t* from = file_rows + (panel * kPanelRows + lane) * row_bytes;
+    const size_t row = panel * kPanelRows + lane;
+    const uint8_t* from = file_rows + (order != nullptr ? order[row] : row) * row_bytes;
     if (IsQuantised(out.type)) {
       finite &= PackQuantisedRow(out.type, from, out.cols, lane, to);
     } else if (out.type == WeightType::kF32) {

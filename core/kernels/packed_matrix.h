@@ -23,9 +23,11 @@ struct PackedMatrix {
 
 // An all-zero matrix, to be filled panel by panel (by several threads, if need be).
 PackedMatrix MakePackedMatrix(WeightType type, size_t rows, size_t cols);
-// Repacks rows [16 * panel, ...) of `file_rows`, the whole matrix as a GGUF file stores it. False
-// if a value of a float type or a block scale is NaN or infinite.
-bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out);
+// Repacks rows [16 * panel, ...) of `file_rows`, the whole matrix as a GGUF file stores it. With an
+// order, row r is row order[r] of the file. False if a value of a float type or a block scale is
+// NaN or infinite.
+bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out,
+               const uint32_t* order = nullptr /* [rows] */);
 // Row `row` as floats.
 void DecodeRow(const PackedMatrix& matrix, size_t row, float* out /* [cols] */);
 

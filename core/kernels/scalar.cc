@@ -25,6 +25,8 @@ float Exp(float x) {
   return p * std::bit_cast<float>(power << 23);
 }
 
+float SoftCap(float x, float cap) { return cap - (2.0f * cap) / (Exp(x * (2.0f / cap)) + 1.0f); }
+
 float AddLanes(float* lane) {
   for (size_t half = kLanes / 2; half != 0; half /= 2) {
     for (size_t i = 0; i < half; ++i) lane[i] += lane[i + half];
@@ -150,6 +152,19 @@ void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
   for (size_t i = 0; i < n; ++i) y[i] = (x[i] * inverse) * w[i];
 }
 
+void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
+  float lane[kLanes] = {}, square[kLanes] = {};
+  for (size_t i = 0; i < n; ++i) lane[i % kLanes] += x[i];
+  const float mean = AddLanes(lane) / static_cast<float>(n);
+  for (size_t i = 0; i < n; ++i) {
+    const float d = x[i] - mean;
+    square[i % kLanes] = std::fma(d, d, square[i % kLanes]);
+  }
+  const float variance = AddLanes(square) / static_cast<float>(n);
+  const float inverse = 1.0f / std::sqrt(variance + eps);
+  for (size_t i = 0; i < n; ++i) y[i] = std::fma((x[i] - mean) * inverse, w[i], b[i]);
+}
+
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t h = 0; h < heads; ++h, x += head_dim) {
@@ -165,8 +180,21 @@ void SiluMul(const float* g, const float* u, size_t n, float* y) {
   for (size_t i = 0; i < n; ++i) y[i] = (g[i] / (1.0f + Exp(-g[i]))) * u[i];
 }
 
-void Add(const float* x, size_t n, float* y) {
-  for (size_t i = 0; i < n; ++i) y[i] += x[i];
+void GeluMul(const float* g, const float* u, size_t n, float* y) {
+  namespace c = exp_constants;
+  for (size_t i = 0; i < n; ++i) {
+    const float z = g[i] * std::fma(g[i] * g[i], c::kGelu1, c::kGelu0);
+    const float gelu = g[i] / (1.0f + Exp(-z));
+    y[i] = u != nullptr ? gelu * u[i] : gelu;
+  }
+}
+
+void SoftCapAll(float cap, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) y[i] = SoftCap(y[i], cap);
+}
+
+void Add(const float* x, float by, size_t n, float* y) {
+  for (size_t i = 0; i < n; ++i) y[i] = std::fma(x[i], by, y[i]);
 }
 
 void ToHalf(const float* x, size_t n, uint16_t* y) {
@@ -196,20 +224,22 @@ float Value(const AttentionJob& job, size_t position, size_t d) {
   return static_cast<float>(static_cast<const int8_t*>(kv.values)[i]) * HalfToFloat(scale);
 }
 
-void AttendQuery(const AttentionJob& job, size_t length, const float* q, float* out) {
+void AttendQuery(const AttentionJob& job, size_t first, size_t length, const float* q, float* out) {
   float m = -INFINITY, lane[kLanes] = {}, s[kAttentionBlock];
   for (size_t d = 0; d < job.head_dim; ++d) out[d] = 0.0f;
-  for (size_t begin = 0; begin < length; begin += kAttentionBlock) {
-    const size_t left = length - begin;
+  const size_t first_block = first / kAttentionBlock * kAttentionBlock;
+  for (size_t begin = first_block; begin < length; begin += kAttentionBlock) {
+    const auto attended = [=](size_t j) { return begin + j >= first && begin + j < length; };
     float block_max = m;
     for (size_t j = 0; j < kAttentionBlock; ++j) {
-      if (j >= left) {
+      if (!attended(j)) {
         s[j] = -INFINITY;
         continue;
       }
       float dot = 0.0f;
       for (size_t d = 0; d < job.head_dim; ++d) dot = std::fma(q[d], Key(job, begin + j, d), dot);
       s[j] = dot * job.scale;
+      if (job.soft_cap != 0) s[j] = SoftCap(s[j], job.soft_cap);
       block_max = s[j] > block_max ? s[j] : block_max;
     }
     const float c = Exp(m - block_max);
@@ -219,7 +249,7 @@ void AttendQuery(const AttentionJob& job, size_t length, const float* q, float* 
     for (size_t j = 0; j < kAttentionBlock; ++j) {
       const float p = Exp(s[j] - m);
       lane[j % kLanes] += p;
-      if (j >= left) continue;
+      if (!attended(j)) continue;
       for (size_t d = 0; d < job.head_dim; ++d) {
         out[d] = std::fma(p, Value(job, begin + j, d), out[d]);
       }
@@ -233,7 +263,7 @@ void Attention(const AttentionJob& job) {
   for (size_t row = 0; row < job.rows; ++row) {
     for (size_t h = 0; h < job.heads; ++h) {
       const size_t offset = row * job.stride + h * job.head_dim;
-      AttendQuery(job, job.length + row, job.q + offset, job.out + offset);
+      AttendQuery(job, job.First(row), job.length + row, job.q + offset, job.out + offset);
     }
   }
 }
@@ -274,8 +304,11 @@ const KernelTable& ScalarKernels() {
       .quantize = Quantize,
       .to_bfloat16 = ToBFloat16,
       .rms_norm = RmsNorm,
+      .layer_norm = LayerNorm,
       .rope = Rope,
       .silu_mul = SiluMul,
+      .gelu_mul = GeluMul,
+      .soft_cap = SoftCapAll,
       .add = Add,
       .to_half = ToHalf,
       .attention = Attention,

@@ -47,7 +47,7 @@ TEST(ModelConfigTest, ReadsEveryField) {
   EXPECT_EQ(c->ffn_dim, 96u);
   EXPECT_EQ(c->vocab, 320u);
   EXPECT_EQ(c->context, 128u);
-  EXPECT_EQ(c->rope_base, 500000.0);
+  EXPECT_EQ(c->rope.base, 500000.0);
   EXPECT_EQ(c->norm_eps, 1e-5f);
 }
 
@@ -65,7 +65,7 @@ TEST(ModelConfigTest, OptionalKeysHaveTheirDefaults) {
   EXPECT_EQ(c->kv_heads, 4u);
   EXPECT_EQ(c->head_dim, 16u);
   EXPECT_EQ(c->rope_dim, 16u);
-  EXPECT_EQ(c->rope_base, 10000.0);
+  EXPECT_EQ(c->rope.base, 10000.0);
 }
 
 TEST(ModelConfigTest, RequiredKeysAreNamedWhenMissing) {
@@ -91,12 +91,10 @@ TEST(ModelConfigTest, IntegersOfAnyTypeAreTaken) {
 
 // What would change every answer if it were ignored.
 TEST(ModelConfigTest, UnsupportedVariantsAreRefused) {
-  ExpectRefused([](GgufBuilder& b) { b.SetString("llama.rope.scaling.type", "yarn"); },
-                "llama.rope.scaling.type is \"yarn\"");
-  ExpectRefused([](GgufBuilder& b) { b.SetF32("llama.rope.scale_linear", 2.0f); },
-                "llama.rope.scale_linear is 2");
+  ExpectRefused([](GgufBuilder& b) { b.SetString("llama.rope.scaling.type", "su"); },
+                "llama.rope.scaling.type is \"su\"");
   ExpectRefused([](GgufBuilder& b) { b.SetU32("llama.expert_count", 8); },
-                "llama.expert_count is 8");
+                "llama.expert_used_count is missing");
   ExpectRefused([](GgufBuilder& b) { b.SetU32("llama.attention.value_length", 8); },
                 "llama.attention.value_length is 8");
   EXPECT_TRUE(Read([](GgufBuilder& b) {
@@ -104,6 +102,69 @@ TEST(ModelConfigTest, UnsupportedVariantsAreRefused) {
     b.SetF32("llama.rope.scale_linear", 1.0f);
     b.SetU32("llama.expert_count", 0);
   }));
+}
+
+ModelConfig OfFamily(
+    const std::string& name, const Edit& edit = [](GgufBuilder&) {}) {
+  for (const TinyFamily& family : TinyFamilies()) {
+    if (family.name != name) continue;
+    GgufBuilder builder = TinyModelBuilder(family.options);
+    edit(builder);
+    const std::vector<uint8_t> bytes = builder.Build();
+    const auto file = GgufFile::Parse(bytes, "test.gguf");
+    const auto config = ReadModelConfig(*file);
+    EXPECT_TRUE(config) << config.error().message;
+    return config.value_or(ModelConfig{});
+  }
+  ADD_FAILURE() << name;
+  return {};
+}
+
+TEST(ModelConfigTest, FamiliesHaveTheirDefaults) {
+  const ModelConfig gemma2 = OfFamily("gemma2", [](GgufBuilder& b) {
+    b.Remove("gemma2.attention.sliding_window");
+    b.Remove("gemma2.attn_logit_softcapping");
+    b.Remove("gemma2.final_logit_softcapping");
+    b.SetU32("gemma2.block_count", 46);
+  });
+  EXPECT_EQ(gemma2.window, 4096u);
+  EXPECT_TRUE(gemma2.has_window(0) && !gemma2.has_window(1) && gemma2.has_window(44));
+  EXPECT_EQ(gemma2.attention_soft_cap, 50.0f);
+  EXPECT_EQ(gemma2.logit_soft_cap, 30.0f);
+  EXPECT_EQ(gemma2.embedding_scale, 8.0f);
+  EXPECT_EQ(gemma2.attention_scale, 0.25f) << "of dim / heads, not of the head size";
+  const ModelConfig gemma3 = OfFamily("gemma3", [](GgufBuilder& b) {
+    b.Remove("gemma3.attention.sliding_window_pattern");
+    b.SetU32("gemma3.block_count", 12);
+  });
+  for (size_t i = 0; i < 12; ++i) EXPECT_EQ(gemma3.has_window(i), i % 6 != 5) << i;
+  EXPECT_EQ(gemma3.rope.base, 1000000.0);
+  EXPECT_EQ(gemma3.rope.factor, 8.0);
+  EXPECT_EQ(gemma3.window_rope, RopeConfig{});
+  const ModelConfig granite = OfFamily("granite");
+  EXPECT_EQ(granite.logit_scale, 1.0f / 6);
+  EXPECT_EQ(granite.residual_scale, 0.3f);
+  EXPECT_EQ(granite.attention_scale, 0.2f);
+  EXPECT_EQ(granite.embedding_scale, 0.5f);
+  const ModelConfig smollm3 = OfFamily("smollm3");
+  EXPECT_TRUE(smollm3.rotates(2) && !smollm3.rotates(3));
+  EXPECT_EQ(OfFamily("gpt2").rope_dim, 0u);
+  EXPECT_TRUE(OfFamily("gptneox").parallel_residual);
+  EXPECT_FALSE(OfFamily("gptneox-serial").parallel_residual);
+  EXPECT_EQ(OfFamily("qwen3moe").experts_used, 3u);
+}
+
+// A window that a file names holds in every layer of a family without a pattern, as in Mistral.
+TEST(ModelConfigTest, AFactorWithoutATypeIsLinearAndAWindowIsOfEveryLayer) {
+  const auto c = Read([](GgufBuilder& b) {
+    b.SetF32("llama.rope.scale_linear", 2.0f);
+    b.SetU32("llama.attention.sliding_window", 7);
+  });
+  ASSERT_TRUE(c) << c.error().message;
+  EXPECT_EQ(c->rope.scaling, RopeScaling::kLinear);
+  EXPECT_EQ(c->rope.factor, 2.0);
+  EXPECT_EQ(c->window, 7u);
+  EXPECT_TRUE(c->has_window(0) && c->has_window(1));
 }
 
 TEST(ModelConfigTest, TheVocabularySizeMustBeThatOfTheTensor) {

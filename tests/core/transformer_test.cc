@@ -275,22 +275,58 @@ TEST(PositionTest, LogitsDependOnTheOrderOfEarlierTokensAndOnNoLaterOnes) {
   EXPECT_NE(Feed(model, swapped, 20)[19], logits[19]);
 }
 
+// How far the logits of n tokens are from the reference's, relative to their size.
+double RelativeError(const TestModel& model, size_t n) {
+  const std::vector<int32_t> tokens = model.Tokens(n);
+  const Logits logits = Feed(model, tokens, n);
+  const auto reference = ReferenceModel(model.file, model.config).Forward(tokens);
+  double squares = 0, reference_squares = 0;
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t v = 0; v < model.config.vocab; ++v) {
+      squares += std::pow(logits[i][v] - reference[i][v], 2);
+      reference_squares += std::pow(reference[i][v], 2);
+    }
+  }
+  return std::sqrt(squares / reference_squares);
+}
+
+// Where a window begins and ends, what an expert's rows are gathered from, which rows ride along:
+// none of it may be seen in the result, whatever the family.
+TEST(FamilyTest, ChunksThreadsNeighboursAndIsaChangeNoBit) {
+  for (auto [name, options] : TinyFamilies()) {
+    for (const DType type : {DType::kF32, DType::kQ8_0}) {
+      options.type = type;
+      const std::string what = std::string(name) + " " + FindDType(uint32_t(type))->name;
+      const TestModel scalar(options, ScalarKernels());
+      const std::vector<int32_t> tokens = scalar.Tokens(72);
+      const Logits expected = Feed(scalar, tokens, 72);
+      for (const KernelTable* table : TestableKernels()) {
+        const TestModel model(options, *table);
+        for (size_t chunk : {1, 7, 72}) {
+          if (table == &ScalarKernels() && chunk != 7) continue;
+          ExpectSameBits(Feed(model, tokens, chunk, 2), expected,
+                         what + ", " + table->isa + ", chunk " + std::to_string(chunk));
+        }
+        const std::vector<int32_t> few(tokens.begin(), tokens.begin() + 4);
+        ExpectSameBits(FeedAmong(model, few, 5), Logits(expected.begin(), expected.begin() + 4),
+                       what + ", " + table->isa + ", among others");
+      }
+    }
+  }
+}
+
+TEST(FamilyTest, LogitsAgreeWithDoublePrecision) {
+  for (const auto& [name, options] : TinyFamilies()) {
+    const TestModel model(options);
+    EXPECT_LT(RelativeError(model, 72), 2e-3) << name;
+  }
+}
+
 // R1's other side: the fast path is right. Quantised activations and the f16 cache are the
 // differences to the reference; the bounds are a few times what was seen.
 TEST(ReferenceTest, LogitsAgreeWithDoublePrecision) {
   for (DType type : kTypes) {
-    const TestModel model(OptionsFor(type));
-    const std::vector<int32_t> tokens = model.Tokens(48);
-    const Logits logits = Feed(model, tokens, 48);
-    const auto reference = ReferenceModel(model.file, model.config).Forward(tokens);
-    double squares = 0, reference_squares = 0;
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      for (size_t v = 0; v < model.config.vocab; ++v) {
-        squares += std::pow(logits[i][v] - reference[i][v], 2);
-        reference_squares += std::pow(reference[i][v], 2);
-      }
-    }
-    const double relative = std::sqrt(squares / reference_squares);
+    const double relative = RelativeError(TestModel(OptionsFor(type)), 48);
     const bool quantised = FindDType(uint32_t(type))->block_elements > 1;
     const double bound = quantised ? 0.06 : type == DType::kBF16 ? 0.02 : 2e-3;
     EXPECT_LT(relative, bound) << FindDType(uint32_t(type))->name;

@@ -57,8 +57,8 @@ TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
     ASSERT_EQ(weights->layers.size(), 2u);
     const std::pair<const char*, const PackedMatrix*> matrices[] = {
         {"token_embd.weight", &weights->token_embd},
-        {"blk.0.attn_k.weight", &weights->layers[0].wk},
-        {"blk.1.ffn_down.weight", &weights->layers[1].w_down}};
+        {"blk.0.attn_k.weight", &weights->layers[0].wk.weight},
+        {"blk.1.ffn_down.weight", &weights->layers[1].ffn[0].down.weight}};
     for (const auto& [name, matrix] : matrices) {
       const GgufTensor& tensor = *p.file.FindTensor(name);
       ASSERT_EQ(matrix->rows, tensor.rows());
@@ -82,9 +82,9 @@ TEST(WeightsTest, NormsAreCopied) {
   const auto weights = LoadWeights(p.file, p.config, pool);
   ASSERT_TRUE(weights);
   const GgufTensor& tensor = *p.file.FindTensor("blk.1.ffn_norm.weight");
-  ASSERT_EQ(weights->layers[1].ffn_norm.size(), 64u);
+  ASSERT_EQ(weights->layers[1].ffn_norm.weight.size(), 64u);
   for (size_t i = 0; i < 64; ++i) {
-    EXPECT_EQ(weights->layers[1].ffn_norm[i], FileValues(tensor)[i]);
+    EXPECT_EQ(weights->layers[1].ffn_norm.weight[i], FileValues(tensor)[i]);
   }
 }
 
@@ -100,7 +100,7 @@ TEST(WeightsTest, TheOutputMatrixIsTiedOrItsOwn) {
   EXPECT_EQ(&a->output(), &a->token_embd);
   ASSERT_TRUE(b->own_output);
   EXPECT_EQ(&b->output(), &*b->own_output);
-  EXPECT_EQ(b->bytes() - a->bytes(), 320u * 64 * 4);
+  EXPECT_EQ(b->bytes - a->bytes, 320u * 64 * 4);
 }
 
 TEST(WeightsTest, EachTensorIsReportedOnce) {
@@ -136,8 +136,9 @@ TEST(WeightsTest, RefusesAnotherShape) {
 
 TEST(WeightsTest, RefusesATensorThatWouldBeIgnored) {
   GgufBuilder b = TinyModelBuilder();
-  b.tensors.push_back({"rope_freqs.weight", {8}, 0, std::string(32, '\0')});
-  ExpectRefused(b, "tensor \"rope_freqs.weight\" is not part of");
+  b.tensors.push_back({"blk.1.attn_q_norm.weight", {16}, 0, std::string(64, '\0')});
+  ExpectRefused(b, "tensor \"blk.1.attn_q_norm.weight\" is not part of the llama models");
+  ExpectRefused(b, "which have blk.N.attn_k, blk.N.attn_norm, ");
 }
 
 TEST(WeightsTest, RefusesUnsupportedTypes) {
@@ -150,7 +151,8 @@ TEST(WeightsTest, RefusesUnsupportedTypes) {
   GgufBuilder::Tensor& norm = b.GetTensor("blk.0.attn_norm.weight");
   norm.type = 1;
   norm.data.resize(norm.data.size() / 2);
-  ExpectRefused(b, "tensor blk.0.attn_norm.weight is of type F16, but a norm must be F32");
+  ExpectRefused(
+      b, "tensor blk.0.attn_norm.weight is of type F16, but norms, biases and factors must be F32");
 }
 
 TEST(WeightsTest, RefusesNanAndInfinityInTheLastRow) {

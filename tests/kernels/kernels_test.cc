@@ -239,7 +239,7 @@ TEST_P(KernelsTest, ToBFloat16RoundsToNearestEvenAndFlushesDenormals) {
 TEST_P(KernelsTest, DenormalsAreZerosExceptInHalfPrecision) {
   const std::vector<float> x = {1e-39f, -1e-39f, -1.2e-38f, 1e-39f, 2e-38f};
   std::vector<float> y = {1e-39f, 0.0f, 1.5e-38f, 1.2e-38f, -3e-38f};
-  table().add(x.data(), x.size(), y.data());
+  table().add(x.data(), 1.0f, x.size(), y.data());
   EXPECT_EQ(std::bit_cast<uint32_t>(y[0]), 0u);
   EXPECT_EQ(std::bit_cast<uint32_t>(y[1]), 0u);
   EXPECT_EQ(std::bit_cast<uint32_t>(y[2]), 0u) << "a result";
@@ -269,6 +269,24 @@ TEST_P(KernelsTest, RmsNorm) {
     for (float v : x) squares += static_cast<double>(v) * v;
     for (size_t i = 0; i < n; ++i) {
       EXPECT_NEAR(b[i], x[i] / std::sqrt(squares / static_cast<double>(n) + 1e-5) * w[i], 1e-5);
+    }
+  }
+}
+
+TEST_P(KernelsTest, LayerNorm) {
+  for (size_t n : {2, 8, 15, 16, 17, 100, 256, 2048}) {
+    const std::vector<float> x = random_.Floats(n, -1, 7), w = random_.Floats(n);
+    const std::vector<float> bias = random_.Floats(n);
+    std::vector<float> a(n), b = x;
+    scalar().layer_norm(x.data(), w.data(), bias.data(), n, 1e-5f, a.data());
+    table().layer_norm(b.data(), w.data(), bias.data(), n, 1e-5f, b.data());  // in place
+    ExpectSameBits(a, b, "n = " + std::to_string(n));
+    const double mean = std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(n);
+    double squares = 0;
+    for (float v : x) squares += (v - mean) * (v - mean);
+    const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
+    for (size_t i = 0; i < n; ++i) {
+      EXPECT_NEAR(b[i], (x[i] - mean) * scale * w[i] + bias[i], 2e-5);
     }
   }
 }
@@ -305,14 +323,48 @@ TEST_P(KernelsTest, SiluMul) {
   }
 }
 
+TEST_P(KernelsTest, GeluMul) {
+  std::vector<float> g = random_.Floats(4099, -12, 12), u = random_.Floats(4099);
+  g[0] = -1e4f, g[1] = 1e30f, g[2] = 0, g[3] = -1e6f, g[4] = 1e-8f;
+  for (const float* by :
+       {static_cast<const float*>(u.data()), static_cast<const float*>(nullptr)}) {
+    std::vector<float> a(g.size()), b(g.size());
+    scalar().gelu_mul(g.data(), by, g.size(), a.data());
+    table().gelu_mul(g.data(), by, g.size(), b.data());
+    ExpectSameBits(a, b, "gelu");
+    for (size_t i = 0; i < g.size(); ++i) {
+      const double x = g[i], z = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+      const double exact = x / (1 + std::exp(-2 * z)) * (by != nullptr ? u[i] : 1);
+      EXPECT_NEAR(b[i], exact, std::fabs(exact) * 2e-5 + 1e-30) << g[i];
+    }
+  }
+}
+
+TEST_P(KernelsTest, SoftCap) {
+  for (const float cap : {0.5f, 30.0f}) {
+    std::vector<float> x = random_.Floats(1003, -100, 100), a, b;
+    x[0] = 0, x[1] = 1e30f, x[2] = -1e30f, x[3] = 1e-6f;
+    a = b = x;
+    scalar().soft_cap(cap, x.size(), a.data());
+    table().soft_cap(cap, x.size(), b.data());
+    ExpectSameBits(a, b, "soft cap");
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_NEAR(b[i], cap * std::tanh(double{x[i]} / cap), cap * 4e-7) << x[i];
+    }
+  }
+}
+
 TEST_P(KernelsTest, AddAndToHalf) {
   for (size_t n : {1, 7, 8, 9, 1000}) {
     const std::vector<float> x = random_.Floats(n, -70000, 70000), y = random_.Floats(n);
-    std::vector<float> a = y, b = y;
-    scalar().add(x.data(), n, a.data());
-    table().add(x.data(), n, b.data());
-    ExpectSameBits(a, b, "add");
-    EXPECT_EQ(b[n - 1], y[n - 1] + x[n - 1]);
+    std::vector<float> a, b;
+    for (const float by : {0.3f, 1.0f}) {
+      a = b = y;
+      scalar().add(x.data(), by, n, a.data());
+      table().add(x.data(), by, n, b.data());
+      ExpectSameBits(a, b, "add");
+      EXPECT_EQ(b[n - 1], std::fma(x[n - 1], by, y[n - 1]));
+    }
     std::vector<uint16_t> c(n), d(n);
     scalar().to_half(x.data(), n, c.data());
     table().to_half(x.data(), n, d.data());
@@ -368,17 +420,20 @@ struct Cache {
   KvView View() const { return {type, blocks.data(), stride}; }
 };
 
-// Softmax attention of one query over the first `length` positions.
+// Softmax attention of one query over the positions [begin, length).
 std::vector<double> PlainAttention(const Cache& cache, const float* q, size_t head_dim,
-                                   size_t length, double scale) {
+                                   size_t begin, size_t length, double scale, double cap) {
   std::vector<double> weight(length), out(head_dim);
   double total = 0;
-  for (size_t p = 0; p < length; ++p) {
-    double dot = 0;
-    for (size_t d = 0; d < head_dim; ++d) dot += double{q[d]} * cache.plain_keys[p * head_dim + d];
-    total += weight[p] = std::exp(dot * scale);
+  for (size_t p = begin; p < length; ++p) {
+    double score = 0;
+    for (size_t d = 0; d < head_dim; ++d) {
+      score += double{q[d]} * cache.plain_keys[p * head_dim + d];
+    }
+    score *= scale;
+    total += weight[p] = std::exp(cap != 0 ? cap * std::tanh(score / cap) : score);
   }
-  for (size_t p = 0; p < length; ++p) {
+  for (size_t p = begin; p < length; ++p) {
     for (size_t d = 0; d < head_dim; ++d) {
       out[d] += weight[p] / total * cache.plain_values[p * head_dim + d];
     }
@@ -389,6 +444,8 @@ std::vector<double> PlainAttention(const Cache& cache, const float* q, size_t he
 struct AttentionCase {
   KvType type;
   size_t head_dim, length, rows, heads;
+  size_t window = 0;
+  float soft_cap = 0;
 };
 
 TEST_P(KernelsTest, AttentionEqualsScalarAndIsCloseToDouble) {
@@ -402,8 +459,19 @@ TEST_P(KernelsTest, AttentionEqualsScalarAndIsCloseToDouble) {
     if (head_dim % 32 != 0) continue;
     for (size_t length : {1, 17, 65, 200}) cases.push_back({KvType::kQ8_0, head_dim, length, 3, 4});
   }
-  for (const auto& [type, head_dim, length, rows, heads] : cases) {
-    const Cache cache(type, length + rows - 1, head_dim, random_);
+  for (size_t window : {1, 15, 64, 65, 150}) {
+    for (size_t length : {1, 60, 200}) {
+      cases.push_back({KvType::kF16, 32, length, 9, 1, window});
+      cases.push_back({KvType::kF16, 20, length, 70, 3, window});
+      cases.push_back({KvType::kQ8_0, 32, length, 3, 2, window, 2.0f});
+    }
+  }
+  cases.push_back({KvType::kF16, 64, 100, 5, 2, 0, 3.0f});
+  for (const auto& [type, head_dim, length, rows, heads, window, soft_cap] : cases) {
+    Cache cache(type, length + rows - 1, head_dim, random_);
+    if (window != 0 && window < length) {  // what is outside of every window is not looked at
+      std::memset(cache.blocks.data(), 0xff, (length - window) / 64 * cache.stride);
+    }
     const size_t stride = heads * head_dim + 5;
     const std::vector<float> q = random_.Floats(rows * stride, -8, 8);
     std::vector<float> a(q.size()), b(q.size());
@@ -418,17 +486,21 @@ TEST_P(KernelsTest, AttentionEqualsScalarAndIsCloseToDouble) {
                         .kv = cache.View(),
                         .length = length,
                         .scale = 0.4f,
-                        .scratch = scratch.data()};
+                        .scratch = scratch.data(),
+                        .window = window,
+                        .soft_cap = soft_cap};
     scalar().attention(job);
     job.out = b.data();
     table().attention(job);
     const std::string what = "head_dim " + std::to_string(head_dim) + ", length " +
-                             std::to_string(length) + ", rows " + std::to_string(rows);
+                             std::to_string(length) + ", rows " + std::to_string(rows) +
+                             ", window " + std::to_string(window);
     ExpectSameBits(a, b, what);
     for (size_t row = 0; row < rows; ++row) {
       for (size_t h = 0; h < heads; ++h) {
         const size_t at = row * stride + h * head_dim;
-        const auto exact = PlainAttention(cache, &q[at], head_dim, length + row, job.scale);
+        const auto exact = PlainAttention(cache, &q[at], head_dim, job.First(row), length + row,
+                                          job.scale, soft_cap);
         for (size_t d = 0; d < head_dim; ++d) EXPECT_NEAR(b[at + d], exact[d], 3e-5) << what;
       }
     }
@@ -447,8 +519,8 @@ TEST(DispatchTest, AutoChoosesATableThatAgreesWithScalar) {
 
 TEST(DispatchTest, AWrongKernelIsNoticed) {
   KernelTable wrong = ScalarKernels();
-  wrong.add = [](const float* x, size_t n, float* y) {
-    for (size_t i = 0; i < n; ++i) y[i] = std::nextafter(y[i] + x[i], 1e9f);
+  wrong.add = [](const float* x, float by, size_t n, float* y) {
+    for (size_t i = 0; i < n; ++i) y[i] = std::nextafter(std::fma(x[i], by, y[i]), 1e9f);
   };
   EXPECT_FALSE(SameAnswers(wrong, ScalarKernels()));
 }

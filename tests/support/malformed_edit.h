@@ -59,5 +59,6 @@ std::vector<MalformedCase> ModelCases();
 std::vector<MalformedCase> TokenizerCases();
 std::vector<MalformedCase> TensorCases();
 std::vector<MalformedCase> DataCases();
+std::vector<MalformedCase> FamilyCases();
 
 }  // namespace lockstep

@@ -30,7 +30,7 @@ TinyModelOptions MalformedBase() {
 std::vector<MalformedCase> MalformedGgufCases() {
   std::vector<MalformedCase> all;
   for (const auto part :
-       {HeaderCases, PairCases, ModelCases, TokenizerCases, TensorCases, DataCases}) {
+       {HeaderCases, PairCases, ModelCases, TokenizerCases, TensorCases, DataCases, FamilyCases}) {
     for (MalformedCase& c : part()) all.push_back(std::move(c));
   }
   return all;

@@ -1,5 +1,5 @@
 // Malformed model files as a table: what is wrong, how to write it, what the error has to name. The
-// numbers are those of the project's list of 81 kinds; a number may have several rows.
+// numbers are those of the project's list of 82 kinds; a number may have several rows.
 #pragma once
 
 #include <functional>

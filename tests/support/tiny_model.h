@@ -1,9 +1,10 @@
-// A small llama-architecture model with random weights, as a GGUF file in memory. The same options
-// give the same bytes on every platform.
+// A small model of any family with random weights, norms and biases, as a GGUF file in memory. The
+// same options give the same bytes on every platform.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/dtype.h"
@@ -22,8 +23,32 @@ struct TinyModelOptions {
   size_t vocab = 320;  // at least 260: <unk>, <s>, </s>, 256 bytes, then pieces
   size_t context = 128;
   DType type = DType::kF32;  // of the matrices; its blocks must divide the dimensions
-  bool tied = true;          // no output.weight of its own
+  bool tied = true;          // no output.weight of its own, if the family may do without
+
+  std::string architecture = "llama";
+  size_t experts = 0, experts_used = 2;
+  size_t rope_dim = 0;  // 0: head_dim
+  double rope_base = 10000;
+  size_t window = 0, window_period = 0;  // 0: the family's own
+  float soft_cap = 0;                    // of attention; a quarter of it of the logits. 0: default
+  bool scales = false;                   // of embedding, attention, residual stream and logits
+  bool parallel = true;                  // where the family has both
+  bool fused_qkv = false;
+  bool may_biases = false;   // those that the family may have or not
+  std::string rope_scaling;  // its type; empty: none
+  float rope_factor = 0;     // 0: not in the file
+  size_t original_context = 0;
+  bool rope_freqs = false;    // one factor for each pair, as of Llama 3
+  bool long_factors = false;  // two, as of Phi 3
 };
+
+// Every family and every kind of layer and of RoPE scaling that there is, by the name of a model
+// of the kind. Sizes are the smallest that show it.
+struct TinyFamily {
+  const char* name;
+  TinyModelOptions options;
+};
+std::vector<TinyFamily> TinyFamilies();
 
 GgufBuilder TinyModelBuilder(const TinyModelOptions& options = {});
 std::vector<uint8_t> TinyModel(const TinyModelOptions& options = {});

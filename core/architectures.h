@@ -1,0 +1,57 @@
+// The model families that lockstep runs, one row each: what their forward passes and their files
+// differ in. What may differ between models of a family is in ModelConfig.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+enum class NormKind { kRms, kLayer };
+enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a head rotate together
+enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
+enum class Activation { kSilu, kGelu };
+enum class Presence { kNo, kMay, kMust };
+
+struct Architecture {
+  const char* name;  // general.architecture, and what its other keys start with
+
+  NormKind norm = NormKind::kRms;
+  bool pre_norm = true;    // of what goes into attention and feed-forward
+  bool post_norm = false;  // of what comes out, before it is added
+
+  RopePairs pairs = RopePairs::kHalves;
+  bool learned_positions = false;  // position_embd.weight is added to the embeddings
+  size_t no_rope_period = 0;       // if not 0: the last of as many layers does not rotate
+
+  QkNorm qk_norm = QkNorm::kNone;
+  Presence qkv_bias = Presence::kNo;
+  Presence attention_output_bias = Presence::kNo;
+  // Where there is a sliding window: all but the last of as many layers have it; 0: every layer.
+  size_t window_period = 0;
+  size_t default_window = 0;        // positions; 0: none unless the file says so
+  bool plain_window_rope = false;   // layers with the window do not scale their angles,
+  double window_rope_base = 0;      // and have this base; 0: the others'
+  float attention_soft_cap = 0;     // defaults
+  float logit_soft_cap = 0;         //
+  size_t average_scale_layers = 0;  // with as many layers, scores / sqrt(dim / heads)
+
+  Activation activation = Activation::kSilu;
+  bool gated = true;        // else it is GELU
+  bool fused_gate = false;  // ffn_up holds the gate's rows, then its own
+  Presence ffn_bias = Presence::kNo;
+  Presence experts = Presence::kNo;
+
+  bool scaled_embedding = false;     // by sqrt(dim)
+  bool needs_logit_scale = false;    // logit_scale must be in the file
+  bool may_be_parallel = false;      // use_parallel_residual must be in the file
+  Presence output = Presence::kMay;  // output.weight; without it the embedding is used
+};
+
+std::span<const Architecture> Architectures();
+const Architecture* FindArchitecture(std::string_view name);  // nullptr if it is not known
+std::string KnownArchitectures();                             // "gemma2, gemma3 and llama"
+
+}  // namespace lockstep

@@ -1,0 +1,37 @@
+#include "core/expert_choice.h"
+
+#include <algorithm>
+
+#include "core/det_math.h"
+
+namespace lockstep {
+
+void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
+                   std::span<ChosenExpert> chosen) {
+  size_t count = 0;  // of those chosen so far, in order; a NaN comes after every number
+  for (size_t i = 0; i < scores.size(); ++i) {
+    size_t place = count;
+    while (place > 0 && !(scores[chosen[place - 1].expert] >= scores[i]) && scores[i] == scores[i])
+      --place;
+    if (place == chosen.size()) continue;
+    count = std::min(count + 1, chosen.size());
+    std::move_backward(chosen.begin() + static_cast<ptrdiff_t>(place),
+                       chosen.begin() + static_cast<ptrdiff_t>(count - 1),
+                       chosen.begin() + static_cast<ptrdiff_t>(count));
+    chosen[place] = {i, 0};
+  }
+  // Softmax over all of them, or, as its sum would cancel, over the chosen ones alone.
+  const double largest = scores[chosen[0].expert];
+  double sum = 0;
+  if (config.normalise_experts) {
+    for (const ChosenExpert& c : chosen) sum += DetExp(scores[c.expert] - largest);
+  } else {
+    for (const float score : scores) sum += DetExp(score - largest);
+  }
+  for (ChosenExpert& c : chosen) {
+    const double weight = DetExp(scores[c.expert] - largest) / sum;
+    c.weight = static_cast<float>(weight * config.expert_scale);
+  }
+}
+
+}  // namespace lockstep

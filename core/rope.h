@@ -1,0 +1,38 @@
+// Rotary position embeddings: the angles by which the pairs of a head's values are turned.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace lockstep {
+
+// How the angles are brought down for contexts longer than those that a model was first made for.
+// Factors of each pair (llama 3, long-rope) are tensors of the file, and divide with any of these.
+enum class RopeScaling {
+  kNone,
+  kLinear,    // all by the factor
+  kYarn,      // slow pairs by the factor, fast ones not, and those between by something between
+  kLongRope,  // by nothing but the factors of each pair
+};
+
+struct RopeConfig {
+  double base = 10000.0;
+  RopeScaling scaling = RopeScaling::kNone;
+  double factor = 1;                     // how many times longer
+  double original_context = 0;           // that the model was first made for
+  double magnitude = 1;                  // the rotated values are multiplied by it
+  double beta_fast = 32, beta_slow = 1;  // YaRN: turns within the original context
+  bool operator==(const RopeConfig&) const = default;
+};
+
+// Pair i of position p is turned by p * frequency[i] and multiplied by magnitude.
+struct RopeTable {
+  std::vector<double> frequency;  // [dim / 2]
+  double magnitude;
+};
+
+// pair_factors: [dim / 2], or empty.
+RopeTable MakeRopeTable(const RopeConfig& config, size_t dim, std::span<const float> pair_factors);
+
+}  // namespace lockstep

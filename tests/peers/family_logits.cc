@@ -1,0 +1,144 @@
+// Helper of compare_architectures.
+//
+//   family_logits list                         prints the names of the families
+//   family_logits make NAME OUT COUNT TOKENS   writes a model with random F16 weights, and ids
+//   family_logits compare MODEL TOKENS PEER EXACT
+//
+// compare prints five numbers: the mean absolute difference of our logits to PEER's, and of PEER's
+// to EXACT's; the positions at which our largest logit is another token's than PEER's; the widest
+// margin, in PEER's logits, of these, and of those among them at which PEER and EXACT agree.
+// PEER and EXACT hold float32 [tokens][vocab]; TOKENS int32.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/kernels/cpu_features.h"
+#include "core/kernels/dispatch.h"
+#include "core/mapped_file.h"
+#include "core/transformer.h"
+#include "tests/support/random.h"
+#include "tests/support/tiny_model.h"
+
+namespace lockstep {
+namespace {
+
+template <class T>
+T Need(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+template <class T>
+void Write(const std::string& path, const std::vector<T>& values) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(values.data()),
+            static_cast<std::streamsize>(values.size() * sizeof(T)));
+  if (!out.flush()) throw std::runtime_error(path + ": cannot write it");
+}
+
+template <class T>
+std::vector<T> Read(const std::string& path) {
+  const MappedFile file = Need(MappedFile::Open(path));
+  std::vector<T> values(file.bytes().size() / sizeof(T));
+  std::memcpy(values.data(), file.bytes().data(), values.size() * sizeof(T));
+  return values;
+}
+
+// Large enough for every quantised type: rows are whole blocks of 256.
+void Make(const std::string& name, const std::string& out, size_t count,
+          const std::string& tokens_out) {
+  for (auto [family, options] : TinyFamilies()) {
+    if (family != name) continue;
+    options.type = DType::kF16;
+    options.dim *= 4, options.head_dim *= 4, options.rope_dim *= 4;
+    options.ffn_dim = 512;
+    options.layers *= 2;
+    options.window *= 5;
+    if (options.original_context < count) options.original_context *= 4;
+    options.vocab = 2048;
+    options.context = count;
+    Write(out, TinyModel(options));
+    Random random(11);
+    std::vector<int32_t> tokens(count);
+    for (int32_t& token : tokens) token = static_cast<int32_t>(random.Below(options.vocab));
+    Write(tokens_out, tokens);
+    return;
+  }
+  throw std::runtime_error(name + ": no such family");
+}
+
+void Compare(const std::string& path, const std::string& tokens_path, const std::string& peer_path,
+             const std::string& exact_path) {
+  const MappedFile mapped = Need(MappedFile::Open(path));
+  const GgufFile file = Need(GgufFile::Parse(mapped.bytes(), path));
+  const ModelConfig config = Need(ReadModelConfig(file));
+  const auto tokens = Read<int32_t>(tokens_path);
+  const auto peer = Read<float>(peer_path), exact = Read<float>(exact_path);
+  if (peer.size() != tokens.size() * config.vocab || peer.size() != exact.size()) {
+    throw std::runtime_error(peer_path + ": not the logits of these tokens");
+  }
+  SetComputeFloatMode();
+  ThreadPool pool(2);
+  const Transformer transformer(config, Need(LoadWeights(file, config, pool)),
+                                *ChooseKernels("auto").kernels);
+  Scratch scratch(config, tokens.size(), tokens.size(), pool.threads());
+  KvCache kv = Need(KvCache::Create(config, tokens.size()));
+  const BatchEntry entry = {&kv, tokens, LogitRows::kAll};
+  if (const Status ok = transformer.Forward({&entry, 1}, scratch, pool); !ok) {
+    throw std::runtime_error(ok.error().message);
+  }
+  double ours = 0, own = 0, margin = 0, sure_margin = 0;
+  size_t others = 0;
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const std::span<const float> mine = scratch.logits(t);
+    const std::span<const float> theirs(peer.data() + t * config.vocab, config.vocab);
+    const std::span<const float> right(exact.data() + t * config.vocab, config.vocab);
+    for (size_t v = 0; v < config.vocab; ++v) {
+      ours += std::fabs(double{mine[v]} - theirs[v]);
+      own += std::fabs(double{right[v]} - theirs[v]);
+    }
+    const auto top = [](std::span<const float> row) {
+      return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    };
+    if (top(mine) == top(theirs)) continue;
+    ++others;
+    const double between = double{theirs[top(theirs)]} - theirs[top(mine)];
+    margin = std::max(margin, between);
+    if (top(right) == top(theirs)) sure_margin = std::max(sure_margin, between);
+  }
+  const auto n = static_cast<double>(peer.size());
+  fmt::print("{:.2e} {:.2e} {} {:.2e} {:.2e}\n", ours / n, own / n, others, margin, sure_margin);
+}
+
+int Run(const std::vector<std::string>& arguments) {
+  const std::string& command = arguments.at(1);
+  if (command == "list") {
+    for (const TinyFamily& family : TinyFamilies()) fmt::print("{}\n", family.name);
+  } else if (command == "make") {
+    Make(arguments.at(2), arguments.at(3), std::stoul(arguments.at(4)), arguments.at(5));
+  } else if (command == "compare") {
+    Compare(arguments.at(2), arguments.at(3), arguments.at(4), arguments.at(5));
+  } else {
+    throw std::runtime_error(command + ": no such command");
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  try {
+    return lockstep::Run({argv, argv + argc});
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "family_logits: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,125 @@
+#include <cstdlib>
+
+#include "tests/support/malformed_edit.h"
+
+namespace lockstep {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+Maker EditedFamily(const std::string& name, Edit edit) {
+  return [=](const TempFile& file) {
+    for (const TinyFamily& family : TinyFamilies()) {
+      if (family.name != name) continue;
+      GgufBuilder builder = TinyModelBuilder(family.options);
+      edit(builder);
+      file.Write(builder.Build());
+      return;
+    }
+    std::abort();
+  };
+}
+
+Edit Number(const std::string& key, float value) {
+  return [=](GgufBuilder& b) { b.SetF32(key, value); };
+}
+Edit Size(const std::string& key, uint32_t value) {
+  return [=](GgufBuilder& b) { b.SetU32(key, value); };
+}
+Edit Without(const std::string& key) {
+  return [=](GgufBuilder& b) { b.Remove(key); };
+}
+Edit WithoutTensor(const std::string& name) {
+  return [=](GgufBuilder& b) { b.RemoveTensor(name); };
+}
+// The first value of an F32 tensor.
+Edit First(const std::string& name, float value) {
+  return [=](GgufBuilder& b) { b.GetTensor(name).data.replace(0, 4, LittleEndian(value)); };
+}
+Edit Flags(size_t count) {
+  return [=](GgufBuilder& b) {
+    b.SetArray("gemma3.attention.sliding_window_pattern", 7, count, std::string(count, '\1'));
+  };
+}
+
+}  // namespace
+
+std::vector<MalformedCase> FamilyCases() {
+  const auto row = [](const char* family, const char* what, Edit edit,
+                      std::vector<std::string> message) {
+    return MalformedCase{82, what, EditedFamily(family, std::move(edit)), std::move(message)};
+  };
+  return {
+      row("qwen3moe", "no experts", Size("qwen3moe.expert_count", 0),
+          {"qwen3moe.expert_count is 0", "1 to 1024"}),
+      row("qwen3moe", "expert count missing", Without("qwen3moe.expert_count"),
+          {"qwen3moe.expert_count is missing"}),
+      row("mixtral", "2^31 experts", Size("llama.expert_count", 1u << 31),
+          {"llama.expert_count is 2147483648", "0 to 1024"}),
+      row("mixtral", "more experts than there are", Size("llama.expert_used_count", 5),
+          {"llama.expert_used_count is 5", "1 to 4"}),
+      row("mixtral", "none of the experts", Size("llama.expert_used_count", 0),
+          {"llama.expert_used_count is 0", "1 to 4"}),
+      row("mixtral", "fewer experts than in the tensors", Size("llama.expert_count", 3),
+          {"blk.0.ffn_gate_inp.weight has dimensions [64, 4]", "[64, 3]"}),
+      row("mixtral", "no router", WithoutTensor("blk.1.ffn_gate_inp.weight"),
+          {"tensor blk.1.ffn_gate_inp.weight is missing"}),
+      row("qwen2", "experts in a dense family", Size("qwen2.expert_count", 4),
+          {"qwen2.expert_count is 4", "0 to 0"}),
+      row("qwen2", "a bias missing", WithoutTensor("blk.1.attn_k.bias"),
+          {"tensor blk.1.attn_k.bias is missing"}),
+      row("qwen2", "an array of heads",
+          [](GgufBuilder& b) {
+            b.SetNumbers<uint32_t>("qwen2.attention.head_count_kv", 4, {2, 2, 2});
+          },
+          {"qwen2.attention.head_count_kv", "array"}),
+      row("qwen3", "a norm of queries missing", WithoutTensor("blk.0.attn_q_norm.weight"),
+          {"tensor blk.0.attn_q_norm.weight is missing"}),
+      row("gemma2", "soft cap NaN", Number("gemma2.attn_logit_softcapping", kNan),
+          {"gemma2.attn_logit_softcapping is nan"}),
+      row("gemma2", "soft cap negative", Number("gemma2.final_logit_softcapping", -30),
+          {"gemma2.final_logit_softcapping is -30"}),
+      row("gemma2", "soft cap nearly 0", Number("gemma2.final_logit_softcapping", 1e-30f),
+          {"gemma2.final_logit_softcapping is 1", "must be 0 or"}),
+      row("gemma3", "flags of too few layers", Flags(2),
+          {"gemma3.attention.sliding_window_pattern is an array of 2 bool", "3 layers"}),
+      row("gemma3", "flags of each layer", Flags(3), {}),
+      row("gemma3", "window 0 is none", Size("gemma3.attention.sliding_window", 0), {}),
+      row("gemma3", "another norm missing", WithoutTensor("blk.2.post_ffw_norm.weight"),
+          {"tensor blk.2.post_ffw_norm.weight is missing"}),
+      row("granite", "logit scale missing", Without("granite.logit_scale"),
+          {"granite.logit_scale is missing"}),
+      row("granite", "logit scale 0", Number("granite.logit_scale", 0),
+          {"granite.logit_scale is 0"}),
+      row("granite", "residual scale infinite", Number("granite.residual_scale", kInfinity),
+          {"granite.residual_scale is inf"}),
+      row("gptneox", "parallel or not missing", Without("gptneox.use_parallel_residual"),
+          {"gptneox.use_parallel_residual is missing"}),
+      row("gptneox", "no output", WithoutTensor("output.weight"),
+          {"tensor output.weight is missing"}),
+      row("gpt2", "fewer positions than the context", Size("gpt2.context_length", 500),
+          {"position_embd.weight has dimensions [64, 128]", "[64, 500]"}),
+      row("gpt2", "a norm's bias missing", WithoutTensor("output_norm.bias"),
+          {"tensor output_norm.bias is missing"}),
+      row("gpt2", "fused matrix of another size", Size("gpt2.attention.head_count_kv", 2),
+          {"blk.0.attn_qkv.weight has dimensions [64, 192]", "[64, 128]"}),
+      row("llama3", "a factor 0", First("rope_freqs.weight", 0),
+          {"tensor rope_freqs.weight holds 0", "0.01 to"}),
+      row("llama3", "a factor NaN", First("rope_freqs.weight", kNan),
+          {"tensor rope_freqs.weight holds NaN"}),
+      row("phi3", "one set of factors missing", WithoutTensor("rope_factors_long.weight"),
+          {"tensor rope_factors_long.weight is missing"}),
+      row("phi3", "magnitude NaN", Number("phi3.rope.scaling.attn_factor", kNan),
+          {"phi3.rope.scaling.attn_factor is nan"}),
+      row("qwen2-yarn", "scaling of an unknown type",
+          [](GgufBuilder& b) { b.SetString("qwen2.rope.scaling.type", "dynamic"); },
+          {"qwen2.rope.scaling.type is \"dynamic\"", "\"yarn\""}),
+      row("qwen2-yarn", "scaling by infinity", Number("qwen2.rope.scaling.factor", kInfinity),
+          {"qwen2.rope.scaling.factor is inf"}),
+      row("qwen2-yarn", "yarn's base 1", Number("qwen2.rope.freq_base", 1),
+          {"qwen2.rope.freq_base is 1", "\"yarn\""}),
+  };
+}
+
+}  // namespace lockstep
