@@ -115,8 +115,8 @@ Fractions FractionRange(Limit low, Limit high, size_t room) {
   return out;
 }
 
-std::string WithFraction(const std::string& integer, const Limit& low, const Limit& high,
-                         size_t room, std::vector<std::string>* choices) {
+void WithFraction(const std::string& integer, const Limit& low, const Limit& high, size_t room,
+                  std::vector<std::string>* choices) {
   const Fractions fractions = FractionRange(low, high, room);
   const std::string tail = fractions.choices.empty() ? "" : "\".\" " + Join(fractions.choices);
   if (fractions.may_end) {
@@ -124,7 +124,6 @@ std::string WithFraction(const std::string& integer, const Limit& low, const Lim
   } else if (!tail.empty()) {
     choices->push_back(integer + " " + tail);
   }
-  return integer;
 }
 
 // Numbers that are not negative. `low` and `high` are magnitudes.
