@@ -15,9 +15,25 @@ std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
   return model_.tokenizer.Encode(text, /*add_special=*/true);
 }
 
+std::string SchedulerService::Decode(std::span<const int32_t> tokens) const {
+  return model_.tokenizer.Decode(tokens);
+}
+
 std::string_view SchedulerService::TokenBytes(int32_t token) const {
   return model_.tokenizer.TokenBytes(token);
 }
+
+std::string_view SchedulerService::TokenName(int32_t token) const {
+  return model_.tokenizer.TokenText(token);
+}
+
+bool SchedulerService::IsControl(int32_t token) const { return model_.tokenizer.IsControl(token); }
+
+bool SchedulerService::IsEndOfGeneration(int32_t token) const {
+  return model_.tokenizer.IsEndOfGeneration(token);
+}
+
+std::string_view SchedulerService::chat_template() const { return model_.chat_template; }
 
 Status SchedulerService::Submit(GenerationRequest request) {
   return scheduler_.Submit(std::move(request));

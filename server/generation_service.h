@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,15 @@ class GenerationService {
   virtual ~GenerationService() = default;
   virtual const ServedModel& model() const = 0;
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
-  // REQUIRES: 0 <= token < model().vocab.
+  virtual std::string Decode(std::span<const int32_t> tokens) const = 0;
+  // The bytes that a token stands for; a control token stands for none, and has a name. REQUIRES:
+  // 0 <= token < model().vocab, here and below.
   virtual std::string_view TokenBytes(int32_t token) const = 0;
+  virtual std::string_view TokenName(int32_t token) const = 0;
+  virtual bool IsControl(int32_t token) const = 0;
+  virtual bool IsEndOfGeneration(int32_t token) const = 0;
+  // The text of the model's chat template; empty if it has none.
+  virtual std::string_view chat_template() const = 0;
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(GenerationRequest request) = 0;
   virtual SchedulerState state() const = 0;
@@ -39,7 +47,12 @@ class SchedulerService : public GenerationService {
 
   const ServedModel& model() const override { return served_; }
   std::vector<int32_t> Encode(std::string_view text) const override;
+  std::string Decode(std::span<const int32_t> tokens) const override;
   std::string_view TokenBytes(int32_t token) const override;
+  std::string_view TokenName(int32_t token) const override;
+  bool IsControl(int32_t token) const override;
+  bool IsEndOfGeneration(int32_t token) const override;
+  std::string_view chat_template() const override;
   Status Submit(GenerationRequest request) override;
   SchedulerState state() const override;
 

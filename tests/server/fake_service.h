@@ -19,13 +19,29 @@ class FakeService : public GenerationService {
   std::vector<int32_t> Encode(std::string_view text) const override {
     return {text.begin(), text.end()};
   }
-  std::string_view TokenBytes(int32_t token) const override { return {&kChars[token], 1}; }
+  std::string Decode(std::span<const int32_t> tokens) const override {
+    return {tokens.begin(), tokens.end()};
+  }
+  // Token 0 is the end of the generation, the one control token.
+  std::string_view TokenBytes(int32_t token) const override {
+    return {&kChars[token], token == 0 ? size_t{0} : 1};
+  }
+  std::string_view TokenName(int32_t token) const override {
+    return token == 0 ? "</s>" : TokenBytes(token);
+  }
+  bool IsControl(int32_t token) const override { return token == 0; }
+  bool IsEndOfGeneration(int32_t token) const override { return token == 0; }
+  std::string_view chat_template() const override { return {}; }
   Status Submit(GenerationRequest request) override {
     std::lock_guard lock(mutex_);
     if (refusal) return tl::unexpected(*refusal);
+    if (requests_.size() >= places) return lockstep::Fail(ErrorKind::kOverloaded, "full");
     requests_.push_back(request);
     if (script.empty()) return {};
-    for (size_t i = 0; i < script.size(); ++i) SendLocked(requests_.size() - 1, script[i]);
+    for (size_t i = 0; i < script.size(); ++i) {
+      SendLocked(requests_.size() - 1, script[i],
+                 i + 1 == script.size() ? FinishReason::kLength : FinishReason::kNone);
+    }
     request.sink->OnFinish(FinishReason::kLength, {0.001, 0.002, 0.003});
     return {};
   }
@@ -43,8 +59,11 @@ class FakeService : public GenerationService {
 
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
+  std::atomic<size_t> places{SIZE_MAX};  // how many requests in all find a place in the queue
   std::atomic<bool> draining{false}, stalled{false};
 
+  // Sent with the script: of request i, counted from 0, the logprob of each token.
+  std::function<float(size_t i)> logprob = [](size_t) { return -0.1f; };
   // Of request i, in the order of submission.
   void Send(size_t i, char token) {
     std::lock_guard lock(mutex_);
@@ -65,14 +84,15 @@ class FakeService : public GenerationService {
   }
 
  private:
-  void SendLocked(size_t i, char token) {
+  void SendLocked(size_t i, char token, FinishReason finish = FinishReason::kNone) {
     TokenEvent event;
     if (counts_.size() <= i) counts_.resize(i + 1);
     event.index = counts_[i]++;
     event.sampled.token = token;
-    event.sampled.logprob = -0.1f;
-    event.sampled.top = {{token, -0.1f}, {'z', -2.5f}};
-    event.text = std::string(1, token);
+    event.sampled.logprob = logprob(i);
+    event.sampled.top = {{token, event.sampled.logprob}, {'z', -2.5f}};
+    event.text = TokenBytes(token);
+    event.finish = finish;
     requests_.at(i).sink->OnToken(std::move(event));
   }
 
