@@ -27,6 +27,8 @@ const ApiHandlers::Route ApiHandlers::kRoutes[] = {
     {"/", "POST", &ApiHandlers::Generate<TgiRootRoute>, true, false},
     {"/info", "GET", &ApiHandlers::Info, true, false},
     {"/v1/completions", "POST", &ApiHandlers::Generate<CompletionsRoute>, true, false},
+    {"/v1/chat/completions", "POST", &ApiHandlers::Generate<ChatRoute>, true, false},
+    {"/apply-template", "POST", &ApiHandlers::Generate<ApplyTemplateRoute>, true, false},
     {"/openapi.json", "GET", &ApiHandlers::OpenApi, false, false},
     {"/v1/models", "GET", &ApiHandlers::Models, true, false},
     {"/v1/models/", "GET", &ApiHandlers::OneModel, true, false},

@@ -10,7 +10,9 @@
 
 #include "core/text.h"
 #include "server/api_errors.h"
+#include "server/chat_prompt.h"
 #include "server/native_api.h"
+#include "server/openai_chat.h"
 #include "server/openai_completions.h"
 #include "server/respond.h"
 #include "server/sse.h"
@@ -134,6 +136,35 @@ HttpReply CompletionsRoute(GenerationService& service, const GenerateSettings& s
   return NameIgnored(Respond(service, read->generate, std::move(caller),
                              MakeCompletionsWriter(service, *read), settings.keep_alive),
                      context.ignored);
+}
+
+HttpReply ChatRoute(GenerationService& service, const GenerateSettings& settings,
+                    const HttpRequest& request, Caller caller) {
+  const auto body = ReadBody(request, caller);
+  if (!body) return body.error();
+  ReadContext context{service, settings.model_aliases, settings.lenient, {}};
+  auto read = ReadChatRequest(*body, context);
+  if (!read) return ErrorReply(read.error());
+  const auto parts = RenderChat(service, read->variables);
+  if (!parts) return ErrorReply(parts.error());
+  read->generate.prompts = {service.EncodeChat(*parts)};
+  return NameIgnored(Respond(service, read->generate, std::move(caller),
+                             MakeChatWriter(service, *read), settings.keep_alive),
+                     context.ignored);
+}
+
+HttpReply ApplyTemplateRoute(GenerationService& service, const GenerateSettings& settings,
+                             const HttpRequest& request, Caller caller) {
+  const auto body = ReadBody(request, caller);
+  if (!body) return body.error();
+  ReadContext context{service, settings.model_aliases, settings.lenient, {}};
+  const auto variables = ReadApplyTemplateRequest(*body, context);
+  if (!variables) return ErrorReply(variables.error());
+  const auto parts = RenderChat(service, *variables);
+  if (!parts) return ErrorReply(parts.error());
+  HttpReply reply;
+  reply.body = Dump(OrderedJson{{"prompt", TextOf(*parts)}});
+  return NameIgnored(std::move(reply), context.ignored);
 }
 
 }  // namespace lockstep

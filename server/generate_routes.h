@@ -34,4 +34,10 @@ HttpReply TgiRootRoute(GenerationService& service, const GenerateSettings& setti
 HttpReply CompletionsRoute(GenerationService& service, const GenerateSettings& settings,
                            const HttpRequest& request, Caller caller);
 
+HttpReply ChatRoute(GenerationService& service, const GenerateSettings& settings,
+                    const HttpRequest& request, Caller caller);
+// POST /apply-template: the prompt that a conversation becomes, as a text. Generates nothing.
+HttpReply ApplyTemplateRoute(GenerationService& service, const GenerateSettings& settings,
+                             const HttpRequest& request, Caller caller);
+
 }  // namespace lockstep

@@ -7,17 +7,6 @@
 namespace lockstep {
 namespace {
 
-constexpr char kNoTemplate[] =
-    "the model has no chat template: send a prompt of your own to /v1/completions, or serve a "
-    "model "
-    "whose file has tokenizer.chat_template";
-
-// Without a template there is nothing to do with messages, whatever they are.
-Status CheckTemplate(const ReadContext& context) {
-  if (!context.service.chat_template().empty()) return {};
-  return Fail(ErrorKind::kInvalidArgument, kNoTemplate, "messages");
-}
-
 void ReadMaxTokens(FieldReader& fields, size_t* max_tokens) {
   *max_tokens = INT32_MAX;  // what the context leaves
   const bool newer = fields.Integer("max_completion_tokens", 1, INT32_MAX, max_tokens);
@@ -137,7 +126,8 @@ class ChatWriter : public OpenAiWriter {
 }  // namespace
 
 Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
-  if (Status status = CheckTemplate(context); !status) return tl::unexpected(status.error());
+  // Without a template there is nothing to do with messages, whatever they are.
+  if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
   ChatRequest request;
   GenerateRequest& generate = request.generate;
   FieldReader fields(body);
@@ -153,7 +143,8 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
 }
 
 Result<Json> ReadApplyTemplateRequest(const Json& body, ReadContext& context) {
-  if (Status status = CheckTemplate(context); !status) return tl::unexpected(status.error());
+  // Without a template there is nothing to do with messages, whatever they are.
+  if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
   Json variables;
   FieldReader fields(body);
   ReadChatVariables(fields, context, &variables);

@@ -109,7 +109,7 @@ Json ReadMessage(const Json& value, size_t index, ReadContext& context, FieldRea
       role != "tool") {
     message.Fail("role", "must be system, developer, user, assistant or tool");
   }
-  if (developer && context.service.chat_template().find("developer") == std::string_view::npos) {
+  if (developer && context.service.chat()->source.find("developer") == std::string_view::npos) {
     role = "system";
   }
   Json out{{"role", role}};
@@ -182,6 +182,7 @@ void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
 }  // namespace
 
 void ReadChatVariables(FieldReader& fields, ReadContext& context, Json* variables) {
+  *variables = Json::object();
   if (const Json* const more = fields.Take("chat_template_kwargs"); more != nullptr) {
     if (!more->is_object()) return fields.Fail("chat_template_kwargs", "must be an object");
     *variables = *more;
@@ -193,7 +194,7 @@ void ReadChatVariables(FieldReader& fields, ReadContext& context, Json* variable
   (*variables)["add_generation_prompt"] = prompt;
   std::string effort;
   if (fields.Text("reasoning_effort", &effort)) {
-    if (context.service.chat_template().find("reasoning_effort") == std::string_view::npos) {
+    if (context.service.chat()->source.find("reasoning_effort") == std::string_view::npos) {
       fields.Fail("reasoning_effort", "is not supported: the model's chat template knows none");
     }
     (*variables)["reasoning_effort"] = effort;

@@ -8,6 +8,8 @@ namespace lockstep {
 
 inline constexpr size_t kMaxMessages = 256, kMaxTools = 128;
 
+// REQUIRES: the service has a chat template.
+//
 // The template's variables out of the fields that say them: messages, add_generation_prompt, tools,
 // reasoning_effort (refused where the template knows none) and chat_template_kwargs, whose fields
 // become variables as they are. A template from outside is refused: it would be trusted text.

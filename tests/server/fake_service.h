@@ -31,7 +31,20 @@ class FakeService : public GenerationService {
   }
   bool IsControl(int32_t token) const override { return token == 0; }
   bool IsEndOfGeneration(int32_t token) const override { return token == 0; }
-  std::string_view chat_template() const override { return {}; }
+  const Result<ChatModel>& chat() const override { return chat_; }
+  // A byte that is not trusted is a token of its own; a trusted "<s>" is token 1.
+  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override {
+    std::vector<int32_t> tokens;
+    for (const PromptPart& part : parts) {
+      const std::string& text = part.text;
+      for (size_t i = 0; i < text.size(); ++i) {
+        const bool control = part.trusted && text.compare(i, 3, "<s>") == 0;
+        tokens.push_back(control ? 1 : text[i]);
+        if (control) i += 2;
+      }
+    }
+    return tokens;
+  }
   Status Submit(GenerationRequest request) override {
     std::lock_guard lock(mutex_);
     if (refusal) return tl::unexpected(*refusal);
@@ -55,6 +68,11 @@ class FakeService : public GenerationService {
     state.draining = draining;
     state.stalled = stalled;
     return state;
+  }
+
+  // Set before use.
+  void SetChatTemplate(const std::string& source) {
+    chat_ = ChatModel{ChatTemplate::Parse(source).value(), source, "<s>", "</s>"};
   }
 
   std::optional<Error> refusal;  // set before use: what Submit says
@@ -102,6 +120,7 @@ class FakeService : public GenerationService {
     return chars;
   }();
   const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000};
+  Result<ChatModel> chat_ = lockstep::Fail(ErrorKind::kInvalidArgument, "no template", "messages");
   std::mutex mutex_;
   std::vector<GenerationRequest> requests_;
   std::vector<size_t> counts_;
