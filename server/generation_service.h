@@ -7,11 +7,19 @@
 #include <string_view>
 #include <vector>
 
+#include "core/chat_template.h"
 #include "core/model.h"
 #include "core/scheduler.h"
 #include "core/status.h"
 
 namespace lockstep {
+
+// What makes prompts of conversations.
+struct ChatModel {
+  ChatTemplate chat_template;
+  std::string source;    // of the template
+  std::string bos, eos;  // the tokens' texts; empty where the model has none
+};
 
 struct ServedModel {
   std::string name;
@@ -34,9 +42,15 @@ class GenerationService {
   // 0 <= token < model().vocab, here and below.
   virtual std::string_view TokenBytes(int32_t token) const = 0;
   virtual std::string_view TokenName(int32_t token) const = 0;
+  virtual bool IsControl(int32_t token) const = 0;
+  virtual bool IsEndOfGeneration(int32_t token) const = 0;
+  // Or why there is none: what a client that sends messages is to be told.
+  virtual const Result<ChatModel>& chat() const = 0;
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(GenerationRequest request) = 0;
   virtual SchedulerState state() const = 0;
+  // A prompt of parts, in which only what is trusted can become control tokens.
+  virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
 };
 
 // The real one. The model and the scheduler must outlive it.
@@ -51,6 +65,10 @@ class SchedulerService : public GenerationService {
   std::string Decode(std::span<const int32_t> tokens) const override;
   std::string_view TokenBytes(int32_t token) const override;
   std::string_view TokenName(int32_t token) const override;
+  bool IsControl(int32_t token) const override;
+  bool IsEndOfGeneration(int32_t token) const override;
+  const Result<ChatModel>& chat() const override { return chat_; }
+  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override;
   Status Submit(GenerationRequest request) override;
   SchedulerState state() const override;
 
@@ -58,6 +76,7 @@ class SchedulerService : public GenerationService {
   const Model& model_;
   Scheduler& scheduler_;
   const ServedModel served_;
+  const Result<ChatModel> chat_;
 };
 
 }  // namespace lockstep

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <set>
 #include <utility>
 #include <vector>
@@ -22,7 +21,6 @@ tl::unexpected<Error> Invalid(std::string message) {
 // A first pass over the text that builds nothing.
 class Checker : public nlohmann::json_sax<Json> {
  public:
-  explicit Checker(size_t max_members) : max_members_(max_members) {}
   const std::string& problem() const { return problem_; }
 
   bool null() override { return true; }
@@ -37,10 +35,10 @@ class Checker : public nlohmann::json_sax<Json> {
   bool start_object(size_t) override { return Open(); }
   bool start_array(size_t) override { return Open(); }
   bool key(std::string& key) override {
-    if (keys_.back().size() >= max_members_) {
-      return Refuse(fmt::format("an object has more than {} members", max_members_));
+    if (!keys_.back().insert(key).second) {
+      return Refuse(fmt::format("{} occurs twice", Quoted(key)));
     }
-    return keys_.back().insert(key).second || Refuse(fmt::format("{} occurs twice", Quoted(key)));
+    return keys_.back().size() <= kMaxJsonKeys || Refuse("an object has more than 1024 fields");
   }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
@@ -68,36 +66,26 @@ class Checker : public nlohmann::json_sax<Json> {
     return false;
   }
 
-  const size_t max_members_;
   std::vector<std::set<std::string>> keys_;  // of each object and array that is open
   std::string problem_;
 };
 
-template <class AnyJson>
-Result<AnyJson> ParseObject(std::string_view text, size_t max_members) {
+}  // namespace
+
+Result<Json> ParseStrictObject(std::string_view text) {
   if (text.empty()) return Invalid("the body is empty: send a JSON object");
   if (text.starts_with("\xEF\xBB\xBF")) {
     return Invalid("the body starts with a byte order mark: leave it out");
   }
   // The library takes a NUL for the end of the text.
   if (text.find('\0') != text.npos) return Invalid("the body is not JSON: it has a NUL byte");
-  Checker checker(max_members);
+  Checker checker;
   if (!Json::sax_parse(text, &checker)) {
     return Invalid("the body is not acceptable JSON: " + checker.problem());
   }
-  AnyJson json = AnyJson::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Invalid("the body must be a JSON object, {...}");
   return json;
-}
-
-}  // namespace
-
-Result<Json> ParseStrictObject(std::string_view text) {
-  return ParseObject<Json>(text, std::numeric_limits<size_t>::max());
-}
-
-Result<OrderedJson> ParseOrderedObject(std::string_view text) {
-  return ParseObject<OrderedJson>(text, kMaxOrderedMembers);
 }
 
 std::string Dump(const OrderedJson& json) {

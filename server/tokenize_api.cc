@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <initializer_list>
 #include <optional>
 #include <vector>
 
@@ -13,53 +11,16 @@
 namespace lockstep {
 namespace {
 
-tl::unexpected<Error> Invalid(std::string message, std::string_view param = {}) {
-  return Fail(ErrorKind::kInvalidArgument, std::move(message), std::string(param));
-}
-
-// The object without fields that are null, which count as absent. An error if it has others than
-// the known ones.
-Result<Json> ReadFields(std::string_view body, std::initializer_list<std::string_view> known) {
-  auto object = ParseStrictObject(body);
-  if (!object) return object;
-  for (auto field = object->begin(); field != object->end();) {
-    if (std::find(known.begin(), known.end(), field.key()) == known.end()) {
-      return Invalid(fmt::format("{} is not a field of this request: known are {}",
-                                 Quoted(field.key()), fmt::join(known, ", ")),
-                     field.key());
-    }
-    field = field->is_null() ? object->erase(field) : std::next(field);
-  }
-  return object;
-}
-
-// Of the first of two names that is there, or the default.
-Result<bool> ReadFlag(const Json& object, std::string_view name, std::string_view other,
-                      bool fallback) {
-  for (const std::string_view key : {name, other}) {
-    const auto field = object.find(key);
-    if (field == object.end()) continue;
-    if (!field->is_boolean()) return Invalid(fmt::format("{} must be true or false", key), key);
-    return field->get<bool>();
-  }
-  return fallback;
-}
-
-// The only one of the names that is there. An error if it is not a string.
-Result<std::string_view> ReadText(const Json& object,
-                                  std::initializer_list<std::string_view> names) {
-  std::string_view found;
-  for (const std::string_view name : names) {
-    const auto field = object.find(name);
-    if (field == object.end()) continue;
-    if (!found.empty()) {
-      return Invalid(fmt::format("{} and {} are both there: send one of them", found, name), name);
-    }
-    if (!field->is_string()) return Invalid(fmt::format("{} must be a string", name), name);
+// The one of the names that is there.
+std::optional<std::string_view> ReadText(FieldReader& fields, std::string* text) {
+  std::optional<std::string_view> found;
+  for (const std::string_view name : {"content", "prompt", "text"}) {
+    if (!fields.Text(name, text)) continue;
+    if (found) fields.Fail(name, fmt::format("and {} are both there: send one of them", *found));
     found = name;
   }
-  if (!found.empty()) return found;
-  return Invalid(fmt::format("{} is missing", *names.begin()), *names.begin());
+  if (!found) fields.Fail("content", "is missing: the text");
+  return found;
 }
 
 // A control token by its name, another by its bytes: as text where they are, else as numbers.
@@ -74,30 +35,26 @@ OrderedJson Piece(const GenerationService& service, int32_t token) {
 
 }  // namespace
 
-Result<std::string> AnswerTokenize(const GenerationService& service, std::string_view body) {
-  const auto object =
-      ReadFields(body, {"content", "prompt", "text", "add_special", "add_special_tokens",
-                        "parse_special", "with_pieces", "return_token_strs", "model"});
-  if (!object) return tl::unexpected(object.error());
-  const auto name = ReadText(*object, {"content", "prompt", "text"});
-  if (!name) return tl::unexpected(name.error());
-  const auto add_special =
-      ReadFlag(*object, "add_special", "add_special_tokens", *name == "prompt");
-  if (!add_special) return tl::unexpected(add_special.error());
-  const auto parse = ReadFlag(*object, "parse_special", {}, true);
-  if (!parse) return tl::unexpected(parse.error());
-  const auto with_pieces = ReadFlag(*object, "with_pieces", {}, false);
-  if (!with_pieces) return tl::unexpected(with_pieces.error());
-  const auto with_strings = ReadFlag(*object, "return_token_strs", {}, false);
-  if (!with_strings) return tl::unexpected(with_strings.error());
+Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
+  const GenerationService& service = context.service;
+  FieldReader fields(body);
+  std::string text, model;
+  const auto name = ReadText(fields, &text);
+  bool add_special = name == "prompt", parse = true, with_pieces = false, with_strings = false;
+  fields.Bool("add_special", &add_special);
+  fields.Bool("add_special_tokens", &add_special);
+  fields.Bool("parse_special", &parse);
+  fields.Bool("with_pieces", &with_pieces);
+  fields.Bool("return_token_strs", &with_strings);
+  fields.Text("model", &model);
+  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
 
-  const auto& text = object->at(std::string(*name)).get_ref<const std::string&>();
   const std::vector<int32_t> ids =
-      service.Tokenize(text, *add_special, *parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
+      service.Tokenize(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
   OrderedJson reply;
   OrderedJson& tokens = reply["tokens"] = OrderedJson::array();
   for (const int32_t id : ids) {
-    if (*with_pieces) {
+    if (with_pieces) {
       tokens.push_back({{"id", id}, {"piece", Piece(service, id)}});
     } else {
       tokens.push_back(id);
@@ -105,36 +62,28 @@ Result<std::string> AnswerTokenize(const GenerationService& service, std::string
   }
   reply["count"] = ids.size();
   reply["max_model_len"] = service.model().context;
-  if (*with_strings) {
+  if (with_strings) {
     OrderedJson& strings = reply["token_strs"] = OrderedJson::array();
     for (const int32_t id : ids) strings.push_back(std::string(service.TokenName(id)));
   }
   return Dump(reply);
 }
 
-Result<std::string> AnswerDetokenize(const GenerationService& service, std::string_view body) {
-  const auto object = ReadFields(body, {"tokens", "model"});
-  if (!object) return tl::unexpected(object.error());
-  const auto field = object->find("tokens");
-  if (field == object->end()) return Invalid("tokens is missing", "tokens");
-  if (!field->is_array()) return Invalid("tokens must be a list of token ids", "tokens");
-  std::vector<int32_t> ids;
-  ids.reserve(field->size());
-  for (const Json& value : *field) {
-    const size_t vocab = service.model().vocab;
-    // Integers are unsigned where they are not negative.
-    if (!value.is_number_unsigned() || value.get<uint64_t>() >= vocab) {
-      return Invalid(
-          fmt::format("tokens[{}] must be a token id from 0 to {}", ids.size(), vocab - 1),
-          "tokens");
-    }
-    ids.push_back(value.get<int32_t>());
+Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  const Json* const tokens = fields.Take("tokens");
+  std::string model;
+  fields.Text("model", &model);
+  if (tokens == nullptr) {
+    fields.Fail("tokens", "is missing: a list of token ids");
+  } else if (!tokens->is_array()) {
+    fields.Fail("tokens", "must be a list of token ids");
   }
-  const std::string text = service.Decode(ids);
-  OrderedJson reply;
-  reply["content"] = text;
-  reply["prompt"] = text;
-  return Dump(reply);
+  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  const auto ids = ReadTokenIds(*tokens, context.vocab(), "tokens", "tokens");
+  if (!ids) return tl::unexpected(ids.error());
+  const std::string text = context.service.Decode(*ids);
+  return Dump(OrderedJson{{"content", text}, {"prompt", text}});
 }
 
 }  // namespace lockstep

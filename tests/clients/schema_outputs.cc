@@ -59,7 +59,7 @@ Result<OrderedJson> Generate(const Model& model, const OrderedJson& schema, uint
 
 int Run(int argc, char** argv) {
   const std::string input(std::istreambuf_iterator<char>(std::cin), {});
-  const auto schemas = ParseOrderedObject("{\"all\":" + input + "}");
+  const auto schemas = ParseStrictObject("{\"all\":" + input + "}");
   if (!schemas) {
     std::fprintf(stderr, "schema_outputs: %s\n", schemas.error().message.c_str());
     return 2;

@@ -12,7 +12,7 @@
 namespace lockstep {
 namespace {
 
-OrderedJson Schema(const std::string& text) { return ParseOrderedObject(text).value(); }
+OrderedJson Schema(const std::string& text) { return ParseStrictObject(text).value(); }
 
 TEST(GrammarCacheTest, EqualRequestsShareOneGrammar) {
   const Tokenizer tokenizer = LoadTokenizer(TestData("tales-bpe.gguf"));
@@ -60,7 +60,7 @@ TEST(GrammarCacheTest, RandomTextsOfManySchemasAreJson) {
   const Tokenizer tokenizer = LoadTokenizer(TestData("tales-bpe.gguf"));
   GrammarCache cache(tokenizer);
   const auto schemas =
-      ParseOrderedObject("{\"all\":" + ReadFile(TestData("schemas.json")) + "}").value()["all"];
+      ParseStrictObject("{\"all\":" + ReadFile(TestData("schemas.json")) + "}").value()["all"];
   ASSERT_EQ(schemas.size(), 200u);
   std::vector<std::string_view> texts;
   for (size_t i = 0; i < tokenizer.vocab_size(); ++i) {
