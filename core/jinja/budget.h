@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/jinja/failure.h"
@@ -35,7 +37,10 @@ class Budget {
       Throw("it makes more than {} bytes of strings and lists", limits_.made_bytes);
     }
     made_bytes_ += bytes;
-    Scan(bytes);
+    Step(1 + bytes / 64);
+  }
+  void Make(size_t count, size_t bytes_each) {
+    Make(count > SIZE_MAX / bytes_each ? SIZE_MAX : count * bytes_each);
   }
   void Enter() {
     if (++depth_ > limits_.depth) {
@@ -69,7 +74,10 @@ class Builder {
   }
   void Repeat(const Text& text, size_t count) {
     if (text.empty()) return;
-    for (; count > 0; --count) Append(text);
+    budget_->Make(count, text.size() + (text.runs().size() - 1) * sizeof(Text::Run));
+    if (text.size() == 1)
+      return text_.Append(std::string(count, text.bytes()[0]), text.TrustedAt(0));
+    for (; count > 0; --count) text_.Append(text);
   }
   const Text& text() const { return text_; }
   Text Take() { return std::move(text_); }

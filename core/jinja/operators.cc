@@ -143,8 +143,8 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
     if (is_list(repeated)) {
       const std::vector<Value>& once = repeated.AsList()->items;
       std::vector<Value> items;
+      budget_.Make(count, once.size() * sizeof(Value) + 1);
       for (size_t i = 0; i < count && !once.empty(); ++i) {
-        budget_.Make(once.size() * sizeof(Value));
         items.insert(items.end(), once.begin(), once.end());
       }
       return NewList(std::move(items),

@@ -1,6 +1,5 @@
 // Expressions, one function for each level of precedence, loosest first.
 #include <algorithm>
-#include <array>
 
 #include "core/jinja/builtins.h"
 #include "core/jinja/failure.h"
@@ -16,22 +15,16 @@ struct NamedOperator {
   std::string_view text;
   Operator op;
 };
-constexpr std::array<NamedOperator, 6> kComparisons = {{{"==", Operator::kEqual},
-                                                        {"!=", Operator::kNotEqual},
-                                                        {"<", Operator::kLess},
-                                                        {"<=", Operator::kLessEqual},
-                                                        {">", Operator::kGreater},
-                                                        {">=", Operator::kGreaterEqual}}};
-constexpr std::array<NamedOperator, 2> kSums = {
-    {{"+", Operator::kAdd}, {"-", Operator::kSubtract}}};
-constexpr std::array<NamedOperator, 4> kProducts = {{{"*", Operator::kMultiply},
-                                                     {"/", Operator::kDivide},
-                                                     {"//", Operator::kFloorDivide},
-                                                     {"%", Operator::kModulo}}};
-constexpr std::array<NamedOperator, 1> kPowers = {{{"**", Operator::kPower}}};
-
+constexpr NamedOperator kComparisons[] = {
+    {"==", Operator::kEqual},     {"!=", Operator::kNotEqual}, {"<", Operator::kLess},
+    {"<=", Operator::kLessEqual}, {">", Operator::kGreater},   {">=", Operator::kGreaterEqual}};
+constexpr NamedOperator kSums[] = {{"+", Operator::kAdd}, {"-", Operator::kSubtract}};
+constexpr NamedOperator kProducts[] = {{"*", Operator::kMultiply},
+                                       {"/", Operator::kDivide},
+                                       {"//", Operator::kFloorDivide},
+                                       {"%", Operator::kModulo}};
 template <size_t kCount>
-const NamedOperator* Find(const std::array<NamedOperator, kCount>& operators, const Token& token) {
+const NamedOperator* Find(const NamedOperator (&operators)[kCount], const Token& token) {
   if (token.kind != Token::Kind::kOperator) return nullptr;
   for (const NamedOperator& candidate : operators) {
     if (candidate.text == token.text) return &candidate;
@@ -192,10 +185,10 @@ ExprPtr Parser::ParseProduct() {
 
 ExprPtr Parser::ParsePower() {
   ExprPtr left = ParseUnary(true);
-  while (const NamedOperator* op = Find(kPowers, Now())) {
+  while (IsOperator("**")) {
     const int line = Next().line;
     auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParseUnary(true));
-    expr->operators.push_back(op->op);
+    expr->operators.push_back(Operator::kPower);
     left = Done(std::move(expr));
   }
   return left;
@@ -365,7 +358,6 @@ ExprPtr Parser::ParseTest(ExprPtr operand) {
     test->arguments = ParseArguments();
   } else if (word || Now().kind == Kind::kString || Now().kind == Kind::kInteger ||
              Now().kind == Kind::kFloat || IsOperator("[") || IsOperator("{")) {
-    if (IsName("is")) FailAt(line, "tests cannot be chained with 'is'");
     test->arguments.positional.push_back(ParsePostfix(ParsePrimary()));
   }
   ExprPtr value = Done(std::move(test));

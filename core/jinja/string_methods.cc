@@ -293,6 +293,7 @@ Value All(BuiltinCall& call) {
   }
   return Value::Bool(all);
 }
+bool IsAscii(uint32_t c) { return c < 0x80; }
 bool IsAlphaOrDigit(uint32_t c) { return IsAlpha(c) || IsDigit(c); }
 
 template <bool (*kWanted)(uint32_t), bool (*kOther)(uint32_t)>
@@ -318,6 +319,7 @@ constexpr Builtin kMethods[] = {
     {"index", "sub start? end?", Index},
     {"isalnum", "", All<IsAlphaOrDigit>},
     {"isalpha", "", All<IsAlpha>},
+    {"isascii", "", All<IsAscii>},
     {"isdecimal", "", All<IsDigit>},
     {"isdigit", "", All<IsDigit>},
     {"islower", "", OneCase<IsLower, IsUpper>},

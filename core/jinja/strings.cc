@@ -227,7 +227,10 @@ Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_v
 Text Capitalized(Interpreter& run, const Text& text) {
   if (text.empty()) return text;
   const size_t first = CharacterLength(text.bytes());
-  Text out = Mapped(run, text.Slice(0, first), Upper);
+  const Text upper = Mapped(run, text.Slice(0, first), Upper);
+  const size_t title = CharacterLength(upper.bytes());  // of "SS", which capitalises one letter
+  Text out = upper.Slice(0, title);
+  out.Append(Mapped(run, upper.Slice(title, upper.size()), Lower));
   out.Append(Mapped(run, text.Slice(first, text.size()), Lower));
   return out;
 }

@@ -3,6 +3,9 @@
 #include <locale.h>
 #include <wctype.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/utf8.h"
 
 namespace lockstep::jinja {
@@ -18,14 +21,28 @@ bool IsAscii(uint32_t c) { return c < 0x80; }
 bool IsAsciiLetter(uint32_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 wint_t Wide(uint32_t c) { return static_cast<wint_t>(c); }
 
-template <class Map>
-std::string Mapped(std::string_view text, Map map) {
+// The letters whose other case is more than one letter.
+struct LongCase {
+  uint32_t letter;
+  std::string_view mapped;
+};
+constexpr LongCase kLongUpper[] = {{0xDF, "SS"},   {0xFB00, "FF"},  {0xFB01, "FI"},
+                                   {0xFB02, "FL"}, {0xFB03, "FFI"}, {0xFB04, "FFL"},
+                                   {0xFB05, "ST"}, {0xFB06, "ST"}};
+constexpr LongCase kLongLower[] = {{0x130, "i\xCC\x87"}};
+
+template <size_t kCount, class Map>
+std::string Mapped(std::string_view text, const LongCase (&longer)[kCount], Map map) {
   std::string out;
   for (size_t length; !text.empty(); text.remove_prefix(length)) {
     length = CharacterLength(text);
     const uint32_t c = FirstCharacter(text);
+    const auto* const found = std::find_if(std::begin(longer), std::end(longer),
+                                           [c](const LongCase& one) { return one.letter == c; });
     const uint32_t mapped = map(c);
-    if (mapped == c) {
+    if (found != std::end(longer)) {
+      out += found->mapped;
+    } else if (mapped == c) {
       out += text.substr(0, length);
     } else {
       AppendCharacter(mapped, &out);
@@ -93,14 +110,14 @@ bool IsPrintable(uint32_t c) {
 }
 
 std::string Upper(std::string_view text) {
-  return Mapped(text, [](uint32_t c) {
+  return Mapped(text, kLongUpper, [](uint32_t c) {
     return IsAscii(c) ? (c >= 'a' && c <= 'z' ? c - 0x20 : c)
                       : static_cast<uint32_t>(towupper_l(Wide(c), Locale()));
   });
 }
 
 std::string Lower(std::string_view text) {
-  return Mapped(text, [](uint32_t c) {
+  return Mapped(text, kLongLower, [](uint32_t c) {
     return IsAscii(c) ? (c >= 'A' && c <= 'Z' ? c + 0x20 : c)
                       : static_cast<uint32_t>(towlower_l(Wide(c), Locale()));
   });
