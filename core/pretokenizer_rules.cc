@@ -5,10 +5,6 @@
 
 #include "core/pretokenizer_rules.h"
 
-#include <fmt/format.h>
-
-#include <iterator>
-
 namespace lockstep {
 namespace {
 
@@ -147,7 +143,7 @@ const PretokenizerRules* FindPretokenizerRules(std::string_view name) {
 std::string KnownPretokenizers() {
   std::string known;
   ForEachName([&](std::string_view name, const PretokenizerRules&) {
-    known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", name);
+    known.append(known.empty() ? "" : ", ").append(name);
     return true;
   });
   return known;

@@ -13,12 +13,14 @@ struct PretokenizerRules {
   std::array<const char*, 6> patterns;  // of PCRE2, in order; the first nullptr ends them
   bool whole_words_first = false;
   bool adds_bos = false;
+  // Text is brought to NFC first, as the models' own tokenizers do and have learnt from; llama.cpp
+  // leaves it as it is, so the ids differ where the text is not NFC already.
   bool composes = false;
 };
 
 // nullptr if no rules have this name.
 const PretokenizerRules* FindPretokenizerRules(std::string_view name);
-// "a", "b", "c": every name, for messages.
+// "a, b, c": every name, for messages.
 std::string KnownPretokenizers();
 
 }  // namespace lockstep

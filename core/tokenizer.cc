@@ -192,7 +192,7 @@ Status Tokenizer::Impl::LoadStripping(const GgufFile& file) {
     const std::string_view text = vocabulary.texts[i];
     const TokenKind token = vocabulary.kinds[i];
     strips[i] = (token == TokenKind::kControl || token == TokenKind::kUserDefined) &&
-                text != "<s>" && text != "<|endoftext|>";
+                text != "<s>" && text != "<unk>" && text != "<|endoftext|>";
   }
   return {};
 }

@@ -174,9 +174,8 @@ void PrintNeeds(const GgufFile& file) {
   std::string memory = fmt::format("{} for the weights", BytesText(file.size()));
   if (const auto config = ReadModelConfig(file)) {
     const size_t position = KvCache::BytesPerPosition(*config, KvType::kF16);
-    memory +=
-        fmt::format(", {} for keys and values of each of up to {} tokens ({} in all)",
-                    BytesText(position), config->context, BytesText(position * config->context));
+    memory += fmt::format(", {} bytes for keys and values of each token ({} for all {})", position,
+                          BytesText(position * config->context), config->context);
   }
   print("memory", memory);
 }

@@ -47,7 +47,8 @@ TEST(InspectCommandTest, PrintsMetadataTensorsAndTotals) {
   EXPECT_THAT(o.out, ::testing::ContainsRegex("tokenizer +llama; 320 tokens; adds BOS; ends at"));
   EXPECT_THAT(o.out, ::testing::ContainsRegex("chat template +none in the file\n"));
   EXPECT_THAT(o.out, ::testing::ContainsRegex("types +F32\n"));
-  EXPECT_THAT(o.out, ::testing::ContainsRegex("memory +0.3 MiB for the weights, .*128 tokens"));
+  EXPECT_THAT(o.out,
+              ::testing::ContainsRegex("memory +0.3 MiB for the weights, .* for all 128.\n"));
   EXPECT_THAT(o.out, HasSubstr("\nruns here: yes\n"));
 }
 
@@ -60,7 +61,7 @@ TEST(InspectCommandTest, AnUnknownPreTokenizerIsNamedWithTheKnownOnes) {
   EXPECT_EQ(o.code, 2);
   EXPECT_THAT(o.out, ::testing::ContainsRegex("tokenizer +not supported\n"));
   EXPECT_THAT(o.err, HasSubstr("tokenizer.ggml.pre is \"nonsense\""));
-  EXPECT_THAT(o.err, HasSubstr("\"qwen2\""));
+  EXPECT_THAT(o.err, HasSubstr(" qwen2, "));
 }
 
 TEST(InspectCommandTest, EscapesControlCharacters) {
