@@ -38,6 +38,11 @@ void JsonGrammar::Define(std::string_view name, std::string_view body) {
 std::string JsonGrammar::NewName() { return fmt::format("json-{}", names_++); }
 
 Result<std::string> JsonGrammar::Add(const OrderedJson& schema, std::string_view where) {
+  if (Dump(schema).size() > kMaxSchemaBytes) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("{}: the schema has more than {} bytes", where, kMaxSchemaBytes),
+                std::string(where));
+  }
   return SchemaReader(this, schema, where).Read();
 }
 

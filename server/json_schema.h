@@ -22,6 +22,8 @@
 
 namespace lockstep {
 
+inline constexpr size_t kMaxSchemaBytes = 256 * 1024;  // as text
+
 // Rules of GBNF for any number of schemas, to be joined by other rules:
 //   JsonGrammar json;
 //   const auto arguments = json.Add(schema, "tools[0].function.parameters");

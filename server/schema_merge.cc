@@ -76,8 +76,17 @@ bool Closes(const OrderedJson& schema, const OrderedJson& other) {
   });
 }
 
+bool IsLarge(const OrderedJson& a, const OrderedJson& b) {
+  return a.size() > kMaxJoined || b.size() > kMaxJoined;
+}
+
 Status MergeKeyword(const std::string& keyword, const OrderedJson& from, OrderedJson* into) {
   if (*into == from) return {};
+  if (IsLarge(*into, from)) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("keyword {} has more than {} entries, too many to join with another's",
+                            Quoted(keyword), kMaxJoined));
+  }
   if (keyword == "properties") return MergeProperties(from, into);
   const bool is_number = from.is_number() && into->is_number();
   if (is_number && (keyword.starts_with("min") || keyword == "exclusiveMinimum")) {
@@ -151,8 +160,12 @@ Result<OrderedJson> MergeSchemas(const OrderedJson& a, const OrderedJson& b) {
                 "additionalProperties of one schema is about properties that another names, which "
                 "is not supported; list all properties in one schema");
   }
-  OrderedJson out = a;
+  OrderedJson out = OrderedJson::object();
+  for (const auto& [keyword, value] : a.items()) {
+    if (FindSchemaKeyword(keyword) != SchemaKeyword::kAnnotation) out[keyword] = value;
+  }
   for (const auto& [keyword, value] : b.items()) {
+    if (FindSchemaKeyword(keyword) == SchemaKeyword::kAnnotation) continue;
     const auto same = out.find(keyword);
     if (same == out.end()) {
       out[keyword] = value;

@@ -16,7 +16,11 @@ enum class SchemaKeyword {
 };
 SchemaKeyword FindSchemaKeyword(std::string_view keyword);
 
-// Both at once. Errors are kInvalidArgument and name the keyword that cannot be joined.
+// Lists and properties that are joined may have so many entries: joining compares them in pairs.
+inline constexpr size_t kMaxJoined = 1000;
+
+// Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
+// be joined.
 [[nodiscard]] Result<OrderedJson> MergeSchemas(const OrderedJson& a, const OrderedJson& b);
 
 // The JSON pointer of a member or an item of what `path` points to.

@@ -13,7 +13,8 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas, references followed
-constexpr size_t kMaxSchemas = 20'000;
+constexpr size_t kMaxSchemas = 8000;
+constexpr size_t kMaxParts = 100;  // of allOf
 
 OrderedJson Without(const OrderedJson& schema, std::string_view keyword) {
   OrderedJson out = OrderedJson::object();
@@ -96,6 +97,9 @@ SchemaReader::Rule SchemaReader::Visit(const OrderedJson& schema, const std::str
   if (++visits_ > kMaxSchemas) {
     return Refuse(path, fmt::format("there are more than {} schemas", kMaxSchemas));
   }
+  if (grammar_.rules().size() > kMaxGrammarBytes) {
+    return Refuse(path, "the schemas up to here are too large in all");
+  }
   ++depth_;
   Rule rule = VisitObjectSchema(schema, path);
   --depth_;
@@ -158,6 +162,9 @@ SchemaReader::Rule SchemaReader::AllOf(const OrderedJson& schema, const std::str
   const std::string at = ChildPointer(path, "allOf");
   const OrderedJson& parts = schema["allOf"];
   if (!parts.is_array() || parts.empty()) return Refuse(at, "must be a list of schemas");
+  if (parts.size() > kMaxParts) {
+    return Refuse(at, fmt::format("has more than {} schemas", kMaxParts));
+  }
   OrderedJson merged = Without(schema, "allOf");
   for (size_t i = 0; i < parts.size(); ++i) {
     const OrderedJson* part = &parts[i];
@@ -225,7 +232,8 @@ Result<std::vector<std::string>> SchemaReader::Types(const OrderedJson& schema,
                                     "number, string, array and object",
                                     Escaped(Dump(name))));
     }
-    types.push_back(name.get<std::string>());
+    auto text = name.get<std::string>();
+    if (std::ranges::count(types, text) == 0) types.push_back(std::move(text));
   }
   if (types.empty()) return Refuse(at, "no type is left, so no value is allowed");
   const auto has = [&](std::string_view name) { return std::ranges::count(types, name) > 0; };

@@ -181,8 +181,10 @@ Result<std::vector<std::string>> SchemaReader::RequiredNames(const OrderedJson& 
   std::vector<std::string> names;
   const auto required = schema.find("required");
   if (required == schema.end()) return names;
-  if (!required->is_array())
-    return Refuse(ChildPointer(path, "required"), "must be a list of names");
+  if (!required->is_array() || required->size() > kMaxOrderedMembers) {
+    return Refuse(ChildPointer(path, "required"),
+                  fmt::format("must be a list of at most {} names", kMaxOrderedMembers));
+  }
   for (const OrderedJson& name : *required) {
     if (!name.is_string()) return Refuse(ChildPointer(path, "required"), "must be a list of names");
     names.push_back(name.get<std::string>());

@@ -25,6 +25,7 @@ uint64_t Mix(uint64_t x) {
 GrammarAutomaton::GrammarAutomaton(const Grammar& grammar)
     : grammar_(&grammar), classes_(grammar.classes()), calls_(grammar.rules()), seen_(kFirstSeen) {
   configs_.push_back({0, 0, false, {}});  // kDead
+  counted_.push_back(0);
   next_.assign(classes_, kDead);
   frames_.push_back({0, 0, 0, {kFrameSeed, kFrameSeed}});  // kBottom
   work_.push_back({grammar.start(grammar.root()), kBottom});
@@ -202,6 +203,7 @@ GrammarAutomaton::Config GrammarAutomaton::InternConfig() {
   config.complete = complete_;
   config.key = KeyOf(found_, kConfigSeed);
   configs_.push_back(config);
+  counted_.push_back(0);
   next_.resize(next_.size() + classes_, kUnknown);
   const auto id = static_cast<Config>(configs_.size() - 1);
   config_ids_.emplace(hash, id);
@@ -234,6 +236,7 @@ void GrammarAutomaton::Forget(std::span<Config> live) {
   const auto old_configs = std::exchange(configs_, {configs_[kDead]});
   const auto old_heads = std::exchange(heads_, {});
   config_ids_.clear();
+  counted_.assign(1, 0);
   next_.assign(classes_, kDead);
   start_ = kDead;
   for (Config& config : live) {

@@ -49,6 +49,14 @@ class GrammarAutomaton {
   size_t heads(Config config) const { return configs_[config].end - configs_[config].begin; }
   const ConfigKey& key(Config config) const { return configs_[config].key; }
 
+  // Whether the configuration is met for the first time since StartCounting.
+  bool CountsFirst(Config config) {
+    if (counted_[config] == count_) return false;
+    counted_[config] = count_;
+    return true;
+  }
+  void StartCounting() { ++count_; }
+
   // Whether so much is kept that Forget should be called.
   bool full() const { return size() > kept_; }
   // Forgets all but `live`, whose numbers it replaces by their new ones. start() is gone then.
@@ -96,7 +104,9 @@ class GrammarAutomaton {
   std::vector<Head> edges_;
   std::vector<ConfigRecord> configs_;
   std::vector<Head> heads_;
-  std::vector<Config> next_;                              // [configs, classes]
+  std::vector<Config> next_;       // [configs, classes]
+  std::vector<uint64_t> counted_;  // [configs] by which counting last
+  uint64_t count_ = 0;
   std::unordered_multimap<uint64_t, Frame> frame_ids_;    // by hash
   std::unordered_multimap<uint64_t, Config> config_ids_;  // by hash
 

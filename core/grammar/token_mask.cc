@@ -7,9 +7,9 @@
 namespace lockstep {
 namespace {
 
-// Of a walk, in nodes of the trie times the ways that the grammar has to read each: some 50 times
-// what a text in a JSON string takes of a vocabulary of 128K.
-constexpr size_t kMaxWork = size_t{1} << 25;
+// Of a walk, in ways to read a text, each configuration counted once: what it takes to find them if
+// none is known yet. A text in a JSON string has some hundred in all.
+constexpr size_t kMaxWork = size_t{1} << 20;
 
 }  // namespace
 
@@ -90,11 +90,12 @@ TokenMask GrammarVocabulary::Walk(GrammarAutomaton& automaton,
   mask.allowed.resize(words());
   path->resize(Grammar::kAliasReach + 1);
   GrammarAutomaton::Config* const at = path->data();  // [depth]
+  automaton.StartCounting();
   size_t work = 0;
   for (size_t i = 0; i < nodes_.size();) {
     const Node& node = nodes_[i];
     const GrammarAutomaton::Config config = automaton.Next(at[node.depth - 1], node.byte);
-    work += 1 + automaton.heads(config);
+    if (automaton.CountsFirst(config)) work += 1 + automaton.heads(config);
     if (work > kMaxWork) return {.allowed = {}, .any = false, .too_costly = true};
     if (config == GrammarAutomaton::kDead) {
       i = node.end;

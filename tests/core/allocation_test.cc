@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/grammar/token_grammar.h"
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
 #include "core/sampler.h"
@@ -67,6 +68,34 @@ TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
     EXPECT_EQ(allocations - before, 0u) << FindDType(static_cast<uint32_t>(type))->name;
     EXPECT_EQ(caches[2].length(), 120u);
   }
+}
+
+TEST(AllocationTest, AStepUnderAGrammarAllocatesNothingWhereItHasBeenBefore) {
+  const std::vector<std::string_view> tokens = {"", "{", "}", "[", "]", ",", "a", "\xC3\xA9", "aa"};
+  const auto vocabulary =
+      std::make_shared<GrammarVocabulary>(tokens, std::vector<int32_t>{0}, size_t{1} << 20);
+  const auto grammar = std::make_shared<TokenGrammar>(
+      ParseGbnf("root ::= value*\nvalue ::= \"{\" value* \"}\" | [a\\u00e9]{1,5} \",\"").value(),
+      vocabulary);
+  GrammarMatcher matcher(grammar);
+  Sampler sampler(tokens.size());
+  sampler.Reset({}, {});
+  std::vector<uint64_t> allowed(vocabulary->words());
+  std::vector<float> logits(tokens.size(), 0.0f);
+  size_t before = 0;
+  for (int round = 0; round < 3; ++round) {
+    if (round == 1) before = allocations;
+    for (const size_t token : {1, 1, 6, 7, 8, 5, 2, 2}) {
+      logits[token] = 1000;
+      if (!matcher.Allow(false, allowed)) std::abort();
+      const auto sampled = sampler.Sample(logits, 5, allowed);
+      if (!sampled || sampled->token != static_cast<int32_t>(token)) std::abort();
+      if (!matcher.Accept(tokens[token])) std::abort();
+      logits[token] = 0;
+    }
+  }
+  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_TRUE(matcher.complete());
 }
 
 TEST(AllocationTest, AllocationsAreSeen) {
