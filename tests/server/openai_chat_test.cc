@@ -161,6 +161,9 @@ TEST_F(OpenAiChatTest, TheTemplateIsGivenWhatMessagesSay) {
             R"(<s>[{"role": "assistant", "content": null, "tool_calls": [{"id": "1", )"
             R"("type": "function", "function": {"name": "f", "arguments": {"b": 1, "a": 2}}}]}])"
             R"([{"role": "tool", "content": "r", "tool_call_id": "1"}]>)");
+  EXPECT_EQ(Prompt(R"([{"role":"user","content":"x","name":null,"tool_calls":null,"refusal":null,
+                       "tool_call_id":null,"audio":null,"function_call":null}])"),
+            R"(<s>[{"role": "user", "content": "x"}]>)");
   EXPECT_EQ(Prompt(R"([{"role":"user","content":""}])",
                    R"(,"reasoning_effort":"low","chat_template_kwargs":{"mood":"!","messages":1})"),
             R"(<s>[{"role": "user", "content": ""}]>low!)");
