@@ -3,6 +3,8 @@
 #include <ctime>
 #include <utility>
 
+#include "server/grammar_cache.h"
+
 namespace lockstep {
 namespace {
 
@@ -34,7 +36,10 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
       scheduler_(scheduler),
       served_{model.name, model.fingerprint, model.tokenizer.vocab_size(), context,
               static_cast<int64_t>(std::time(nullptr))},
-      chat_(MakeChatModel(model)) {}
+      chat_(MakeChatModel(model)),
+      grammars_(std::make_unique<GrammarCache>(model.tokenizer)) {}
+
+SchedulerService::~SchedulerService() = default;
 
 std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
   return model_.tokenizer.Encode(text, /*add_special=*/true);

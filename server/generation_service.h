@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "core/status.h"
 
 namespace lockstep {
+
+class GrammarCache;
 
 // What makes prompts of conversations.
 struct ChatModel {
@@ -46,17 +49,19 @@ class GenerationService {
   virtual bool IsEndOfGeneration(int32_t token) const = 0;
   // Or why there is none: what a client that sends messages is to be told.
   virtual const Result<ChatModel>& chat() const = 0;
+  // A prompt of parts, in which only what is trusted can become control tokens.
+  virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
+  virtual GrammarCache& grammars() const = 0;  // of the model's vocabulary
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(GenerationRequest request) = 0;
   virtual SchedulerState state() const = 0;
-  // A prompt of parts, in which only what is trusted can become control tokens.
-  virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
 };
 
 // The real one. The model and the scheduler must outlive it.
 class SchedulerService : public GenerationService {
  public:
   SchedulerService(const Model& model, Scheduler& scheduler, size_t context);
+  ~SchedulerService() override;
 
   const ServedModel& model() const override { return served_; }
   std::vector<int32_t> Encode(std::string_view text) const override;
@@ -68,6 +73,7 @@ class SchedulerService : public GenerationService {
   bool IsControl(int32_t token) const override;
   bool IsEndOfGeneration(int32_t token) const override;
   const Result<ChatModel>& chat() const override { return chat_; }
+  GrammarCache& grammars() const override { return *grammars_; }
   std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override;
   Status Submit(GenerationRequest request) override;
   SchedulerState state() const override;
@@ -77,6 +83,7 @@ class SchedulerService : public GenerationService {
   Scheduler& scheduler_;
   const ServedModel served_;
   const Result<ChatModel> chat_;
+  const std::unique_ptr<GrammarCache> grammars_;
 };
 
 }  // namespace lockstep

@@ -136,6 +136,11 @@ bool FieldReader::Integer(std::string_view name, int64_t low, int64_t high, int6
   return false;
 }
 
+void FieldReader::SkipNull(std::string_view name) {
+  const auto field = object_.find(name);
+  if (field != object_.end() && field->is_null()) read_.emplace(name);
+}
+
 void FieldReader::Refuse(std::string_view name, std::string_view why) {
   if (Take(name) != nullptr) Fail(name, why);
 }

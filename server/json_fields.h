@@ -60,6 +60,8 @@ class FieldReader {
   }
   bool Integer(std::string_view name, int64_t low, int64_t high, int64_t* out);
 
+  // The field may be there as null.
+  void SkipNull(std::string_view name);
   // The field, if it is there, is one that we know and cannot do.
   void Refuse(std::string_view name, std::string_view why);
   // `message` follows the field's full name and a space.

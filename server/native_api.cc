@@ -6,6 +6,7 @@
 
 #include "server/answer_json.h"
 #include "server/api_errors.h"
+#include "server/response_format.h"
 
 namespace lockstep {
 namespace {
@@ -126,6 +127,7 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   fields.Integer("max_tokens", 1, INT32_MAX, &request.params.max_tokens);
   ReadSampling(fields, context.vocab(), request);
   ReadLogprobs(fields, &request.params.sampling.logprobs);
+  ReadNativeGrammar(fields, context, &request.params);
   if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
   return request;
 }

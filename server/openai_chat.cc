@@ -43,15 +43,6 @@ void ReadToolChoice(FieldReader& fields, Json* variables) {
   fields.Bool("parallel_tool_calls", &parallel);
 }
 
-void ReadResponseFormat(FieldReader& fields) {
-  const Json* const format = fields.Take("response_format");
-  if (format == nullptr) return;
-  if (!format->is_object() || !format->contains("type") || !(*format)["type"].is_string()) {
-    return fields.Fail("response_format", "must be an object with a type");
-  }
-  if ((*format)["type"] != "text") fields.Fail("response_format", "must be of the type text");
-}
-
 void ReadModalities(FieldReader& fields) {
   const Json* const modalities = fields.Take("modalities");
   if (modalities != nullptr && *modalities != Json::array({"text"})) {
@@ -136,7 +127,6 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadMaxTokens(fields, &generate.params.max_tokens);
   ReadLogprobs(fields, &generate.params.sampling.logprobs);
   ReadToolChoice(fields, &request.variables);
-  ReadResponseFormat(fields);
   ReadModalities(fields);
   if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
   return request;

@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 #include "server/api_errors.h"
+#include "server/response_format.h"
 #include "server/server_info.h"
 #include "server/sse.h"
 
@@ -74,6 +75,7 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
   fields.Integer("n", 1, kMaxAnswers, &generate.n);
   generate.best_of = generate.n;
   ReadStreamOptions(fields, context, request);
+  ReadResponseFormat(fields, context, &generate.params);
   ReadWithoutEffect(fields);
 }
 

@@ -21,8 +21,9 @@ struct OpenAiRequest {
 };
 
 // Sets the defaults that OpenAI documents (temperature 1, top_p 1, nothing else cut off), and reads
-// model, n, stream_options, the sampling fields under all their names, and what is taken without
-// effect: user, metadata, store (false), service_tier, safety_identifier, prompt_cache_key.
+// model, n, stream_options, response_format, grammar, the sampling fields under all their names,
+// and what is taken without effect: user, metadata, store (false), service_tier, safety_identifier,
+// prompt_cache_key.
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request);
 
 // The token as text: its bytes where they are whole characters, else "bytes:\xe2\x80"; a control

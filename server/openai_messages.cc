@@ -102,6 +102,11 @@ Json ReadMessage(const Json& value, size_t index, ReadContext& context, FieldRea
     return {};
   }
   FieldReader message(value, where + ".");
+  // What only some roles have: many clients write down all fields of their own type of message.
+  for (const char* name : {"tool_calls", "tool_call_id", "reasoning_content", "refusal",
+                           "annotations", "audio", "function_call"}) {
+    message.SkipNull(name);
+  }
   std::string role, text;
   message.Text("role", &role);
   const bool developer = role == "developer";

@@ -9,6 +9,7 @@
 
 #include "server/answer_json.h"
 #include "server/api_errors.h"
+#include "server/response_format.h"
 #include "server/sse.h"
 
 namespace lockstep {
@@ -58,7 +59,6 @@ void ReadTgiUnsupported(FieldReader& fields) {
     fields.Fail("decoder_input_details", "is not supported: the prompt's logprobs are not kept");
   }
   fields.Refuse("adapter_id", "is not supported: this server has one model, without adapters");
-  fields.Refuse("grammar", "is not supported");
 }
 
 void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& request,
@@ -71,6 +71,7 @@ void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& reque
   fields.Integer("top_n_tokens", 0, kMaxTopTokens, &request.top_n_tokens);
   fields.Integer("truncate", 1, INT32_MAX, truncate);
   ReadTgiSampling(fields, context, generate);
+  ReadTgiGrammar(fields, context, &generate.params);
   ReadTgiUnsupported(fields);
 }
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "server/generation_service.h"
+#include "server/grammar_cache.h"
+#include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {
 
@@ -79,6 +81,7 @@ class FakeService : public GenerationService {
     return state;
   }
 
+  GrammarCache& grammars() const override { return grammars_; }
   // Set before use.
   void SetChatTemplate(const std::string& source) {
     chat_ = ChatModel{ChatTemplate::Parse(source).value(), source, "<s>", "</s>"};
@@ -130,6 +133,8 @@ class FakeService : public GenerationService {
   }();
   const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000};
   Result<ChatModel> chat_ = lockstep::Fail(ErrorKind::kInvalidArgument, "no template", "messages");
+  const Tokenizer tokenizer_ = CreateTokenizer(SpmVocabulary({}).Metadata()).value();
+  mutable GrammarCache grammars_{tokenizer_};
   std::mutex mutex_;
   std::vector<GenerationRequest> requests_;
   std::vector<size_t> counts_;

@@ -104,7 +104,17 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
        "tools[0].function.parameters"},
       {R"("tools":[{"type":"function","function":{"name":"f"}}])", "tools"},
       {R"("tool_choice":"required")", "tool_choice"},
-      {R"("response_format":{"type":"json_object"})", "response_format"},
+      {R"("response_format":{"type":"xml"})", "response_format.type"},
+      {R"("response_format":{})", "response_format.type"},
+      {R"("response_format":{"type":"json_schema"})", "response_format.json_schema"},
+      {R"("response_format":{"type":"json_schema","json_schema":{"name":"n"}})",
+       "response_format.json_schema.schema"},
+      {R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"not":{}}}})",
+       "response_format.json_schema.schema"},
+      {R"("response_format":{"type":"json_object"},"grammar":"root ::= "a"")",
+       "response_format.type"},
+      {R"("grammar":"root ::= ")", "grammar"},
+      {R"("grammar":1)", "grammar"},
       {R"("response_format":"json")", "response_format"},
       {R"("chat_template":"{{ 1 }}")", "chat_template"},
       {R"("chat_template_kwargs":[])", "chat_template_kwargs"},
@@ -161,6 +171,9 @@ TEST_F(OpenAiChatTest, TheTemplateIsGivenWhatMessagesSay) {
             R"(<s>[{"role": "assistant", "content": null, "tool_calls": [{"id": "1", )"
             R"("type": "function", "function": {"name": "f", "arguments": {"b": 1, "a": 2}}}]}])"
             R"([{"role": "tool", "content": "r", "tool_call_id": "1"}]>)");
+  EXPECT_EQ(Prompt(R"([{"role":"user","content":"x","name":null,"tool_calls":null,"refusal":null,
+                       "tool_call_id":null,"audio":null,"function_call":null}])"),
+            R"(<s>[{"role": "user", "content": "x"}]>)");
   EXPECT_EQ(Prompt(R"([{"role":"user","content":""}])",
                    R"(,"reasoning_effort":"low","chat_template_kwargs":{"mood":"!","messages":1})"),
             R"(<s>[{"role": "user", "content": ""}]>low!)");
