@@ -10,9 +10,10 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 Maker EditedFamily(const std::string& name, Edit edit) {
   return [=](const TempFile& file) {
-    for (const TinyFamily& family : TinyFamilies()) {
-      if (family.name != name) continue;
-      GgufBuilder builder = TinyModelBuilder(family.options);
+    for (auto [family, options] : TinyFamilies()) {
+      if (family != name) continue;
+      options.type = DType::kQ8_0;  // small, as the files are seeds of the fuzzer, too
+      GgufBuilder builder = TinyModelBuilder(options);
       edit(builder);
       file.Write(builder.Build());
       return;

@@ -236,7 +236,7 @@ class Maker {
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
     if (family_.pre_norm) Norm(prefix + "ffn_norm");
     if (o_.experts != 0) {
-      Matrix(prefix + "ffn_gate_inp.weight", o_.experts, o_.dim, 1.5f, DType::kF32);
+      Matrix(prefix + "ffn_gate_inp.weight", o_.experts, o_.dim, o_.gain, DType::kF32);
       Experts(prefix + "ffn_gate_exps.weight", o_.ffn_dim, o_.dim);
       Experts(prefix + "ffn_up_exps.weight", o_.ffn_dim, o_.dim);
       Experts(prefix + "ffn_down_exps.weight", o_.dim, o_.ffn_dim);
@@ -266,11 +266,11 @@ class Maker {
     Matrix(name, rows, cols, gain, o_.type);
   }
   void Experts(const std::string& name, size_t rows, size_t cols) {
-    Matrix(name, o_.experts * rows, cols, 1.5f);
+    Matrix(name, o_.experts * rows, cols, o_.gain);
     file_.tensors.back().dims = {cols, rows, o_.experts};
   }
   void Linear(const std::string& name, size_t rows, size_t cols, Presence bias) {
-    Matrix(name + ".weight", rows, cols, 1.5f);
+    Matrix(name + ".weight", rows, cols, o_.gain);
     if (bias == Presence::kMust || (bias == Presence::kMay && o_.may_biases)) {
       Vector(name + ".bias", rows, -0.5f, 0.5f);
     }

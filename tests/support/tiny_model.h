@@ -25,6 +25,8 @@ struct TinyModelOptions {
   DType type = DType::kF32;  // of the matrices; its blocks must divide the dimensions
   bool tied = true;          // no output.weight of its own, if the family may do without
 
+  float gain = 1.5f;  // by which a layer's matrices lengthen a vector
+
   std::string architecture = "llama";
   size_t experts = 0, experts_used = 2;
   size_t rope_dim = 0;  // 0: head_dim
