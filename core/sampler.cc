@@ -77,7 +77,8 @@ void Sampler::MarkSeen(int32_t token) {
   seen_.push_back(token);
 }
 
-Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t position) {
+Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t position,
+                                     std::span<const uint64_t> allowed) {
   assert(logits.size() == logits_.size());
   if (!CopyLogits(logits)) {
     return Fail(ErrorKind::kInternal, "the model gave no finite logit, so no token can be chosen");
@@ -91,10 +92,11 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t pos
     for (const Candidate& c : candidates_) out.top.push_back({c.token, (*log_softmax)(c.logit)});
   }
   Adjust();
+  if (!allowed.empty()) Keep(allowed);
   const int32_t best = ArgMax();
   if (logits_[best] == -kInfinity) {
     return Fail(ErrorKind::kInternal,
-                "bias and penalties left no finite logit, so no token can be chosen");
+                "bias, penalties and grammar left no finite logit, so no token can be chosen");
   }
   out.token =
       params_.temperature > 0 ? Draw(logits_[best], UniformAt(params_.seed, position)) : best;
@@ -126,6 +128,18 @@ void Sampler::Adjust() {
     const uint32_t count = output_count_[token];
     if (count > 0) x -= presence + frequency * static_cast<float>(count);
     logits_[token] = Clean(x);
+  }
+}
+
+void Sampler::Keep(std::span<const uint64_t> allowed) {
+  assert(allowed.size() == (logits_.size() + 63) / 64);
+  for (size_t word = 0; word < allowed.size(); ++word) {
+    const uint64_t bits = allowed[word];
+    if (bits == ~uint64_t{0}) continue;
+    const size_t begin = 64 * word, end = std::min(begin + 64, logits_.size());
+    for (size_t i = begin; i < end; ++i) {
+      logits_[i] = (bits >> (i - begin) & 1) != 0 ? logits_[i] : -kInfinity;
+    }
   }
 }
 

@@ -45,11 +45,13 @@ class Sampler {
   // REQUIRES: ids of prompt and params.logit_bias in [0, vocab).
   void Reset(const SamplingParams& params, std::span<const int32_t> prompt);
 
-  // Order: bias, penalties, greedy or (temperature, top-k, top-p, min-p, draw). Counts the token
-  // as output. NaN counts as -infinity, +infinity as the largest float; kInternal if no logit is
-  // finite, or none is left after the penalties. `position` is that of the new token.
-  [[nodiscard]] Result<SampledToken> Sample(std::span<const float> logits /* [vocab] */,
-                                            uint64_t position);
+  // Order: bias, penalties, the allowed tokens, greedy or (temperature, top-k, top-p, min-p, draw).
+  // Counts the token as output. NaN counts as -infinity, +infinity as the largest float; kInternal
+  // if no logit is finite, or none is left after the penalties. `position` is that of the new
+  // token. `allowed`: bit i % 64 of word i / 64 says whether token i is; empty: all are.
+  [[nodiscard]] Result<SampledToken> Sample(
+      std::span<const float> logits /* [vocab] */, uint64_t position,
+      std::span<const uint64_t> allowed = {} /* [(vocab + 63) / 64] */);
 
  private:
   struct Candidate {
@@ -62,6 +64,7 @@ class Sampler {
 
   bool CopyLogits(std::span<const float> logits /* [vocab] */);  // false if none is finite
   void Adjust();                                                 // bias and penalties
+  void Keep(std::span<const uint64_t> allowed);                  // the others get -infinity
   int32_t ArgMax() const;
   int32_t Draw(float largest, double uniform);
   void SelectTop(size_t k);    // candidates_: the k best, best first
@@ -69,7 +72,7 @@ class Sampler {
   void MarkSeen(int32_t token);
 
   SamplingParams params_;
-  std::vector<float> logits_;           // [vocab] bias and penalties included
+  std::vector<float> logits_;           // [vocab] bias, penalties and what is allowed included
   std::vector<Candidate> candidates_;   // at most [vocab]
   std::vector<int32_t> seen_;           // distinct tokens of prompt and output
   std::vector<uint8_t> is_seen_;        // [vocab]

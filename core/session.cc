@@ -53,6 +53,9 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationParams& 
                   "logit_bias");
     }
   }
+  if (params.grammar != nullptr && params.grammar->vocabulary().size() != vocab) {
+    return Fail(ErrorKind::kInvalidArgument, "grammar is one of another model", "grammar");
+  }
   if (std::ranges::any_of(params.stop, &std::string::empty)) {
     return Fail(ErrorKind::kInvalidArgument, "stop has an empty string", "stop");
   }
@@ -84,6 +87,7 @@ void InferenceSession::Reset() {
   output_.clear();
   utf8_ = {};
   held_.clear();
+  matcher_.reset();
   finish_ = FinishReason::kNone;
 }
 
@@ -95,6 +99,10 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationParams par
   params_.max_tokens = std::min(params_.max_tokens, context() - prompt_.size());
   output_.reserve(params_.max_tokens);  // steps do not allocate
   sampler_.Reset(params_.sampling, prompt_);
+  if (params_.grammar != nullptr) {
+    matcher_.emplace(params_.grammar);
+    allowed_.resize(params_.grammar->vocabulary().words());
+  }
   return {};
 }
 
@@ -118,10 +126,18 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) 
   store.Insert(scope, tokens, kv_);
 }
 
+Result<SampledToken> InferenceSession::Sample(std::span<const float> logits) {
+  if (!matcher_) return sampler_.Sample(logits, position());
+  if (Status ok = matcher_->Allow(params_.ignore_eos, allowed_); !ok) {
+    return tl::unexpected<Error>(std::move(ok.error()));
+  }
+  return sampler_.Sample(logits, position(), allowed_);
+}
+
 Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits) {
   if (logits.empty()) return std::nullopt;
   assert(position() == prompt_.size() + output_.size());
-  Result<SampledToken> sampled = sampler_.Sample(logits, position());
+  Result<SampledToken> sampled = Sample(logits);
   if (!sampled) return tl::unexpected<Error>(std::move(sampled.error()));
 
   TokenEvent event{output_.size(), std::move(*sampled), {}, FinishReason::kNone};
@@ -130,11 +146,16 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
 
   const bool end_token = tokenizer_->IsEndOfGeneration(token);
   std::string text;
-  if ((end_token && !params_.ignore_eos) || std::ranges::count(params_.stop_ids, token) > 0) {
+  const bool ends = end_token && (!params_.ignore_eos || matcher_);
+  if (ends || std::ranges::count(params_.stop_ids, token) > 0) {
     finish_ = FinishReason::kStop;
   } else {
     if (!end_token) text = utf8_.Push(tokenizer_->TokenBytes(token));
     if (output_.size() == params_.max_tokens) finish_ = FinishReason::kLength;
+    if (matcher_ && !matcher_->Accept(tokenizer_->TokenBytes(token))) {
+      return Fail(ErrorKind::kInternal, "a token was chosen that the grammar does not allow");
+    }
+    if (matcher_ && matcher_->must_end()) finish_ = FinishReason::kStop;  // without a step for it
   }
   if (finished()) text += utf8_.Finish();
   event.text = Release(text, finished());

@@ -11,11 +11,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/grammar/token_grammar.h"
 #include "core/kv_cache.h"
 #include "core/prefix_store.h"
 #include "core/sampler.h"
@@ -31,6 +33,9 @@ struct GenerationParams {
   std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it
   std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
   bool ignore_eos = false;        // go on after an end-of-generation token
+  // What the text may be; null: anything. Only tokens that it allows are chosen: those that end the
+  // generation where the text may end there (with ignore_eos, only where it must).
+  std::shared_ptr<const TokenGrammar> grammar;
 };
 
 enum class FinishReason { kNone, kStop, kLength };
@@ -45,8 +50,8 @@ struct TokenEvent {
 };
 
 // What Begin refuses, without a session. kInvalidArgument: an empty prompt, no token to generate, a
-// token outside the vocabulary, an empty stop string, a bias that is no number. kContextExceeded:
-// no room for one new token.
+// token outside the vocabulary, an empty stop string, a bias that is no number, a grammar of
+// another vocabulary. kContextExceeded: no room for one new token.
 [[nodiscard]] Status CheckGeneration(std::span<const int32_t> prompt,
                                      const GenerationParams& params, size_t vocab, size_t context);
 
@@ -72,7 +77,8 @@ class InferenceSession {
   void GivePrefix(PrefixStore& store, const std::string& scope) const;
 
   // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
-  // token; without, returns nothing. Errors are the sampler's, and end the generation's use.
+  // token; without, returns nothing. Errors are the sampler's, and kInvalidArgument
+  // where the grammar allows no token; they end the generation's use.
   [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
 
   bool finished() const { return finish_ != FinishReason::kNone; }
@@ -88,6 +94,7 @@ class InferenceSession {
 
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
+  [[nodiscard]] Result<SampledToken> Sample(std::span<const float> logits);
   // Adds to the text that is held back and takes out what is certain, all of it if `last`. A stop
   // string ends the generation: the one that is complete first, the longest of those.
   std::string Release(std::string_view text, bool last);
@@ -100,6 +107,8 @@ class InferenceSession {
   std::vector<int32_t> prompt_, output_;
   Utf8Assembler utf8_;
   std::string held_;  // text that may be the beginning of a stop string
+  std::optional<GrammarMatcher> matcher_;
+  std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar
   FinishReason finish_ = FinishReason::kNone;
 };
 

@@ -1,0 +1,254 @@
+#include "core/grammar/automaton.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+// Frames whose stacks are all in use at once: only a grammar made for it needs so many.
+constexpr size_t kMostFrames = size_t{1} << 21;
+
+constexpr size_t kFirstSeen = 256;  // a power of two
+constexpr uint64_t kFrameSeed = 1, kConfigSeed = 2;
+
+// splitmix64's finaliser (Steele et al., 2014).
+uint64_t Mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+GrammarAutomaton::GrammarAutomaton(const Grammar& grammar)
+    : grammar_(&grammar), classes_(grammar.classes()), calls_(grammar.rules()), seen_(kFirstSeen) {
+  configs_.push_back({0, 0, false, {}});  // kDead
+  next_.assign(classes_, kDead);
+  frames_.push_back({0, 0, 0, {kFrameSeed, kFrameSeed}});  // kBottom
+  work_.push_back({grammar.start(grammar.root()), kBottom});
+  start_ = Close();
+}
+
+GrammarAutomaton::Config GrammarAutomaton::Compute(Config config, uint8_t byte_class) {
+  const uint8_t byte = grammar_->representative(byte_class);
+  const ConfigRecord record = configs_[config];
+  work_.clear();
+  for (uint32_t i = record.begin; i < record.end; ++i) {
+    const Head head = heads_[i];
+    const Grammar::State& state = grammar_->state(head.state);
+    if (state.low <= byte && byte <= state.high) work_.push_back({state.next, head.frame});
+  }
+  const Config next = work_.empty() ? kDead : Close();
+  next_[config * classes_ + byte_class] = next;
+  return next;
+}
+
+bool GrammarAutomaton::See(Head head) {
+  if (2 * ++seen_count_ > seen_.size()) {
+    std::vector<std::pair<Head, uint32_t>> old(2 * seen_.size());
+    old.swap(seen_);
+    seen_count_ = 0;
+    const uint32_t time = std::exchange(time_, 1);
+    for (const auto& [entry, when] : old) {
+      if (when == time) See(entry);
+    }
+    ++seen_count_;
+  }
+  const size_t mask = seen_.size() - 1;
+  for (size_t i = Mix(uint64_t{head.state} << 32 | head.frame) & mask;; i = (i + 1) & mask) {
+    if (seen_[i].second != time_) {
+      seen_[i] = {head, time_};
+      return true;
+    }
+    if (seen_[i].first == head) {
+      --seen_count_;
+      return false;
+    }
+  }
+}
+
+void GrammarAutomaton::Follow(Head head) {
+  const Grammar::State& state = grammar_->state(head.state);
+  switch (state.kind) {
+    case Grammar::Kind::kByte:
+      found_.push_back(head);
+      return;
+    case Grammar::Kind::kSplit:
+      work_.push_back({state.next, head.frame});
+      work_.push_back({state.other, head.frame});
+      return;
+    case Grammar::Kind::kCall: {
+      if (grammar_->state(state.next).kind == Grammar::Kind::kAccept) {
+        // Nothing comes after the call, so what the caller goes on at will do: a list that is
+        // written as a rule which ends in itself needs no stack.
+        work_.push_back({grammar_->start(state.other), head.frame});
+        return;
+      }
+      // A rule that matches nothing here is passed over; its frame is for what it matches later.
+      if (state.nullable) work_.push_back({state.next, head.frame});
+      if (frames_[head.frame].depth >= kMaxDepth) return;
+      std::vector<Head>& edges = calls_[state.other];
+      if (edges.empty()) {
+        called_.push_back(grammar_->order(state.other));
+        std::ranges::push_heap(called_, std::greater<>());
+      }
+      edges.push_back({state.next, head.frame});
+      return;
+    }
+    case Grammar::Kind::kAccept: {
+      if (head.frame == kBottom) complete_ = true;
+      const FrameRecord frame = frames_[head.frame];
+      work_.insert(work_.end(), edges_.begin() + frame.begin, edges_.begin() + frame.end);
+      return;
+    }
+    case Grammar::Kind::kDead:
+      return;
+  }
+}
+
+GrammarAutomaton::Config GrammarAutomaton::Close() {
+  found_.clear();
+  complete_ = too_large_ = false;
+  seen_count_ = 0;
+  if (++time_ == 0) {  // the table's times have come round
+    seen_.assign(kFirstSeen, {});
+    time_ = 1;
+  }
+  while (true) {
+    while (!work_.empty()) {
+      const Head head = work_.back();
+      work_.pop_back();
+      if (!See(head)) continue;
+      Follow(head);
+      if (seen_count_ > 8 * kMaxHeads || found_.size() > kMaxHeads) {
+        too_large_ = true;
+        work_.clear();
+      }
+    }
+    if (called_.empty()) break;
+    // Whoever calls this rule at this place in the text has been followed: its order is the least.
+    std::ranges::pop_heap(called_, std::greater<>());
+    const uint32_t rule = grammar_->rule_at(called_.back());
+    called_.pop_back();
+    too_large_ = too_large_ || frames_.size() >= kMostFrames;
+    if (!too_large_) work_.push_back({grammar_->start(rule), InternFrame(calls_[rule])});
+    calls_[rule].clear();
+  }
+  if (too_large_ || (found_.empty() && !complete_)) return kDead;
+  return InternConfig();
+}
+
+ConfigKey GrammarAutomaton::KeyOf(std::span<const Head> heads, uint64_t seed) const {
+  ConfigKey key{Mix(seed), Mix(~seed)};
+  for (const Head& head : heads) {  // a sum: the order of the frames is this automaton's own
+    const uint64_t state = grammar_->state(head.state).alias;
+    const ConfigKey& frame = frames_[head.frame].key;
+    key.a += Mix(Mix(state + 3) + frame.a);
+    key.b += Mix(Mix(state + 5) ^ frame.b);
+  }
+  return {Mix(key.a), Mix(key.b)};
+}
+
+GrammarAutomaton::Frame GrammarAutomaton::InternFrame(std::vector<Head>& edges) {
+  std::ranges::sort(edges);
+  edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+  uint64_t hash = kFrameSeed;
+  uint32_t depth = 0;
+  for (const Head& edge : edges) {
+    hash = Mix(hash * 3 + (uint64_t{edge.state} << 32 | edge.frame));
+    depth = std::max(depth, frames_[edge.frame].depth);
+  }
+  const auto [begin, end] = frame_ids_.equal_range(hash);
+  for (auto it = begin; it != end; ++it) {
+    const FrameRecord& other = frames_[it->second];
+    if (std::equal(edges.begin(), edges.end(), edges_.begin() + other.begin,
+                   edges_.begin() + other.end)) {
+      return it->second;
+    }
+  }
+  FrameRecord frame;
+  frame.begin = static_cast<uint32_t>(edges_.size());
+  edges_.insert(edges_.end(), edges.begin(), edges.end());
+  frame.end = static_cast<uint32_t>(edges_.size());
+  frame.depth = depth + 1;
+  frame.key = KeyOf(edges, kFrameSeed);
+  frames_.push_back(frame);
+  const auto id = static_cast<Frame>(frames_.size() - 1);
+  frame_ids_.emplace(hash, id);
+  return id;
+}
+
+GrammarAutomaton::Config GrammarAutomaton::InternConfig() {
+  std::ranges::sort(found_);
+  uint64_t hash = kConfigSeed + complete_;
+  for (const Head& head : found_) {
+    hash = Mix(hash * 3 + (uint64_t{head.state} << 32 | head.frame));
+  }
+  const auto [begin, end] = config_ids_.equal_range(hash);
+  for (auto it = begin; it != end; ++it) {
+    const ConfigRecord& other = configs_[it->second];
+    if (other.complete == complete_ &&
+        std::equal(found_.begin(), found_.end(), heads_.begin() + other.begin,
+                   heads_.begin() + other.end)) {
+      return it->second;
+    }
+  }
+  ConfigRecord config;
+  config.begin = static_cast<uint32_t>(heads_.size());
+  heads_.insert(heads_.end(), found_.begin(), found_.end());
+  config.end = static_cast<uint32_t>(heads_.size());
+  config.complete = complete_;
+  config.key = KeyOf(found_, kConfigSeed);
+  configs_.push_back(config);
+  next_.resize(next_.size() + classes_, kUnknown);
+  const auto id = static_cast<Config>(configs_.size() - 1);
+  config_ids_.emplace(hash, id);
+  return id;
+}
+
+void GrammarAutomaton::Forget(std::span<Config> live) {
+  std::vector<uint8_t> frame_lives(frames_.size());
+  for (const Config config : live) {
+    for (uint32_t i = configs_[config].begin; i < configs_[config].end; ++i) {
+      frame_lives[heads_[i].frame] = 1;
+    }
+  }
+  for (size_t i = frames_.size(); i-- > 0;) {  // a frame's edges lead to older ones
+    if (!frame_lives[i]) continue;
+    for (uint32_t k = frames_[i].begin; k < frames_[i].end; ++k) frame_lives[edges_[k].frame] = 1;
+  }
+  const auto old_frames = std::exchange(frames_, {frames_[kBottom]});
+  const auto old_edges = std::exchange(edges_, {});
+  frame_ids_.clear();
+  std::vector<Frame> new_frame(old_frames.size(), kBottom);
+  std::vector<Head> edges;
+  for (size_t i = 1; i < old_frames.size(); ++i) {
+    if (!frame_lives[i]) continue;
+    edges.assign(old_edges.begin() + old_frames[i].begin, old_edges.begin() + old_frames[i].end);
+    for (Head& edge : edges) edge.frame = new_frame[edge.frame];
+    new_frame[i] = InternFrame(edges);
+  }
+
+  const auto old_configs = std::exchange(configs_, {configs_[kDead]});
+  const auto old_heads = std::exchange(heads_, {});
+  config_ids_.clear();
+  next_.assign(classes_, kDead);
+  start_ = kDead;
+  for (Config& config : live) {
+    if (config == kDead) continue;
+    const ConfigRecord& record = old_configs[config];
+    found_.assign(old_heads.begin() + record.begin, old_heads.begin() + record.end);
+    for (Head& head : found_) head.frame = new_frame[head.frame];
+    complete_ = record.complete;
+    config = InternConfig();
+  }
+  kept_ = std::max(kKept, 2 * size());
+}
+
+size_t GrammarAutomaton::size() const {
+  return std::max({next_.size(), heads_.size(), edges_.size(), frames_.size()});
+}
+
+}  // namespace lockstep

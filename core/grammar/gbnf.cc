@@ -1,0 +1,390 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "core/grammar/grammar.h"
+#include "core/grammar/grammar_compiler.h"
+#include "core/grammar/utf8_ranges.h"
+#include "core/text.h"
+
+namespace lockstep {
+namespace {
+
+using Node = GrammarNode;
+
+constexpr uint64_t kMaxRepetition = 1'000'000'000;  // far beyond what fits
+
+bool IsNameChar(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_';
+}
+
+Node Call(uint32_t rule) {
+  Node node;
+  node.kind = Node::Kind::kRule;
+  node.rule = rule;
+  return node;
+}
+
+Node Collected(Node::Kind kind, std::vector<Node> items) {
+  if (items.size() == 1) return std::move(items[0]);
+  Node node;
+  node.kind = kind;
+  node.items = std::move(items);
+  return node;
+}
+
+// Recursive descent; the first problem ends it. Every Parse* returns false after a problem.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : text_(text) {}
+
+  Result<std::shared_ptr<const Grammar>> Parse();
+
+ private:
+  bool ParseRule();
+  bool ParseChoice(size_t depth, Node* node);
+  bool ParseSequence(size_t depth, Node* node);
+  bool ParseItem(size_t depth, Node* node);
+  bool ParseLiteral(Node* node);
+  bool ParseClass(Node* node);
+  bool ParseChar(uint32_t* code);
+  bool ParseHex(size_t digits, uint32_t* code);
+  bool ParseRepetitions(Node* node);
+  bool ParseCount(uint32_t* count);
+  std::string_view ParseName();
+  uint32_t RuleOf(std::string_view name);
+
+  char Peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  bool AtEnd() const { return at_ >= text_.size(); }
+  bool Take(std::string_view expected) {
+    if (!text_.substr(at_).starts_with(expected)) return false;
+    at_ += expected.size();
+    return true;
+  }
+  void SkipSpace(bool newlines);
+  bool Refuse(const std::string& problem);
+
+  std::string_view text_;
+  size_t at_ = 0;
+  std::string problem_;
+  std::vector<std::string> names_;
+  std::vector<size_t> first_use_;  // [rules] where in the text
+  std::vector<std::optional<Node>> rules_;
+  std::unordered_map<std::string_view, uint32_t> ids_;
+};
+
+bool Parser::Refuse(const std::string& problem) {
+  const std::string_view before = text_.substr(0, std::min(at_, text_.size()));
+  const size_t line = static_cast<size_t>(std::ranges::count(before, '\n')) + 1;
+  const size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+  problem_ =
+      fmt::format("the grammar is not acceptable at line {}, column {}: {}", line, column, problem);
+  return false;
+}
+
+void Parser::SkipSpace(bool newlines) {
+  while (!AtEnd()) {
+    const char c = Peek();
+    if (c == '#') {
+      at_ = std::min(text_.find_first_of("\r\n", at_), text_.size());
+    } else if (c == ' ' || c == '\t' || (newlines && (c == '\r' || c == '\n'))) {
+      ++at_;
+    } else {
+      return;
+    }
+  }
+}
+
+std::string_view Parser::ParseName() {
+  const size_t begin = at_;
+  while (!AtEnd() && IsNameChar(Peek())) ++at_;
+  return text_.substr(begin, at_ - begin);
+}
+
+uint32_t Parser::RuleOf(std::string_view name) {
+  const auto [id, is_new] = ids_.try_emplace(name, static_cast<uint32_t>(names_.size()));
+  if (is_new) {
+    names_.emplace_back(name);
+    first_use_.push_back(at_ - name.size());
+    rules_.emplace_back();
+  }
+  return id->second;
+}
+
+bool Parser::ParseRule() {
+  const std::string_view name = ParseName();
+  if (name.empty()) return Refuse("a rule's name is expected, as in root ::= \"text\"");
+  const uint32_t id = RuleOf(name);
+  if (rules_[id]) return Refuse(fmt::format("the rule {} is defined twice", Quoted(name)));
+  if (rules_.size() > kMaxGrammarRules) {
+    return Refuse(fmt::format("there are more than {} rules", kMaxGrammarRules));
+  }
+  SkipSpace(false);
+  if (!Take("::=")) return Refuse(fmt::format("\"::=\" is expected after {}", Quoted(name)));
+  SkipSpace(true);
+  Node node;
+  if (!ParseChoice(0, &node)) return false;
+  rules_[id] = std::move(node);
+  if (!AtEnd() && Peek() != '\n' && Peek() != '\r') {
+    return Refuse("the end of the rule is expected: start the next one on a new line");
+  }
+  SkipSpace(true);
+  return true;
+}
+
+bool Parser::ParseChoice(size_t depth, Node* node) {
+  if (depth > kMaxGrammarNesting) {
+    return Refuse(fmt::format("parentheses are nested more than {} deep", kMaxGrammarNesting));
+  }
+  std::vector<Node> items;
+  while (true) {
+    if (!ParseSequence(depth, &items.emplace_back())) return false;
+    const size_t end = at_;
+    SkipSpace(true);  // an alternative may also begin the next line
+    if (Peek() != '|') {
+      if (depth == 0) at_ = end;
+      break;
+    }
+    ++at_;
+    SkipSpace(true);
+  }
+  *node = Collected(Node::Kind::kChoice, std::move(items));
+  return true;
+}
+
+bool Parser::ParseSequence(size_t depth, Node* node) {
+  std::vector<Node> items;
+  const bool nested = depth > 0;
+  while (!AtEnd() && Peek() != '|' && Peek() != ')' && Peek() != '\n' && Peek() != '\r') {
+    Node& item = items.emplace_back();
+    if (!ParseItem(depth, &item)) return false;
+    SkipSpace(nested);
+    while (std::string_view("*+?{").find(Peek()) != std::string_view::npos && !AtEnd()) {
+      if (!ParseRepetitions(&item)) return false;
+      SkipSpace(nested);
+    }
+  }
+  *node = Collected(Node::Kind::kSequence, std::move(items));
+  return true;
+}
+
+bool Parser::ParseItem(size_t depth, Node* node) {
+  const char c = Peek();
+  if (c == '"') return ParseLiteral(node);
+  if (c == '[') return ParseClass(node);
+  if (c == '.') {
+    ++at_;
+    node->kind = Node::Kind::kClass;
+    node->ranges = Normalised({{0, kMaxCodePoint}});
+    return true;
+  }
+  if (c == '(') {
+    ++at_;
+    SkipSpace(true);
+    if (!ParseChoice(depth + 1, node)) return false;
+    return Take(")") || Refuse("\")\" is expected");
+  }
+  if (IsNameChar(c)) {
+    *node = Call(RuleOf(ParseName()));
+    return true;
+  }
+  if (c == '<' || c == '!') {
+    return Refuse(
+        "references to tokens, such as <think> or <[7]>, are not supported; write the "
+        "token's text as a literal");
+  }
+  return Refuse("a literal, a class, a rule's name or \"(\" is expected");
+}
+
+bool Parser::ParseLiteral(Node* node) {
+  ++at_;
+  node->kind = Node::Kind::kLiteral;
+  while (Peek() != '"' || AtEnd()) {
+    if (AtEnd()) return Refuse("a literal has no closing quote");
+    uint32_t code;
+    if (!ParseChar(&code)) return false;
+    node->bytes += Utf8Of(code);
+  }
+  ++at_;
+  return true;
+}
+
+bool Parser::ParseClass(Node* node) {
+  ++at_;
+  node->kind = Node::Kind::kClass;
+  const bool negated = Take("^");
+  std::vector<CodeRange> ranges;
+  while (Peek() != ']' || AtEnd()) {
+    if (AtEnd()) return Refuse("a class has no closing bracket");
+    CodeRange range;
+    if (!ParseChar(&range.low)) return false;
+    range.high = range.low;
+    if (Peek() == '-' && at_ + 1 < text_.size() && text_[at_ + 1] != ']') {
+      ++at_;
+      if (!ParseChar(&range.high)) return false;
+      if (range.high < range.low) return Refuse("a range of a class ends before it begins");
+    }
+    ranges.push_back(range);
+  }
+  ++at_;
+  node->ranges = Normalised(std::move(ranges));
+  if (negated) node->ranges = Complement(node->ranges);
+  return true;
+}
+
+bool Parser::ParseChar(uint32_t* code) {
+  if (Peek() != '\\') {
+    size_t length;
+    *code = FirstCodePoint(text_.substr(at_), &length);
+    at_ += length;
+    return true;
+  }
+  ++at_;
+  if (AtEnd()) return Refuse("the grammar ends after a backslash");
+  const char c = text_[at_++];
+  switch (c) {
+    case 'x':
+      return ParseHex(2, code);
+    case 'u':
+      return ParseHex(4, code);
+    case 'U':
+      return ParseHex(8, code);
+    case 'n':
+      *code = '\n';
+      return true;
+    case 'r':
+      *code = '\r';
+      return true;
+    case 't':
+      *code = '\t';
+      return true;
+    case '\\':
+    case '"':
+    case '[':
+    case ']':
+      *code = static_cast<uint32_t>(c);
+      return true;
+    default:
+      return Refuse(
+          "an unknown escape; there are \\n \\r \\t \\\\ \\\" \\[ \\] \\xHH \\uHHHH "
+          "\\UHHHHHHHH");
+  }
+}
+
+bool Parser::ParseHex(size_t digits, uint32_t* code) {
+  *code = 0;
+  for (size_t i = 0; i < digits; ++i) {
+    const char c = Peek();
+    const int value = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (value < 0) return Refuse(fmt::format("{} hexadecimal digits are expected", digits));
+    *code = *code << 4 | static_cast<uint32_t>(value);
+    ++at_;
+  }
+  if (!IsCodePoint(*code)) return Refuse("an escape names no character of Unicode");
+  return true;
+}
+
+bool Parser::ParseCount(uint32_t* count) {
+  if (Peek() < '0' || Peek() > '9') return Refuse("a number is expected, as in {2,5}");
+  uint64_t value = 0;
+  while (Peek() >= '0' && Peek() <= '9') {
+    value = std::min(value * 10 + static_cast<uint64_t>(Peek() - '0'), kMaxRepetition);
+    ++at_;
+  }
+  *count = static_cast<uint32_t>(value);
+  SkipSpace(false);
+  return true;
+}
+
+bool Parser::ParseRepetitions(Node* node) {
+  Node repeat;
+  repeat.kind = Node::Kind::kRepeat;
+  repeat.max = Node::kUnlimited;
+  const char c = text_[at_++];
+  if (c == '+') repeat.min = 1;
+  if (c == '?') repeat.max = 1;
+  if (c == '{') {
+    SkipSpace(false);
+    if (!ParseCount(&repeat.min)) return false;
+    if (Take(",")) {
+      SkipSpace(false);
+      if (Peek() != '}' && !ParseCount(&repeat.max)) return false;
+    } else {
+      repeat.max = repeat.min;
+    }
+    if (!Take("}")) return Refuse("\"}\" is expected");
+    if (repeat.max < repeat.min) return Refuse("a repetition's maximum is below its minimum");
+  }
+  repeat.items.push_back(std::move(*node));
+  *node = std::move(repeat);
+  return true;
+}
+
+Result<std::shared_ptr<const Grammar>> Parser::Parse() {
+  const auto refused = [this] {
+    return Fail(ErrorKind::kInvalidArgument, std::move(problem_), "grammar");
+  };
+  if (text_.size() > kMaxGrammarBytes) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("the grammar has {} bytes, more than the {} allowed", text_.size(),
+                            kMaxGrammarBytes),
+                "grammar");
+  }
+  if (!IsUtf8(text_)) {
+    return Fail(ErrorKind::kInvalidArgument, "the grammar is not valid UTF-8", "grammar");
+  }
+  SkipSpace(true);
+  while (!AtEnd()) {
+    if (!ParseRule()) return refused();
+  }
+  std::vector<Node> rules;
+  for (size_t i = 0; i < rules_.size(); ++i) {
+    if (!rules_[i]) {
+      at_ = first_use_[i];
+      Refuse(fmt::format("the rule {} is used here, but defined nowhere", Quoted(names_[i])));
+      return refused();
+    }
+    rules.push_back(std::move(*rules_[i]));
+  }
+  const auto root = ids_.find("root");
+  if (root == ids_.end()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "the grammar has no rule \"root\", which is where the text begins", "grammar");
+  }
+  return GrammarCompiler::Compile(names_, rules, root->second);
+}
+
+// Of characters with a meaning in literals or classes, and of those that cannot be seen.
+std::string Escape(uint32_t code, std::string_view special) {
+  if (code < 0x20 || code == 0x7F) return fmt::format("\\x{:02X}", code);
+  const std::string text = Utf8Of(code);
+  return special.find(text) == special.npos ? text : "\\" + text;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text) {
+  return Parser(text).Parse();
+}
+
+std::string GbnfLiteral(std::string_view text) {
+  std::string out = "\"";
+  for (size_t i = 0, length; i < text.size(); i += length) {
+    out += Escape(FirstCodePoint(text.substr(i), &length), "\"\\");
+  }
+  return out + '"';
+}
+
+std::string GbnfClassChar(uint32_t code_point) {
+  if (code_point == '-' || code_point == '^') return fmt::format("\\x{:02X}", code_point);
+  return Escape(code_point, "\\[]");
+}
+
+}  // namespace lockstep

@@ -1,0 +1,85 @@
+// A grammar for generated text, over the bytes of UTF-8: rules that may call each other, each a
+// nondeterministic automaton. Immutable once made and shared between requests and threads.
+//
+//   rules and their states lie in one array; rule r is entered at start(r), and left at a kAccept
+//   kByte    one byte of [low, high], then next
+//   kSplit   next or other, at will
+//   kCall    the rule `other`, then next
+//   kAccept  the end of the rule: goes on after the call that led here
+//   kDead    leads nowhere
+//
+// No rule can reach itself before it has matched a byte (left recursion is refused), so of the
+// rules that begin at one place in the text, callers can be dealt with before what they call.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/status.h"
+
+namespace lockstep {
+
+class Grammar {
+ public:
+  enum class Kind : uint8_t { kByte, kSplit, kCall, kAccept, kDead };
+  struct State {
+    Kind kind;
+    uint8_t low = 0, high = 0;
+    bool nullable = false;  // kCall: the rule may match nothing
+    uint32_t next = 0;
+    uint32_t other = 0;
+    // A state that goes on alike for the next kAliasReach bytes, for all that may have been called
+    // from here: of the places inside of a long repetition, one stands for most.
+    uint32_t alias = 0;
+  };
+  static constexpr size_t kAliasReach = 256;
+
+  const State& state(uint32_t i) const { return states_[i]; }
+  size_t states() const { return states_.size(); }
+  size_t rules() const { return starts_.size(); }
+  uint32_t root() const { return root_; }
+  uint32_t start(uint32_t rule) const { return starts_[rule]; }
+  // Smaller for callers than for what they call before they have matched a byte.
+  uint32_t order(uint32_t rule) const { return order_[rule]; }
+  uint32_t rule_at(uint32_t order) const { return by_order_[order]; }
+
+  // Bytes of one class are alike everywhere in the grammar.
+  size_t classes() const { return representative_.size(); }
+  uint8_t byte_class(uint8_t byte) const { return class_[byte]; }
+  uint8_t representative(size_t byte_class) const { return representative_[byte_class]; }
+
+  size_t bytes() const;  // of memory
+
+ private:
+  friend class GrammarCompiler;
+  std::vector<State> states_;
+  std::vector<uint32_t> starts_;            // [rules]
+  std::vector<uint32_t> order_, by_order_;  // [rules]
+  uint32_t root_ = 0;
+  std::array<uint8_t, 256> class_{};
+  std::vector<uint8_t> representative_;  // [classes]
+};
+
+inline constexpr size_t kMaxGrammarBytes = size_t{1} << 20;  // of text
+inline constexpr size_t kMaxGrammarStates = size_t{1} << 18;
+inline constexpr size_t kMaxGrammarRules = size_t{1} << 16;
+inline constexpr size_t kMaxGrammarNesting = 100;  // of parentheses
+
+// llama.cpp's GBNF, as its documentation has it:
+//   name ::= "text" [a-z] [^\n] . ( ... ) other-rule | alternative   # comment
+// with * + ? {m} {m,} {m,n} after any of these, and the escapes \n \r \t \\ \" \[ \] \xHH \uHHHH
+// \UHHHHHHHH. The rule "root" is the text. Errors are kInvalidArgument and name the line: besides
+// mistakes, left recursion, references to tokens (<think>, <[7]>) and what goes beyond the limits.
+[[nodiscard]] Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text);
+
+// `text` (UTF-8) as a literal of GBNF, quotes included.
+std::string GbnfLiteral(std::string_view text);
+// A code point as it may stand in a class of GBNF.
+std::string GbnfClassChar(uint32_t code_point);
+
+}  // namespace lockstep

@@ -1,0 +1,308 @@
+#include "core/grammar/grammar_compiler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bitset>
+#include <map>
+#include <utility>
+
+#include "core/text.h"
+
+namespace lockstep {
+
+using Node = GrammarNode;
+
+uint32_t GrammarCompiler::Add(const State& state) {
+  std::vector<State>& states = grammar_->states_;
+  if (states.size() >= kMaxGrammarStates) {
+    full_ = true;
+    return 0;
+  }
+  states.push_back(state);
+  states.back().alias = static_cast<uint32_t>(states.size() - 1);
+  return states.back().alias;
+}
+
+uint32_t GrammarCompiler::AddSplit(uint32_t next, uint32_t other) {
+  return Add({.kind = Kind::kSplit, .next = next, .other = other});
+}
+
+uint32_t GrammarCompiler::AddRule(const Node& node) {
+  const auto rule = static_cast<uint32_t>(grammar_->starts_.size());
+  if (rule >= 2 * kMaxGrammarRules) {
+    full_ = true;
+    return 0;
+  }
+  grammar_->starts_.push_back(0);
+  pending_.push_back(&node);
+  pending_rules_.push_back(rule);
+  return rule;
+}
+
+uint32_t GrammarCompiler::Emit(const Node& node, uint32_t next) {
+  switch (node.kind) {
+    case Node::Kind::kLiteral:
+      for (size_t i = node.bytes.size(); i-- > 0 && !full_;) {
+        const auto byte = static_cast<uint8_t>(node.bytes[i]);
+        next = Add({.kind = Kind::kByte, .low = byte, .high = byte, .next = next});
+      }
+      return next;
+    case Node::Kind::kClass:
+      return EmitClass(node.ranges, next);
+    case Node::Kind::kRule:
+      return Add({.kind = Kind::kCall, .next = next, .other = node.rule});
+    case Node::Kind::kSequence:
+      for (size_t i = node.items.size(); i-- > 0 && !full_;) next = Emit(node.items[i], next);
+      return next;
+    case Node::Kind::kChoice: {
+      uint32_t choice = Emit(node.items.back(), next);
+      for (size_t i = node.items.size() - 1; i-- > 0 && !full_;) {
+        choice = AddSplit(Emit(node.items[i], next), choice);
+      }
+      return choice;
+    }
+    case Node::Kind::kRepeat:
+      return EmitRepeat(node, next);
+  }
+  return next;
+}
+
+uint32_t GrammarCompiler::EmitClass(const std::vector<CodeRange>& ranges, uint32_t next) {
+  std::vector<ByteSequence> sequences;
+  for (const CodeRange& range : ranges) AppendUtf8Ranges(range, &sequences);
+  if (sequences.empty()) return Add({.kind = Kind::kDead});
+  std::map<std::array<uint32_t, 3>, uint32_t> tails;  // most sequences end alike
+  uint32_t choice = 0;
+  for (size_t k = sequences.size(); k-- > 0 && !full_;) {
+    uint32_t at = next;
+    for (size_t i = sequences[k].length; i-- > 0;) {
+      const ByteRange range = sequences[k].bytes[i];
+      const auto [tail, is_new] = tails.try_emplace({range.low, range.high, at}, 0);
+      if (is_new) {
+        tail->second = Add({.kind = Kind::kByte, .low = range.low, .high = range.high, .next = at});
+      }
+      at = tail->second;
+    }
+    choice = k + 1 == sequences.size() ? at : AddSplit(at, choice);
+  }
+  return choice;
+}
+
+uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
+  const Node& item = node.items[0];
+  const bool unlimited = node.max == Node::kUnlimited;
+  Node call;
+  const Node* copy = &item;  // what is written down several times is a rule, so that it is small
+  if (item.kind != Node::Kind::kRule && (unlimited ? node.min : node.max) > 1) {
+    call.kind = Node::Kind::kRule;
+    call.rule = AddRule(item);
+    copy = &call;
+  }
+  uint32_t at = next;
+  const auto repeat = [&](uint32_t times, bool optional) {
+    std::vector<uint32_t> places;
+    for (uint32_t i = 0; i < times && !full_; ++i) {
+      at = Emit(*copy, at);
+      if (optional) at = AddSplit(at, next);
+      places.push_back(at);
+      if (copy->kind == Node::Kind::kRule && places.size() > Grammar::kAliasReach) {
+        grammar_->states_[at].alias = places[Grammar::kAliasReach];
+      }
+    }
+  };
+  if (unlimited) {
+    const uint32_t loop = AddSplit(0, next);
+    const uint32_t body = Emit(*copy, loop);
+    grammar_->states_[loop].next = body;
+    at = node.min == 0 ? loop : body;
+    repeat(std::max(node.min, 1u) - 1, /*optional=*/false);
+  } else {
+    repeat(node.max - node.min, /*optional=*/true);
+    repeat(node.min, /*optional=*/false);
+  }
+  return at;
+}
+
+template <class Holds>
+std::vector<uint8_t> GrammarCompiler::Fixpoint(const Holds& holds) const {
+  const std::vector<State>& states = grammar_->states_;
+  std::vector<std::vector<uint32_t>> before(states.size());  // [states] that depend on the state
+  for (uint32_t i = 0; i < states.size(); ++i) {
+    const State& state = states[i];
+    if (state.kind == Kind::kAccept || state.kind == Kind::kDead) continue;
+    before[state.next].push_back(i);
+    if (state.kind == Kind::kSplit) before[state.other].push_back(i);
+    if (state.kind == Kind::kCall) before[grammar_->start(state.other)].push_back(i);
+  }
+  std::vector<uint8_t> is_true(states.size());
+  std::vector<uint32_t> work;
+  for (uint32_t i = 0; i < states.size(); ++i) {
+    if (states[i].kind == Kind::kAccept) work.push_back(i);
+  }
+  for (const uint32_t i : work) is_true[i] = 1;
+  while (!work.empty()) {
+    const uint32_t done = work.back();
+    work.pop_back();
+    for (const uint32_t i : before[done]) {
+      if (is_true[i] || !holds(states[i], is_true)) continue;
+      is_true[i] = 1;
+      work.push_back(i);
+    }
+  }
+  return is_true;
+}
+
+void GrammarCompiler::MarkNullable() {
+  nullable_ = Fixpoint([this](const State& state, const std::vector<uint8_t>& is_true) {
+    if (state.kind == Kind::kSplit) return is_true[state.next] || is_true[state.other];
+    return state.kind == Kind::kCall && is_true[state.next] &&
+           is_true[grammar_->start(state.other)];
+  });
+  for (State& state : grammar_->states_) {
+    if (state.kind == Kind::kCall) state.nullable = nullable_[grammar_->start(state.other)] != 0;
+  }
+  // Where a repeated part may match nothing, one byte can lead over any number of copies.
+  std::vector<State>& states = grammar_->states_;
+  for (uint32_t i = 0; i < states.size(); ++i) {
+    const State& state = states[i];
+    if (state.alias == i) continue;
+    const State& call = state.kind == Kind::kSplit ? states[state.next] : state;
+    if (call.kind != Kind::kCall || call.nullable) states[i].alias = i;
+  }
+}
+
+void GrammarCompiler::RemoveDead() {
+  const std::vector<uint8_t> alive =
+      Fixpoint([this](const State& state, const std::vector<uint8_t>& is_true) {
+        if (state.kind == Kind::kSplit) return is_true[state.next] || is_true[state.other];
+        return is_true[state.next] &&
+               (state.kind != Kind::kCall || is_true[grammar_->start(state.other)]);
+      });
+  for (size_t i = 0; i < alive.size(); ++i) {
+    if (!alive[i]) grammar_->states_[i].kind = Kind::kDead;
+  }
+}
+
+std::vector<uint32_t> GrammarCompiler::LeftCalls(uint32_t rule) const {
+  std::vector<uint32_t> calls, work = {grammar_->start(rule)};
+  while (!work.empty()) {
+    const uint32_t i = work.back();
+    work.pop_back();
+    if (std::exchange(seen_[i], 1)) continue;
+    const State& state = grammar_->state(i);
+    if (state.kind == Kind::kSplit) {
+      work.push_back(state.next);
+      work.push_back(state.other);
+    } else if (state.kind == Kind::kCall) {
+      calls.push_back(state.other);
+      if (state.nullable) work.push_back(state.next);
+    }
+  }
+  return calls;
+}
+
+uint32_t GrammarCompiler::OrderRules() {
+  const auto rules = static_cast<uint32_t>(grammar_->rules());
+  enum : uint8_t { kNew, kOpen, kDone };
+  std::vector<uint8_t> mark(rules, kNew);
+  std::vector<uint32_t> finished;
+  struct Visit {
+    uint32_t rule;
+    std::vector<uint32_t> calls;
+  };
+  seen_.assign(grammar_->states(), 0);  // a state belongs to one rule
+  for (uint32_t first = 0; first < rules; ++first) {
+    if (mark[first] != kNew) continue;
+    mark[first] = kOpen;
+    std::vector<Visit> path;
+    path.push_back({first, LeftCalls(first)});
+    while (!path.empty()) {
+      Visit& visit = path.back();
+      if (visit.calls.empty()) {
+        mark[visit.rule] = kDone;
+        finished.push_back(visit.rule);
+        path.pop_back();
+        continue;
+      }
+      const uint32_t called = visit.calls.back();
+      visit.calls.pop_back();
+      if (mark[called] == kOpen) {
+        // A rule of the text rather than one made for a repetition.
+        uint32_t named = called;
+        for (size_t i = path.size(); i-- > 0 && path[i].rule != called;) {
+          named = std::min(named, path[i].rule);
+        }
+        return named;
+      }
+      if (mark[called] == kDone) continue;
+      mark[called] = kOpen;
+      path.push_back({called, LeftCalls(called)});
+    }
+  }
+  std::ranges::reverse(finished);
+  grammar_->order_.resize(rules);
+  for (uint32_t i = 0; i < rules; ++i) grammar_->order_[finished[i]] = i;
+  grammar_->by_order_ = std::move(finished);
+  return rules;
+}
+
+void GrammarCompiler::FindClasses() {
+  std::bitset<257> begins;
+  for (const State& state : grammar_->states_) {
+    if (state.kind != Kind::kByte) continue;
+    begins.set(state.low);
+    begins.set(size_t{state.high} + 1);
+  }
+  begins.set(0);
+  for (size_t byte = 0; byte < 256; ++byte) {
+    if (begins[byte]) grammar_->representative_.push_back(static_cast<uint8_t>(byte));
+    grammar_->class_[byte] = static_cast<uint8_t>(grammar_->representative_.size() - 1);
+  }
+}
+
+Result<std::shared_ptr<const Grammar>> GrammarCompiler::Compile(
+    const std::vector<std::string>& names, const std::vector<Node>& rules, uint32_t root) {
+  GrammarCompiler compiler;
+  Grammar& grammar = *compiler.grammar_;
+  grammar.root_ = root;
+  for (const Node& rule : rules) compiler.AddRule(rule);
+  for (size_t i = 0; i < compiler.pending_.size() && !compiler.full_; ++i) {
+    const uint32_t accept = compiler.Add({.kind = Kind::kAccept});
+    const uint32_t start = compiler.Emit(*compiler.pending_[i], accept);
+    grammar.starts_[compiler.pending_rules_[i]] = start;
+  }
+  if (compiler.full_) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("the grammar is too large: it needs more than {} states; use fewer or "
+                            "smaller repetitions",
+                            kMaxGrammarStates),
+                "grammar");
+  }
+  compiler.RemoveDead();
+  compiler.MarkNullable();
+  if (grammar.state(grammar.start(root)).kind == Kind::kDead) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("the grammar matches no text: what {} begins can never end",
+                            Quoted(names[root])),
+                "grammar");
+  }
+  if (const uint32_t rule = compiler.OrderRules(); rule < grammar.rules()) {
+    const std::string name = rule < names.size() ? Quoted(names[rule]) : "a repeated group";
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("the rule {} is left-recursive: it may call itself before it has "
+                            "matched anything; put what is repeated first, or use *",
+                            name),
+                "grammar");
+  }
+  compiler.FindClasses();
+  grammar.states_.shrink_to_fit();
+  return std::shared_ptr<const Grammar>(compiler.grammar_);
+}
+
+size_t Grammar::bytes() const {
+  return sizeof *this + states_.capacity() * sizeof(State) +
+         3 * starts_.capacity() * sizeof(uint32_t);
+}
+
+}  // namespace lockstep

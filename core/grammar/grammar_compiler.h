@@ -1,0 +1,74 @@
+// From the syntax of rules to a Grammar. Used by the parser of one text, by one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/grammar/grammar.h"
+#include "core/grammar/utf8_ranges.h"
+#include "core/status.h"
+
+namespace lockstep {
+
+// What stands on the right of a rule. `items` are its parts, nested as deeply as parentheses are.
+struct GrammarNode {
+  enum class Kind {
+    kLiteral,   // bytes
+    kClass,     // one character of ranges
+    kRule,      // a call
+    kSequence,  // all items
+    kChoice,    // one of items
+    kRepeat,    // items[0], min to max times
+  };
+  static constexpr uint32_t kUnlimited = UINT32_MAX;
+
+  Kind kind = Kind::kSequence;
+  std::string bytes;
+  std::vector<CodeRange> ranges;
+  uint32_t rule = 0;
+  uint32_t min = 0, max = 0;
+  std::vector<GrammarNode> items;
+};
+
+class GrammarCompiler {
+ public:
+  // `names` and `rules` are of the same length; `root` is one of them. Errors are kInvalidArgument
+  // and name the rule.
+  [[nodiscard]] static Result<std::shared_ptr<const Grammar>> Compile(
+      const std::vector<std::string>& names, const std::vector<GrammarNode>& rules, uint32_t root);
+
+ private:
+  using Kind = Grammar::Kind;
+  using State = Grammar::State;
+
+  // Each returns the state that matches the node and then goes on at `next`.
+  uint32_t Emit(const GrammarNode& node, uint32_t next);
+  uint32_t EmitClass(const std::vector<CodeRange>& ranges, uint32_t next);
+  uint32_t EmitRepeat(const GrammarNode& node, uint32_t next);
+  uint32_t EmitCopy(const GrammarNode& node, uint32_t next);
+  uint32_t Add(const State& state);
+  uint32_t AddSplit(uint32_t next, uint32_t other);
+  uint32_t AddRule(const GrammarNode& node);
+
+  void MarkNullable();
+  void RemoveDead();
+  // What is true of which states, where it follows from what is true of those that come after.
+  template <class Holds>
+  std::vector<uint8_t> Fixpoint(const Holds& holds) const;
+  // The rule that calls itself before it has matched a byte, or rules() if there is none.
+  uint32_t OrderRules();
+  std::vector<uint32_t> LeftCalls(uint32_t rule) const;
+  void FindClasses();
+
+  std::shared_ptr<Grammar> grammar_ = std::make_shared<Grammar>();
+  std::vector<uint8_t> nullable_;            // [states]
+  std::vector<const GrammarNode*> pending_;  // repeated parts, whose rules are yet to be emitted
+  std::vector<uint32_t> pending_rules_;      // likewise
+  mutable std::vector<uint8_t> seen_;        // [states] scratch of LeftCalls
+  bool full_ = false;
+};
+
+}  // namespace lockstep

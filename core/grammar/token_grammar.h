@@ -1,0 +1,58 @@
+// A grammar bound to a model's vocabulary, and the place that one text has reached in it. The
+// tokens allowed next are a pure function of the grammar and the tokens so far.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/grammar/automaton.h"
+#include "core/grammar/grammar.h"
+#include "core/grammar/token_mask.h"
+#include "core/status.h"
+
+namespace lockstep {
+
+// Immutable, shared between requests and threads.
+class TokenGrammar {
+ public:
+  TokenGrammar(std::shared_ptr<const Grammar> grammar,
+               std::shared_ptr<const GrammarVocabulary> vocabulary);
+
+  const Grammar& grammar() const { return *grammar_; }
+  const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
+  uint64_t id() const { return id_; }  // no other grammar of this process has it
+
+ private:
+  std::shared_ptr<const Grammar> grammar_;
+  std::shared_ptr<const GrammarVocabulary> vocabulary_;
+  uint64_t id_;
+};
+
+// Not thread-safe: a session's own.
+class GrammarMatcher {
+ public:
+  explicit GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar);
+
+  // The tokens that may come next. Those that end a generation are among them where the text may
+  // end here; if `end_last`, only where nothing else is allowed. kInvalidArgument if no token is
+  // left, or if the grammar has too many ways to read the text.
+  [[nodiscard]] Status Allow(bool end_last, std::span<uint64_t> allowed /* [vocabulary.words()] */);
+
+  // Goes on by the bytes of a token. False, and stays where it is, if the grammar does not allow
+  // them.
+  bool Accept(std::string_view bytes);
+
+  bool complete() const { return automaton_.complete(at_); }  // may the text end here?
+  bool must_end() const { return complete() && automaton_.heads(at_) == 0; }
+
+ private:
+  std::shared_ptr<const TokenGrammar> grammar_;
+  GrammarAutomaton automaton_;
+  GrammarAutomaton::Config at_;
+  std::vector<GrammarAutomaton::Config> path_;  // of a walk
+};
+
+}  // namespace lockstep

@@ -1,0 +1,87 @@
+// A model's vocabulary as grammars need it: which tokens may come next is found by one walk over a
+// trie of their bytes. Made once for each model; immutable but for the masks found so far, and safe
+// to share between threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/grammar/automaton.h"
+#include "core/tokenizer.h"
+
+namespace lockstep {
+
+struct TokenMask {
+  std::vector<uint64_t> allowed;  // [(vocab + 63) / 64] bit i % 64 of word i / 64: token i
+  bool any = false;               // is one allowed?
+  bool too_costly = false;        // not found: the walk would have taken too long
+};
+
+// The masks used last, up to a number of bytes. Thread-safe.
+class MaskCache {
+ public:
+  struct Key {
+    uint64_t grammar;
+    ConfigKey config;
+    bool operator==(const Key&) const = default;
+  };
+  explicit MaskCache(size_t max_bytes) : max_bytes_(max_bytes) {}
+  std::shared_ptr<const TokenMask> Find(const Key& key);  // null if there is none
+  void Insert(const Key& key, std::shared_ptr<const TokenMask> mask);
+
+ private:
+  struct Hash {
+    size_t operator()(const Key& key) const { return key.config.a ^ key.grammar; }
+  };
+  using Entry = std::pair<Key, std::shared_ptr<const TokenMask>>;
+
+  const size_t max_bytes_;
+  std::mutex mutex_;
+  std::list<Entry> entries_;  // guarded by mutex_; the last used first
+  std::unordered_map<Key, std::list<Entry>::iterator, Hash> by_key_;  // guarded by mutex_
+  size_t bytes_ = 0;                                                  // guarded by mutex_
+};
+
+class GrammarVocabulary {
+ public:
+  static constexpr size_t kMaskBytes = size_t{64} << 20;
+
+  // Control tokens are left out, and so are tokens of more than Grammar::kAliasReach bytes.
+  static std::shared_ptr<const GrammarVocabulary> Create(const Tokenizer& tokenizer);
+  // `tokens`: the bytes of each, empty for those that no grammar allows.
+  GrammarVocabulary(std::span<const std::string_view> tokens, std::vector<int32_t> end_tokens,
+                    size_t mask_bytes = kMaskBytes);
+
+  size_t size() const { return size_; }
+  size_t words() const { return (size_ + 63) / 64; }                      // of a mask
+  const std::vector<int32_t>& end_tokens() const { return end_tokens_; }  // end a generation
+  MaskCache& masks() const { return masks_; }
+
+  // The tokens whose bytes the automaton takes after path->front(); the rest of `path` is scratch.
+  // Only these configurations outlive a Forget. A pure function of grammar and configuration.
+  TokenMask Walk(GrammarAutomaton& automaton, std::vector<GrammarAutomaton::Config>* path) const;
+
+ private:
+  // The trie's nodes in the order of their bytes, a node's children right behind it.
+  struct Node {
+    uint32_t end;   // the node behind its last descendant
+    int32_t token;  // whose bytes end here, -1: none
+    uint16_t depth;
+    uint8_t byte;
+  };
+
+  size_t size_;
+  std::vector<int32_t> end_tokens_;
+  std::vector<Node> nodes_;
+  std::vector<int32_t> same_;  // [vocab] the next token with the same bytes, -1: none
+  mutable MaskCache masks_;
+};
+
+}  // namespace lockstep

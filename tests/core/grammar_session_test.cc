@@ -1,0 +1,142 @@
+// Generation under a grammar: what comes out matches, ends where it should, and is the same
+// whatever else the machine does.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "tests/support/scheduler_fixture.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+class GrammarSessionTest : public SchedulerTest {
+ protected:
+  GenerationRequest Constrained(const std::string& gbnf, uint64_t seed, size_t max_tokens = 60) {
+    if (!vocabulary_) vocabulary_ = GrammarVocabulary::Create(tokenizer_);
+    GenerationRequest request = Request("r" + std::to_string(seed), 3 + seed % 20, max_tokens);
+    request.params.ignore_eos = false;
+    request.params.sampling.temperature = 1.5f;
+    request.params.sampling.top_p = 1;
+    request.params.sampling.top_k = 0;
+    request.params.sampling.min_p = 0;
+    request.params.sampling.seed = seed;
+    request.params.grammar =
+        std::make_shared<TokenGrammar>(ParseGbnf("root ::= " + gbnf).value(), vocabulary_);
+    return request;
+  }
+  std::string Text(const Answer& answer) {
+    std::string text;
+    for (const std::string& part : answer.texts) text += part;
+    return text;
+  }
+
+  std::shared_ptr<const GrammarVocabulary> vocabulary_;
+};
+
+TEST_F(GrammarSessionTest, TheOutputMatchesAndEndsWithTheGrammar) {
+  const struct {
+    const char* gbnf;
+    const char* expected;
+  } kCases[] = {
+      {R"("yes" | "no")", "yes|no"},
+      {R"([0-9]{4} "-" [0-9]{2})", "[0-9]{4}-[0-9]{2}"},
+      {R"g("[" item ("," item)* "]"
+item ::= "a" [b-d]{0,2} | "(" item ")")g",
+       R"(\[\(*a[b-d]{0,2}\)*(,\(*a[b-d]{0,2}\)*)*\])"},
+      {"[\u00e9\u20ac\U0001F600]{3}", "(\u00e9|\u20ac|\U0001F600){3}"},
+      {"\"\"", ""},
+  };
+  size_t ended = 0;
+  for (const auto& test : kCases) {
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+      const Answer answer = Alone(Constrained(test.gbnf, seed));
+      if (answer.finish != FinishReason::kStop) continue;  // a list that went on
+      ++ended;
+      EXPECT_TRUE(std::regex_match(Text(answer), std::regex(test.expected)))
+          << test.gbnf << ": " << Text(answer);
+    }
+  }
+  EXPECT_GT(ended, 20u);
+}
+
+TEST_F(GrammarSessionTest, NoStepIsSpentWhereOnlyTheEndIsLeft) {
+  const Answer answer = Alone(Constrained("\"a\"", 1));
+  EXPECT_EQ(answer.tokens.size(), 1u);
+  EXPECT_EQ(answer.finish, FinishReason::kStop);
+  // The text is whole, so this is no cut.
+  EXPECT_EQ(Alone(Constrained("\"a\"", 1, 1)).finish, FinishReason::kStop);
+  EXPECT_EQ(Alone(Constrained("[0-9]{2}", 1, 1)).finish, FinishReason::kLength);
+  // Where the text may end, an end token may come; with ignore_eos only where it must.
+  GenerationRequest request = Constrained("[ab]{0,40}", 1);
+  request.params.sampling.logit_bias = {{tokenizer_.eos(), 100.0f}};
+  EXPECT_EQ(Alone(request).tokens, std::vector<int32_t>{tokenizer_.eos()});
+  request.params.ignore_eos = true;
+  EXPECT_EQ(Text(Alone(request)).size(), 40u);
+  EXPECT_EQ(Alone(request).finish, FinishReason::kStop);
+}
+
+TEST_F(GrammarSessionTest, LogprobsStayThoseOfTheModel) {
+  GenerationRequest free = Constrained("\"x\"", 3);
+  const Answer forced = Alone(free);
+  free.params.grammar = nullptr;
+  free.params.sampling.temperature = 0;
+  free.params.sampling.logit_bias = {{forced.tokens[0], 1000.0f}};
+  free.params.max_tokens = 1;
+  EXPECT_EQ(Alone(free).logprobs, forced.logprobs);
+  EXPECT_LT(forced.logprobs[0], -0.1f);
+}
+
+// R2: the same tokens alone and in a crowd, with masks found or remembered.
+TEST_F(GrammarSessionTest, LoadChangesNothing) {
+  const std::string list = "\"[\" [a-z]{1,9} (\", \" [a-z]{1,9}){2,5} \"]\"";
+  std::vector<GenerationRequest> requests;
+  std::vector<Answer> alone;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    requests.push_back(seed % 3 == 0 ? Request("r" + std::to_string(seed), 9, 30)
+                                     : Constrained(list, seed));
+    alone.push_back(Alone(requests.back()));
+  }
+  for (GenerationRequest& request : requests) {  // one grammar for all of them
+    if (request.params.grammar) request.params.grammar = requests[0].params.grammar;
+  }
+  for (const size_t sessions : {12, 2}) {
+    Start(sessions, {.max_queued = 16, .prefill_tokens = 7});
+    std::vector<std::shared_ptr<Recorder>> recorders;
+    for (const GenerationRequest& request : requests) recorders.push_back(MustSubmit(request));
+    for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(recorders[i]->Wait(), alone[i]) << i;
+  }
+}
+
+TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {
+  Start(2);
+  const auto vocabulary = GrammarVocabulary::Create(tokenizer_);
+  // Of all bytes only "a" is a token here.
+  std::vector<std::string_view> tokens(vocabulary->size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokenizer_.TokenBytes(static_cast<int32_t>(i)) == "a") tokens[i] = "a";
+  }
+  GenerationRequest request = Constrained("\"a\"", 1);
+  request.params.grammar = std::make_shared<TokenGrammar>(
+      ParseGbnf("root ::= \"a\" \"b\"").value(),
+      std::make_shared<GrammarVocabulary>(tokens, std::vector<int32_t>{tokenizer_.eos()}));
+  const Answer answer = MustSubmit(request)->Wait();
+  EXPECT_EQ(answer.tokens.size(), 1u);
+  ASSERT_TRUE(answer.error.has_value());
+  EXPECT_EQ(answer.error->kind, ErrorKind::kInvalidArgument);
+  EXPECT_THAT(answer.error->message, HasSubstr("no token of this model continues"));
+
+  request.params.grammar = std::make_shared<TokenGrammar>(
+      ParseGbnf("root ::= \"a\"").value(),
+      std::make_shared<GrammarVocabulary>(std::span(tokens).first(5), std::vector<int32_t>{2}));
+  const Status status = Submit(request, NewRecorder());
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().param, "grammar");
+}
+
+}  // namespace
+}  // namespace lockstep
