@@ -5,6 +5,15 @@
 #include "core/det_math.h"
 
 namespace lockstep {
+namespace {
+
+// exp(x - largest); of infinite scores, that all are as large.
+double Share(double x, double largest) {
+  const double difference = x - largest;
+  return difference == difference ? DetExp(difference) : 1.0;
+}
+
+}  // namespace
 
 void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
                    std::span<ChosenExpert> chosen) {
@@ -24,12 +33,12 @@ void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
   const double largest = scores[chosen[0].expert];
   double sum = 0;
   if (config.normalise_experts) {
-    for (const ChosenExpert& c : chosen) sum += DetExp(scores[c.expert] - largest);
+    for (const ChosenExpert& c : chosen) sum += Share(scores[c.expert], largest);
   } else {
-    for (const float score : scores) sum += DetExp(score - largest);
+    for (const float score : scores) sum += Share(score, largest);
   }
   for (ChosenExpert& c : chosen) {
-    const double weight = DetExp(scores[c.expert] - largest) / sum;
+    const double weight = Share(scores[c.expert], largest) / sum;
     c.weight = static_cast<float>(weight * config.expert_scale);
   }
 }

@@ -37,9 +37,12 @@ namespace {
 
 TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
   SetComputeFloatMode();
+  std::vector<TinyFamily> models = TinyFamilies();
   for (const DType type : {DType::kQ4_0, DType::kF16, DType::kBF16}) {
-    TinyModelOptions options;
-    options.type = type;
+    models.push_back({FindDType(static_cast<uint32_t>(type))->name, {}});
+    models.back().options.type = type;
+  }
+  for (const auto& [name, options] : models) {
     const std::vector<uint8_t> bytes = TinyModel(options);
     const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
     const ModelConfig config = ReadModelConfig(file).value();
@@ -65,7 +68,7 @@ TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
         last[i] = token->token;
       }
     }
-    EXPECT_EQ(allocations - before, 0u) << FindDType(static_cast<uint32_t>(type))->name;
+    EXPECT_EQ(allocations - before, 0u) << name;
     EXPECT_EQ(caches[2].length(), 120u);
   }
 }

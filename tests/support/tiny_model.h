@@ -36,9 +36,9 @@ struct TinyModelOptions {
   bool scales = false;                   // of embedding, attention, residual stream and logits
   bool parallel = true;                  // where the family has both
   bool fused_qkv = false;
-  bool may_biases = false;   // those that the family may have or not
-  std::string rope_scaling;  // its type; empty: none
-  float rope_factor = 0;     // 0: not in the file
+  bool may_biases = false;        // those that the family may have or not
+  std::string rope_scaling = {};  // its type; empty: none
+  float rope_factor = 0;          // 0: not in the file
   size_t original_context = 0;
   bool rope_freqs = false;    // one factor for each pair, as of Llama 3
   bool long_factors = false;  // two, as of Phi 3
