@@ -150,9 +150,11 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
   if (ends || std::ranges::count(params_.stop_ids, token) > 0) {
     finish_ = FinishReason::kStop;
   } else {
-    if (!end_token) text = utf8_.Push(tokenizer_->TokenBytes(token));
+    std::string_view bytes = tokenizer_->TokenBytes(token);
+    if (matcher_ && bytes.empty()) bytes = params_.grammar->vocabulary().Spoken(token);
+    if (!end_token) text = utf8_.Push(bytes);
     if (output_.size() == params_.max_tokens) finish_ = FinishReason::kLength;
-    if (matcher_ && !matcher_->Accept(tokenizer_->TokenBytes(token))) {
+    if (matcher_ && !matcher_->Accept(bytes)) {
       return Fail(ErrorKind::kInternal, "a token was chosen that the grammar does not allow");
     }
     if (matcher_ && matcher_->must_end()) finish_ = FinishReason::kStop;  // without a step for it

@@ -2,6 +2,7 @@
 // from any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,11 @@ namespace lockstep {
 // kInvalidArgument: the model has no template, or the template refuses the conversation.
 [[nodiscard]] Result<std::vector<PromptPart>> RenderChat(const GenerationService& service,
                                                          const Json& variables);
+// The same for a template by itself.
+[[nodiscard]] Result<std::vector<PromptPart>> RenderChat(const ChatModel& chat,
+                                                         const Json& variables);
+// How the model calls tools: what its template makes of a conversation in which one was called.
+std::optional<ToolStyle> FindToolStyle(const ChatModel& chat);
 // The parts' texts as one.
 std::string TextOf(const std::vector<PromptPart>& parts);
 

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <utility>
 
+#include "server/chat_prompt.h"
 #include "server/grammar_cache.h"
 
 namespace lockstep {
@@ -25,8 +26,10 @@ Result<ChatModel> MakeChatModel(const Model& model) {
   const auto text = [&model](int32_t token) {
     return token < 0 ? std::string() : std::string(model.tokenizer.TokenText(token));
   };
-  return ChatModel{*std::move(parsed), model.chat_template, text(model.tokenizer.bos()),
-                   text(model.tokenizer.eos())};
+  ChatModel chat{*std::move(parsed), model.chat_template, text(model.tokenizer.bos()),
+                 text(model.tokenizer.eos()), std::nullopt};
+  chat.tools = FindToolStyle(chat);
+  return chat;
 }
 
 }  // namespace

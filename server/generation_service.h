@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "core/model.h"
 #include "core/scheduler.h"
 #include "core/status.h"
+#include "server/tool_calls.h"
 
 namespace lockstep {
 
@@ -20,8 +22,9 @@ class GrammarCache;
 // What makes prompts of conversations.
 struct ChatModel {
   ChatTemplate chat_template;
-  std::string source;    // of the template
-  std::string bos, eos;  // the tokens' texts; empty where the model has none
+  std::string source;              // of the template
+  std::string bos, eos;            // the tokens' texts; empty where the model has none
+  std::optional<ToolStyle> tools;  // how the model calls tools, if it can
 };
 
 struct ServedModel {

@@ -2,6 +2,7 @@
 
 #include "core/grammar/grammar.h"
 #include "server/json_schema.h"
+#include "server/tool_calls.h"
 
 namespace lockstep {
 
@@ -9,18 +10,27 @@ GrammarCache::GrammarCache(const Tokenizer& tokenizer, size_t max_entries, size_
     : tokenizer_(tokenizer), max_entries_(max_entries), max_bytes_(max_bytes) {}
 
 GrammarCache::Bound GrammarCache::Gbnf(std::string_view text) {
-  return Find("gbnf " + std::string(text), [text] { return ParseGbnf(text); });
+  return Find(
+      "gbnf " + std::string(text), [text] { return ParseGbnf(text); }, plain_);
 }
 
 GrammarCache::Bound GrammarCache::JsonSchema(const OrderedJson& schema, std::string_view where) {
-  return Find("schema " + Dump(schema), [&] { return CompileJsonSchema(schema, where); });
+  return Find(
+      "schema " + Dump(schema), [&] { return CompileJsonSchema(schema, where); }, plain_);
 }
 
 GrammarCache::Bound GrammarCache::JsonObject() {
-  return Find("object", [] { return CompileJsonObject(); });
+  return Find(
+      "object", [] { return CompileJsonObject(); }, plain_);
 }
 
-GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile) {
+GrammarCache::Bound GrammarCache::ToolCalls(std::string_view gbnf) {
+  return Find(
+      "tools " + std::string(gbnf), [gbnf] { return ParseGbnf(gbnf); }, with_tool_tokens_);
+}
+
+GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
+                                       Vocabulary& vocabulary) {
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = by_key_.find(key); found != by_key_.end()) {
@@ -30,7 +40,11 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile) 
   }
   const auto grammar = compile();
   if (!grammar) return tl::unexpected(grammar.error());
-  std::call_once(prepared_, [this] { vocabulary_ = GrammarVocabulary::Create(tokenizer_); });
+  std::call_once(vocabulary.prepared, [&] {
+    const bool tools = &vocabulary == &with_tool_tokens_;
+    vocabulary.made = GrammarVocabulary::Create(
+        tokenizer_, tools ? std::span(kToolTokens) : std::span<const std::string_view>());
+  });
 
   const std::lock_guard lock(mutex_);
   if (const auto found = by_key_.find(key); found != by_key_.end()) {  // another thread was first
@@ -39,7 +53,7 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile) 
   const auto bytes_of = [](const Entry& entry) {
     return entry.first.size() + entry.second->grammar().bytes();
   };
-  auto bound = std::make_shared<const TokenGrammar>(*grammar, vocabulary_);
+  auto bound = std::make_shared<const TokenGrammar>(*grammar, vocabulary.made);
   entries_.emplace_front(std::move(key), bound);
   by_key_.emplace(entries_.front().first, entries_.begin());
   bytes_ += bytes_of(entries_.front());

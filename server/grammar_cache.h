@@ -34,17 +34,23 @@ class GrammarCache {
   [[nodiscard]] Bound Gbnf(std::string_view text);
   [[nodiscard]] Bound JsonSchema(const OrderedJson& schema, std::string_view where);
   [[nodiscard]] Bound JsonObject();
+  // Gbnf, but the control tokens with which models begin calls of tools are texts like any other.
+  [[nodiscard]] Bound ToolCalls(std::string_view gbnf);
 
   size_t entries() const;
 
  private:
   using Compile = std::function<Result<std::shared_ptr<const Grammar>>()>;
-  Bound Find(std::string key, const Compile& compile);
+  // A vocabulary that is made when it is first needed.
+  struct Vocabulary {
+    std::once_flag prepared;
+    std::shared_ptr<const GrammarVocabulary> made;  // constant once prepared
+  };
+  Bound Find(std::string key, const Compile& compile, Vocabulary& vocabulary);
 
   const Tokenizer& tokenizer_;
   const size_t max_entries_, max_bytes_;
-  std::once_flag prepared_;
-  std::shared_ptr<const GrammarVocabulary> vocabulary_;  // constant once prepared
+  Vocabulary plain_, with_tool_tokens_;
 
   using Entry = std::pair<std::string, std::shared_ptr<const TokenGrammar>>;
   mutable std::mutex mutex_;

@@ -1,8 +1,11 @@
 #include "server/openai_chat.h"
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "server/openai_messages.h"
+#include "server/openai_tools.h"
 
 namespace lockstep {
 namespace {
@@ -28,21 +31,6 @@ void ReadLogprobs(FieldReader& fields, int32_t* logprobs) {
   *logprobs = top;
 }
 
-// Tools may be shown to the model, but calls are not read out of its answers.
-void ReadToolChoice(FieldReader& fields, Json* variables) {
-  std::string choice = "auto";
-  const Json* const value = fields.Take("tool_choice");
-  if (value != nullptr && *value != "none") {
-    return fields.Fail("tool_choice", "must be none: calls of tools are not supported");
-  }
-  if (value == nullptr && variables->contains("tools")) {
-    return fields.Fail("tools", "are not supported, unless tool_choice is none");
-  }
-  variables->erase("tools");
-  bool parallel = false;
-  fields.Bool("parallel_tool_calls", &parallel);
-}
-
 void ReadModalities(FieldReader& fields) {
   const Json* const modalities = fields.Take("modalities");
   if (modalities != nullptr && *modalities != Json::array({"text"})) {
@@ -53,38 +41,62 @@ void ReadModalities(FieldReader& fields) {
 class ChatWriter : public OpenAiWriter {
  public:
   ChatWriter(const GenerationService& service, const ChatRequest& request)
-      : OpenAiWriter(service, request) {}
+      : OpenAiWriter(service, request), tools_(request.tools) {}
 
   std::string_view id_prefix() const override { return "chatcmpl"; }
   std::string Begin(const Generation& generation) override {
     std::string events;
     for (size_t i = 0; i < generation.answers().size(); ++i) {
       events += Delta(generation, i, {{"role", "assistant"}, {"content", ""}}, nullptr);
+      if (tools_) calls_.emplace_back(*tools_);
     }
     return events;
   }
   std::string Token(const Generation& generation) override {
     const size_t i = generation.index();
     const TokenEvent& token = generation.token();
-    const bool logprobs = generation.answers()[i].wants_logprobs;
-    if (token.text.empty() && !logprobs) return {};
-    return Delta(generation, i, {{"content", token.text}},
-                 logprobs ? Logprobs({&token.sampled, 1}) : nullptr);
+    const bool wants_logprobs = generation.answers()[i].wants_logprobs;
+    const OrderedJson logprobs = wants_logprobs ? Logprobs({&token.sampled, 1}) : nullptr;
+    if (tools_) return Deltas(generation, calls_[i].Push(token.text), logprobs);
+    if (token.text.empty() && !wants_logprobs) return {};
+    return Delta(generation, i, {{"content", token.text}}, logprobs);
   }
   std::string AnswerEnd(const Generation& generation) override {
     const size_t i = generation.index();
-    return Delta(generation, i, OrderedJson::object(), nullptr,
-                 FinishName(generation.answers()[i].finish));
+    const GenerateAnswer& answer = generation.answers()[i];
+    return (tools_ ? Deltas(generation, calls_[i].Finish(), nullptr) : "") +
+           Delta(generation, i, OrderedJson::object(), nullptr, Finish(answer));
   }
 
  private:
   std::string_view object() const override { return "chat.completion"; }
   std::string_view chunk_object() const override { return "chat.completion.chunk"; }
   OrderedJson Choice(const Generation&, const GenerateAnswer& answer, size_t) override {
-    return {{"message", {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}}},
+    OrderedJson message{{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+    if (tools_) message = WithToolCalls(std::move(message), *tools_, answer.text);
+    return {{"message", std::move(message)},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
   }
+  std::string_view Finish(const GenerateAnswer& answer) const override {
+    const bool calls =
+        tools_ && answer.finish == FinishReason::kStop && HasToolCalls(*tools_, answer.text);
+    return calls ? "tool_calls" : OpenAiWriter::Finish(answer);
+  }
 
+  // The logprobs go with the first of them.
+  std::string Deltas(const Generation& generation, const std::vector<ToolDelta>& deltas,
+                     OrderedJson logprobs) {
+    const size_t i = generation.index();
+    if (deltas.empty() && !logprobs.is_null()) {
+      return Delta(generation, i, OrderedJson::object(), std::move(logprobs));
+    }
+    std::string events;
+    for (const ToolDelta& delta : deltas) {
+      events +=
+          Delta(generation, i, ToolDeltaJson(*tools_, delta), std::exchange(logprobs, nullptr));
+    }
+    return events;
+  }
   std::string Delta(const Generation& generation, size_t index, OrderedJson delta,
                     OrderedJson logprobs, const OrderedJson& finish = nullptr) const {
     OrderedJson choice = OrderedJson::object();
@@ -112,6 +124,9 @@ class ChatWriter : public OpenAiWriter {
     }
     return {{"content", std::move(content)}, {"refusal", nullptr}};
   }
+
+  const std::optional<ToolStyle> tools_;
+  std::vector<ToolCallReader> calls_;  // of each answer of a stream
 };
 
 }  // namespace
@@ -126,7 +141,7 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadOpenAiFields(fields, context, request);
   ReadMaxTokens(fields, &generate.params.max_tokens);
   ReadLogprobs(fields, &generate.params.sampling.logprobs);
-  ReadToolChoice(fields, &request.variables);
+  ReadToolChoice(fields, context, request);
   ReadModalities(fields);
   if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
   return request;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/openai_common.h"
@@ -10,7 +11,8 @@
 namespace lockstep {
 
 struct ChatRequest : OpenAiRequest {
-  Json variables;  // of the chat template
+  Json variables;                  // of the chat template
+  std::optional<ToolStyle> tools;  // calls of tools are read out of the answers
 };
 
 // The prompt is still missing from it: PutChatPrompt makes it.

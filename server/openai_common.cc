@@ -108,7 +108,7 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
   for (const GenerateAnswer* const answer : generation.Chosen()) {
     OrderedJson choice{{"index", choices.size()}};
     choice.update(Choice(generation, *answer, choices.size()));
-    choice["finish_reason"] = FinishName(answer->finish);
+    choice["finish_reason"] = Finish(*answer);
     choice["seed"] = SeedJson(*answer);
     choices.push_back(std::move(choice));
   }

@@ -45,6 +45,9 @@ class OpenAiWriter : public AnswerWriter {
   // One of "choices", without "index" and "finish_reason".
   virtual OrderedJson Choice(const Generation& generation, const GenerateAnswer& answer,
                              size_t index) = 0;
+  virtual std::string_view Finish(const GenerateAnswer& answer) const {
+    return FinishName(answer.finish);
+  }
 
   // An event with one piece of one choice; `finish` is null in all but the last.
   std::string Chunk(const Generation& generation, size_t index, OrderedJson choice,

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -152,6 +154,13 @@ void ReadMessages(FieldReader& fields, ReadContext& context, Json* variables) {
   (*variables)["messages"] = std::move(list);
 }
 
+bool IsToolName(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+}
+
 // Checked, and otherwise as they came: templates render them as JSON.
 void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
   const Json* const tools = fields.Take("tools");
@@ -159,6 +168,7 @@ void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
   if (!tools->is_array() || tools->size() > kMaxTools) {
     return fields.Fail("tools", fmt::format("must be a list of at most {} tools", kMaxTools));
   }
+  std::set<std::string> names;
   for (size_t i = 0; i < tools->size() && fields.ok(); ++i) {
     const Json& tool = (*tools)[i];
     const std::string where = fmt::format("tools[{}]", i);
@@ -172,6 +182,11 @@ void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
     }
     reader.Take("function");
     if (!function.Text("name", &text) && function.ok()) function.Fail("name", "is missing");
+    if (function.ok() && !IsToolName(text)) {
+      function.Fail("name", "must be 1 to 64 letters, digits, _ or -");
+    } else if (function.ok() && !names.insert(text).second) {
+      function.Fail("name", "is that of another tool, too");
+    }
     function.Text("description", &text);
     bool strict = false;
     function.Bool("strict", &strict);

@@ -181,9 +181,9 @@ Result<std::vector<std::string>> SchemaReader::RequiredNames(const OrderedJson& 
   std::vector<std::string> names;
   const auto required = schema.find("required");
   if (required == schema.end()) return names;
-  if (!required->is_array() || required->size() > kMaxOrderedMembers) {
+  if (!required->is_array() || required->size() > kMaxJsonKeys) {
     return Refuse(ChildPointer(path, "required"),
-                  fmt::format("must be a list of at most {} names", kMaxOrderedMembers));
+                  fmt::format("must be a list of at most {} names", kMaxJsonKeys));
   }
   for (const OrderedJson& name : *required) {
     if (!name.is_string()) return Refuse(ChildPointer(path, "required"), "must be a list of names");

@@ -17,6 +17,9 @@ enum class ToolStyle {
   kMistral,  // [TOOL_CALLS][{"name": "f", "arguments": {...}}, ...]
   kMistralArgs,  // [TOOL_CALLS]f[ARGS]{...}, of its models since 2025
 };
+// Of what the styles write, what some vocabularies have as control tokens.
+inline constexpr std::string_view kToolTokens[] = {"<tool_call>", "</tool_call>", "[TOOL_CALLS]",
+                                                   "[ARGS]"};
 inline constexpr std::string_view kToolStyles =
     "those of Hermes and Qwen (<tool_call> with JSON), Llama 3 and Mistral";
 

@@ -37,15 +37,24 @@ void MaskCache::Insert(const Key& key, std::shared_ptr<const TokenMask> mask) {
   }
 }
 
-std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::Create(const Tokenizer& tokenizer) {
+std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::Create(
+    const Tokenizer& tokenizer, std::span<const std::string_view> spoken) {
   std::vector<std::string_view> tokens(tokenizer.vocab_size());
   std::vector<int32_t> end_tokens;
+  std::unordered_map<int32_t, std::string> spoken_tokens;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<int32_t>(i);
     if (tokenizer.IsEndOfGeneration(id)) end_tokens.push_back(id);
-    if (!tokenizer.IsControl(id)) tokens[i] = tokenizer.TokenBytes(id);
+    if (!tokenizer.IsControl(id)) {
+      tokens[i] = tokenizer.TokenBytes(id);
+    } else if (std::ranges::count(spoken, tokenizer.TokenText(id)) > 0) {
+      tokens[i] = tokenizer.TokenText(id);
+      spoken_tokens.emplace(id, tokens[i]);
+    }
   }
-  return std::make_shared<GrammarVocabulary>(tokens, std::move(end_tokens));
+  auto vocabulary = std::make_shared<GrammarVocabulary>(tokens, std::move(end_tokens));
+  vocabulary->spoken_ = std::move(spoken_tokens);
+  return vocabulary;
 }
 
 GrammarVocabulary::GrammarVocabulary(std::span<const std::string_view> tokens,

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -53,8 +54,10 @@ class GrammarVocabulary {
  public:
   static constexpr size_t kMaskBytes = size_t{64} << 20;
 
-  // Control tokens are left out, and so are tokens of more than Grammar::kAliasReach bytes.
-  static std::shared_ptr<const GrammarVocabulary> Create(const Tokenizer& tokenizer);
+  // Control tokens are left out, but for those with one of the texts `spoken`, which stand for it;
+  // and so are tokens of more than Grammar::kAliasReach bytes.
+  static std::shared_ptr<const GrammarVocabulary> Create(
+      const Tokenizer& tokenizer, std::span<const std::string_view> spoken = {});
   // `tokens`: the bytes of each, empty for those that no grammar allows.
   GrammarVocabulary(std::span<const std::string_view> tokens, std::vector<int32_t> end_tokens,
                     size_t mask_bytes = kMaskBytes);
@@ -62,6 +65,11 @@ class GrammarVocabulary {
   size_t size() const { return size_; }
   size_t words() const { return (size_ + 63) / 64; }                      // of a mask
   const std::vector<int32_t>& end_tokens() const { return end_tokens_; }  // end a generation
+  // The text of a control token that is spoken, else empty.
+  std::string_view Spoken(int32_t token) const {
+    const auto found = spoken_.find(token);
+    return found == spoken_.end() ? std::string_view() : found->second;
+  }
   MaskCache& masks() const { return masks_; }
 
   // The tokens whose bytes the automaton takes after path->front(); the rest of `path` is scratch.
@@ -79,6 +87,7 @@ class GrammarVocabulary {
 
   size_t size_;
   std::vector<int32_t> end_tokens_;
+  std::unordered_map<int32_t, std::string> spoken_;
   std::vector<Node> nodes_;
   std::vector<int32_t> same_;  // [vocab] the next token with the same bytes, -1: none
   mutable MaskCache masks_;

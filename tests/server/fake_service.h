@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/chat_prompt.h"
 #include "server/generation_service.h"
 #include "server/grammar_cache.h"
 #include "tests/support/tiny_vocabulary.h"
@@ -64,9 +65,9 @@ class FakeService : public GenerationService {
     if (script.empty()) return {};
     for (size_t i = 0; i < script.size(); ++i) {
       SendLocked(requests_.size() - 1, script[i],
-                 i + 1 == script.size() ? FinishReason::kLength : FinishReason::kNone);
+                 i + 1 == script.size() ? script_end : FinishReason::kNone);
     }
-    request.sink->OnFinish(FinishReason::kLength, {0.001, 0.002, 0.003});
+    request.sink->OnFinish(script_end, {0.001, 0.002, 0.003});
     return {};
   }
   SchedulerState state() const override {
@@ -84,11 +85,13 @@ class FakeService : public GenerationService {
   GrammarCache& grammars() const override { return grammars_; }
   // Set before use.
   void SetChatTemplate(const std::string& source) {
-    chat_ = ChatModel{ChatTemplate::Parse(source).value(), source, "<s>", "</s>"};
+    chat_ = ChatModel{ChatTemplate::Parse(source).value(), source, "<s>", "</s>", std::nullopt};
+    chat_->tools = FindToolStyle(*chat_);
   }
 
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
+  FinishReason script_end = FinishReason::kLength;  // likewise
   std::atomic<size_t> places{SIZE_MAX};  // how many requests in all find a place in the queue
   std::atomic<bool> draining{false}, stalled{false};
 

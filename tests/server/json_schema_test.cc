@@ -252,7 +252,7 @@ TEST(JsonSchemaTest, RefusalsNameTheKeywordAndThePlace) {
       {R"j({"properties":{"a":{}},"required":["b"],"additionalProperties":false})j",
        "\"b\" is not among the properties"},
       {R"j({"properties":{"a":1}})j", "f.schema/properties/a: a schema must be"},
-      {R"j({"required":"a"})j", "f.schema/required: must be a list of at most 1000"},
+      {R"j({"required":"a"})j", "f.schema/required: must be a list of at most 1024"},
   };
   for (const auto& test : kRefusals) {
     const auto schema = ParseStrictObject(test.schema);

@@ -111,7 +111,7 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
        "response_format.json_schema.schema"},
       {R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"not":{}}}})",
        "response_format.json_schema.schema"},
-      {R"("response_format":{"type":"json_object"},"grammar":"root ::= "a"")",
+      {R"("response_format":{"type":"json_object"},"grammar":"root ::= \"a\"")",
        "response_format.type"},
       {R"("grammar":"root ::= ")", "grammar"},
       {R"("grammar":1)", "grammar"},
