@@ -15,6 +15,9 @@ extern const char lockstep_page_policy[], lockstep_page_policy_end[];
 namespace lockstep {
 namespace {
 
+constexpr char kNoPage[] =
+    "this build has no page: configure with LOCKSTEP_PAGE=ON for one, or POST to /generate";
+
 // Of the content, so that it is the same on every server that has the same page.
 std::string EntityTag(std::string_view content) {
   std::array<uint8_t, 32> hash{};
@@ -45,13 +48,7 @@ const Page& Page::Embedded() {
   return page;
 }
 
-std::optional<HttpReply> Page::Answer(const HttpRequest& request) const {
-  if (request.path != "/" || (request.method != "GET" && request.method != "HEAD")) {
-    return std::nullopt;
-  }
-  if (empty()) {
-    return ErrorReply(404, "this build has no page: it was configured with LOCKSTEP_PAGE=OFF");
-  }
+HttpReply Page::Whole(const HttpRequest& request) const {
   HttpReply reply;
   reply.content_type = "text/html; charset=utf-8";
   reply.headers = {{"Content-Security-Policy", policy_},
@@ -67,6 +64,14 @@ std::optional<HttpReply> Page::Answer(const HttpRequest& request) const {
   } else {
     reply.body = html_;
   }
+  return reply;
+}
+
+std::optional<HttpReply> Page::Answer(const HttpRequest& request) const {
+  if (request.path != "/" || (request.method != "GET" && request.method != "HEAD")) {
+    return std::nullopt;
+  }
+  HttpReply reply = empty() ? ErrorReply(404, kNoPage) : Whole(request);
   reply.record->route = "/";
   return reply;
 }

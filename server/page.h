@@ -23,6 +23,8 @@ class Page {
   std::optional<HttpReply> Answer(const HttpRequest& request) const;
 
  private:
+  HttpReply Whole(const HttpRequest& request) const;
+
   const std::string_view html_;
   const std::string policy_;
   const std::string etag_;

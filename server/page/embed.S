@@ -1,17 +1,16 @@
-// The page and its Content-Security-Policy. LOCKSTEP_PAGE_DIR is where CMake had them built; without
-// it both are empty.
+// The page and its Content-Security-Policy, whose paths come from CMake; without them both are empty.
     .section .rodata.lockstep_page, "a", %progbits
     .globl lockstep_page_html
 lockstep_page_html:
-#ifdef LOCKSTEP_PAGE_DIR
-    .incbin LOCKSTEP_PAGE_DIR "/index.html"
+#ifdef LOCKSTEP_PAGE_HTML
+    .incbin LOCKSTEP_PAGE_HTML
 #endif
     .globl lockstep_page_html_end
 lockstep_page_html_end:
     .globl lockstep_page_policy
 lockstep_page_policy:
-#ifdef LOCKSTEP_PAGE_DIR
-    .incbin LOCKSTEP_PAGE_DIR "/policy.txt"
+#ifdef LOCKSTEP_PAGE_POLICY
+    .incbin LOCKSTEP_PAGE_POLICY
 #endif
     .globl lockstep_page_policy_end
 lockstep_page_policy_end:

@@ -47,7 +47,7 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"POST", "/livez", 405, "GET, HEAD"},
       {"GET", "/generate", 405, "POST"},
       {"DELETE", "/generate", 405, "POST"},
-      {"GET", "/", 404, ""},
+      {"PUT", "/", 404, ""},
       {"GET", "/../livez", 404, ""},
       {"POST", "/generate/", 404, ""},
       {"OPTIONS", "*", 404, ""},

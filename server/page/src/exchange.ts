@@ -66,6 +66,8 @@ export async function run(
     await generate(answer.request, key, enough.signal, take, answer);
     answer.state = 'done';
     if (answer.usage) answer.count = answer.usage.completion;
+    // Events that waited for this page or the network came at once: the server's clock knows better.
+    answer.perSecond = answer.timings?.decode_tokens_per_second ?? answer.perSecond;
   } catch (error) {
     answer.state = enough.signal.aborted ? 'stopped' : 'failed';
     if (answer.state === 'failed') {

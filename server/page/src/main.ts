@@ -72,7 +72,7 @@ function showConversation(): void {
   toEnd();
   const chat = mode === 'chat';
   byId('prompt-label').textContent = chat ? 'Message' : 'Text to continue';
-  prompt.placeholder = chat ? 'Write a message' : 'Begin a text that the model goes on with';
+  prompt.placeholder = chat ? 'Write a message' : 'Begin a text';
   document.body.dataset.mode = mode;
   document.querySelectorAll<HTMLInputElement>('[name=mode]').forEach((radio) => {
     radio.checked = radio.value === mode;
@@ -95,7 +95,7 @@ function setPrompt(text: string): void {
 
 function fit(): void {
   prompt.style.height = 'auto';
-  prompt.style.height = `${prompt.scrollHeight + 2}px`;
+  prompt.style.height = `${prompt.scrollHeight}px`;
 }
 
 // --- What is done

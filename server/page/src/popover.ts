@@ -6,10 +6,10 @@ import { announce, byId, h } from './dom';
 const tokens = new WeakMap<Element, Token>();
 let current: Element | null = null;
 
-/** From 0, as good as certain, to 4. */
+/** From 0, likely, to 3. */
 function surprise(logprob: number): number {
   const p = Math.exp(logprob);
-  return p >= 0.5 ? 0 : p >= 0.2 ? 1 : p >= 0.05 ? 2 : p >= 0.01 ? 3 : 4;
+  return p >= 0.1 ? 0 : p >= 0.03 ? 1 : p >= 0.01 ? 2 : 3;
 }
 
 export function tokenSpan(token: Token): HTMLSpanElement {
@@ -71,7 +71,8 @@ function show(span: Element): void {
 function place(span: Element): void {
   const popover = byId('popover');
   const at = span.getClientRects()[0] ?? span.getBoundingClientRect();
-  if (at.bottom < 0 || at.top > innerHeight) {
+  const top = byId('main').getBoundingClientRect().top;
+  if (at.bottom < top || at.top > innerHeight) {
     hide();
     return;
   }
@@ -79,7 +80,7 @@ function place(span: Element): void {
   const above = at.top - height - 8;
   const left = Math.min(Math.max(at.left + at.width / 2 - width / 2, 8), innerWidth - width - 8);
   popover.style.left = `${left}px`;
-  popover.style.top = `${above >= 8 ? above : at.bottom + 8}px`;
+  popover.style.top = `${above >= top ? above : at.bottom + 8}px`;
 }
 
 export function hide(): boolean {

@@ -18,14 +18,14 @@ interface NumberField {
 const kNumbers: NumberField[] = [
   { name: 'max_tokens', label: 'Max tokens', value: '256', min: 1, step: 1, hint: 'The answer ends here at the latest.' },
   { name: 'temperature', label: 'Temperature', value: '0.8', min: 0, max: 100, step: 0.05, slide: [0, 2], hint: '0 always takes the likeliest token; more is bolder.' },
-  { name: 'top_p', label: 'Top-p', value: '0.95', min: 0.01, max: 1, step: 0.01, slide: [0.01, 1], hint: 'The likeliest tokens that make up this share. 1 is off.' },
-  { name: 'min_p', label: 'Min-p', value: '0.05', min: 0, max: 1, step: 0.01, slide: [0, 1], hint: 'At least this share of the likeliest one’s probability. 0 is off.' },
-  { name: 'top_k', label: 'Top-k', value: '40', min: 0, step: 1, hint: 'At most so many tokens to choose from. 0 is off.' },
+  { name: 'top_p', label: 'Top-p', value: '0.95', min: 0.01, max: 1, step: 0.01, slide: [0.01, 1], hint: 'Only the likeliest tokens that make up this share. 1 is off.' },
+  { name: 'min_p', label: 'Min-p', value: '0.05', min: 0, max: 1, step: 0.01, slide: [0, 1], hint: 'Only tokens with this share of the likeliest one’s probability. 0 is off.' },
+  { name: 'top_k', label: 'Top-k', value: '40', min: 0, step: 1, hint: 'Only so many of the likeliest tokens. 0 is off.' },
   { name: 'repetition_penalty', label: 'Repetition penalty', value: '1', min: 0.01, max: 100, step: 0.01, hint: 'On tokens of prompt and answer. 1 is off.' },
   { name: 'presence_penalty', label: 'Presence penalty', value: '0', min: -2, max: 2, step: 0.1, hint: 'Once for each token that the answer has.' },
   { name: 'frequency_penalty', label: 'Frequency penalty', value: '0', min: -2, max: 2, step: 0.1, hint: 'For each time that the answer has it.' },
   { name: 'seed', label: 'Seed', value: '', min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, hint: 'Empty: a new one each time, which the answer tells.' },
-  { name: 'logprobs', label: 'Alternatives', value: '5', min: 0, max: 20, step: 1, hint: 'How many tokens to show that were likely in a place.' },
+  { name: 'logprobs', label: 'Alternatives', value: '5', min: 0, max: 20, step: 1, hint: 'How many likely tokens to show for each place.' },
 ];
 const kDefaults: Record<string, string | boolean> = {
   ...Object.fromEntries(kNumbers.map(({ name, value }) => [name, value])),

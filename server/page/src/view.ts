@@ -29,7 +29,8 @@ export class ExchangeView {
   private readonly text: HTMLElement;
   private readonly facts = h('ul', { class: 'facts' });
   private readonly actionsRow = h('div', { class: 'actions' });
-  private readonly extra = h('div'); // an error, or the check
+  private readonly failure = h('div');
+  private readonly check = h('div');
   private drawn = 0; // tokens that have an element
   private timer = 0;
 
@@ -47,7 +48,7 @@ export class ExchangeView {
     this.element.append(h('h2', { class: 'sr' }, `Prompt ${number}`));
     if (mode === 'chat') this.element.append(h('div', { class: 'prompt' }, prompt));
     else this.text.append(h('span', { class: 'given' }, prompt));
-    this.element.append(this.text, this.facts, this.actionsRow, this.extra);
+    this.element.append(this.text, this.facts, this.failure, this.actionsRow, this.check);
     if (answer.tokens.length === 0 && answer.text !== '') {
       this.text.append(h('span', {}, answer.text)); // kept without its tokens
     }
@@ -72,7 +73,7 @@ export class ExchangeView {
   }
 
   showCheck(check: HTMLElement): void {
-    this.extra.replaceChildren(check);
+    this.check.replaceChildren(check);
   }
 
   /** Without the last, an answer to what was said before, nothing can be done over. */
@@ -119,7 +120,7 @@ export class ExchangeView {
       row.push(button('Run again, same bytes?', () => actions.runAgain(this), { class: 'quiet main' }));
       row.push(button('Copy', () => actions.copy(exchange)));
     }
-    if (last) row.push(button('Regenerate', () => actions.regenerate(this)));
+    if (last && !answer.failure) row.push(button('Regenerate', () => actions.regenerate(this)));
     if (last && mode === 'completion' && answer.text !== '') row.push(button('Continue', () => actions.goOn(this)));
     if (last) row.push(button('Edit', () => actions.edit(this)));
     row.push(button('Copy as curl', () => actions.copyRequest(exchange)));
@@ -131,13 +132,16 @@ export class ExchangeView {
     clearInterval(this.timer);
     const detail = [failure.status || '', failure.code ?? '', failure.param ?? ''].filter(Boolean).join(' · ');
     const retry = button('Try again', () => this.actions.regenerate(this), { class: 'main' });
-    const row = h('div', { class: 'actions' }, retry);
-    if (failure.status === 401) row.prepend(button('Enter the API key', () => this.actions.focusKey(), { class: 'main' }));
+    const row = h('div', { class: 'actions' });
+    if (failure.status === 401) row.append(button('Enter the API key', () => this.actions.focusKey(), { class: 'main' }));
+    // What the server finds wrong with a request it will find wrong again.
+    const helps = failure.status < 400 || failure.status >= 500 || [401, 408, 429].includes(failure.status);
+    if (helps) row.append(retry);
     if (this.mode === 'chat' && (failure.status === 400 || failure.status === 404)) {
-      row.append(button('Use completion instead', () => this.actions.useCompletion(this)));
+      row.append(button('Use completion instead', () => this.actions.useCompletion(this), { class: 'main' }));
     }
     if (failure.retryAfterS) this.countDown(retry, failure.retryAfterS);
-    this.extra.replaceChildren(
+    this.failure.replaceChildren(
       h('section', { class: 'failure', role: 'alert' },
         h('p', {}, sentence(failure.message)), detail && h('p', { class: 'hint' }, detail), row));
   }
