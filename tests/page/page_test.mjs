@@ -248,6 +248,7 @@ pageTest('sends the settings, and says what the server refuses', { refusals: tru
   await page.locator('.failure').waitFor();
   assert.match(await page.locator('.failure').innerText(), /^Top_p must be a number above 0, at most 1\.\s+400[^]*top_p/);
   assert.equal(await button(page, 'Try again').count(), 0);
+  assert.equal(await page.locator('#panel [aria-invalid]').getAttribute('id'), 'top_p');
   await button(page, 'Reset').click();
   assert.equal(await page.locator('#top_p').inputValue(), '0.95');
 });
@@ -389,6 +390,26 @@ pageTest('says why a model cannot chat, and takes the text over to completion', 
   await prompt(page).press('Enter');
   await finished(page);
   assert.ok((await answerText(page)).length > 0);
+});
+
+test('begins with chat where the model chats, and says where it does not', { timeout: 180_000 }, async (t) => {
+  for (const chat of [true, false]) {
+    gateway.answer = ({ path }, response) => {
+      if (path !== '/v1/models') return false;
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.end(JSON.stringify({ data: [{ id: 'm', context_length: 8, system_fingerprint: 'f', chat }] }));
+      return true;
+    };
+    const context = await browser.newContext(kDesktop);
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.goto(gateway.url);
+    await page.locator('#model strong').waitFor();
+    const radio = page.getByRole('radio', { name: 'Chat' });
+    assert.equal(await radio.isChecked(), chat);
+    await radio.check({ force: true });
+    assert.equal(await page.getByRole('heading', { name: 'This model does not chat' }).count(), chat ? 0 : 1);
+  }
 });
 
 pageTest('the theme can be chosen and stays', { colorScheme: 'light' }, async (page) => {

@@ -54,6 +54,7 @@ export interface ModelInfo {
   id: string;
   context?: number;
   fingerprint?: string;
+  chat?: boolean; // whether it has a chat template, where the server tells
 }
 
 type Json = any; // eslint-disable-line -- what the server sent is looked at field by field
@@ -96,6 +97,7 @@ export async function getModel(key: string): Promise<ModelInfo> {
     id: String(model?.id ?? 'unnamed model'),
     context: model?.context_length,
     fingerprint: model?.system_fingerprint,
+    chat: model?.chat,
   };
 }
 

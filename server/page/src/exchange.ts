@@ -54,7 +54,7 @@ export async function run(
     if (answer.firstTokenMs === undefined) {
       first = now;
       answer.firstTokenMs = now - began;
-    } else if (now > first) {
+    } else if (now - first > 20) {
       answer.perSecond = ((answer.count - 1) * 1000) / (now - first);
     }
     answer.tokens.push(token);

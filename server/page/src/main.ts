@@ -23,7 +23,8 @@ const conversations: Record<Mode, Exchange[]> = {
   completion: loadExchanges('completion'),
 };
 const drafts: Record<Mode, string> = { chat: '', completion: '' };
-let mode: Mode = load<Mode>('mode', 'chat') === 'completion' ? 'completion' : 'chat';
+// Every model completes; whether this one chats is known once the server has told.
+let mode: Mode = load<Mode>('mode', 'completion') === 'chat' ? 'chat' : 'completion';
 let views: ExchangeView[] = [];
 let running: AbortController | null = null;
 let model: ModelInfo | undefined;
@@ -38,6 +39,12 @@ const kExamples: Record<Mode, string[]> = {
 function welcome(): HTMLElement {
   const examples = kExamples[mode].map((text) =>
     h('button', { type: 'button', class: 'example', click: () => setPrompt(text) }, text));
+  if (mode === 'chat' && model?.chat === false) {
+    return h('section', { class: 'welcome' },
+      h('h2', {}, 'This model does not chat'),
+      h('p', {}, 'Its file has no chat template, so messages cannot be put before it. It goes on with texts.'),
+      h('button', { type: 'button', class: 'example', click: () => setMode('completion') }, 'Use completion'));
+  }
   return h('section', { class: 'welcome' },
     h('h2', {}, 'One request, one answer'),
     h('p', {}, 'The same request with the same seed gets the same bytes, whatever else the server does. ' +
@@ -146,6 +153,7 @@ async function send(text: string): Promise<void> {
 
 function failed(failure: Failure): void {
   if (failure.status === 401) openPanel(true);
+  if (failure.param) settings.blame(failure.param);
   if (failure.status === 0 || failure.status === 503) void connect();
 }
 
@@ -222,11 +230,11 @@ const actions: Actions = {
   },
 };
 
-function setMode(next: Mode): void {
+function setMode(next: Mode, remembered = true): void {
   running?.abort();
   drafts[mode] = prompt.value;
   mode = next;
-  save('mode', mode);
+  if (remembered) save('mode', mode);
   prompt.value = drafts[mode];
   fit();
   showConversation();
@@ -264,6 +272,9 @@ async function connect(): Promise<void> {
     const context = model.context ? `${model.context.toLocaleString('en')} tokens of context` : '';
     line.replaceChildren(
       h('strong', {}, model.id), h('span', {}, context), h('code', {}, model.fingerprint ?? ''));
+    const untouched = views.length === 0 && prompt.value === '';
+    if (model.chat && untouched && load('mode', '') === '') setMode('chat', false);
+    else if (views.length === 0) showConversation();
   } catch (error) {
     line.textContent = error instanceof Error ? error.message : String(error);
   }

@@ -60,8 +60,15 @@ export class Settings {
 
   set(name: string, value: string | boolean): void {
     this.values[name] = value;
+    document.getElementById(name)?.removeAttribute('aria-invalid');
     this.inputs.get(name)?.(value);
     this.store();
+  }
+
+  /** Marks what the server found wrong, until it is changed. */
+  blame(name: string): void {
+    const field = document.getElementById(name);
+    if (this.inputs.has(name)) field?.setAttribute('aria-invalid', 'true');
   }
 
   private store(): void {
