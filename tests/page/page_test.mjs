@@ -347,6 +347,35 @@ pageTest('keeps the conversation over a reload; edits, regenerates, clears and b
   assert.equal(await page.locator('.exchange').count(), 1);
 });
 
+pageTest('takes thousands of tokens, and keeps no more than there is room for', {}, async (page) => {
+  const kTokens = 5000;
+  gateway.answer = ({ path }, response) => {
+    if (path !== '/generate') return false;
+    const top = Array.from({ length: 5 }, (_, i) => ({ token: i, text: ` word${i}`, logprob: -1 - i, bytes: [] }));
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    let text = '';
+    for (let i = 0; i < kTokens; ++i) {
+      const piece = i % 100 === 99 ? '\n' : ` word${i % 5}`;
+      text += piece;
+      response.write(`data: ${JSON.stringify({ index: i, token: i % 5, text: piece, logprobs: { token: i % 5, text: piece, logprob: -1, top } })}\n\n`);
+    }
+    const usage = { prompt_tokens: 1, completion_tokens: kTokens };
+    response.end(`data: ${JSON.stringify({ text, tokens: [], finish_reason: 'length', usage, seed: 1, system_fingerprint: 'f', done: true })}\n\n`);
+    return true;
+  };
+  await send(page, 'x');
+  await finished(page);
+  assert.equal(await last(page).locator('.t').count(), kTokens);
+  const text = await last(page).locator('.text').textContent();
+  await send(page, 'y');
+  await finished(page);
+  const kept = await page.evaluate(() => JSON.stringify(localStorage).length);
+  assert.ok(kept < 2_000_000, `${kept} characters`);
+  await page.reload();
+  assert.equal(await page.locator('.exchange').count(), 2);
+  assert.equal(await page.locator('.exchange .text').first().textContent(), text);
+});
+
 pageTest('chats: system prompt, history, usage, and the same bytes again', { mode: 'chat' }, async (page) => {
   gateway.answer = ({ path, body }, response) => {
     if (path !== '/v1/chat/completions') return false;

@@ -299,6 +299,10 @@ function openPanel(open: boolean): void {
   byId('panel').hidden = !open;
   byId('toggle-panel').setAttribute('aria-expanded', String(open));
   document.body.classList.toggle('with-panel', open);
+  // On a small screen it covers the rest, which the Tab key must not reach then.
+  document.querySelectorAll<HTMLElement>('header, main, #composer').forEach((element) => {
+    element.inert = open && !wide.matches;
+  });
 }
 
 function togglePanel(): void {
@@ -345,6 +349,8 @@ byId('theme').addEventListener('click', () => {
   save('theme', next);
   setTheme(next);
 });
+wide.addEventListener('change', () => openPanel(!byId('panel').hidden));
+window.addEventListener('pagehide', () => running && remember(mode));
 setTheme(load('theme', 'auto'));
 openPanel(wide.matches && load('panel', true));
 watch(log);
