@@ -89,6 +89,9 @@ class GgufFile {
   // Copies of arrays of f32 and of i32 (or u32 that fits); nullopt or nullptr if absent.
   [[nodiscard]] Result<std::optional<std::vector<float>>> GetFloats(std::string_view key) const;
   [[nodiscard]] Result<std::optional<std::vector<int32_t>>> GetInts(std::string_view key) const;
+  // The elements of an array of u8 or i8, in the file; nullopt if absent.
+  [[nodiscard]] Result<std::optional<std::span<const uint8_t>>> GetBytes(
+      std::string_view key) const;
   [[nodiscard]] Result<const std::vector<std::string_view>*> GetStrings(std::string_view key) const;
 
   // A kBadFile error that starts with the file's name.

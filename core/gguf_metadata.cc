@@ -125,6 +125,13 @@ Result<std::optional<std::vector<int32_t>>> GgufFile::GetInts(std::string_view k
   return values;
 }
 
+Result<std::optional<std::span<const uint8_t>>> GgufFile::GetBytes(std::string_view key) const {
+  const auto array = GetArray(key, GgufType::kU8, GgufType::kI8, "array of u8");
+  if (!array) return tl::unexpected(array.error());
+  if (*array == nullptr) return std::nullopt;
+  return (*array)->data;
+}
+
 Result<const std::vector<std::string_view>*> GgufFile::GetStrings(std::string_view key) const {
   const auto array = GetArray(key, GgufType::kString, GgufType::kString, "array of string");
   if (!array) return tl::unexpected(array.error());

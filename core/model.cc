@@ -110,10 +110,13 @@ Result<std::unique_ptr<Model>> Load(const Source& source, const KernelTable& ker
   if (!weights) return tl::unexpected(weights.error());
   auto fingerprint = hashed.get();
   if (!fingerprint) return tl::unexpected(fingerprint.error());
+  const auto chat_template = file->GetString("tokenizer.chat_template");
+  if (!chat_template) return tl::unexpected(chat_template.error());
   std::string name = config->name;
   return std::unique_ptr<Model>(
       new Model{std::move(name), source.name, *std::move(fingerprint), *std::move(tokenizer),
-                Transformer(*std::move(config), *std::move(weights), kernels), file->warnings()});
+                Transformer(*std::move(config), *std::move(weights), kernels), file->warnings(),
+                std::string(chat_template->value_or(""))});
 }
 
 // The containers throw when memory runs out; no exception leaves this file.

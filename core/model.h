@@ -27,6 +27,7 @@ struct Model {
   Tokenizer tokenizer;
   Transformer transformer;
   std::vector<std::string> warnings;  // about the file, for the log
+  std::string chat_template;          // tokenizer.chat_template; empty if the file has none
   const ModelConfig& config() const { return transformer.config(); }
 };
 

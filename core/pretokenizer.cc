@@ -2,71 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <span>
 #include <utility>
 
+#include "core/pretokenizer_rules.h"
 #include "core/text.h"
 #include "core/utf8.h"
 
 namespace lockstep {
 namespace {
-
-// The patterns are those of the models' published tokenizers. All take linear time on any text.
-constexpr const char* kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))";
-constexpr const char* kQwen2 =
-    R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
-    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kLlama3 =
-    R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-// DeepSeek LLM's letters: those that have a case, as of its Unicode version.
-constexpr const char* kCasedLetters =
-    R"(\s?[)"
-    R"(A-Za-z\x{00B5}\x{00C0}-\x{00D6}\x{00D8}-\x{00F6}\x{00F8}-\x{01BA}\x{01BC}-\x{01BF})"
-    R"(\x{01C4}-\x{0293}\x{0295}-\x{02AF}\x{0370}-\x{0373}\x{0376}\x{0377}\x{037B}-\x{037D})"
-    R"(\x{037F}\x{0386}\x{0388}-\x{038A}\x{038C}\x{038E}-\x{03A1}\x{03A3}-\x{03F5})"
-    R"(\x{03F7}-\x{0481}\x{048A}-\x{052F}\x{0531}-\x{0556}\x{10A0}-\x{10C5})"
-    R"(\x{13A0}-\x{13F5}\x{13F8}-\x{13FD}\x{1C90}-\x{1CBA}\x{1CBD}-\x{1CBF})"
-    R"(\x{1D00}-\x{1D2B}\x{1D6B}-\x{1D77}\x{1D79}-\x{1D9A}\x{1E00}-\x{1F15})"
-    R"(\x{1F18}-\x{1F1D}\x{1F20}-\x{1F45}\x{1F48}-\x{1F4D}\x{1F50}-\x{1F57}\x{1F59}\x{1F5B})"
-    R"(\x{1F5D}\x{1F5F}-\x{1F7D}\x{1F80}-\x{1FB4}\x{1FB6}-\x{1FBC}\x{1FBE}\x{1FC2}-\x{1FC4})"
-    R"(\x{1FC6}-\x{1FCC}\x{1FD0}-\x{1FD3}\x{1FD6}-\x{1FDB}\x{1FE0}-\x{1FEC})"
-    R"(\x{1FF2}-\x{1FF4}\x{1FF6}-\x{1FFC}\x{2102}\x{2107}\x{210A}-\x{2113}\x{2115})"
-    R"(\x{2119}-\x{211D}\x{2124}\x{2126}\x{2128}\x{212A}-\x{212D}\x{212F}-\x{2134}\x{2139})"
-    R"(\x{213C}-\x{213F}\x{2145}-\x{2149}\x{214E}\x{2183}\x{2184}\x{2C00}-\x{2C7B})"
-    R"(\x{2C7E}-\x{2CE4}\x{2CEB}-\x{2CEE}\x{2CF2}\x{2CF3}\x{A640}-\x{A66D}\x{A680}-\x{A69B})"
-    R"(\x{A722}-\x{A76F}\x{A771}-\x{A787}\x{A78B}-\x{A78E}\x{AB70}-\x{ABBF})"
-    R"(\x{FB00}-\x{FB06}\x{FB13}-\x{FB17}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A})"
-    R"(\x{10400}-\x{1044F}\x{104B0}-\x{104D3}\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2})"
-    R"(\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF}\x{1E900}-\x{1E943})"
-    R"(]+)";
-constexpr const char* kPunctuation =
-    R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
-constexpr const char* kAsianLetters = R"([\x{0800}-\x{9FA5}\x{AC00}-\x{D7FF}]+)";
-// The look-behind changes no match, but keeps the search linear.
-constexpr const char* kSpaceAtEnd = R"((?<!\s)\s+$)";
-
-struct Rules {
-  std::string_view name;
-  std::array<const char*, 6> patterns;  // the first nullptr ends them
-  bool whole_words_first = false;
-  bool adds_bos = false;
-};
-
-constexpr Rules kRules[] = {
-    {"default", {R"([\p{P}$+<=>^~|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
-    {"gpt-2", {kGpt2}},
-    {"llama-bpe", {kLlama3}, true, true},
-    {"qwen2", {kQwen2}},
-    {"deepseek-coder", {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kAsianLetters, R"(\p{N})"}},
-    {"deepseek-llm",
-     {R"([\r\n])", kCasedLetters, kPunctuation, kSpaceAtEnd, kAsianLetters, R"(\p{N}+)"}},
-    {"starcoder", {R"(\p{N})", kGpt2}},
-    {"smollm", {R"(\p{N})", kGpt2}},
-};
 
 // The patterns never come near these; they bound the work should PCRE2 surprise us.
 constexpr uint32_t kMatchLimit = 10'000'000;
@@ -108,21 +51,16 @@ std::string WithoutInvalidBytes(std::string_view text) {
 }  // namespace
 
 Result<Pretokenizer> Pretokenizer::Create(std::string_view name) {
-  const Rules* rules = nullptr;
-  std::string known;
-  for (const Rules& candidate : kRules) {
-    if (candidate.name == name) rules = &candidate;
-    known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", candidate.name);
-  }
+  const PretokenizerRules* rules = FindPretokenizerRules(name);
   if (rules == nullptr) {
-    return Fail(ErrorKind::kBadFile,
-                fmt::format("tokenizer.ggml.pre is {}, which is not supported: "
-                            "known are {}",
-                            Quoted(name), known));
+    return Fail(ErrorKind::kBadFile, fmt::format("tokenizer.ggml.pre is {}, which is not "
+                                                 "supported: known are {}",
+                                                 Quoted(name), KnownPretokenizers()));
   }
   Pretokenizer pretokenizer;
   pretokenizer.whole_words_first_ = rules->whole_words_first;
   pretokenizer.adds_bos_ = rules->adds_bos;
+  pretokenizer.composes_ = rules->composes;
   for (const char* published : rules->patterns) {
     if (published == nullptr) break;
     const std::string pattern = WithUnicodeSpaces(published);

@@ -26,6 +26,8 @@ class Pretokenizer {
   bool whole_words_first() const { return whole_words_first_; }
   // What add_bos_token is if the file does not say.
   bool adds_bos() const { return adds_bos_; }
+  // The model's tokenizer brings text to Unicode's form NFC before it cuts it.
+  bool composes() const { return composes_; }
 
  private:
   struct Free {
@@ -42,6 +44,7 @@ class Pretokenizer {
   std::unique_ptr<pcre2_match_context, Free> limits_;
   bool whole_words_first_ = false;
   bool adds_bos_ = false;
+  bool composes_ = false;
 };
 
 }  // namespace lockstep

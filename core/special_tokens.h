@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
+
+#include "core/byte_trie.h"
 
 namespace lockstep {
 
@@ -25,14 +25,8 @@ class SpecialTokenFinder {
   std::optional<Match> Next(std::string_view text, size_t from) const;
 
  private:
-  static constexpr uint64_t EdgeKey(uint32_t node, char byte) {
-    return static_cast<uint64_t>(node) << 8 | static_cast<uint8_t>(byte);
-  }
-
-  // A trie, node 0 its root.
-  std::unordered_map<uint64_t, uint32_t> edges_;
-  std::vector<int32_t> ids_ = {-1};  // [node] the token whose text ends there, -1: none
-  std::bitset<256> first_bytes_;     // lets ordinary text pass quickly
+  ByteTrie texts_;
+  std::bitset<256> first_bytes_;  // lets ordinary text pass quickly
 };
 
 }  // namespace lockstep

@@ -1,6 +1,6 @@
-// Text to token ids and back, from a GGUF file's tokenizer.* metadata: SentencePiece-BPE
-// (tokenizer.ggml.model "llama") and byte-level BPE ("gpt2"). Immutable after Create; every const
-// method may be called from any thread.
+// Text to token ids and back, from a GGUF file's tokenizer.* metadata: SentencePiece's BPE
+// (tokenizer.ggml.model "llama") and unigram model ("t5"), and byte-level BPE ("gpt2"). Immutable
+// after Create; every const method may be called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,12 @@ enum class SpecialTokens {
   kParse,  // control and user-defined tokens are recognised by their text, the longest first
 };
 
+// A prompt's text comes from whom the server trusts, such as a chat template, or from outside.
+struct TextPart {
+  std::string_view text;
+  bool trusted;
+};
+
 class Tokenizer {
  public:
   // Errors are kBadFile and name the key. The file's bytes need not outlive the tokenizer.
@@ -39,6 +45,11 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool add_special,
                               SpecialTokens special = SpecialTokens::kAsText) const;
 
+  // The parts' texts as one, so that words may cross from one part to the next, by kParse where
+  // they are trusted and by kAsText elsewhere: no byte of a control token's text is from outside.
+  // BOS and EOS are not added where the parts bring them. REQUIRES: less than 2^29 bytes in all.
+  std::vector<int32_t> EncodeParts(std::span<const TextPart> parts, bool add_special) const;
+
   // The bytes that a token stands for; empty for control tokens. Not always whole UTF-8.
   // REQUIRES: 0 <= id < vocab_size().
   std::string_view TokenBytes(int32_t id) const;
@@ -51,6 +62,9 @@ class Tokenizer {
   bool IsEndOfGeneration(int32_t id) const;  // EOS, EOT, EOM of the metadata and their known texts
   int32_t bos() const;                       // -1 if the file names none
   int32_t eos() const;                       // -1 if the file names none
+  const std::string& name() const;           // for people, such as "gpt2, qwen2"
+  bool adds_bos() const;                     // where asked to add_special; so below
+  bool adds_eos() const;
   size_t vocab_size() const;
 
  private:

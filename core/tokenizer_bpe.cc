@@ -6,6 +6,7 @@
 
 #include "core/text.h"
 #include "core/utf8.h"
+#include "core/utf8_compose.h"
 
 namespace lockstep {
 namespace {
@@ -121,7 +122,8 @@ std::string BpeEncoder::Expressible(std::string_view text) const {
 }
 
 void BpeEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const {
-  const std::string expressible = Expressible(text);
+  const std::string expressible =
+      Expressible(pretokenizer_.composes() ? ComposeUtf8(text) : std::string(text));
   PairMerger merger;
   for (const std::string_view word : pretokenizer_.Split(expressible)) {
     EncodeWord(word, &merger, ids);

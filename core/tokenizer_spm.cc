@@ -2,49 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "core/pair_merger.h"
+#include "core/sentencepiece.h"
 #include "core/utf8.h"
 
 namespace lockstep {
-namespace {
-
-constexpr std::string_view kSpace = "▁";  // U+2581
-
-std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t begin = 0;;) {
-    const size_t end = text.find(from, begin);
-    out += text.substr(begin, end - begin);
-    if (end == std::string_view::npos) return out;
-    out += to;
-    begin = end + from.size();
-  }
-}
-
-}  // namespace
 
 Result<std::unique_ptr<TextEncoder>> SpmEncoder::Create(const GgufFile& file,
                                                         const Vocabulary& vocabulary) {
   std::unique_ptr<SpmEncoder> encoder(new SpmEncoder(vocabulary));
-  auto scores = file.GetFloats("tokenizer.ggml.scores");
+  auto scores = LoadScores(file, vocabulary);
   if (!scores) return tl::unexpected(scores.error());
-  const size_t count = scores->has_value() ? (*scores)->size() : 0;
-  if (count != vocabulary.size()) {
-    return file.Bad(
-        fmt::format("tokenizer.ggml.scores has {} values, but tokenizer.ggml.tokens "
-                    "has {}: they must be as many",
-                    count, vocabulary.size()));
-  }
-  encoder->scores_ = *std::move(*scores);
-  for (size_t id = 0; id < count; ++id) {
-    if (!std::isfinite(encoder->scores_[id])) {
-      return file.Bad(fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id,
-                                  encoder->scores_[id]));
-    }
-  }
+  encoder->scores_ = *std::move(scores);
+  const auto space = file.GetBool("tokenizer.ggml.add_space_prefix");
+  if (!space) return tl::unexpected(space.error());
+  encoder->adds_space_ = space->value_or(true);
   if (const Status status = encoder->LoadBytes(file); !status) {
     return tl::unexpected(status.error());
   }
@@ -77,7 +49,8 @@ Status SpmEncoder::LoadBytes(const GgufFile& file) {
 }
 
 void SpmEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const {
-  const std::string escaped = ReplaceAll(text, " ", kSpace);
+  std::string escaped(adds_space_ ? kEscapedSpace : "");
+  escaped += ReplaceAll(text, " ", kEscapedSpace);
   const std::string_view all = escaped;
   PairMerger merger;
   for (size_t begin = 0; begin < all.size();) {
@@ -110,6 +83,8 @@ void SpmEncoder::EncodeUnknown(std::string_view bytes, std::vector<int32_t>* ids
   ids->push_back(is_text ? vocabulary_.unknown : replacement_);
 }
 
-std::string SpmEncoder::Bytes(std::string_view text) const { return ReplaceAll(text, kSpace, " "); }
+std::string SpmEncoder::Bytes(std::string_view text) const {
+  return ReplaceAll(text, kEscapedSpace, " ");
+}
 
 }  // namespace lockstep

@@ -15,6 +15,7 @@ class SpmEncoder final : public TextEncoder {
   [[nodiscard]] static Result<std::unique_ptr<TextEncoder>> Create(const GgufFile& file,
                                                                    const Vocabulary& vocabulary);
   void Encode(std::string_view text, std::vector<int32_t>* ids) const override;
+  bool adds_space() const override { return adds_space_; }
   std::string Bytes(std::string_view text) const override;
 
  private:
@@ -25,7 +26,8 @@ class SpmEncoder final : public TextEncoder {
   const Vocabulary& vocabulary_;
   std::vector<float> scores_;          // [vocab]
   std::array<int32_t, 256> byte_ids_;  // all -1 if the vocabulary has no byte tokens
-  int32_t replacement_ = -1;           // for bytes that are no text, where there are no byte tokens
+  bool adds_space_ = false;
+  int32_t replacement_ = -1;  // for bytes that are no text, where there are no byte tokens
 };
 
 }  // namespace lockstep

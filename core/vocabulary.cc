@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "core/text.h"
 
@@ -11,29 +12,45 @@ namespace lockstep {
 namespace {
 
 // Texts that end a turn or a document in published models whose metadata does not always say so.
-constexpr std::array<std::string_view, 19> kEndTexts = {"<|endoftext|>",
-                                                        "<|end_of_text|>",
-                                                        "<|eot_id|>",
-                                                        "<|eom_id|>",
-                                                        "<|im_end|>",
-                                                        "<|end|>",
-                                                        "<|return|>",
-                                                        "<|call|>",
-                                                        "<|calls|>",
-                                                        "<|flush|>",
-                                                        "<|EOT|>",
-                                                        "<|eot|>",
-                                                        "<｜end▁of▁sentence｜>",
-                                                        "</s>",
-                                                        "<EOT>",
-                                                        "_<EOT>",
-                                                        "<end_of_utterance>",
-                                                        "<end_of_turn>",
-                                                        "<eos>"};
+// The last ones stand between the files of a repository, or fill up.
+constexpr std::string_view kEndTexts[] = {"<|endoftext|>",
+                                          "<|end_of_text|>",
+                                          "<|eot_id|>",
+                                          "<|eom_id|>",
+                                          "<|im_end|>",
+                                          "<|end|>",
+                                          "<|return|>",
+                                          "<|call|>",
+                                          "<|calls|>",
+                                          "<|flush|>",
+                                          "<|EOT|>",
+                                          "<|eot|>",
+                                          "<｜end▁of▁sentence｜>",
+                                          "</s>",
+                                          "<EOT>",
+                                          "_<EOT>",
+                                          "[EOT]",
+                                          "[EOS]",
+                                          "[e~[",
+                                          "<end_of_utterance>",
+                                          "<end_of_turn>",
+                                          "<turn|>",
+                                          "<eos>",
+                                          "<|fim_pad|>",
+                                          "<fim-pad>",
+                                          "<fim_pad>",
+                                          "<PAD>",
+                                          "[PAD]",
+                                          "<|fim_repo|>",
+                                          "<|repo_name|>",
+                                          "<fim-repo>",
+                                          "<REPO>",
+                                          "<reponame>",
+                                          "<|file_sep|>"};
 constexpr std::array<std::string_view, 4> kMarkTexts = {"<s>", "<bos>", "<unk>", "<pad>"};
 
 bool IsEndText(std::string_view text) {
-  return std::find(kEndTexts.begin(), kEndTexts.end(), text) != kEndTexts.end();
+  return std::find(std::begin(kEndTexts), std::end(kEndTexts), text) != std::end(kEndTexts);
 }
 
 // "<|user|>" and its full-width relative: nobody writes them but to steer a model.
@@ -160,6 +177,12 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
   }
   for (const int32_t id : {vocabulary->bos, vocabulary->eos, eot, eom}) {
     if (id >= 0) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
+  }
+  // gpt-oss and Solar end each message of an answer with <|end|>, and the answer otherwise.
+  const auto has = [&](std::string_view text) { return vocabulary->Find(text) >= 0; };
+  if ((has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && has("<|calls|>"))) {
+    const int32_t end = vocabulary->Find("<|end|>");
+    if (end >= 0) vocabulary->end_of_generation[static_cast<size_t>(end)] = false;
   }
   for (const int32_t id : {vocabulary->eos, eot, eom}) {
     if (id >= 0) vocabulary->end_of_generation[static_cast<size_t>(id)] = true;

@@ -29,8 +29,8 @@ ErrorLook LookOf(ErrorKind kind) {
       return {400, "invalid_request_error", nullptr};
     case ErrorKind::kContextExceeded:
       return {400, "invalid_request_error", "context_length_exceeded"};
-    case ErrorKind::kNotFound:
-      return {404, "invalid_request_error", "not_found"};
+    case ErrorKind::kNotFound:  // of the core's errors and the dialects', the model alone
+      return {404, "invalid_request_error", "model_not_found"};
     case ErrorKind::kOverloaded:
       return {429, "rate_limit_exceeded", "queue_full"};
     case ErrorKind::kUnavailable:
@@ -98,6 +98,8 @@ HttpReply ErrorReply(const Error& error) {
   const ErrorLook look = LookOf(error.kind);
   HttpReply reply = MakeErrorReply(look, RenderError(error));
   AddRetryAfter(reply, error.retry_after_s);
+  // The client libraries try again after a 504. What took too long once will do so twice.
+  if (look.status == 504) reply.headers.emplace_back("x-should-retry", "false");
   return reply;
 }
 

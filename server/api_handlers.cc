@@ -2,105 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
+#include <cstring>
 #include <string>
 #include <utility>
 
 #include "core/text.h"
-#include "server/api_codec.h"
 #include "server/api_errors.h"
-#include "server/generation.h"
+#include "server/embedded_files.h"
 #include "server/page.h"
-#include "server/sse.h"
+#include "server/server_info.h"
 #include "server/trace_context.h"
 
 namespace lockstep {
-namespace {
-
-using Event = Generation::Event;
-
-// Empty if the body may be read as JSON; else what to send instead.
-std::string ContentTypeProblem(std::string_view content_type) {
-  const size_t semicolon = std::min(content_type.find(';'), content_type.size());
-  const std::string_view type = TrimSpaces(content_type.substr(0, semicolon));
-  if (type.empty()) return "the request has no Content-Type: send application/json";
-  if (EqualsNoCase(type, "application/x-www-form-urlencoded")) {
-    return "the body is marked as a form, as curl -d does by itself: "
-           "add -H 'Content-Type: application/json'";
-  }
-  if (!EqualsNoCase(type, "application/json")) {
-    return fmt::format("the Content-Type is {}: send application/json", Quoted(type));
-  }
-  std::string_view parameter = TrimSpaces(content_type.substr(semicolon));
-  while (!parameter.empty() && (parameter[0] == ';' || parameter[0] == ' ')) {
-    parameter.remove_prefix(1);
-  }
-  if (parameter.size() >= 8 && EqualsNoCase(parameter.substr(0, 8), "charset=")) {
-    std::string_view charset = parameter.substr(8);
-    if (charset.size() >= 2 && charset.front() == '"')
-      charset = charset.substr(1, charset.size() - 2);
-    if (!EqualsNoCase(charset, "utf-8")) return "the charset must be utf-8";
-  }
-  return {};
-}
-
-// X-Request-Timeout-Ms, where it is there and less than what the server allows.
-Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
-  const std::string_view text = TrimSpaces(FindHeader(headers, "X-Request-Timeout-Ms"));
-  if (text.empty()) return {};
-  int64_t ms = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
-  if (error != std::errc() || end != text.data() + text.size() || ms < 1) {
-    return Fail(ErrorKind::kInvalidArgument,
-                "the header X-Request-Timeout-Ms must be a positive number of milliseconds",
-                "X-Request-Timeout-Ms");
-  }
-  deadlines.total = std::min(deadlines.total, std::chrono::milliseconds(ms));
-  return {};
-}
-
-std::string ServerTiming(const GenerationStats& stats) {
-  return fmt::format("queue;dur={:.3f}, prefill;dur={:.3f}, decode;dur={:.3f}",
-                     stats.queue_s * 1000, stats.prefill_s * 1000, stats.decode_s * 1000);
-}
-
-// The part of a stream's body that an event becomes.
-BodyPart ToBodyPart(const GenerationService& service, const Generation& generation, Event event,
-                    StreamFormat format) {
-  switch (event) {
-    case Event::kToken:
-      return {FrameEvent(format, RenderToken(service, generation.token(),
-                                             generation.answer().wants_logprobs)),
-              BodyPart::Then::kMore};
-    case Event::kDone:
-      return {FrameEvent(format, RenderAnswer(service, generation.answer(), /*done=*/true)),
-              BodyPart::Then::kLast};
-    case Event::kFailed:
-      break;
-  }
-  return {FrameEvent(format, RenderError(generation.error())), BodyPart::Then::kClose};
-}
-
-// REQUIRES: `first` came from generation->Next() and is not kFailed.
-HttpReply StreamReply(const GenerationService& service, std::shared_ptr<Generation> generation,
-                      Event first, StreamFormat format) {
-  HttpReply reply;
-  reply.content_type = ContentType(format);
-  reply.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
-  reply.next = [&service, generation = std::move(generation), format, event = first,
-                started = false]() mutable {
-    if (started) event = generation->Next();
-    started = true;
-    return ToBodyPart(service, *generation, event, format);
-  };
-  return reply;
-}
-
-}  // namespace
-
 struct ApiHandlers::Route {
-  std::string_view path;
+  std::string_view path;  // one that ends in /, and is not /, stands for what follows, too
   std::string_view method;
   HttpReply (ApiHandlers::*handler)(const HttpRequest&, Caller) const;
   bool needs_model;
@@ -108,8 +23,16 @@ struct ApiHandlers::Route {
 };
 
 const ApiHandlers::Route ApiHandlers::kRoutes[] = {
-    {"/generate", "POST", &ApiHandlers::Generate, true, false},
+    {"/generate", "POST", &ApiHandlers::Generate<NativeOrTgiRoute>, true, false},
+    {"/generate_stream", "POST", &ApiHandlers::Generate<TgiStreamRoute>, true, false},
+    {"/", "POST", &ApiHandlers::Generate<TgiRootRoute>, true, false},
+    {"/info", "GET", &ApiHandlers::Info, true, false},
+    {"/v1/completions", "POST", &ApiHandlers::Generate<CompletionsRoute>, true, false},
+    {"/v1/chat/completions", "POST", &ApiHandlers::Generate<ChatRoute>, true, false},
+    {"/apply-template", "POST", &ApiHandlers::Generate<ApplyTemplateRoute>, true, false},
+    {"/openapi.json", "GET", &ApiHandlers::OpenApi, false, false},
     {"/v1/models", "GET", &ApiHandlers::Models, true, false},
+    {"/v1/models/", "GET", &ApiHandlers::OneModel, true, false},
     {"/livez", "GET", &ApiHandlers::Live, false, true},
     {"/readyz", "GET", &ApiHandlers::Ready, false, true},
     {"/health", "GET", &ApiHandlers::Ready, false, true},
@@ -119,7 +42,8 @@ const ApiHandlers::Route ApiHandlers::kRoutes[] = {
 
 const ApiHandlers::Route* ApiHandlers::FindRoute(const HttpRequest& request) const {
   for (const Route& route : kRoutes) {
-    if (request.path != route.path) continue;
+    const bool prefix = route.path.size() > 1 && route.path.back() == '/';
+    if (prefix ? !request.path.starts_with(route.path) : request.path != route.path) continue;
     const bool hidden =
         route.handler == &ApiHandlers::RenderMetrics && settings_.metrics == nullptr;
     return hidden ? nullptr : &route;
@@ -196,41 +120,9 @@ std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
   return caller;
 }
 
+template <GenerateRoute kGenerate>
 HttpReply ApiHandlers::Generate(const HttpRequest& request, Caller caller) const {
-  if (std::string problem = ContentTypeProblem(FindHeader(request.headers, "Content-Type"));
-      !problem.empty()) {
-    return ErrorReply(415, problem);
-  }
-  if (Status status = LowerTimeout(request.headers, caller.deadlines); !status) {
-    return ErrorReply(status.error());
-  }
-  GenerationService& service = *service_;
-  auto parsed = ParseGenerateRequest(request.body, service.model().vocab);
-  if (!parsed) return ErrorReply(parsed.error());
-  const bool stream = parsed->stream;
-
-  auto record = std::make_shared<RequestRecord>();
-  const auto with_record = [&record](HttpReply reply) {
-    if (record->outcome.empty()) record->outcome = reply.record->outcome;
-    reply.record = record;
-    return reply;
-  };
-  auto started = Generation::Start(service, std::move(*parsed), std::move(caller), record);
-  if (!started) return with_record(ErrorReply(started.error()));
-  Generation& generation = **started;
-
-  // A stream's status is not sent before its first token: until then an error can be one.
-  Event event = generation.Next();
-  while (!stream && event == Event::kToken) event = generation.Next();
-  if (event == Event::kFailed) return with_record(ErrorReply(generation.error()));
-  if (stream) {
-    const StreamFormat format = ChooseStreamFormat(FindHeader(request.headers, "Accept"));
-    return with_record(StreamReply(service, std::move(*started), event, format));
-  }
-  HttpReply reply;
-  reply.headers = {{"Server-Timing", ServerTiming(generation.answer().stats)}};
-  reply.body = RenderAnswer(service, generation.answer(), /*done=*/false);
-  return with_record(std::move(reply));
+  return kGenerate(*service_, settings_.generate, request, std::move(caller));
 }
 
 HttpReply ApiHandlers::Live(const HttpRequest&, Caller) const {
@@ -255,7 +147,30 @@ HttpReply ApiHandlers::Ready(const HttpRequest&, Caller) const {
 
 HttpReply ApiHandlers::Models(const HttpRequest&, Caller) const {
   HttpReply reply;
-  reply.body = RenderModels(service_.load()->model());
+  reply.body = RenderModels(service_.load()->model(), settings_.generate.model_aliases);
+  return reply;
+}
+
+HttpReply ApiHandlers::OneModel(const HttpRequest& request, Caller) const {
+  const std::string_view name = std::string_view(request.path).substr(strlen("/v1/models/"));
+  const ServedModel& model = service_.load()->model();
+  if (!IsModelName(model, settings_.generate.model_aliases, name)) {
+    return ErrorReply(NoSuchModel(model, name));
+  }
+  HttpReply reply;
+  reply.body = RenderModel(model, name);
+  return reply;
+}
+
+HttpReply ApiHandlers::Info(const HttpRequest&, Caller) const {
+  HttpReply reply;
+  reply.body = RenderTgiInfo(service_.load()->model(), service_.load()->state());
+  return reply;
+}
+
+HttpReply ApiHandlers::OpenApi(const HttpRequest&, Caller) const {
+  HttpReply reply;
+  reply.body = OpenApiDocument();
   return reply;
 }
 

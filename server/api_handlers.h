@@ -10,6 +10,7 @@
 #include "server/api_keys.h"
 #include "server/api_types.h"
 #include "server/cors.h"
+#include "server/generate_routes.h"
 #include "server/generation_service.h"
 #include "server/metrics.h"
 
@@ -18,7 +19,8 @@ namespace lockstep {
 struct ApiSettings {
   ApiKeys keys;
   CorsPolicy cors;
-  Deadlines deadlines;               // of every request; its own can only be earlier
+  Deadlines deadlines;  // of every request; its own can only be earlier
+  GenerateSettings generate;
   const Metrics* metrics = nullptr;  // null: there is no /metrics. Must outlive the handlers
 };
 
@@ -49,10 +51,14 @@ class ApiHandlers {
   // Who sent the request; nothing if a key is needed and was not sent.
   std::optional<Caller> Identify(const HttpRequest& request) const;
 
+  template <GenerateRoute kGenerate>
   HttpReply Generate(const HttpRequest& request, Caller caller) const;
   HttpReply Live(const HttpRequest& request, Caller caller) const;
   HttpReply Ready(const HttpRequest& request, Caller caller) const;
   HttpReply Models(const HttpRequest& request, Caller caller) const;
+  HttpReply OneModel(const HttpRequest& request, Caller caller) const;
+  HttpReply Info(const HttpRequest& request, Caller caller) const;
+  HttpReply OpenApi(const HttpRequest& request, Caller caller) const;
   HttpReply RenderMetrics(const HttpRequest& request, Caller caller) const;
 
   const ApiSettings settings_;

@@ -93,18 +93,21 @@ struct Caller {
   std::function<bool()> gone = [] { return false; };
 };
 
-// POST /generate, decoded.
+// A request to generate, in whichever dialect it came.
 struct GenerateRequest {
-  std::variant<std::string, std::vector<int32_t>> prompt;  // text, or token ids
+  using Prompt = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
+  std::vector<Prompt> prompts;
   GenerationParams params;
+  // Of each prompt so many answers, the likeliest of so many. Answer i of a prompt has the seed
+  // that was sent plus i, so that it can be had again by itself.
+  size_t n = 1, best_of = 1;
   bool has_seed = false;
   bool negative_seed = false;  // sent as a negative number: echoed as one
   bool stream = false;
 };
 
-// The answer to it, which a stream's events add up to.
+// One answer to one prompt, which a stream's events add up to.
 struct GenerateAnswer {
-  std::string id;
   std::string text;
   std::vector<int32_t> tokens;
   FinishReason finish = FinishReason::kNone;
@@ -114,6 +117,11 @@ struct GenerateAnswer {
   bool negative_seed = false;
   bool wants_logprobs = false;
   std::vector<SampledToken> logprobs;  // one for each token, if wanted
+};
+
+// What all prompts and answers of a request took together. A prompt counts once.
+struct Usage {
+  size_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
 };
 
 }  // namespace lockstep

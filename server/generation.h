@@ -1,10 +1,20 @@
-// One request under way, seen from the HTTP thread: its tokens as they come, and the answer that
-// they add up to. Owned and used by one thread; destroying it before the end cancels the request.
+// One request under way, seen from the HTTP thread: the tokens of its answers as they come, and
+// what they add up to. Owned and used by one thread; destroying it before the end cancels the
+// request.
+//
+// The answers to a prompt are submitted together, so that the scheduler computes the prompt once
+// and the others take it from the prefix store. Those for which the queue has no place wait here
+// until one of the same request ends.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/status.h"
 #include "server/api_types.h"
@@ -15,11 +25,13 @@ namespace lockstep {
 
 class Generation {
  public:
-  enum class Event { kToken, kDone, kFailed };
+  // kAnswer: the one that index() says is complete. kDone: all are. kNothing: patience is over.
+  enum class Event { kToken, kAnswer, kDone, kFailed, kNothing };
+  static constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365);
 
-  // Hands the request to the service. `record` is told of the outcome.
+  // Hands the request to the service. `record` is told of the outcome. The id starts with `prefix`.
   [[nodiscard]] static Result<std::shared_ptr<Generation>> Start(
-      GenerationService& service, GenerateRequest request, Caller caller,
+      GenerationService& service, GenerateRequest request, Caller caller, std::string_view prefix,
       std::shared_ptr<RequestRecord> record);
   ~Generation();
   Generation(const Generation&) = delete;
@@ -27,25 +39,48 @@ class Generation {
 
   // Blocks. A client that has gone is noticed within 20 ms and at every token; that is kFailed.
   // REQUIRES: neither kDone nor kFailed was returned.
-  Event Next();
+  Event Next(std::chrono::milliseconds patience = kForever);
 
-  const TokenEvent& token() const { return token_; }        // after kToken
-  const GenerateAnswer& answer() const { return answer_; }  // complete after kDone
-  const Error& error() const { return error_; }             // after kFailed
+  const std::string& id() const { return id_; }
+  const GenerateRequest& request() const { return request_; }
+  size_t index() const { return index_; }             // after kToken and kAnswer: of which answer
+  const TokenEvent& token() const { return token_; }  // after kToken
+  const Error& error() const { return error_; }       // after kFailed
+
+  // Of each prompt best_of answers, one prompt after the other. Complete after kDone.
+  const std::vector<GenerateAnswer>& answers() const { return answers_; }
+  // Of each prompt the n answers with the best mean logprob a token, in this order; all of them, in
+  // theirs, where best_of is n. REQUIRES: kDone was returned.
+  std::vector<const GenerateAnswer*> Chosen() const;
+  Usage usage() const;
 
  private:
-  Generation(std::function<bool()> client_gone, std::shared_ptr<RequestRecord> record);
-  Event End(StreamEnd end);
+  Generation(GenerationService& service, GenerateRequest request, Caller caller,
+             std::string_view prefix, std::shared_ptr<RequestRecord> record);
+  // Submits what waits here, in order, until the queue is full.
+  Status SubmitWaiting();
+  GenerationRequest MakeJob(size_t index) const;
+  // What an item amounts to, if it is anything to be told.
+  std::optional<Event> Take(StreamItem item);
+  std::optional<Event> EndAnswer(StreamEnd end);
   Event FailWith(Error error);
 
-  const std::function<bool()> client_gone_;
+  GenerationService& service_;
+  GenerateRequest request_;
+  const Caller caller_;
+  const std::string id_;
   const std::shared_ptr<RequestRecord> record_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   const std::shared_ptr<TokenStream> stream_ = std::make_shared<TokenStream>(cancelled_);
-  GenerateAnswer answer_;
+  std::vector<std::vector<int32_t>> prompts_;  // in tokens
+  std::vector<GenerateAnswer> answers_;
+  std::vector<size_t> waiting_;  // answers that were not yet submitted, the last one first
+  size_t running_ = 0;           // answers that were, and have not ended
+  size_t index_ = 0;
   TokenEvent token_;
   Error error_;
-  bool ended_ = true;  // between Submit and the last event: false
+  bool ended_ = true;  // between the first Submit and the last event: false
 };
 
 }  // namespace lockstep

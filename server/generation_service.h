@@ -2,15 +2,24 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/chat_template.h"
 #include "core/model.h"
 #include "core/scheduler.h"
 #include "core/status.h"
 
 namespace lockstep {
+
+// What makes prompts of conversations.
+struct ChatModel {
+  ChatTemplate chat_template;
+  std::string source;    // of the template
+  std::string bos, eos;  // the tokens' texts; empty where the model has none
+};
 
 struct ServedModel {
   std::string name;
@@ -18,6 +27,7 @@ struct ServedModel {
   size_t vocab = 0;
   size_t context = 0;   // positions of a session
   int64_t created = 0;  // Unix time of loading
+  bool chat = false;    // it has a usable chat template
 };
 
 class GenerationService {
@@ -25,11 +35,20 @@ class GenerationService {
   virtual ~GenerationService() = default;
   virtual const ServedModel& model() const = 0;
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
-  // REQUIRES: 0 <= token < model().vocab.
+  virtual std::string Decode(std::span<const int32_t> tokens) const = 0;
+  // The bytes that a token stands for; a control token stands for none, and has a name. REQUIRES:
+  // 0 <= token < model().vocab, here and below.
   virtual std::string_view TokenBytes(int32_t token) const = 0;
+  virtual std::string_view TokenName(int32_t token) const = 0;
+  virtual bool IsControl(int32_t token) const = 0;
+  virtual bool IsEndOfGeneration(int32_t token) const = 0;
+  // Or why there is none: what a client that sends messages is to be told.
+  virtual const Result<ChatModel>& chat() const = 0;
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(GenerationRequest request) = 0;
   virtual SchedulerState state() const = 0;
+  // A prompt of parts, in which only what is trusted can become control tokens.
+  virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
 };
 
 // The real one. The model and the scheduler must outlive it.
@@ -39,13 +58,20 @@ class SchedulerService : public GenerationService {
 
   const ServedModel& model() const override { return served_; }
   std::vector<int32_t> Encode(std::string_view text) const override;
+  std::string Decode(std::span<const int32_t> tokens) const override;
   std::string_view TokenBytes(int32_t token) const override;
+  std::string_view TokenName(int32_t token) const override;
+  bool IsControl(int32_t token) const override;
+  bool IsEndOfGeneration(int32_t token) const override;
+  const Result<ChatModel>& chat() const override { return chat_; }
+  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override;
   Status Submit(GenerationRequest request) override;
   SchedulerState state() const override;
 
  private:
   const Model& model_;
   Scheduler& scheduler_;
+  const Result<ChatModel> chat_;
   const ServedModel served_;
 };
 

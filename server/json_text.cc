@@ -35,7 +35,10 @@ class Checker : public nlohmann::json_sax<Json> {
   bool start_object(size_t) override { return Open(); }
   bool start_array(size_t) override { return Open(); }
   bool key(std::string& key) override {
-    return keys_.back().insert(key).second || Refuse(fmt::format("{} occurs twice", Quoted(key)));
+    if (!keys_.back().insert(key).second) {
+      return Refuse(fmt::format("{} occurs twice", Quoted(key)));
+    }
+    return keys_.back().size() <= kMaxJsonKeys || Refuse("an object has more than 1024 fields");
   }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }

@@ -10,10 +10,12 @@
 
 namespace lockstep {
 
-using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;  // keeps the order in which we write
+// Keeps the order of keys: of what we write, and of schemas that chat templates show to the model.
+using Json = nlohmann::ordered_json;
+using OrderedJson = Json;
 
-inline constexpr size_t kMaxJsonDepth = 64;  // copying and rendering recurse: depth is stack
+inline constexpr size_t kMaxJsonDepth = 64;   // copying and rendering recurse: depth is stack
+inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found by looking at all
 
 // An object, well-formed UTF-8 without a byte order mark, at most 64 levels deep, no key twice, no
 // number that a double cannot hold. Errors are kInvalidArgument and quote nothing but keys.

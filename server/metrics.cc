@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/prefix_store.h"
-#include "server/api_codec.h"
+#include "server/answer_json.h"
 #include "server/api_errors.h"
 #include "server/process_stats.h"
 

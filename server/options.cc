@@ -96,6 +96,10 @@ void AddHttpFlags(CLI::App& app, Options& options, Words& words) {
   Add(app, "api-key-file", options.api_key_file, "file of such keys, one a line, # for comments");
   AddList(app, "cors-origin", options.cors_origins,
           "origin whose web pages may use the API, or *; may be repeated");
+  AddList(app, "model-alias", options.model_aliases,
+          "name of the model in requests, beside its own, or * for any; may be repeated");
+  AddSwitch(app, "lenient", options.lenient,
+            "unknown fields of requests are ignored, and named in a header, instead of refused");
   AddSwitch(app, "no-metrics", words.no_metrics, "no /metrics");
   AddSwitch(app, "no-vllm-metrics", words.no_vllm_metrics,
             "no second copy of the metrics under vLLM's names");

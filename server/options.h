@@ -44,6 +44,8 @@ struct Options {
   std::vector<std::string> api_keys;
   std::string api_key_file;
   std::vector<std::string> cors_origins;
+  std::vector<std::string> model_aliases;
+  bool lenient = false;
   bool metrics = true, vllm_metrics = true;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;

@@ -14,13 +14,14 @@
 #include <thread>
 
 #include "core/kernels/thread_pool.h"
-#include "server/api_codec.h"
 #include "server/api_handlers.h"
 #include "server/engine.h"
 #include "server/http_server.h"
+#include "server/json_fields.h"
 #include "server/json_text.h"
 #include "server/logging.h"
 #include "server/metrics.h"
+#include "server/openai_messages.h"
 
 namespace lockstep {
 namespace {
@@ -64,6 +65,8 @@ Result<ApiSettings> MakeSettings(const Options& options) {
   settings.keys = *std::move(keys);
   settings.cors.origins = options.cors_origins;
   settings.deadlines = options.deadlines;
+  settings.generate.model_aliases = options.model_aliases;
+  settings.generate.lenient = options.lenient;
   return settings;
 }
 
@@ -83,7 +86,11 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"json_depth", kMaxJsonDepth},
        {"stops", kMaxStops},
        {"stop_bytes", kMaxStopBytes},
-       {"biases", kMaxBiases}});
+       {"biases", kMaxBiases},
+       {"prompts", kMaxPrompts},
+       {"answers", kMaxAnswersInAll},
+       {"messages", kMaxMessages},
+       {"tools", kMaxTools}});
   Log(LogLevel::kInfo, "limits of HTTP",
       {{"line_bytes", http.limits.line},
        {"headers", http.limits.headers},

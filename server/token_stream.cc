@@ -4,10 +4,32 @@
 
 namespace lockstep {
 
+class TokenStream::AnswerSink : public TokenSink {
+ public:
+  AnswerSink(std::shared_ptr<TokenStream> stream, size_t answer)
+      : stream_(std::move(stream)), answer_(answer) {}
+
+  void OnToken(TokenEvent event) override { stream_->PushToken(answer_, std::move(event)); }
+  void OnFinish(FinishReason reason, const GenerationStats& stats) override {
+    stream_->PushEnd(answer_, {std::nullopt, reason, stats});
+  }
+  void OnError(const Error& error, const GenerationStats& stats) override {
+    stream_->PushEnd(answer_, {error, FinishReason::kNone, stats});
+  }
+
+ private:
+  const std::shared_ptr<TokenStream> stream_;
+  const size_t answer_;
+};
+
 TokenStream::TokenStream(std::shared_ptr<std::atomic<bool>> cancelled, size_t max_bytes)
     : cancelled_(std::move(cancelled)), max_bytes_(max_bytes) {}
 
-void TokenStream::OnToken(TokenEvent event) {
+std::shared_ptr<TokenSink> TokenStream::Sink(size_t answer) {
+  return std::make_shared<AnswerSink>(shared_from_this(), answer);
+}
+
+void TokenStream::PushToken(size_t answer, TokenEvent event) {
   if (overflowed_) return;
   const size_t bytes =
       sizeof(event) + event.text.size() + event.sampled.top.size() * sizeof(TokenLogprob);
@@ -18,18 +40,15 @@ void TokenStream::OnToken(TokenEvent event) {
   if (overflowed_) {
     cancelled_->store(true);
   } else {
-    Push(std::move(event), bytes);
+    Push({answer, std::move(event)}, bytes);
   }
 }
 
-void TokenStream::OnFinish(FinishReason reason, const GenerationStats& stats) {
-  if (overflowed_) return OnError({}, stats);  // a token is missing: not a whole answer
-  Push(StreamEnd{std::nullopt, reason, stats}, 0);
-}
-
-void TokenStream::OnError(const Error& error, const GenerationStats& stats) {
-  const Error slow{ErrorKind::kCancelled, "cancelled: the client reads too slowly", {}};
-  Push(StreamEnd{overflowed_ ? slow : error, FinishReason::kNone, stats}, 0);
+void TokenStream::PushEnd(size_t answer, StreamEnd end) {
+  if (overflowed_) {  // a token is missing: not a whole answer
+    end.error = Error{ErrorKind::kCancelled, "cancelled: the client reads too slowly", {}};
+  }
+  Push({answer, std::move(end)}, 0);
 }
 
 std::optional<StreamItem> TokenStream::Next(std::chrono::milliseconds timeout) {

@@ -1,6 +1,7 @@
 // Hands one request's events from the scheduler's thread, which never waits, to the HTTP thread,
-// which does. Bounded: a reader that falls behind by more than the bound has its request cancelled
-// rather than the scheduler held up.
+// which does. A request may have several answers under way, each with a sink of its own. Bounded: a
+// reader that falls behind by more than the bound has its request cancelled rather than the
+// scheduler held up.
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <variant>
 
 #include "core/scheduler.h"
@@ -22,21 +24,27 @@ struct StreamEnd {
   FinishReason finish = FinishReason::kNone;
   GenerationStats stats;
 };
-using StreamItem = std::variant<TokenEvent, StreamEnd>;
 
-class TokenStream : public TokenSink {
+struct StreamItem {
+  size_t answer = 0;  // whose
+  std::variant<TokenEvent, StreamEnd> what;
+};
+
+class TokenStream : public std::enable_shared_from_this<TokenStream> {
  public:
   // `cancelled` is the request's own flag. The default bound holds some 3,000 plain tokens.
   explicit TokenStream(std::shared_ptr<std::atomic<bool>> cancelled, size_t max_bytes = 256 * 1024);
 
-  void OnToken(TokenEvent event) override;
-  void OnFinish(FinishReason reason, const GenerationStats& stats) override;
-  void OnError(const Error& error, const GenerationStats& stats) override;
+  // For one answer; keeps the stream alive.
+  std::shared_ptr<TokenSink> Sink(size_t answer);
 
-  // The next item, or nothing if none came in time. After StreamEnd there are no more.
+  // The next item, or nothing if none came in time. An answer has no more after its StreamEnd.
   std::optional<StreamItem> Next(std::chrono::milliseconds timeout);
 
  private:
+  class AnswerSink;
+  void PushToken(size_t answer, TokenEvent event);
+  void PushEnd(size_t answer, StreamEnd end);
   void Push(StreamItem item, size_t bytes);
 
   const std::shared_ptr<std::atomic<bool>> cancelled_;

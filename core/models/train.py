@@ -26,6 +26,12 @@ HEAD_DIM, ROPE_BASE, EPS = DIM // HEADS, 10000.0, 1e-5
 BOS, EOS, UNK = 1, 2, 0
 TOKENS_PER_STEP = 4096
 
+# A conversation is a tale that both sides tell, a paragraph each; the model goes on in the last one.
+CHAT_TEMPLATE = (
+    "{% for message in messages if message['role'] != 'system' %}"
+    "{{ message['content'] }}{{ '\\n' if not loop.last }}"
+    "{% endfor %}")
+
 
 def prepare(o):
     import sentencepiece as spm
@@ -228,6 +234,7 @@ def export(o):
         put(f"tokenizer.ggml.{key}_token_id", U32, value)
     for key, value in (("add_bos_token", True), ("add_eos_token", False), ("add_space_prefix", True)):
         put("tokenizer.ggml." + key, BOOL, value)
+    put("tokenizer.chat_template", STRING, CHAT_TEMPLATE)
 
     pad = lambda n: -n % 32
     table, data = b"", b""

@@ -62,6 +62,19 @@ TEST_P(SmallVocabulary, LongEqualTexts) {
 
 INSTANTIATE_TEST_SUITE_P(All, SmallVocabulary, testing::Values("tales-spm", "tales-bpe"));
 
+TEST(UnigramVocabulary, GivesThePeersIds) {
+  const std::string path = TestData("tales-unigram");
+  const Tokenizer tokenizer = LoadTokenizer(path + ".gguf");
+  const auto texts = ReadTokenizedTexts(TestData("texts.inp"), path + ".out");
+  EXPECT_EQ(texts.size(), 48u);
+  for (const TokenizedText& expected : texts) {
+    EXPECT_EQ(tokenizer.Encode(expected.text, false), expected.ids) << expected.text;
+  }
+  std::string text;
+  while (text.size() < 100'000) text += "ﷺ a";  // each becomes ten times as long
+  EXPECT_FALSE(tokenizer.Encode(text, false).empty());
+}
+
 TEST(Tokenizer, BosAndEosAreAddedWhereTheFileSaysSo) {
   TinyVocabulary v = SpmVocabulary({"▁", "a", "▁a"});
   EXPECT_THAT(MustCreate(v.Metadata()).Encode("a", true), ElementsAre(1, 261));
@@ -121,6 +134,36 @@ TEST(Tokenizer, KnowsWhatEndsAGeneration) {
   EXPECT_EQ(tokenizer.bos(), 1);
   EXPECT_EQ(tokenizer.eos(), 2);
   EXPECT_EQ(tokenizer.vocab_size(), 263u);
+}
+
+// gpt-oss: an answer has several messages.
+TEST(Tokenizer, TheEndOfAMessageIsNotTheEndOfTheAnswer) {
+  TinyVocabulary v = BpeVocabulary({"h i"});
+  const int32_t end = v.Add("<|end|>", 3);
+  EXPECT_TRUE(MustCreate(v.Metadata()).IsEndOfGeneration(end));
+  v.Add("<|call|>", 3);
+  const int32_t result = v.Add("<|return|>", 3);
+  EXPECT_FALSE(MustCreate(v.Metadata()).IsEndOfGeneration(end));
+  EXPECT_TRUE(MustCreate(v.Metadata()).IsEndOfGeneration(result));
+}
+
+TEST(Tokenizer, Phi3DropsSpaceAfterSpecialTokens) {
+  TinyVocabulary v = BpeVocabulary({"h i"});
+  const int32_t user = v.Add("<|user|>", 3);
+  const auto encode = [&] {
+    return MustCreate(v.Metadata())
+        .Encode("<|user|> \n\thi <|endoftext|> ", false, SpecialTokens::kParse);
+  };
+  EXPECT_THAT(encode(), ElementsAre(user, ' ', '\n', '\t', 256, ' ', 257, ' '));
+  v.builder.SetString("general.name", "Phi-3 Mini");
+  EXPECT_THAT(encode(), ElementsAre(user, 256, ' ', 257, ' '));
+}
+
+TEST(Tokenizer, QwensTextIsComposed) {
+  TinyVocabulary v = BpeVocabulary({"Ã ©"});
+  EXPECT_THAT(MustCreate(v.Metadata()).Encode("e\u0301", false), ElementsAre('e', 0xCC, 0x81));
+  v.builder.SetString("tokenizer.ggml.pre", "qwen2");
+  EXPECT_THAT(MustCreate(v.Metadata()).Encode("e\u0301", false), ElementsAre(256));
 }
 
 TEST(Tokenizer, WithoutRolesInTheFileThereAreNone) {

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Train the two small vocabularies that the tokenizer's tests use everywhere.
+"""Train the small vocabularies that the tokenizer's tests use everywhere.
 
-usage: make_vocabularies.py TALES.txt.xz    writes tales-spm.gguf and tales-bpe.gguf beside itself
+usage: make_vocabularies.py TALES.txt.xz    writes tales-spm.gguf, tales-bpe.gguf and
+                                            tales-unigram.gguf beside itself
+       make_vocabularies.py --nfkc TALES.txt.xz FILE  writes a unigram vocabulary with the charsmap of
+                                            published models, which is large
        make_vocabularies.py --peer URL NAME writes NAME.out: the ids that a running llama-server,
                                             with a model of vocabulary NAME, gives for texts.inp
 The committed .out files are llama.cpp 0.7.0's. texts.inp and .out have its format: texts between
@@ -16,11 +19,15 @@ import pathlib
 import re
 import struct
 import sys
+import tempfile
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
-U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
+U8, U32, I32, F32, BOOL, STRING, ARRAY = 0, 4, 5, 6, 7, 8, 9
+# What the small charsmap replaces: ligatures, wide letters, an accent, spaces, and nothing at all.
+RULES = [("ﬁ", "fi"), ("Ａ", "A"), ("Ｂ", "B"), ("½", "1⁄2"), ("e\u0301", "é"), ("\t", " "),
+         ("\n", " "), ("\u3000", " "), ("\u200b", ""), ("ー", "ー"), ("ﷺ", "صلى الله عليه وسلم")]
 
 
 def packed(kind, value):
@@ -31,7 +38,7 @@ def packed(kind, value):
         element, values = value
         head = struct.pack("<IQ", element, len(values))
         return head + b"".join(packed(element, v) for v in values)
-    return struct.pack({U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], value)
+    return struct.pack({U8: "<B", U32: "<I", I32: "<i", F32: "<f", BOOL: "<?"}[kind], value)
 
 
 def write_gguf(name, pairs):
@@ -39,6 +46,57 @@ def write_gguf(name, pairs):
     for key, kind, value in pairs:
         out += packed(STRING, key) + struct.pack("<I", kind) + packed(kind, value)
     (HERE / name).write_bytes(out)
+
+
+def varint(data, at):
+    value, shift = 0, 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if data[at - 1] < 0x80:
+            return value, at
+
+
+def field(message, number):
+    """A length-delimited field of a protocol buffer's message."""
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        if tag & 7 == 2:
+            size, at = varint(message, at)
+            if tag >> 3 == number:
+                return message[at:at + size]
+            at += size
+        else:
+            at = varint(message, at)[1] if tag & 7 == 0 else at + {1: 8, 5: 4}[tag & 7]
+    return b""
+
+
+def train_unigram(text, size, name, **normalization):
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.splitlines()), model_writer=model, vocab_size=size,
+        model_type="unigram", user_defined_symbols=["[GAP]"], pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+        minloglevel=2, **normalization)
+    spm = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    charsmap = field(field(model.getvalue(), 3), 2)  # normalizer_spec.precompiled_charsmap
+    tokens = [spm.id_to_piece(i) for i in range(spm.get_piece_size())]
+    types = [UNKNOWN if spm.is_unknown(i) else CONTROL if spm.is_control(i) else
+             USER_DEFINED if tokens[i] == "[GAP]" else NORMAL for i in range(len(tokens))]
+    write_gguf(name, [
+        ("general.architecture", STRING, "t5"),
+        ("tokenizer.ggml.model", STRING, "t5"),
+        ("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)),
+        ("tokenizer.ggml.scores", ARRAY, (F32, [spm.get_score(i) for i in range(len(tokens))])),
+        ("tokenizer.ggml.token_type", ARRAY, (I32, types)),
+        ("tokenizer.ggml.precompiled_charsmap", ARRAY, (U8, list(charsmap))),
+        ("tokenizer.ggml.add_space_prefix", BOOL, True),
+        ("tokenizer.ggml.remove_extra_whitespaces", BOOL, True),
+        ("tokenizer.ggml.eos_token_id", U32, 1),
+        ("tokenizer.ggml.unknown_token_id", U32, 2),
+        ("tokenizer.ggml.padding_token_id", U32, 0)])
 
 
 def train_spm(text, size):
@@ -122,13 +180,26 @@ def ask_peer(url, name):
     (HERE / f"{name}.out").write_text("".join(lines))
 
 
+def read(path):
+    return lzma.open(path, "rt", encoding="utf-8").read(1_000_000)
+
+
 def main():
     if len(sys.argv) == 4 and sys.argv[1] == "--peer":
         ask_peer(*sys.argv[2:])
+    elif len(sys.argv) == 4 and sys.argv[1] == "--nfkc":
+        train_unigram(read(sys.argv[2]), 4096, pathlib.Path(sys.argv[3]).absolute(),
+                      normalization_rule_name="nmt_nfkc")
     elif len(sys.argv) == 2:
-        text = lzma.open(sys.argv[1], "rt", encoding="utf-8").read(1_000_000)
+        text = read(sys.argv[1])
         train_spm(text, 1024)
         train_bpe(text, 500)
+        with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+            for source, target in RULES:
+                codes = (" ".join(f"{ord(c):X}" for c in side) for side in (source, target))
+                rules.write("\t".join(codes) + "\n")
+            rules.flush()
+            train_unigram(text, 1024, "tales-unigram.gguf", normalization_rule_tsv=rules.name)
     else:
         sys.exit(__doc__)
 

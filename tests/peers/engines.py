@@ -43,6 +43,18 @@ def peer(options):
         yield ["chroot", options.peer_root], "/" + os.path.relpath(copy, options.peer_root)
 
 
+def build_against_peer(root, source, program):
+    """Builds tests/peers/`source` with the peer's library. The library may want a newer libc than
+    there is here: the program, which must lie in the peer's root, runs there."""
+    libraries = subprocess.run(["g++", "-print-multiarch"], stdout=subprocess.PIPE, text=True,
+                               check=True).stdout.strip()
+    subprocess.run(["g++", "-O2", "-std=c++17", f"-idirafter{root}/usr/include",
+                    f"{ROOT}/tests/peers/{source}", f"-L{root}/usr/lib/{libraries}",
+                    "-l:libllama.so.0", "-l:libggml.so.0", "-Wl,--allow-shlib-undefined", "-o",
+                    program], check=True)
+    return program
+
+
 def post(url, body):
     request = urllib.request.Request(url, json.dumps(body).encode(),
                                      {"Content-Type": "application/json"})

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <future>
+#include <set>
 
+#include "server/json_text.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {
@@ -47,7 +50,13 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"POST", "/livez", 405, "GET, HEAD"},
       {"GET", "/generate", 405, "POST"},
       {"DELETE", "/generate", 405, "POST"},
-      {"PUT", "/", 404, ""},
+      {"PUT", "/", 405, "POST"},
+      {"GET", "/info", 200, ""},
+      {"GET", "/v1/models/fake", 200, ""},
+      {"GET", "/v1/models/other", 404, ""},
+      {"GET", "/v1/models/", 404, ""},
+      {"GET", "/v1/completions", 405, "POST"},
+      {"GET", "/generate_stream", 405, "POST"},
       {"GET", "/../livez", 404, ""},
       {"POST", "/generate/", 404, ""},
       {"OPTIONS", "*", 404, ""},
@@ -58,6 +67,49 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
     EXPECT_EQ(reply.status, status);
     EXPECT_EQ(FindHeader(reply.headers, "Allow"), allow);
     EXPECT_THAT(reply.body, StartsWith(status == 200 ? "{" : R"({"error":{"message":)"));
+  }
+}
+
+TEST_F(ApiHandlersTest, WhatOpenApiSaysIsThere) {
+  const Json document = Json::parse(Handle("GET", "/openapi.json").body, nullptr, false);
+  ASSERT_TRUE(document.is_object());
+  for (const auto& [path, methods] : document["paths"].items()) {
+    for (const auto& [method, operation] : methods.items()) {
+      if (path == "/metrics") continue;  // there are none here
+      SCOPED_TRACE(method + " " + path);
+      const bool get = method == "get";
+      const HttpReply reply = Handle(get ? "GET" : "POST", path);
+      EXPECT_EQ(reply.status, get ? path == "/v1/models/{model}" ? 404 : 200 : 415) << reply.body;
+    }
+  }
+}
+
+// Each field that the document has for a request is known: null stands for its absence.
+TEST_F(ApiHandlersTest, TheFieldsOfOpenApiAreKnown) {
+  const Json document = Json::parse(Handle("GET", "/openapi.json").body, nullptr, false);
+  const Json& schemas = document["components"]["schemas"];
+  const auto fields = [&schemas](const std::string& name,
+                                 const auto& self) -> std::set<std::string> {
+    std::set<std::string> names;
+    for (const auto& [field, schema] : schemas[name]["properties"].items()) names.insert(field);
+    for (const Json& part : schemas[name].value("allOf", Json::array())) {
+      names.merge(
+          self(part["$ref"].get<std::string>().substr(strlen("#/components/schemas/")), self));
+    }
+    return names;
+  };
+  const std::pair<const char*, const char*> requests[] = {
+      {"NativeRequest", "/generate"},
+      {"TgiRequest", "/generate_stream"},
+      {"CompletionsRequest", "/v1/completions"}};
+  for (const auto& [name, path] : requests) {
+    Json body = Json::object();
+    for (const std::string& field : fields(name, fields)) body[field] = nullptr;
+    EXPECT_GE(body.size(), 3u);
+    HttpRequest request = Post(body.dump());
+    request.path = path;
+    const HttpReply reply = handlers_.Handle(request);
+    EXPECT_THAT(reply.body, HasSubstr("is missing")) << reply.body;
   }
 }
 

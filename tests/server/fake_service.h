@@ -19,13 +19,42 @@ class FakeService : public GenerationService {
   std::vector<int32_t> Encode(std::string_view text) const override {
     return {text.begin(), text.end()};
   }
-  std::string_view TokenBytes(int32_t token) const override { return {&kChars[token], 1}; }
+  std::string Decode(std::span<const int32_t> tokens) const override {
+    return {tokens.begin(), tokens.end()};
+  }
+  // Token 0 is the end of the generation, the one control token.
+  std::string_view TokenBytes(int32_t token) const override {
+    return {&kChars[token], token == 0 ? size_t{0} : 1};
+  }
+  std::string_view TokenName(int32_t token) const override {
+    return token == 0 ? "</s>" : TokenBytes(token);
+  }
+  bool IsControl(int32_t token) const override { return token == 0; }
+  bool IsEndOfGeneration(int32_t token) const override { return token == 0; }
+  const Result<ChatModel>& chat() const override { return chat_; }
+  // A byte that is not trusted is a token of its own; a trusted "<s>" is token 1.
+  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override {
+    std::vector<int32_t> tokens;
+    for (const PromptPart& part : parts) {
+      const std::string& text = part.text;
+      for (size_t i = 0; i < text.size(); ++i) {
+        const bool control = part.trusted && text.compare(i, 3, "<s>") == 0;
+        tokens.push_back(control ? 1 : text[i]);
+        if (control) i += 2;
+      }
+    }
+    return tokens;
+  }
   Status Submit(GenerationRequest request) override {
     std::lock_guard lock(mutex_);
     if (refusal) return tl::unexpected(*refusal);
+    if (requests_.size() >= places) return lockstep::Fail(ErrorKind::kOverloaded, "full");
     requests_.push_back(request);
     if (script.empty()) return {};
-    for (size_t i = 0; i < script.size(); ++i) SendLocked(requests_.size() - 1, script[i]);
+    for (size_t i = 0; i < script.size(); ++i) {
+      SendLocked(requests_.size() - 1, script[i],
+                 i + 1 == script.size() ? FinishReason::kLength : FinishReason::kNone);
+    }
     request.sink->OnFinish(FinishReason::kLength, {0.001, 0.002, 0.003});
     return {};
   }
@@ -41,10 +70,18 @@ class FakeService : public GenerationService {
     return state;
   }
 
+  // Set before use.
+  void SetChatTemplate(const std::string& source) {
+    chat_ = ChatModel{ChatTemplate::Parse(source).value(), source, "<s>", "</s>"};
+  }
+
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
+  std::atomic<size_t> places{SIZE_MAX};  // how many requests in all find a place in the queue
   std::atomic<bool> draining{false}, stalled{false};
 
+  // Sent with the script: of request i, counted from 0, the logprob of each token.
+  std::function<float(size_t i)> logprob = [](size_t) { return -0.1f; };
   // Of request i, in the order of submission.
   void Send(size_t i, char token) {
     std::lock_guard lock(mutex_);
@@ -65,14 +102,15 @@ class FakeService : public GenerationService {
   }
 
  private:
-  void SendLocked(size_t i, char token) {
+  void SendLocked(size_t i, char token, FinishReason finish = FinishReason::kNone) {
     TokenEvent event;
     if (counts_.size() <= i) counts_.resize(i + 1);
     event.index = counts_[i]++;
     event.sampled.token = token;
-    event.sampled.logprob = -0.1f;
-    event.sampled.top = {{token, -0.1f}, {'z', -2.5f}};
-    event.text = std::string(1, token);
+    event.sampled.logprob = logprob(i);
+    event.sampled.top = {{token, event.sampled.logprob}, {'z', -2.5f}};
+    event.text = TokenBytes(token);
+    event.finish = finish;
     requests_.at(i).sink->OnToken(std::move(event));
   }
 
@@ -82,6 +120,7 @@ class FakeService : public GenerationService {
     return chars;
   }();
   const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000};
+  Result<ChatModel> chat_ = lockstep::Fail(ErrorKind::kInvalidArgument, "no template", "messages");
   std::mutex mutex_;
   std::vector<GenerationRequest> requests_;
   std::vector<size_t> counts_;

@@ -124,9 +124,12 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
 }
 
 TEST(Options, ListsTakeOneWordForEachFlag) {
-  const auto options =
-      Parse({"--api-key", "a", "--cors-origin", "*", "--api-key", "b", "inspect", "f"}).options;
+  const auto options = Parse({"--api-key", "a", "--cors-origin", "*", "--api-key", "b",
+                              "--model-alias", "gpt", "--lenient", "inspect", "f"})
+                           .options;
   ASSERT_TRUE(options);
+  EXPECT_THAT(options->model_aliases, testing::ElementsAre("gpt"));
+  EXPECT_TRUE(options->lenient);
   EXPECT_THAT(options->api_keys, testing::ElementsAre("a", "b"));
   EXPECT_THAT(options->cors_origins, testing::ElementsAre("*"));
   EXPECT_EQ(options->command, Command::kInspect);

@@ -1,9 +1,10 @@
-#include "server/api_codec.h"
+#include "server/native_api.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/api_errors.h"
+#include "server/api_handlers.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {
@@ -13,7 +14,17 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-constexpr size_t kVocab = 128;
+Result<GenerateRequest> Parse(std::string_view body, bool lenient = false,
+                              std::vector<std::string>* ignored = nullptr) {
+  static const FakeService service;
+  static const std::vector<std::string> no_aliases;
+  const auto json = ParseStrictObject(body);
+  if (!json) return tl::unexpected(json.error());
+  ReadContext context{service, no_aliases, lenient, {}};
+  auto request = ReadNativeRequest(*json, context);
+  if (ignored != nullptr) *ignored = context.ignored;
+  return request;
+}
 
 std::string Nested(size_t depth) {
   return R"({"prompt":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
@@ -25,7 +36,7 @@ struct BadBody {
   std::string param;  // of the error
 };
 
-TEST(ApiCodec, RefusesWhatIsNotAStrictObject) {
+TEST(NativeApi, RefusesWhatIsNotAStrictObject) {
   const BadBody cases[] = {
       {"", "is empty", ""},
       {"{", "not acceptable JSON", ""},
@@ -57,7 +68,7 @@ TEST(ApiCodec, RefusesWhatIsNotAStrictObject) {
   };
   for (const BadBody& c : cases) {
     SCOPED_TRACE(c.body.substr(0, 80));
-    const auto request = ParseGenerateRequest(c.body, kVocab);
+    const auto request = Parse(c.body);
     ASSERT_FALSE(request.has_value());
     EXPECT_EQ(request.error().kind, ErrorKind::kInvalidArgument);
     EXPECT_THAT(request.error().message, HasSubstr(c.says));
@@ -65,7 +76,7 @@ TEST(ApiCodec, RefusesWhatIsNotAStrictObject) {
   }
 }
 
-TEST(ApiCodec, RefusesBadFieldsByName) {
+TEST(NativeApi, RefusesBadFieldsByName) {
   const std::pair<const char*, std::vector<const char*>> cases[] = {
       {"prompt",
        {"\"\"", "null", "1", "{}", "true", "[]", "[-1]", "[128]", "[1.0]", "[1.5]", "[\"a\"]",
@@ -97,27 +108,25 @@ TEST(ApiCodec, RefusesBadFieldsByName) {
       const std::string body =
           std::string(name) == "prompt" ? "{" + field + "}" : R"({"prompt":"x",)" + field + "}";
       SCOPED_TRACE(body);
-      const auto request = ParseGenerateRequest(body, kVocab);
+      const auto request = Parse(body);
       ASSERT_FALSE(request.has_value());
       EXPECT_EQ(request.error().kind, ErrorKind::kInvalidArgument);
       EXPECT_EQ(request.error().param, name);
       EXPECT_THAT(request.error().message, HasSubstr(name));
     }
   }
-  EXPECT_EQ(ParseGenerateRequest("{}", kVocab).error().param, "prompt");
-  EXPECT_FALSE(
-      ParseGenerateRequest(R"({"prompt":"x","stop":")" + std::string(257, 'x') + "\"}", kVocab));
+  EXPECT_EQ(Parse("{}").error().param, "prompt");
+  EXPECT_FALSE(Parse(R"({"prompt":"x","stop":")" + std::string(257, 'x') + "\"}"));
 }
 
-TEST(ApiCodec, ReadsEveryField) {
-  const auto request = ParseGenerateRequest(
+TEST(NativeApi, ReadsEveryField) {
+  const auto request = Parse(
       R"({"prompt":"a\u0000b","max_tokens":7,"temperature":0,"top_k":3,"top_p":0.5,"min_p":0.25,
           "repetition_penalty":1.5,"presence_penalty":-2,"frequency_penalty":2,
           "logit_bias":{"5":-100,"1":0.5},"seed":-3,"stop":["a","b"],"ignore_eos":true,
-          "logprobs":20,"stream":true})",
-      kVocab);
+          "logprobs":20,"stream":true})");
   ASSERT_TRUE(request.has_value()) << request.error().message;
-  EXPECT_EQ(std::get<std::string>(request->prompt), std::string("a\0b", 3));
+  EXPECT_EQ(std::get<std::string>(request->prompts.at(0)), std::string("a\0b", 3));
   EXPECT_EQ(request->params.max_tokens, 7u);
   const SamplingParams& s = request->params.sampling;
   EXPECT_EQ(s.temperature, 0);
@@ -136,13 +145,13 @@ TEST(ApiCodec, ReadsEveryField) {
   EXPECT_TRUE(request->stream);
 }
 
-TEST(ApiCodec, NullAndAbsentAreTheDefaults) {
+TEST(NativeApi, NullAndAbsentAreTheDefaults) {
   const GenerationParams defaults;
   for (const char* body :
        {R"({"prompt":"x"})",
         R"({"prompt":"x","max_tokens":null,"temperature":null,"seed":null,"stop":null,
             "logit_bias":null,"logprobs":null,"stream":null})"}) {
-    const auto request = ParseGenerateRequest(body, kVocab);
+    const auto request = Parse(body);
     ASSERT_TRUE(request.has_value()) << request.error().message;
     EXPECT_EQ(request->params.max_tokens, defaults.max_tokens);
     EXPECT_EQ(request->params.sampling.temperature, defaults.sampling.temperature);
@@ -153,62 +162,64 @@ TEST(ApiCodec, NullAndAbsentAreTheDefaults) {
   }
 }
 
-TEST(ApiCodec, TakesTheWholeRangeOfValues) {
+TEST(NativeApi, TakesTheWholeRangeOfValues) {
   const auto seed_of = [](const char* seed) {
-    return ParseGenerateRequest(std::string(R"({"prompt":[0,127],"seed":)") + seed + "}", kVocab)
-        ->params.sampling.seed;
+    return Parse(std::string(R"({"prompt":[0,127],"seed":)") + seed + "}")->params.sampling.seed;
   };
   EXPECT_EQ(seed_of("18446744073709551615"), UINT64_MAX);
   EXPECT_EQ(seed_of("-9223372036854775808"), uint64_t{1} << 63);
   const auto logprobs_of = [](const char* value) {
-    return ParseGenerateRequest(std::string(R"({"prompt":"x","logprobs":)") + value + "}", kVocab)
+    return Parse(std::string(R"({"prompt":"x","logprobs":)") + value + "}")
         ->params.sampling.logprobs;
   };
   EXPECT_EQ(logprobs_of("true"), 0);
   EXPECT_EQ(logprobs_of("false"), -1);
   EXPECT_EQ(logprobs_of("0"), 0);
-  const auto tiny = ParseGenerateRequest(
-      R"({"prompt":"x","top_p":1e-300,"repetition_penalty":1e-300,"stop":"end"})", kVocab);
+  const auto tiny =
+      Parse(R"({"prompt":"x","top_p":1e-300,"repetition_penalty":1e-300,"stop":"end"})");
   EXPECT_GT(tiny->params.sampling.top_p, 0);
   EXPECT_GT(tiny->params.sampling.repetition_penalty, 0);
   EXPECT_THAT(tiny->params.stop, ElementsAre("end"));
 }
 
-TEST(ApiCodec, RendersTokensAndAnswers) {
-  const FakeService service;
-  TokenEvent event;
-  event.index = 2;
-  event.text = "\xc3\xa9\n\"";
-  event.sampled = {'A', -0.1f, {{'A', -0.1f}, {'B', -2.5f}}};
-  EXPECT_EQ(RenderToken(service, event, false), R"({"index":2,"token":65,"text":"é\n\""})");
-  EXPECT_EQ(RenderToken(service, event, true),
-            R"({"index":2,"token":65,"text":"é\n\"","logprobs":)"
-            R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65],"top":[)"
-            R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65]},)"
-            R"({"token":66,"text":"B","logprob":-2.5,"bytes":[66]}]}})");
-
-  GenerateAnswer answer;
-  answer.id = "gen-1";
-  answer.text = "AB";
-  answer.tokens = {65, 66};
-  answer.finish = FinishReason::kLength;
-  answer.prompt_tokens = 4;
-  answer.stats = {0.001, 0.002, 0.5};
-  answer.seed = static_cast<uint64_t>(-3);
-  answer.negative_seed = true;
-  const std::string plain = RenderAnswer(service, answer, false);
-  EXPECT_EQ(plain, R"({"id":"gen-1","text":"AB","tokens":[65,66],"finish_reason":"length",)"
-                   R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6,)"
-                   R"("prompt_tokens_details":{"cached_tokens":0}},)"
-                   R"("timings":{"queue_ms":1.0,"prefill_ms":2.0,"decode_ms":500.0,)"
-                   R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":2.0},)"
-                   R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");
-  std::string done = plain;
-  done.insert(done.size() - 1, R"(,"done":true)");
-  EXPECT_EQ(RenderAnswer(service, answer, true), done);
+TEST(NativeApi, IgnoresUnknownFieldsWhereItMayAndTellsThem) {
+  const char body[] = R"({"prompt":"x","model":"y","top_k":3,"zeta":null})";
+  EXPECT_EQ(Parse(body).error().param, "model");
+  std::vector<std::string> ignored;
+  const auto request = Parse(body, /*lenient=*/true, &ignored);
+  ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(request->params.sampling.top_k, 3);
+  EXPECT_THAT(ignored, ElementsAre("model", "zeta"));
+  EXPECT_FALSE(Parse(R"({"prompt":"x","top_k":-1,"zeta":1})", /*lenient=*/true));
 }
 
-TEST(ApiCodec, RendersErrorsWithStatus) {
+TEST(NativeApi, RendersTokensAndAnswers) {
+  FakeService service;
+  service.script = "A\"";
+  const ApiHandlers handlers(service);
+  HttpRequest request;
+  request.method = "POST";
+  request.path = "/generate";
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = R"({"prompt":"once","seed":-3})";
+  const std::string plain = handlers.Handle(request).body;
+  EXPECT_EQ(plain.substr(plain.find(",\"text")),
+            R"(,"text":"A\"","tokens":[65,34],"finish_reason":"length",)"
+            R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6,)"
+            R"("prompt_tokens_details":{"cached_tokens":0}},)"
+            R"("timings":{"queue_ms":1.0,"prefill_ms":2.0,"decode_ms":3.0,)"
+            R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":333.333},)"
+            R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");
+  request.body = R"({"prompt":"once","seed":-3,"logprobs":2,"stream":true})";
+  const HttpReply stream = handlers.Handle(request);
+  EXPECT_EQ(stream.next().data, R"({"index":0,"token":65,"text":"A","logprobs":)"
+                                R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65],"top":[)"
+                                R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65]},)"
+                                R"({"token":122,"text":"z","logprob":-2.5,"bytes":[122]}]}})"
+                                "\n");
+}
+
+TEST(NativeApi, RendersErrorsWithStatus) {
   const std::tuple<ErrorKind, int, const char*, const char*> cases[] = {
       {ErrorKind::kInvalidArgument, 400,
        R"("type":"invalid_request_error","param":"p","code":null)", ""},
@@ -216,6 +227,7 @@ TEST(ApiCodec, RendersErrorsWithStatus) {
       {ErrorKind::kOverloaded, 429, R"("code":"queue_full")", "1"},
       {ErrorKind::kUnavailable, 503, R"("code":"unavailable")", "5"},
       {ErrorKind::kDeadlineExceeded, 504, R"("code":"deadline_exceeded")", ""},
+      {ErrorKind::kNotFound, 404, R"("param":"p","code":"model_not_found")", ""},
       {ErrorKind::kInternal, 500, R"("code":"internal_error")", ""},
   };
   for (const auto& [kind, status, part, retry_after] : cases) {
@@ -224,6 +236,7 @@ TEST(ApiCodec, RendersErrorsWithStatus) {
     EXPECT_THAT(reply.body, HasSubstr(part));
     EXPECT_THAT(reply.body, HasSubstr("{\"error\":{\"message\":\"why \xEF\xBF\xBD\""));
     EXPECT_EQ(FindHeader(reply.headers, "retry-after"), retry_after);
+    EXPECT_EQ(FindHeader(reply.headers, "X-Should-Retry"), status == 504 ? "false" : "");
   }
 }
 

@@ -1,0 +1,36 @@
+// Splits a template into its text and the tokens of its tags, with whitespace already trimmed the
+// way trim_blocks and lstrip_blocks ask for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep::jinja {
+
+struct Token {
+  enum class Kind {
+    kText,           // outside all tags
+    kVariableBegin,  // {{
+    kVariableEnd,
+    kBlockBegin,  // {%
+    kBlockEnd,
+    kName,
+    kString,  // `text` is what it stands for, escapes resolved
+    kInteger,
+    kFloat,
+    kOperator,
+    kEnd,  // of the template
+  };
+  Kind kind;
+  std::string text;
+  int line;
+  int64_t integer = 0;
+  double real = 0;
+};
+
+// Throws Failure. The last token is kEnd. REQUIRES: `source` is UTF-8.
+std::vector<Token> Tokenize(std::string_view source);
+
+}  // namespace lockstep::jinja

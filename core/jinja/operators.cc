@@ -1,0 +1,258 @@
+// Arithmetic and comparison, with Python's rules for each pair of types.
+#include <string.h>
+
+#include <cmath>
+
+#include "core/jinja/builtins.h"
+#include "core/jinja/interpreter.h"
+
+namespace lockstep::jinja {
+namespace {
+
+std::string_view Symbol(Operator op) {
+  static constexpr std::string_view kSymbols[] = {
+      "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "in", "not in"};
+  return kSymbols[static_cast<size_t>(op)];
+}
+
+[[noreturn]] void ThrowOverflow(Operator op) {
+  Throw("'{}' leaves the range of integers", Symbol(op));
+}
+
+int64_t FloorDivided(int64_t a, int64_t b) {
+  const int64_t quotient = a / b;
+  return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
+}
+
+double FloatModulo(double a, double b) {
+  const double rest = std::fmod(a, b);
+  if (rest == 0) return std::copysign(0.0, b);
+  return (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+Value Power(int64_t base, int64_t exponent) {
+  if (exponent < 0)
+    return Value::Float(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
+  int64_t result = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) {
+      ThrowOverflow(Operator::kPower);
+    }
+    if (exponent > 1 && __builtin_mul_overflow(base, base, &base)) ThrowOverflow(Operator::kPower);
+  }
+  return Value::Int(result);
+}
+
+Value IntegerArithmetic(Operator op, int64_t a, int64_t b) {
+  const bool divides =
+      op == Operator::kDivide || op == Operator::kFloorDivide || op == Operator::kModulo;
+  if (divides && b == 0) Throw("division by zero");
+  int64_t result = 0;
+  bool overflow = false;
+  switch (op) {
+    case Operator::kAdd:
+      overflow = __builtin_add_overflow(a, b, &result);
+      break;
+    case Operator::kSubtract:
+      overflow = __builtin_sub_overflow(a, b, &result);
+      break;
+    case Operator::kMultiply:
+      overflow = __builtin_mul_overflow(a, b, &result);
+      break;
+    case Operator::kDivide:
+      return Value::Float(static_cast<double>(a) / static_cast<double>(b));
+    case Operator::kPower:
+      if (a == 0 && b < 0) Throw("0 cannot be raised to a negative power");
+      return Power(a, b);
+    default:  // the smallest integer divided by -1 overflows
+      if (b == -1) {
+        overflow = op == Operator::kFloorDivide && __builtin_sub_overflow(int64_t{0}, a, &result);
+      } else {
+        result = FloorDivided(a, b);
+        if (op == Operator::kModulo) result = a - result * b;
+      }
+  }
+  if (overflow) ThrowOverflow(op);
+  return Value::Int(result);
+}
+
+Value FloatArithmetic(Operator op, double a, double b) {
+  const bool divides =
+      op == Operator::kDivide || op == Operator::kFloorDivide || op == Operator::kModulo;
+  if (divides && b == 0) Throw("division by zero");
+  switch (op) {
+    case Operator::kAdd:
+      return Value::Float(a + b);
+    case Operator::kSubtract:
+      return Value::Float(a - b);
+    case Operator::kMultiply:
+      return Value::Float(a * b);
+    case Operator::kDivide:
+      return Value::Float(a / b);
+    case Operator::kFloorDivide:
+      return Value::Float(std::floor(a / b));
+    case Operator::kModulo:
+      return Value::Float(FloatModulo(a, b));
+    default:
+      return Value::Float(std::pow(a, b));
+  }
+}
+
+void RequireDefined(const Value& value) {
+  const auto* undefined = value.As<Value::Undefined>();
+  if (undefined == nullptr) return;
+  if (undefined->why != nullptr) Throw("{}", *undefined->why);
+  Throw("a value is undefined");
+}
+
+}  // namespace
+
+Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
+  if (op == Operator::kModulo && a.AsText() != nullptr) return FormatPercent(*this, *a.AsText(), b);
+  RequireDefined(a);
+  RequireDefined(b);
+  if (a.IsInteger() && b.IsInteger()) return IntegerArithmetic(op, a.Integer(), b.Integer());
+  if (a.IsNumber() && b.IsNumber()) return FloatArithmetic(op, a.Number(), b.Number());
+  if (op == Operator::kAdd && a.AsText() != nullptr && b.AsText() != nullptr) {
+    Builder out(&budget_);
+    out.Append(*a.AsText());
+    out.Append(*b.AsText());
+    return New(std::move(out));
+  }
+  const auto is_list = [](const Value& value) {
+    return value.AsList() != nullptr &&
+           (value.AsList()->kind == List::Kind::kList || value.AsList()->IsTuple());
+  };
+  if (op == Operator::kAdd && is_list(a) && is_list(b) &&
+      a.AsList()->IsTuple() == b.AsList()->IsTuple()) {
+    std::vector<Value> items = Items(a);
+    const std::vector<Value> more = Items(b);
+    items.insert(items.end(), more.begin(), more.end());
+    return NewList(std::move(items),
+                   a.AsList()->IsTuple() ? List::Kind::kTuple : List::Kind::kList);
+  }
+  if (op == Operator::kMultiply && (a.IsInteger() || b.IsInteger())) {
+    const Value& repeated = a.IsInteger() ? b : a;
+    const int64_t times = (a.IsInteger() ? a : b).Integer();
+    const size_t count = times < 0 ? 0 : static_cast<size_t>(times);
+    if (const Text* text = repeated.AsText()) {
+      Builder out(&budget_);
+      out.Repeat(*text, count);
+      return New(std::move(out));
+    }
+    if (is_list(repeated)) {
+      const std::vector<Value>& once = repeated.AsList()->items;
+      std::vector<Value> items;
+      for (size_t i = 0; i < count && !once.empty(); ++i) {
+        budget_.Make(once.size() * sizeof(Value));
+        items.insert(items.end(), once.begin(), once.end());
+      }
+      return NewList(std::move(items),
+                     repeated.AsList()->IsTuple() ? List::Kind::kTuple : List::Kind::kList);
+    }
+  }
+  Throw("'{}' does not apply to {} and {}", Symbol(op), a.TypeName(), b.TypeName());
+}
+
+Value Interpreter::Negative(const Value& value) {
+  RequireDefined(value);
+  if (value.IsInteger()) return IntegerArithmetic(Operator::kSubtract, 0, value.Integer());
+  if (value.IsNumber()) return Value::Float(-value.Number());
+  Throw("'-' does not apply to {}", value.TypeName());
+}
+
+bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
+  switch (op) {
+    case Operator::kEqual:
+      return Equal(a, b);
+    case Operator::kNotEqual:
+      return !Equal(a, b);
+    case Operator::kLess:
+      return Less(a, b);
+    case Operator::kGreater:
+      return Less(b, a);
+    case Operator::kLessEqual:
+    case Operator::kGreaterEqual: {
+      if (a.IsNumber() && b.IsNumber() && !(a.IsInteger() && b.IsInteger())) {  // not a number
+        return op == Operator::kLessEqual ? a.Number() <= b.Number() : a.Number() >= b.Number();
+      }
+      return op == Operator::kLessEqual ? !Less(b, a) : !Less(a, b);
+    }
+    case Operator::kNotIn:
+      return !Contains(b, a);
+    default:
+      return Contains(b, a);
+  }
+}
+
+bool Interpreter::Equal(const Value& a, const Value& b) {
+  budget_.Step();
+  if (a.IsInteger() && b.IsInteger()) return a.Integer() == b.Integer();
+  if (a.IsNumber() && b.IsNumber()) return a.Number() == b.Number();
+  if (a.AsText() != nullptr && b.AsText() != nullptr) {
+    budget_.Scan(std::min(a.AsText()->size(), b.AsText()->size()));
+    return a.AsText()->bytes() == b.AsText()->bytes();
+  }
+  if (a.IsNone() || a.IsUndefined())
+    return a.IsNone() == b.IsNone() && a.IsUndefined() == b.IsUndefined();
+  if (a.AsObject() != nullptr) return a.AsObject() == b.AsObject();
+  if (const Dict* x = a.AsDict(), *y = b.AsDict(); x != nullptr && y != nullptr) {
+    if (x->entries.size() != y->entries.size()) return false;
+    for (const auto& [key, value] : x->entries) {
+      const Value* other = y->Find(key);
+      if (other == nullptr || !Equal(value, *other)) return false;
+    }
+    return true;
+  }
+  const List *x = a.AsList(), *y = b.AsList();
+  if (x == nullptr || y == nullptr) return false;
+  const bool same = x->IsTuple() ? y->IsTuple() : x->kind == y->kind;
+  if (x == y || !same || !x->IsSequence() || x->items.size() != y->items.size()) return x == y;
+  for (size_t i = 0; i < x->items.size(); ++i) {
+    if (!Equal(x->items[i], y->items[i])) return false;
+  }
+  return true;
+}
+
+bool Interpreter::Less(const Value& a, const Value& b) {
+  budget_.Step();
+  RequireDefined(a);
+  RequireDefined(b);
+  if (a.IsInteger() && b.IsInteger()) return a.Integer() < b.Integer();
+  if (a.IsNumber() && b.IsNumber()) return a.Number() < b.Number();
+  if (a.AsText() != nullptr && b.AsText() != nullptr) {
+    budget_.Scan(std::min(a.AsText()->size(), b.AsText()->size()));
+    return a.AsText()->bytes() < b.AsText()->bytes();  // UTF-8 sorts as its code points do
+  }
+  const List *x = a.AsList(), *y = b.AsList();
+  if (x != nullptr && y != nullptr && x->IsSequence() && x->IsTuple() == y->IsTuple()) {
+    for (size_t i = 0; i < std::min(x->items.size(), y->items.size()); ++i) {
+      if (!Equal(x->items[i], y->items[i])) return Less(x->items[i], y->items[i]);
+    }
+    return x->items.size() < y->items.size();
+  }
+  Throw("{} and {} have no order", a.TypeName(), b.TypeName());
+}
+
+bool Interpreter::Contains(const Value& container, const Value& item) {
+  if (const Text* text = container.AsText()) {
+    if (item.AsText() == nullptr) {
+      RequireDefined(item);
+      Throw("only a string can be in a string, not a {}", item.TypeName());
+    }
+    const std::string& what = item.AsText()->bytes();
+    budget_.Scan(text->size() + what.size());
+    // memmem takes linear time, unlike std::string::find.
+    return memmem(text->bytes().data(), text->size(), what.data(), what.size()) != nullptr;
+  }
+  if (const Dict* dict = container.AsDict()) return dict->Find(item) != nullptr;
+  if (container.AsList() == nullptr && !container.IsUndefined()) {
+    Throw("'in' does not apply to {}", container.TypeName());
+  }
+  for (const Value& candidate : Items(container)) {
+    if (Equal(candidate, item)) return true;
+  }
+  return false;
+}
+
+}  // namespace lockstep::jinja

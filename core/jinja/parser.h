@@ -1,0 +1,103 @@
+// Builds the syntax tree of a template, by recursive descent.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/jinja/ast.h"
+#include "core/jinja/lexer.h"
+
+namespace lockstep::jinja {
+
+class Parser {
+ public:
+  explicit Parser(std::string_view source);  // throws Failure, as Run does. REQUIRES: UTF-8
+  Program Run();
+
+ private:
+  using Kind = Token::Kind;
+  using Words = std::initializer_list<std::string_view>;
+
+  // Counts how deep the parser is in its own calls: they must not exhaust the stack.
+  class Nested {
+   public:
+    explicit Nested(Parser* parser);
+    ~Nested() { --parser_->nesting_; }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+
+   private:
+    Parser* const parser_;
+  };
+
+  // Tokens.
+  const Token& Now() const { return tokens_[at_]; }
+  const Token& Ahead() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
+  Token Next();
+  bool IsName(std::string_view word) const;
+  bool IsOperator(std::string_view what) const;
+  bool SkipName(std::string_view word);
+  bool SkipOperator(std::string_view what);
+  void ExpectOperator(std::string_view what);
+  void ExpectName(std::string_view word);
+  std::string ExpectAnyName(std::string_view what);
+  void Expect(Kind kind, std::string_view what);
+  [[noreturn]] void FailExpected(std::string_view what) const;
+  [[noreturn]] void FailAt(int line, std::string message) const;
+
+  // Statements: parser.cc.
+  Block ParseBlock(Words ends, std::string_view opened, int line);  // stops before the name of one
+  Block ParseBody(std::string_view end, std::string_view opened, int line);  // and behind its tag
+  std::unique_ptr<Stmt> ParseStatement();
+  std::unique_ptr<Stmt> ParseFor(int line);
+  std::unique_ptr<Stmt> ParseIf(int line);
+  std::unique_ptr<Stmt> ParseSet(int line);
+  std::unique_ptr<Stmt> ParseMacro(int line);
+  std::unique_ptr<Stmt> ParseCallBlock(int line);
+  std::unique_ptr<Stmt> ParseFilterBlock(int line);
+  std::unique_ptr<Stmt> ParseWith(int line);
+  void ParseSignature(Macro* macro);
+  void ParseMacroBody(Macro* macro, std::string_view end, int line);
+  ExprPtr ParseTarget(bool attributes);
+
+  // Expressions: parser_expressions.cc.
+  ExprPtr ParseExpression();  // with "a if b else c"
+  ExprPtr ParseTuple(bool conditionals, bool parentheses = false);
+  bool AtTupleEnd() const;
+  ExprPtr ParseOr();
+  ExprPtr ParseAnd();
+  ExprPtr ParseNot();
+  ExprPtr ParseCompare();
+  ExprPtr ParseSum();
+  ExprPtr ParseConcat();
+  ExprPtr ParseProduct();
+  ExprPtr ParsePower();
+  ExprPtr ParseUnary(bool with_filters);
+  ExprPtr ParsePrimary();
+  ExprPtr ParseDict();
+  ExprPtr ParsePostfix(ExprPtr operand);
+  ExprPtr ParseSubscript(ExprPtr operand);
+  ExprPtr ParseFilters(ExprPtr operand);  // and tests
+  ExprPtr ParseFilter(ExprPtr operand);   // behind "|"
+  ExprPtr ParseTest(ExprPtr operand);     // behind "is"
+  CallArguments ParseArguments();
+  ExprPtr NameOf(const Token& token);
+  int Slot(const std::string& name);
+
+  static std::unique_ptr<Expr> New(Expr::Kind kind, int line, ExprPtr first = nullptr,
+                                   ExprPtr second = nullptr);
+  ExprPtr Done(std::unique_ptr<Expr> expr) const;  // measures its height
+
+  std::vector<Token> tokens_;
+  size_t at_ = 0;
+  int nesting_ = 0;
+  int loops_ = 0;               // around this place, within its macro
+  std::vector<Macro*> macros_;  // whose bodies are being read
+  std::map<std::string, int> slots_;
+  Program program_;
+};
+
+}  // namespace lockstep::jinja

@@ -1,0 +1,403 @@
+// Expressions, one function for each level of precedence, loosest first.
+#include <algorithm>
+#include <array>
+
+#include "core/jinja/builtins.h"
+#include "core/jinja/failure.h"
+#include "core/jinja/parser.h"
+#include "core/text.h"
+
+namespace lockstep::jinja {
+namespace {
+
+constexpr int kMaxHeight = 300;
+
+struct NamedOperator {
+  std::string_view text;
+  Operator op;
+};
+constexpr std::array<NamedOperator, 6> kComparisons = {{{"==", Operator::kEqual},
+                                                        {"!=", Operator::kNotEqual},
+                                                        {"<", Operator::kLess},
+                                                        {"<=", Operator::kLessEqual},
+                                                        {">", Operator::kGreater},
+                                                        {">=", Operator::kGreaterEqual}}};
+constexpr std::array<NamedOperator, 2> kSums = {
+    {{"+", Operator::kAdd}, {"-", Operator::kSubtract}}};
+constexpr std::array<NamedOperator, 4> kProducts = {{{"*", Operator::kMultiply},
+                                                     {"/", Operator::kDivide},
+                                                     {"//", Operator::kFloorDivide},
+                                                     {"%", Operator::kModulo}}};
+constexpr std::array<NamedOperator, 1> kPowers = {{{"**", Operator::kPower}}};
+
+template <size_t kCount>
+const NamedOperator* Find(const std::array<NamedOperator, kCount>& operators, const Token& token) {
+  if (token.kind != Token::Kind::kOperator) return nullptr;
+  for (const NamedOperator& candidate : operators) {
+    if (candidate.text == token.text) return &candidate;
+  }
+  return nullptr;
+}
+
+int HeightOf(const ExprPtr& expr) { return expr == nullptr ? 0 : expr->height; }
+
+}  // namespace
+
+std::unique_ptr<Expr> Parser::New(Expr::Kind kind, int line, ExprPtr first, ExprPtr second) {
+  auto expr = std::make_unique<Expr>();
+  expr->kind = kind;
+  expr->line = line;
+  if (first != nullptr) expr->operands.push_back(std::move(first));
+  if (second != nullptr) expr->operands.push_back(std::move(second));
+  return expr;
+}
+
+ExprPtr Parser::Done(std::unique_ptr<Expr> expr) const {
+  int below = std::max(HeightOf(expr->arguments.spread), HeightOf(expr->arguments.spread_named));
+  for (const ExprPtr& operand : expr->operands) below = std::max(below, HeightOf(operand));
+  for (const ExprPtr& value : expr->arguments.positional) below = std::max(below, HeightOf(value));
+  for (const Keyword& keyword : expr->arguments.named) {
+    below = std::max(below, HeightOf(keyword.value));
+  }
+  expr->height = below + 1;
+  if (expr->height > kMaxHeight) {
+    FailAt(expr->line, fmt::format("an expression has more than {} steps in a row", kMaxHeight));
+  }
+  return expr;
+}
+
+int Parser::Slot(const std::string& name) {
+  const auto [at, added] = slots_.try_emplace(name, static_cast<int>(program_.names.size()));
+  if (added) program_.names.push_back(name);
+  return at->second;
+}
+
+ExprPtr Parser::NameOf(const Token& token) {
+  auto expr = New(Expr::Kind::kName, token.line);
+  expr->name = token.text;
+  expr->slot = Slot(token.text);
+  for (Macro* macro : macros_) {
+    macro->uses_caller = macro->uses_caller || token.text == "caller";
+    macro->uses_varargs = macro->uses_varargs || token.text == "varargs";
+    macro->uses_kwargs = macro->uses_kwargs || token.text == "kwargs";
+  }
+  return Done(std::move(expr));
+}
+
+ExprPtr Parser::ParseExpression() {
+  const Nested nested(this);
+  ExprPtr value = ParseOr();
+  while (SkipName("if")) {
+    auto expr = New(Expr::Kind::kConditional, Now().line, std::move(value), ParseOr());
+    expr->operands.push_back(SkipName("else") ? ParseExpression() : nullptr);
+    value = Done(std::move(expr));
+  }
+  return value;
+}
+
+bool Parser::AtTupleEnd() const {
+  return Now().kind == Kind::kVariableEnd || Now().kind == Kind::kBlockEnd || IsOperator(")");
+}
+
+// One expression, or several with commas between or behind them. Nothing at all is a tuple too,
+// but only in parentheses.
+ExprPtr Parser::ParseTuple(bool conditionals, bool parentheses) {
+  const int line = Now().line;
+  auto tuple = New(Expr::Kind::kTuple, line);
+  bool is_tuple = false;
+  while (!AtTupleEnd()) {
+    tuple->operands.push_back(conditionals ? ParseExpression() : ParseOr());
+    if (!SkipOperator(",")) break;
+    is_tuple = true;
+  }
+  if (!is_tuple && !tuple->operands.empty()) return std::move(tuple->operands[0]);
+  if (!is_tuple && !parentheses) FailExpected("an expression");
+  return Done(std::move(tuple));
+}
+
+ExprPtr Parser::ParseOr() {
+  ExprPtr first = ParseAnd();
+  if (!IsName("or")) return first;
+  const int line = first->line;
+  auto expr = New(Expr::Kind::kOr, line, std::move(first));
+  while (SkipName("or")) expr->operands.push_back(ParseAnd());
+  return Done(std::move(expr));
+}
+
+ExprPtr Parser::ParseAnd() {
+  ExprPtr first = ParseNot();
+  if (!IsName("and")) return first;
+  const int line = first->line;
+  auto expr = New(Expr::Kind::kAnd, line, std::move(first));
+  while (SkipName("and")) expr->operands.push_back(ParseNot());
+  return Done(std::move(expr));
+}
+
+ExprPtr Parser::ParseNot() {
+  const Nested nested(this);
+  if (!IsName("not")) return ParseCompare();
+  const int line = Next().line;
+  return Done(New(Expr::Kind::kNot, line, ParseNot()));
+}
+
+ExprPtr Parser::ParseCompare() {
+  auto expr = New(Expr::Kind::kCompare, Now().line, ParseSum());
+  while (true) {
+    const bool not_in = IsName("not") && Ahead().kind == Kind::kName && Ahead().text == "in";
+    if (const NamedOperator* op = Find(kComparisons, Now())) {
+      expr->operators.push_back(op->op);
+    } else if (not_in || IsName("in")) {
+      expr->operators.push_back(not_in ? Operator::kNotIn : Operator::kIn);
+    } else {
+      break;
+    }
+    Next();
+    if (not_in) Next();
+    expr->operands.push_back(ParseSum());
+  }
+  return expr->operators.empty() ? std::move(expr->operands[0]) : Done(std::move(expr));
+}
+
+// The three levels below are left-associative ("**" too, unlike Python's).
+ExprPtr Parser::ParseSum() {
+  ExprPtr left = ParseConcat();
+  while (const NamedOperator* op = Find(kSums, Now())) {
+    const int line = Next().line;
+    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParseConcat());
+    expr->operators.push_back(op->op);
+    left = Done(std::move(expr));
+  }
+  return left;
+}
+
+ExprPtr Parser::ParseConcat() {
+  ExprPtr first = ParseProduct();
+  if (!IsOperator("~")) return first;
+  const int line = first->line;
+  auto expr = New(Expr::Kind::kConcat, line, std::move(first));
+  while (SkipOperator("~")) expr->operands.push_back(ParseProduct());
+  return Done(std::move(expr));
+}
+
+ExprPtr Parser::ParseProduct() {
+  ExprPtr left = ParsePower();
+  while (const NamedOperator* op = Find(kProducts, Now())) {
+    const int line = Next().line;
+    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParsePower());
+    expr->operators.push_back(op->op);
+    left = Done(std::move(expr));
+  }
+  return left;
+}
+
+ExprPtr Parser::ParsePower() {
+  ExprPtr left = ParseUnary(true);
+  while (const NamedOperator* op = Find(kPowers, Now())) {
+    const int line = Next().line;
+    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParseUnary(true));
+    expr->operators.push_back(op->op);
+    left = Done(std::move(expr));
+  }
+  return left;
+}
+
+ExprPtr Parser::ParseUnary(bool with_filters) {
+  const Nested nested(this);
+  const int line = Now().line;
+  ExprPtr value;
+  if (SkipOperator("-")) {
+    value = Done(New(Expr::Kind::kNegative, line, ParseUnary(false)));
+  } else if (SkipOperator("+")) {
+    value = Done(New(Expr::Kind::kPositive, line, ParseUnary(false)));
+  } else {
+    value = ParsePrimary();
+  }
+  value = ParsePostfix(std::move(value));
+  return with_filters ? ParseFilters(std::move(value)) : std::move(value);
+}
+
+ExprPtr Parser::ParsePrimary() {
+  const Token token = Now();
+  auto literal = New(Expr::Kind::kLiteral, token.line);
+  switch (token.kind) {
+    case Kind::kName:
+      Next();
+      if (token.text == "true" || token.text == "True") {
+        literal->value = Value::Bool(true);
+      } else if (token.text == "false" || token.text == "False") {
+        literal->value = Value::Bool(false);
+      } else if (token.text == "none" || token.text == "None") {
+        literal->value = Value::Null();
+      } else {
+        return NameOf(token);
+      }
+      return literal;
+    case Kind::kString: {
+      std::string text;
+      while (Now().kind == Kind::kString) text += Next().text;
+      literal->value = Literal(text);
+      return literal;
+    }
+    case Kind::kInteger:
+      literal->value = Value::Int(Next().integer);
+      return literal;
+    case Kind::kFloat:
+      literal->value = Value::Float(Next().real);
+      return literal;
+    default:
+      break;
+  }
+  if (SkipOperator("(")) {
+    ExprPtr value = ParseTuple(true, true);
+    ExpectOperator(")");
+    return value;
+  }
+  if (SkipOperator("[")) {
+    auto list = New(Expr::Kind::kList, token.line);
+    while (!IsOperator("]")) {
+      list->operands.push_back(ParseExpression());
+      if (!SkipOperator(",")) break;
+    }
+    ExpectOperator("]");
+    return Done(std::move(list));
+  }
+  if (SkipOperator("{")) return ParseDict();
+  FailExpected("an expression");
+}
+
+ExprPtr Parser::ParseDict() {
+  auto dict = New(Expr::Kind::kDict, Now().line);
+  while (!IsOperator("}")) {
+    dict->operands.push_back(ParseExpression());
+    ExpectOperator(":");
+    dict->operands.push_back(ParseExpression());
+    if (!SkipOperator(",")) break;
+  }
+  ExpectOperator("}");
+  return Done(std::move(dict));
+}
+
+ExprPtr Parser::ParsePostfix(ExprPtr operand) {
+  while (true) {
+    const int line = Now().line;
+    if (IsOperator("(")) {
+      auto call = New(Expr::Kind::kCall, line, std::move(operand));
+      call->arguments = ParseArguments();
+      operand = Done(std::move(call));
+    } else if (SkipOperator("[")) {
+      operand = ParseSubscript(std::move(operand));
+    } else if (SkipOperator(".")) {
+      const Token name = Next();
+      if (name.kind == Kind::kInteger) {
+        auto index = New(Expr::Kind::kLiteral, line);
+        index->value = Value::Int(name.integer);
+        operand = Done(New(Expr::Kind::kItem, line, std::move(operand), Done(std::move(index))));
+        continue;
+      }
+      if (name.kind != Kind::kName) FailAt(line, "expected the name of an attribute behind '.'");
+      auto attribute = New(Expr::Kind::kAttribute, line, std::move(operand));
+      attribute->name = name.text;
+      operand = Done(std::move(attribute));
+    } else {
+      return operand;
+    }
+  }
+}
+
+ExprPtr Parser::ParseSubscript(ExprPtr operand) {
+  const int line = Now().line;
+  ExprPtr begin = IsOperator(":") ? nullptr : ParseExpression();
+  if (begin != nullptr && SkipOperator("]")) {
+    return Done(New(Expr::Kind::kItem, line, std::move(operand), std::move(begin)));
+  }
+  if (begin != nullptr && IsOperator(",")) {  // x[1, 2] looks a tuple up
+    auto tuple = New(Expr::Kind::kTuple, line, std::move(begin));
+    while (SkipOperator(",") && !IsOperator("]")) tuple->operands.push_back(ParseExpression());
+    ExpectOperator("]");
+    return Done(New(Expr::Kind::kItem, line, std::move(operand), Done(std::move(tuple))));
+  }
+  auto slice = New(Expr::Kind::kSlice, line, std::move(operand));
+  slice->operands.push_back(std::move(begin));
+  for (int part = 0; part < 2; ++part) {
+    const bool given = SkipOperator(":") && !IsOperator(":") && !IsOperator("]");
+    slice->operands.push_back(given ? ParseExpression() : nullptr);
+  }
+  ExpectOperator("]");
+  return Done(std::move(slice));
+}
+
+ExprPtr Parser::ParseFilters(ExprPtr operand) {
+  while (true) {
+    if (SkipOperator("|")) {
+      operand = ParseFilter(std::move(operand));
+    } else if (SkipName("is")) {
+      operand = ParseTest(std::move(operand));
+    } else if (IsOperator("(")) {  // calls bind to what filters return, too
+      auto call = New(Expr::Kind::kCall, Now().line, std::move(operand));
+      call->arguments = ParseArguments();
+      operand = Done(std::move(call));
+    } else {
+      return operand;
+    }
+  }
+}
+
+ExprPtr Parser::ParseFilter(ExprPtr operand) {
+  auto filter = New(Expr::Kind::kFilter, Now().line, std::move(operand));
+  filter->name = ExpectAnyName("the name of a filter");
+  filter->builtin = FindFilter(filter->name);
+  if (filter->builtin == nullptr) {
+    FailAt(filter->line, fmt::format("unknown filter {}", Quoted(filter->name)));
+  }
+  if (IsOperator("(")) filter->arguments = ParseArguments();
+  return Done(std::move(filter));
+}
+
+ExprPtr Parser::ParseTest(ExprPtr operand) {
+  const int line = Now().line;
+  const bool negated = SkipName("not");
+  auto test = New(Expr::Kind::kTest, line, std::move(operand));
+  test->name = ExpectAnyName("the name of a test");
+  test->builtin = FindTest(test->name);
+  if (test->builtin == nullptr) FailAt(line, fmt::format("unknown test {}", Quoted(test->name)));
+  const bool word = Now().kind == Kind::kName && !IsName("else") && !IsName("or") && !IsName("and");
+  if (IsOperator("(")) {
+    test->arguments = ParseArguments();
+  } else if (word || Now().kind == Kind::kString || Now().kind == Kind::kInteger ||
+             Now().kind == Kind::kFloat || IsOperator("[") || IsOperator("{")) {
+    if (IsName("is")) FailAt(line, "tests cannot be chained with 'is'");
+    test->arguments.positional.push_back(ParsePostfix(ParsePrimary()));
+  }
+  ExprPtr value = Done(std::move(test));
+  return negated ? Done(New(Expr::Kind::kNot, line, std::move(value))) : std::move(value);
+}
+
+CallArguments Parser::ParseArguments() {
+  CallArguments arguments;
+  ExpectOperator("(");
+  while (!IsOperator(")")) {
+    const int line = Now().line;
+    if (SkipOperator("**")) {
+      if (arguments.spread_named != nullptr) FailAt(line, "a call has '**' twice");
+      arguments.spread_named = ParseExpression();
+    } else if (SkipOperator("*")) {
+      if (arguments.spread != nullptr) FailAt(line, "a call has '*' twice");
+      arguments.spread = ParseExpression();
+    } else if (Now().kind == Kind::kName && Ahead().kind == Kind::kOperator &&
+               Ahead().text == "=") {
+      const std::string name = Next().text;
+      Next();
+      arguments.named.push_back({name, ParseExpression()});
+    } else {
+      if (!arguments.named.empty() || arguments.spread != nullptr) {
+        FailAt(line, "positional arguments must come before named ones");
+      }
+      arguments.positional.push_back(ParseExpression());
+    }
+    if (!SkipOperator(",")) break;
+  }
+  ExpectOperator(")");
+  return arguments;
+}
+
+}  // namespace lockstep::jinja

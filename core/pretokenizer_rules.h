@@ -1,0 +1,24 @@
+// The pre-tokenizers that published files name: the patterns of each, and what else goes with the
+// name. Constant data, safe to share between threads.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+struct PretokenizerRules {
+  std::string_view names;               // with spaces between them: the first is the usual one
+  std::array<const char*, 6> patterns;  // of PCRE2, in order; the first nullptr ends them
+  bool whole_words_first = false;
+  bool adds_bos = false;
+  bool composes = false;
+};
+
+// nullptr if no rules have this name.
+const PretokenizerRules* FindPretokenizerRules(std::string_view name);
+// "a", "b", "c": every name, for messages.
+std::string KnownPretokenizers();
+
+}  // namespace lockstep

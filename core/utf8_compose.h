@@ -1,0 +1,14 @@
+// Unicode's normalisation form NFC. Stateless.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+// `text` with characters and the marks that follow them composed where one character stands for
+// both. Time is linear: of more than 64 marks in a row, each 64 are composed for themselves. Bytes
+// that are not UTF-8 stay as they are.
+std::string ComposeUtf8(std::string_view text);
+
+}  // namespace lockstep

@@ -1,0 +1,21 @@
+// The prompt that a conversation becomes, by the model's own chat template. Pure functions, safe
+// from any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/chat_template.h"
+#include "server/generation_service.h"
+#include "server/json_text.h"
+
+namespace lockstep {
+
+// `variables` as ReadChatVariables makes them; bos_token and eos_token are added. Errors are
+// kInvalidArgument: the model has no template, or the template refuses the conversation.
+[[nodiscard]] Result<std::vector<PromptPart>> RenderChat(const GenerationService& service,
+                                                         const Json& variables);
+// The parts' texts as one.
+std::string TextOf(const std::vector<PromptPart>& parts);
+
+}  // namespace lockstep

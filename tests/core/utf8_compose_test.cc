@@ -1,0 +1,50 @@
+#include "core/utf8_compose.h"
+
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+std::string Repeat(std::string_view unit, size_t count) {
+  std::string text;
+  for (size_t i = 0; i < count; ++i) text += unit;
+  return text;
+}
+
+TEST(ComposeUtf8, BringsTextToNfc) {
+  const std::pair<std::string_view, std::string_view> kCases[] = {
+      {"", ""},
+      {"plain", "plain"},
+      {"e\u0301te\u0301", "été"},
+      {"\u0061\u0328\u0301", "\u0105\u0301"},  // as far as characters exist
+      {"a\u0301\u0328", "\u0105\u0301"},       // marks are put in order first
+      {"\u1112\u1161\u11ab", "한"},
+      {"\u212b \u2126", "\u00c5 \u03a9"},
+      {"\u0958", "\u0915\u093c"},  // excluded from composition
+      {"ﬁ½①", "ﬁ½①"},              // NFC, not NFKC
+      {std::string_view("a\0e\u0301", 5), std::string_view("a\0é", 4)},
+  };
+  for (const auto& [text, composed] : kCases) {
+    EXPECT_EQ(ComposeUtf8(text), composed);
+    EXPECT_EQ(ComposeUtf8(composed), composed);
+  }
+}
+
+TEST(ComposeUtf8, LeavesInvalidBytesAlone) {
+  EXPECT_EQ(ComposeUtf8("e\u0301\xFF"
+                        "e\u0301\xE2\x82"),
+            "é\xFF"
+            "é\xE2\x82");
+  EXPECT_EQ(ComposeUtf8("\xC3"), "\xC3");
+}
+
+// In one piece, sorting these marks would take hours.
+TEST(ComposeUtf8, ManyMarks) {
+  const std::string marks = Repeat("\u0301", 500'000) + Repeat("\u0328", 500'000);
+  EXPECT_EQ(ComposeUtf8("e" + marks).substr(0, 2), "é");
+  EXPECT_EQ(ComposeUtf8(Repeat("\u0301\u0328", 40)), Repeat("\u0328", 32) + Repeat("\u0301", 32) +
+                                                         Repeat("\u0328", 8) + Repeat("\u0301", 8));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,325 @@
+// The routes of OpenAI's API before a fake service: what they take, what they answer.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <set>
+
+#include "server/api_handlers.h"
+#include "server/json_text.h"
+#include "tests/server/fake_service.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr char kCompletions[] = "/v1/completions";
+
+class OpenAiApiTest : public testing::Test {
+ protected:
+  OpenAiApiTest() { service_.script = "tale"; }
+
+  HttpReply Post(const std::string& path, const std::string& body) {
+    return PostTo(handlers_, path, body);
+  }
+  static HttpReply PostTo(const ApiHandlers& handlers, const std::string& path,
+                          const std::string& body) {
+    HttpRequest request;
+    request.method = "POST";
+    request.path = path;
+    request.headers = {{"Content-Type", "application/json"}};
+    request.body = body;
+    return handlers.Handle(request);
+  }
+  // A prompt and further fields.
+  HttpReply Complete(const std::string& fields) {
+    return Post(kCompletions, R"({"prompt":"once",)" + fields + "}");
+  }
+  Json Answer(const HttpReply& reply) {
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return Json::parse(reply.body, nullptr, false);
+  }
+  // What a stream sends, as one text.
+  static std::string Read(const HttpReply& reply) {
+    std::string text;
+    BodyPart part;
+    do {
+      part = reply.next();
+      text += part.data;
+    } while (part.then == BodyPart::Then::kMore);
+    return text;
+  }
+  // The objects of its events; [DONE] as a string.
+  static std::vector<Json> Events(const std::string& text) {
+    std::vector<Json> events;
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = text.find("\n\n", at);
+      EXPECT_EQ(text.substr(at, 6), "data: ");
+      const std::string data = text.substr(at + 6, end - at - 6);
+      events.push_back(data == "[DONE]" ? Json(data) : Json::parse(data, nullptr, false));
+      at = end + 2;
+    }
+    return events;
+  }
+  void ExpectRefused(const std::string& path, const std::string& body, int status,
+                     const std::string& param, const std::string& code = "null") {
+    SCOPED_TRACE(path + " " + body.substr(0, 200));
+    const HttpReply reply = Post(path, body);
+    EXPECT_EQ(reply.status, status);
+    const Json error = Json::parse(reply.body, nullptr, false)["error"];
+    EXPECT_EQ(error["param"], param) << reply.body;
+    EXPECT_EQ(error["code"].is_null() ? "null" : error["code"].get<std::string>(), code);
+    EXPECT_FALSE(error["message"].get<std::string>().empty());
+    EXPECT_EQ(service_.submitted(), 0u);
+  }
+
+  FakeService service_;
+  ApiHandlers handlers_{service_};
+};
+
+TEST_F(OpenAiApiTest, RefusesBadFieldsByName) {
+  const std::pair<const char*, std::vector<const char*>> cases[] = {
+      {"model", {"1", "[]"}},
+      {"max_tokens", {"0", "-1", "1.5", "\"5\"", "true", "2147483648", "18446744073709551616"}},
+      {"temperature", {"-1", "1e9", "\"hot\""}},
+      {"top_p", {"0", "1.01"}},
+      {"top_k", {"-1", "1099511627776"}},
+      {"seed", {"1.5", "\"1\"", "18446744073709551616"}},
+      {"n", {"0", "9", "1.5", "\"2\"", "1000000"}},
+      {"best_of", {"0", "9", "true"}},
+      {"stop", {"\"\"", "1", "[1]", R"(["1","2","3","4","5"])"}},
+      {"repetition_penalty", {"0", "-1"}},
+      {"repeat_penalty", {"0", "\"1\""}},
+      {"logit_bias", {R"({"128":1})", R"({"x":1})", R"({"1":101})", "[]"}},
+      {"logprobs", {"true", "-1", "21"}},
+      {"echo", {"1", "\"yes\""}},
+      {"suffix", {"\"end\"", "1"}},
+      {"stream", {"\"yes\"", "1"}},
+      {"stream_options", {"{}", "true", R"({"include_usage":true})"}},
+      {"user", {"1"}},
+      {"store", {"true", "1"}},
+      {"service_tier", {"\"priority\"", "1"}},
+      {"metadata", {"[]", "1"}},
+      {"tools", {"[]"}},
+      {"messages", {"[]"}},
+      {"nonsense", {"null", "1"}},
+  };
+  for (const auto& [name, values] : cases) {
+    for (const std::string value : values) {
+      const std::string body = std::string(R"({"prompt":"x",")") + name + "\":" + value + "}";
+      ExpectRefused(kCompletions, body, 400, name);
+    }
+  }
+  for (const char* prompt :
+       {"\"\"", "null", "1", "{}", "true", "[]", "[\"\"]", "[-1]", "[128]", "[1.5]", "[1,\"a\"]",
+        "[\"a\",1]", "[[]]", "[[1],[128]]", "[[1],\"a\"]", "[\"a\",[1]]", "[null]", "[[[1]]]"}) {
+    ExpectRefused(kCompletions, std::string(R"({"prompt":)") + prompt + "}", 400, "prompt");
+  }
+  ExpectRefused(kCompletions, "{}", 400, "prompt");
+}
+
+TEST_F(OpenAiApiTest, RefusesWhatDoesNotGoTogether) {
+  const std::tuple<const char*, const char*> cases[] = {
+      {R"("n":3,"best_of":2)", "best_of"},
+      {R"("n":1,"best_of":2,"stream":true)", "best_of"},
+      {R"("repeat_penalty":1.5,"repetition_penalty":1.25)", "repeat_penalty"},
+      {R"("echo":true,"logprobs":1)", "echo"},
+      {R"("stream":true,"stream_options":{"nonsense":1})", "stream_options.nonsense"},
+      {R"("stream":true,"stream_options":{"include_obfuscation":true})",
+       "stream_options.include_obfuscation"},
+  };
+  for (const auto& [fields, param] : cases) {
+    ExpectRefused(kCompletions, std::string(R"({"prompt":"x",)") + fields + "}", 400, param);
+  }
+  std::string prompts;
+  for (int i = 0; i < 33; ++i) prompts += i > 0 ? ",\"x\"" : "\"x\"";
+  ExpectRefused(kCompletions, "{\"prompt\":[" + prompts + "]}", 400, "prompt");
+  ExpectRefused(kCompletions, "{\"prompt\":[" + prompts.substr(4) + "],\"n\":3}", 400, "n");
+}
+
+TEST_F(OpenAiApiTest, AnswersToItsNameAndAliases) {
+  ExpectRefused(kCompletions, R"({"prompt":"x","model":"gpt"})", 404, "model", "model_not_found");
+  EXPECT_EQ(Answer(Complete(R"("model":"fake")"))["model"], "fake");
+  EXPECT_EQ(Answer(Complete(R"("model":null)"))["model"], "fake");
+  ApiSettings settings;
+  settings.generate.model_aliases = {"gpt"};
+  const ApiHandlers aliased(service_, settings);
+  const auto ask = [this](const ApiHandlers& handlers, const char* model) {
+    return PostTo(handlers, kCompletions,
+                  std::string(R"({"prompt":"x","model":")") + model + "\"}");
+  };
+  EXPECT_EQ(Answer(ask(aliased, "gpt"))["model"], "gpt");
+  EXPECT_EQ(ask(aliased, "gpt2").status, 404);
+  HttpRequest models;
+  models.method = "GET";
+  models.path = "/v1/models";
+  EXPECT_EQ(Answer(aliased.Handle(models))["data"].size(), 2u);
+  models.path = "/v1/models/gpt";
+  EXPECT_EQ(Answer(aliased.Handle(models))["id"], "gpt");
+  settings.generate.model_aliases = {"*"};
+  EXPECT_EQ(Answer(ask(ApiHandlers(service_, settings), "any"))["model"], "any");
+}
+
+TEST_F(OpenAiApiTest, LenientlyIgnoresAndTells) {
+  ApiSettings settings;
+  settings.generate.lenient = true;
+  const ApiHandlers handlers(service_, settings);
+  const HttpReply reply =
+      PostTo(handlers, kCompletions, R"({"prompt":"x","logit_bias":null,"a\nb":1,"mirostat":2})");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "a\\x0ab, mirostat");
+  EXPECT_EQ(PostTo(handlers, kCompletions, R"({"prompt":"x","suffix":"y"})").status, 400);
+}
+
+TEST_F(OpenAiApiTest, DefaultsAreThoseThatOpenAiDocuments) {
+  Answer(Complete(R"("seed":null,"stop":null,"stream":null,"n":null,"best_of":null)"));
+  const GenerationParams params = service_.request(0).params;
+  EXPECT_EQ(params.max_tokens, 16u);
+  EXPECT_EQ(params.sampling.temperature, 1);
+  EXPECT_EQ(params.sampling.top_p, 1);
+  EXPECT_EQ(params.sampling.top_k, 0);
+  EXPECT_EQ(params.sampling.min_p, 0);
+  EXPECT_EQ(params.sampling.logprobs, -1);
+  Answer(Complete(R"("max_tokens":7,"temperature":0,"top_p":0.5,"top_k":3,"min_p":0.25,
+                     "repeat_penalty":1.5,"presence_penalty":-2,"frequency_penalty":2,
+                     "logit_bias":{"5":-100},"seed":-3,"stop":["a","b"],"ignore_eos":true,
+                     "user":"u","metadata":{},"store":false,"service_tier":"auto")"));
+  const GenerationParams all = service_.request(1).params;
+  EXPECT_EQ(all.max_tokens, 7u);
+  EXPECT_EQ(all.sampling.repetition_penalty, 1.5f);
+  EXPECT_EQ(all.sampling.seed, static_cast<uint64_t>(-3));
+  EXPECT_THAT(all.sampling.logit_bias, ElementsAre(testing::Pair(5, -100)));
+  EXPECT_THAT(all.stop, ElementsAre("a", "b"));
+  EXPECT_TRUE(all.ignore_eos);
+}
+
+TEST_F(OpenAiApiTest, CompletesWhole) {
+  Json answer = Answer(Complete(R"("seed":7,"logprobs":1)"));
+  EXPECT_THAT(answer["id"].get<std::string>(), StartsWith("cmpl-"));
+  EXPECT_GT(answer["created"].get<int64_t>(), 1'700'000'000);
+  answer.erase("id");
+  answer.erase("created");
+  EXPECT_EQ(answer.dump(),
+            R"({"object":"text_completion","model":"fake",)"
+            R"("system_fingerprint":"ls1-0123456789abcdef",)"
+            R"("choices":[{"index":0,"text":"tale","logprobs":{"tokens":["t","a","l","e"],)"
+            R"("token_logprobs":[-0.1,-0.1,-0.1,-0.1],)"
+            R"("top_logprobs":[{"t":-0.1,"z":-2.5},{"a":-0.1,"z":-2.5},{"l":-0.1,"z":-2.5},)"
+            R"({"e":-0.1,"z":-2.5}],"text_offset":[0,1,2,3]},"finish_reason":"length","seed":7}],)"
+            R"("usage":{"prompt_tokens":4,"completion_tokens":4,"total_tokens":8,)"
+            R"("prompt_tokens_details":{"cached_tokens":0}}})");
+}
+
+TEST_F(OpenAiApiTest, EachPromptHasNAnswersWithSeedsInARow) {
+  const Json answer =
+      Answer(Post(kCompletions, R"({"prompt":[[97],[98,99]],"n":2,"seed":-1,"echo":true})"));
+  ASSERT_EQ(answer["choices"].size(), 4u);
+  const char* const texts[] = {"atale", "atale", "bctale", "bctale"};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(answer["choices"][i]["index"], i);
+    EXPECT_EQ(answer["choices"][i]["text"], texts[i]);
+    EXPECT_EQ(answer["choices"][i]["seed"], i % 2 == 0 ? -1 : 0);
+    EXPECT_EQ(service_.request(i).params.sampling.seed, i % 2 == 0 ? UINT64_MAX : 0);
+    EXPECT_EQ(service_.request(i).prompt.size(), i < 2 ? 1u : 2u);
+  }
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], 3);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 16);
+  EXPECT_EQ(Answer(Post(kCompletions, R"({"prompt":["a","b"]})"))["choices"].size(), 2u);
+}
+
+TEST_F(OpenAiApiTest, BestOfPicksByTheMeanLogprob) {
+  service_.logprob = [](size_t i) { return i == 2 ? -0.5f : i == 0 ? -1.0f : -3.0f; };
+  const Json answer = Answer(Complete(R"("n":2,"best_of":4,"seed":10)"));
+  ASSERT_EQ(answer["choices"].size(), 2u);
+  EXPECT_EQ(answer["choices"][0]["seed"], 12);
+  EXPECT_EQ(answer["choices"][1]["seed"], 10);
+  EXPECT_TRUE(answer["choices"][0]["logprobs"].is_null());
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 16);
+}
+
+TEST_F(OpenAiApiTest, StreamsPiecesThenUsageThenDone) {
+  const HttpReply reply = Complete(
+      R"("seed":7,"n":2,"stream":true,"stream_options":{"include_usage":true},"echo":true)");
+  EXPECT_EQ(reply.content_type, "text/event-stream");
+  const std::vector<Json> events = Events(Read(reply));
+  ASSERT_GE(events.size(), 4u);
+  EXPECT_EQ(events.back(), "[DONE]");
+  const Json& usage = events[events.size() - 2];
+  EXPECT_EQ(usage["choices"].size(), 0u);
+  EXPECT_EQ(usage["usage"]["completion_tokens"], 8);
+  std::string texts[2];
+  std::set<std::string> heads;
+  for (size_t i = 0; i + 2 < events.size(); ++i) {
+    heads.insert(events[i]["id"].dump() + events[i]["created"].dump() + events[i]["model"].dump());
+    EXPECT_TRUE(events[i]["usage"].is_null());
+    const Json& choice = events[i]["choices"].at(0);
+    texts[choice["index"].get<size_t>()] += choice["text"].get<std::string>();
+    EXPECT_EQ(choice["finish_reason"].is_null(), !choice.contains("seed"));
+  }
+  EXPECT_EQ(heads.size(), 1u);
+  EXPECT_EQ(texts[0], "oncetale");
+  EXPECT_EQ(texts[1], "oncetale");
+  EXPECT_EQ(Read(Complete(R"("stream":true)")).find("\"usage\""), std::string::npos);
+}
+
+TEST_F(OpenAiApiTest, AFailureMidStreamIsTheLastEvent) {
+  service_.script.clear();
+  auto handling = std::async(std::launch::async, [&] { return Complete(R"("stream":true)"); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.Send(0, 'a');
+  const HttpReply reply = handling.get();
+  EXPECT_THAT(reply.next().data, HasSubstr(R"("text":"a")"));
+  service_.Fail(0, ErrorKind::kDeadlineExceeded, "too long");
+  const BodyPart end = reply.next();
+  EXPECT_EQ(end.then, BodyPart::Then::kClose);
+  EXPECT_EQ(end.data, R"(data: {"error":{"message":"too long","type":"server_error","param":null,)"
+                      R"("code":"deadline_exceeded"}})"
+                      "\n\n");
+}
+
+TEST_F(OpenAiApiTest, OneFailedAnswerFailsAndCancelsAll) {
+  service_.script.clear();
+  auto handling = std::async(std::launch::async, [&] { return Complete(R"("n":3)"); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 3; }));
+  service_.Fail(1, ErrorKind::kInternal, "no finite logit");
+  EXPECT_EQ(handling.get().status, 500);
+  EXPECT_TRUE(service_.cancelled(0) && service_.cancelled(2));
+}
+
+TEST_F(OpenAiApiTest, AStreamThatWaitsHasComments) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(30);
+  service_.script.clear();
+  const ApiHandlers handlers(service_, settings);
+  const HttpReply reply = PostTo(handlers, kCompletions, R"({"prompt":"x","stream":true})");
+  EXPECT_EQ(reply.next().data, ": keep-alive\n\n");
+  EXPECT_EQ(reply.next().data, ": keep-alive\n\n");
+  service_.Send(0, 'a');
+  EXPECT_THAT(reply.next().data, StartsWith("data: {"));
+  service_.Finish(0);
+  EXPECT_THAT(Read(reply), EndsWith("data: [DONE]\n\n"));
+}
+
+// A queue with places for two: the others come when these have ended.
+TEST_F(OpenAiApiTest, AnswersThatFindNoPlaceWaitForTheirSiblings) {
+  service_.script.clear();
+  service_.places = 2;
+  auto handling = std::async(std::launch::async, [&] { return Complete(R"("n":3)"); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 2; }));
+  service_.places = 3;
+  service_.Send(1, 'a');
+  service_.Finish(1);
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 3; }));
+  service_.Finish(0);
+  service_.Finish(2);
+  EXPECT_EQ(Answer(handling.get())["choices"][1]["text"], "a");
+  service_.places = 3;
+  EXPECT_EQ(Complete(R"("n":2)").status, 429);
+}
+
+}  // namespace
+}  // namespace lockstep

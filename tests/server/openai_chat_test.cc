@@ -1,0 +1,215 @@
+// Conversations before a fake service: what messages may be, and what the template is given.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/api_handlers.h"
+#include "server/json_text.h"
+#include "tests/server/fake_service.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr char kChat[] = "/v1/chat/completions";
+// Writes down all that it is given.
+constexpr char kTemplate[] =
+    "{{ bos_token }}{% for m in messages %}[{{ m | tojson }}]{% endfor %}"
+    "{% if tools %}{{ tools | tojson }}{% endif %}"
+    "{% if add_generation_prompt %}>{{ reasoning_effort }}{{ mood }}{% endif %}";
+
+class OpenAiChatTest : public testing::Test {
+ protected:
+  OpenAiChatTest() {
+    service_.script = "tale";
+    service_.SetChatTemplate(kTemplate);
+  }
+
+  HttpReply Post(const std::string& path, const std::string& body) {
+    HttpRequest request;
+    request.method = "POST";
+    request.path = path;
+    request.headers = {{"Content-Type", "application/json"}};
+    request.body = body;
+    return handlers_.Handle(request);
+  }
+  // The prompt of messages and further fields.
+  std::string Prompt(const std::string& messages, const std::string& fields = "") {
+    const HttpReply reply = Post("/apply-template", "{\"messages\":" + messages + fields + "}");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return Json::parse(reply.body, nullptr, false)["prompt"].get<std::string>();
+  }
+
+  FakeService service_;
+  ApiHandlers handlers_{service_};
+};
+
+TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
+  std::string many = "[";
+  for (int i = 0; i < 257; ++i) many += R"({"role":"user","content":"x"},)";
+  many.back() = ']';
+  const std::pair<std::string, const char*> cases[] = {
+      {"null", "messages"},
+      {"[]", "messages"},
+      {"{}", "messages"},
+      {"\"hello\"", "messages"},
+      {"[123]", "messages[0]"},
+      {"[null]", "messages[0]"},
+      {"[{}]", "messages[0].role"},
+      {R"([{"role":123,"content":"x"}])", "messages[0].role"},
+      {R"([{"role":"wizard","content":"x"}])", "messages[0].role"},
+      {R"([{"role":"function","content":"x"}])", "messages[0].role"},
+      {R"([{"role":"user"}])", "messages[0].content"},
+      {R"([{"role":"user","content":null}])", "messages[0].content"},
+      {R"([{"role":"user","content":123}])", "messages[0].content"},
+      {R"([{"role":"user","content":{}}])", "messages[0].content"},
+      {R"([{"role":"user","content":["x"]}])", "messages[0].content[0]"},
+      {R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])",
+       "messages[0].content[0].type"},
+      {R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0]"},
+      {R"([{"role":"user","content":[{"type":"text","text":1}]}])", "messages[0].content[0]"},
+      {R"([{"role":"user","content":"x","name":1}])", "messages[0].name"},
+      {R"([{"role":"user","content":"x","weight":1}])", "messages[0].weight"},
+      {R"([{"role":"user","content":"x","tool_calls":[]}])", "messages[0].tool_calls"},
+      {R"([{"role":"user","content":"x"},{"role":"tool","content":"y"}])",
+       "messages[1].tool_call_id"},
+      {R"([{"role":"assistant","content":null}])", "messages[0].content"},
+      {R"([{"role":"assistant","tool_calls":{}}])", "messages[0].tool_calls"},
+      {R"([{"role":"assistant","tool_calls":[1]}])", "messages[0].tool_calls[0]"},
+      {R"([{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}}]}])",
+       "messages[0].tool_calls[0].function.name"},
+      {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]}])",
+       "messages[0].tool_calls[0].function.arguments"},
+      {R"([{"role":"assistant","content":"x","function_call":{}}])", "messages[0].function_call"},
+      {many, "messages"},
+  };
+  for (const auto& [messages, param] : cases) {
+    for (const char* path : {kChat, "/apply-template"}) {
+      SCOPED_TRACE(path + (" " + messages.substr(0, 100)));
+      const HttpReply reply = Post(path, "{\"messages\":" + messages + "}");
+      EXPECT_EQ(reply.status, 400);
+      EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
+    }
+  }
+  EXPECT_EQ(service_.submitted(), 0u);
+}
+
+TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"("tools":[1])", "tools[0]"},
+      {R"("tools":{})", "tools"},
+      {R"("tools":[{"type":"function","function":{}}])", "tools[0].function.name"},
+      {R"("tools":[{"type":"function","function":{"name":"f","parameters":1}}])",
+       "tools[0].function.parameters"},
+      {R"("tools":[{"type":"function","function":{"name":"f"}}])", "tools"},
+      {R"("tool_choice":"required")", "tool_choice"},
+      {R"("response_format":{"type":"json_object"})", "response_format"},
+      {R"("response_format":"json")", "response_format"},
+      {R"("chat_template":"{{ 1 }}")", "chat_template"},
+      {R"("chat_template_kwargs":[])", "chat_template_kwargs"},
+      {R"("top_logprobs":2)", "top_logprobs"},
+      {R"("logprobs":2)", "logprobs"},
+      {R"("logprobs":true,"top_logprobs":21)", "top_logprobs"},
+      {R"("max_tokens":5,"max_completion_tokens":6)", "max_tokens"},
+      {R"("max_completion_tokens":0)", "max_completion_tokens"},
+      {R"("modalities":["audio"])", "modalities"},
+      {R"("audio":{})", "audio"},
+      {R"("best_of":2)", "best_of"},
+      {R"("prompt":"x")", "prompt"},
+  };
+  for (const auto& [fields, param] : cases) {
+    SCOPED_TRACE(fields);
+    const HttpReply reply =
+        Post(kChat, std::string(R"({"messages":[{"role":"user","content":"x"}],)") + fields + "}");
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
+  }
+  service_.SetChatTemplate("{{ messages[0].content }}");
+  EXPECT_THAT(
+      Post(kChat, R"({"messages":[{"role":"user","content":"x"}],"reasoning_effort":"low"})").body,
+      HasSubstr(R"("param":"reasoning_effort")"));
+}
+
+TEST_F(OpenAiChatTest, AModelWithoutATemplateSaysSo) {
+  FakeService plain;
+  const ApiHandlers handlers(plain);
+  HttpRequest request;
+  request.method = "POST";
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = R"({"messages":[{"role":"user","content":"x"}]})";
+  for (const char* path : {kChat, "/apply-template"}) {
+    request.path = path;
+    const HttpReply reply = handlers.Handle(request);
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.body, HasSubstr("no template"));
+  }
+}
+
+TEST_F(OpenAiChatTest, TheTemplateIsGivenWhatMessagesSay) {
+  EXPECT_EQ(Prompt(R"([{"role":"system","content":"s"},{"role":"user","content":"u","name":"n"}])"),
+            R"(<s>[{"role": "system", "content": "s"}])"
+            R"([{"role": "user", "content": "u", "name": "n"}]>)");
+  EXPECT_EQ(Prompt(R"([{"role":"developer","content":[{"type":"text","text":"a"},
+                       {"type":"text","text":"b"}]}])",
+                   R"(,"add_generation_prompt":false)"),
+            R"(<s>[{"role": "system", "content": "a\nb"}])");
+  EXPECT_EQ(Prompt(R"([{"role":"assistant","content":null,"tool_calls":[{"id":"1",
+                       "type":"function","function":{"name":"f","arguments":"{\"b\":1,\"a\":2}"}}],
+                       "refusal":null,"annotations":[]},
+                       {"role":"tool","tool_call_id":"1","content":"r"}])"),
+            R"(<s>[{"role": "assistant", "content": null, "tool_calls": [{"id": "1", )"
+            R"("type": "function", "function": {"name": "f", "arguments": {"b": 1, "a": 2}}}]}])"
+            R"([{"role": "tool", "content": "r", "tool_call_id": "1"}]>)");
+  EXPECT_EQ(Prompt(R"([{"role":"user","content":""}])",
+                   R"(,"reasoning_effort":"low","chat_template_kwargs":{"mood":"!","messages":1})"),
+            R"(<s>[{"role": "user", "content": ""}]>low!)");
+  EXPECT_THAT(Prompt(R"([{"role":"user","content":"x"}])",
+                     R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{}}}])"),
+              HasSubstr(R"([{"type": "function", "function": {"name": "f", "parameters": {}}}])"));
+}
+
+TEST_F(OpenAiChatTest, OnlyTheTemplatesTextBecomesControlTokens) {
+  service_.SetChatTemplate("{{ bos_token }}{{ messages[0].content }}<s>");
+  EXPECT_EQ(Post(kChat, R"({"messages":[{"role":"user","content":"<s>x"}],"n":2})").status, 200);
+  EXPECT_EQ(service_.request(0).prompt, (std::vector<int32_t>{1, '<', 's', '>', 'x', 1}));
+  EXPECT_EQ(service_.request(1).prompt, service_.request(0).prompt);
+}
+
+TEST_F(OpenAiChatTest, ATemplatesRefusalIsTheClients) {
+  service_.SetChatTemplate("{{ raise_exception('roles must alternate') }}");
+  const HttpReply reply = Post(kChat, R"({"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("roles must alternate"));
+  EXPECT_THAT(reply.body, HasSubstr(R"("param":"messages")"));
+}
+
+TEST_F(OpenAiChatTest, AnswersWholeAndStreamed) {
+  const std::string body = R"({"messages":[{"role":"user","content":"x"}],"seed":7)";
+  Json answer =
+      Json::parse(Post(kChat, body + R"(,"logprobs":true,"top_logprobs":1})").body, nullptr, false);
+  EXPECT_THAT(answer["id"].get<std::string>(), StartsWith("chatcmpl-"));
+  EXPECT_EQ(answer["object"], "chat.completion");
+  EXPECT_EQ(answer["choices"][0]["message"].dump(),
+            R"({"role":"assistant","content":"tale","refusal":null})");
+  EXPECT_EQ(answer["choices"][0]["logprobs"]["content"][0].dump(),
+            R"({"token":"t","logprob":-0.1,"bytes":[116],"top_logprobs":[)"
+            R"({"token":"t","logprob":-0.1,"bytes":[116]},)"
+            R"({"token":"z","logprob":-2.5,"bytes":[122]}]})");
+  EXPECT_EQ(service_.request(0).params.max_tokens, size_t{INT32_MAX});
+
+  const HttpReply reply = Post(kChat, body + R"(,"stream":true})");
+  EXPECT_THAT(reply.next().data,
+              testing::AllOf(HasSubstr(R"("object":"chat.completion.chunk")"),
+                             HasSubstr(R"("delta":{"role":"assistant","content":""})"),
+                             HasSubstr(R"("delta":{"content":"t"},"logprobs":null)")));
+  for (const char* text : {"a", "l", "e"}) {
+    EXPECT_THAT(reply.next().data, HasSubstr(std::string(R"("delta":{"content":")") + text));
+  }
+  EXPECT_THAT(reply.next().data,
+              HasSubstr(R"("delta":{},"logprobs":null,"finish_reason":"length")"));
+  EXPECT_EQ(reply.next().data, "data: [DONE]\n\n");
+}
+
+}  // namespace
+}  // namespace lockstep
