@@ -44,6 +44,7 @@ function pageTest(name, options, body) {
     page.setDefaultTimeout(15_000);
     try {
       await page.goto(url);
+      await page.locator('#model strong').waitFor(); // from then on the page changes no mode itself
       await page.getByRole('radio', { name: mode === 'chat' ? 'Chat' : 'Completion' }).check({ force: true });
       await body(page, t);
       assert.deepEqual(wrong, []);
@@ -402,6 +403,20 @@ pageTest('chats: system prompt, history, usage, and the same bytes again', { mod
   await last(page).getByRole('button', { name: 'Run again, same bytes?' }).click();
   await last(page).locator('.check.equal').waitFor();
   assert.match(await last(page).locator('.check').innerText(), /ls2-chat\s+ls2-chat/);
+});
+
+pageTest('chats with the real server, and gets the same bytes again', { mode: 'chat' }, async (page) => {
+  await send(page, 'Tell me a tale of a king.');
+  await finished(page);
+  const text = await answerText(page);
+  assert.ok(text.length > 20, text);
+  await button(page, 'Run again, same bytes?').click();
+  await last(page).locator('.check.equal').waitFor();
+  const hash = createHash('sha256').update(text, 'utf8').digest('hex');
+  const model = (await (await fetch(`${lockstep.url}/v1/models`)).json()).data[0];
+  assert.equal(model.chat, true);
+  const codes = await last(page).locator('.check code').allInnerTexts();
+  assert.deepEqual(codes, [hash, hash, model.system_fingerprint, model.system_fingerprint]);
 });
 
 pageTest('says why a model cannot chat, and takes the text over to completion', { mode: 'chat', refusals: true }, async (page) => {
