@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "server/api_errors.h"
 #include "server/embedded_files.h"
+#include "server/page.h"
 #include "server/server_info.h"
 #include "server/trace_context.h"
 
@@ -78,6 +79,7 @@ HttpReply ApiHandlers::Refuse(const HttpRequest& request, int status,
 HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) const {
   // A browser asks without a key whether it may send one.
   if (auto preflight = settings_.cors.Preflight(request)) return *std::move(preflight);
+  if (auto page = Page::Embedded().Answer(request)) return *std::move(page);  // asks for the key
   std::optional<Caller> caller = Identify(request);
   if (!caller && (route == nullptr || !route->control)) {
     return ErrorReply(401, "no valid API key: send Authorization: Bearer KEY");

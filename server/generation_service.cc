@@ -37,9 +37,13 @@ Result<ChatModel> MakeChatModel(const Model& model) {
 SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context)
     : model_(model),
       scheduler_(scheduler),
-      served_{model.name, model.fingerprint, model.tokenizer.vocab_size(), context,
-              static_cast<int64_t>(std::time(nullptr))},
       chat_(MakeChatModel(model)),
+      served_{model.name,
+              model.fingerprint,
+              model.tokenizer.vocab_size(),
+              context,
+              static_cast<int64_t>(std::time(nullptr)),
+              chat_.has_value()},
       grammars_(std::make_unique<GrammarCache>(model.tokenizer)) {}
 
 SchedulerService::~SchedulerService() = default;

@@ -33,6 +33,7 @@ struct ServedModel {
   size_t vocab = 0;
   size_t context = 0;   // positions of a session
   int64_t created = 0;  // Unix time of loading
+  bool chat = false;    // it has a usable chat template
 };
 
 class GenerationService {
@@ -84,8 +85,8 @@ class SchedulerService : public GenerationService {
  private:
   const Model& model_;
   Scheduler& scheduler_;
-  const ServedModel served_;
   const Result<ChatModel> chat_;
+  const ServedModel served_;
   const std::unique_ptr<GrammarCache> grammars_;
 };
 

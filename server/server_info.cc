@@ -18,6 +18,7 @@ OrderedJson ModelJson(const ServedModel& model, std::string_view name) {
           {"created", model.created},
           {"owned_by", "lockstep"},
           {"context_length", model.context},
+          {"chat", model.chat},
           {"system_fingerprint", model.fingerprint}};
 }
 

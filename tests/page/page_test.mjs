@@ -1,0 +1,494 @@
+// The page in a real browser, in front of a real server. Run by tests/page/run.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, beforeEach, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { Gateway, Lockstep, chatAnswer } from './servers.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const kDesktop = { viewport: { width: 1280, height: 800 } };
+const kPhone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+
+let lockstep, gateway, browser;
+before(async () => {
+  lockstep = await Lockstep.start();
+  gateway = await Gateway.start(lockstep.url);
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] });
+});
+after(async () => {
+  await browser?.close();
+  gateway?.stop();
+  await lockstep?.stop();
+});
+beforeEach(() => gateway.reset());
+
+/** A test with a page of its own, which must log no error and ask nobody else for anything. */
+function pageTest(name, options, body) {
+  test(name, { timeout: 180_000 }, async (t) => {
+    const { mode = 'completion', url = gateway.url, refusals = false, ...look } = options;
+    const context = await browser.newContext({ ...kDesktop, ...look, bypassCSP: false });
+    const page = await context.newPage();
+    const wrong = [];
+    page.on('pageerror', (error) => wrong.push(error.message));
+    page.on('console', (line) => {
+      const expected = refusals && line.text().startsWith('Failed to load resource');
+      if (['error', 'warning'].includes(line.type()) && !expected) wrong.push(line.text());
+    });
+    page.on('request', (request) => {
+      if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== new URL(url).origin) {
+        wrong.push(`a request to ${request.url()}`);
+      }
+    });
+    page.setDefaultTimeout(15_000);
+    try {
+      await page.goto(url);
+      await page.locator('#model strong').waitFor(); // from then on the page changes no mode itself
+      await page.getByRole('radio', { name: mode === 'chat' ? 'Chat' : 'Completion' }).check({ force: true });
+      await body(page, t);
+      assert.deepEqual(wrong, []);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+const prompt = (page) => page.locator('#prompt');
+const last = (page) => page.locator('.exchange').last();
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+const answerText = (page) =>
+  last(page).locator('.text').evaluate((text) => [...text.querySelectorAll('.t')].map((t) => t.textContent).join(''));
+
+async function send(page, text) {
+  await prompt(page).fill(text);
+  await prompt(page).press('Enter');
+}
+async function finished(page) {
+  await page.locator('.exchange:not(.running)').last().waitFor();
+  await page.locator('body:not(.busy)').waitFor();
+}
+async function set(page, name, value) {
+  if (await page.locator('#panel').isHidden()) await page.locator('#toggle-panel').click();
+  await page.locator(`#${name}`).fill(value);
+}
+async function seriousViolations(page) {
+  await page.evaluate(axe).catch(async () => page.addScriptTag({ content: axe }));
+  const { violations } = await page.evaluate(() => axe.run());
+  return violations
+    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
+}
+
+for (const [device, look] of [['desktop', kDesktop], ['phone', kPhone]]) {
+  for (const colorScheme of ['light', 'dark']) {
+    pageTest(`${device}, ${colorScheme}: looks right and is accessible`, { ...look, colorScheme, refusals: true }, async (page) => {
+      const states = [];
+      const state = async (name) => {
+        await page.screenshot({ path: `${process.env.SCREENSHOTS}/${device}-${colorScheme}-${name}.png` });
+        const fits = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+        states.push(...(fits ? [] : [`${name}: wider than the screen`]));
+        states.push(...(await seriousViolations(page)).map((violation) => `${name}: ${violation}`));
+      };
+      const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      assert.equal(colorScheme === 'dark', dark === 'rgb(22, 24, 26)');
+      await state('1-welcome');
+      await set(page, 'seed', '7');
+      await state('2-settings');
+      if (device === 'phone') await button(page, 'Close').click();
+      await send(page, 'Once upon a time there was a king who');
+      await finished(page);
+      await state('3-answer');
+      const token = last(page).locator('.t').nth(30);
+      await token.scrollIntoViewIfNeeded();
+      await (device === 'phone' ? token.tap() : token.hover());
+      await state('4-token');
+      await button(page, 'Run again, same bytes?').click();
+      await last(page).locator('.check').waitFor();
+      await state('5-check');
+      gateway.answer = ({ path }, response) => path === '/v1/chat/completions' && chatAnswer(response, ['Good', ' day', ', my', ' friend', '.']) === undefined;
+      await page.getByRole('radio', { name: 'Chat' }).check({ force: true });
+      await send(page, 'Good day!');
+      await finished(page);
+      gateway.answer = () => false;
+      await set(page, 'temperature', '1000');
+      if (device === 'phone') await button(page, 'Close').click();
+      await page.getByRole('radio', { name: 'Completion' }).check({ force: true });
+      await send(page, 'This is refused');
+      await page.locator('.failure').waitFor();
+      await state('6-refused');
+      await page.getByRole('radio', { name: 'Chat' }).check({ force: true });
+      await state('7-chat');
+      assert.deepEqual(states, []);
+    });
+  }
+}
+
+pageTest('streams, and tells of tokens, speed and time to first token meanwhile', {}, async (page) => {
+  gateway.delay = 15;
+  await send(page, 'Once upon a time');
+  await last(page).locator('.t').nth(3).waitFor();
+  const early = await answerText(page);
+  assert.match(await last(page).locator('.facts').innerText(), /\d+ tokens[^]*\d tokens\/s[^]*first after \d+/);
+  assert.equal(await page.locator('#send').innerText(), 'Stop');
+  await last(page).locator('.t').nth(15).waitFor();
+  const later = await answerText(page);
+  assert.ok(later.length > early.length && later.startsWith(early));
+  await page.keyboard.press('Escape');
+  await finished(page);
+});
+
+pageTest('Enter sends, Shift+Enter makes a line, markup stays text', {}, async (page) => {
+  await prompt(page).fill('<img src=x onerror=alert(1)>');
+  await prompt(page).press('Shift+Enter');
+  await prompt(page).pressSequentially('& more');
+  assert.equal(await page.locator('.exchange').count(), 0);
+  await prompt(page).press('Enter');
+  await finished(page);
+  assert.equal(gateway.sent('/generate')[0].body.prompt, '<img src=x onerror=alert(1)>\n& more');
+  assert.equal(await last(page).locator('.given').textContent(), '<img src=x onerror=alert(1)>\n& more');
+  assert.equal(await page.locator('img').count(), 0);
+  assert.equal(await prompt(page).inputValue(), '');
+});
+
+for (const how of ['button', 'Escape']) {
+  pageTest(`stops by ${how}, and runs again to the same token`, {}, async (page) => {
+    gateway.delay = 10;
+    await send(page, 'Once upon a time');
+    await last(page).locator('.t').nth(8).waitFor();
+    if (how === 'button') await button(page, 'Stop').click();
+    else await page.keyboard.press('Escape');
+    await finished(page);
+    assert.match(await last(page).locator('.facts').innerText(), /stopped/);
+    const count = await last(page).locator('.t').count();
+    await page.waitForTimeout(100);
+    assert.equal(await last(page).locator('.t').count(), count);
+    assert.ok(gateway.sent('/generate')[0].left, 'the server was not told');
+    gateway.delay = 0;
+    await button(page, 'Run again, same bytes?').click();
+    await last(page).locator('.check.equal').waitFor();
+    assert.match(await last(page).locator('.verdict').innerText(), /^Same bytes up to where it was stopped$/);
+    assert.match(await last(page).locator('.check').innerText(), new RegExp(`Tokens\\s+${count}\\s+${count}`));
+  });
+}
+
+pageTest('runs again: equal bytes, both hashes and both fingerprints', {}, async (page) => {
+  await send(page, 'Once upon a time');
+  await finished(page);
+  await button(page, 'Run again, same bytes?').click();
+  await last(page).locator('.check.equal').waitFor();
+  const [first, again] = gateway.sent('/generate');
+  assert.deepEqual(first.body, again.body);
+  const text = await answerText(page);
+  const hash = createHash('sha256').update(text, 'utf8').digest('hex');
+  const model = (await (await fetch(`${lockstep.url}/v1/models`)).json()).data[0];
+  const codes = await last(page).locator('.check code').allInnerTexts();
+  assert.deepEqual(codes, [hash, hash, model.system_fingerprint, model.system_fingerprint]);
+  const { seed, prompt: sent, max_tokens } = first.body;
+  const direct = await fetch(`${lockstep.url}/generate`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ prompt: sent, max_tokens, seed }),
+  });
+  assert.equal((await direct.json()).text, text);
+});
+
+pageTest('runs again: says where bytes differ', {}, async (page) => {
+  await set(page, 'max_tokens', '12');
+  await send(page, 'Once upon a time');
+  await finished(page);
+  gateway.change = (event) => event.replace(/("index":4,.*"logprobs":\{"token":)\d+/, '$13');
+  await button(page, 'Run again, same bytes?').click();
+  await last(page).locator('.check.unequal').waitFor();
+  assert.match(await last(page).locator('.verdict').innerText(), /^Different bytes from token 5 on$/);
+});
+
+pageTest('tells each token’s probability on hover and by arrow keys', {}, async (page) => {
+  await set(page, 'max_tokens', '20');
+  await send(page, 'Once upon a time');
+  await finished(page);
+  const { body } = gateway.sent('/generate')[0];
+  const direct = await fetch(`${lockstep.url}/generate`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ ...body, stream: false }),
+  });
+  const { logprobs } = await direct.json();
+  const detail = (i) => `token ${logprobs[i].token}, logprob ${logprobs[i].logprob.toFixed(3)}`;
+  const popover = page.locator('#popover');
+  await last(page).locator('.t').nth(10).hover();
+  await popover.waitFor();
+  assert.equal(await popover.locator('p').innerText(), detail(10));
+  assert.ok((await popover.locator('tr').count()) >= 5);
+  assert.equal(await popover.locator('tr.chosen').count(), 1);
+  const percent = parseFloat(await popover.locator('tr.chosen .percent').innerText());
+  assert.ok(Math.abs(percent - 100 * Math.exp(logprobs[10].logprob)) < 0.06);
+  await page.mouse.move(5, 5);
+  await popover.waitFor({ state: 'hidden' });
+
+  await last(page).locator('.text').focus();
+  for (let i = 0; i < 3; ++i) await page.keyboard.press('ArrowRight');
+  assert.equal(await popover.locator('p').innerText(), detail(2));
+  await page.keyboard.press('ArrowLeft');
+  assert.equal(await popover.locator('p').innerText(), detail(1));
+  await page.keyboard.press('Escape');
+  assert.ok(await popover.isHidden());
+});
+
+pageTest('sends the settings, and says what the server refuses', { refusals: true }, async (page) => {
+  const values = { max_tokens: 5, temperature: 0.3, top_p: 0.5, min_p: 0.1, top_k: 7, repetition_penalty: 1.1, presence_penalty: 0.5, frequency_penalty: -0.5, seed: 99, logprobs: 2 };
+  for (const [name, value] of Object.entries(values)) await set(page, name, String(value));
+  await set(page, 'stop', 'The End\n\\n\\n');
+  await set(page, 'logit_bias', '17: -5\n18 = 2.5');
+  await page.locator('#ignore_eos').check();
+  await send(page, 'Once');
+  await finished(page);
+  assert.deepEqual(gateway.sent('/generate')[0].body, {
+    prompt: 'Once', ...values, stop: ['The End', '\n\n'], logit_bias: { 17: -5, 18: 2.5 }, ignore_eos: true, stream: true,
+  });
+  await set(page, 'top_p', '3');
+  await send(page, 'Once');
+  await page.locator('.failure').waitFor();
+  assert.match(await page.locator('.failure').innerText(), /^Top_p must be a number above 0, at most 1\.\s+400[^]*top_p/);
+  assert.equal(await button(page, 'Try again').count(), 0);
+  assert.equal(await page.locator('#panel [aria-invalid]').getAttribute('id'), 'top_p');
+  await button(page, 'Reset').click();
+  assert.equal(await page.locator('#top_p').inputValue(), '0.95');
+});
+
+pageTest('waits as long as Retry-After says before it can be tried again', { refusals: true }, async (page) => {
+  gateway.answer = ({ path }, response) => {
+    if (path !== '/generate') return false;
+    response.writeHead(429, { 'Content-Type': 'application/json', 'Retry-After': '1' });
+    response.end('{"error":{"message":"the queue is full","type":"rate_limit_exceeded","param":null,"code":"queue_full"}}');
+    return true;
+  };
+  await send(page, 'Once upon a time');
+  const retry = page.getByRole('button', { name: /^Try again in 1 s$/ });
+  await retry.waitFor();
+  assert.ok(await retry.isDisabled());
+  assert.match(await page.locator('.failure').innerText(), /^The queue is full\.\s+429 · queue_full/);
+  gateway.answer = () => false;
+  await button(page, 'Try again').click();
+  await finished(page);
+  assert.equal(await page.locator('.failure').count(), 0);
+  assert.equal(await page.locator('.exchange').count(), 1);
+});
+
+pageTest('keeps what came before a stream broke, and before an error event', { refusals: true }, async (page) => {
+  for (const [ending, says] of [
+    [null, /^The connection broke before the answer was complete\./],
+    ['data: {"error":{"message":"the deadline passed","type":"server_error","param":null,"code":"deadline_exceeded"}}', /^The deadline passed\.\s+200 · deadline_exceeded/],
+  ]) {
+    let events = 0;
+    gateway.change = (event) => (++events > 6 ? ending : event);
+    await send(page, 'Once upon a time');
+    await last(page).locator('.failure').waitFor();
+    assert.match(await last(page).locator('.failure').innerText(), says);
+    assert.equal(await last(page).locator('.t').count(), 6);
+  }
+});
+
+pageTest('says that the server is away', { refusals: true }, async (page) => {
+  await page.route('**/generate', (route) => route.abort('connectionrefused'));
+  await send(page, 'Once upon a time');
+  await page.locator('.failure').waitFor();
+  assert.match(await page.locator('.failure').innerText(), /^The server cannot be reached/);
+});
+
+test('asks for the API key, and keeps it for this tab alone', { timeout: 180_000 }, async (t) => {
+  const locked = await Lockstep.start('--api-key', 'open-sesame');
+  t.after(() => locked.stop());
+  const context = await browser.newContext(kDesktop);
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(locked.url);
+  await page.getByRole('radio', { name: 'Completion' }).check({ force: true });
+  await send(page, 'Once upon a time');
+  await button(page, 'Enter the API key').click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'key');
+  await page.keyboard.type('open-sesame');
+  await button(page, 'Try again').click();
+  await finished(page);
+  assert.ok((await answerText(page)).length > 0);
+  await page.locator('#model strong').waitFor();
+  assert.ok(!(await page.evaluate(() => JSON.stringify(localStorage))).includes('sesame'));
+  await page.reload();
+  assert.equal(await page.locator('#key').inputValue(), 'open-sesame');
+});
+
+pageTest('keeps the conversation over a reload; edits, regenerates, clears and brings back', {}, async (page) => {
+  await send(page, 'Once upon a time');
+  await finished(page);
+  const text = await answerText(page);
+  await page.reload();
+  await page.locator('.exchange').waitFor();
+  assert.equal(await answerText(page), text);
+  await last(page).locator('.t').nth(4).hover();
+  await page.locator('#popover').waitFor();
+
+  await button(page, 'Regenerate').click();
+  await finished(page);
+  assert.equal(await page.locator('.exchange').count(), 1);
+  const [first, second] = gateway.sent('/generate');
+  assert.equal(first.body.prompt, second.body.prompt);
+  assert.notEqual(first.body.seed, second.body.seed);
+
+  const whole = 'Once upon a time' + (await answerText(page));
+  await button(page, 'Continue').click();
+  await finished(page);
+  assert.equal(gateway.sent('/generate')[2].body.prompt, whole);
+
+  await prompt(page).focus();
+  await page.keyboard.press('ArrowUp');
+  assert.equal(await prompt(page).inputValue(), whole);
+  assert.equal(await page.locator('.exchange').count(), 1);
+
+  await button(page, 'Clear').click();
+  assert.equal(await page.locator('.exchange').count(), 0);
+  await button(page, 'Undo').click();
+  assert.equal(await page.locator('.exchange').count(), 1);
+});
+
+pageTest('takes thousands of tokens, and keeps no more than there is room for', {}, async (page) => {
+  const kTokens = 5000;
+  gateway.answer = ({ path }, response) => {
+    if (path !== '/generate') return false;
+    const top = Array.from({ length: 5 }, (_, i) => ({ token: i, text: ` word${i}`, logprob: -1 - i, bytes: [] }));
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    let text = '';
+    for (let i = 0; i < kTokens; ++i) {
+      const piece = i % 100 === 99 ? '\n' : ` word${i % 5}`;
+      text += piece;
+      response.write(`data: ${JSON.stringify({ index: i, token: i % 5, text: piece, logprobs: { token: i % 5, text: piece, logprob: -1, top } })}\n\n`);
+    }
+    const usage = { prompt_tokens: 1, completion_tokens: kTokens };
+    response.end(`data: ${JSON.stringify({ text, tokens: [], finish_reason: 'length', usage, seed: 1, system_fingerprint: 'f', done: true })}\n\n`);
+    return true;
+  };
+  await send(page, 'x');
+  await finished(page);
+  assert.equal(await last(page).locator('.t').count(), kTokens);
+  const text = await last(page).locator('.text').textContent();
+  await send(page, 'y');
+  await finished(page);
+  const kept = await page.evaluate(() => JSON.stringify(localStorage).length);
+  assert.ok(kept < 2_000_000, `${kept} characters`);
+  await page.reload();
+  assert.equal(await page.locator('.exchange').count(), 2);
+  assert.equal(await page.locator('.exchange .text').first().textContent(), text);
+});
+
+pageTest('chats: system prompt, history, usage, and the same bytes again', { mode: 'chat' }, async (page) => {
+  gateway.answer = ({ path, body }, response) => {
+    if (path !== '/v1/chat/completions') return false;
+    chatAnswer(response, body.messages.length > 2 ? ['And', ' again', '.'] : ['Good', ' day', ' <b>to</b>', ' you.']);
+    return true;
+  };
+  await set(page, 'system', 'Be brief.');
+  await send(page, 'Hello!');
+  await finished(page);
+  assert.equal(await answerText(page), 'Good day <b>to</b> you.');
+  assert.match(await last(page).locator('.facts').innerText(), /^4 tokens[^]*prompt 9, 4 from cache[^]*ended by itself[^]*seed \d+/);
+  await send(page, 'Once more');
+  await finished(page);
+  const { body } = gateway.sent('/v1/chat/completions')[1];
+  assert.deepEqual(body.messages, [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Hello!' },
+    { role: 'assistant', content: 'Good day <b>to</b> you.' },
+    { role: 'user', content: 'Once more' },
+  ]);
+  assert.deepEqual([body.logprobs, body.top_logprobs, body.stream, body.stream_options.include_usage, body.max_tokens], [true, 5, true, true, 256]);
+  await last(page).locator('.t').first().hover();
+  assert.match(await page.locator('#popover').innerText(), /And\s+77\.9%\s+␣other\s+13\.5%/);
+  await last(page).getByRole('button', { name: 'Run again, same bytes?' }).click();
+  await last(page).locator('.check.equal').waitFor();
+  assert.match(await last(page).locator('.check').innerText(), /ls2-chat\s+ls2-chat/);
+});
+
+pageTest('chats with the real server, and gets the same bytes again', { mode: 'chat' }, async (page) => {
+  await send(page, 'Tell me a tale of a king.');
+  await finished(page);
+  const text = await answerText(page);
+  assert.ok(text.length > 20, text);
+  await button(page, 'Run again, same bytes?').click();
+  await last(page).locator('.check.equal').waitFor();
+  const hash = createHash('sha256').update(text, 'utf8').digest('hex');
+  const model = (await (await fetch(`${lockstep.url}/v1/models`)).json()).data[0];
+  assert.equal(model.chat, true);
+  const codes = await last(page).locator('.check code').allInnerTexts();
+  assert.deepEqual(codes, [hash, hash, model.system_fingerprint, model.system_fingerprint]);
+});
+
+pageTest('says why a model cannot chat, and takes the text over to completion', { mode: 'chat', refusals: true }, async (page) => {
+  gateway.answer = ({ path }, response) => {
+    if (path !== '/v1/chat/completions') return false;
+    response.writeHead(400, { 'Content-Type': 'application/json' });
+    response.end('{"error":{"message":"the model has no chat template","type":"invalid_request_error","param":null,"code":null}}');
+    return true;
+  };
+  await send(page, 'Once upon a time');
+  await page.locator('.failure').waitFor();
+  assert.match(await page.locator('.failure').innerText(), /^The model has no chat template\./);
+  await button(page, 'Use completion instead').click();
+  assert.equal(await prompt(page).inputValue(), 'Once upon a time');
+  await prompt(page).press('Enter');
+  await finished(page);
+  assert.ok((await answerText(page)).length > 0);
+});
+
+test('begins with chat where the model chats, and says where it does not', { timeout: 180_000 }, async (t) => {
+  for (const chat of [true, false]) {
+    gateway.answer = ({ path }, response) => {
+      if (path !== '/v1/models') return false;
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.end(JSON.stringify({ data: [{ id: 'm', context_length: 8, system_fingerprint: 'f', chat }] }));
+      return true;
+    };
+    const context = await browser.newContext(kDesktop);
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.goto(gateway.url);
+    await page.locator('#model strong').waitFor();
+    const radio = page.getByRole('radio', { name: 'Chat' });
+    assert.equal(await radio.isChecked(), chat);
+    await radio.check({ force: true });
+    assert.equal(await page.getByRole('heading', { name: 'This model does not chat' }).count(), chat ? 0 : 1);
+  }
+});
+
+pageTest('the theme can be chosen and stays', { colorScheme: 'light' }, async (page) => {
+  const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
+  await page.locator('#theme').click();
+  assert.equal(await scheme(), 'light');
+  await page.locator('#theme').click();
+  assert.equal(await scheme(), 'dark');
+  await page.reload();
+  assert.equal(await scheme(), 'dark');
+});
+
+pageTest('everything can be reached with the Tab key', {}, async (page) => {
+  await send(page, 'Once upon a time');
+  await finished(page);
+  await prompt(page).focus();
+  const reached = new Set();
+  for (let i = 0; i < 45; ++i) {
+    await page.keyboard.press('Tab');
+    reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.textContent));
+  }
+  for (const id of ['send', 'temperature', 'key', 'theme', 'toggle-panel', 'clear', 'text', 'skip']) {
+    assert.ok([...reached].some((name) => name.split(' ').includes(id)), `${id} is not among ${[...reached].join(', ')}`);
+  }
+});
+
+test('is sent with its headers, and again only when it changed', async () => {
+  const reply = await fetch(lockstep.url);
+  assert.match(reply.headers.get('content-security-policy'), /^default-src 'none'; script-src 'sha256-/);
+  assert.equal(reply.headers.get('x-content-type-options'), 'nosniff');
+  const html = await reply.text();
+  assert.ok(html.length < 60_000, `${html.length} bytes`);
+  const etag = reply.headers.get('etag');
+  const again = await fetch(lockstep.url, { headers: { 'If-None-Match': etag } });
+  assert.deepEqual([again.status, await again.text()], [304, '']);
+  const head = await fetch(lockstep.url, { method: 'HEAD' });
+  assert.deepEqual([head.status, head.headers.get('etag'), Number(head.headers.get('content-length'))], [200, etag, Buffer.byteLength(html)]);
+});

@@ -1,0 +1,130 @@
+// A real lockstep, and a gateway in front of it that can be slow, break off, or answer itself.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+
+export async function freePort() {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+export class Lockstep {
+  static async start(...flags) {
+    const server = new Lockstep();
+    server.port = await freePort();
+    server.url = `http://127.0.0.1:${server.port}`;
+    const args = ['--port', String(server.port), '--log-level', 'warning', ...flags];
+    server.process = spawn(process.env.LOCKSTEP, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    for (let i = 0; i < 300; ++i) {
+      const ready = await fetch(`${server.url}/readyz`).catch(() => null);
+      if (ready?.ok) return server;
+      if (server.process.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error('lockstep did not get ready');
+  }
+  async stop() {
+    this.process.kill('SIGTERM');
+    if (this.process.exitCode === null) await once(this.process, 'exit');
+  }
+}
+
+/**
+ * Passes everything on to `upstream`. `delay` is the time between two events of a stream; `change`
+ * may replace an event, and ends the connection by returning null; `answer` may answer a request
+ * itself by returning true.
+ */
+export class Gateway {
+  delay = 0;
+  change = (event) => event;
+  answer = () => false;
+  requests = []; // {path, body, headers, left}: left is true once the client went before the end
+
+  static async start(upstream) {
+    const gateway = new Gateway();
+    gateway.upstream = upstream;
+    gateway.server = http.createServer((request, response) => void gateway.pass(request, response));
+    gateway.server.listen(0, '127.0.0.1');
+    await once(gateway.server, 'listening');
+    gateway.url = `http://127.0.0.1:${gateway.server.address().port}`;
+    return gateway;
+  }
+  reset() {
+    this.delay = 0;
+    this.change = (event) => event;
+    this.answer = () => false;
+    this.requests = [];
+  }
+  stop() {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+  sent(path) {
+    return this.requests.filter((request) => request.path === path);
+  }
+
+  async pass(request, response) {
+    let body = '';
+    for await (const part of request) body += part;
+    const record = { path: request.url, headers: request.headers, body: body && JSON.parse(body), left: false };
+    this.requests.push(record);
+    if (this.answer(record, response)) return;
+    const gone = new AbortController();
+    response.on('close', () => {
+      record.left = !response.writableFinished;
+      gone.abort();
+    });
+    try {
+      const { host, connection, ...headers } = request.headers;
+      const reply = await fetch(this.upstream + request.url, {
+        method: request.method, headers, body: body || undefined, signal: gone.signal,
+      });
+      response.writeHead(reply.status, Object.fromEntries(
+        [...reply.headers].filter(([name]) => !/^(connection|keep-alive|transfer-encoding)$/.test(name))));
+      if (!/event-stream/.test(reply.headers.get('content-type'))) {
+        response.end(Buffer.from(await reply.arrayBuffer()));
+        return;
+      }
+      await this.stream(reply.body, response);
+    } catch {
+      response.destroy();
+    }
+  }
+
+  async stream(body, response) {
+    let rest = '';
+    for await (const part of body.pipeThrough(new TextDecoderStream())) {
+      const events = (rest + part).split('\n\n');
+      rest = events.pop();
+      for (const event of events) {
+        const changed = this.change(event);
+        if (changed === null) return setTimeout(() => response.destroy(), 100); // the rest arrives
+        response.write(`${changed}\n\n`);
+        if (this.delay) await new Promise((resolve) => setTimeout(resolve, this.delay));
+        if (response.destroyed) return;
+      }
+    }
+    response.end();
+  }
+}
+
+/** A streamed answer of the chat API, a token for each word. */
+export function chatAnswer(response, words) {
+  const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm', system_fingerprint: 'ls2-chat' };
+  const send = (json) => response.write(`data: ${JSON.stringify({ ...head, ...json })}\n\n`);
+  response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+  send({ choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }] });
+  words.forEach((word, i) => {
+    const top_logprobs = [{ token: word, logprob: -0.25, bytes: [] }, { token: ' other', logprob: -2 - i, bytes: [] }];
+    const content = [{ token: word, logprob: -0.25, bytes: [], top_logprobs }];
+    send({ choices: [{ index: 0, delta: { content: word }, logprobs: { content }, finish_reason: null }] });
+  });
+  send({ choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: 'stop' }] });
+  send({ choices: [], usage: { prompt_tokens: 9, completion_tokens: words.length, total_tokens: 9 + words.length, prompt_tokens_details: { cached_tokens: 4 } } });
+  response.end('data: [DONE]\n\n');
+}
