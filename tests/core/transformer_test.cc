@@ -383,5 +383,24 @@ TEST(BoundsTest, ABadBatchIsRefusedAndChangesNoCache) {
   EXPECT_EQ(a.length(), 128u);
 }
 
+// Learned positions end with the model's context, whatever the cache has room for.
+TEST(BoundsTest, PositionsThatWereNotLearnedAreRefused) {
+  TinyModelOptions options;
+  options.architecture = "gpt2";
+  options.context = 20;
+  const TestModel model(options);
+  Scratch scratch(model.config, 32, 1, kMaxThreads);
+  ThreadPool pool(1);
+  KvCache kv = model.NewCache();
+  const std::vector<int32_t> tokens = model.Tokens(21);
+  BatchEntry entry = {&kv, tokens, LogitRows::kLast};
+  const Status status = model.transformer->Forward({&entry, 1}, scratch, pool);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, ErrorKind::kContextExceeded);
+  EXPECT_NE(status.error().message.find("20 positions"), std::string::npos);
+  entry.tokens = std::span(tokens).first(20);
+  EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+}
+
 }  // namespace
 }  // namespace lockstep
