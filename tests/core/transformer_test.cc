@@ -241,6 +241,15 @@ TEST(DeterminismTest, AResetCacheIsAsGoodAsNew) {
   }
 }
 
+// FNV-1a over the bits of n tokens' logits.
+uint64_t Digest(const TestModel& model, size_t n) {
+  uint64_t digest = 0xcbf29ce484222325u;
+  for (const std::vector<float>& row : Feed(model, model.Tokens(n), 16)) {
+    for (float v : row) digest = (digest ^ std::bit_cast<uint32_t>(v)) * 0x100000001b3u;
+  }
+  return digest;
+}
+
 // The bits themselves are a promise: the same on every machine. Whoever changes them on purpose
 // raises kNumericsVersion and writes the new digests down here.
 TEST(DeterminismTest, LogitsHaveTheBitsOfThisNumericsVersion) {
@@ -252,11 +261,22 @@ TEST(DeterminismTest, LogitsHaveTheBitsOfThisNumericsVersion) {
       10324527349662339125u, 11965180768688395718u, 1211259420809159198u};
   for (size_t i = 0; i < std::size(kTypes); ++i) {
     const TestModel model(OptionsFor(kTypes[i]));
-    uint64_t digest = 0xcbf29ce484222325u;  // FNV-1a over the floats' bits
-    for (const std::vector<float>& row : Feed(model, model.Tokens(40), 16)) {
-      for (float v : row) digest = (digest ^ std::bit_cast<uint32_t>(v)) * 0x100000001b3u;
-    }
-    EXPECT_EQ(digest, kDigests[i]) << FindDType(uint32_t(kTypes[i]))->name;
+    EXPECT_EQ(Digest(model, 40), kDigests[i]) << FindDType(uint32_t(kTypes[i]))->name;
+  }
+}
+
+TEST(FamilyTest, LogitsHaveTheBitsOfThisNumericsVersion) {
+  ASSERT_EQ(kNumericsVersion, 2);
+  constexpr uint64_t kDigests[] = {
+      17022714250154903039u, 17720030472172598493u, 2894271032523280362u,  1449814813706733816u,
+      10253072392859357328u, 7927330382114395317u,  5736760848855620368u,  4823018433605969940u,
+      2985608645645250705u,  8267910325487422371u,  1022231955094865827u,  13076699900658542696u,
+      369573361650430126u,   3680117250298786014u,  15565576197731230780u, 6057369180978981307u,
+      4012648913989378884u,  12431465032797679014u, 5061477735972139540u,  8678865797381471716u};
+  const std::vector<TinyFamily> families = TinyFamilies();
+  ASSERT_EQ(families.size(), std::size(kDigests));
+  for (size_t i = 0; i < families.size(); ++i) {
+    EXPECT_EQ(Digest(TestModel(families[i].options), 30), kDigests[i]) << families[i].name;
   }
 }
 
@@ -361,6 +381,25 @@ TEST(BoundsTest, ABadBatchIsRefusedAndChangesNoCache) {
   entry.tokens = std::span(good).first(1);
   EXPECT_FALSE(model.transformer->Forward({&entry, 1}, scratch, pool));
   EXPECT_EQ(a.length(), 128u);
+}
+
+// Learned positions end with the model's context, whatever the cache has room for.
+TEST(BoundsTest, PositionsThatWereNotLearnedAreRefused) {
+  TinyModelOptions options;
+  options.architecture = "gpt2";
+  options.context = 20;
+  const TestModel model(options);
+  Scratch scratch(model.config, 32, 1, kMaxThreads);
+  ThreadPool pool(1);
+  KvCache kv = model.NewCache();
+  const std::vector<int32_t> tokens = model.Tokens(21);
+  BatchEntry entry = {&kv, tokens, LogitRows::kLast};
+  const Status status = model.transformer->Forward({&entry, 1}, scratch, pool);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, ErrorKind::kContextExceeded);
+  EXPECT_NE(status.error().message.find("20 positions"), std::string::npos);
+  entry.tokens = std::span(tokens).first(20);
+  EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
 }
 
 }  // namespace
