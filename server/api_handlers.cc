@@ -32,6 +32,7 @@ const ApiHandlers::Route ApiHandlers::kRoutes[] = {
     {"/apply-template", "POST", &ApiHandlers::Generate<ApplyTemplateRoute>, true, false},
     {"/tokenize", "POST", &ApiHandlers::Generate<TokenizeRoute>, true, false},
     {"/detokenize", "POST", &ApiHandlers::Generate<DetokenizeRoute>, true, false},
+    {"/v1/embeddings", "POST", &ApiHandlers::Embeddings, false, false},
     {"/openapi.json", "GET", &ApiHandlers::OpenApi, false, false},
     {"/v1/models", "GET", &ApiHandlers::Models, true, false},
     {"/v1/models/", "GET", &ApiHandlers::OneModel, true, false},
@@ -168,6 +169,11 @@ HttpReply ApiHandlers::Info(const HttpRequest&, Caller) const {
   HttpReply reply;
   reply.body = RenderTgiInfo(service_.load()->model(), service_.load()->state());
   return reply;
+}
+
+// For clients of OpenAI's API: a 404 would look like a wrong address.
+HttpReply ApiHandlers::Embeddings(const HttpRequest&, Caller) const {
+  return ErrorReply(501, "this server generates text and makes no embeddings");
 }
 
 HttpReply ApiHandlers::OpenApi(const HttpRequest&, Caller) const {

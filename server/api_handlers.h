@@ -59,6 +59,7 @@ class ApiHandlers {
   HttpReply OneModel(const HttpRequest& request, Caller caller) const;
   HttpReply Info(const HttpRequest& request, Caller caller) const;
   HttpReply OpenApi(const HttpRequest& request, Caller caller) const;
+  HttpReply Embeddings(const HttpRequest& request, Caller caller) const;
   HttpReply RenderMetrics(const HttpRequest& request, Caller caller) const;
 
   const ApiSettings settings_;

@@ -59,6 +59,7 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"GET", "/generate_stream", 405, "POST"},
       {"GET", "/../livez", 404, ""},
       {"POST", "/generate/", 404, ""},
+      {"POST", "/v1/embeddings", 501, ""},
       {"OPTIONS", "*", 404, ""},
   };
   for (const auto& [method, path, status, allow] : cases) {
