@@ -25,7 +25,9 @@ TEST(FamilyTest, ChunksThreadsNeighboursAndIsaChangeNoBit) {
       for (const KernelTable* table : TestableKernels()) {
         const TestModel model(options, *table);
         for (size_t chunk : {1, 7, 72}) {
-          if (table == &ScalarKernels() && chunk != 7) continue;
+          // What chunks do is seen with the one type, what types do with one chunk.
+          const bool slow = table == &ScalarKernels() || type != DType::kF32;
+          if (slow && chunk != 7) continue;
           ExpectSameBits(Feed(model, tokens, chunk, 2), expected,
                          what + ", " + table->isa + ", chunk " + std::to_string(chunk));
         }
