@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -50,7 +49,6 @@ struct Architecture {
   Presence output = Presence::kMay;  // output.weight; without it the embedding is used
 };
 
-std::span<const Architecture> Architectures();
 const Architecture* FindArchitecture(std::string_view name);  // nullptr if it is not known
 std::string KnownArchitectures();                             // "gemma2, gemma3 and llama"
 

@@ -3,26 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "core/kernels/cpu_features.h"
-#include "core/kernels/dispatch.h"
 #include "core/model.h"
-#include "tests/support/random.h"
-#include "tests/support/reference_model.h"
 #include "tests/support/testable_kernels.h"
-#include "tests/support/tiny_model.h"
+#include "tests/support/transformer_fixture.h"
 
 namespace lockstep {
 namespace {
-
-constexpr size_t kMaxThreads = 3;
-using Logits = std::vector<std::vector<float>>;
 
 constexpr DType kTypes[] = {DType::kF32,  DType::kF16,    DType::kBF16,  DType::kQ8_0,
                             DType::kQ4_0, DType::kQ4_1,   DType::kQ5_0,  DType::kQ5_1,
@@ -42,56 +31,6 @@ TinyModelOptions OptionsFor(DType type) {
   return options;
 }
 
-// A parsed file and the transformer made of it.
-struct TestModel {
-  explicit TestModel(const TinyModelOptions& options,
-                     const KernelTable& kernels = *ChooseKernels("auto").kernels)
-      : bytes(TinyModel(options)),
-        file(GgufFile::Parse(bytes, "tiny").value()),
-        config(ReadModelConfig(file).value()) {
-    SetComputeFloatMode();
-    ThreadPool pool(1);
-    transformer =
-        std::make_unique<Transformer>(config, LoadWeights(file, config, pool).value(), kernels);
-  }
-  KvCache NewCache() const { return KvCache::Create(config, 128).value(); }
-  std::vector<int32_t> Tokens(size_t n, uint64_t seed = 5) const {
-    Random random(seed);
-    std::vector<int32_t> tokens(n);
-    for (int32_t& t : tokens) t = static_cast<int32_t>(random.Below(config.vocab));
-    return tokens;
-  }
-
-  std::vector<uint8_t> bytes;
-  GgufFile file;
-  ModelConfig config;
-  std::unique_ptr<Transformer> transformer;
-};
-
-void Append(Scratch& scratch, Logits& logits) {
-  for (size_t i = 0; i < scratch.logit_rows(); ++i) {
-    const auto row = scratch.logits(i);
-    logits.emplace_back(row.begin(), row.end());
-  }
-}
-
-// Logits after every token, fed in chunks into one cache.
-Logits Feed(const TestModel& model, const std::vector<int32_t>& tokens, size_t chunk,
-            size_t threads = 1, KvType kv_type = KvType::kF16) {
-  Scratch scratch(model.config, 128, 128, kMaxThreads);
-  ThreadPool pool(threads);
-  KvCache kv = KvCache::Create(model.config, 128, kv_type).value();
-  Logits logits;
-  for (size_t at = 0; at < tokens.size(); at += chunk) {
-    const size_t n = std::min(chunk, tokens.size() - at);
-    const BatchEntry entry = {&kv, std::span(tokens).subspan(at, n), LogitRows::kAll};
-    EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
-    EXPECT_EQ(kv.length(), at + n);
-    Append(scratch, logits);
-  }
-  return logits;
-}
-
 // The plain path without a cache: for each position, everything again from the first token.
 Logits Recompute(const TestModel& model, const std::vector<int32_t>& tokens) {
   Scratch scratch(model.config, 128, 128, kMaxThreads);
@@ -104,15 +43,6 @@ Logits Recompute(const TestModel& model, const std::vector<int32_t>& tokens) {
     Append(scratch, logits);
   }
   return logits;
-}
-
-void ExpectSameBits(const Logits& a, const Logits& b, const std::string& what) {
-  ASSERT_EQ(a.size(), b.size()) << what;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ASSERT_EQ(a[i].size(), b[i].size()) << what;
-    ASSERT_EQ(std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)), 0)
-        << what << ", position " << i;
-  }
 }
 
 TEST(DeterminismTest, CachedEqualsUncachedBitForBit) {
@@ -159,32 +89,6 @@ TEST(DeterminismTest, AQuantisedCacheKeepsTheContractToo) {
       ExpectSameBits(Feed(model, tokens, chunk, 2, KvType::kQ8_0), expected, table->isa);
     }
   }
-}
-
-// Logits after every token, fed one by one beside `neighbours` other sequences, each elsewhere in
-// its own text and with chunks of its own size.
-Logits FeedAmong(const TestModel& model, const std::vector<int32_t>& tokens, size_t neighbours) {
-  std::vector<KvCache> caches;
-  for (size_t i = 0; i <= neighbours; ++i) caches.push_back(model.NewCache());
-  Scratch scratch(model.config, 128, 16, kMaxThreads);
-  ThreadPool pool(2);
-  Logits logits;
-  for (size_t step = 0; step < tokens.size(); ++step) {
-    std::vector<std::vector<int32_t>> chunks;
-    for (size_t i = 0; i < neighbours; ++i) chunks.push_back(model.Tokens(1 + i % 5, i));
-    std::vector<BatchEntry> batch;
-    for (size_t i = 0; i < neighbours; ++i) {
-      batch.push_back({&caches[i], chunks[i], i % 2 != 0 ? LogitRows::kLast : LogitRows::kNone});
-    }
-    const size_t at = neighbours / 2;
-    const size_t row = at / 2;  // logit rows of the neighbours before it
-    batch.insert(batch.begin() + static_cast<ptrdiff_t>(at),
-                 {&caches[neighbours], std::span(tokens).subspan(step, 1), LogitRows::kLast});
-    EXPECT_TRUE(model.transformer->Forward(batch, scratch, pool));
-    const auto mine = scratch.logits(row);
-    logits.emplace_back(mine.begin(), mine.end());
-  }
-  return logits;
 }
 
 TEST(DeterminismTest, NeighboursInTheBatchChangeNoBit) {
@@ -241,15 +145,6 @@ TEST(DeterminismTest, AResetCacheIsAsGoodAsNew) {
   }
 }
 
-// FNV-1a over the bits of n tokens' logits.
-uint64_t Digest(const TestModel& model, size_t n) {
-  uint64_t digest = 0xcbf29ce484222325u;
-  for (const std::vector<float>& row : Feed(model, model.Tokens(n), 16)) {
-    for (float v : row) digest = (digest ^ std::bit_cast<uint32_t>(v)) * 0x100000001b3u;
-  }
-  return digest;
-}
-
 // The bits themselves are a promise: the same on every machine. Whoever changes them on purpose
 // raises kNumericsVersion and writes the new digests down here.
 TEST(DeterminismTest, LogitsHaveTheBitsOfThisNumericsVersion) {
@@ -262,21 +157,6 @@ TEST(DeterminismTest, LogitsHaveTheBitsOfThisNumericsVersion) {
   for (size_t i = 0; i < std::size(kTypes); ++i) {
     const TestModel model(OptionsFor(kTypes[i]));
     EXPECT_EQ(Digest(model, 40), kDigests[i]) << FindDType(uint32_t(kTypes[i]))->name;
-  }
-}
-
-TEST(FamilyTest, LogitsHaveTheBitsOfThisNumericsVersion) {
-  ASSERT_EQ(kNumericsVersion, 2);
-  constexpr uint64_t kDigests[] = {
-      17022714250154903039u, 17720030472172598493u, 2894271032523280362u,  1449814813706733816u,
-      10253072392859357328u, 7927330382114395317u,  5736760848855620368u,  4823018433605969940u,
-      2985608645645250705u,  8267910325487422371u,  1022231955094865827u,  13076699900658542696u,
-      369573361650430126u,   3680117250298786014u,  15565576197731230780u, 6057369180978981307u,
-      4012648913989378884u,  12431465032797679014u, 5061477735972139540u,  8678865797381471716u};
-  const std::vector<TinyFamily> families = TinyFamilies();
-  ASSERT_EQ(families.size(), std::size(kDigests));
-  for (size_t i = 0; i < families.size(); ++i) {
-    EXPECT_EQ(Digest(TestModel(families[i].options), 30), kDigests[i]) << families[i].name;
   }
 }
 
@@ -293,53 +173,6 @@ TEST(PositionTest, LogitsDependOnTheOrderOfEarlierTokensAndOnNoLaterOnes) {
   std::vector<int32_t> swapped = tokens;
   std::swap(swapped[3], swapped[4]);
   EXPECT_NE(Feed(model, swapped, 20)[19], logits[19]);
-}
-
-// How far the logits of n tokens are from the reference's, relative to their size.
-double RelativeError(const TestModel& model, size_t n) {
-  const std::vector<int32_t> tokens = model.Tokens(n);
-  const Logits logits = Feed(model, tokens, n);
-  const auto reference = ReferenceModel(model.file, model.config).Forward(tokens);
-  double squares = 0, reference_squares = 0;
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t v = 0; v < model.config.vocab; ++v) {
-      squares += std::pow(logits[i][v] - reference[i][v], 2);
-      reference_squares += std::pow(reference[i][v], 2);
-    }
-  }
-  return std::sqrt(squares / reference_squares);
-}
-
-// Where a window begins and ends, what an expert's rows are gathered from, which rows ride along:
-// none of it may be seen in the result, whatever the family.
-TEST(FamilyTest, ChunksThreadsNeighboursAndIsaChangeNoBit) {
-  for (auto [name, options] : TinyFamilies()) {
-    for (const DType type : {DType::kF32, DType::kQ8_0}) {
-      options.type = type;
-      const std::string what = std::string(name) + " " + FindDType(uint32_t(type))->name;
-      const TestModel scalar(options, ScalarKernels());
-      const std::vector<int32_t> tokens = scalar.Tokens(72);
-      const Logits expected = Feed(scalar, tokens, 72);
-      for (const KernelTable* table : TestableKernels()) {
-        const TestModel model(options, *table);
-        for (size_t chunk : {1, 7, 72}) {
-          if (table == &ScalarKernels() && chunk != 7) continue;
-          ExpectSameBits(Feed(model, tokens, chunk, 2), expected,
-                         what + ", " + table->isa + ", chunk " + std::to_string(chunk));
-        }
-        const std::vector<int32_t> few(tokens.begin(), tokens.begin() + 4);
-        ExpectSameBits(FeedAmong(model, few, 5), Logits(expected.begin(), expected.begin() + 4),
-                       what + ", " + table->isa + ", among others");
-      }
-    }
-  }
-}
-
-TEST(FamilyTest, LogitsAgreeWithDoublePrecision) {
-  for (const auto& [name, options] : TinyFamilies()) {
-    const TestModel model(options);
-    EXPECT_LT(RelativeError(model, 72), 2e-3) << name;
-  }
 }
 
 // R1's other side: the fast path is right. Quantised activations and the f16 cache are the
@@ -381,25 +214,6 @@ TEST(BoundsTest, ABadBatchIsRefusedAndChangesNoCache) {
   entry.tokens = std::span(good).first(1);
   EXPECT_FALSE(model.transformer->Forward({&entry, 1}, scratch, pool));
   EXPECT_EQ(a.length(), 128u);
-}
-
-// Learned positions end with the model's context, whatever the cache has room for.
-TEST(BoundsTest, PositionsThatWereNotLearnedAreRefused) {
-  TinyModelOptions options;
-  options.architecture = "gpt2";
-  options.context = 20;
-  const TestModel model(options);
-  Scratch scratch(model.config, 32, 1, kMaxThreads);
-  ThreadPool pool(1);
-  KvCache kv = model.NewCache();
-  const std::vector<int32_t> tokens = model.Tokens(21);
-  BatchEntry entry = {&kv, tokens, LogitRows::kLast};
-  const Status status = model.transformer->Forward({&entry, 1}, scratch, pool);
-  ASSERT_FALSE(status);
-  EXPECT_EQ(status.error().kind, ErrorKind::kContextExceeded);
-  EXPECT_NE(status.error().message.find("20 positions"), std::string::npos);
-  entry.tokens = std::span(tokens).first(20);
-  EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
 }
 
 }  // namespace

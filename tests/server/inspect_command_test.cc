@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "core/architectures.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"
 
@@ -96,7 +97,8 @@ TEST(InspectCommandTest, AFileThatDoesNotRunHereIsShownAndRefused) {
   EXPECT_THAT(o.out, HasSubstr("token_embd.weight"));
   EXPECT_THAT(o.out, HasSubstr("\nruns here: no\n"));
   EXPECT_EQ(o.err, "lockstep: " + file.path() +
-                       ": general.architecture is \"mamba\", but lockstep runs \"llama\" only\n");
+                       ": general.architecture is \"mamba\", but lockstep runs " +
+                       KnownArchitectures() + " only\n");
 }
 
 TEST(InspectCommandTest, ABadFileIsOneSentence) {

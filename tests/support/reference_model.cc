@@ -60,8 +60,9 @@ ReferenceModel::Matrix ReferenceModel::Load(const std::string& name) const {
 
 ReferenceModel::Matrix ReferenceModel::Matrix::Part(size_t first, size_t count) const {
   const auto cut = [&](const Row& from, size_t width) {
+    if (from.empty()) return Row{};
     const auto begin = from.begin() + static_cast<ptrdiff_t>(first * width);
-    return from.empty() ? Row{} : Row(begin, begin + static_cast<ptrdiff_t>(count * width));
+    return Row(begin, begin + static_cast<ptrdiff_t>(count * width));
   };
   return {count, cols, cut(values, cols), cut(bias, 1)};
 }

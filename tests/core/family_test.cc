@@ -1,0 +1,85 @@
+// Every family of models: the numeric contract, and that what it computes is right.
+#include <gtest/gtest.h>
+
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "core/model.h"
+#include "tests/support/testable_kernels.h"
+#include "tests/support/transformer_fixture.h"
+
+namespace lockstep {
+namespace {
+
+// Where a window begins and ends, what an expert's rows are gathered from, which rows ride along:
+// none of it may be seen in the result, whatever the family.
+TEST(FamilyTest, ChunksThreadsNeighboursAndIsaChangeNoBit) {
+  for (auto [name, options] : TinyFamilies()) {
+    for (const DType type : {DType::kF32, DType::kQ8_0}) {
+      options.type = type;
+      const std::string what = std::string(name) + " " + FindDType(uint32_t(type))->name;
+      const TestModel scalar(options, ScalarKernels());
+      const std::vector<int32_t> tokens = scalar.Tokens(72);
+      const Logits expected = Feed(scalar, tokens, 72);
+      for (const KernelTable* table : TestableKernels()) {
+        const TestModel model(options, *table);
+        for (size_t chunk : {1, 7, 72}) {
+          // What chunks do is seen with the one type, what types do with one chunk.
+          const bool slow = table == &ScalarKernels() || type != DType::kF32;
+          if (slow && chunk != 7) continue;
+          ExpectSameBits(Feed(model, tokens, chunk, 2), expected,
+                         what + ", " + table->isa + ", chunk " + std::to_string(chunk));
+        }
+        const std::vector<int32_t> few(tokens.begin(), tokens.begin() + 4);
+        ExpectSameBits(FeedAmong(model, few, 5), Logits(expected.begin(), expected.begin() + 4),
+                       what + ", " + table->isa + ", among others");
+      }
+    }
+  }
+}
+
+TEST(FamilyTest, LogitsAgreeWithDoublePrecision) {
+  for (const auto& [name, options] : TinyFamilies()) {
+    const TestModel model(options);
+    EXPECT_LT(RelativeError(model, 72), 2e-3) << name;
+  }
+}
+
+// The same on every machine; see transformer_test.cc.
+TEST(FamilyTest, LogitsHaveTheBitsOfThisNumericsVersion) {
+  ASSERT_EQ(kNumericsVersion, 2);
+  constexpr uint64_t kDigests[] = {
+      17022714250154903039u, 17720030472172598493u, 2894271032523280362u,  1449814813706733816u,
+      10253072392859357328u, 7927330382114395317u,  5736760848855620368u,  4823018433605969940u,
+      2985608645645250705u,  8267910325487422371u,  1022231955094865827u,  13076699900658542696u,
+      369573361650430126u,   3680117250298786014u,  15565576197731230780u, 6057369180978981307u,
+      4012648913989378884u,  12431465032797679014u, 5061477735972139540u,  8678865797381471716u};
+  const std::vector<TinyFamily> families = TinyFamilies();
+  ASSERT_EQ(families.size(), std::size(kDigests));
+  for (size_t i = 0; i < families.size(); ++i) {
+    EXPECT_EQ(Digest(TestModel(families[i].options), 30), kDigests[i]) << families[i].name;
+  }
+}
+
+// Learned positions end with the model's context, whatever the cache has room for.
+TEST(FamilyTest, PositionsThatWereNotLearnedAreRefused) {
+  TinyModelOptions options;
+  options.architecture = "gpt2";
+  options.context = 20;
+  const TestModel model(options);
+  Scratch scratch(model.config, 32, 1, kMaxThreads);
+  ThreadPool pool(1);
+  KvCache kv = model.NewCache();
+  const std::vector<int32_t> tokens = model.Tokens(21);
+  BatchEntry entry = {&kv, tokens, LogitRows::kLast};
+  const Status status = model.transformer->Forward({&entry, 1}, scratch, pool);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, ErrorKind::kContextExceeded);
+  EXPECT_NE(status.error().message.find("20 positions"), std::string::npos);
+  entry.tokens = std::span(tokens).first(20);
+  EXPECT_TRUE(model.transformer->Forward({&entry, 1}, scratch, pool));
+}
+
+}  // namespace
+}  // namespace lockstep
