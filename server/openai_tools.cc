@@ -53,8 +53,7 @@ Result<std::string> ArgumentsRule(const Json& function, const std::string& where
   if (!schema.contains("type")) schema["type"] = "object";
   if (schema["type"] != "object") {
     return Fail(ErrorKind::kInvalidArgument,
-                where + "/type: must be \"object\": the arguments of a function are named",
-                "tools");
+                where + "/type: must be \"object\": the arguments of a function are named", where);
   }
   return json->Add(schema, where);
 }

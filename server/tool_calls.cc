@@ -85,7 +85,14 @@ std::optional<ToolStyle> DetectToolStyle(std::string_view rendered) {
     if (next != rendered.npos && rendered[next] == '{') return ToolStyle::kHermes;
   }
   if (has("[TOOL_CALLS]")) return has("[ARGS]") ? ToolStyle::kMistralArgs : ToolStyle::kMistral;
-  if (has("{\"name\": ") && has("\"parameters\": ")) return ToolStyle::kLlama3;
+  // What describes a tool has more between the two.
+  constexpr std::string_view kName = "{\"name\": ", kParameters = ", \"parameters\": ";
+  for (size_t at = rendered.find(kName); at != rendered.npos; at = rendered.find(kName, at + 1)) {
+    const size_t end = rendered.find_first_of(",{}", at + kName.size());
+    if (rendered.substr(std::min(end, rendered.size())).starts_with(kParameters)) {
+      return ToolStyle::kLlama3;
+    }
+  }
   return std::nullopt;
 }
 

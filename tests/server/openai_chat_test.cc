@@ -113,7 +113,7 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
        "response_format.json_schema.schema"},
       {R"("response_format":{"type":"json_object"},"grammar":"root ::= \"a\"")",
        "response_format.type"},
-      {R"("grammar":"root ::= ")", "grammar"},
+      {R"("grammar":"root ::= (")", "grammar"},
       {R"("grammar":1)", "grammar"},
       {R"("response_format":"json")", "response_format"},
       {R"("chat_template":"{{ 1 }}")", "chat_template"},

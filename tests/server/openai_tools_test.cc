@@ -102,9 +102,9 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
            {"type":"function","function":{"name":"f"}}])",
        "tools[1].function.name"},
       {R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"array"}}}])",
-       "tools"},
+       "tools[0].function.parameters"},
       {R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{"not":{}}}}])",
-       "tools"},
+       "tools[0].function.parameters"},
   };
   for (const auto& [fields, param] : cases) {
     SCOPED_TRACE(fields);

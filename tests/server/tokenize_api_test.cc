@@ -57,7 +57,7 @@ TEST(TokenizeApi, RefusalsNameTheField) {
   const std::tuple<const char*, const char*, const char*> kCases[] = {
       {"{}", "content is missing", "content"},
       {R"({"content":1})", "content must be a string", "content"},
-      {R"({"content":"a","prompt":"b"})", "content and prompt are both there", "prompt"},
+      {R"({"content":"a","prompt":"b"})", "prompt and content are both there", "prompt"},
       {R"({"content":"a","add_special":1})", "add_special must be true or false", "add_special"},
       {R"({"content":"a","speical":true})", "speical", "speical"}};
   for (const auto& [request, message, param] : kCases) {

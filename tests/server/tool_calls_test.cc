@@ -141,6 +141,7 @@ TEST(ToolCalls, TheStyleIsThatOfTheTemplate) {
       {"[AVAILABLE_TOOLS][{\"parameters\": {}}][TOOL_CALLS][{\"name\": \"f\"", ToolStyle::kMistral},
       {"[TOOL_CALLS]f[ARGS]{}", ToolStyle::kMistralArgs},
       {"<|im_start|>user\nHello", std::nullopt},
+      {"{\"name\": \"f\", \"description\": \"d\", \"parameters\": {}}", std::nullopt},
   };
   for (const auto& [rendered, style] : cases) EXPECT_EQ(DetectToolStyle(rendered), style);
   const std::string id = NewToolCallId(ToolStyle::kMistral);
