@@ -74,7 +74,7 @@ Status BindGrammar(FieldReader& fields, ReadContext& context, const Choice& choi
                    ChatRequest& request) {
   JsonGrammar json;
   ToolGrammarParts parts;
-  parts.parallel = parallel;
+  parts.parallel = parallel && choice.function.empty();  // one named is called once
   const Json& tools = request.variables["tools"];
   for (size_t i = 0; i < tools.size(); ++i) {
     const Json& function = tools[i]["function"];

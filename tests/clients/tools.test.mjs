@@ -88,7 +88,8 @@ for (const style of Object.keys(TEMPLATES)) {
 
   test(`${style}: a stream adds up to the whole answer`, async () => {
     const client = clientOf(style);
-    const fields = { model, messages, tools: [weather, now], seed: 9, temperature: 1.5 };
+    const fields = { model, messages, tools: [weather, now], seed: 9, temperature: 1.5,
+      parallel_tool_calls: false };
     const whole = await client.chat.completions.create({ ...fields, tool_choice: "required" });
     const stream = client.chat.completions.stream({ ...fields, tool_choice: "required" });
     const streamed = await stream.finalChatCompletion();
@@ -154,10 +155,11 @@ test("ai: tools are run and their results sent back", async () => {
     }),
   };
   const fields = { model: provider(model), prompt: "Once upon a time", tools, seed: 5 };
-  const once = await generateText({ ...fields, toolChoice: "required", stopWhen: stepCountIs(1) });
+  const toolChoice = { type: "tool", toolName: "get_weather" };
+  const once = await generateText({ ...fields, toolChoice, stopWhen: stepCountIs(1) });
   assert.equal(once.finishReason, "tool-calls");
   assert.equal(runs.length, once.toolCalls.length);
-  const stream = streamText({ ...fields, toolChoice: "required", stopWhen: stepCountIs(1) });
+  const stream = streamText({ ...fields, toolChoice, stopWhen: stepCountIs(1) });
   await stream.consumeStream();
   assert.deepEqual(
     (await stream.toolCalls).map((call) => call.input),
