@@ -64,6 +64,20 @@ item ::= "a" [b-d]{0,2} | "(" item ")")g",
   EXPECT_GT(ended, 20u);
 }
 
+// As models begin calls of tools: written out or with the token, it is the same text.
+TEST_F(GrammarSessionTest, AControlTokenThatIsSpokenIsItsText) {
+  const std::string_view spoken[] = {"<s>"};
+  vocabulary_ = GrammarVocabulary::Create(tokenizer_, spoken);
+  size_t with_token = 0, written_out = 0;
+  for (uint64_t seed = 1; seed <= 200 && (with_token == 0 || written_out == 0); ++seed) {
+    const Answer answer = Alone(Constrained(R"("<s>" [0-9])", seed));
+    EXPECT_TRUE(std::regex_match(Text(answer), std::regex("<s>[0-9]"))) << Text(answer);
+    ++(answer.tokens[0] == tokenizer_.bos() ? with_token : written_out);
+  }
+  EXPECT_GT(with_token, 0u);
+  EXPECT_GT(written_out, 0u);
+}
+
 TEST_F(GrammarSessionTest, NoStepIsSpentWhereOnlyTheEndIsLeft) {
   const Answer answer = Alone(Constrained("\"a\"", 1));
   EXPECT_EQ(answer.tokens.size(), 1u);
