@@ -148,7 +148,7 @@ TEST_F(OpenAiApiTest, AnswersToItsNameAndAliases) {
   ApiSettings settings;
   settings.generate.model_aliases = {"gpt"};
   const ApiHandlers aliased(service_, settings);
-  const auto ask = [this](const ApiHandlers& handlers, const char* model) {
+  const auto ask = [](const ApiHandlers& handlers, const char* model) {
     return PostTo(handlers, kCompletions,
                   std::string(R"({"prompt":"x","model":")") + model + "\"}");
   };
