@@ -128,9 +128,9 @@ void Mask(benchmark::State& state, const char* gbnf, const char* text) {
 void Register() {
   for (const auto& [name, text] : {std::pair("json", kJson), std::pair("bounded", kBounded)}) {
     benchmark::RegisterBenchmark((std::string(name) + "/compile").c_str(),
-                                 [text](benchmark::State& state) {
+                                 [gbnf = text](benchmark::State& state) {
                                    for (auto _ : state) {
-                                     benchmark::DoNotOptimize(ParseGbnf(text));
+                                     benchmark::DoNotOptimize(ParseGbnf(gbnf));
                                    }
                                  })
         ->Unit(benchmark::kMicrosecond);

@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
   }
   constexpr const char* kGrammars[] = {
       "root ::= \"yes\" | \"no\" # an answer\n",
-      "root ::= \"{\" ws (pair (\",\" ws pair)*)? \"}\"\npair ::= [a-z]+ \":\" ws v\n"
-      "v ::= root | [0-9]{1,5} | \"\\\"\" [^\"\\\\]* \"\\\"\"\nws ::= [ \\t\\n]?\n",
+      ("root ::= \"{\" ws (pair (\",\" ws pair)*)? \"}\"\npair ::= [a-z]+ \":\" ws v\n"
+       "v ::= root | [0-9]{1,5} | \"\\\"\" [^\"\\\\]* \"\\\"\"\nws ::= [ \\t\\n]?\n"),
       "root ::= (\"a\" | \"ab\"{2,3} | .{0,9})* [\\u00e9-\\U0001F600]\n",
       "root ::= e\ne ::= t (\"+\" t)*\nt ::= [0-9]{1,} | \"(\" e \")\"\n",
       "root ::= \"(\" a | \"(\" b | \"x\"\na ::= root \")\"\nb ::= root \")\"\n",
