@@ -102,7 +102,8 @@ TEST_F(ApiFaultsTest, EachHasItsStatus) {
     EXPECT_THAT(reply.substr(reply.find("\r\n\r\n")), HasSubstr(request.says));
     EXPECT_EQ(Promised(Answer(json::parse(good))), before);
   }
-  EXPECT_TRUE(Eventually([&] { return ReadProcessStats().open_fds == descriptors; }));
+  // At first the server may have been lingering for the one before.
+  EXPECT_TRUE(Eventually([&] { return ReadProcessStats().open_fds <= descriptors; }));
   EXPECT_TRUE(AllFree());
 }
 
