@@ -72,29 +72,21 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
       {KvType::kQ8_0, bytes.data(), kByteStride}};
   for (const KvView& kv : caches) {
     std::vector<float> out(q.size());
-    kernels.attention({.q = q.data(),
-                       .out = out.data(),
-                       .stride = 2 * kHead,
-                       .rows = 2,
-                       .heads = 2,
-                       .head_dim = kHead,
-                       .kv = kv,
-                       .length = kLength,
-                       .scale = 0.3f,
-                       .scratch = scratch.data()});
+    AttentionJob job{.q = q.data(),
+                     .out = out.data(),
+                     .stride = 2 * kHead,
+                     .rows = 2,
+                     .heads = 2,
+                     .head_dim = kHead,
+                     .kv = kv,
+                     .length = kLength,
+                     .scale = 0.3f,
+                     .scratch = scratch.data()};
+    kernels.attention(job);
     Append(out, answer);
-    kernels.attention({.q = q.data(),
-                       .out = out.data(),
-                       .stride = 2 * kHead,
-                       .rows = 2,
-                       .heads = 2,
-                       .head_dim = kHead,
-                       .kv = kv,
-                       .length = kLength,
-                       .scale = 0.3f,
-                       .scratch = scratch.data(),
-                       .window = 65,
-                       .soft_cap = 3.0f});
+    job.window = 65;
+    job.soft_cap = 3.0f;
+    kernels.attention(job);
     Append(out, answer);
   }
 }

@@ -6,22 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "core/grammar/automaton.h"
+#include "tests/support/grammar_match.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
-
-bool Matches(const Grammar& grammar, std::string_view text) {
-  GrammarAutomaton automaton(grammar);
-  auto config = automaton.start();
-  for (const char byte : text) {
-    config = automaton.Next(config, static_cast<uint8_t>(byte));
-    if (config == GrammarAutomaton::kDead) return false;
-  }
-  return automaton.complete(config);
-}
 
 struct Case {
   const char* schema;

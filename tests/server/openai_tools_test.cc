@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/grammar/automaton.h"
 #include "server/api_handlers.h"
 #include "server/json_text.h"
 #include "tests/server/fake_service.h"
+#include "tests/support/grammar_match.h"
 
 namespace lockstep {
 namespace {
@@ -43,13 +43,7 @@ class OpenAiToolsTest : public testing::Test {
   bool Allows(std::string_view text) {
     const auto grammar = service_.request(service_.submitted() - 1).params.grammar;
     if (grammar == nullptr) return true;
-    GrammarAutomaton automaton(grammar->grammar());
-    auto at = automaton.start();
-    for (const char byte : text) {
-      at = automaton.Next(at, static_cast<uint8_t>(byte));
-      if (at == GrammarAutomaton::kDead) return false;
-    }
-    return automaton.complete(at);
+    return Matches(grammar->grammar(), text);
   }
 
   FakeService service_;

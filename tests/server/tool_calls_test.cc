@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/grammar/automaton.h"
-#include "core/grammar/grammar.h"
+#include "tests/support/grammar_match.h"
 
 namespace lockstep {
 namespace {
@@ -21,13 +20,7 @@ bool Allows(ToolStyle style, const ToolGrammarParts& parts, std::string_view tex
   const auto grammar = ParseGbnf(kRules + ToolGrammar(style, parts) + "other ::= \"{}\"\n");
   EXPECT_TRUE(grammar.has_value()) << grammar.error().message;
   if (!grammar) return false;
-  GrammarAutomaton automaton(**grammar);
-  auto at = automaton.start();
-  for (const char byte : text) {
-    at = automaton.Next(at, static_cast<uint8_t>(byte));
-    if (at == GrammarAutomaton::kDead) return false;
-  }
-  return automaton.complete(at);
+  return Matches(**grammar, text);
 }
 
 struct Read {
