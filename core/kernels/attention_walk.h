@@ -1,15 +1,18 @@
 // The walk of attention through the cache, which the vector files share: a block of it is turned to
-// floats once for up to 64 queries, taken in tiles of 4, 2 and 1. What needs registers is the
-// Isa's, a type of the including file's own anonymous namespace, so that each file has its own
-// copy.
+// floats once for up to 64 queries, taken in tiles of 4, 2 and 1, or for few of them on the way to
+// each tile, as storing it would take longer. What needs registers is the Isa's, a type of the
+// including file's own anonymous namespace, so that each file has its own copy.
 //
-//   static void ExpandBlock(job, block, n, s)
-//     keys and values of the first n positions of the block, as floats, to s.keys and s.values
-//   template <size_t H> static void Weigh(job, s, q, span, n, slot, c)
+//   HalfRows(block, head_dim, next), ByteRows(...), FloatRows{s, head_dim}
+//     keys and values of a block as registers of floats: from the cache in f16 or q8_0, of which
+//     the next block is so many bytes further on, or expanded
+//   template <class Rows> static void Expand(rows, head_dim, n, s)
+//     keys and values of the first n positions, to s.keys and s.values
+//   template <size_t H, class Rows> static void Weigh(job, rows, s, q, span, n, slot, c)
 //     the online softmax's step for H queries: their weights to s.p, zero outside of span[h]; s.m
 //     and s.lanes of the slots from `slot` brought up to date; c: the factors of what was summed
-//     before. n positions are expanded.
-//   template <size_t H> static void AddValues(s, p, begin, end, head_dim, c, out)
+//     before. The block has n positions.
+//   template <size_t H, class Rows> static void AddValues(rows, p, begin, end, head_dim, c, out)
 //     out[h][d] = out[h][d] * c[h], then fma(p[h][j], value[j][d], .) for begin <= j < end
 //   static float SumLanes(lanes)
 //     the 16 lanes added in halves
@@ -38,6 +41,14 @@ struct AttentionScratch {
   size_t width;   // head_dim in whole sixteens
 };
 
+// Queries up to which expanding a block does not pay.
+inline constexpr size_t kDirectQueries = 8;
+
+// Fetches the line `next` bytes after p.
+static inline void FetchNext(const void* p, size_t next) {
+  __builtin_prefetch(static_cast<const uint8_t*>(p) + next);
+}
+
 template <class Isa>
 class AttentionWalk {
  public:
@@ -56,13 +67,12 @@ class AttentionWalk {
   }
 
  private:
-  // No hardware prefetcher foresees a block, as the next is elsewhere.
-  static void Prefetch(const uint8_t* block, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i);
-  }
-
   static size_t Offset(const AttentionJob& job, size_t query) {
     return query / job.heads * job.stride + query % job.heads * job.head_dim;
+  }
+
+  static size_t Length(const AttentionJob& job, size_t query) {
+    return job.length + query / job.heads;
   }
 
   // `count` queries from `first`, at most kAttentionQueries.
@@ -74,26 +84,19 @@ class AttentionWalk {
       float* out = job.out + Offset(job, first + i);
       for (size_t d = 0; d < job.head_dim; ++d) out[d] = 0.0f;
     }
-    const auto length = [&job](size_t query) { return job.length + query / job.heads; };
-    const size_t longest = length(first + count - 1);
-    const size_t bytes = KvBlockBytes(job.kv.type, job.head_dim);
+    const size_t longest = Length(job, first + count - 1);
     const size_t earliest = job.First(first / job.heads);
     const size_t first_block = earliest / kAttentionBlock * kAttentionBlock;
     for (size_t begin = first_block; begin < longest; begin += kAttentionBlock) {
       const size_t n = Least(kAttentionBlock, longest - begin);
       const uint8_t* block = job.kv.blocks + begin / kAttentionBlock * job.kv.stride;
-      if (begin + n < longest) Prefetch(block + job.kv.stride, bytes);
-      Isa::ExpandBlock(job, BlockAt(job.kv.type, block, job.head_dim), n, s);
-      for (size_t i = 0; i < count;) {
-        if (length(first + i) <= begin) {
-          ++i;
-        } else if (i + 4 <= count) {
-          Tile<4>(job, s, first + i, i, begin, n), i += 4;
-        } else if (i + 2 <= count) {
-          Tile<2>(job, s, first + i, i, begin, n), i += 2;
-        } else {
-          Tile<1>(job, s, first + i, i, begin, n), ++i;
-        }
+      const KvBlock kv = BlockAt(job.kv.type, block, job.head_dim);
+      const size_t next = begin + n < longest ? job.kv.stride : 0;
+      const Part part = {first, count, begin, n};
+      if (job.kv.type == KvType::kF16) {
+        Block(job, s, typename Isa::HalfRows(kv, job.head_dim, next), part);
+      } else {
+        Block(job, s, typename Isa::ByteRows(kv, job.head_dim, next), part);
       }
     }
     for (size_t i = 0; i < count; ++i) {
@@ -103,38 +106,64 @@ class AttentionWalk {
     }
   }
 
-  // One block for the H queries from `first`, which all reach into it. `n`: positions expanded.
-  template <size_t H>
-  static void Tile(const AttentionJob& job, const AttentionScratch& s, size_t first, size_t slot,
-                   size_t begin, size_t n) {
+  // The n positions of a block from `begin`, for `count` queries from `first`.
+  struct Part {
+    size_t first, count, begin, n;
+  };
+
+  template <class Rows>
+  static void Block(const AttentionJob& job, const AttentionScratch& s, const Rows& rows,
+                    const Part& part) {
+    if (part.count <= kDirectQueries) return Tiles(job, s, rows, part);
+    Isa::Expand(rows, job.head_dim, part.n, s);
+    Tiles(job, s, typename Isa::FloatRows{s, job.head_dim}, part);
+  }
+
+  template <class Rows>
+  static void Tiles(const AttentionJob& job, const AttentionScratch& s, const Rows& rows,
+                    const Part& part) {
+    for (size_t i = 0; i < part.count;) {
+      const size_t left = part.count - i;
+      if (Length(job, part.first + i) <= part.begin) {
+        ++i;
+      } else if (left >= 4) {
+        Tile<4>(job, s, rows, part, i), i += 4;
+      } else if (left >= 2) {
+        Tile<2>(job, s, rows, part, i), i += 2;
+      } else {
+        Tile<1>(job, s, rows, part, i), ++i;
+      }
+    }
+  }
+
+  // H queries from slot i, which all reach into the block.
+  template <size_t H, class Rows>
+  static void Tile(const AttentionJob& job, const AttentionScratch& s, const Rows& rows,
+                   const Part& part, size_t i) {
     const float* q[H];
     float *out[H], c[H];
     AttendedSpan span[H];
     for (size_t h = 0; h < H; ++h) {
-      const size_t row = (first + h) / job.heads;
-      q[h] = job.q + Offset(job, first + h);
-      out[h] = job.out + Offset(job, first + h);
-      span[h].end = Least(kAttentionBlock, job.length + row - begin);
-      span[h].begin = Least(span[h].end, Beyond(job.First(row), begin));
+      const size_t query = part.first + i + h;
+      q[h] = job.q + Offset(job, query);
+      out[h] = job.out + Offset(job, query);
+      span[h].end = Least(kAttentionBlock, Length(job, query) - part.begin);
+      span[h].begin = Least(span[h].end, Beyond(job.First(query / job.heads), part.begin));
     }
-    Isa::template Weigh<H>(job, s, q, span, n, slot, c);
+    Isa::template Weigh<H>(job, rows, s, q, span, part.n, i, c);
+    const auto add_some = [&](size_t h, size_t begin, size_t end, float by) {
+      const float* const p = s.p + h * kAttentionBlock;
+      Isa::template AddValues<1>(rows, p, begin, end, job.head_dim, {by}, {out[h]});
+    };
     if (span[H - 1].begin != span[0].begin) {  // each for itself, so that values go in order
-      for (size_t h = 0; h < H; ++h) AddSome(job, s, h, span[h].begin, span[h].end, c[h], out[h]);
+      for (size_t h = 0; h < H; ++h) add_some(h, span[h].begin, span[h].end, c[h]);
       return;
     }
     // The rows of a tile may end in this block at different positions, the first row first.
-    Isa::template AddValues<H>(s, s.p, span[0].begin, span[0].end, job.head_dim, c, out);
+    Isa::template AddValues<H>(rows, s.p, span[0].begin, span[0].end, job.head_dim, c, out);
     for (size_t h = 1; h < H; ++h) {
-      if (span[h].end == span[0].end) continue;
-      AddSome(job, s, h, span[0].end, span[h].end, 1.0f, out[h]);
+      if (span[h].end != span[0].end) add_some(h, span[0].end, span[h].end, 1.0f);
     }
-  }
-
-  static void AddSome(const AttentionJob& job, const AttentionScratch& s, size_t h, size_t begin,
-                      size_t end, float c, float* out) {
-    float* const one[1] = {out};
-    const float by[1] = {c};
-    Isa::template AddValues<1>(s, s.p + h * kAttentionBlock, begin, end, job.head_dim, by, one);
   }
 };
 

@@ -1,4 +1,4 @@
-// Attention for AVX2: a block of the cache is turned to floats once, for up to 64 queries.
+// Attention for AVX2.
 #if defined(__x86_64__)
 
 #include "core/kernels/attention_walk.h"
@@ -9,60 +9,77 @@ namespace {
 
 constexpr size_t kParts = kAttentionBlock / kWidth;  // registers of scores
 
-__m256 BytesToFloat(const int8_t* p) {
-  return _mm256_cvtepi32_ps(
-      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-}
+// A block of the cache in registers of floats: a key's d of 8 positions, or 8 values of position j
+// from d on, of which `in` are head_dim's. Both of the cache's forms also fetch what the next block
+// has in the same place, `next` bytes further on: no hardware prefetcher foresees it.
+struct HalfRows {
+  const uint16_t *keys, *values;
+  size_t dim, next;
 
-__m256 BroadcastHalf(uint16_t h) {
-  return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(h)));
-}
+  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
+      : keys(static_cast<const uint16_t*>(kv.keys)),
+        values(static_cast<const uint16_t*>(kv.values)),
+        dim(head_dim),
+        next(to_next) {}
+  __m256 Key(size_t part, size_t d) const {
+    const uint16_t* p = keys + (part / 2 * dim + d) * kKeyGroup + part % 2 * kWidth;
+    FetchNext(p, next);
+    return LoadHalf(p);
+  }
+  __m256 Value(size_t j, size_t d, size_t in) const {
+    const uint16_t* p = values + j * dim + d;
+    FetchNext(p, next);
+    if (in == kWidth) return LoadHalf(p);
+    uint16_t some[kWidth] = {};
+    for (size_t i = 0; i < in; ++i) some[i] = p[i];
+    return LoadHalf(some);
+  }
+};
 
-void ExpandKeys(const AttentionJob& job, const KvBlock& kv, size_t group, float* to) {
-  const size_t dim = job.head_dim, blocks = dim / kQuantBlock, first = group * dim * kKeyGroup;
-  if (job.kv.type == KvType::kF16) {
-    const uint16_t* from = static_cast<const uint16_t*>(kv.keys) + first;
-    for (size_t i = 0; i < dim * kKeyGroup; i += kWidth)
-      _mm256_store_ps(to + i, LoadHalf(from + i));
-    return;
-  }
-  const int8_t* from = static_cast<const int8_t*>(kv.keys) + first;
-  for (size_t b = 0; b < blocks; ++b) {
-    const uint16_t* scales = kv.key_scales + (group * blocks + b) * kKeyGroup;
-    const __m256 scale[2] = {LoadHalf(scales), LoadHalf(scales + kWidth)};
-    for (size_t i = 0; i < kQuantBlock; ++i, from += kKeyGroup, to += kKeyGroup) {
-      _mm256_store_ps(to, _mm256_mul_ps(BytesToFloat(from), scale[0]));
-      _mm256_store_ps(to + kWidth, _mm256_mul_ps(BytesToFloat(from + kWidth), scale[1]));
-    }
-  }
-}
+struct ByteRows {
+  KvBlock kv;
+  size_t dim, next;
 
-void ExpandValues(const AttentionJob& job, const KvBlock& kv, size_t position, float* to) {
-  const size_t dim = job.head_dim, first = position * dim;
-  size_t d = 0;
-  if (job.kv.type == KvType::kF16) {
-    const uint16_t* from = static_cast<const uint16_t*>(kv.values) + first;
-    for (; d + kWidth <= dim; d += kWidth) _mm256_store_ps(to + d, LoadHalf(from + d));
-    for (; d < dim; ++d) to[d] = _cvtsh_ss(from[d]);
-    return;
+  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
+      : kv(block), dim(head_dim), next(to_next) {}
+  __m256 Floats(const void* from, size_t i, __m256 scale) const {
+    const int8_t* p = static_cast<const int8_t*>(from) + i;
+    FetchNext(p, next);
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), scale);
   }
-  const int8_t* from = static_cast<const int8_t*>(kv.values) + first;
-  for (; d < dim; d += kWidth) {
-    const __m256 scale = BroadcastHalf(kv.value_scales[(first + d) / kQuantBlock]);
-    _mm256_store_ps(to + d, _mm256_mul_ps(BytesToFloat(from + d), scale));
+  __m256 Key(size_t part, size_t d) const {
+    const size_t i = part / 2 * dim + d, lane = part % 2 * kWidth;
+    return Floats(kv.keys, i * kKeyGroup + lane,
+                  LoadHalf(kv.key_scales + i / kQuantBlock * kKeyGroup + lane));
   }
-}
+  __m256 Value(size_t j, size_t d, size_t) const {  // head_dim is whole blocks of 32
+    const uint16_t half = kv.value_scales[(j * dim + d) / kQuantBlock];
+    return Floats(kv.values, j * dim + d,
+                  _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(half))));
+  }
+};
+
+struct FloatRows {  // expanded
+  const AttentionScratch& s;
+  size_t dim;
+
+  __m256 Key(size_t part, size_t d) const {
+    return _mm256_load_ps(s.keys + (part / 2 * dim + d) * kKeyGroup + part % 2 * kWidth);
+  }
+  __m256 Value(size_t j, size_t d, size_t) const {
+    return _mm256_load_ps(s.values + j * s.width + d);
+  }
+};
 
 // Unscaled scores of H queries for G key groups.
-template <size_t H, size_t G>
-void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, __m256 (&s)[H][kParts],
+template <size_t H, size_t G, class Rows>
+void Scores(const Rows& rows, const float* const (&q)[H], size_t head_dim, __m256 (&s)[H][kParts],
             size_t group) {
   __m256 acc[H][2 * G] = {};
   for (size_t d = 0; d < head_dim; ++d) {
     __m256 key[2 * G];
-    for (size_t i = 0; i < 2 * G; ++i) {
-      key[i] = _mm256_load_ps(keys + ((group + i / 2) * head_dim + d) * kKeyGroup + i % 2 * kWidth);
-    }
+    for (size_t i = 0; i < 2 * G; ++i) key[i] = rows.Key(2 * group + i, d);
     for (size_t h = 0; h < H; ++h) {
       const __m256 v = _mm256_broadcast_ss(q[h] + d);
       for (size_t i = 0; i < 2 * G; ++i) acc[h][i] = _mm256_fmadd_ps(v, key[i], acc[h][i]);
@@ -75,9 +92,9 @@ void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, __m2
 
 // o[h][d] = fma(p[h][j], value[j][d], o[h][d]) for begin <= j < end, where the registers of `out`
 // from d are V whole ones, or one of which only the first `in` lanes are head_dim's.
-template <size_t H, size_t V>
-void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end, size_t d,
-               size_t in, const float (&c)[H], float* const (&out)[H]) {
+template <size_t H, size_t V, class Rows>
+void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t d, size_t in,
+               const float (&c)[H], float* const (&out)[H]) {
   __m256 o[H][V];
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) {
@@ -86,9 +103,7 @@ void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t e
   }
   for (size_t j = begin; j < end; ++j) {
     __m256 value[V];
-    for (size_t v = 0; v < V; ++v) {
-      value[v] = _mm256_load_ps(s.values + j * s.width + d + v * kWidth);
-    }
+    for (size_t v = 0; v < V; ++v) value[v] = rows.Value(j, d + v * kWidth, in);
     for (size_t h = 0; h < H; ++h) {
       const __m256 weight = _mm256_broadcast_ss(p + h * kAttentionBlock + j);
       for (size_t v = 0; v < V; ++v) o[h][v] = _mm256_fmadd_ps(weight, value[v], o[h][v]);
@@ -96,20 +111,6 @@ void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t e
   }
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) StoreFirst(out[h] + d + v * kWidth, in, o[h][v]);
-  }
-}
-
-// Eight chains of fma at a time hide its latency.
-template <size_t H>
-void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
-                  size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
-  constexpr size_t kVectors = 8 / H;
-  size_t d = 0;
-  for (; d + kVectors * kWidth <= head_dim; d += kVectors * kWidth) {
-    AddValues<H, kVectors>(s, p, begin, end, d, kWidth, c, out);
-  }
-  for (; d < head_dim; d += kWidth) {
-    AddValues<H, 1>(s, p, begin, end, d, Least(kWidth, head_dim - d), c, out);
   }
 }
 
@@ -145,35 +146,56 @@ float Softmax(const AttentionJob& job, __m256 (&score)[kParts], AttendedSpan spa
 
 // What AttentionWalk asks for.
 struct Isa {
-  static void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n,
-                          const AttentionScratch& s) {
+  using HalfRows = avx2::HalfRows;
+  using ByteRows = avx2::ByteRows;
+  using FloatRows = avx2::FloatRows;
+
+  template <class Rows>
+  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
+    float* key = s.keys;
     for (size_t g = 0; g * kKeyGroup < n; ++g) {
-      ExpandKeys(job, kv, g, s.keys + g * job.head_dim * kKeyGroup);
+      for (size_t d = 0; d < head_dim; ++d, key += kKeyGroup) {
+        _mm256_store_ps(key, rows.Key(2 * g, d));
+        _mm256_store_ps(key + kWidth, rows.Key(2 * g + 1, d));
+      }
     }
-    for (size_t j = 0; j < n; ++j) ExpandValues(job, kv, j, s.values + j * s.width);
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t d = 0; d < head_dim; d += kWidth) {
+        _mm256_store_ps(s.values + j * s.width + d, rows.Value(j, d, Least(kWidth, head_dim - d)));
+      }
+    }
   }
 
-  template <size_t H>
-  static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
-                    const AttendedSpan (&span)[H], size_t n, size_t slot, float (&c)[H]) {
+  template <size_t H, class Rows>
+  static void Weigh(const AttentionJob& job, const Rows& rows, const AttentionScratch& s,
+                    const float* const (&q)[H], const AttendedSpan (&span)[H], size_t n,
+                    size_t slot, float (&c)[H]) {
     constexpr size_t kTogether = 4 / H;  // key groups; two registers each, so eight chains of fma
     __m256 score[H][kParts] = {};
     const size_t groups = (n + kKeyGroup - 1) / kKeyGroup;
     size_t g = 0;
     for (; g + kTogether <= groups; g += kTogether) {
-      Scores<H, kTogether>(s.keys, q, job.head_dim, score, g);
+      Scores<H, kTogether>(rows, q, job.head_dim, score, g);
     }
-    for (; g < groups; ++g) Scores<H, 1>(s.keys, q, job.head_dim, score, g);
+    for (; g < groups; ++g) Scores<H, 1>(rows, q, job.head_dim, score, g);
     for (size_t h = 0; h < H; ++h) {
       c[h] = Softmax(job, score[h], span[h], s.m + slot + h, s.lanes + (slot + h) * kLanes,
                      s.p + h * kAttentionBlock);
     }
   }
 
-  template <size_t H>
-  static void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
-                        size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
-    AddAllValues<H>(s, p, begin, end, head_dim, c, out);
+  // Eight chains of fma at a time hide its latency.
+  template <size_t H, class Rows>
+  static void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t head_dim,
+                        const float (&c)[H], float* const (&out)[H]) {
+    constexpr size_t kVectors = 8 / H;
+    size_t d = 0;
+    for (; d + kVectors * kWidth <= head_dim; d += kVectors * kWidth) {
+      avx2::AddValues<H, kVectors>(rows, p, begin, end, d, kWidth, c, out);
+    }
+    for (; d < head_dim; d += kWidth) {
+      avx2::AddValues<H, 1>(rows, p, begin, end, d, Least(kWidth, head_dim - d), c, out);
+    }
   }
 
   static float SumLanes(const float* lanes) {

@@ -1,4 +1,4 @@
-// Attention for AVX-512: a block of the cache is turned to floats once, for up to 64 queries.
+// Attention for AVX-512.
 #if defined(__x86_64__)
 
 #include "core/kernels/attention_walk.h"
@@ -9,60 +9,74 @@ namespace {
 
 constexpr size_t kGroups = kAttentionBlock / kKeyGroup;  // registers of scores
 
-__m512 BytesToFloat(const int8_t* p) {
-  return _mm512_cvtepi32_ps(
-      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-}
+// A block of the cache in registers of floats: a key's d of 16 positions, or 16 values of position
+// j from d on, of which `mask` are head_dim's. Both of the cache's forms also fetch what the next
+// block has in the same place, `next` bytes further on: no hardware prefetcher foresees it.
+struct HalfRows {
+  const uint16_t *keys, *values;
+  size_t dim, next;
 
-void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n, const AttentionScratch& s) {
-  const size_t dim = job.head_dim, blocks = dim / kQuantBlock;
-  for (size_t g = 0; g * kKeyGroup < n; ++g) {
-    float* to = s.keys + g * dim * kKeyGroup;
-    if (job.kv.type == KvType::kF16) {
-      const uint16_t* from = static_cast<const uint16_t*>(kv.keys) + g * dim * kKeyGroup;
-      for (size_t d = 0; d < dim; ++d) {
-        _mm512_store_ps(to + d * kKeyGroup, LoadHalf(from + d * kKeyGroup));
-      }
-    } else {
-      const int8_t* from = static_cast<const int8_t*>(kv.keys) + g * dim * kKeyGroup;
-      for (size_t d = 0; d < dim; ++d) {
-        const size_t block = g * blocks + d / kQuantBlock;
-        const __m512 scale = LoadHalf(kv.key_scales + block * kKeyGroup);
-        _mm512_store_ps(to + d * kKeyGroup,
-                        _mm512_mul_ps(BytesToFloat(from + d * kKeyGroup), scale));
-      }
-    }
+  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
+      : keys(static_cast<const uint16_t*>(kv.keys)),
+        values(static_cast<const uint16_t*>(kv.values)),
+        dim(head_dim),
+        next(to_next) {}
+  __m512 Key(size_t group, size_t d) const {
+    const uint16_t* p = keys + (group * dim + d) * kKeyGroup;
+    FetchNext(p, next);
+    return LoadHalf(p);
   }
-  for (size_t j = 0; j < n; ++j) {
-    const size_t first = j * dim;
-    float* to = s.values + j * s.width;
-    if (job.kv.type == KvType::kF16) {
-      const uint16_t* from = static_cast<const uint16_t*>(kv.values) + first;
-      for (size_t d = 0; d < dim; d += kWidth) {
-        const __mmask16 mask = First(Least(kWidth, dim - d));
-        _mm512_store_ps(to + d, _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from + d)));
-      }
-    } else {
-      const int8_t* from = static_cast<const int8_t*>(kv.values) + first;
-      for (size_t d = 0; d < dim; d += kWidth) {
-        const uint16_t half = kv.value_scales[(first + d) / kQuantBlock];
-        const __m512 scale = _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half)));
-        _mm512_store_ps(to + d, _mm512_mul_ps(BytesToFloat(from + d), scale));
-      }
-    }
+  __m512 Value(size_t j, size_t d, __mmask16 mask) const {
+    const uint16_t* p = values + j * dim + d;
+    FetchNext(p, next);
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, p));
   }
-}
+};
+
+struct ByteRows {
+  KvBlock kv;
+  size_t dim, next;
+
+  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
+      : kv(block), dim(head_dim), next(to_next) {}
+  __m512 Floats(const void* from, size_t i, __m512 scale) const {
+    const int8_t* p = static_cast<const int8_t*>(from) + i;
+    FetchNext(p, next);
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), scale);
+  }
+  __m512 Key(size_t group, size_t d) const {
+    const size_t block = (group * dim + d) / kQuantBlock;
+    return Floats(kv.keys, (group * dim + d) * kKeyGroup,
+                  LoadHalf(kv.key_scales + block * kKeyGroup));
+  }
+  __m512 Value(size_t j, size_t d, __mmask16) const {  // head_dim is whole blocks of 32
+    const uint16_t half = kv.value_scales[(j * dim + d) / kQuantBlock];
+    return Floats(kv.values, j * dim + d,
+                  _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half))));
+  }
+};
+
+struct FloatRows {  // expanded
+  const AttentionScratch& s;
+  size_t dim;
+
+  __m512 Key(size_t group, size_t d) const {
+    return _mm512_load_ps(s.keys + (group * dim + d) * kKeyGroup);
+  }
+  __m512 Value(size_t j, size_t d, __mmask16) const {
+    return _mm512_load_ps(s.values + j * s.width + d);
+  }
+};
 
 // Unscaled scores of H queries for G key groups.
-template <size_t H, size_t G>
-void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, __m512 (&s)[H][kGroups],
-            size_t group) {
+template <size_t H, size_t G, class Rows>
+[[gnu::noinline]] void Scores(const Rows& rows, const float* const (&q)[H], size_t head_dim,
+                              __m512 (&s)[H][kGroups], size_t group) {
   __m512 acc[H][G] = {};
   for (size_t d = 0; d < head_dim; ++d) {
     __m512 key[G];
-    for (size_t g = 0; g < G; ++g) {
-      key[g] = _mm512_load_ps(keys + ((group + g) * head_dim + d) * kKeyGroup);
-    }
+    for (size_t g = 0; g < G; ++g) key[g] = rows.Key(group + g, d);
     for (size_t h = 0; h < H; ++h) {
       const __m512 v = _mm512_set1_ps(q[h][d]);
       for (size_t g = 0; g < G; ++g) acc[h][g] = _mm512_fmadd_ps(v, key[g], acc[h][g]);
@@ -75,9 +89,10 @@ void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, __m5
 
 // o[h][d] = fma(p[h][j], value[j][d], o[h][d]) for begin <= j < end, where the registers of `out`
 // from d are V whole ones, or one of which only `mask` is head_dim's.
-template <size_t H, size_t V>
-void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end, size_t d,
-               __mmask16 mask, const float (&c)[H], float* const (&out)[H]) {
+template <size_t H, size_t V, class Rows>
+[[gnu::noinline]] void AddValues(const Rows& rows, const float* p, size_t begin, size_t end,
+                                 size_t d, __mmask16 mask, const float (&c)[H],
+                                 float* const (&out)[H]) {
   __m512 o[H][V];
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) {
@@ -87,8 +102,7 @@ void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t e
   }
   for (size_t j = begin; j < end; ++j) {
     __m512 value[V];
-    for (size_t v = 0; v < V; ++v)
-      value[v] = _mm512_load_ps(s.values + j * s.width + d + v * kWidth);
+    for (size_t v = 0; v < V; ++v) value[v] = rows.Value(j, d + v * kWidth, mask);
     for (size_t h = 0; h < H; ++h) {
       const __m512 weight = _mm512_set1_ps(p[h * kAttentionBlock + j]);
       for (size_t v = 0; v < V; ++v) o[h][v] = _mm512_fmadd_ps(weight, value[v], o[h][v]);
@@ -96,18 +110,6 @@ void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t e
   }
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) _mm512_mask_storeu_ps(out[h] + d + v * kWidth, mask, o[h][v]);
-  }
-}
-
-template <size_t H>
-void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
-                  size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
-  size_t d = 0;
-  for (; d + 4 * kWidth <= head_dim; d += 4 * kWidth) {
-    AddValues<H, 4>(s, p, begin, end, d, First(kWidth), c, out);
-  }
-  for (; d < head_dim; d += kWidth) {
-    AddValues<H, 1>(s, p, begin, end, d, First(Least(kWidth, head_dim - d)), c, out);
   }
 }
 
@@ -142,21 +144,36 @@ float Softmax(const AttentionJob& job, __m512 (&score)[kGroups], AttendedSpan sp
 
 // What AttentionWalk asks for.
 struct Isa {
-  static void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n,
-                          const AttentionScratch& s) {
-    avx512::ExpandBlock(job, kv, n, s);
+  using HalfRows = avx512::HalfRows;
+  using ByteRows = avx512::ByteRows;
+  using FloatRows = avx512::FloatRows;
+
+  template <class Rows>
+  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
+    float* key = s.keys;
+    for (size_t g = 0; g * kKeyGroup < n; ++g) {
+      for (size_t d = 0; d < head_dim; ++d, key += kKeyGroup) _mm512_store_ps(key, rows.Key(g, d));
+    }
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t d = 0; d < head_dim; d += kWidth) {
+        _mm512_store_ps(s.values + j * s.width + d,
+                        rows.Value(j, d, First(Least(kWidth, head_dim - d))));
+      }
+    }
   }
 
-  template <size_t H>
-  static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
-                    const AttendedSpan (&span)[H], size_t n, size_t slot, float (&c)[H]) {
-    __m512 score[H][kGroups] = {};
+  template <size_t H, class Rows>
+  static void Weigh(const AttentionJob& job, const Rows& rows, const AttentionScratch& s,
+                    const float* const (&q)[H], const AttendedSpan (&span)[H], size_t n,
+                    size_t slot, float (&c)[H]) {
+    __m512 score[H][kGroups];
     if (n > kAttentionBlock - kKeyGroup) {
-      Scores<H, kGroups>(s.keys, q, job.head_dim, score, 0);
+      Scores<H, kGroups>(rows, q, job.head_dim, score, 0);
     } else {
-      for (size_t g = 0; g * kKeyGroup < n; ++g) {
-        Scores<H, 1>(s.keys, q, job.head_dim, score, g);
+      for (auto& of_query : score) {
+        for (__m512& group : of_query) group = _mm512_setzero_ps();
       }
+      for (size_t g = 0; g * kKeyGroup < n; ++g) Scores<H, 1>(rows, q, job.head_dim, score, g);
     }
     for (size_t h = 0; h < H; ++h) {
       c[h] = Softmax(job, score[h], span[h], s.m + slot + h, s.lanes + (slot + h) * kLanes,
@@ -164,10 +181,16 @@ struct Isa {
     }
   }
 
-  template <size_t H>
-  static void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
-                        size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
-    AddAllValues<H>(s, p, begin, end, head_dim, c, out);
+  template <size_t H, class Rows>
+  static void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t head_dim,
+                        const float (&c)[H], float* const (&out)[H]) {
+    size_t d = 0;
+    for (; d + 4 * kWidth <= head_dim; d += 4 * kWidth) {
+      avx512::AddValues<H, 4>(rows, p, begin, end, d, First(kWidth), c, out);
+    }
+    for (; d < head_dim; d += kWidth) {
+      avx512::AddValues<H, 1>(rows, p, begin, end, d, First(Least(kWidth, head_dim - d)), c, out);
+    }
   }
 
   static float SumLanes(const float* lanes) { return AddLanes(_mm512_load_ps(lanes)); }

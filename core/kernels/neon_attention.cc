@@ -1,4 +1,4 @@
-// Attention for NEON: a block of the cache is turned to floats once, for up to 64 queries.
+// Attention for NEON.
 #if defined(__aarch64__)
 
 #include "core/kernels/attention_walk.h"
@@ -7,109 +7,112 @@
 namespace lockstep::neon {
 namespace {
 
-// `n` halves or bytes, a multiple of 4 or the last of a row, to floats.
-void ExpandHalves(const uint16_t* from, size_t n, float* to) {
-  size_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) vst1q_f32(to + i, LoadHalf(from + i));
-  if (i == n) return;
-  uint16_t four[kWidth] = {};
-  for (size_t j = 0; i + j < n; ++j) four[j] = from[i + j];
-  vst1q_f32(to + i, LoadHalf(four));
-}
+// A block of the cache in registers of floats: a key's d of 4 positions, or 4 values of position j
+// from d on, of which `in` are head_dim's. Both of the cache's forms also fetch what the next block
+// has in the same place, `next` bytes further on: no hardware prefetcher foresees it.
+struct HalfRows {
+  const uint16_t *keys, *values;
+  size_t dim, next;
 
-// 16 bytes times 16 scales.
-void ExpandBytes(const int8_t* from, const float32x4_t (&scale)[kRegisters], float* to) {
-  float32x4_t v[kRegisters];
-  ToFloats(vld1q_s8(from), v);
-  for (size_t r = 0; r < kRegisters; ++r) vst1q_f32(to + r * kWidth, vmulq_f32(v[r], scale[r]));
-}
+  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
+      : keys(static_cast<const uint16_t*>(kv.keys)),
+        values(static_cast<const uint16_t*>(kv.values)),
+        dim(head_dim),
+        next(to_next) {}
+  float32x4_t Key(size_t part, size_t d) const {
+    const uint16_t* p =
+        keys + (part / kRegisters * dim + d) * kKeyGroup + part % kRegisters * kWidth;
+    FetchNext(p, next);
+    return LoadHalf(p);
+  }
+  float32x4_t Value(size_t j, size_t d, size_t in) const {
+    const uint16_t* p = values + j * dim + d;
+    FetchNext(p, next);
+    if (in == kWidth) return LoadHalf(p);
+    uint16_t some[kWidth] = {};
+    for (size_t i = 0; i < in; ++i) some[i] = p[i];
+    return LoadHalf(some);
+  }
+};
 
-void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n, const AttentionScratch& s) {
-  const size_t dim = job.head_dim, blocks = dim / kQuantBlock;
-  float32x4_t scale[kRegisters];
-  for (size_t g = 0; g * kKeyGroup < n; ++g) {
-    const size_t first = g * dim * kKeyGroup;
-    float* to = s.keys + g * dim * kKeyGroup;
-    if (job.kv.type == KvType::kF16) {
-      ExpandHalves(static_cast<const uint16_t*>(kv.keys) + first, dim * kKeyGroup, to);
-      continue;
-    }
-    const int8_t* from = static_cast<const int8_t*>(kv.keys) + first;
-    for (size_t d = 0; d < dim; ++d) {
-      const size_t block = g * blocks + d / kQuantBlock;
-      for (size_t r = 0; r < kRegisters; ++r) {
-        scale[r] = LoadHalf(kv.key_scales + block * kKeyGroup + r * kWidth);
-      }
-      ExpandBytes(from + d * kKeyGroup, scale, to + d * kKeyGroup);
-    }
+struct ByteRows {
+  KvBlock kv;
+  size_t dim, next;
+
+  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
+      : kv(block), dim(head_dim), next(to_next) {}
+  float32x4_t Floats(const void* from, size_t i, float32x4_t scale) const {
+    const int8_t* p = static_cast<const int8_t*>(from) + i;
+    FetchNext(p, next);
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof(four));
+    const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
+    return vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), scale);
   }
-  for (size_t j = 0; j < n; ++j) {
-    const size_t first = j * dim;
-    float* to = s.values + j * s.width;
-    if (job.kv.type == KvType::kF16) {
-      ExpandHalves(static_cast<const uint16_t*>(kv.values) + first, dim, to);
-      continue;
-    }
-    const int8_t* from = static_cast<const int8_t*>(kv.values) + first;
-    for (size_t d = 0; d < dim; d += kLanes) {
-      const uint16_t half = kv.value_scales[(first + d) / kQuantBlock];
-      const float32x4_t one = vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
-      for (float32x4_t& v : scale) v = one;
-      ExpandBytes(from + d, scale, to + d);
-    }
+  float32x4_t Key(size_t part, size_t d) const {
+    const size_t i = part / kRegisters * dim + d, lane = part % kRegisters * kWidth;
+    return Floats(kv.keys, i * kKeyGroup + lane,
+                  LoadHalf(kv.key_scales + i / kQuantBlock * kKeyGroup + lane));
   }
-}
+  float32x4_t Value(size_t j, size_t d, size_t) const {  // head_dim is whole blocks of 32
+    const uint16_t half = kv.value_scales[(j * dim + d) / kQuantBlock];
+    return Floats(kv.values, j * dim + d, vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))));
+  }
+};
+
+struct FloatRows {  // expanded
+  const AttentionScratch& s;
+  size_t dim;
+
+  float32x4_t Key(size_t part, size_t d) const {
+    return vld1q_f32(s.keys + (part / kRegisters * dim + d) * kKeyGroup +
+                     part % kRegisters * kWidth);
+  }
+  float32x4_t Value(size_t j, size_t d, size_t) const {
+    return vld1q_f32(s.values + j * s.width + d);
+  }
+};
 
 // Scores of H queries for a key group.
-template <size_t H>
-void Scores(const float* keys, const float* const (&q)[H], size_t head_dim, float scale, float* p) {
+template <size_t H, class Rows>
+void Scores(const Rows& rows, const float* const (&q)[H], size_t head_dim, float scale,
+            size_t group, float* p) {
   float32x4_t acc[H][kRegisters] = {};
-  for (size_t d = 0; d < head_dim; ++d, keys += kKeyGroup) {
+  for (size_t d = 0; d < head_dim; ++d) {
     for (size_t r = 0; r < kRegisters; ++r) {
-      const float32x4_t key = vld1q_f32(keys + r * kWidth);
+      const float32x4_t key = rows.Key(group * kRegisters + r, d);
       for (size_t h = 0; h < H; ++h) acc[h][r] = vfmaq_n_f32(acc[h][r], key, q[h][d]);
     }
   }
   for (size_t h = 0; h < H; ++h) {
     for (size_t r = 0; r < kRegisters; ++r) {
-      vst1q_f32(p + h * kAttentionBlock + r * kWidth, vmulq_n_f32(acc[h][r], scale));
+      vst1q_f32(p + h * kAttentionBlock + group * kKeyGroup + r * kWidth,
+                vmulq_n_f32(acc[h][r], scale));
     }
   }
 }
 
 // o[h][d] = fma(p[h][j], value[j][d], o[h][d]) for begin <= j < end, where the registers of `out`
-// from d are V whole ones, or one of which only `n` lanes are head_dim's.
-template <size_t H, size_t V>
-void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end, size_t d,
-               size_t n, const float (&c)[H], float* const (&out)[H]) {
+// from d are V whole ones, or one of which only `in` lanes are head_dim's.
+template <size_t H, size_t V, class Rows>
+void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t d, size_t in,
+               const float (&c)[H], float* const (&out)[H]) {
   float32x4_t o[H][V];
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) {
-      o[h][v] = vmulq_n_f32(LoadFirst(out[h] + d + v * kWidth, n), c[h]);
+      o[h][v] = vmulq_n_f32(LoadFirst(out[h] + d + v * kWidth, in), c[h]);
     }
   }
   for (size_t j = begin; j < end; ++j) {
     for (size_t v = 0; v < V; ++v) {
-      const float32x4_t value = vld1q_f32(s.values + j * s.width + d + v * kWidth);
+      const float32x4_t value = rows.Value(j, d + v * kWidth, in);
       for (size_t h = 0; h < H; ++h) {
         o[h][v] = vfmaq_n_f32(o[h][v], value, p[h * kAttentionBlock + j]);
       }
     }
   }
   for (size_t h = 0; h < H; ++h) {
-    for (size_t v = 0; v < V; ++v) StoreFirst(out[h] + d + v * kWidth, o[h][v], n);
-  }
-}
-
-template <size_t H>
-void AddAllValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
-                  size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
-  size_t d = 0;
-  for (; d + 4 * kWidth <= head_dim; d += 4 * kWidth) {
-    AddValues<H, 4>(s, p, begin, end, d, kWidth, c, out);
-  }
-  for (; d < head_dim; d += kWidth) {
-    AddValues<H, 1>(s, p, begin, end, d, Least(kWidth, head_dim - d), c, out);
+    for (size_t v = 0; v < V; ++v) StoreFirst(out[h] + d + v * kWidth, o[h][v], in);
   }
 }
 
@@ -143,17 +146,33 @@ float Softmax(const AttentionJob& job, float* p, AttendedSpan span, float* m, fl
 
 // What AttentionWalk asks for.
 struct Isa {
-  static void ExpandBlock(const AttentionJob& job, const KvBlock& kv, size_t n,
-                          const AttentionScratch& s) {
-    neon::ExpandBlock(job, kv, n, s);
+  using HalfRows = neon::HalfRows;
+  using ByteRows = neon::ByteRows;
+  using FloatRows = neon::FloatRows;
+
+  template <class Rows>
+  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
+    float* key = s.keys;
+    for (size_t g = 0; g * kKeyGroup < n; ++g) {
+      for (size_t d = 0; d < head_dim; ++d) {
+        for (size_t r = 0; r < kRegisters; ++r, key += kWidth) {
+          vst1q_f32(key, rows.Key(g * kRegisters + r, d));
+        }
+      }
+    }
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t d = 0; d < head_dim; d += kWidth) {
+        vst1q_f32(s.values + j * s.width + d, rows.Value(j, d, Least(kWidth, head_dim - d)));
+      }
+    }
   }
 
-  template <size_t H>
-  static void Weigh(const AttentionJob& job, const AttentionScratch& s, const float* const (&q)[H],
-                    const AttendedSpan (&span)[H], size_t n, size_t slot, float (&c)[H]) {
+  template <size_t H, class Rows>
+  static void Weigh(const AttentionJob& job, const Rows& rows, const AttentionScratch& s,
+                    const float* const (&q)[H], const AttendedSpan (&span)[H], size_t n,
+                    size_t slot, float (&c)[H]) {
     for (size_t g = 0; g * kKeyGroup < n; ++g) {
-      Scores<H>(s.keys + g * job.head_dim * kKeyGroup, q, job.head_dim, job.scale,
-                s.p + g * kKeyGroup);
+      Scores<H>(rows, q, job.head_dim, job.scale, g, s.p);
     }
     for (size_t h = 0; h < H; ++h) {
       c[h] = Softmax(job, s.p + h * kAttentionBlock, span[h], s.m + slot + h,
@@ -161,10 +180,16 @@ struct Isa {
     }
   }
 
-  template <size_t H>
-  static void AddValues(const AttentionScratch& s, const float* p, size_t begin, size_t end,
-                        size_t head_dim, const float (&c)[H], float* const (&out)[H]) {
-    AddAllValues<H>(s, p, begin, end, head_dim, c, out);
+  template <size_t H, class Rows>
+  static void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t head_dim,
+                        const float (&c)[H], float* const (&out)[H]) {
+    size_t d = 0;
+    for (; d + 4 * kWidth <= head_dim; d += 4 * kWidth) {
+      neon::AddValues<H, 4>(rows, p, begin, end, d, kWidth, c, out);
+    }
+    for (; d < head_dim; d += kWidth) {
+      neon::AddValues<H, 1>(rows, p, begin, end, d, Least(kWidth, head_dim - d), c, out);
+    }
   }
 
   static float SumLanes(const float* lanes) {

@@ -1,5 +1,7 @@
-// Matrix products of one thread by weight type, instruction set and number of columns:
-// multiply-adds per second, and for one column the bytes of weights read per second.
+// The kernels of one thread by instruction set. Matrix products by weight type and number of
+// columns: multiply-adds per second, and for one column the bytes of weights read per second.
+// Attention by type of the KV cache, rows, and heads that share keys and values, behind 4,096
+// positions of a cache of 16 layers with 8 heads of 64: multiply-adds and bytes of it per second.
 //
 //     build/release/kernel_bench [--benchmark_filter='Q4_0/avx512']
 //
@@ -19,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/aligned_buffer.h"
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
 #include "core/kernels/matmul.h"
@@ -50,6 +53,39 @@ void BM_MatMul(benchmark::State& state, WeightType type, const KernelTable* tabl
       benchmark::Counter(runs * static_cast<double>(w.panels.size()), benchmark::Counter::kIsRate);
 }
 
+void BM_Attention(benchmark::State& state, KvType type, const KernelTable* table) {
+  SetComputeFloatMode();
+  constexpr size_t kHeads = 16 * 8, kHeadDim = 64, kLength = 4096;
+  const size_t rows = static_cast<size_t>(state.range(0));
+  const size_t heads = static_cast<size_t>(state.range(1));
+  const size_t bytes = KvBlockBytes(type, kHeadDim);
+  // Zeroes: any bits do for the time, but for denormals, infinities and NaN.
+  const AlignedBuffer<uint8_t> cache(bytes * kHeads * (kLength / kAttentionBlock + 1));
+  const std::vector<float> q = Random(1).Floats(rows * heads * kHeadDim);
+  std::vector<float> out(q.size());
+  AlignedBuffer<float> scratch(AttentionScratchFloats(kHeadDim));
+  for (auto _ : state) {
+    for (size_t head = 0; head < kHeads; ++head) {
+      table->attention({.q = q.data(),
+                        .out = out.data(),
+                        .stride = heads * kHeadDim,
+                        .rows = rows,
+                        .heads = heads,
+                        .head_dim = kHeadDim,
+                        .kv = {type, cache.data() + head * bytes, kHeads * bytes},
+                        .length = kLength - rows + 1,
+                        .scale = 0.125f,
+                        .scratch = scratch.data()});
+    }
+  }
+  const double positions = static_cast<double>(state.iterations()) * kHeads * kLength;
+  state.counters["mul-adds"] =
+      benchmark::Counter(positions * 2 * kHeadDim * static_cast<double>(rows * heads),
+                         benchmark::Counter::kIsRate);
+  state.counters["bytes"] = benchmark::Counter(
+      positions * static_cast<double>(bytes) / kAttentionBlock, benchmark::Counter::kIsRate);
+}
+
 }  // namespace
 }  // namespace lockstep
 
@@ -61,6 +97,13 @@ int main(int argc, char** argv) {
       const auto type = static_cast<WeightType>(t);
       const std::string name = std::string(Name(type)) + "/" + table->isa;
       benchmark::RegisterBenchmark(name.c_str(), BM_MatMul, type, table)->Arg(1)->Arg(16)->Arg(128);
+    }
+    for (const auto type : {KvType::kF16, KvType::kQ8_0}) {
+      const std::string name = std::string("attention/") +
+                               (type == KvType::kF16 ? "f16/" : "q8_0/") + table->isa;
+      benchmark::RegisterBenchmark(name.c_str(), BM_Attention, type, table)
+          ->ArgsProduct({{1}, {1, 2, 4, 8}})
+          ->Args({16, 4});
     }
   }
   benchmark::Initialize(&argc, argv);
