@@ -32,22 +32,27 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kRows = 2048, kCols = 2048;
+constexpr size_t kFromMemory = 64;  // copies of the matrix, which no cache holds
 
 void BM_MatMul(benchmark::State& state, WeightType type, const KernelTable* table) {
   SetComputeFloatMode();
   Random random(1);
   const auto file = RandomTensorBytes(random, GgufTypeOf(type), kRows * kCols, 0.02);
-  PackedMatrix w = MakePackedMatrix(type, kRows, kCols);
-  for (size_t p = 0; p < w.panel_count(); ++p) PackPanel(file.data(), p, w);
-  const auto n = static_cast<size_t>(state.range(0));
+  const auto n = static_cast<size_t>(state.range(0)), copies = static_cast<size_t>(state.range(1));
+  PackedMatrix w = MakePackedMatrix(type, copies * kRows, kCols);
+  for (size_t p = 0; p < kRows / kPanelRows; ++p) PackPanel(file.data(), p, w);
+  for (size_t i = 1; i < copies; ++i) {
+    std::copy_n(w.panels.data(), w.panels.size() / copies,
+                w.panels.data() + i * (w.panels.size() / copies));
+  }
   const std::vector<float> x = random.Floats(n * kCols);
-  std::vector<float> y(n * kRows);
+  std::vector<float> y(n * w.rows);
   ThreadPool caller_only(1);
   MatMulScratch scratch(n, kCols, 1);
-  const MatMulJob job[] = {{&w, y.data(), kRows}};
+  const MatMulJob job[] = {{&w, y.data(), w.rows}};
   for (auto _ : state) MatMul(*table, caller_only, {x.data(), n, kCols, kCols}, job, scratch);
   const double runs = static_cast<double>(state.iterations());
-  state.counters["mul-adds"] = benchmark::Counter(runs * kRows * kCols * static_cast<double>(n),
+  state.counters["mul-adds"] = benchmark::Counter(runs * static_cast<double>(w.rows * kCols * n),
                                                   benchmark::Counter::kIsRate);
   state.counters["bytes"] =
       benchmark::Counter(runs * static_cast<double>(w.panels.size()), benchmark::Counter::kIsRate);
@@ -79,9 +84,8 @@ void BM_Attention(benchmark::State& state, KvType type, const KernelTable* table
     }
   }
   const double positions = static_cast<double>(state.iterations()) * kHeads * kLength;
-  state.counters["mul-adds"] =
-      benchmark::Counter(positions * 2 * kHeadDim * static_cast<double>(rows * heads),
-                         benchmark::Counter::kIsRate);
+  state.counters["mul-adds"] = benchmark::Counter(
+      positions * 2 * kHeadDim * static_cast<double>(rows * heads), benchmark::Counter::kIsRate);
   state.counters["bytes"] = benchmark::Counter(
       positions * static_cast<double>(bytes) / kAttentionBlock, benchmark::Counter::kIsRate);
 }
@@ -96,11 +100,15 @@ int main(int argc, char** argv) {
     for (size_t t = 0; t < kWeightTypes; ++t) {
       const auto type = static_cast<WeightType>(t);
       const std::string name = std::string(Name(type)) + "/" + table->isa;
-      benchmark::RegisterBenchmark(name.c_str(), BM_MatMul, type, table)->Arg(1)->Arg(16)->Arg(128);
+      benchmark::RegisterBenchmark(name.c_str(), BM_MatMul, type, table)
+          ->Args({1, kFromMemory})
+          ->Args({1, 1})
+          ->Args({16, 1})
+          ->Args({128, 1});
     }
     for (const auto type : {KvType::kF16, KvType::kQ8_0}) {
-      const std::string name = std::string("attention/") +
-                               (type == KvType::kF16 ? "f16/" : "q8_0/") + table->isa;
+      const std::string name =
+          std::string("attention/") + (type == KvType::kF16 ? "f16/" : "q8_0/") + table->isa;
       benchmark::RegisterBenchmark(name.c_str(), BM_Attention, type, table)
           ->ArgsProduct({{1}, {1, 2, 4, 8}})
           ->Args({16, 4});
