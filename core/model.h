@@ -18,7 +18,7 @@
 namespace lockstep {
 
 // Raised whenever any output bit of any kernel, sampler or tokenizer changes.
-inline constexpr int kNumericsVersion = 2;
+inline constexpr int kNumericsVersion = 3;
 
 struct Model {
   std::string name;         // general.name

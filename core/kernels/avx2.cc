@@ -13,6 +13,16 @@ int32_t AddInts(__m256i x) {
   return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1)));
 }
 
+// 8 values to codes, 0 where not finite.
+__m256i Round(__m256 x, __m256 finite, float inverse) {
+  return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_and_ps(x, finite), _mm256_set1_ps(inverse)));
+}
+
+// What the codes lose.
+__m256 Lost(__m256 x, __m256i code, float scale) {
+  return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(code), _mm256_set1_ps(scale), x);
+}
+
 void Quantize(const float* x, size_t k, const QuantisedRow& out) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
@@ -21,16 +31,26 @@ void Quantize(const float* x, size_t k, const QuantisedRow& out) {
       v[i] = _mm256_loadu_ps(x + i * kWidth);
       max = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), max);
     }
-    const float amax = MaxLanes(max);
-    const bool zero = amax < 1e-30f;
-    const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : kActivationMax / amax);
-    const float scale = zero ? 0.0f : amax / kActivationMax;
-    __m256i code[4];
-    for (size_t i = 0; i < 4; ++i) {
-      const __m256 scaled = _mm256_mul_ps(v[i], inverse);
-      const __m256 number = _mm256_cmp_ps(scaled, scaled, _CMP_ORD_Q);
-      code[i] = _mm256_cvtps_epi32(_mm256_and_ps(scaled, number));
+    const float amax = MaxLanes(max), m0 = kActivationMax[0], m1 = kActivationMax[1];
+    alignas(16) float ratio[4] = {};  // codes per unit, and units per code, for both
+    if (!(amax < 1e-30f)) {
+      _mm_store_ps(ratio,
+                   _mm_div_ps(_mm_setr_ps(m0, m1, amax, amax), _mm_setr_ps(amax, amax, m0, m1)));
     }
+    __m256i code[4], other[4];
+    __m256 more[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};  // error of `other`
+    for (size_t i = 0; i < 4; ++i) {
+      const __m256 finite = _mm256_cmp_ps(_mm256_and_ps(v[i], magnitude),
+                                          _mm256_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+      code[i] = Round(v[i], finite, ratio[0]);
+      other[i] = Round(v[i], finite, ratio[1]);
+      const __m256 d0 = Lost(v[i], code[i], ratio[2]), d1 = Lost(v[i], other[i], ratio[3]);
+      more[i % 2] = _mm256_fmadd_ps(d1, d1, _mm256_fnmadd_ps(d0, d0, more[i % 2]));
+    }
+    const bool better = AddLanes(more[0], more[1]) < 0;
+    const float scale = better ? ratio[3] : ratio[2];
+    const __m256i mask = _mm256_set1_epi32(better ? -1 : 0);  // no branch: it cannot be foreseen
+    for (size_t i = 0; i < 4; ++i) code[i] = _mm256_blendv_epi8(code[i], other[i], mask);
     // The packs work within 128-bit halves; the permutation puts the groups of four in order.
     const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
                                               _mm256_packs_epi32(code[2], code[3]));

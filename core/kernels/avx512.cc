@@ -7,29 +7,99 @@ namespace lockstep {
 namespace avx512 {
 namespace {
 
-void Quantize(const float* x, size_t k, const QuantisedRow& out) {
-  for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
-    const __m512 v[2] = {_mm512_loadu_ps(x), _mm512_loadu_ps(x + kWidth)};
-    __m512 max = _mm512_max_ps(_mm512_abs_ps(v[0]), _mm512_setzero_ps());
-    max = _mm512_max_ps(_mm512_abs_ps(v[1]), max);
-    const float amax = MaxLanes(max);
-    const bool zero = amax < 1e-30f;
-    const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : kActivationMax / amax);
-    const float scale = zero ? 0.0f : amax / kActivationMax;
-    int32_t sum[2];
+// The four lanes of four registers to one register: (a0 + a2) + (a1 + a3) of each, or the largest.
+template <class Join>
+__m128 Across(const __m128 (&v)[4], Join join) {
+  const auto two = [&](__m128 a, __m128 b) {
+    return join(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+  };
+  const __m128 ab = two(v[0], v[1]), cd = two(v[2], v[3]);
+  return join(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd));
+}
+
+// Blocks go by four, as what is one number of each would take longer than all its values.
+void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantisedRow& out) {
+  const auto max = [](auto a, auto b) { return _mm_max_ps(a, b); };
+  const auto add = [](auto a, auto b) { return _mm_add_ps(a, b); };
+  const __mmask8 present = static_cast<__mmask8>((1u << blocks) - 1);
+  __m512 v[4][2];
+  __m128 part[4];
+  for (size_t b = 0; b < 4; ++b) {
     for (size_t i = 0; i < 2; ++i) {
-      const __m512 scaled = _mm512_mul_ps(v[i], inverse);
-      const __mmask16 number = _mm512_cmp_ps_mask(scaled, scaled, _CMP_ORD_Q);
-      const __m512i code = _mm512_maskz_cvtps_epi32(number, scaled);
-      sum[i] = _mm512_reduce_add_epi32(code);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q + b * kQuantBlock + i * kWidth),
-                       _mm512_cvtepi32_epi8(code));
-      out.sub_offset[2 * b + i] = -128 * sum[i];
-      out.sub_sum[2 * b + i] = scale * static_cast<float>(sum[i]);
+      v[b][i] = _mm512_maskz_loadu_ps(b < blocks ? 0xffff : 0, x + b * kQuantBlock + i * kWidth);
     }
-    out.scale[b] = scale;
-    out.offset[b] = -128 * (sum[0] + sum[1]);
-    out.sum[b] = scale * static_cast<float>(sum[0] + sum[1]);
+    __m512 most = _mm512_max_ps(_mm512_abs_ps(v[b][0]), _mm512_setzero_ps());
+    most = _mm512_max_ps(_mm512_abs_ps(v[b][1]), most);
+    const __m256 eight =
+        _mm256_max_ps(_mm512_castps512_ps256(most), _mm512_extractf32x8_ps(most, 1));
+    part[b] = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  }
+  const __m128 amax = Across(part, max);
+  const __mmask8 some = _mm_cmp_ps_mask(amax, _mm_set1_ps(1e-30f), _CMP_NLT_UQ);
+  alignas(16) float inverse[2][4], scale[2][4];
+  for (size_t m = 0; m < 2; ++m) {
+    const __m128 top = _mm_set1_ps(kActivationMax[m]);
+    _mm_store_ps(inverse[m], _mm_maskz_div_ps(some, top, amax));
+    _mm_store_ps(scale[m], _mm_maskz_div_ps(some, amax, top));
+  }
+  __m512i code[4][2][2];  // [block][half][choice]
+  for (size_t b = 0; b < 4; ++b) {
+    __m512 more = _mm512_setzero_ps();  // error of the second choice than of the first
+    for (size_t i = 0; i < 2; ++i) {
+      const __mmask16 finite =
+          _mm512_cmp_ps_mask(_mm512_abs_ps(v[b][i]), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+      __m512 lost[2];
+      for (size_t m = 0; m < 2; ++m) {
+        code[b][i][m] =
+            _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(v[b][i], _mm512_set1_ps(inverse[m][b])));
+        lost[m] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(code[b][i][m]), _mm512_set1_ps(scale[m][b]),
+                                   v[b][i]);
+      }
+      more = _mm512_fmadd_ps(lost[1], lost[1], _mm512_fnmadd_ps(lost[0], lost[0], more));
+    }
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(more), _mm512_extractf32x8_ps(more, 1));
+    part[b] = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  }
+  const uint32_t better = _mm_cmp_ps_mask(Across(part, add), _mm_setzero_ps(), _CMP_LT_OQ);
+  const __m128 step =
+      _mm_mask_mov_ps(_mm_load_ps(scale[0]), static_cast<__mmask8>(better), _mm_load_ps(scale[1]));
+  __m256i sums[4];  // of fours
+  for (size_t b = 0; b < 4; ++b) {
+    const auto choice = static_cast<__mmask16>(-(better >> b & 1));
+    __m128i q[2];
+    for (size_t i = 0; i < 2; ++i) {
+      q[i] = _mm512_cvtepi32_epi8(_mm512_mask_mov_epi32(code[b][i][0], choice, code[b][i][1]));
+    }
+    const __m256i both = _mm256_set_m128i(q[1], q[0]);
+    sums[b] = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), both);
+    int8_t* const to = out.q + (first + b) * kQuantBlock;
+    if (b < blocks) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), both);
+  }
+  const __m256i halves =
+      _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
+  // From the first halves of four blocks and their second ones to the order of the blocks.
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i sub = _mm256_permutevar8x32_epi32(halves, order);
+  const __m128i sum =
+      _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+  const __m256 sub_step = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(step),
+                                                   _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+  const auto twice = static_cast<__mmask8>((1u << 2 * blocks) - 1);
+  _mm_mask_storeu_ps(out.scale + first, present, step);
+  _mm_mask_storeu_epi32(out.offset + first, present,
+                        _mm_sub_epi32(_mm_setzero_si128(), _mm_slli_epi32(sum, 7)));
+  _mm_mask_storeu_ps(out.sum + first, present, _mm_mul_ps(step, _mm_cvtepi32_ps(sum)));
+  _mm256_mask_storeu_epi32(out.sub_offset + 2 * first, twice,
+                           _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(sub, 7)));
+  _mm256_mask_storeu_ps(out.sub_sum + 2 * first, twice,
+                        _mm256_mul_ps(sub_step, _mm256_cvtepi32_ps(sub)));
+}
+
+void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+  const size_t blocks = k / kQuantBlock;
+  for (size_t b = 0; b < blocks; b += 4) {
+    QuantizeFour(x + b * kQuantBlock, blocks - b < 4 ? blocks - b : 4, b, out);
   }
 }
 

@@ -10,11 +10,29 @@ namespace {
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
 
 // 16 values to codes, and their sum.
-int32_t QuantizeHalf(const float* x, float32x4_t inverse, int8_t* q) {
-  int32x4_t code[kRegisters];
-  for (size_t i = 0; i < kRegisters; ++i) {  // the conversion takes NaN to 0
-    code[i] = vcvtnq_s32_f32(vmulq_f32(vld1q_f32(x + i * kWidth), inverse));
+// A block's codes where the largest value is scaled to `most`, and what they lose.
+struct RoundedBlock {
+  int32x4_t code[2][kRegisters];
+  float32x4_t lost[2][kRegisters];
+  float scale;
+
+  RoundedBlock(const float* x, float amax, float most) {
+    const bool zero = amax < 1e-30f;
+    const float inverse = zero ? 0.0f : most / amax;
+    scale = zero ? 0.0f : amax / most;
+    for (size_t half = 0; half < 2; ++half) {
+      for (size_t r = 0; r < kRegisters; ++r, x += kWidth) {
+        const float32x4_t v = vld1q_f32(x);
+        // Infinity times the inverse 0 is NaN, which becomes 0.
+        code[half][r] = vcvtnq_s32_f32(vmulq_n_f32(v, inverse));
+        lost[half][r] = vfmsq_n_f32(v, vcvtq_f32_s32(code[half][r]), scale);
+      }
+    }
   }
+};
+
+// Stores a half block's codes and returns their sum.
+int32_t StoreCodes(const int32x4_t (&code)[kRegisters], int8_t* q) {
   const int16x8_t low = vcombine_s16(vmovn_s32(code[0]), vmovn_s32(code[1]));
   const int16x8_t high = vcombine_s16(vmovn_s32(code[2]), vmovn_s32(code[3]));
   vst1q_s8(q, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
@@ -28,18 +46,24 @@ void Quantize(const float* x, size_t k, const QuantisedRow& out) {
       max = Greater(vabsq_f32(vld1q_f32(x + i)), max);
     }
     const float amax = vmaxvq_f32(max);
-    const bool zero = amax < 1e-30f;
-    const float32x4_t inverse = vdupq_n_f32(zero ? 0.0f : kActivationMax / amax);
-    const float scale = zero ? 0.0f : amax / kActivationMax;
+    const RoundedBlock first(x, amax, kActivationMax[0]), second(x, amax, kActivationMax[1]);
+    float32x4_t more[kRegisters] = {};  // error of the second than of the first
+    for (size_t half = 0; half < 2; ++half) {
+      for (size_t r = 0; r < kRegisters; ++r) {
+        more[r] = vfmsq_f32(more[r], first.lost[half][r], first.lost[half][r]);
+        more[r] = vfmaq_f32(more[r], second.lost[half][r], second.lost[half][r]);
+      }
+    }
+    const RoundedBlock& best = AddLanes(more) < 0 ? second : first;
     int32_t sum[2];
     for (size_t i = 0; i < 2; ++i) {
-      sum[i] = QuantizeHalf(x + 16 * i, inverse, out.q + b * kQuantBlock + 16 * i);
+      sum[i] = StoreCodes(best.code[i], out.q + b * kQuantBlock + 16 * i);
       out.sub_offset[2 * b + i] = -128 * sum[i];
-      out.sub_sum[2 * b + i] = scale * static_cast<float>(sum[i]);
+      out.sub_sum[2 * b + i] = best.scale * static_cast<float>(sum[i]);
     }
-    out.scale[b] = scale;
+    out.scale[b] = best.scale;
     out.offset[b] = -128 * (sum[0] + sum[1]);
-    out.sum[b] = scale * static_cast<float>(sum[0] + sum[1]);
+    out.sum[b] = best.scale * static_cast<float>(sum[0] + sum[1]);
   }
 }
 

@@ -110,29 +110,50 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
   }
 }
 
+// A block's codes where the largest value is scaled to `most`.
+struct RoundedBlock {
+  float scale;
+  int8_t q[kQuantBlock];
+  float lost[kQuantBlock];
+
+  RoundedBlock(const float* x, float amax, float most) {
+    const bool zero = amax < 1e-30f;
+    const float inverse = zero ? 0.0f : most / amax;
+    scale = zero ? 0.0f : amax / most;
+    for (size_t i = 0; i < kQuantBlock; ++i) {
+      const float code = std::isfinite(x[i]) ? std::nearbyint(x[i] * inverse) : 0.0f;
+      q[i] = static_cast<int8_t>(code);
+      lost[i] = std::fma(-code, scale, x[i]);
+    }
+  }
+};
+
 void Quantize(const float* x, size_t k, const QuantisedRow& out) {
-  for (size_t b = 0; b < k / kQuantBlock; ++b) {
+  for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     float amax = 0.0f;
     for (size_t i = 0; i < kQuantBlock; ++i) {
-      const float a = std::fabs(x[b * kQuantBlock + i]);
+      const float a = std::fabs(x[i]);
       amax = a > amax ? a : amax;
     }
-    const bool zero = amax < 1e-30f;
-    const float inverse = zero ? 0.0f : kActivationMax / amax;
-    const float scale = zero ? 0.0f : amax / kActivationMax;
+    const RoundedBlock first(x, amax, kActivationMax[0]), second(x, amax, kActivationMax[1]);
+    float lane[kLanes] = {};
+    for (size_t i = 0; i < kQuantBlock; ++i) {
+      float& more = lane[i % kLanes];  // error of the second than of the first
+      more = std::fma(-first.lost[i], first.lost[i], more);
+      more = std::fma(second.lost[i], second.lost[i], more);
+    }
+    const RoundedBlock& best = AddLanes(lane) < 0 ? second : first;
     int32_t sum[2] = {0, 0};
     for (size_t i = 0; i < kQuantBlock; ++i) {
-      const float scaled = x[b * kQuantBlock + i] * inverse;
-      const auto code = static_cast<int8_t>(std::isnan(scaled) ? 0.0f : std::nearbyint(scaled));
-      out.q[b * kQuantBlock + i] = code;
-      sum[i / 16] += code;
+      out.q[b * kQuantBlock + i] = best.q[i];
+      sum[i / 16] += best.q[i];
     }
-    out.scale[b] = scale;
+    out.scale[b] = best.scale;
     out.offset[b] = -128 * (sum[0] + sum[1]);
-    out.sum[b] = scale * static_cast<float>(sum[0] + sum[1]);
+    out.sum[b] = best.scale * static_cast<float>(sum[0] + sum[1]);
     for (size_t half = 0; half < 2; ++half) {
       out.sub_offset[2 * b + half] = -128 * sum[half];
-      out.sub_sum[2 * b + half] = scale * static_cast<float>(sum[half]);
+      out.sub_sum[2 * b + half] = best.scale * static_cast<float>(sum[half]);
     }
   }
 }

@@ -2,6 +2,7 @@
 // columns: multiply-adds per second, and for one column the bytes of weights read per second.
 // Attention by type of the KV cache, rows, and heads that share keys and values, behind 4,096
 // positions of a cache of 16 layers with 8 heads of 64: multiply-adds and bytes of it per second.
+// Rounding activations: values per second.
 //
 //     build/release/kernel_bench [--benchmark_filter='Q4_0/avx512']
 //
@@ -90,6 +91,23 @@ void BM_Attention(benchmark::State& state, KvType type, const KernelTable* table
       positions * static_cast<double>(bytes) / kAttentionBlock, benchmark::Counter::kIsRate);
 }
 
+void BM_Quantize(benchmark::State& state, const KernelTable* table) {
+  SetComputeFloatMode();
+  const std::vector<float> x = Random(1).Floats(kCols);
+  constexpr size_t kBlocks = kCols / kQuantBlock;
+  std::vector<int8_t> q(kCols);
+  std::vector<float> scale(kBlocks), sum(kBlocks), sub_sum(2 * kBlocks);
+  std::vector<int32_t> offset(kBlocks), sub_offset(2 * kBlocks);
+  for (auto _ : state) {
+    table->quantize(
+        x.data(), kCols,
+        {q.data(), scale.data(), offset.data(), sub_offset.data(), sum.data(), sub_sum.data()});
+    benchmark::ClobberMemory();
+  }
+  state.counters["values"] = benchmark::Counter(static_cast<double>(state.iterations() * kCols),
+                                                benchmark::Counter::kIsRate);
+}
+
 }  // namespace
 }  // namespace lockstep
 
@@ -106,6 +124,8 @@ int main(int argc, char** argv) {
           ->Args({16, 1})
           ->Args({128, 1});
     }
+    benchmark::RegisterBenchmark(("quantize/" + std::string(table->isa)).c_str(), BM_Quantize,
+                                 table);
     for (const auto type : {KvType::kF16, KvType::kQ8_0}) {
       const std::string name =
           std::string("attention/") + (type == KvType::kF16 ? "f16/" : "q8_0/") + table->isa;

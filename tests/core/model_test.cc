@@ -42,7 +42,7 @@ TEST(ModelTest, TheFingerprintIsTheFilesSha256) {
   std::vector<uint8_t> bytes = TinyModel();
   const auto model = LoadModel(bytes, "memory", ScalarKernels(), pool);
   ASSERT_TRUE(model);
-  EXPECT_EQ((*model)->fingerprint, "ls2-29435afaccec9621");
+  EXPECT_EQ((*model)->fingerprint, "ls3-29435afaccec9621");
   bytes.back() ^= 1;
   const auto other = LoadModel(bytes, "memory", ScalarKernels(), pool);
   ASSERT_TRUE(other);
@@ -75,7 +75,7 @@ TEST(ModelTest, TheEmbeddedModelLoads) {
   const auto model = LoadModel("", ScalarKernels(), pool);
   ASSERT_TRUE(model) << model.error().message;
   EXPECT_EQ((*model)->source, "embedded");
-  EXPECT_THAT((*model)->fingerprint, StartsWith("ls2-"));
+  EXPECT_THAT((*model)->fingerprint, StartsWith("ls3-"));
   EXPECT_GE((*model)->config().context, 512u);
   EXPECT_FALSE((*model)->tokenizer.Encode("Once upon a time", true).empty());
   const auto file = GgufFile::Parse(EmbeddedModel(), "embedded");

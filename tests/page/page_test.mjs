@@ -284,7 +284,7 @@ pageTest('chats: system prompt, history, usage, and the same bytes again', { mod
   assert.match(await page.locator('#popover').innerText(), /And\s+77\.9%\s+␣other\s+13\.5%/);
   await last(page).getByRole('button', { name: 'Run again, same bytes?' }).click();
   await last(page).locator('.check.equal').waitFor();
-  assert.match(await last(page).locator('.check').innerText(), /ls2-chat\s+ls2-chat/);
+  assert.match(await last(page).locator('.check').innerText(), /ls3-chat\s+ls3-chat/);
 });
 
 pageTest('chats with the real server, and gets the same bytes again', { mode: 'chat' }, async (page) => {

@@ -115,7 +115,7 @@ export class Gateway {
 
 /** A streamed answer of the chat API, a token for each word. */
 export function chatAnswer(response, words) {
-  const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm', system_fingerprint: 'ls2-chat' };
+  const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm', system_fingerprint: 'ls3-chat' };
   const send = (json) => response.write(`data: ${JSON.stringify({ ...head, ...json })}\n\n`);
   response.writeHead(200, { 'Content-Type': 'text/event-stream' });
   send({ choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }] });
