@@ -39,9 +39,9 @@ struct QuantisedRow {
   float* sub_sum;       // [k / 16]
 };
 
-// What the largest value of a block is scaled to, one or the other, so that it has no rounding error.
-// (127.49 would still round to 127 and make the steps finer, but was measured: 10% more error in
-// all.) The others' errors differ by chance, so the better of two has 5 to 8% less in all.
+// What the largest value of a block is scaled to, one or the other, so that it has no rounding
+// error. (127.49 would still round to 127 and make the steps finer, but was measured: 10% more
+// error in all.) The others' errors differ by chance, so the better of two has 5 to 8% less in all.
 inline constexpr float kActivationMax[2] = {127.0f, 126.0f};
 
 enum class KvType : uint8_t { kF16, kQ8_0 };

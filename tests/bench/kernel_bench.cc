@@ -8,11 +8,15 @@
 //
 // Where the time of the whole goes (perf record on `lockstep bench`, TinyLlama 1.1B shape, Q4_0,
 // avx512, 2 threads on Zen 5), in shares of what is not loading:
-// - Prefill of 512: 66% products of expanded panels (Tile), 11% attention, 10% expanding, 3%
-//   quantising, 2% SiLU, 1% each of RMSNorm, adding, and storing keys and values.
+// - Prefill of 512: 73% products of expanded panels (Tile), 8% attention, 5% rounding activations,
+//   2% each of expanding and SiLU, 1% each of RMSNorm and adding.
 // - 16 streams: 42% products, 42% expanding, most of it waiting for memory (less since the next
 //   panels are fetched meanwhile), 4% attention, 4% waiting threads, 1% sampling.
-// - One stream is bound by memory: 73 tokens/s read 45 GB/s of weights.
+// - One stream: 87% products straight from the panels, 8% threads that wait for one another, 1%
+//   attention. Memory bounds it: both cores together read 43 to 48 GB/s of weights. Fetching 1 to
+//   16 KiB ahead and 2 to 32 pieces of a matrix for each thread made no difference beyond noise.
+// - One stream behind 8,000 tokens (llama-3.2-1b shape): 33.3 tokens/s are 29.3 GB/s of weights and
+//   cache, where plain reading gave 31.2 in the same minute.
 // A sub-block of 32 columns, two panels and eight columns takes 128 vpdpbusd, and 16 each of a
 // conversion, a multiplication and an fma for its scales; all but the conversions share two ports,
 // so 80 cycles for 8,192 multiply-adds: at 2.9 GHz a core is bound by 300 G a second, and 275 are
