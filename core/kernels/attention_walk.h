@@ -3,11 +3,7 @@
 // each tile, as storing it would take longer. What needs registers is the Isa's, a type of the
 // including file's own anonymous namespace, so that each file has its own copy.
 //
-//   HalfRows(block, head_dim, next), ByteRows(...), FloatRows{s, head_dim}
-//     keys and values of a block as registers of floats: from the cache in f16 or q8_0, of which
-//     the next block is so many bytes further on, or expanded
-//   template <class Rows> static void Expand(rows, head_dim, n, s)
-//     keys and values of the first n positions, to s.keys and s.values
+//   using Registers; those of attention_rows.h, of whose three `rows` is one
 //   template <size_t H, class Rows> static void Weigh(job, rows, s, q, span, n, slot, c)
 //     the online softmax's step for H queries: their weights to s.p, zero outside of span[h]; s.m
 //     and s.lanes of the slots from `slot` brought up to date; c: the factors of what was summed
@@ -18,6 +14,7 @@
 //     the 16 lanes added in halves
 #pragma once
 
+#include "core/kernels/attention_rows.h"
 #include "core/kernels/kernels.h"
 
 namespace lockstep {
@@ -31,23 +28,8 @@ struct AttendedSpan {
   size_t begin, end;
 };
 
-// Parts of AttentionJob::scratch.
-struct AttentionScratch {
-  float* keys;    // [4][head_dim][16], the block's
-  float* values;  // [64][width]
-  float* lanes;   // [64][16], l of each query
-  float* m;       // [64]
-  float* p;       // [4][64], of the tile in hand
-  size_t width;   // head_dim in whole sixteens
-};
-
 // Queries up to which expanding a block does not pay.
 inline constexpr size_t kDirectQueries = 8;
-
-// Fetches the line `next` bytes after p.
-static inline void FetchNext(const void* p, size_t next) {
-  __builtin_prefetch(static_cast<const uint8_t*>(p) + next);
-}
 
 template <class Isa>
 class AttentionWalk {
@@ -67,6 +49,8 @@ class AttentionWalk {
   }
 
  private:
+  using R = typename Isa::Registers;
+
   static size_t Offset(const AttentionJob& job, size_t query) {
     return query / job.heads * job.stride + query % job.heads * job.head_dim;
   }
@@ -94,9 +78,9 @@ class AttentionWalk {
       const size_t next = begin + n < longest ? job.kv.stride : 0;
       const Part part = {first, count, begin, n};
       if (job.kv.type == KvType::kF16) {
-        Block(job, s, typename Isa::HalfRows(kv, job.head_dim, next), part);
+        Block(job, s, HalfRows<R>(kv, job.head_dim, next), part);
       } else {
-        Block(job, s, typename Isa::ByteRows(kv, job.head_dim, next), part);
+        Block(job, s, ByteRows<R>(kv, job.head_dim, next), part);
       }
     }
     for (size_t i = 0; i < count; ++i) {
@@ -115,8 +99,27 @@ class AttentionWalk {
   static void Block(const AttentionJob& job, const AttentionScratch& s, const Rows& rows,
                     const Part& part) {
     if (part.count <= kDirectQueries) return Tiles(job, s, rows, part);
-    Isa::Expand(rows, job.head_dim, part.n, s);
-    Tiles(job, s, typename Isa::FloatRows{s, job.head_dim}, part);
+    Expand(rows, job.head_dim, part.n, s);
+    Tiles(job, s, FloatRows<R>(s, job.head_dim), part);
+  }
+
+  // Keys and values of the first n positions, as floats.
+  template <class Rows>
+  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
+    constexpr size_t kParts = kKeyGroup / R::kWidth;  // of a key group
+    float* key = s.keys;
+    for (size_t group = 0; group * kKeyGroup < n; ++group) {
+      for (size_t d = 0; d < head_dim; ++d) {
+        for (size_t i = 0; i < kParts; ++i, key += R::kWidth) {
+          R::Store(key, rows.Key(group * kParts + i, d));
+        }
+      }
+    }
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t d = 0; d < head_dim; d += R::kWidth) {
+        R::Store(s.values + j * s.width + d, rows.Value(j, d, Least(R::kWidth, head_dim - d)));
+      }
+    }
   }
 
   template <class Rows>

@@ -9,67 +9,26 @@ namespace {
 
 constexpr size_t kParts = kAttentionBlock / kWidth;  // registers of scores
 
-// A block of the cache in registers of floats: a key's d of 8 positions, or 8 values of position j
-// from d on, of which `in` are head_dim's. Both of the cache's forms also fetch what the next block
-// has in the same place, `next` bytes further on: no hardware prefetcher foresees it.
-struct HalfRows {
-  const uint16_t *keys, *values;
-  size_t dim, next;
+// The registers of attention_rows.h.
+struct Registers {
+  using Type = __m256;
+  static constexpr size_t kWidth = avx2::kWidth;
 
-  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
-      : keys(static_cast<const uint16_t*>(kv.keys)),
-        values(static_cast<const uint16_t*>(kv.values)),
-        dim(head_dim),
-        next(to_next) {}
-  __m256 Key(size_t part, size_t d) const {
-    const uint16_t* p = keys + (part / 2 * dim + d) * kKeyGroup + part % 2 * kWidth;
-    FetchNext(p, next);
-    return LoadHalf(p);
-  }
-  __m256 Value(size_t j, size_t d, size_t in) const {
-    const uint16_t* p = values + j * dim + d;
-    FetchNext(p, next);
+  static __m256 Halves(const uint16_t* p, size_t in) {
     if (in == kWidth) return LoadHalf(p);
     uint16_t some[kWidth] = {};
     for (size_t i = 0; i < in; ++i) some[i] = p[i];
     return LoadHalf(some);
   }
-};
-
-struct ByteRows {
-  KvBlock kv;
-  size_t dim, next;
-
-  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
-      : kv(block), dim(head_dim), next(to_next) {}
-  __m256 Floats(const void* from, size_t i, __m256 scale) const {
-    const int8_t* p = static_cast<const int8_t*>(from) + i;
-    FetchNext(p, next);
+  static __m256 Bytes(const int8_t* p, __m256 scale) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
     return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), scale);
   }
-  __m256 Key(size_t part, size_t d) const {
-    const size_t i = part / 2 * dim + d, lane = part % 2 * kWidth;
-    return Floats(kv.keys, i * kKeyGroup + lane,
-                  LoadHalf(kv.key_scales + i / kQuantBlock * kKeyGroup + lane));
+  static __m256 Everywhere(uint16_t half) {
+    return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(half)));
   }
-  __m256 Value(size_t j, size_t d, size_t) const {  // head_dim is whole blocks of 32
-    const uint16_t half = kv.value_scales[(j * dim + d) / kQuantBlock];
-    return Floats(kv.values, j * dim + d,
-                  _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(half))));
-  }
-};
-
-struct FloatRows {  // expanded
-  const AttentionScratch& s;
-  size_t dim;
-
-  __m256 Key(size_t part, size_t d) const {
-    return _mm256_load_ps(s.keys + (part / 2 * dim + d) * kKeyGroup + part % 2 * kWidth);
-  }
-  __m256 Value(size_t j, size_t d, size_t) const {
-    return _mm256_load_ps(s.values + j * s.width + d);
-  }
+  static __m256 Load(const float* p) { return _mm256_load_ps(p); }
+  static void Store(float* p, __m256 v) { _mm256_store_ps(p, v); }
 };
 
 // Unscaled scores of H queries for G key groups.
@@ -146,25 +105,7 @@ float Softmax(const AttentionJob& job, __m256 (&score)[kParts], AttendedSpan spa
 
 // What AttentionWalk asks for.
 struct Isa {
-  using HalfRows = avx2::HalfRows;
-  using ByteRows = avx2::ByteRows;
-  using FloatRows = avx2::FloatRows;
-
-  template <class Rows>
-  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
-    float* key = s.keys;
-    for (size_t g = 0; g * kKeyGroup < n; ++g) {
-      for (size_t d = 0; d < head_dim; ++d, key += kKeyGroup) {
-        _mm256_store_ps(key, rows.Key(2 * g, d));
-        _mm256_store_ps(key + kWidth, rows.Key(2 * g + 1, d));
-      }
-    }
-    for (size_t j = 0; j < n; ++j) {
-      for (size_t d = 0; d < head_dim; d += kWidth) {
-        _mm256_store_ps(s.values + j * s.width + d, rows.Value(j, d, Least(kWidth, head_dim - d)));
-      }
-    }
-  }
+  using Registers = avx2::Registers;
 
   template <size_t H, class Rows>
   static void Weigh(const AttentionJob& job, const Rows& rows, const AttentionScratch& s,

@@ -9,64 +9,24 @@ namespace {
 
 constexpr size_t kGroups = kAttentionBlock / kKeyGroup;  // registers of scores
 
-// A block of the cache in registers of floats: a key's d of 16 positions, or 16 values of position
-// j from d on, of which `mask` are head_dim's. Both of the cache's forms also fetch what the next
-// block has in the same place, `next` bytes further on: no hardware prefetcher foresees it.
-struct HalfRows {
-  const uint16_t *keys, *values;
-  size_t dim, next;
+// The registers of attention_rows.h.
+struct Registers {
+  using Type = __m512;
+  static constexpr size_t kWidth = avx512::kWidth;
 
-  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
-      : keys(static_cast<const uint16_t*>(kv.keys)),
-        values(static_cast<const uint16_t*>(kv.values)),
-        dim(head_dim),
-        next(to_next) {}
-  __m512 Key(size_t group, size_t d) const {
-    const uint16_t* p = keys + (group * dim + d) * kKeyGroup;
-    FetchNext(p, next);
-    return LoadHalf(p);
+  static __m512 Halves(const uint16_t* p, size_t in) {
+    if (in == kWidth) return LoadHalf(p);
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(First(in), p));
   }
-  __m512 Value(size_t j, size_t d, __mmask16 mask) const {
-    const uint16_t* p = values + j * dim + d;
-    FetchNext(p, next);
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, p));
-  }
-};
-
-struct ByteRows {
-  KvBlock kv;
-  size_t dim, next;
-
-  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
-      : kv(block), dim(head_dim), next(to_next) {}
-  __m512 Floats(const void* from, size_t i, __m512 scale) const {
-    const int8_t* p = static_cast<const int8_t*>(from) + i;
-    FetchNext(p, next);
+  static __m512 Bytes(const int8_t* p, __m512 scale) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), scale);
   }
-  __m512 Key(size_t group, size_t d) const {
-    const size_t block = (group * dim + d) / kQuantBlock;
-    return Floats(kv.keys, (group * dim + d) * kKeyGroup,
-                  LoadHalf(kv.key_scales + block * kKeyGroup));
+  static __m512 Everywhere(uint16_t half) {
+    return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half)));
   }
-  __m512 Value(size_t j, size_t d, __mmask16) const {  // head_dim is whole blocks of 32
-    const uint16_t half = kv.value_scales[(j * dim + d) / kQuantBlock];
-    return Floats(kv.values, j * dim + d,
-                  _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half))));
-  }
-};
-
-struct FloatRows {  // expanded
-  const AttentionScratch& s;
-  size_t dim;
-
-  __m512 Key(size_t group, size_t d) const {
-    return _mm512_load_ps(s.keys + (group * dim + d) * kKeyGroup);
-  }
-  __m512 Value(size_t j, size_t d, __mmask16) const {
-    return _mm512_load_ps(s.values + j * s.width + d);
-  }
+  static __m512 Load(const float* p) { return _mm512_load_ps(p); }
+  static void Store(float* p, __m512 v) { _mm512_store_ps(p, v); }
 };
 
 // Unscaled scores of H queries for G key groups.
@@ -88,11 +48,13 @@ template <size_t H, size_t G, class Rows>
 }
 
 // o[h][d] = fma(p[h][j], value[j][d], o[h][d]) for begin <= j < end, where the registers of `out`
-// from d are V whole ones, or one of which only `mask` is head_dim's.
+// from d are V whole ones, or one of which only the first `given` lanes are head_dim's.
 template <size_t H, size_t V, class Rows>
 [[gnu::noinline]] void AddValues(const Rows& rows, const float* p, size_t begin, size_t end,
-                                 size_t d, __mmask16 mask, const float (&c)[H],
+                                 size_t d, size_t given, const float (&c)[H],
                                  float* const (&out)[H]) {
+  const size_t in = V > 1 ? kWidth : given;  // a constant for whole registers
+  const __mmask16 mask = First(in);
   __m512 o[H][V];
   for (size_t h = 0; h < H; ++h) {
     for (size_t v = 0; v < V; ++v) {
@@ -102,7 +64,7 @@ template <size_t H, size_t V, class Rows>
   }
   for (size_t j = begin; j < end; ++j) {
     __m512 value[V];
-    for (size_t v = 0; v < V; ++v) value[v] = rows.Value(j, d + v * kWidth, mask);
+    for (size_t v = 0; v < V; ++v) value[v] = rows.Value(j, d + v * kWidth, in);
     for (size_t h = 0; h < H; ++h) {
       const __m512 weight = _mm512_set1_ps(p[h * kAttentionBlock + j]);
       for (size_t v = 0; v < V; ++v) o[h][v] = _mm512_fmadd_ps(weight, value[v], o[h][v]);
@@ -144,23 +106,7 @@ float Softmax(const AttentionJob& job, __m512 (&score)[kGroups], AttendedSpan sp
 
 // What AttentionWalk asks for.
 struct Isa {
-  using HalfRows = avx512::HalfRows;
-  using ByteRows = avx512::ByteRows;
-  using FloatRows = avx512::FloatRows;
-
-  template <class Rows>
-  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
-    float* key = s.keys;
-    for (size_t g = 0; g * kKeyGroup < n; ++g) {
-      for (size_t d = 0; d < head_dim; ++d, key += kKeyGroup) _mm512_store_ps(key, rows.Key(g, d));
-    }
-    for (size_t j = 0; j < n; ++j) {
-      for (size_t d = 0; d < head_dim; d += kWidth) {
-        _mm512_store_ps(s.values + j * s.width + d,
-                        rows.Value(j, d, First(Least(kWidth, head_dim - d))));
-      }
-    }
-  }
+  using Registers = avx512::Registers;
 
   template <size_t H, class Rows>
   static void Weigh(const AttentionJob& job, const Rows& rows, const AttentionScratch& s,
@@ -186,10 +132,10 @@ struct Isa {
                         const float (&c)[H], float* const (&out)[H]) {
     size_t d = 0;
     for (; d + 4 * kWidth <= head_dim; d += 4 * kWidth) {
-      avx512::AddValues<H, 4>(rows, p, begin, end, d, First(kWidth), c, out);
+      avx512::AddValues<H, 4>(rows, p, begin, end, d, kWidth, c, out);
     }
     for (; d < head_dim; d += kWidth) {
-      avx512::AddValues<H, 1>(rows, p, begin, end, d, First(Least(kWidth, head_dim - d)), c, out);
+      avx512::AddValues<H, 1>(rows, p, begin, end, d, Least(kWidth, head_dim - d), c, out);
     }
   }
 

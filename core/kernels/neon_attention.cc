@@ -7,70 +7,28 @@
 namespace lockstep::neon {
 namespace {
 
-// A block of the cache in registers of floats: a key's d of 4 positions, or 4 values of position j
-// from d on, of which `in` are head_dim's. Both of the cache's forms also fetch what the next block
-// has in the same place, `next` bytes further on: no hardware prefetcher foresees it.
-struct HalfRows {
-  const uint16_t *keys, *values;
-  size_t dim, next;
+// The registers of attention_rows.h.
+struct Registers {
+  using Type = float32x4_t;
+  static constexpr size_t kWidth = neon::kWidth;
 
-  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
-      : keys(static_cast<const uint16_t*>(kv.keys)),
-        values(static_cast<const uint16_t*>(kv.values)),
-        dim(head_dim),
-        next(to_next) {}
-  float32x4_t Key(size_t part, size_t d) const {
-    const uint16_t* p =
-        keys + (part / kRegisters * dim + d) * kKeyGroup + part % kRegisters * kWidth;
-    FetchNext(p, next);
-    return LoadHalf(p);
-  }
-  float32x4_t Value(size_t j, size_t d, size_t in) const {
-    const uint16_t* p = values + j * dim + d;
-    FetchNext(p, next);
+  static float32x4_t Halves(const uint16_t* p, size_t in) {
     if (in == kWidth) return LoadHalf(p);
     uint16_t some[kWidth] = {};
     for (size_t i = 0; i < in; ++i) some[i] = p[i];
     return LoadHalf(some);
   }
-};
-
-struct ByteRows {
-  KvBlock kv;
-  size_t dim, next;
-
-  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
-      : kv(block), dim(head_dim), next(to_next) {}
-  float32x4_t Floats(const void* from, size_t i, float32x4_t scale) const {
-    const int8_t* p = static_cast<const int8_t*>(from) + i;
-    FetchNext(p, next);
+  static float32x4_t Bytes(const int8_t* p, float32x4_t scale) {
     int32_t four;
     __builtin_memcpy(&four, p, sizeof(four));
     const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
     return vmulq_f32(vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), scale);
   }
-  float32x4_t Key(size_t part, size_t d) const {
-    const size_t i = part / kRegisters * dim + d, lane = part % kRegisters * kWidth;
-    return Floats(kv.keys, i * kKeyGroup + lane,
-                  LoadHalf(kv.key_scales + i / kQuantBlock * kKeyGroup + lane));
+  static float32x4_t Everywhere(uint16_t half) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
   }
-  float32x4_t Value(size_t j, size_t d, size_t) const {  // head_dim is whole blocks of 32
-    const uint16_t half = kv.value_scales[(j * dim + d) / kQuantBlock];
-    return Floats(kv.values, j * dim + d, vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))));
-  }
-};
-
-struct FloatRows {  // expanded
-  const AttentionScratch& s;
-  size_t dim;
-
-  float32x4_t Key(size_t part, size_t d) const {
-    return vld1q_f32(s.keys + (part / kRegisters * dim + d) * kKeyGroup +
-                     part % kRegisters * kWidth);
-  }
-  float32x4_t Value(size_t j, size_t d, size_t) const {
-    return vld1q_f32(s.values + j * s.width + d);
-  }
+  static float32x4_t Load(const float* p) { return vld1q_f32(p); }
+  static void Store(float* p, float32x4_t v) { vst1q_f32(p, v); }
 };
 
 // Scores of H queries for a key group.
@@ -146,26 +104,7 @@ float Softmax(const AttentionJob& job, float* p, AttendedSpan span, float* m, fl
 
 // What AttentionWalk asks for.
 struct Isa {
-  using HalfRows = neon::HalfRows;
-  using ByteRows = neon::ByteRows;
-  using FloatRows = neon::FloatRows;
-
-  template <class Rows>
-  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
-    float* key = s.keys;
-    for (size_t g = 0; g * kKeyGroup < n; ++g) {
-      for (size_t d = 0; d < head_dim; ++d) {
-        for (size_t r = 0; r < kRegisters; ++r, key += kWidth) {
-          vst1q_f32(key, rows.Key(g * kRegisters + r, d));
-        }
-      }
-    }
-    for (size_t j = 0; j < n; ++j) {
-      for (size_t d = 0; d < head_dim; d += kWidth) {
-        vst1q_f32(s.values + j * s.width + d, rows.Value(j, d, Least(kWidth, head_dim - d)));
-      }
-    }
-  }
+  using Registers = neon::Registers;
 
   template <size_t H, class Rows>
   static void Weigh(const AttentionJob& job, const Rows& rows, const AttentionScratch& s,
