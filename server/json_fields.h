@@ -68,6 +68,8 @@ class FieldReader {
   void Fail(std::string_view name, std::string_view message);
   void Fail(Error error);
   bool ok() const { return status_.has_value(); }
+  const Error& error() const { return status_.error(); }  // REQUIRES: not ok()
+  bool IsRead(std::string_view name) const { return read_.contains(name); }
   // The name with its prefix.
   std::string Full(std::string_view name) const { return prefix_ + std::string(name); }
 

@@ -175,7 +175,8 @@ void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
     if (!tool.is_object() || !tool.contains("function") || !tool["function"].is_object()) {
       return fields.Fail(where, R"(must be {"type": "function", "function": {...}})");
     }
-    FieldReader reader(tool, where + "."), function(tool["function"], where + ".function.");
+    FieldReader reader(tool, fields.Full(where) + "."),
+        function(tool["function"], fields.Full(where) + ".function.");
     std::string text;
     if (!reader.Text("type", &text) || text != "function") {
       reader.Fail("type", "must be \"function\"");
@@ -199,19 +200,46 @@ void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
   if (!tools->empty()) (*variables)["tools"] = *tools;
 }
 
+// The variables that have a field of their own, from the request or from its chat_template_kwargs:
+// whichever way they come, they have passed the same checks.
+void ReadRequestVariables(FieldReader& fields, ReadContext& context, Json* variables) {
+  ReadTools(fields, context, variables);
+  bool prompt = true;
+  if (fields.Bool("add_generation_prompt", &prompt)) {
+    (*variables)["add_generation_prompt"] = prompt;
+  }
+}
+
+// Names that the server gives a value of its own cannot be set; the others are the template's.
+void ReadTemplateKwargs(FieldReader& fields, ReadContext& context, Json* variables) {
+  const Json* const value = fields.Take("chat_template_kwargs");
+  if (value == nullptr) return;
+  if (!value->is_object()) return fields.Fail("chat_template_kwargs", "must be an object");
+  FieldReader kwargs(*value, "chat_template_kwargs.");
+  for (const char* name : {"tools", "add_generation_prompt"}) {
+    if (kwargs.Take(name) != nullptr && fields.Take(name) != nullptr) {
+      kwargs.Fail(name, "is also a field of the request: send one of them");
+    }
+  }
+  kwargs.Refuse("messages", "is a field of the request: send it there");
+  for (const char* name : {"bos_token", "eos_token"}) {
+    kwargs.Refuse(name, "is the model's own and cannot be set");
+  }
+  ReadRequestVariables(kwargs, context, variables);
+  if (!kwargs.ok()) return fields.Fail(kwargs.error());
+  for (const auto& [name, variable] : value->items()) {
+    if (!kwargs.IsRead(name)) (*variables)[name] = variable;
+  }
+}
+
 }  // namespace
 
 void ReadChatVariables(FieldReader& fields, ReadContext& context, Json* variables) {
   *variables = Json::object();
-  if (const Json* const more = fields.Take("chat_template_kwargs"); more != nullptr) {
-    if (!more->is_object()) return fields.Fail("chat_template_kwargs", "must be an object");
-    *variables = *more;
-  }
+  (*variables)["add_generation_prompt"] = true;
+  ReadTemplateKwargs(fields, context, variables);
   ReadMessages(fields, context, variables);
-  ReadTools(fields, context, variables);
-  bool prompt = true;
-  fields.Bool("add_generation_prompt", &prompt);
-  (*variables)["add_generation_prompt"] = prompt;
+  ReadRequestVariables(fields, context, variables);
   std::string effort;
   if (fields.Text("reasoning_effort", &effort)) {
     if (context.service.chat()->source.find("reasoning_effort") == std::string_view::npos) {

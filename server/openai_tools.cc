@@ -63,11 +63,12 @@ Result<std::string> InsteadRule(FieldReader& fields, const GenerationParams& par
                                 JsonGrammar* json) {
   if (params.grammar == nullptr) return std::string();
   const Json* const format = fields.Take("response_format");
-  if (format == nullptr) {
+  const std::string type = format == nullptr ? "text" : format->value("type", "text");
+  if (type == "text") {
     return Fail(ErrorKind::kInvalidArgument, "grammar and tools: send one of them", "grammar");
   }
-  if ((*format)["type"] == "json_object") return std::string(JsonGrammar::Object());
-  return json->Add((*format)["json_schema"]["schema"], "response_format.json_schema.schema");
+  if (type == "json_object") return std::string(JsonGrammar::Object());
+  return json->Add(format->at("json_schema").at("schema"), "response_format.json_schema.schema");
 }
 
 Status BindGrammar(FieldReader& fields, ReadContext& context, const Choice& choice, bool parallel,
@@ -75,10 +76,10 @@ Status BindGrammar(FieldReader& fields, ReadContext& context, const Choice& choi
   JsonGrammar json;
   ToolGrammarParts parts;
   parts.parallel = parallel && choice.function.empty();  // one named is called once
-  const Json& tools = request.variables["tools"];
+  const Json& tools = request.variables.at("tools");
   for (size_t i = 0; i < tools.size(); ++i) {
-    const Json& function = tools[i]["function"];
-    const auto name = function["name"].get<std::string>();
+    const Json& function = tools[i].at("function");
+    const auto name = function.at("name").get<std::string>();
     if (!choice.function.empty() && choice.function != name) continue;
     auto rule = ArgumentsRule(function, fmt::format("tools[{}].function.parameters", i), &json);
     if (!rule) return tl::unexpected(rule.error());

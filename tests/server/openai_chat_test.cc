@@ -174,12 +174,54 @@ TEST_F(OpenAiChatTest, TheTemplateIsGivenWhatMessagesSay) {
   EXPECT_EQ(Prompt(R"([{"role":"user","content":"x","name":null,"tool_calls":null,"refusal":null,
                        "tool_call_id":null,"audio":null,"function_call":null}])"),
             R"(<s>[{"role": "user", "content": "x"}]>)");
-  EXPECT_EQ(Prompt(R"([{"role":"user","content":""}])",
-                   R"(,"reasoning_effort":"low","chat_template_kwargs":{"mood":"!","messages":1})"),
-            R"(<s>[{"role": "user", "content": ""}]>low!)");
+  EXPECT_EQ(
+      Prompt(R"([{"role":"user","content":""}])",
+             R"(,"reasoning_effort":"low","chat_template_kwargs":{"mood":"!","bos_token":null})"),
+      R"(<s>[{"role": "user", "content": ""}]>low!)");
   EXPECT_THAT(Prompt(R"([{"role":"user","content":"x"}])",
                      R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{}}}])"),
               HasSubstr(R"([{"type": "function", "function": {"name": "f", "parameters": {}}}])"));
+}
+
+// Whatever way a variable comes, it has passed the checks of the field of its name.
+TEST_F(OpenAiChatTest, TemplateKwargsAreCheckedLikeTheFieldsOfTheirNames) {
+  constexpr char kUser[] = R"([{"role":"user","content":"x"}])";
+  const std::pair<std::string, std::string> refused[] = {
+      {R"("tools":[{}])", "chat_template_kwargs.tools[0]"},
+      {R"("tools":[{"function":{}}])", "chat_template_kwargs.tools[0].type"},
+      {R"("tools":[{"type":"function","function":{"name":1}}])",
+       "chat_template_kwargs.tools[0].function.name"},
+      {R"("tools":[1])", "chat_template_kwargs.tools[0]"},
+      {R"("tools":5)", "chat_template_kwargs.tools"},
+      {R"("tools":"x")", "chat_template_kwargs.tools"},
+      {R"("tools":{"a":1})", "chat_template_kwargs.tools"},
+      {R"("add_generation_prompt":1)", "chat_template_kwargs.add_generation_prompt"},
+      {R"("messages":[])", "chat_template_kwargs.messages"},
+      {R"("bos_token":"<s>")", "chat_template_kwargs.bos_token"},
+      {R"("eos_token":"</s>")", "chat_template_kwargs.eos_token"},
+  };
+  for (const auto& [kwargs, param] : refused) {
+    for (const char* path : {kChat, "/apply-template"}) {
+      SCOPED_TRACE(kwargs);
+      const HttpReply reply = Post(path, std::string(R"({"messages":)") + kUser +
+                                             R"(,"chat_template_kwargs":{)" + kwargs + "}}");
+      EXPECT_EQ(reply.status, 400);
+      EXPECT_THAT(reply.body, HasSubstr("\"param\":\"" + param + "\"")) << reply.body;
+    }
+  }
+  const std::string user = R"(<s>[{"role": "user", "content": "x"}])";
+  for (const char* nothing : {R"("tools":null)", R"("tools":[])", R"("messages":null)"}) {
+    EXPECT_EQ(Prompt(kUser, std::string(R"(,"chat_template_kwargs":{)") + nothing + "}"),
+              user + ">");
+  }
+  EXPECT_EQ(Prompt(kUser, R"(,"chat_template_kwargs":{"add_generation_prompt":false})"), user);
+  const std::string tool = R"({"type":"function","function":{"name":"f","parameters":{}}})";
+  EXPECT_EQ(Prompt(kUser, R"(,"chat_template_kwargs":{"tools":[)" + tool + "]}"),
+            Prompt(kUser, R"(,"tools":[)" + tool + "]"));
+  EXPECT_EQ(Post(kChat, std::string(R"({"messages":)") + kUser + R"(,"tools":[)" + tool +
+                            R"(],"chat_template_kwargs":{"tools":[)" + tool + "]}}")
+                .status,
+            400);
 }
 
 TEST_F(OpenAiChatTest, OnlyTheTemplatesTextBecomesControlTokens) {

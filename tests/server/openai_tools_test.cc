@@ -91,6 +91,7 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
       {tools + R"(,"tool_choice":{"type":"function","function":{"name":"sub"}})", "tool_choice"},
       {tools + R"(,"parallel_tool_calls":1)", "parallel_tool_calls"},
       {tools + R"(,"grammar":"root ::= \"a\"")", "grammar"},
+      {tools + R"(,"grammar":"root ::= \"a\"","response_format":{"type":"text"})", "grammar"},
       {R"(,"tools":[{"type":"function","function":{"name":"a b"}}])", "tools[0].function.name"},
       {R"(,"tools":[{"type":"function","function":{"name":"f"}},
            {"type":"function","function":{"name":"f"}}])",
