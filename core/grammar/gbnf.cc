@@ -15,6 +15,9 @@ namespace {
 
 using Node = GrammarNode;
 
+// Of a rule's parts within parts: a repetition, a choice and a sequence in each of the parentheses
+// that may stand in each other, and as many repetitions of repetitions again.
+constexpr uint32_t kMaxGrammarHeight = 4 * kMaxGrammarNesting;
 constexpr uint64_t kMaxRepetition = 1'000'000'000;  // far beyond what fits
 
 bool IsNameChar(char c) {
@@ -34,6 +37,7 @@ Node Collected(Node::Kind kind, std::vector<Node> items) {
   Node node;
   node.kind = kind;
   node.items = std::move(items);
+  for (const Node& item : node.items) node.height = std::max(node.height, item.height + 1);
   return node;
 }
 
@@ -322,9 +326,13 @@ bool Parser::ParseRepetitions(Node* node) {
     if (!Take("}")) return Refuse("\"}\" is expected");
     if (repeat.max < repeat.min) return Refuse("a repetition's maximum is below its minimum");
   }
+  repeat.height = node->height + 1;
   repeat.items.push_back(std::move(*node));
   *node = std::move(repeat);
-  return true;
+  return node->height <= kMaxGrammarHeight ||
+         Refuse(fmt::format("repetitions are nested too deeply: more than {} levels with the "
+                            "parentheses, choices and sequences inside of them",
+                            kMaxGrammarHeight));
 }
 
 Result<std::shared_ptr<const Grammar>> Parser::Parse() {

@@ -13,7 +13,9 @@
 
 namespace lockstep {
 
-// What stands on the right of a rule. `items` are its parts, nested as deeply as parentheses are.
+// What stands on the right of a rule. `items` are its parts. They are nested as deeply as
+// parentheses and repetitions of repetitions are, which whoever makes them has to bound: compiling
+// and freeing go down to each part.
 struct GrammarNode {
   enum class Kind {
     kLiteral,   // bytes
@@ -30,6 +32,7 @@ struct GrammarNode {
   std::vector<CodeRange> ranges;
   uint32_t rule = 0;
   uint32_t min = 0, max = 0;
+  uint32_t height = 0;  // the longest way down through items
   std::vector<GrammarNode> items;
 };
 

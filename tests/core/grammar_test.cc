@@ -11,6 +11,12 @@
 namespace lockstep {
 namespace {
 
+std::string Repeat(std::string_view text, size_t times) {
+  std::string all;
+  for (size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 using testing::HasSubstr;
 
 std::string ErrorOf(std::string_view gbnf) {
@@ -119,6 +125,12 @@ TEST(GrammarTest, RefusalsSayWhatIsWrongAndWhere) {
       {"root ::= \"a\"{99999999999999999999}", "too large"},
       {"root ::= ((((\"a\"{900} \"b\"){900} \"c\"){900} [d]){900}[e]){900}", ""},
       {"root ::= " + std::string(60'000, '('), "nested more than 100 deep"},
+      {"root ::= \"a\"" + std::string(40'000, '*'), "nested too deeply"},
+      {"root ::= \"a\"" + std::string(40'000, '+'), "nested too deeply"},
+      {"root ::= \"a\"" + std::string(40'000, '?'), "nested too deeply"},
+      {"root ::= \"a\"" + Repeat("{1}", 40'000), "nested too deeply"},
+      {"root ::= " + Repeat("(", 90) + "\"a\"" + Repeat("***)", 90) + "*****", ""},
+      {"root ::= " + Repeat("(", 90) + "\"a\"" + Repeat("*****)", 90), "nested too deeply"},
       {"root ::= \"" + std::string(300'000, 'a') + "\"", "too large"},
       {"root ::= \"" + std::string(2'000'000, 'a') + "\"", "more than the 1048576 allowed"},
   };
