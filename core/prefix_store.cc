@@ -54,14 +54,21 @@ void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> toke
   const uint64_t root = RootOf(scope);
   std::vector<size_t> path = Find(root, tokens);
   const size_t stored = path.size();
+  path.reserve(tokens.size() / kBlock);
   while (path.size() * kBlock < tokens.size()) {
-    const size_t block = TakeBlock();
     Key key{path.empty() ? root : blocks_[path.back()].id, {}};
     std::copy_n(tokens.begin() + path.size() * kBlock, kBlock, key.tokens.begin());
+    // First what may fail for want of memory: then the text is stored up to here.
+    decltype(index_)::iterator entry;
+    try {
+      entry = index_.emplace(key, kNone).first;
+    } catch (const std::bad_alloc&) {
+      break;
+    }
+    const size_t block = entry->second = TakeBlock();
     kv_.CopyFrom(kv, path.size() * kBlock, block * kBlock, kBlock);
     blocks_[block].id = next_id_++;
     blocks_[block].key = key;
-    index_.emplace(key, block);
     path.push_back(block);
   }
   if (path.size() == stored) return;

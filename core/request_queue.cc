@@ -40,10 +40,13 @@ std::unique_ptr<Job> RequestQueue::Push(std::unique_ptr<Job> job, size_t extra) 
     if (!Fits(jobs_.size(), tokens_ - jobs_[newest]->prompt_tokens + job->prompt_tokens, extra)) {
       return job;
     }
+    jobs_.push_back(nullptr);  // the place of `job`: nothing is displaced for want of memory
     displaced = Take(newest);
+    jobs_.pop_back();
   }
-  tokens_ += job->prompt_tokens;
+  const size_t tokens = job->prompt_tokens;
   jobs_.push_back(std::move(job));
+  tokens_ += tokens;
   return displaced;
 }
 
@@ -56,6 +59,8 @@ std::unique_ptr<Job> RequestQueue::Pop(const FairShares& shares) {
 std::vector<std::unique_ptr<Job>> RequestQueue::TakeIf(
     const std::function<bool(const Job&)>& predicate) {
   std::vector<std::unique_ptr<Job>> taken;
+  if (std::ranges::none_of(jobs_, [&](const auto& job) { return predicate(*job); })) return taken;
+  taken.reserve(jobs_.size());  // no job may be lost on its way
   for (size_t i = 0; i < jobs_.size();) {
     if (predicate(*jobs_[i])) {
       taken.push_back(Take(i));

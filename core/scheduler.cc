@@ -21,6 +21,15 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// What only helps, such as remembering a prefix, is left undone where memory does not suffice.
+template <class Work>
+void IfMemoryAllows(const Work& work) {
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, ThreadPool& pool,
@@ -69,9 +78,18 @@ Status Scheduler::Submit(GenerationRequest request) {
       return Fail(ErrorKind::kUnavailable, "the server is shutting down; try another one");
     }
     Job* const submitted = job.get();
-    // A request that a free session is about to take does not count as waiting.
-    std::unique_ptr<Job> refused = queue_.Push(std::move(job), sessions_.size() - running_count_);
+    displaced_.reserve(displaced_.size() + 1);  // once a job is in the queue nothing may throw
+    shares_.Join(client);
+    std::unique_ptr<Job> refused;
+    try {
+      // A request that a free session is about to take does not count as waiting.
+      refused = queue_.Push(std::move(job), sessions_.size() - running_count_);
+    } catch (const std::bad_alloc&) {
+      shares_.Leave(client);
+      throw;
+    }
     if (refused.get() == submitted) {
+      shares_.Leave(client);
       Error error{ErrorKind::kOverloaded,
                   fmt::format("all {} sessions are in use and {} requests with {} prompt tokens "
                               "wait; try again later",
@@ -81,7 +99,6 @@ Status Scheduler::Submit(GenerationRequest request) {
       return tl::unexpected<Error>(std::move(error));
     }
     if (refused) displaced_.push_back(std::move(refused));
-    shares_.Join(client);
     if (unfinished_++ == 0) progress_ = last_end_ = Clock::now();
   }
   wake_.notify_one();
@@ -126,9 +143,18 @@ void Scheduler::Loop() {
       wake_.wait(lock, [this] { return stop_ || !queue_.empty() || !running_.empty(); });
       if (stop_) break;
     }
-    EndExpired();
-    Admit();
-    Step();
+    try {
+      EndExpired();
+      Admit();
+      Step();
+    } catch (const std::exception&) {
+      // Which of the running requests it was is not known, and neither is what the step has left.
+      const Error error = CaughtError();
+      for (const auto& job : running_) {
+        if (job->session) End(*job, &error);
+      }
+      EraseEnded();
+    }
     progress_ = Clock::now();
   }
   EndAll();
@@ -190,23 +216,12 @@ void Scheduler::EndExpired() {
 void Scheduler::Admit() {
   while (running_.size() < sessions_.size()) {
     std::unique_ptr<Job> job;
-    Status status;
     {
       const std::lock_guard lock(mutex_);
       if (queue_.empty()) return;
       job = queue_.Pop(shares_);
-      Result<SessionLease> lease = sessions_.Acquire(job->request.id);
-      if (lease) {
-        job->session = std::move(*lease);
-        ++running_count_;
-      } else {
-        status = tl::unexpected<Error>(std::move(lease.error()));
-      }
     }
-    if (status) {
-      status = job->session->Begin(std::move(job->request.prompt), std::move(job->request.params));
-    }
-    if (!status) {
+    if (const Status status = Begin(*job); !status) {
       End(*job, &status.error());
       continue;
     }
@@ -215,6 +230,21 @@ void Scheduler::Admit() {
     // wait for a bounded time.
     job->turn = prompt_tokens_read_ + job->prompt_tokens;
     running_.push_back(std::move(job));
+  }
+}
+
+Status Scheduler::Begin(Job& job) {
+  try {
+    {
+      const std::lock_guard lock(mutex_);
+      Result<SessionLease> lease = sessions_.Acquire(job.request.id);
+      if (!lease) return tl::unexpected<Error>(std::move(lease.error()));
+      job.session = std::move(*lease);
+      ++running_count_;
+    }
+    return job.session->Begin(std::move(job.request.prompt), std::move(job.request.params));
+  } catch (const std::exception&) {
+    return tl::unexpected<Error>(CaughtError());
   }
 }
 
@@ -252,7 +282,10 @@ void Scheduler::AddPrompts() {
   for (Job* const job : prefilling_) {
     if (budget == 0) break;
     if (options_.prefixes != nullptr) {
-      job->cached_tokens += job->session->TakePrefix(*options_.prefixes, job->request.prefix_scope);
+      IfMemoryAllows([&] {
+        job->cached_tokens +=
+            job->session->TakePrefix(*options_.prefixes, job->request.prefix_scope);
+      });
       if (IsBeingComputed(*job)) continue;
     }
     const size_t tokens = AddToBatch(*job, budget);
@@ -294,7 +327,13 @@ void Scheduler::Forward(std::span<Job* const> jobs, std::span<const BatchEntry> 
   }
   const size_t grain = std::max<size_t>(1, kSmallSample / transformer_.config().vocab);
   pool_.ParallelFor(batch.size(), grain, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) events_[i] = jobs[i]->session->Accept(logits_[i]);
+    for (size_t i = begin; i < end; ++i) {
+      try {
+        events_[i] = jobs[i]->session->Accept(logits_[i]);
+      } catch (const std::exception&) {
+        events_[i] = tl::unexpected<Error>(CaughtError());
+      }
+    }
   });
   for (size_t i = 0; i < batch.size(); ++i) Deliver(*jobs[i], std::move(events_[i]));
 }
@@ -308,7 +347,8 @@ void Scheduler::Account(std::span<Job* const> jobs, std::span<const BatchEntry> 
     if (decodes(*jobs[i])) continue;
     prompt_tokens_read_ += batch[i].tokens.size();
     if (options_.prefixes == nullptr) continue;
-    jobs[i]->session->GivePrefix(*options_.prefixes, jobs[i]->request.prefix_scope);
+    IfMemoryAllows(
+        [&] { jobs[i]->session->GivePrefix(*options_.prefixes, jobs[i]->request.prefix_scope); });
   }
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -342,7 +382,8 @@ void Scheduler::End(Job& job, const Error* error) {
   if (held_session) {
     if (error == nullptr) reason = job.session->finish_reason();
     if (options_.prefixes != nullptr) {
-      job.session->GivePrefix(*options_.prefixes, job.request.prefix_scope);
+      IfMemoryAllows(
+          [&] { job.session->GivePrefix(*options_.prefixes, job.request.prefix_scope); });
     }
   }
   job.session = {};
@@ -361,7 +402,9 @@ void Scheduler::End(Job& job, const Error* error) {
   } else {
     job.request.sink->OnFinish(reason, stats);
   }
-  if (options_.observer != nullptr) options_.observer->OnEnd(stats, reason, error);
+  if (options_.observer != nullptr) {
+    IfMemoryAllows([&] { options_.observer->OnEnd(stats, reason, error); });
+  }
   const std::lock_guard lock(mutex_);
   if (--unfinished_ == 0) {
     kv_bytes_ = 0;

@@ -3,7 +3,8 @@
 // that a long prompt never stalls the streams of others. A prompt that begins like an earlier one
 // starts from where the prefix store knows it. Requests beyond the free sessions wait in a bounded
 // queue that is fair between clients (RequestQueue). Cancellation and deadlines are looked at in
-// every step, for queued and running requests alike.
+// every step, for queued and running requests alike. Memory that cannot be had ends the request
+// that needed it, never the thread.
 #pragma once
 
 #include <atomic>
@@ -87,6 +88,7 @@ class Scheduler {
   // Why the request must end now, if it must.
   std::optional<Error> Expired(const Job& job, Clock::time_point now) const;
   void Admit();
+  Status Begin(Job& job);  // gives it a session
   void Step();
   void AddPrompts();
   size_t AddToBatch(Job& job, size_t limit);  // the tokens that it adds

@@ -2,6 +2,8 @@
 // its kind decides the exit code or the HTTP status. Bugs are asserts, never Errors.
 #pragma once
 
+#include <exception>
+#include <new>
 #include <string>
 #include <tl/expected.hpp>
 #include <utility>
@@ -14,7 +16,7 @@ enum class ErrorKind {
   kContextExceeded,   // more tokens than the context holds
   kNotFound,          // no such model, route or request
   kOverloaded,        // the queue is full: try again later
-  kUnavailable,       // loading or draining
+  kUnavailable,       // loading, draining or out of memory
   kDeadlineExceeded,  // the request took too long
   kCancelled,         // the client went away
   kInternal,          // our own fault
@@ -34,6 +36,25 @@ using Status = Result<void>;
 // `return Fail(ErrorKind::kBadFile, "...")` from any function that returns a Result.
 inline tl::unexpected<Error> Fail(ErrorKind kind, std::string message, std::string param = {}) {
   return tl::unexpected<Error>(Error{kind, std::move(message), std::move(param), 0});
+}
+
+// What ended with an exception: memory that was not to be had, which fails one request and leaves
+// the others as they are, or a bug of ours. Never throws. REQUIRES: called in a catch block.
+inline Error CaughtError() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    try {
+      return {ErrorKind::kUnavailable,
+              "there is not enough memory for this request now; try again later, or send a smaller "
+              "one",
+              {}};
+    } catch (const std::bad_alloc&) {
+      return {ErrorKind::kUnavailable, "out of memory", {}};  // too short to need any
+    }
+  } catch (...) {
+    return {ErrorKind::kInternal, "internal error", {}};
+  }
 }
 
 }  // namespace lockstep

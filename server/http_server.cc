@@ -262,7 +262,7 @@ class HttpServer::Impl : private httplib::Server {
     try {
       return handler_(request);
     } catch (const std::exception&) {  // a bug of ours, or no memory: this request's alone
-      return ErrorReply(500, "the server failed to answer this request");
+      return ErrorReply(CaughtError());
     }
   }
 

@@ -4,22 +4,38 @@
 
 namespace lockstep {
 
+// The place of the last item is made beforehand: an answer always ends, even where memory does not
+// suffice for its next token.
 class TokenStream::AnswerSink : public TokenSink {
  public:
   AnswerSink(std::shared_ptr<TokenStream> stream, size_t answer)
-      : stream_(std::move(stream)), answer_(answer) {}
+      : stream_(std::move(stream)), answer_(answer), end_(1) {
+    end_.front().item.answer = answer;
+  }
 
   void OnToken(TokenEvent event) override { stream_->PushToken(answer_, std::move(event)); }
   void OnFinish(FinishReason reason, const GenerationStats& stats) override {
-    stream_->PushEnd(answer_, {std::nullopt, reason, stats});
+    PushEnd({std::nullopt, reason, stats});
   }
   void OnError(const Error& error, const GenerationStats& stats) override {
-    stream_->PushEnd(answer_, {error, FinishReason::kNone, stats});
+    StreamEnd end{Error{}, FinishReason::kNone, stats};
+    try {
+      end.error = error;
+    } catch (const std::bad_alloc&) {
+      end.error->kind = error.kind;
+    }
+    PushEnd(std::move(end));
   }
 
  private:
+  void PushEnd(StreamEnd end) {
+    end_.front().item.what = std::move(end);
+    stream_->PushEnd(end_);
+  }
+
   const std::shared_ptr<TokenStream> stream_;
   const size_t answer_;
+  std::list<Entry> end_;  // one, until it is pushed
 };
 
 TokenStream::TokenStream(std::shared_ptr<std::atomic<bool>> cancelled, size_t max_bytes)
@@ -30,7 +46,7 @@ std::shared_ptr<TokenSink> TokenStream::Sink(size_t answer) {
 }
 
 void TokenStream::PushToken(size_t answer, TokenEvent event) {
-  if (overflowed_) return;
+  if (lost_ || overflowed_) return;
   const size_t bytes =
       sizeof(event) + event.text.size() + event.sampled.top.size() * sizeof(TokenLogprob);
   {
@@ -40,31 +56,40 @@ void TokenStream::PushToken(size_t answer, TokenEvent event) {
   if (overflowed_) {
     cancelled_->store(true);
   } else {
-    Push({answer, std::move(event)}, bytes);
+    try {
+      std::list<Entry> entry;
+      entry.push_back({{answer, std::move(event)}, bytes});
+      Push(entry);
+    } catch (const std::bad_alloc&) {
+      lost_ = true;
+      cancelled_->store(true);
+    }
   }
 }
 
-void TokenStream::PushEnd(size_t answer, StreamEnd end) {
-  if (overflowed_) {  // a token is missing: not a whole answer
-    end.error = Error{ErrorKind::kCancelled, "cancelled: the client reads too slowly", {}};
+void TokenStream::PushEnd(std::list<Entry>& end) {
+  auto& error = std::get<StreamEnd>(end.front().item.what).error;
+  if (lost_ || overflowed_) {  // a token is missing: not a whole answer
+    error = lost_ ? Error{ErrorKind::kUnavailable, "out of memory", {}}
+                  : Error{ErrorKind::kCancelled, "cancelled: the client reads too slowly", {}};
   }
-  Push({answer, std::move(end)}, 0);
+  Push(end);
 }
 
 std::optional<StreamItem> TokenStream::Next(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   if (!ready_.wait_for(lock, timeout, [this] { return !items_.empty(); })) return std::nullopt;
-  auto [item, bytes] = std::move(items_.front());
+  Entry entry = std::move(items_.front());
   items_.pop_front();
-  bytes_ -= bytes;
-  return std::move(item);
+  bytes_ -= entry.bytes;
+  return std::move(entry.item);
 }
 
-void TokenStream::Push(StreamItem item, size_t bytes) {
+void TokenStream::Push(std::list<Entry>& entry) {
   {
     std::lock_guard lock(mutex_);
-    items_.emplace_back(std::move(item), bytes);
-    bytes_ += bytes;
+    bytes_ += entry.front().bytes;
+    items_.splice(items_.end(), entry);
   }
   ready_.notify_one();
 }

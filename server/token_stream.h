@@ -7,7 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,17 +43,23 @@ class TokenStream : public std::enable_shared_from_this<TokenStream> {
 
  private:
   class AnswerSink;
+  struct Entry {
+    StreamItem item;
+    size_t bytes = 0;
+  };
+  // None of these throws.
   void PushToken(size_t answer, TokenEvent event);
-  void PushEnd(size_t answer, StreamEnd end);
-  void Push(StreamItem item, size_t bytes);
+  void PushEnd(std::list<Entry>& end);
+  void Push(std::list<Entry>& entry);  // takes it out of its list
 
   const std::shared_ptr<std::atomic<bool>> cancelled_;
   const size_t max_bytes_;
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<std::pair<StreamItem, size_t>> items_;  // guarded by mutex_; with their bytes
-  size_t bytes_ = 0;                                 // guarded by mutex_
-  bool overflowed_ = false;                          // the scheduler's thread only
+  std::list<Entry> items_;  // guarded by mutex_
+  size_t bytes_ = 0;        // guarded by mutex_
+  // The scheduler's thread only: tokens are missing, because of a slow reader or of no memory.
+  bool overflowed_ = false, lost_ = false;
 };
 
 }  // namespace lockstep
