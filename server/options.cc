@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -88,9 +90,18 @@ const CLI::Validator& NotEmpty() {
   return validator;
 }
 
+// Kubernetes gives each container the address of each service of its namespace in variables that
+// are named after the service: one called lockstep makes LOCKSTEP_PORT=tcp://10.0.0.1:80, which is
+// not a setting.
+bool IsServiceAddress(const char* value) {
+  return value != nullptr && std::string_view(value).find("://") != std::string_view::npos;
+}
+
 void AddHttpFlags(CLI::App& app, Options& options, Words& words) {
   Add(app, "host", options.host, "address to listen on")->check(NotEmpty());
-  Add(app, "port", options.port, "port to listen on")->check(Within(1, 65535));
+  CLI::Option* const port = Add(app, "port", options.port, "port to listen on");
+  port->check(Within(1, 65535));
+  if (IsServiceAddress(std::getenv(port->get_envname().c_str()))) port->envname("");
   AddList(app, "api-key", options.api_keys,
           "key that clients must send; may be repeated; without one anybody may");
   Add(app, "api-key-file", options.api_key_file, "file of such keys, one a line, # for comments");

@@ -117,6 +117,12 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
   EXPECT_EQ(o.log_level, LogLevel::kDebug);
   EXPECT_EQ(o.log_format, LogFormat::kJson);
 
+  // What Kubernetes makes up for a service that is called lockstep.
+  for (const char* link : {"tcp://10.96.12.34:80", "udp://[fd00::1]:80"}) {
+    const Variable service("LOCKSTEP_PORT", link);
+    EXPECT_EQ(Parse({}).options.value().port, 8080);
+    EXPECT_EQ(Parse({"--port", "9"}).options.value().port, 9);
+  }
   const Variable bad("LOCKSTEP_PORT", "http");
   EXPECT_EQ(Parse({}).exit_code, 2);
   EXPECT_THAT(Parse({}).output, HasSubstr("--port"));
