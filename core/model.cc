@@ -123,9 +123,13 @@ Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const Part> 
   const auto chat_template = file.GetString("tokenizer.chat_template");
   if (!chat_template) return tl::unexpected(chat_template.error());
   std::string name = config->name;
+  std::vector<std::string> warnings = file.warnings();
+  if (std::string warning = tokenizer->warning(); !warning.empty()) {
+    warnings.push_back(std::move(warning));
+  }
   return std::unique_ptr<Model>(
       new Model{std::move(name), file.name(), *std::move(fingerprint), *std::move(tokenizer),
-                Transformer(*std::move(config), *std::move(weights), kernels), file.warnings(),
+                Transformer(*std::move(config), *std::move(weights), kernels), std::move(warnings),
                 std::string(chat_template->value_or(""))});
 }
 

@@ -19,6 +19,8 @@ class TextEncoder {
   virtual bool adds_space() const { return false; }
   // The bytes that a normal token with this text stands for.
   virtual std::string Bytes(std::string_view text) const = 0;
+  // What the vocabulary cannot express, in a sentence for the log; mostly nothing.
+  virtual std::string warning() const { return {}; }
 };
 
 }  // namespace lockstep

@@ -316,6 +316,7 @@ int32_t Tokenizer::eos() const { return impl_->vocabulary.eos; }
 const std::string& Tokenizer::name() const { return impl_->name; }
 bool Tokenizer::adds_bos() const { return impl_->add_bos; }
 bool Tokenizer::adds_eos() const { return impl_->add_eos; }
+std::string Tokenizer::warning() const { return impl_->encoder->warning(); }
 size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
 
 }  // namespace lockstep

@@ -66,6 +66,8 @@ class Tokenizer {
   bool adds_bos() const;                     // where asked to add_special; so below
   bool adds_eos() const;
   size_t vocab_size() const;
+  // What the vocabulary cannot express, for the log; empty if there is nothing to say.
+  std::string warning() const;
 
  private:
   struct Impl;

@@ -32,6 +32,7 @@ const Alphabet& TheAlphabet() {
   return kAlphabet;
 }
 
+constexpr size_t kBytesOfUtf8 = 243;
 // C0, C1 and F5 to FF.
 bool IsNeverInUtf8(uint32_t byte) { return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5; }
 
@@ -58,15 +59,24 @@ Result<std::unique_ptr<TextEncoder>> BpeEncoder::Create(const GgufFile& file,
 }
 
 Status BpeEncoder::LoadBytes(const GgufFile& file) {
+  std::vector<uint32_t> missing;
   for (uint32_t byte = 0; byte < 256; ++byte) {
-    const std::string& character = TheAlphabet().characters[byte];
-    byte_ids_[byte] = vocabulary_.FindNormal(character);
-    if (byte_ids_[byte] < 0 && !IsNeverInUtf8(byte)) {
-      return file.Bad(
-          fmt::format("tokenizer.ggml.tokens has no token {} for the byte 0x{:02X}: "
-                      "all 243 bytes that UTF-8 text may hold need one",
-                      Quoted(character), byte));
-    }
+    byte_ids_[byte] = vocabulary_.FindNormal(TheAlphabet().characters[byte]);
+    if (byte_ids_[byte] < 0 && !IsNeverInUtf8(byte)) missing.push_back(byte);
+  }
+  // Vocabularies that were trained on clean text lack control characters: SmolLM2's has 8 of them
+  // missing. One without any byte is written in another alphabet.
+  if (missing.size() == kBytesOfUtf8) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.tokens has no token for any byte, such as {} for "
+                    "0x61: a tokenizer of model \"gpt2\" is made of them",
+                    Quoted("a")));
+  }
+  if (!missing.empty()) {
+    warning_ = fmt::format(
+        "{}: tokenizer.ggml.tokens has no token for {} of the {} bytes that UTF-8 text may hold "
+        "(0x{:02X}{}): texts lose them",
+        file.name(), missing.size(), kBytesOfUtf8, missing[0], missing.size() > 1 ? ", ..." : "");
   }
   return {};
 }
@@ -107,12 +117,13 @@ Status BpeEncoder::LoadMerges(const GgufFile& file) {
   return {};
 }
 
-// Bytes without a token, which only invalid UTF-8 can hold, become U+FFFD.
+// Bytes without a token that only invalid UTF-8 can hold become U+FFFD.
 std::string BpeEncoder::Expressible(std::string_view text) const {
   std::string out;
   out.reserve(text.size());
   for (const char byte : text) {
-    if (byte_ids_[static_cast<uint8_t>(byte)] < 0) {
+    const auto value = static_cast<uint8_t>(byte);
+    if (byte_ids_[value] < 0 && IsNeverInUtf8(value)) {
       out += kReplacementCharacter;
     } else {
       out += byte;
@@ -140,8 +151,12 @@ void BpeEncoder::EncodeWord(std::string_view word, PairMerger* merger,
       return;
     }
   }
+  // What has no token is left out before the merges, so that its neighbours meet, as in Hugging
+  // Face's tokenizers.
   merger->Clear();
-  for (const char byte : word) merger->Add(1, byte_ids_[static_cast<uint8_t>(byte)]);
+  for (const char byte : word) {
+    if (const int32_t id = byte_ids_[static_cast<uint8_t>(byte)]; id >= 0) merger->Add(1, id);
+  }
   const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
     const auto found = merges_.find(PairKey(left.id, right.id));
     return found == merges_.end() ? Merge{0, -1} : found->second;

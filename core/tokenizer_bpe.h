@@ -21,6 +21,7 @@ class BpeEncoder final : public TextEncoder {
                                                                    Pretokenizer pretokenizer);
   void Encode(std::string_view text, std::vector<int32_t>* ids) const override;
   std::string Bytes(std::string_view text) const override;
+  std::string warning() const override { return warning_; }
 
  private:
   BpeEncoder(const Vocabulary& vocabulary, Pretokenizer pretokenizer);
@@ -31,7 +32,8 @@ class BpeEncoder final : public TextEncoder {
 
   const Vocabulary& vocabulary_;
   const Pretokenizer pretokenizer_;
-  std::array<int32_t, 256> byte_ids_;           // -1: only for bytes that UTF-8 never holds
+  std::array<int32_t, 256> byte_ids_;           // -1: no token
+  std::string warning_;                         // about those that UTF-8 text may hold
   std::unordered_map<uint64_t, Merge> merges_;  // by (left id << 32 | right id); cost is the rank
 };
 
