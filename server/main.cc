@@ -2,11 +2,11 @@
 #include <cstdio>
 #include <exception>
 
-#include "server/bench_command.h"
-#include "server/inspect_command.h"
-#include "server/options.h"
-#include "server/perplexity_command.h"
-#include "server/serve_command.h"
+#include "server/app/bench_command.h"
+#include "server/app/inspect_command.h"
+#include "server/app/options.h"
+#include "server/app/perplexity_command.h"
+#include "server/app/serve_command.h"
 
 namespace lockstep {
 namespace {

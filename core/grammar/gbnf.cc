@@ -5,10 +5,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/base/quoted.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/grammar_compiler.h"
 #include "core/grammar/utf8_ranges.h"
-#include "core/text.h"
 
 namespace lockstep {
 namespace {

@@ -7,7 +7,7 @@
 #include <map>
 #include <utility>
 
-#include "core/text.h"
+#include "core/base/quoted.h"
 
 namespace lockstep {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/status.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/utf8_ranges.h"
-#include "core/status.h"
 
 namespace lockstep {
 

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/status.h"
 #include "core/grammar/automaton.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/token_mask.h"
-#include "core/status.h"
 
 namespace lockstep {
 

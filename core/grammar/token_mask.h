@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/grammar/automaton.h"
-#include "core/tokenizer.h"
+#include "core/tokenizer/tokenizer.h"
 
 namespace lockstep {
 

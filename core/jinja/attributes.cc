@@ -1,11 +1,11 @@
 // What is inside a value: attributes, items, slices, and what a loop goes through.
 #include <algorithm>
 
-#include "core/jinja/builtins.h"
+#include "core/base/quoted.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
 #include "core/jinja/objects.h"
 #include "core/jinja/unicode.h"
-#include "core/text.h"
 
 namespace lockstep::jinja {
 namespace {

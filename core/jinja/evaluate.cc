@@ -1,5 +1,5 @@
 // Expressions.
-#include "core/jinja/builtins.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
 #include "core/jinja/objects.h"
 #include "core/jinja/scopes.h"

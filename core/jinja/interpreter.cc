@@ -1,6 +1,6 @@
 #include "core/jinja/interpreter.h"
 
-#include "core/jinja/builtins.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/objects.h"
 #include "core/jinja/scopes.h"
 

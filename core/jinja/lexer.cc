@@ -4,10 +4,10 @@
 #include <array>
 #include <charconv>
 
+#include "core/base/quoted.h"
 #include "core/jinja/failure.h"
 #include "core/jinja/string_literal.h"
 #include "core/jinja/unicode.h"
-#include "core/text.h"
 
 namespace lockstep::jinja {
 namespace {

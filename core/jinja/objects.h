@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/jinja/builtins.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
 
 namespace lockstep::jinja {

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "core/jinja/builtins.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
 
 namespace lockstep::jinja {

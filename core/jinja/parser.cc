@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "core/jinja/builtins.h"
+#include "core/base/quoted.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/failure.h"
-#include "core/text.h"
 
 namespace lockstep::jinja {
 namespace {

@@ -1,10 +1,10 @@
 // Expressions, one function for each level of precedence, loosest first.
 #include <algorithm>
 
-#include "core/jinja/builtins.h"
+#include "core/base/quoted.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/failure.h"
 #include "core/jinja/parser.h"
-#include "core/text.h"
 
 namespace lockstep::jinja {
 namespace {

@@ -6,8 +6,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "core/base/quoted.h"
 #include "core/jinja/unicode.h"
-#include "core/text.h"
 
 namespace lockstep::jinja {
 namespace {

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "core/jinja/builtins.h"
+#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {

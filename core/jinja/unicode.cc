@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "core/utf8.h"
+#include "core/base/utf8.h"
 
 namespace lockstep::jinja {
 namespace {

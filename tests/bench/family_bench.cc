@@ -15,7 +15,7 @@
 
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
-#include "core/transformer.h"
+#include "core/transformer/transformer.h"
 #include "tests/support/tiny_model.h"
 
 namespace lockstep {

@@ -7,12 +7,12 @@
 #include <iterator>
 #include <string>
 
+#include "core/engine/session.h"
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
-#include "core/model.h"
-#include "core/session.h"
-#include "server/grammar_cache.h"
-#include "server/json_text.h"
+#include "core/model/model.h"
+#include "server/generation/grammar_cache.h"
+#include "server/json/json_text.h"
 
 namespace lockstep {
 namespace {

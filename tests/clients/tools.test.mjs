@@ -32,7 +32,7 @@ const TEMPLATES = {
 const folder = mkdtempSync(join(tmpdir(), "lockstep-tools-"));
 const servers = {};
 before(async () => {
-  const source = new URL("../../core/models/tales.gguf", import.meta.url).pathname;
+  const source = new URL("../../core/model/embedded/tales.gguf", import.meta.url).pathname;
   for (const [style, template] of Object.entries(TEMPLATES)) {
     const file = join(folder, `${style}.gguf`);
     withTemplate(source, file, template);

@@ -5,11 +5,11 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/engine/sampler.h"
 #include "core/grammar/token_grammar.h"
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
-#include "core/sampler.h"
-#include "core/transformer.h"
+#include "core/transformer/transformer.h"
 #include "tests/support/tiny_model.h"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "core/chat_template.h"
+#include "core/jinja/chat_template.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

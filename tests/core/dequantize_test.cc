@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dtype.h"
+#include "core/gguf/dtype.h"
 #include "tests/support/random.h"
 #include "tests/support/random_tensor.h"
 

@@ -1,4 +1,4 @@
-#include "core/det_math.h"
+#include "core/base/det_math.h"
 
 #include <gtest/gtest.h>
 

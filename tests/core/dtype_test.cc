@@ -1,4 +1,4 @@
-#include "core/dtype.h"
+#include "core/gguf/dtype.h"
 
 #include <gtest/gtest.h>
 

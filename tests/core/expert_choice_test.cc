@@ -1,4 +1,4 @@
-#include "core/expert_choice.h"
+#include "core/transformer/expert_choice.h"
 
 #include <gtest/gtest.h>
 

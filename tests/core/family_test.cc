@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/model.h"
+#include "core/model/model.h"
 #include "tests/support/testable_kernels.h"
 #include "tests/support/transformer_fixture.h"
 

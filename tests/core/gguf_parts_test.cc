@@ -1,4 +1,4 @@
-#include "core/gguf_parts.h"
+#include "core/gguf/gguf_parts.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "core/kernels/kernels.h"
-#include "core/model.h"
+#include "core/model/model.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"
 

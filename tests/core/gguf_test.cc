@@ -1,9 +1,8 @@
-#include "core/gguf.h"
-
 #include <gmock/gmock.h>
 
 #include <limits>
 
+#include "core/gguf/gguf_file.h"
 #include "tests/support/gguf_builder.h"
 
 namespace lockstep {

@@ -1,4 +1,4 @@
-#include "core/kv_cache.h"
+#include "core/transformer/kv_cache.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

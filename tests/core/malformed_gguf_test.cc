@@ -9,9 +9,9 @@
 #include <set>
 #include <span>
 
+#include "core/base/quoted.h"
 #include "core/kernels/kernels.h"
-#include "core/model.h"
-#include "core/text.h"
+#include "core/model/model.h"
 #include "tests/support/random.h"
 
 namespace lockstep {

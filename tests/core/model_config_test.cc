@@ -1,4 +1,4 @@
-#include "core/model_config.h"
+#include "core/transformer/model_config.h"
 
 #include <gmock/gmock.h>
 

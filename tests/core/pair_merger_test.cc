@@ -1,4 +1,4 @@
-#include "core/pair_merger.h"
+#include "core/tokenizer/pair_merger.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "core/prefix_store.h"
+#include "core/engine/prefix_store.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "core/pretokenizer.h"
+#include "core/tokenizer/pretokenizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "core/request_queue.h"
+#include "core/engine/request_queue.h"
 
 #include <gtest/gtest.h>
 

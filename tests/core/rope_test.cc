@@ -1,4 +1,4 @@
-#include "core/rope.h"
+#include "core/transformer/rope.h"
 
 #include <gtest/gtest.h>
 

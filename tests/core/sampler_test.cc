@@ -1,4 +1,4 @@
-#include "core/sampler.h"
+#include "core/engine/sampler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

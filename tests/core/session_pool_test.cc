@@ -1,4 +1,4 @@
-#include "core/session_pool.h"
+#include "core/engine/session_pool.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "core/session.h"
+#include "core/engine/session.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "core/special_tokens.h"
+#include "core/tokenizer/special_tokens.h"
 
 #include <gtest/gtest.h>
 

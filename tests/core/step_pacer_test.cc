@@ -1,4 +1,4 @@
-#include "core/step_pacer.h"
+#include "core/engine/step_pacer.h"
 
 #include <gtest/gtest.h>
 

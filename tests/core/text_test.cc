@@ -1,6 +1,6 @@
-#include "core/text.h"
-
 #include <gtest/gtest.h>
+
+#include "core/base/quoted.h"
 
 namespace lockstep {
 namespace {

@@ -1,8 +1,7 @@
-#include "core/tokenizer_bpe.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/tokenizer/bpe_encoder.h"
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/tokenizer.h"
+#include "core/tokenizer/tokenizer.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_vocabulary.h"
 #include "tests/support/vocabulary_files.h"

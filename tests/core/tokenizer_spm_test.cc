@@ -1,10 +1,9 @@
-#include "core/tokenizer_spm.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "core/tokenizer/spm_encoder.h"
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {

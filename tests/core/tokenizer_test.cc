@@ -1,4 +1,4 @@
-#include "core/tokenizer.h"
+#include "core/tokenizer/tokenizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,9 +1,8 @@
-#include "core/tokenizer_unigram.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/charsmap.h"
+#include "core/tokenizer/charsmap.h"
+#include "core/tokenizer/unigram_encoder.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_vocabulary.h"
 

@@ -1,4 +1,4 @@
-#include "core/transformer.h"
+#include "core/transformer/transformer.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/model.h"
+#include "core/model/model.h"
 #include "tests/support/testable_kernels.h"
 #include "tests/support/transformer_fixture.h"
 

@@ -1,6 +1,6 @@
-#include "core/utf8_compose.h"
-
 #include <gtest/gtest.h>
+
+#include "core/tokenizer/nfc.h"
 
 namespace lockstep {
 namespace {

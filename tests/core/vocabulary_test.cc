@@ -1,4 +1,4 @@
-#include "core/vocabulary.h"
+#include "core/tokenizer/vocabulary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

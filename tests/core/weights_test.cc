@@ -1,4 +1,4 @@
-#include "core/weights.h"
+#include "core/transformer/weights.h"
 
 #include <gmock/gmock.h>
 

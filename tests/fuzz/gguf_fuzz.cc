@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <span>
 
-#include "core/gguf.h"
+#include "core/gguf/gguf_file.h"
 #include "core/kernels/thread_pool.h"
-#include "core/model_config.h"
-#include "core/tokenizer.h"
-#include "core/weights.h"
+#include "core/tokenizer/tokenizer.h"
+#include "core/transformer/model_config.h"
+#include "core/transformer/weights.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lockstep;

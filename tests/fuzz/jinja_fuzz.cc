@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "core/chat_template.h"
+#include "core/jinja/chat_template.h"
 
 namespace lockstep {
 namespace {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/pretokenizer.h"
-#include "core/tokenizer.h"
-#include "core/utf8_compose.h"
+#include "core/tokenizer/nfc.h"
+#include "core/tokenizer/pretokenizer.h"
+#include "core/tokenizer/tokenizer.h"
 #include "tests/support/vocabulary_files.h"
 
 namespace lockstep {

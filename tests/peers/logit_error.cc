@@ -19,10 +19,10 @@
 #include <string>
 #include <vector>
 
+#include "core/gguf/mapped_file.h"
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
-#include "core/mapped_file.h"
-#include "core/model.h"
+#include "core/model/model.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"
 #include "tests/support/tiny_model.h"

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api_handlers.h"
-#include "server/trace_context.h"
+#include "server/api/router.h"
+#include "server/http/trace_context.h"
 #include "tests/server/fake_service.h"
 #include "tests/support/temp_file.h"
 

@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/process_stats.h"
+#include "server/host/process_stats.h"
 #include "tests/server/end_to_end_fixture.h"
 
 namespace lockstep {

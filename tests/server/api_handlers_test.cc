@@ -1,5 +1,3 @@
-#include "server/api_handlers.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +5,8 @@
 #include <future>
 #include <set>
 
-#include "server/json_text.h"
+#include "server/api/router.h"
+#include "server/json/json_text.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {

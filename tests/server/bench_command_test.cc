@@ -1,4 +1,4 @@
-#include "server/bench_command.h"
+#include "server/app/bench_command.h"
 
 #include <gmock/gmock.h>
 

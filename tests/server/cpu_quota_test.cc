@@ -1,4 +1,4 @@
-#include "server/cpu_quota.h"
+#include "server/host/cpu_quota.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -8,13 +8,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/engine/scheduler.h"
+#include "core/engine/session_pool.h"
 #include "core/kernels/dispatch.h"
-#include "core/model.h"
-#include "core/scheduler.h"
-#include "core/session_pool.h"
-#include "server/api_handlers.h"
-#include "server/generation_service.h"
-#include "server/http_server.h"
+#include "core/model/model.h"
+#include "server/api/router.h"
+#include "server/generation/generation_service.h"
+#include "server/http/http_server.h"
 #include "tests/server/fake_service.h"
 #include "tests/server/raw_client.h"
 #include "tests/support/tiny_model.h"

@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/text.h"
+#include "core/base/quoted.h"
 #include "tests/server/end_to_end_fixture.h"
 
 namespace lockstep {

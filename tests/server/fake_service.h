@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "server/chat_prompt.h"
-#include "server/generation_service.h"
-#include "server/grammar_cache.h"
+#include "server/generation/chat_prompt.h"
+#include "server/generation/generation_service.h"
+#include "server/generation/grammar_cache.h"
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {

@@ -1,4 +1,4 @@
-#include "server/grammar_cache.h"
+#include "server/generation/grammar_cache.h"
 
 #include <gtest/gtest.h>
 

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <thread>
 
-#include "server/http_server.h"
-#include "server/process_stats.h"
+#include "server/host/process_stats.h"
+#include "server/http/http_server.h"
 #include "tests/server/http_server_fixture.h"
 
 namespace lockstep {

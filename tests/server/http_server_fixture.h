@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "server/api_handlers.h"
-#include "server/http_server.h"
+#include "server/api/router.h"
+#include "server/http/http_server.h"
 #include "tests/server/fake_service.h"
 #include "tests/server/raw_client.h"
 

@@ -1,4 +1,4 @@
-#include "server/ids.h"
+#include "server/http/ids.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "server/inspect_command.h"
+#include "server/app/inspect_command.h"
 
 #include <gmock/gmock.h>
 
-#include "core/architectures.h"
+#include "core/transformer/architectures.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"
 

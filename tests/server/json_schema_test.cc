@@ -1,4 +1,4 @@
-#include "server/json_schema.h"
+#include "server/schema/json_schema.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

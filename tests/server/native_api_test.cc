@@ -1,10 +1,10 @@
-#include "server/native_api.h"
+#include "server/api/native_api.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api_errors.h"
-#include "server/api_handlers.h"
+#include "server/api/router.h"
+#include "server/http/error_reply.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {

@@ -5,8 +5,8 @@
 #include <future>
 #include <set>
 
-#include "server/api_handlers.h"
-#include "server/json_text.h"
+#include "server/api/router.h"
+#include "server/json/json_text.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api_handlers.h"
-#include "server/json_text.h"
+#include "server/api/router.h"
+#include "server/json/json_text.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {

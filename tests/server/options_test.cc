@@ -1,11 +1,11 @@
-#include "server/options.h"
+#include "server/app/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "server/cpu_quota.h"
+#include "server/host/cpu_quota.h"
 
 namespace lockstep {
 namespace {

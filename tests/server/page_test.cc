@@ -1,9 +1,9 @@
-#include "server/page.h"
+#include "server/page/page.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api_handlers.h"
+#include "server/api/router.h"
 
 namespace lockstep {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/perplexity_command.h"
+#include "server/app/perplexity_command.h"
 
 #include <gmock/gmock.h>
 
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/model_config.h"
-#include "core/tokenizer.h"
+#include "core/tokenizer/tokenizer.h"
+#include "core/transformer/model_config.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"
 #include "tests/support/temp_file.h"

@@ -1,4 +1,4 @@
-#include "server/process_stats.h"
+#include "server/host/process_stats.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "server/request_reader.h"
+#include "server/http/request_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // The whole command in a process of its own: addresses, signals, exit codes.
-#include "server/serve_command.h"
+#include "server/app/serve_command.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 #include <csignal>
 
-#include "server/http_server.h"
+#include "server/http/http_server.h"
 #include "tests/server/fake_service.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"

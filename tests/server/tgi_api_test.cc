@@ -1,10 +1,10 @@
 // The dialect of text-generation-inference before a fake service.
-#include "server/tgi_api.h"
+#include "server/api/tgi_api.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api_handlers.h"
+#include "server/api/router.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {

@@ -1,4 +1,4 @@
-#include "server/token_stream.h"
+#include "server/generation/token_stream.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "server/tokenize_api.h"
+#include "server/api/tokenize_api.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api_handlers.h"
+#include "server/api/router.h"
 #include "tests/server/fake_service.h"
 
 namespace lockstep {

@@ -1,4 +1,4 @@
-#include "server/tool_calls.h"
+#include "server/generation/tool_calls.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

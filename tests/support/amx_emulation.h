@@ -1,6 +1,6 @@
 // The tile unit in software, so that the AMX kernels are tested on any machine with AVX-512:
-// included before core/kernels/amx.cc, whose intrinsics it replaces, it makes that file a table of
-// another name. Semantics from the Intel Software Developer's Manual; shapes that the real unit
+// included before core/kernels/x86/amx.cc, whose intrinsics it replaces, it makes that file a table
+// of another name. Semantics from the Intel Software Developer's Manual; shapes that the real unit
 // refuses end the test.
 #pragma once
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/gguf.h"
+#include "core/gguf/gguf_file.h"
 
 namespace lockstep {
 

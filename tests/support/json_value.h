@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/chat_template.h"
+#include "core/jinja/chat_template.h"
 
 namespace lockstep {
 

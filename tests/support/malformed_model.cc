@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/gguf.h"
+#include "core/gguf/gguf_file.h"
 #include "tests/support/malformed_edit.h"
 
 namespace lockstep {

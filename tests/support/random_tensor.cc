@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/dtype.h"
+#include "core/gguf/dtype.h"
 #include "tests/support/dequantize.h"
 
 namespace lockstep {

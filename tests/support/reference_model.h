@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/gguf.h"
-#include "core/model_config.h"
+#include "core/gguf/gguf_file.h"
+#include "core/transformer/model_config.h"
 
 namespace lockstep {
 

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/engine/scheduler.h"
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
-#include "core/scheduler.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_model.h"
 

@@ -8,9 +8,9 @@
 #include <cmath>
 #include <set>
 
-#include "core/architectures.h"
 #include "core/kernels/half.h"
 #include "core/kernels/packed_matrix.h"
+#include "core/transformer/architectures.h"
 #include "tests/support/random.h"
 #include "tests/support/random_tensor.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dtype.h"
+#include "core/gguf/dtype.h"
 #include "tests/support/gguf_builder.h"
 
 namespace lockstep {

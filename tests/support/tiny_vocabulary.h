@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/tokenizer.h"
+#include "core/tokenizer/tokenizer.h"
 #include "tests/support/gguf_builder.h"
 
 namespace lockstep {

@@ -13,7 +13,7 @@
 
 #include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
-#include "core/transformer.h"
+#include "core/transformer/transformer.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"
 #include "tests/support/tiny_model.h"

@@ -1,0 +1,72 @@
+#include "core/base/det_math.h"
+
+#include <bit>
+#include <cstdint>
+
+namespace lockstep {
+namespace {
+
+constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves an integer
+// ln 2 and pi / 2 in parts whose trailing bits are zero, so that n times the first parts is exact
+// (Cody and Waite; the splits are fdlibm's).
+constexpr double kLn2High = 6.93147180369123816490e-01;
+constexpr double kLn2Low = 1.90821492927058770002e-10;
+constexpr double kHalfPi1 = 1.57079632673412561417e+00;
+constexpr double kHalfPi2 = 6.07710050630396597660e-11;
+constexpr double kHalfPi3 = 2.02226624879595063154e-21;
+
+}  // namespace
+
+double DetExp(double x) {
+  if (x < -708.0) return 0.0;
+  if (x > 709.0) x = 709.0;
+  const double n = (x * 1.44269504088896340736 + kRound) - kRound;
+  const double r = (x - n * kLn2High) - n * kLn2Low;
+  double sum = 1.0;  // Taylor, |r| <= ln 2 / 2: the first term left out is below 5e-18
+  for (int i = 13; i >= 1; --i) sum = 1.0 + r / i * sum;
+  return sum * std::bit_cast<double>(static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52);
+}
+
+double DetLog(double x) {
+  const uint64_t bits = std::bit_cast<uint64_t>(x);
+  int64_t exponent = static_cast<int64_t>(bits >> 52) - 1023;
+  double m = std::bit_cast<double>((bits & 0x000fffffffffffffu) | 0x3ff0000000000000u);
+  if (m > 1.41421356237309504880) {
+    m *= 0.5;
+    ++exponent;
+  }
+  // log m = 2 atanh(s), |s| <= 0.172: the first term left out is below 1e-18
+  const double s = (m - 1.0) / (m + 1.0), s2 = s * s;
+  double sum = 0.0;
+  for (int k = 23; k >= 3; k -= 2) sum = (sum + 1.0 / k) * s2;
+  const double e = static_cast<double>(exponent);
+  return e * kLn2High + (2.0 * s + (2.0 * s * sum + e * kLn2Low));
+}
+
+void DetSinCos(double x, double* sin, double* cos) {
+  const double n = (x * 0.63661977236758134308 + kRound) - kRound;
+  const double r = ((x - n * kHalfPi1) - n * kHalfPi2) - n * kHalfPi3;
+  const double r2 = r * r;
+  double s = 1.0, c = 1.0;  // Taylor, |r| <= pi / 4: the first term left out is below 1e-17
+  for (int i = 16; i >= 2; i -= 2) {
+    s = 1.0 - r2 / (i * (i + 1)) * s;
+    c = 1.0 - r2 / (i * (i - 1)) * c;
+  }
+  s *= r;
+  switch (static_cast<int64_t>(n) & 3) {
+    case 0:
+      *sin = s, *cos = c;
+      break;
+    case 1:
+      *sin = c, *cos = -s;
+      break;
+    case 2:
+      *sin = -s, *cos = -c;
+      break;
+    default:
+      *sin = -c, *cos = s;
+      break;
+  }
+}
+
+}  // namespace lockstep

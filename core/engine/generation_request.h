@@ -1,0 +1,60 @@
+// What is asked of the scheduler, and what comes back.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/engine/session.h"
+
+namespace lockstep {
+
+// What a request took. Complete in its sink's last call.
+struct GenerationStats {
+  double queue_s = 0;    // submitted to first scheduled
+  double prefill_s = 0;  // first scheduled to first token
+  double decode_s = 0;   // first token to last
+  size_t prompt_tokens = 0;
+  size_t cached_tokens = 0;  // of these, not computed but taken from an earlier request's prefix
+  size_t generated_tokens = 0;
+};
+
+// Where a request's tokens go. Called on the scheduler's thread, without a lock held: all streams
+// wait for it, so it must neither block nor throw. A sink with a slow reader buffers, and sets
+// `cancelled` when it has had enough. Exactly one of OnFinish and OnError is the last call; the
+// session is free again before that call is made.
+class TokenSink {
+ public:
+  virtual ~TokenSink() = default;
+  virtual void OnToken(TokenEvent event) = 0;
+  virtual void OnFinish(FinishReason reason, const GenerationStats& stats) = 0;
+  virtual void OnError(const Error& error, const GenerationStats& stats) = 0;
+};
+
+// Counted from Submit. All are looked at in every step.
+struct Deadlines {
+  std::chrono::milliseconds queue{30'000};         // to be given a session, else kUnavailable
+  std::chrono::milliseconds first_token{120'000};  // else kDeadlineExceeded
+  std::chrono::milliseconds total{300'000};        // else kDeadlineExceeded
+};
+
+struct GenerationRequest {
+  std::string id;
+  // Whose it is. Clients get equal shares of the machine while they have requests waiting.
+  std::string client;
+  // Only requests of one scope share prefixes: that one was shared shows in its time.
+  std::string prefix_scope;
+  Deadlines deadlines;
+  std::vector<int32_t> prompt;
+  GenerationParams params;
+  std::shared_ptr<TokenSink> sink;
+  // Set by anyone, at any time: the request ends within one step, with kCancelled.
+  std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
+};
+
+}  // namespace lockstep

@@ -1,0 +1,81 @@
+#include "core/engine/request_queue.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace lockstep {
+
+GenerationStats Job::stats() const {
+  const auto seconds = [](Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double>(to - from).count();
+  };
+  const Clock::time_point now = Clock::now();
+  GenerationStats stats;
+  stats.queue_s = seconds(submitted, started.value_or(now));
+  if (started) stats.prefill_s = seconds(*started, first_token.value_or(now));
+  if (first_token) stats.decode_s = seconds(*first_token, *last_token);
+  stats.prompt_tokens = prompt_tokens;
+  stats.cached_tokens = cached_tokens;
+  stats.generated_tokens = generated_tokens;
+  return stats;
+}
+
+bool RequestQueue::Fits(size_t requests, size_t tokens, size_t extra) const {
+  return requests <= max_requests_ + extra && (tokens <= max_tokens_ || requests == 1);
+}
+
+std::unique_ptr<Job> RequestQueue::Push(std::unique_ptr<Job> job, size_t extra) {
+  std::unique_ptr<Job> displaced;
+  if (!Fits(jobs_.size() + 1, tokens_ + job->prompt_tokens, extra)) {
+    std::unordered_map<std::string, size_t> waiting;
+    for (const auto& other : jobs_) ++waiting[other->request.client];
+    const size_t own = waiting[job->request.client];
+    const auto most =
+        std::ranges::max_element(waiting, {}, [](const auto& client) { return client.second; });
+    if (most->second <= own + 1) return job;
+    size_t newest = jobs_.size() - 1;
+    while (jobs_[newest]->request.client != most->first) --newest;
+    if (!Fits(jobs_.size(), tokens_ - jobs_[newest]->prompt_tokens + job->prompt_tokens, extra)) {
+      return job;
+    }
+    jobs_.push_back(nullptr);  // the place of `job`: nothing is displaced for want of memory
+    displaced = Take(newest);
+    jobs_.pop_back();
+  }
+  const size_t tokens = job->prompt_tokens;
+  jobs_.push_back(std::move(job));
+  tokens_ += tokens;
+  return displaced;
+}
+
+std::unique_ptr<Job> RequestQueue::Pop(const FairShares& shares) {
+  const auto served = [&](const auto& job) { return shares.Served(job->request.client); };
+  const auto next = std::ranges::min_element(jobs_, {}, served);  // the first of equal ones
+  return Take(static_cast<size_t>(next - jobs_.begin()));
+}
+
+std::vector<std::unique_ptr<Job>> RequestQueue::TakeIf(
+    const std::function<bool(const Job&)>& predicate) {
+  std::vector<std::unique_ptr<Job>> taken;
+  if (std::ranges::none_of(jobs_, [&](const auto& job) { return predicate(*job); })) return taken;
+  taken.reserve(jobs_.size());  // no job may be lost on its way
+  for (size_t i = 0; i < jobs_.size();) {
+    if (predicate(*jobs_[i])) {
+      taken.push_back(Take(i));
+    } else {
+      ++i;
+    }
+  }
+  return taken;
+}
+
+std::unique_ptr<Job> RequestQueue::Take(size_t index) {
+  std::unique_ptr<Job> job = std::move(jobs_[index]);
+  jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(index));
+  tokens_ -= job->prompt_tokens;
+  return job;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,139 @@
+// The one thread that calls Transformer::Forward. Each step takes a token of every decoding
+// session first, then chunks of prompts, as many tokens as let the step end in time (StepPacer), so
+// that a long prompt never stalls the streams of others. A prompt that begins like an earlier one
+// starts from where the prefix store knows it. Requests beyond the free sessions wait in a bounded
+// queue that is fair between clients (RequestQueue). Cancellation and deadlines are looked at in
+// every step, for queued and running requests alike. Memory that cannot be had ends the request
+// that needed it, never the thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/engine/fair_shares.h"
+#include "core/engine/generation_request.h"
+#include "core/engine/prefix_store.h"
+#include "core/engine/request_queue.h"
+#include "core/engine/session_pool.h"
+#include "core/engine/step_pacer.h"
+#include "core/transformer/transformer.h"
+
+namespace lockstep {
+
+struct SchedulerState {
+  size_t queued = 0, queued_tokens = 0;  // requests without a session, and their prompts' tokens
+  size_t running = 0, sessions = 0;      // sessions in use, and in all
+  size_t kv_bytes = 0, kv_capacity_bytes = 0;          // of the sessions
+  size_t prefix_bytes = 0, prefix_capacity_bytes = 0;  // of the prefix store
+  bool draining = false;
+  bool stalled = false;  // there is work, and no step has ended for the stall timeout
+};
+
+// Is told what happens, on the scheduler's thread: must neither block nor throw.
+class SchedulerObserver {
+ public:
+  virtual ~SchedulerObserver() = default;
+  virtual void OnStep(const StepStats& step) = 0;
+  virtual void OnFirstToken(double seconds_since_submit) = 0;
+  virtual void OnNextToken(double seconds_since_last) = 0;
+  // `error` is null where the request was answered to its end. Also called for requests that
+  // Submit accepted and that never ran.
+  virtual void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) = 0;
+};
+
+struct SchedulerOptions {
+  size_t max_queued = 64;                 // requests that wait for a session
+  size_t max_queued_tokens = 128 * 1024;  // of their prompts; a single longer one may still wait
+  size_t prefill_tokens = 512;            // prompt tokens per step at most, over all sessions
+  std::chrono::milliseconds stall_timeout{30'000};
+  // May be null; must outlive the scheduler, which alone uses the store.
+  SchedulerObserver* observer = nullptr;
+  PrefixStore* prefixes = nullptr;
+};
+
+class Scheduler {
+ public:
+  // Starts the thread. All three references must outlive the scheduler, which alone leases from
+  // `sessions` and uses `pool`. REQUIRES: at least one session, prefill_tokens >= 1.
+  Scheduler(const Transformer& transformer, SessionPool& sessions, ThreadPool& pool,
+            SchedulerOptions options);
+  ~Scheduler();  // stops at the end of the step; what is left gets OnError(kUnavailable)
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // kOverloaded when the queue is full, kUnavailable when draining; the sink is not called then.
+  // kInvalidArgument and kContextExceeded as InferenceSession::Begin says, also at once.
+  // An id that another request holds is found out later: OnError with kInvalidArgument.
+  [[nodiscard]] Status Submit(GenerationRequest request);
+
+  // Refuses new requests and waits until all others have ended, or until the timeout; those that
+  // are left then end with kUnavailable. True if none was left.
+  bool Drain(std::chrono::milliseconds timeout);
+
+  SchedulerState state() const;
+
+ private:
+  using Clock = Job::Clock;
+
+  void Loop();
+  void EndExpired();
+  // Why the request must end now, if it must.
+  std::optional<Error> Expired(const Job& job, Clock::time_point now) const;
+  void Admit();
+  Status Begin(Job& job);  // gives it a session
+  void Step();
+  void AddPrompts();
+  size_t AddToBatch(Job& job, size_t limit);  // the tokens that it adds
+  // Whether this very step computes what the job's prompt goes on with.
+  bool IsBeingComputed(const Job& job) const;
+  void Forward(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
+  void Account(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
+  void Deliver(Job& job, Result<std::optional<TokenEvent>> event);
+  void EraseEnded();
+  void EndAll();
+  // Gives the session back, if there is one, and makes the request's last call.
+  void End(Job& job, const Error* error);
+  double RetryAfter() const;  // seconds; REQUIRES: mutex_ is held
+
+  const Transformer& transformer_;
+  SessionPool& sessions_;
+  ThreadPool& pool_;
+  const SchedulerOptions options_;
+
+  // The scheduler thread's own. A job without a session has ended.
+  Scratch scratch_;
+  StepPacer pacer_;
+  std::vector<std::unique_ptr<Job>> running_;
+  std::vector<Job*> prefilling_;  // in the order of their turns
+  size_t prompt_tokens_read_ = 0;
+  std::vector<Job*> batch_jobs_;  // one for each entry of batch_, those that decode first
+  std::vector<BatchEntry> batch_;
+  StepStats step_;
+  std::vector<std::span<const float>> logits_;             // likewise; [vocab] or empty
+  std::vector<Result<std::optional<TokenEvent>>> events_;  // likewise
+
+  std::atomic<size_t> kv_bytes_{0};          // of the running sessions
+  std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  RequestQueue queue_;                           // guarded by mutex_
+  FairShares shares_;                            // guarded by mutex_
+  std::vector<std::unique_ptr<Job>> displaced_;  // guarded by mutex_: out of the queue, to be ended
+  size_t running_count_ = 0;                     // guarded by mutex_: hold a session
+  size_t unfinished_ = 0;                        // guarded by mutex_: without their last call
+  double end_interval_s_ = 1;                    // guarded by mutex_: between the ends of requests
+  Clock::time_point last_end_;                   // guarded by mutex_
+  bool draining_ = false, stop_ = false;         // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,190 @@
+#include "core/engine/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+Status CheckTokens(std::span<const int32_t> tokens, size_t vocab) {
+  for (const int32_t token : tokens) {
+    if (token < 0 || static_cast<size_t>(token) >= vocab) {
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("prompt has token {}, but the vocabulary has the tokens 0 to {}",
+                              token, vocab - 1),
+                  "prompt");
+    }
+  }
+  return {};
+}
+
+// How much of the end of `text` may yet become a stop string.
+size_t HoldBack(std::string_view text, const std::vector<std::string>& stops) {
+  size_t hold = 0;
+  for (const std::string_view stop : stops) {
+    for (size_t n = std::min(stop.size() - 1, text.size()); n > hold; --n) {
+      if (text.ends_with(stop.substr(0, n))) hold = n;
+    }
+  }
+  return hold;
+}
+
+}  // namespace
+
+Status CheckGeneration(std::span<const int32_t> prompt, const GenerationParams& params,
+                       size_t vocab, size_t context) {
+  if (prompt.empty()) {
+    return Fail(ErrorKind::kInvalidArgument, "prompt is empty; give at least one token", "prompt");
+  }
+  if (Status tokens = CheckTokens(prompt, vocab); !tokens) return tokens;
+  if (params.max_tokens == 0) {
+    return Fail(ErrorKind::kInvalidArgument, "max_tokens is 0; ask for at least one token",
+                "max_tokens");
+  }
+  for (const auto& [token, bias] : params.sampling.logit_bias) {
+    if (token < 0 || static_cast<size_t>(token) >= vocab || !std::isfinite(bias)) {
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("logit_bias of token {} is {}; give finite numbers to tokens 0 to {}",
+                              token, bias, vocab - 1),
+                  "logit_bias");
+    }
+  }
+  if (params.grammar != nullptr && params.grammar->vocabulary().size() != vocab) {
+    return Fail(ErrorKind::kInvalidArgument, "grammar is one of another model", "grammar");
+  }
+  if (std::ranges::any_of(params.stop, &std::string::empty)) {
+    return Fail(ErrorKind::kInvalidArgument, "stop has an empty string", "stop");
+  }
+  if (prompt.size() >= context) {
+    return Fail(ErrorKind::kContextExceeded,
+                fmt::format("prompt has {} tokens, but the context of {} leaves room for {}; "
+                            "shorten the prompt",
+                            prompt.size(), context, context - 1),
+                "prompt");
+  }
+  return {};
+}
+
+Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
+                                                  const Tokenizer& tokenizer, size_t context,
+                                                  KvType kv_type) {
+  Result<KvCache> kv = KvCache::Create(config, context, kv_type);
+  if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
+  return InferenceSession(tokenizer, std::move(*kv), config.vocab);
+}
+
+InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab)
+    : tokenizer_(&tokenizer), kv_(std::move(kv)), sampler_(vocab), vocab_(vocab) {}
+
+void InferenceSession::Reset() {
+  kv_.Reset();
+  params_ = {};
+  prompt_.clear();
+  output_.clear();
+  utf8_ = {};
+  held_.clear();
+  matcher_.reset();
+  finish_ = FinishReason::kNone;
+}
+
+Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationParams params) {
+  Reset();
+  if (Status ok = CheckGeneration(prompt, params, vocab_, context()); !ok) return ok;
+  prompt_ = std::move(prompt);
+  params_ = std::move(params);
+  params_.max_tokens = std::min(params_.max_tokens, context() - prompt_.size());
+  output_.reserve(params_.max_tokens);  // steps do not allocate
+  sampler_.Reset(params_.sampling, prompt_);
+  if (params_.grammar != nullptr) {
+    matcher_.emplace(params_.grammar);
+    allowed_.resize(params_.grammar->vocabulary().words());
+  }
+  return {};
+}
+
+BatchEntry InferenceSession::NextEntry(size_t limit) {
+  assert(limit >= 1 && !prompt_.empty() && !finished());
+  if (!prefilling()) return {&kv_, {&output_.back(), 1}, LogitRows::kLast};
+  const auto rest = std::span<const int32_t>(prompt_).subspan(kv_.length());
+  if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
+  return {&kv_, rest, LogitRows::kLast};
+}
+
+size_t InferenceSession::TakePrefix(PrefixStore& store, const std::string& scope) {
+  assert(prefilling());
+  return store.Extend(scope, {prompt_.data(), prompt_.size() - 1}, kv_);
+}
+
+void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) const {
+  std::vector<int32_t> tokens = prompt_;
+  tokens.insert(tokens.end(), output_.begin(), output_.end());
+  tokens.resize(std::min(tokens.size(), kv_.length()));
+  store.Insert(scope, tokens, kv_);
+}
+
+Result<SampledToken> InferenceSession::Sample(std::span<const float> logits) {
+  if (!matcher_) return sampler_.Sample(logits, position());
+  if (Status ok = matcher_->Allow(params_.ignore_eos, allowed_); !ok) {
+    return tl::unexpected<Error>(std::move(ok.error()));
+  }
+  return sampler_.Sample(logits, position(), allowed_);
+}
+
+Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits) {
+  if (logits.empty()) return std::nullopt;
+  assert(position() == prompt_.size() + output_.size());
+  Result<SampledToken> sampled = Sample(logits);
+  if (!sampled) return tl::unexpected<Error>(std::move(sampled.error()));
+
+  TokenEvent event{output_.size(), std::move(*sampled), {}, FinishReason::kNone};
+  const int32_t token = event.sampled.token;
+  output_.push_back(token);
+
+  const bool end_token = tokenizer_->IsEndOfGeneration(token);
+  std::string text;
+  const bool ends = end_token && (!params_.ignore_eos || matcher_);
+  if (ends || std::ranges::count(params_.stop_ids, token) > 0) {
+    finish_ = FinishReason::kStop;
+  } else {
+    std::string_view bytes = tokenizer_->TokenBytes(token);
+    if (matcher_ && bytes.empty()) bytes = params_.grammar->vocabulary().Spoken(token);
+    if (!end_token) text = utf8_.Push(bytes);
+    if (output_.size() == params_.max_tokens) finish_ = FinishReason::kLength;
+    if (matcher_ && !matcher_->Accept(bytes)) {
+      return Fail(ErrorKind::kInternal, "a token was chosen that the grammar does not allow");
+    }
+    if (matcher_ && matcher_->must_end()) finish_ = FinishReason::kStop;  // without a step for it
+  }
+  if (finished()) text += utf8_.Finish();
+  event.text = Release(text, finished());
+  event.finish = finish_;
+  return event;
+}
+
+std::string InferenceSession::Release(std::string_view text, bool last) {
+  held_ += text;
+  size_t end = std::string::npos, begin = 0;
+  for (const std::string& stop : params_.stop) {
+    const size_t at = held_.find(stop);
+    if (at == std::string::npos) continue;
+    if (at + stop.size() < end || (at + stop.size() == end && at < begin)) {
+      begin = at;
+      end = at + stop.size();
+    }
+  }
+  if (end != std::string::npos) {
+    finish_ = FinishReason::kStop;
+    held_.resize(begin);
+    return std::exchange(held_, {});
+  }
+  const size_t certain = last ? held_.size() : held_.size() - HoldBack(held_, params_.stop);
+  std::string out = held_.substr(0, certain);
+  held_.erase(0, certain);
+  return out;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,115 @@
+// InferenceSession: one generation at a time - its KV cache, position, sampler and stop state.
+// Reset and reused, never reallocated. Not thread-safe: leased from a SessionPool to one request,
+// and driven by the scheduler's thread.
+//
+//   session.Begin(prompt, params)
+//   while (!session.finished()) {
+//     entry = session.NextEntry(budget)           the prompt's next chunk, or the last token
+//     transformer.Forward({entry, ...})
+//     event = session.Accept(logits or nothing)   a token, once the prompt is done
+//   }
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/engine/prefix_store.h"
+#include "core/engine/sampler.h"
+#include "core/grammar/token_grammar.h"
+#include "core/tokenizer/tokenizer.h"
+#include "core/transformer/kv_cache.h"
+#include "core/transformer/transformer.h"
+
+namespace lockstep {
+
+struct GenerationParams {
+  size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
+  SamplingParams sampling;
+  std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it
+  std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
+  bool ignore_eos = false;        // go on after an end-of-generation token
+  // What the text may be; null: anything. Only tokens that it allows are chosen: those that end the
+  // generation where the text may end there (with ignore_eos, only where it must).
+  std::shared_ptr<const TokenGrammar> grammar;
+};
+
+enum class FinishReason { kNone, kStop, kLength };
+
+// One generated token, and the text that has become certain with it: whole characters only, and
+// nothing that may yet turn out to be part of a stop string. The last event has the rest.
+struct TokenEvent {
+  size_t index = 0;  // 0 is the first token after the prompt
+  SampledToken sampled;
+  std::string text;
+  FinishReason finish = FinishReason::kNone;  // other than kNone: the last event
+};
+
+// What Begin refuses, without a session. kInvalidArgument: an empty prompt, no token to generate, a
+// token outside the vocabulary, an empty stop string, a bias that is no number, a grammar of
+// another vocabulary. kContextExceeded: no room for one new token.
+[[nodiscard]] Status CheckGeneration(std::span<const int32_t> prompt,
+                                     const GenerationParams& params, size_t vocab, size_t context);
+
+class InferenceSession {
+ public:
+  [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
+                                                       const Tokenizer& tokenizer, size_t context,
+                                                       KvType kv_type = KvType::kF16);
+
+  // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
+  [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationParams params);
+
+  // The tokens to feed next, at most `limit` (>= 1): a chunk of the prompt or the last token.
+  // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished.
+  BatchEntry NextEntry(size_t limit);
+  // True while the prompt is not wholly in the cache.
+  bool prefilling() const { return kv_.length() < prompt_.size(); }
+
+  // Fills the cache with what the store has of the prompt, all but its last token, whose logits are
+  // wanted. The number of tokens that need not be computed. REQUIRES: prefilling().
+  size_t TakePrefix(PrefixStore& store, const std::string& scope);
+  // Stores the prompt and the answer as far as they are in the cache.
+  void GivePrefix(PrefixStore& store, const std::string& scope) const;
+
+  // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
+  // token; without, returns nothing. Errors are the sampler's, and kInvalidArgument
+  // where the grammar allows no token; they end the generation's use.
+  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
+
+  bool finished() const { return finish_ != FinishReason::kNone; }
+  FinishReason finish_reason() const { return finish_; }
+  size_t position() const { return kv_.length(); }  // tokens in the cache
+  size_t context() const { return kv_.context(); }
+  size_t max_tokens() const { return params_.max_tokens; }  // after the cut to the context
+  const std::vector<int32_t>& prompt() const { return prompt_; }
+  const std::vector<int32_t>& output() const { return output_; }
+  const KvCache& kv() const { return kv_; }
+  // Forgets everything; memory goes back to the system.
+  void Reset();
+
+ private:
+  InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
+  [[nodiscard]] Result<SampledToken> Sample(std::span<const float> logits);
+  // Adds to the text that is held back and takes out what is certain, all of it if `last`. A stop
+  // string ends the generation: the one that is complete first, the longest of those.
+  std::string Release(std::string_view text, bool last);
+
+  const Tokenizer* tokenizer_;
+  KvCache kv_;
+  Sampler sampler_;
+  size_t vocab_;
+  GenerationParams params_;
+  std::vector<int32_t> prompt_, output_;
+  Utf8Assembler utf8_;
+  std::string held_;  // text that may be the beginning of a stop string
+  std::optional<GrammarMatcher> matcher_;
+  std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar
+  FinishReason finish_ = FinishReason::kNone;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,415 @@
+// Layout of a GGUF file, versions 2 and 3, all numbers little-endian (ggml's docs/gguf.md):
+//
+//   file    := "GGUF" version:u32 n_tensors:u64 n_pairs:u64 pair* tensor* padding data
+//   pair    := key:string type:u32 value            type 0..12, see GgufType
+//   string  := length:u64 byte*length
+//   value   := a number of 1, 2, 4 or 8 bytes | bool:u8 | string | array
+//   array   := type:u32 count:u64 value*count       of one type, not of arrays
+//   tensor  := name:string n_dims:u32 dim:u64*n_dims type:u32 offset:u64
+//   padding := zero bytes up to a multiple of general.alignment (32 if absent)
+//   data    := the tensors' rows, each at data + offset; offsets are multiples of the alignment
+
+#include "core/gguf/gguf_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/gguf/gguf_reader.h"
+
+namespace lockstep {
+namespace {
+
+using enum GgufType;
+
+constexpr uint64_t kMaxPairs = 65536;
+constexpr uint64_t kMaxTensors = 65536;
+constexpr uint64_t kMaxArray = 16 << 20;  // elements
+constexpr size_t kMaxString = 16 << 20;   // bytes
+constexpr size_t kMaxKey = 65535;         // as the specification says
+constexpr size_t kMaxTensorName = 63;     // ggml keeps one of its 64 bytes for the terminator
+constexpr uint32_t kMaxDims = 4;
+constexpr uint64_t kMaxAlignment = 65536;
+constexpr size_t kMinPairBytes = 8 + 1 + 4 + 1;            // one-byte key and value
+constexpr size_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // one-byte name, one dimension
+
+// What else a file that is not GGUF may be, for the message.
+const char* GuessFormat(std::span<const uint8_t> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
+                              std::min<size_t>(bytes.size(), 16));
+  const auto starts = [&](std::string_view s) { return text.substr(0, s.size()) == s; };
+  if (starts("lmgg") || starts("tjgg") || starts("fmgg") || starts("algg"))
+    return "this is an older GGML or GGJT file: convert it to GGUF";
+  if (starts("PK\x03\x04")) return "this is a zip archive, perhaps a PyTorch checkpoint";
+  if (starts("<!") || starts("<h") || starts("<H"))
+    return "this is an HTML page, perhaps the error page of a download";
+  if (starts("version https://")) return "this is a git-lfs pointer: run `git lfs pull`";
+  if (starts("FUGG")) return "the bytes are swapped: lockstep reads little-endian files";
+  if (text.size() > 8 && text[8] == '{') return "this is a safetensors file: convert it to GGUF";
+  return "this is not a GGUF file";
+}
+
+// The next multiple of `alignment`, a power of two. REQUIRES: no overflow, as for file offsets.
+uint64_t PadUp(uint64_t offset, uint64_t alignment) {
+  return (offset + alignment - 1) & ~(alignment - 1);
+}
+
+std::string Shape(const std::vector<uint64_t>& dims) {
+  return fmt::format("[{}]", fmt::join(dims, ", "));
+}
+
+}  // namespace
+
+class GgufFile::Parser {
+ public:
+  explicit Parser(GgufFile& file) : file_(file), reader_(file.bytes_, file.name_) {}
+
+  [[nodiscard]] Status Run() {
+    for (const auto step : {&Parser::Header, &Parser::Pairs, &Parser::Alignment, &Parser::Tensors,
+                            &Parser::PlaceData, &Parser::RefuseOverlap}) {
+      if (Status status = (this->*step)(); !status) return status;
+    }
+    return {};
+  }
+
+ private:
+  using Index = std::unordered_map<std::string_view, size_t>;
+
+  Status Header();
+  Status Count(const char* field, uint64_t limit, size_t record_bytes, uint64_t& count);
+  Result<std::string_view> UniqueName(const char* what, size_t i, size_t limit, Index& index);
+  Status Pairs();
+  Status Pair(size_t i);
+  Result<GgufValue> Value(uint32_t type, std::string_view key);
+  Result<GgufValue> Array(std::string_view key);
+  Status Alignment();
+  Status Tensors();
+  Status Tensor(size_t i);
+  Status TensorSize(const GgufTensor& tensor);
+  Status PlaceData();
+  Status RefuseOverlap();
+
+  template <class Stored, class Kept>
+  Result<GgufValue> Scalar(std::string_view key) {
+    const Result<Stored> value = reader_.Number<Stored>([&] { return Quoted(key); });
+    if (!value) return tl::unexpected(value.error());
+    return GgufValue(static_cast<Kept>(*value));
+  }
+
+  GgufFile& file_;
+  GgufReader reader_;
+  uint64_t n_tensors_ = 0, n_pairs_ = 0;
+  uint64_t alignment_ = 32;
+  std::vector<uint64_t> tensor_bytes_;  // of each tensor
+};
+
+Status GgufFile::Parser::Header() {
+  const std::span<const uint8_t> bytes = file_.bytes_;
+  if (bytes.empty()) return reader_.Bad("the file is empty");
+  const auto magic = reader_.Bytes(4, [] { return "magic"; });
+  if (!magic) return tl::unexpected(magic.error());
+  const std::string_view text(reinterpret_cast<const char*>(magic->data()), 4);
+  if (text != "GGUF") {
+    return reader_.Bad("magic is {}, not \"GGUF\": {}", Quoted(text), GuessFormat(bytes));
+  }
+
+  const auto version = reader_.Number<uint32_t>([] { return "version"; });
+  if (!version) return tl::unexpected(version.error());
+  file_.version_ = *version;
+  if (*version != 0 && (*version & 0xFFFF) == 0) {
+    return reader_.Bad(
+        "version is {:#x}: the file is big-endian, but lockstep reads little-endian files",
+        *version);
+  }
+  if (*version != 2 && *version != 3) {
+    return reader_.Bad("version is {}, but lockstep reads 2 and 3: convert the model again",
+                       *version);
+  }
+  if (Status s = Count("n_tensors", kMaxTensors, kMinTensorBytes, n_tensors_); !s) return s;
+  return Count("n_kv", kMaxPairs, kMinPairBytes, n_pairs_);
+}
+
+Status GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_bytes,
+                               uint64_t& count) {
+  const auto value = reader_.Number<uint64_t>([&] { return field; });
+  if (!value) return tl::unexpected(value.error());
+  if (*value > limit) {
+    return reader_.Bad("{} is {}, but the limit is {}", field, *value, limit);
+  }
+  if (*value > reader_.remaining() / record_bytes) {
+    return reader_.Bad("{} is {}, but {} bytes hold {} at most", field, *value, reader_.remaining(),
+                       reader_.remaining() / record_bytes);
+  }
+  count = *value;
+  return {};
+}
+
+Status GgufFile::Parser::Pairs() {
+  file_.pairs_.reserve(n_pairs_);
+  for (size_t i = 0; i < n_pairs_; ++i) {
+    if (Status s = Pair(i); !s) return s;
+  }
+  return {};
+}
+
+// The name of record i, entered into `index`.
+Result<std::string_view> GgufFile::Parser::UniqueName(const char* what, size_t i, size_t limit,
+                                                      Index& index) {
+  const auto where = [&] { return fmt::format("{} {}", what, i); };
+  auto name = reader_.String(limit, where);
+  if (!name) return name;
+  if (name->empty()) return reader_.Bad("{} has length 0", where());
+  if (!IsUtf8(*name) || name->find('\0') != name->npos) {
+    return reader_.Bad("{} is {}, not UTF-8 without NUL", where(), Quoted(*name));
+  }
+  if (const auto [at, added] = index.emplace(*name, i); !added) {
+    return reader_.Bad("{} is {}, a duplicate of number {}", where(), Quoted(*name), at->second);
+  }
+  return name;
+}
+
+Status GgufFile::Parser::Pair(size_t i) {
+  const auto key = UniqueName("key of metadata pair", i, kMaxKey, file_.pair_index_);
+  if (!key) return tl::unexpected(key.error());
+  const auto type = reader_.Number<uint32_t>([&] { return "type of " + Quoted(*key); });
+  if (!type) return tl::unexpected(type.error());
+  if (*type >= kGgufTypes) {
+    return reader_.Bad("type of {} is {}, but value types are 0 to {}", Quoted(*key), *type,
+                       kGgufTypes - 1);
+  }
+  auto value = Value(*type, *key);
+  if (!value) return tl::unexpected(value.error());
+  file_.pairs_.push_back({*key, *type, *std::move(value)});
+  return {};
+}
+
+// REQUIRES: type < kGgufTypes.
+Result<GgufValue> GgufFile::Parser::Value(uint32_t type, std::string_view key) {
+  switch (static_cast<GgufType>(type)) {
+    case kU8:
+      return Scalar<uint8_t, uint64_t>(key);
+    case kI8:
+      return Scalar<int8_t, int64_t>(key);
+    case kU16:
+      return Scalar<uint16_t, uint64_t>(key);
+    case kI16:
+      return Scalar<int16_t, int64_t>(key);
+    case kU32:
+      return Scalar<uint32_t, uint64_t>(key);
+    case kI32:
+      return Scalar<int32_t, int64_t>(key);
+    case kF32:
+      return Scalar<float, double>(key);
+    case kU64:
+      return Scalar<uint64_t, uint64_t>(key);
+    case kI64:
+      return Scalar<int64_t, int64_t>(key);
+    case kF64:
+      return Scalar<double, double>(key);
+    case kArray:
+      return Array(key);
+    case kString: {
+      const auto text = reader_.String(kMaxString, [&] { return Quoted(key); });
+      if (!text) return tl::unexpected(text.error());
+      return GgufValue(*text);
+    }
+    case kBool:
+      break;
+  }
+  const auto flag = reader_.Number<uint8_t>([&] { return Quoted(key); });
+  if (!flag) return tl::unexpected(flag.error());
+  if (*flag > 1) return reader_.Bad("{} is {}, but a bool is 0 or 1", Quoted(key), *flag);
+  return GgufValue(*flag == 1);
+}
+
+Result<GgufValue> GgufFile::Parser::Array(std::string_view key) {
+  const auto type = reader_.Number<uint32_t>([&] { return "element type of " + Quoted(key); });
+  if (!type) return tl::unexpected(type.error());
+  if (*type == Id(kArray)) {
+    return reader_.Bad("{} is an array of arrays, which is not supported", Quoted(key));
+  }
+  if (*type >= kGgufTypes) {
+    return reader_.Bad("element type of {} is {}, but value types are 0 to {}", Quoted(key), *type,
+                       kGgufTypes - 1);
+  }
+  const auto count = reader_.Number<uint64_t>([&] { return "count of " + Quoted(key); });
+  if (!count) return tl::unexpected(count.error());
+  if (*count > kMaxArray) {
+    return reader_.Bad("{} has {} elements, but the limit is {}", Quoted(key), *count, kMaxArray);
+  }
+
+  GgufArray array{*type, *count, {}, {}};
+  // Every element takes room in the file, so a small file cannot ask for much memory.
+  const size_t least = *count * (*type == Id(kString) ? 8 : GgufTypeBytes(*type));
+  if (least > reader_.remaining()) {
+    return reader_.Bad("{} has {} elements of {}, at least {} bytes, but {} are left", Quoted(key),
+                       *count, GgufTypeName(*type), least, reader_.remaining());
+  }
+  if (*type != Id(kString)) {
+    const auto data = reader_.Bytes(least, [&] { return Quoted(key); });
+    if (!data) return tl::unexpected(data.error());
+    const auto wrong = std::find_if(data->begin(), data->end(), [](uint8_t b) { return b > 1; });
+    if (*type == Id(kBool) && wrong != data->end()) {
+      return reader_.Bad("element {} of {} is {}, but a bool is 0 or 1", wrong - data->begin(),
+                         Quoted(key), *wrong);
+    }
+    array.data = *data;
+    return GgufValue(std::move(array));
+  }
+  array.strings.reserve(*count);
+  for (size_t i = 0; i < *count; ++i) {
+    const auto text =
+        reader_.String(kMaxString, [&] { return fmt::format("element {} of {}", i, Quoted(key)); });
+    if (!text) return tl::unexpected(text.error());
+    array.strings.push_back(*text);
+  }
+  return GgufValue(std::move(array));
+}
+
+Status GgufFile::Parser::Alignment() {
+  const GgufPair* pair = file_.Find("general.alignment");
+  if (pair == nullptr) return {};
+  if (pair->type != Id(kU32)) {
+    return reader_.Bad("general.alignment is of type {}, but must be u32",
+                       GgufTypeName(pair->type));
+  }
+  alignment_ = std::get<uint64_t>(pair->value);
+  if (alignment_ < 8 || alignment_ > kMaxAlignment || (alignment_ & (alignment_ - 1)) != 0) {
+    return reader_.Bad("general.alignment is {}, but must be a power of two from 8 to {}",
+                       alignment_, kMaxAlignment);
+  }
+  return {};
+}
+
+Status GgufFile::Parser::Tensors() {
+  file_.tensors_.reserve(n_tensors_);
+  tensor_bytes_.reserve(n_tensors_);
+  for (size_t i = 0; i < n_tensors_; ++i) {
+    if (Status s = Tensor(i); !s) return s;
+  }
+  return {};
+}
+
+Status GgufFile::Parser::Tensor(size_t i) {
+  const auto name = UniqueName("name of tensor", i, kMaxTensorName, file_.tensor_index_);
+  if (!name) return tl::unexpected(name.error());
+  const auto field = [&](const char* what) {
+    return [what, &name] { return fmt::format("{} of tensor {}", what, Quoted(*name)); };
+  };
+  const auto n_dims = reader_.Number<uint32_t>(field("n_dims"));
+  if (!n_dims) return tl::unexpected(n_dims.error());
+  if (*n_dims < 1 || *n_dims > kMaxDims) {
+    return reader_.Bad("{} is {}, but must be 1 to {}", field("n_dims")(), *n_dims, kMaxDims);
+  }
+  GgufTensor tensor{*name, nullptr, {}, 0, {}};
+  for (uint32_t d = 0; d < *n_dims; ++d) {
+    const auto dim = reader_.Number<uint64_t>(field("dimension"));
+    if (!dim) return tl::unexpected(dim.error());
+    tensor.dims.push_back(*dim);
+  }
+  const auto type = reader_.Number<uint32_t>(field("type"));
+  if (!type) return tl::unexpected(type.error());
+  tensor.dtype = FindDType(*type);
+  if (tensor.dtype == nullptr) {
+    return reader_.Bad("{} is {}, which ggml does not define or has removed", field("type")(),
+                       *type);
+  }
+  const auto offset = reader_.Number<uint64_t>(field("offset"));
+  if (!offset) return tl::unexpected(offset.error());
+  tensor.offset = *offset;  // relative, until PlaceData
+  if (Status s = TensorSize(tensor); !s) return s;
+  file_.tensors_.push_back(std::move(tensor));
+  return {};
+}
+
+// Checks the dimensions and notes the size in bytes.
+Status GgufFile::Parser::TensorSize(const GgufTensor& tensor) {
+  const std::string who = "tensor " + Quoted(tensor.name);
+  int64_t elements = 1;
+  for (size_t d = 0; d < tensor.dims.size(); ++d) {
+    const int64_t dim = static_cast<int64_t>(tensor.dims[d]);
+    if (dim < 1) {
+      return reader_.Bad("dimension {} of {} is {}, but must be at least 1", d, who, dim);
+    }
+    if (__builtin_mul_overflow(elements, dim, &elements)) {
+      return reader_.Bad("the elements of {}, dimensions {}, are more than 2^63 - 1", who,
+                         Shape(tensor.dims));
+    }
+  }
+  const DTypeInfo& type = *tensor.dtype;
+  if (tensor.dims[0] % type.block_elements != 0) {
+    return reader_.Bad("dimension 0 of {} is {}, but {} needs a multiple of {}", who,
+                       tensor.dims[0], type.name, type.block_elements);
+  }
+  uint64_t size = static_cast<uint64_t>(elements) / type.block_elements;
+  if (__builtin_mul_overflow(size, uint64_t{type.block_bytes}, &size)) {
+    return reader_.Bad("the bytes of {}, dimensions {} of {}, are more than 2^64 - 1", who,
+                       Shape(tensor.dims), type.name);
+  }
+  tensor_bytes_.push_back(size);
+  return {};
+}
+
+// From offsets to views: every tensor lies within the file.
+Status GgufFile::Parser::PlaceData() {
+  const uint64_t file_size = file_.bytes_.size();
+  const uint64_t start = PadUp(reader_.position(), alignment_);
+  uint64_t end = start;
+  if (n_tensors_ > 0 && start > file_size) {
+    return reader_.Bad(
+        "the tensor data start at offset {}, but the file has {} bytes in "
+        "all; it may be cut short, so fetch it again",
+        start, file_size);
+  }
+  for (size_t i = 0; i < file_.tensors_.size(); ++i) {
+    GgufTensor& tensor = file_.tensors_[i];
+    const uint64_t size = tensor_bytes_[i], available = file_size - start;
+    if (tensor.offset % alignment_ != 0) {
+      return reader_.Bad("offset of tensor {} is {}, not a multiple of the alignment {}",
+                         Quoted(tensor.name), tensor.offset, alignment_);
+    }
+    if (tensor.offset > available || size > available - tensor.offset) {
+      return reader_.Bad(
+          "tensor {} has {} bytes at offset {}, but the file has {} bytes "
+          "of data; it may be cut short, so fetch it again",
+          Quoted(tensor.name), size, tensor.offset, available);
+    }
+    tensor.offset += start;
+    tensor.data = file_.bytes_.subspan(tensor.offset, size);
+    end = std::max(end, tensor.offset + size);
+  }
+  if (file_size > PadUp(end, alignment_)) {
+    file_.warnings_.push_back(fmt::format("{}: {} bytes follow the end of the data at offset {}",
+                                          file_.name_, file_size - end, end));
+  }
+  return {};
+}
+
+// Gaps between tensors are harmless and the specification allows them; sharing bytes is not.
+Status GgufFile::Parser::RefuseOverlap() {
+  std::vector<const GgufTensor*> order;
+  for (const GgufTensor& tensor : file_.tensors_) order.push_back(&tensor);
+  std::sort(order.begin(), order.end(),
+            [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
+  for (size_t i = 1; i < order.size(); ++i) {
+    const GgufTensor &a = *order[i - 1], &b = *order[i];
+    if (a.offset + a.data.size() > b.offset) {
+      return reader_.Bad("tensors {} and {} overlap: offset {} + {} bytes > offset {}",
+                         Quoted(a.name), Quoted(b.name), a.offset, a.data.size(), b.offset);
+    }
+  }
+  return {};
+}
+
+Result<GgufFile> GgufFile::Parse(std::span<const uint8_t> bytes, std::string name) {
+  GgufFile file;
+  file.name_ = std::move(name);
+  file.bytes_ = bytes;
+  file.size_ = bytes.size();
+  if (Status s = Parser(file).Run(); !s) return tl::unexpected(s.error());
+  return file;
+}
+
+}  // namespace lockstep

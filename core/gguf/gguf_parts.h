@@ -1,0 +1,36 @@
+// A GGUF file on disk with all its parts: a large model may come as NAME-00001-of-00003.gguf and so
+// on, which are mapped together and read as one file. Movable; unmaps when destroyed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/gguf/gguf_file.h"
+#include "core/gguf/mapped_file.h"
+
+namespace lockstep {
+
+class GgufParts {
+ public:
+  // `path` is the file's, or its first part's. Errors are kBadFile: those of MappedFile and
+  // GgufFile, a part that is missing, of another model or named first.
+  [[nodiscard]] static Result<GgufParts> Open(const std::string& path);
+
+  const GgufFile& file() const { return *file_; }
+  const std::vector<MappedFile>& parts() const { return parts_; }
+  // Tells the system that this process is done with the tensor's bytes.
+  void DropPages(const GgufTensor& tensor) const {
+    parts_[tensor.part].DropPages(tensor.offset, tensor.data.size());
+  }
+
+ private:
+  GgufParts() = default;
+  Status Add(const std::string& path, size_t number, size_t count);
+
+  std::vector<MappedFile> parts_;   // in order
+  std::unique_ptr<GgufFile> file_;  // refers to the bytes of parts_
+};
+
+}  // namespace lockstep

@@ -1,0 +1,36 @@
+// A read-only memory mapping of a whole regular file. Movable; unmaps when destroyed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/base/status.h"
+
+namespace lockstep {
+
+class MappedFile {
+ public:
+  // Errors (kBadFile) name the path: missing, unreadable, a directory or FIFO, empty.
+  [[nodiscard]] static Result<MappedFile> Open(const std::string& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  // Copies bytes from `offset` on, without the mapping. False if not all of them can be read.
+  [[nodiscard]] bool Read(size_t offset, std::span<uint8_t> to) const;
+  // Tells the system that this process is done with [offset, offset + size).
+  void DropPages(size_t offset, size_t size) const;
+
+ private:
+  explicit MappedFile(int fd) : fd_(fd) {}
+  int fd_ = -1;
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,65 @@
+#include "core/gguf/metadata_keys.h"
+
+#include <fmt/format.h>
+
+namespace lockstep {
+
+template <class T>
+std::optional<T> MetadataKeys::Keep(Result<std::optional<T>> value) {
+  if (value) return *value;
+  if (status_) status_ = tl::unexpected(value.error());
+  return std::nullopt;
+}
+
+void MetadataKeys::Missing(std::string_view key) {
+  if (status_) status_ = file_.Bad(fmt::format("{} is missing", Name(key)));
+}
+
+void MetadataKeys::Refuse(std::string_view key, const std::string& value, const std::string& what) {
+  if (status_) status_ = file_.Bad(fmt::format("{} is {}, but {}", Name(key), value, what));
+}
+
+std::optional<size_t> MetadataKeys::Size(std::string_view key, size_t min, size_t max) {
+  const std::optional<uint64_t> value = Keep(file_.GetU64(Name(key)));
+  if (value && (*value < min || *value > max)) {
+    Refuse(key, fmt::to_string(*value), fmt::format("must be {} to {}", min, max));
+  }
+  return value;
+}
+
+size_t MetadataKeys::NeedSize(std::string_view key, size_t min, size_t max) {
+  const std::optional<size_t> value = Size(key, min, max);
+  if (!value) Missing(key);
+  return value.value_or(min);
+}
+
+std::optional<double> MetadataKeys::Number(std::string_view key, double min, double max) {
+  const std::optional<double> value = Keep(file_.GetFloat(Name(key)));
+  // Written so that NaN fails.
+  if (value && !(*value >= min && *value <= max)) {
+    Refuse(key, fmt::to_string(*value), fmt::format("must be {} to {}", min, max));
+  }
+  return value;
+}
+
+double MetadataKeys::NeedNumber(std::string_view key, double min, double max) {
+  const std::optional<double> value = Number(key, min, max);
+  if (!value) Missing(key);
+  return value.value_or(min);
+}
+
+std::optional<bool> MetadataKeys::Flag(std::string_view key) {
+  return Keep(file_.GetBool(Name(key)));
+}
+
+bool MetadataKeys::NeedFlag(std::string_view key) {
+  const std::optional<bool> value = Flag(key);
+  if (!value) Missing(key);
+  return value.value_or(false);
+}
+
+std::optional<std::string_view> MetadataKeys::Text(std::string_view key) {
+  return Keep(file_.GetString(Name(key)));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,45 @@
+// Reads the metadata keys of one architecture, such as "llama.block_count", and keeps the first
+// error, so that a call reads as a declaration. Not thread-safe; the file must outlive it.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/status.h"
+#include "core/gguf/gguf_file.h"
+
+namespace lockstep {
+
+class MetadataKeys {
+ public:
+  MetadataKeys(const GgufFile& file, std::string_view architecture)
+      : file_(file), prefix_(std::string(architecture) + ".") {}
+
+  std::string Name(std::string_view key) const { return prefix_ + std::string(key); }
+
+  size_t NeedSize(std::string_view key, size_t min, size_t max);  // min after an error
+  std::optional<size_t> Size(std::string_view key, size_t min, size_t max);
+  double NeedNumber(std::string_view key, double min, double max);  // min after an error
+  std::optional<double> Number(std::string_view key, double min, double max);
+  bool NeedFlag(std::string_view key);  // false after an error
+  std::optional<bool> Flag(std::string_view key);
+  std::optional<std::string_view> Text(std::string_view key);
+
+  // Records that the key's value is not one that it can have: "llama.x is 7, but " + what.
+  void Refuse(std::string_view key, const std::string& value, const std::string& what);
+
+  const Status& status() const { return status_; }
+
+ private:
+  template <class T>
+  std::optional<T> Keep(Result<std::optional<T>> value);
+  void Missing(std::string_view key);
+
+  const GgufFile& file_;
+  const std::string prefix_;
+  Status status_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,121 @@
+#include "core/jinja/builtins/builtins.h"
+
+#include <algorithm>
+
+namespace lockstep::jinja {
+namespace {
+
+const Builtin* FindIn(std::span<const Builtin> table, std::string_view name) {
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [&](const Builtin& builtin) { return builtin.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+// A large value counts as several steps, since almost every builtin reads all of it.
+size_t SizeOf(const Value& value) {
+  if (value.AsText() != nullptr) return value.AsText()->size() / 32;
+  if (value.AsList() != nullptr) return value.AsList()->items.size() / 8;
+  return value.AsDict() != nullptr ? value.AsDict()->entries.size() / 8 : 0;
+}
+
+// "name" or "name?" off the front of the list of parameters.
+std::string_view NextParameter(std::string_view* parameters) {
+  const size_t end = std::min(parameters->find(' '), parameters->size());
+  const std::string_view parameter = parameters->substr(0, end);
+  parameters->remove_prefix(std::min(end + 1, parameters->size()));
+  return parameter;
+}
+
+// Puts the arguments into their places.
+void Bind(BuiltinCall* call, Arguments arguments) {
+  const std::string_view name = call->builtin.name;
+  std::vector<std::string_view> names;
+  bool more = false;
+  bool more_named = false;
+  size_t required = 0;
+  for (std::string_view rest = call->builtin.parameters; !rest.empty();) {
+    std::string_view parameter = NextParameter(&rest);
+    if (parameter == "*" || parameter == "**") {
+      (parameter == "*" ? more : more_named) = true;
+      continue;
+    }
+    const bool optional = parameter.ends_with('?');
+    if (optional) parameter.remove_suffix(1);
+    names.push_back(parameter);
+    if (!optional) required = names.size();
+  }
+  call->arguments.resize(names.size());
+  for (size_t i = 0; i < arguments.positional.size(); ++i) {
+    if (i < names.size()) {
+      call->arguments[i] = std::move(arguments.positional[i]);
+    } else if (more) {
+      call->rest.positional.push_back(std::move(arguments.positional[i]));
+    } else {
+      Throw("{} takes at most {} arguments, not {}", name, names.size(),
+            arguments.positional.size());
+    }
+  }
+  for (auto& [key, value] : arguments.named) {
+    const auto at = std::find(names.begin(), names.end(), key);
+    if (at != names.end()) {
+      std::optional<Value>& place = call->arguments[static_cast<size_t>(at - names.begin())];
+      if (place.has_value()) Throw("{} is given {} twice", name, key);
+      place = std::move(value);
+    } else if (more_named) {
+      call->rest.named.emplace_back(std::move(key), std::move(value));
+    } else {
+      Throw("{} has no parameter '{}'", name, key);
+    }
+  }
+  for (size_t i = 0; i < required; ++i) {
+    if (!call->Has(i)) Throw("{} needs its argument '{}'", name, names[i]);
+  }
+}
+
+}  // namespace
+
+int64_t BuiltinCall::Int(size_t at, int64_t otherwise) const {
+  if (!Has(at)) return otherwise;
+  if (!At(at).IsInteger()) Throw("{} needs an integer, not a {}", builtin.name, At(at).TypeName());
+  return At(at).Integer();
+}
+
+const Text& BuiltinCall::TextAt(size_t at) const {
+  const Text* text = At(at).AsText();
+  if (text == nullptr) Throw("{} needs a string, not a {}", builtin.name, At(at).TypeName());
+  return *text;
+}
+
+Text BuiltinCall::Str(size_t at, std::string_view otherwise) const {
+  return Has(at) ? run.Str(At(at)) : Text(std::string(otherwise), true);
+}
+
+const Builtin* FindFilter(std::string_view name) {
+  for (const auto table : {TextFilters(), ListFilters(), SelectFilters(), NumberFilters()}) {
+    if (const Builtin* found = FindIn(table, name)) return found;
+  }
+  return nullptr;
+}
+
+const Builtin* FindTest(std::string_view name) { return FindIn(Tests(), name); }
+
+const Builtin* FindFunction(std::string_view name) { return FindIn(Functions(), name); }
+
+const Builtin* FindMethod(const Value& self, std::string_view name) {
+  if (self.AsText() != nullptr) return FindIn(StringMethods(), name);
+  if (self.AsDict() != nullptr) return FindIn(DictMethods(), name);
+  const List* list = self.AsList();
+  return list != nullptr && list->IsSequence() ? FindIn(ListMethods(), name) : nullptr;
+}
+
+Value CallBuiltin(Interpreter& run, const Builtin& builtin, const Value& self,
+                  Arguments arguments) {
+  size_t size = SizeOf(self);
+  for (const Value& argument : arguments.positional) size += SizeOf(argument);
+  run.budget().Step(1 + size);
+  BuiltinCall call{run, builtin, self, {}, {}};
+  Bind(&call, std::move(arguments));
+  return builtin.run(call);
+}
+
+}  // namespace lockstep::jinja

@@ -1,0 +1,56 @@
+// The methods of dicts, lists and tuples that change nothing.
+#include "core/jinja/builtins/builtins.h"
+
+namespace lockstep::jinja {
+namespace {
+
+Value Entries(BuiltinCall& call, bool keys, bool values) {
+  std::vector<Value> items;
+  call.run.budget().Make(call.self.AsDict()->entries.size() * sizeof(Value));
+  for (const auto& [key, value] : call.self.AsDict()->entries) {
+    items.push_back(!values ? key
+                    : !keys ? value
+                            : call.run.NewList({key, value}, List::Kind::kTuple));
+  }
+  return call.run.NewList(std::move(items), List::Kind::kView);
+}
+
+Value Items(BuiltinCall& call) { return Entries(call, true, true); }
+Value Keys(BuiltinCall& call) { return Entries(call, true, false); }
+Value Values(BuiltinCall& call) { return Entries(call, false, true); }
+
+Value Get(BuiltinCall& call) {
+  const Value* found = call.self.AsDict()->Find(call.At(0));
+  return found == nullptr ? call.At(1, Value::Null()) : *found;
+}
+
+Value Copy(BuiltinCall& call) { return call.self; }  // nothing can tell it from a copy
+
+Value CountOf(BuiltinCall& call) {
+  int64_t count = 0;
+  for (const Value& item : call.self.AsList()->items) count += call.run.Equal(item, call.At(0));
+  return Value::Int(count);
+}
+
+Value IndexOf(BuiltinCall& call) {
+  const std::vector<Value>& items = call.self.AsList()->items;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (call.run.Equal(items[i], call.At(0))) return Value::Int(static_cast<int64_t>(i));
+  }
+  Throw("index: the list has no such item");
+}
+
+constexpr Builtin kDictMethods[] = {
+    {"copy", "", Copy}, {"get", "key default?", Get}, {"items", "", Items},
+    {"keys", "", Keys}, {"values", "", Values},
+};
+
+constexpr Builtin kListMethods[] = {
+    {"copy", "", Copy}, {"count", "value", CountOf}, {"index", "value", IndexOf}};
+
+}  // namespace
+
+std::span<const Builtin> DictMethods() { return kDictMethods; }
+std::span<const Builtin> ListMethods() { return kListMethods; }
+
+}  // namespace lockstep::jinja

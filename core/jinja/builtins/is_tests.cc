@@ -1,0 +1,108 @@
+// What may stand behind "is".
+#include <cmath>
+
+#include "core/jinja/builtins/builtins.h"
+#include "core/jinja/unicode.h"
+
+namespace lockstep::jinja {
+namespace {
+
+template <class Holds>
+constexpr auto Test(Holds /*holds*/) {
+  return [](BuiltinCall& call) { return Value::Bool(Holds{}(call)); };
+}
+
+bool IsBool(const Value& value) { return value.As<bool>() != nullptr; }
+
+bool IsIterable(const Value& value) {
+  return value.IsUndefined() || value.AsText() != nullptr || value.AsList() != nullptr ||
+         value.AsDict() != nullptr;
+}
+
+bool IsSequence(const Value& value) {
+  return IsIterable(value) && (value.AsList() == nullptr || value.AsList()->IsSequence());
+}
+
+// The rest of an integer division, for odd, even and divisibleby.
+bool Divides(BuiltinCall& call, int64_t divisor, int64_t rest) {
+  const Value left = call.run.Arithmetic(Operator::kModulo, call.self, Value::Int(divisor));
+  return call.run.Equal(left, Value::Int(rest));
+}
+
+// Whether every letter is of one case, and there is one.
+bool IsCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t)) {
+  bool any = false;
+  for (std::string_view rest = text.bytes(); !rest.empty();) {
+    const uint32_t c = FirstCharacter(rest);
+    if (other(c)) return false;
+    any = any || wanted(c);
+    rest.remove_prefix(CharacterLength(rest));
+  }
+  return any;
+}
+
+// Python's "is": values without a place in memory of their own are the same if they are equal.
+bool IsSame(BuiltinCall& call) {
+  const Value& a = call.self;
+  const Value& b = call.At(0);
+  if (a.AsList() != nullptr || b.AsList() != nullptr) return a.AsList() == b.AsList();
+  if (a.AsDict() != nullptr || b.AsDict() != nullptr) return a.AsDict() == b.AsDict();
+  return a.TypeName() == b.TypeName() && call.run.Equal(a, b);
+}
+
+bool IsCallable(const Value& value) {
+  return value.IsUndefined() || (value.AsObject() != nullptr && value.AsObject()->IsCallable());
+}
+
+template <Operator kOperator>
+Value Comparison(BuiltinCall& call) {
+  return Value::Bool(call.run.Compare(kOperator, call.self, call.At(0)));
+}
+
+constexpr Builtin kTests[] = {
+    {"!=", "other", Comparison<Operator::kNotEqual>},
+    {"<", "other", Comparison<Operator::kLess>},
+    {"<=", "other", Comparison<Operator::kLessEqual>},
+    {"==", "other", Comparison<Operator::kEqual>},
+    {">", "other", Comparison<Operator::kGreater>},
+    {">=", "other", Comparison<Operator::kGreaterEqual>},
+    {"boolean", "", Test([](auto& call) { return IsBool(call.self); })},
+    {"callable", "", Test([](auto& call) { return IsCallable(call.self); })},
+    {"defined", "", Test([](auto& call) { return !call.self.IsUndefined(); })},
+    {"divisibleby", "num", Test([](auto& call) { return Divides(call, call.Int(0, 1), 0); })},
+    {"eq", "other", Comparison<Operator::kEqual>},
+    {"equalto", "other", Comparison<Operator::kEqual>},
+    {"escaped", "", Test([](auto& /*call*/) { return false; })},
+    {"even", "", Test([](auto& call) { return Divides(call, 2, 0); })},
+    {"false", "", Test([](auto& call) { return IsBool(call.self) && !call.self.Truth(); })},
+    {"filter", "", Test([](auto& call) { return FindFilter(call.SelfText().bytes()) != nullptr; })},
+    {"float", "", Test([](auto& call) { return call.self.template As<double>() != nullptr; })},
+    {"ge", "other", Comparison<Operator::kGreaterEqual>},
+    {"greaterthan", "other", Comparison<Operator::kGreater>},
+    {"gt", "other", Comparison<Operator::kGreater>},
+    {"in", "seq", Comparison<Operator::kIn>},
+    {"integer", "", Test([](auto& call) { return call.self.IsInteger() && !IsBool(call.self); })},
+    {"iterable", "", Test([](auto& call) { return IsIterable(call.self); })},
+    {"le", "other", Comparison<Operator::kLessEqual>},
+    {"lessthan", "other", Comparison<Operator::kLess>},
+    {"lower", "", Test([](auto& call) { return IsCase(call.SelfText(), IsLower, IsUpper); })},
+    {"lt", "other", Comparison<Operator::kLess>},
+    {"mapping", "", Test([](auto& call) { return call.self.AsDict() != nullptr; })},
+    {"ne", "other", Comparison<Operator::kNotEqual>},
+    {"none", "", Test([](auto& call) { return call.self.IsNone(); })},
+    {"number", "", Test([](auto& call) { return call.self.IsNumber(); })},
+    {"odd", "", Test([](auto& call) { return Divides(call, 2, 1); })},
+    {"sameas", "other", Test([](auto& call) { return IsSame(call); })},
+    {"sequence", "", Test([](auto& call) { return IsSequence(call.self); })},
+    {"string", "", Test([](auto& call) { return call.self.AsText() != nullptr; })},
+    {"test", "", Test([](auto& call) { return FindTest(call.SelfText().bytes()) != nullptr; })},
+    {"true", "", Test([](auto& call) { return IsBool(call.self) && call.self.Truth(); })},
+    {"undefined", "", Test([](auto& call) { return call.self.IsUndefined(); })},
+    {"upper", "", Test([](auto& call) { return IsCase(call.SelfText(), IsUpper, IsLower); })},
+};
+
+}  // namespace
+
+std::span<const Builtin> Tests() { return kTests; }
+
+}  // namespace lockstep::jinja

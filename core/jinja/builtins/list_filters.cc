@@ -1,0 +1,209 @@
+// Filters of lists and dicts.
+#include <algorithm>
+
+#include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/selection.h"
+#include "core/jinja/unicode.h"
+
+namespace lockstep::jinja {
+namespace {
+
+using Keyed = std::vector<std::pair<Value, Value>>;
+
+Value Default(BuiltinCall& call) {
+  const bool missing = call.self.IsUndefined() || (call.Truth(1) && !call.self.Truth());
+  return missing ? call.At(0, Literal("")) : call.self;
+}
+
+Value LengthFilter(BuiltinCall& call) { return Value::Int(call.run.Length(call.self)); }
+
+Value ListFilter(BuiltinCall& call) { return call.run.NewList(call.run.Items(call.self)); }
+
+Value First(BuiltinCall& call) {
+  const std::vector<Value> items = call.run.Items(call.self);
+  return items.empty() ? Value::UndefinedBecause("there is no first item") : items.front();
+}
+
+Value Last(BuiltinCall& call) {
+  if (call.self.AsList() != nullptr && call.self.AsList()->kind == List::Kind::kGenerator) {
+    Throw("a generator has no last item: use list first");
+  }
+  const std::vector<Value> items = call.run.Items(call.self);
+  return items.empty() ? Value::UndefinedBecause("there is no last item") : items.back();
+}
+
+Value Reverse(BuiltinCall& call) {
+  if (call.self.AsText() != nullptr) {
+    return call.run.Slice(call.self, Value::Null(), Value::Null(), Value::Int(-1));
+  }
+  std::vector<Value> items = call.run.Items(call.self);
+  std::reverse(items.begin(), items.end());
+  return call.run.NewList(std::move(items), List::Kind::kGenerator);
+}
+
+Value Join(BuiltinCall& call) {
+  const Text separator = call.Str(0, "");
+  const Attribute attribute(call.run, call.At(1, Value::Null()));
+  Builder out(&call.run.budget());
+  bool first = true;
+  for (const Value& item : call.run.Items(call.self)) {
+    if (!first) out.Append(separator);
+    call.run.AppendStr(attribute.Of(item), &out);
+    first = false;
+  }
+  return call.run.New(std::move(out));
+}
+
+Value Sort(BuiltinCall& call) {
+  const Value by = call.At(2, Value::Null());
+  Keyed keyed;
+  for (Value& item : call.run.Items(call.self)) {
+    Value key = SortKey(call.run, by, item, call.Truth(1));
+    keyed.emplace_back(std::move(key), std::move(item));
+  }
+  SortValues(call.run, &keyed, call.Truth(0));
+  std::vector<Value> sorted;
+  for (auto& [key, item] : keyed) sorted.push_back(std::move(item));
+  return call.run.NewList(std::move(sorted));
+}
+
+Value DictSort(BuiltinCall& call) {
+  const Dict* dict = call.self.AsDict();
+  if (dict == nullptr) Throw("dictsort needs a dict, not a {}", call.self.TypeName());
+  const std::string by = call.Str(1, "key").bytes();
+  if (by != "key" && by != "value") Throw("dictsort sorts by \"key\" or by \"value\"");
+  Keyed keyed;
+  for (const auto& [key, value] : dict->entries) {
+    keyed.emplace_back(SortKey(call.run, Value::Null(), by == "key" ? key : value, call.Truth(0)),
+                       call.run.NewList({key, value}, List::Kind::kTuple));
+  }
+  SortValues(call.run, &keyed, call.Truth(2));
+  std::vector<Value> sorted;
+  for (auto& [key, item] : keyed) sorted.push_back(std::move(item));
+  return call.run.NewList(std::move(sorted));
+}
+
+Value Unique(BuiltinCall& call) {
+  const Value by = call.At(1, Value::Null());
+  Dict seen;
+  std::vector<Value> items;
+  for (Value& item : call.run.Items(call.self)) {
+    Value key = SortKey(call.run, by, item, call.Truth(0));
+    std::string hash;
+    if (!HashKey(key, &hash)) Throw("unique cannot compare a {}", key.TypeName());
+    call.run.budget().Make(hash.size() + 128);
+    if (seen.Find(key) != nullptr) continue;
+    seen.Set(std::move(key), Value());
+    items.push_back(std::move(item));
+  }
+  return call.run.NewList(std::move(items), List::Kind::kGenerator);
+}
+
+Value ItemsFilter(BuiltinCall& call) {
+  std::vector<Value> items;
+  const Dict* dict = call.self.AsDict();
+  if (dict == nullptr && !call.self.IsUndefined()) {
+    Throw("items needs a dict, not a {}", call.self.TypeName());
+  }
+  if (dict != nullptr) {
+    for (const auto& [key, value] : dict->entries) {
+      items.push_back(call.run.NewList({key, value}, List::Kind::kTuple));
+    }
+  }
+  return call.run.NewList(std::move(items), List::Kind::kGenerator);
+}
+
+Value GroupBy(BuiltinCall& call) {
+  const bool case_sensitive = call.Truth(2);
+  const Attribute attribute(call.run, call.At(0), call.At(1, Value::Null()));
+  Keyed keyed;
+  for (Value& item : call.run.Items(call.self)) {
+    Value key = SortKey(call.run, Value::Null(), attribute.Of(item), case_sensitive);
+    keyed.emplace_back(std::move(key), std::move(item));
+  }
+  SortValues(call.run, &keyed, false);
+  std::vector<Value> groups;
+  for (size_t begin = 0; begin < keyed.size();) {
+    std::vector<Value> items;
+    size_t end = begin;
+    for (; end < keyed.size() && call.run.Equal(keyed[end].first, keyed[begin].first); ++end) {
+      items.push_back(keyed[end].second);
+    }
+    Value grouper = attribute.Of(items[0]);
+    groups.push_back(
+        call.run.NewList({grouper, call.run.NewList(std::move(items))}, List::Kind::kGroup));
+    begin = std::max(end, begin + 1);
+  }
+  return call.run.NewList(std::move(groups));
+}
+
+Value Batch(BuiltinCall& call) {
+  const int64_t size = call.Int(0, 1);
+  const Value fill = call.At(1, Value::Null());
+  std::vector<Value> batches;
+  std::vector<Value> batch;
+  for (Value& item : call.run.Items(call.self)) {
+    if (static_cast<int64_t>(batch.size()) == size) {
+      batches.push_back(call.run.NewList(std::exchange(batch, {})));
+    }
+    batch.push_back(std::move(item));
+  }
+  if (!batch.empty()) {
+    while (!fill.IsNone() && static_cast<int64_t>(batch.size()) < size) {
+      call.run.budget().Make(sizeof(Value));
+      batch.push_back(fill);
+    }
+    batches.push_back(call.run.NewList(std::move(batch)));
+  }
+  return call.run.NewList(std::move(batches), List::Kind::kGenerator);
+}
+
+Value SliceFilter(BuiltinCall& call) {
+  const int64_t slices = call.Int(0, 1);
+  if (slices == 0) Throw("division by zero");
+  const Value fill = call.At(1, Value::Null());
+  const std::vector<Value> items = call.run.Items(call.self);
+  const int64_t length = static_cast<int64_t>(items.size());
+  std::vector<Value> out;
+  auto from = items.begin();
+  for (int64_t i = 0; i < slices; ++i) {
+    const bool longer = i < length % slices;
+    const auto to = from + length / slices + (longer ? 1 : 0);
+    std::vector<Value> slice(from, to);
+    if (!longer && !fill.IsNone()) slice.push_back(fill);
+    out.push_back(call.run.NewList(std::move(slice)));
+    from = to;
+  }
+  return call.run.NewList(std::move(out), List::Kind::kGenerator);
+}
+
+constexpr Builtin kFilters[] = {
+    {"batch", "linecount fill_with?", Batch},
+    {"count", "", LengthFilter},
+    {"d", "default_value? boolean?", Default},
+    {"default", "default_value? boolean?", Default},
+    {"dictsort", "case_sensitive? by? reverse?", DictSort},
+    {"first", "", First},
+    {"groupby", "attribute default? case_sensitive?", GroupBy},
+    {"items", "", ItemsFilter},
+    {"join", "d? attribute?", Join},
+    {"last", "", Last},
+    {"length", "", LengthFilter},
+    {"list", "", ListFilter},
+    {"reverse", "", Reverse},
+    {"slice", "slices fill_with?", SliceFilter},
+    {"sort", "reverse? case_sensitive? attribute?", Sort},
+    {"unique", "case_sensitive? attribute?", Unique},
+};
+
+}  // namespace
+
+std::span<const Builtin> ListFilters() { return kFilters; }
+
+void SortValues(Interpreter& run, Keyed* keyed, bool reverse) {
+  std::stable_sort(keyed->begin(), keyed->end(), [&](const auto& a, const auto& b) {
+    return reverse ? run.Less(b.first, a.first) : run.Less(a.first, b.first);
+  });
+}
+
+}  // namespace lockstep::jinja

@@ -1,0 +1,356 @@
+// The methods of strings.
+#include <string.h>
+
+#include <algorithm>
+
+#include "core/jinja/builtins/builtins.h"
+#include "core/jinja/unicode.h"
+
+namespace lockstep::jinja {
+namespace {
+
+const Text& Self(const BuiltinCall& call) { return *call.self.AsText(); }
+
+Value Part(BuiltinCall& call, size_t begin, size_t end) {
+  Builder out(&call.run.budget());
+  out.AppendSlice(Self(call), begin, end);
+  return call.run.New(std::move(out));
+}
+
+Value UpperMethod(BuiltinCall& call) { return call.run.New(Mapped(call.run, Self(call), Upper)); }
+Value LowerMethod(BuiltinCall& call) { return call.run.New(Mapped(call.run, Self(call), Lower)); }
+Value CapitalizeMethod(BuiltinCall& call) {
+  return call.run.New(Capitalized(call.run, Self(call)));
+}
+
+// A word is letters in a row: "it's" has two.
+Value TitleMethod(BuiltinCall& call) {
+  const Text& text = Self(call);
+  const std::string_view bytes = text.bytes();
+  Builder out(&call.run.budget());
+  for (size_t at = 0; at < bytes.size();) {
+    size_t end = at;
+    while (end < bytes.size() && IsAlpha(FirstCharacter(bytes.substr(end)))) {
+      end += CharacterLength(bytes.substr(end));
+    }
+    if (end == at) {
+      end += CharacterLength(bytes.substr(end));
+      out.AppendSlice(text, at, end);
+    } else {
+      out.Append(Capitalized(call.run, text.Slice(at, end)));
+    }
+    at = end;
+  }
+  return call.run.New(std::move(out));
+}
+
+Value StripWith(BuiltinCall& call, bool left, bool right) {
+  return call.run.New(Stripped(call.run, Self(call), call.At(0, Value::Null()), left, right));
+}
+Value Strip(BuiltinCall& call) { return StripWith(call, true, true); }
+Value LStrip(BuiltinCall& call) { return StripWith(call, true, false); }
+Value RStrip(BuiltinCall& call) { return StripWith(call, false, true); }
+
+// The first or last place of `what` in [begin, end), by byte; npos if there is none.
+size_t Find(std::string_view text, std::string_view what, bool last) {
+  if (last) return text.rfind(what);
+  const void* found = memmem(text.data(), text.size(), what.data(), what.size());
+  if (found == nullptr) return text.npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
+
+// The pieces around up to `limit` separators, or stretches of white space if there is none.
+std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64_t limit) {
+  std::vector<Value> parts;
+  const std::string_view bytes = Self(call).bytes();
+  size_t begin = 0;
+  const auto skip_spaces = [&] {
+    while (begin < bytes.size() && IsSpace(FirstCharacter(bytes.substr(begin)))) {
+      begin += CharacterLength(bytes.substr(begin));
+    }
+  };
+  for (; limit != 0; --limit) {
+    size_t end = begin;
+    if (separator != nullptr) {
+      const size_t found = Find(bytes.substr(begin), separator->bytes(), false);
+      if (found == bytes.npos) break;
+      end = begin + found;
+      parts.push_back(Part(call, begin, end));
+      begin = end + separator->size();
+      continue;
+    }
+    skip_spaces();
+    for (end = begin; end < bytes.size() && !IsSpace(FirstCharacter(bytes.substr(end)));) {
+      end += CharacterLength(bytes.substr(end));
+    }
+    if (end == begin) return parts;
+    parts.push_back(Part(call, begin, end));
+    begin = end;
+  }
+  if (separator == nullptr) skip_spaces();
+  if (separator != nullptr || begin < bytes.size())
+    parts.push_back(Part(call, begin, bytes.size()));
+  return parts;
+}
+
+size_t LastCharacter(std::string_view text) {  // where it begins
+  size_t at = text.size() - 1;
+  while (at > 0 && text.size() - at < 4 && (text[at] & 0xC0) == 0x80) --at;
+  return at;
+}
+
+std::vector<Value> SplitFromRight(BuiltinCall& call, const Text* separator, int64_t limit) {
+  std::vector<Value> parts;
+  std::string_view rest = Self(call).bytes();
+  const auto ends_in_space = [&] {
+    return !rest.empty() && IsSpace(FirstCharacter(rest.substr(LastCharacter(rest))));
+  };
+  const auto skip_spaces = [&] {
+    while (ends_in_space()) rest = rest.substr(0, LastCharacter(rest));
+  };
+  for (; limit != 0; --limit) {
+    if (separator != nullptr) {
+      const size_t at = Find(rest, separator->bytes(), true);
+      if (at == rest.npos) break;
+      parts.push_back(Part(call, at + separator->size(), rest.size()));
+      rest = rest.substr(0, at);
+      continue;
+    }
+    skip_spaces();
+    const size_t end = rest.size();
+    while (!rest.empty() && !ends_in_space()) rest = rest.substr(0, LastCharacter(rest));
+    if (end == rest.size()) break;
+    parts.push_back(Part(call, rest.size(), end));
+  }
+  if (separator == nullptr) skip_spaces();
+  if (separator != nullptr || !rest.empty()) parts.push_back(Part(call, 0, rest.size()));
+  std::reverse(parts.begin(), parts.end());
+  return parts;
+}
+
+Value SplitWith(BuiltinCall& call, bool from_right) {
+  const bool spaces = !call.Has(0) || call.At(0).IsNone();
+  const Text* const separator = spaces ? nullptr : &call.TextAt(0);
+  if (separator != nullptr && separator->empty())
+    Throw("split needs a separator that is not empty");
+  const int64_t limit = call.Int(1, -1);
+  return call.run.NewList(from_right ? SplitFromRight(call, separator, limit)
+                                     : SplitFromLeft(call, separator, limit));
+}
+Value Split(BuiltinCall& call) { return SplitWith(call, false); }
+Value RSplit(BuiltinCall& call) { return SplitWith(call, true); }
+
+Value SplitLinesMethod(BuiltinCall& call) {
+  return call.run.NewList(SplitLines(call.run, Self(call), call.Truth(0)));
+}
+
+Value PartitionWith(BuiltinCall& call, bool last) {
+  const Text& separator = call.TextAt(0);
+  if (separator.empty()) Throw("partition needs a separator that is not empty");
+  const size_t size = Self(call).size();
+  const size_t at = Find(Self(call).bytes(), separator.bytes(), last);
+  if (at == std::string::npos) {
+    std::vector<Value> parts(last ? 2 : 0, Literal(""));
+    parts.push_back(call.self);
+    while (parts.size() < 3) parts.push_back(Literal(""));
+    return call.run.NewList(std::move(parts), List::Kind::kTuple);
+  }
+  const size_t behind = at + separator.size();
+  return call.run.NewList({Part(call, 0, at), Part(call, at, behind), Part(call, behind, size)},
+                          List::Kind::kTuple);
+}
+Value Partition(BuiltinCall& call) { return PartitionWith(call, false); }
+Value RPartition(BuiltinCall& call) { return PartitionWith(call, true); }
+
+// Python's optional [start, end) behind the first argument, as bytes.
+std::pair<size_t, size_t> Bounds(BuiltinCall& call) {
+  const std::string_view bytes = Self(call).bytes();
+  if (!call.Has(1)) return {0, bytes.size()};
+  const int64_t count = static_cast<int64_t>(CountCharacters(bytes));
+  const auto offset = [&](size_t at, int64_t otherwise) {
+    int64_t index = call.Has(at) && !call.At(at).IsNone() ? call.Int(at, 0) : otherwise;
+    if (index < 0) index = std::max<int64_t>(index, -count) + count;
+    return index > count ? bytes.npos : CharacterOffset(bytes, static_cast<size_t>(index));
+  };
+  return {offset(1, 0), std::min(offset(2, count), bytes.size())};
+}
+
+bool Matches(BuiltinCall& call, bool at_end) {
+  const auto [begin, end] = Bounds(call);
+  if (begin > end) return false;
+  const std::string_view bytes = std::string_view(Self(call).bytes()).substr(begin, end - begin);
+  const auto matches = [&](const Value& value) {
+    if (value.AsText() == nullptr) {
+      Throw("{} needs a string or a tuple of them, not a {}", call.builtin.name, value.TypeName());
+    }
+    const std::string& what = value.AsText()->bytes();
+    return at_end ? bytes.ends_with(what) : bytes.starts_with(what);
+  };
+  const List* list = call.At(0).AsList();
+  if (list == nullptr || !list->IsTuple()) return matches(call.At(0));
+  return std::any_of(list->items.begin(), list->items.end(), matches);
+}
+Value StartsWith(BuiltinCall& call) { return Value::Bool(Matches(call, false)); }
+Value EndsWith(BuiltinCall& call) { return Value::Bool(Matches(call, true)); }
+
+Value FindWith(BuiltinCall& call, bool last, bool must) {
+  const auto [begin, end] = Bounds(call);
+  const std::string_view bytes = Self(call).bytes();
+  const Text& what = call.TextAt(0);
+  if (begin <= end) {
+    const size_t at = Find(bytes.substr(begin, end - begin), what.bytes(), last);
+    if (at != bytes.npos) {
+      return Value::Int(static_cast<int64_t>(CountCharacters(bytes.substr(0, begin + at))));
+    }
+  }
+  if (must) Throw("{}: the string has no such part", call.builtin.name);
+  return Value::Int(-1);
+}
+Value FindMethodOf(BuiltinCall& call) { return FindWith(call, false, false); }
+Value RFind(BuiltinCall& call) { return FindWith(call, true, false); }
+Value Index(BuiltinCall& call) { return FindWith(call, false, true); }
+Value RIndex(BuiltinCall& call) { return FindWith(call, true, true); }
+
+Value Count(BuiltinCall& call) {
+  const auto [begin, end] = Bounds(call);
+  if (begin > end) return Value::Int(0);
+  std::string_view rest = std::string_view(Self(call).bytes()).substr(begin, end - begin);
+  const std::string& what = call.TextAt(0).bytes();
+  if (what.empty()) return Value::Int(static_cast<int64_t>(CountCharacters(rest)) + 1);
+  int64_t count = 0;
+  for (size_t at; (at = Find(rest, what, false)) != rest.npos; ++count) {
+    rest.remove_prefix(at + what.size());
+  }
+  return Value::Int(count);
+}
+
+Value Replace(BuiltinCall& call) {
+  return call.run.New(
+      Replaced(call.run, Self(call), call.TextAt(0), call.TextAt(1), call.Int(2, -1)));
+}
+
+Value JoinMethod(BuiltinCall& call) {
+  Builder out(&call.run.budget());
+  bool first = true;
+  for (const Value& item : call.run.Items(call.At(0))) {
+    if (item.AsText() == nullptr) Throw("join needs strings, not a {}", item.TypeName());
+    if (!first) out.Append(Self(call));
+    out.Append(*item.AsText());
+    first = false;
+  }
+  return call.run.New(std::move(out));
+}
+
+Value Format(BuiltinCall& call) { return FormatBraces(call.run, Self(call), call.rest); }
+
+Value RemovePrefix(BuiltinCall& call) {
+  const std::string& prefix = call.TextAt(0).bytes();
+  const bool has = Self(call).bytes().starts_with(prefix);
+  return Part(call, has ? prefix.size() : 0, Self(call).size());
+}
+Value RemoveSuffix(BuiltinCall& call) {
+  const std::string& suffix = call.TextAt(0).bytes();
+  const bool has = Self(call).bytes().ends_with(suffix);
+  return Part(call, 0, Self(call).size() - (has ? suffix.size() : 0));
+}
+
+Value Padded(BuiltinCall& call, bool text_left) {
+  const Text fill = call.Str(1, " ");
+  if (CountCharacters(fill.bytes()) != 1) Throw("{} fills with one character", call.builtin.name);
+  const int64_t missing = call.Int(0, 0) - call.run.Length(call.self);
+  Builder out(&call.run.budget());
+  if (text_left) out.Append(Self(call));
+  out.Repeat(fill, missing > 0 ? static_cast<size_t>(missing) : 0);
+  if (!text_left) out.Append(Self(call));
+  return call.run.New(std::move(out));
+}
+Value LJust(BuiltinCall& call) { return Padded(call, true); }
+Value RJust(BuiltinCall& call) { return Padded(call, false); }
+
+Value CenterMethod(BuiltinCall& call) {
+  const Text fill = call.Str(1, " ");
+  if (CountCharacters(fill.bytes()) != 1) Throw("center fills with one character");
+  return call.run.New(Centered(call.run, Self(call), call.Int(0, 0), fill));
+}
+
+Value ZFill(BuiltinCall& call) {
+  const int64_t missing = call.Int(0, 0) - call.run.Length(call.self);
+  const std::string& bytes = Self(call).bytes();
+  const size_t sign = bytes.starts_with('-') || bytes.starts_with('+') ? 1 : 0;
+  Builder out(&call.run.budget());
+  out.AppendSlice(Self(call), 0, sign);
+  out.Repeat(Text("0", true), missing > 0 ? static_cast<size_t>(missing) : 0);
+  out.AppendSlice(Self(call), sign, bytes.size());
+  return call.run.New(std::move(out));
+}
+
+template <bool (*kHolds)(uint32_t)>
+Value All(BuiltinCall& call) {
+  std::string_view rest = Self(call).bytes();
+  bool all = !rest.empty();
+  for (; all && !rest.empty(); rest.remove_prefix(CharacterLength(rest))) {
+    all = kHolds(FirstCharacter(rest));
+  }
+  return Value::Bool(all);
+}
+bool IsAscii(uint32_t c) { return c < 0x80; }
+bool IsAlphaOrDigit(uint32_t c) { return IsAlpha(c) || IsDigit(c); }
+
+template <bool (*kWanted)(uint32_t), bool (*kOther)(uint32_t)>
+Value OneCase(BuiltinCall& call) {
+  bool any = false;
+  for (std::string_view rest = Self(call).bytes(); !rest.empty();) {
+    const uint32_t c = FirstCharacter(rest);
+    if (kOther(c)) return Value::Bool(false);
+    any = any || kWanted(c);
+    rest.remove_prefix(CharacterLength(rest));
+  }
+  return Value::Bool(any);
+}
+
+constexpr Builtin kMethods[] = {
+    {"capitalize", "", CapitalizeMethod},
+    {"casefold", "", LowerMethod},
+    {"center", "width fillchar?", CenterMethod},
+    {"count", "sub start? end?", Count},
+    {"endswith", "suffix start? end?", EndsWith},
+    {"find", "sub start? end?", FindMethodOf},
+    {"format", "* **", Format},
+    {"index", "sub start? end?", Index},
+    {"isalnum", "", All<IsAlphaOrDigit>},
+    {"isalpha", "", All<IsAlpha>},
+    {"isascii", "", All<IsAscii>},
+    {"isdecimal", "", All<IsDigit>},
+    {"isdigit", "", All<IsDigit>},
+    {"islower", "", OneCase<IsLower, IsUpper>},
+    {"isnumeric", "", All<IsDigit>},
+    {"isspace", "", All<IsSpace>},
+    {"isupper", "", OneCase<IsUpper, IsLower>},
+    {"join", "iterable", JoinMethod},
+    {"ljust", "width fillchar?", LJust},
+    {"lower", "", LowerMethod},
+    {"lstrip", "chars?", LStrip},
+    {"partition", "sep", Partition},
+    {"removeprefix", "prefix", RemovePrefix},
+    {"removesuffix", "suffix", RemoveSuffix},
+    {"replace", "old new count?", Replace},
+    {"rfind", "sub start? end?", RFind},
+    {"rindex", "sub start? end?", RIndex},
+    {"rjust", "width fillchar?", RJust},
+    {"rpartition", "sep", RPartition},
+    {"rsplit", "sep? maxsplit?", RSplit},
+    {"rstrip", "chars?", RStrip},
+    {"split", "sep? maxsplit?", Split},
+    {"splitlines", "keepends?", SplitLinesMethod},
+    {"startswith", "prefix start? end?", StartsWith},
+    {"strip", "chars?", Strip},
+    {"title", "", TitleMethod},
+    {"upper", "", UpperMethod},
+    {"zfill", "width", ZFill},
+};
+
+}  // namespace
+
+std::span<const Builtin> StringMethods() { return kMethods; }
+
+}  // namespace lockstep::jinja

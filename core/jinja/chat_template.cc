@@ -1,0 +1,65 @@
+#include "core/jinja/chat_template.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/jinja/failure.h"
+#include "core/jinja/interpreter.h"
+#include "core/jinja/parser.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMaxSourceBytes = size_t{1} << 20;  // published templates have up to 20 KB
+
+}  // namespace
+
+ChatTemplate::ChatTemplate(std::shared_ptr<const jinja::Program> program)
+    : program_(std::move(program)) {}
+
+Result<ChatTemplate> ChatTemplate::Parse(std::string source) {
+  if (source.size() > kMaxSourceBytes) {
+    return Fail(ErrorKind::kBadFile, fmt::format("the chat template has {} bytes, more than {}",
+                                                 source.size(), kMaxSourceBytes));
+  }
+  if (!IsUtf8(source)) return Fail(ErrorKind::kBadFile, "the chat template is not UTF-8");
+  try {
+    auto program = std::make_shared<const jinja::Program>(jinja::Parser(source).Run());
+    return ChatTemplate(std::move(program));
+  } catch (const jinja::Failure& failure) {
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("line {} of the chat template: {}", failure.line, failure.message));
+  }
+}
+
+Result<std::vector<PromptPart>> ChatTemplate::Render(const TemplateValue& variables,
+                                                     const TemplateLimits& limits) const {
+  if (variables.AsDict() == nullptr) {
+    return Fail(ErrorKind::kInternal, "a chat template's variables are a dict");
+  }
+  if (variables.Depth() > TemplateValue::kMaxDepth) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("messages or tools are nested more than {} deep; flatten them",
+                            TemplateValue::kMaxDepth));
+  }
+  jinja::Interpreter run(*program_, limits);
+  try {
+    const jinja::Text text = run.Run(*variables.AsDict());
+    std::vector<PromptPart> parts;
+    size_t begin = 0;
+    for (const jinja::Text::Run& part : text.runs()) {
+      parts.push_back({text.bytes().substr(begin, part.end - begin), part.trusted});
+      begin = part.end;
+    }
+    return parts;
+  } catch (const jinja::Failure& failure) {
+    if (failure.by_template) return Fail(ErrorKind::kInvalidArgument, failure.message);
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("the chat template fails on this request at its line {}: {}",
+                            run.line(), failure.message));
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,254 @@
+// The element-wise kernels for AVX2: same functions, same order of operations as scalar.cc.
+#if defined(__x86_64__)
+
+#include "core/kernels/x86/avx2.h"
+
+namespace lockstep {
+namespace avx2 {
+namespace {
+
+int32_t AddInts(__m256i x) {
+  __m128i v = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1)));
+}
+
+// 8 values to codes, 0 where not finite.
+__m256i Round(__m256 x, __m256 finite, float inverse) {
+  return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_and_ps(x, finite), _mm256_set1_ps(inverse)));
+}
+
+// What the codes lose.
+__m256 Lost(__m256 x, __m256i code, float scale) {
+  return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(code), _mm256_set1_ps(scale), x);
+}
+
+void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
+    __m256 v[4], max = _mm256_setzero_ps();
+    for (size_t i = 0; i < 4; ++i) {
+      v[i] = _mm256_loadu_ps(x + i * kWidth);
+      max = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), max);
+    }
+    const float amax = MaxLanes(max), m0 = kActivationMax[0], m1 = kActivationMax[1];
+    alignas(16) float ratio[4] = {};  // codes per unit, and units per code, for both
+    if (!(amax < 1e-30f)) {
+      _mm_store_ps(ratio,
+                   _mm_div_ps(_mm_setr_ps(m0, m1, amax, amax), _mm_setr_ps(amax, amax, m0, m1)));
+    }
+    __m256i code[4], other[4];
+    __m256 more[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};  // error of `other`
+    for (size_t i = 0; i < 4; ++i) {
+      const __m256 finite = _mm256_cmp_ps(_mm256_and_ps(v[i], magnitude),
+                                          _mm256_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+      code[i] = Round(v[i], finite, ratio[0]);
+      other[i] = Round(v[i], finite, ratio[1]);
+      const __m256 d0 = Lost(v[i], code[i], ratio[2]), d1 = Lost(v[i], other[i], ratio[3]);
+      more[i % 2] = _mm256_fmadd_ps(d1, d1, _mm256_fnmadd_ps(d0, d0, more[i % 2]));
+    }
+    const bool better = AddLanes(more[0], more[1]) < 0;
+    const float scale = better ? ratio[3] : ratio[2];
+    const __m256i mask = _mm256_set1_epi32(better ? -1 : 0);  // no branch: it cannot be foreseen
+    for (size_t i = 0; i < 4; ++i) code[i] = _mm256_blendv_epi8(code[i], other[i], mask);
+    // The packs work within 128-bit halves; the permutation puts the groups of four in order.
+    const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
+                                              _mm256_packs_epi32(code[2], code[3]));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + b * kQuantBlock),
+                        _mm256_permutevar8x32_epi32(packed, order));
+    const int32_t sum[2] = {AddInts(_mm256_add_epi32(code[0], code[1])),
+                            AddInts(_mm256_add_epi32(code[2], code[3]))};
+    for (size_t i = 0; i < 2; ++i) {
+      out.sub_offset[2 * b + i] = -128 * sum[i];
+      out.sub_sum[2 * b + i] = scale * static_cast<float>(sum[i]);
+    }
+    out.scale[b] = scale;
+    out.offset[b] = -128 * (sum[0] + sum[1]);
+    out.sum[b] = scale * static_cast<float>(sum[0] + sum[1]);
+  }
+}
+
+// To nearest even; denormals to zero, and NaN stays NaN. The bits as the upper half of floats.
+__m256i RoundToBFloat16(__m256 v) {
+  const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i half = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+  half = _mm256_blendv_epi8(half, _mm256_or_si256(bits, _mm256_set1_epi32(0x400000)), nan);
+  const __m256i exponent = _mm256_and_si256(bits, _mm256_set1_epi32(0x7f800000));
+  const __m256i denormal = _mm256_cmpeq_epi32(exponent, _mm256_setzero_si256());
+  const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32(INT32_MIN));
+  return _mm256_blendv_epi8(_mm256_and_si256(half, upper), sign, denormal);
+}
+
+void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
+  for (size_t i = 0; i < k; i += kWidth) {
+    const size_t n = k - i < kWidth ? k - i : kWidth;
+    const __m256i rounded = RoundToBFloat16(LoadFirst(x + i, n));
+    StoreFirst(f32 + i, n, _mm256_castsi256_ps(rounded));
+    const __m256i low = _mm256_srli_epi32(rounded, 16);
+    const __m128i half =
+        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+    if (n == kWidth) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(bf16 + i), half);
+    } else {
+      alignas(16) uint16_t last[kWidth];
+      _mm_store_si128(reinterpret_cast<__m128i*>(last), half);
+      for (size_t j = 0; j < n; ++j) bf16[i + j] = last[j];
+    }
+  }
+}
+
+void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
+  __m256 low = _mm256_setzero_ps(), high = low;
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + i + kWidth);
+    low = _mm256_fmadd_ps(a, a, low);
+    high = _mm256_fmadd_ps(b, b, high);
+  }
+  if (i < n) {
+    const size_t left = n - i;
+    const __m256 a = _mm256_maskload_ps(x + i, First(left));
+    low = _mm256_fmadd_ps(a, a, low);
+    if (left > kWidth) {
+      const __m256 b = _mm256_maskload_ps(x + i + kWidth, First(left - kWidth));
+      high = _mm256_fmadd_ps(b, b, high);
+    }
+  }
+  const float mean = AddLanes(low, high) / static_cast<float>(n);
+  const float inverse = 1.0f / __builtin_sqrtf(mean + eps);
+  const __m256 by = _mm256_set1_ps(inverse);
+  for (i = 0; i + kWidth <= n; i += kWidth) {
+    const __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), by);
+    _mm256_storeu_ps(y + i, _mm256_mul_ps(v, _mm256_loadu_ps(w + i)));
+  }
+  for (; i < n; ++i) y[i] = (x[i] * inverse) * w[i];
+}
+
+void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
+  // fn(values of eight lanes, how many of them there are, sum so far) gives the new sum.
+  const auto mean_of = [x, n](const auto& fn) {
+    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (size_t i = 0; i < n; i += kWidth) {
+      const size_t left = n - i < kWidth ? n - i : kWidth;
+      __m256& lanes = sum[i / kWidth % 2];
+      lanes = fn(LoadFirst(x + i, left), left, lanes);
+    }
+    return AddLanes(sum[0], sum[1]) / static_cast<float>(n);
+  };
+  const float mean = mean_of([](__m256 v, size_t, __m256 sum) { return _mm256_add_ps(sum, v); });
+  const __m256 center = _mm256_set1_ps(mean);
+  const float variance = mean_of([center](__m256 v, size_t left, __m256 sum) {
+    const __m256 d = _mm256_and_ps(_mm256_sub_ps(v, center), _mm256_castsi256_ps(First(left)));
+    return _mm256_fmadd_ps(d, d, sum);
+  });
+  const __m256 by = _mm256_set1_ps(1.0f / __builtin_sqrtf(variance + eps));
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = n - i < kWidth ? n - i : kWidth;
+    const __m256 v = _mm256_mul_ps(_mm256_sub_ps(LoadFirst(x + i, left), center), by);
+    StoreFirst(y + i, left, _mm256_fmadd_ps(v, LoadFirst(w + i, left), LoadFirst(b + i, left)));
+  }
+}
+
+void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
+          size_t pairs) {
+  for (size_t h = 0; h < heads; ++h, x += head_dim) {
+    size_t i = 0;
+    for (; i + 4 <= pairs; i += 4) {
+      const __m128 c = _mm_loadu_ps(cos + i), s = _mm_loadu_ps(sin + i);
+      const __m256 cs = _mm256_set_m128(_mm_unpackhi_ps(c, s), _mm_unpacklo_ps(c, s));
+      const __m256 sc = _mm256_permute_ps(cs, 0xb1);
+      const __m256 v = _mm256_loadu_ps(x + 2 * i);
+      const __m256 b = _mm256_mul_ps(_mm256_movehdup_ps(v), sc);
+      _mm256_storeu_ps(x + 2 * i, _mm256_fmaddsub_ps(_mm256_moveldup_ps(v), cs, b));
+    }
+    for (; i < pairs; ++i) {
+      const float a = x[2 * i], b = x[2 * i + 1];
+      x[2 * i] = __builtin_fmaf(a, cos[i], -(b * sin[i]));
+      x[2 * i + 1] = __builtin_fmaf(a, sin[i], b * cos[i]);
+    }
+  }
+}
+
+__m256 SiluMulEight(__m256 g, __m256 u) { return _mm256_mul_ps(Gate(g, g), u); }
+
+void SiluMul(const float* g, const float* u, size_t n, float* y) {
+  size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    _mm256_storeu_ps(y + i, SiluMulEight(_mm256_loadu_ps(g + i), _mm256_loadu_ps(u + i)));
+  }
+  if (i == n) return;
+  const __m256i last = First(n - i);
+  _mm256_maskstore_ps(
+      y + i, last, SiluMulEight(_mm256_maskload_ps(g + i, last), _mm256_maskload_ps(u + i, last)));
+}
+
+void GeluMul(const float* g, const float* u, size_t n, float* y) {
+  namespace c = exp_constants;
+  const __m256 c0 = _mm256_set1_ps(c::kGelu0), c1 = _mm256_set1_ps(c::kGelu1);
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = n - i < kWidth ? n - i : kWidth;
+    const __m256 v = LoadFirst(g + i, left);
+    const __m256 z = _mm256_mul_ps(v, _mm256_fmadd_ps(_mm256_mul_ps(v, v), c1, c0));
+    const __m256 gelu = Gate(v, z);
+    StoreFirst(y + i, left, u != nullptr ? _mm256_mul_ps(gelu, LoadFirst(u + i, left)) : gelu);
+  }
+}
+
+void SoftCapAll(float cap, size_t n, float* y) {
+  for (size_t i = 0; i < n; i += kWidth) {
+    const size_t left = n - i < kWidth ? n - i : kWidth;
+    StoreFirst(y + i, left, SoftCap(LoadFirst(y + i, left), cap));
+  }
+}
+
+void Add(const float* x, float by, size_t n, float* y) {
+  const __m256 factor = _mm256_set1_ps(by);
+  size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    const __m256 sum = _mm256_fmadd_ps(_mm256_loadu_ps(x + i), factor, _mm256_loadu_ps(y + i));
+    _mm256_storeu_ps(y + i, sum);
+  }
+  for (; i < n; ++i) y[i] = __builtin_fmaf(x[i], by, y[i]);
+}
+
+void ToHalf(const float* x, size_t n, uint16_t* y) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  size_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(x + i), kNearest));
+  }
+  for (; i < n; ++i) {
+    y[i] = static_cast<uint16_t>(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x[i]), kNearest)));
+  }
+}
+
+}  // namespace
+}  // namespace avx2
+
+const KernelTable& Avx2Kernels() {
+  static constexpr KernelTable kTable = {
+      .isa = "avx2",
+      .matmul = avx2::kMatMul,
+      .quantize = avx2::Quantize,
+      .to_bfloat16 = avx2::ToBFloat16,
+      .rms_norm = avx2::RmsNorm,
+      .layer_norm = avx2::LayerNorm,
+      .rope = avx2::Rope,
+      .silu_mul = avx2::SiluMul,
+      .gelu_mul = avx2::GeluMul,
+      .soft_cap = avx2::SoftCapAll,
+      .add = avx2::Add,
+      .to_half = avx2::ToHalf,
+      .attention = avx2::Attention,
+  };
+  return kTable;
+}
+
+}  // namespace lockstep
+
+#endif  // __x86_64__

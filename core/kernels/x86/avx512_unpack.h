@@ -1,0 +1,149 @@
+// Reads the quantised panels of layout.h into AVX-512 registers. For the AVX-512 and AMX files
+// only.
+#pragma once
+
+#include "core/kernels/x86/avx512.h"
+
+namespace lockstep::avx512 {
+namespace {
+
+// Codes are unsigned: Codes gives weight + Bias(f).
+constexpr int Bias(QuantFormat f) { return f.table ? 128 : f.bias; }
+
+// x.offset is -128 * sum; this shift makes it -Bias * sum.
+constexpr int OffsetShift(QuantFormat f) {
+  int shift = 0;
+  while ((Bias(f) << shift) < 128) ++shift;
+  return shift;
+}
+
+// Bits [from, from + bits) of the bytes of v, at bit `to`.
+template <int from, int to, int bits>
+__m512i MoveBits(__m512i v) {
+  if constexpr (to > from) v = _mm512_slli_epi16(v, to - from);
+  if constexpr (from > to) v = _mm512_srli_epi16(v, from - to);
+  return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(((1 << bits) - 1) << to)));
+}
+
+// Vector t holds columns 4t .. 4t + 3 of the block, of 16 rows.
+template <QuantFormat f, int t>
+__m512i CodesOf(const uint8_t* block) {
+  constexpr int kLow = static_cast<int>(f.low_bits), kHigh = static_cast<int>(f.high_bits);
+  constexpr int kShare = 8 / kLow;
+  __m512i code = _mm512_loadu_si512(block + t / kShare * 64);
+  if constexpr (kLow < 8) code = MoveBits<t % kShare * kLow, 0, kLow>(code);
+  if constexpr (kHigh > 0) {
+    constexpr int kHighShare = 8 / kHigh;
+    const __m512i high = _mm512_loadu_si512(block + LowPlaneBytes(f) + t / kHighShare * 64);
+    code = _mm512_or_si512(code, MoveBits<t % kHighShare * kHigh, kLow, kHigh>(high));
+  }
+  if constexpr (f.table) {
+    alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                       129, 141, 153, 166, 181, 197, 217, 241};
+    static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
+    code = _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kTable))), code);
+  }
+  return code;
+}
+
+template <QuantFormat f>
+void Codes(const uint8_t* block, __m512i (&c)[8]) {
+  c[0] = CodesOf<f, 0>(block), c[1] = CodesOf<f, 1>(block);
+  c[2] = CodesOf<f, 2>(block), c[3] = CodesOf<f, 3>(block);
+  c[4] = CodesOf<f, 4>(block), c[5] = CodesOf<f, 5>(block);
+  c[6] = CodesOf<f, 6>(block), c[7] = CodesOf<f, 7>(block);
+}
+
+__m512 BytesToFloat(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)); }
+
+// The scales and minima of a group's sub-blocks.
+template <QuantFormat f>
+class Scales {
+ public:
+  explicit Scales(const uint8_t* group)
+      : subs_(group + (f.minimum ? 4 : 2) * kPanelRows),
+        scale_(LoadHalf(reinterpret_cast<const uint16_t*>(group))) {
+    if constexpr (f.minimum) {
+      minimum_ = LoadHalf(reinterpret_cast<const uint16_t*>(group) + kPanelRows);
+    }
+  }
+  __m512 Scale(size_t sub) const {
+    if constexpr (f.group == kQuantBlock) return scale_;
+    __m128i bytes = Load(sub);
+    if constexpr (f.nibble_scales) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    return _mm512_mul_ps(scale_, BytesToFloat(bytes));
+  }
+  __m512 Minimum(size_t sub) const {
+    if constexpr (f.group == kQuantBlock) return minimum_;
+    __m128i bytes = Load(f.nibble_scales ? sub : f.group / f.sub + sub);
+    if constexpr (f.nibble_scales) {
+      bytes = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    }
+    const __m512 magnitude = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+    return _mm512_mul_ps(minimum_, _mm512_xor_ps(magnitude, _mm512_set1_ps(-0.0f)));
+  }
+
+ private:
+  __m128i Load(size_t row) const {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(subs_ + row * kPanelRows));
+  }
+  const uint8_t* subs_;
+  __m512 scale_, minimum_;
+};
+
+// Panels as the inner loops for many columns want them: one byte a code, and a float scale and
+// minimum for each sub-block.
+struct Expanded {
+  uint8_t* codes;          // [panels][k / 4][16][4]
+  float *scales, *minima;  // [panels][k / sub][16]
+  // The packed panels that come next, to be fetched from memory while these are multiplied: so much
+  // of them with each sub-block.
+  const uint8_t* next;
+  size_t next_bytes;
+};
+
+// The codes are weight + kBias.
+template <QuantFormat f, int kBias>
+void Expand(const uint8_t* group, size_t k, uint8_t* codes, float* scales, float* minima) {
+  constexpr size_t kSubs = f.group / f.sub;
+  const __m512i bias = _mm512_set1_epi8(static_cast<char>(kBias - Bias(f)));
+  for (size_t first = 0; first < k; first += f.group, group += GroupBytes(f)) {
+    const Scales<f> s(group);
+    for (size_t sub = 0; sub < kSubs; ++sub, scales += kWidth, minima += kWidth) {
+      _mm512_store_ps(scales, s.Scale(sub));
+      if constexpr (f.minimum) _mm512_store_ps(minima, s.Minimum(sub));
+    }
+    const uint8_t* block = group + HeaderBytes(f);
+    for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += BlockBytes(f)) {
+      __m512i code[8];
+      Codes<f>(block, code);
+      for (const __m512i& c : code) {
+        _mm512_store_si512(codes, _mm512_add_epi8(c, bias));
+        codes += 64;
+      }
+    }
+  }
+}
+
+// Where two panels of format f are expanded to in `scratch` (MatMulScratchBytes).
+template <QuantFormat f>
+Expanded ExpandedIn(void* scratch, size_t k) {
+  Expanded e;
+  e.codes = static_cast<uint8_t*>(scratch);
+  e.scales = reinterpret_cast<float*>(e.codes + kExpandedPanels * k * kPanelRows);
+  e.minima = e.scales + kExpandedPanels * (k / f.sub) * kWidth;
+  e.next = nullptr;
+  e.next_bytes = 0;
+  return e;
+}
+
+inline void FetchNext(const Expanded& e, size_t sub_block) {
+  const uint8_t* from = e.next + sub_block * e.next_bytes;
+  for (size_t i = 0; i < e.next_bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(from + i), _MM_HINT_T1);
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::avx512

@@ -1,0 +1,186 @@
+#include "core/model/model.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include "core/gguf/gguf_parts.h"
+#include "core/gguf/mapped_file.h"
+#include "core/transformer/weights.h"
+
+// core/model/embedded/embed.S
+extern "C" const uint8_t lockstep_embedded_model[], lockstep_embedded_model_end[];
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kHashChunk = 256 << 10;  // bytes; stays in the second-level cache
+
+// Bytes of a model's file, or of one of its parts.
+struct Part {
+  std::span<const uint8_t> bytes;
+  const MappedFile* file = nullptr;  // if they are one
+};
+
+// Adds up what the two readers of the file have done.
+class Progress {
+ public:
+  Progress(const LoadProgress& report, size_t total) : report_(report), total_(total) {}
+  void Add(size_t bytes) {
+    if (!report_) return;
+    const std::lock_guard lock(mutex_);
+    done_ += bytes;
+    report_(done_, total_);
+  }
+
+ private:
+  const LoadProgress& report_;
+  const size_t total_;
+  std::mutex mutex_;
+  size_t done_ = 0;  // guarded by mutex_
+};
+
+// A file is read and not mapped, which takes half the time and leaves no pages behind. False if a
+// file cannot be read or OpenSSL fails.
+bool Hash(const Part& part, EVP_MD_CTX* context, Progress& progress,
+          const std::atomic<bool>& stop) {
+  std::vector<uint8_t> buffer(part.file != nullptr ? kHashChunk : 0);
+  for (size_t at = 0; !stop && at < part.bytes.size(); at += kHashChunk) {
+    std::span<const uint8_t> chunk = part.bytes.subspan(at);
+    chunk = chunk.first(std::min(kHashChunk, chunk.size()));
+    if (part.file != nullptr) {
+      if (!part.file->Read(at, {buffer.data(), chunk.size()})) return false;
+      chunk = {buffer.data(), chunk.size()};
+    }
+    if (EVP_DigestUpdate(context, chunk.data(), chunk.size()) != 1) return false;
+    progress.Add(chunk.size());
+  }
+  return true;
+}
+
+// Of all parts, one after the other. The result is of no use once `stop` is set.
+Result<std::string> Fingerprint(const std::string& name, std::span<const Part> parts,
+                                Progress& progress, const std::atomic<bool>& stop) {
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                        EVP_MD_CTX_free);
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
+    return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
+  }
+  for (const Part& part : parts) {
+    if (Hash(part, context.get(), progress, stop)) continue;
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("{}: cannot read all of it for its SHA-256", name));
+  }
+  if (EVP_DigestFinal_ex(context.get(), digest, nullptr) != 1) {
+    return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
+  }
+  return fmt::format("ls{}-{:02x}", kNumericsVersion, fmt::join(digest, digest + 8, ""));
+}
+
+size_t TensorBytes(const GgufFile& file) {
+  size_t total = 0;
+  for (const GgufTensor& tensor : file.tensors()) total += tensor.data.size();
+  return total;
+}
+
+struct SetOnReturn {
+  std::atomic<bool>& flag;
+  ~SetOnReturn() { flag = true; }
+};
+
+// The bytes are hashed beside the repacking.
+Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const Part> parts,
+                                    const KernelTable& kernels, ThreadPool& pool,
+                                    const LoadProgress& report) {
+  auto config = ReadModelConfig(file);
+  if (!config) return tl::unexpected(config.error());
+
+  Progress progress(report, file.size() + TensorBytes(file));
+  std::atomic<bool> stop{false};
+  // Without a policy it falls back to this thread, in get(), where no other can be had.
+  auto hashed = std::async([&] { return Fingerprint(file.name(), parts, progress, stop); });
+  const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
+
+  auto tokenizer = Tokenizer::Create(file);
+  if (!tokenizer) return tl::unexpected(tokenizer.error());
+  auto weights = LoadWeights(file, *config, pool, [&](const GgufTensor& tensor) {
+    const MappedFile* mapped = parts[tensor.part].file;
+    if (mapped != nullptr) mapped->DropPages(tensor.offset, tensor.data.size());
+    progress.Add(tensor.data.size());
+  });
+  if (!weights) return tl::unexpected(weights.error());
+  auto fingerprint = hashed.get();
+  if (!fingerprint) return tl::unexpected(fingerprint.error());
+  const auto chat_template = file.GetString("tokenizer.chat_template");
+  if (!chat_template) return tl::unexpected(chat_template.error());
+  std::string name = config->name;
+  std::vector<std::string> warnings = file.warnings();
+  if (std::string warning = tokenizer->warning(); !warning.empty()) {
+    warnings.push_back(std::move(warning));
+  }
+  return std::unique_ptr<Model>(
+      new Model{std::move(name), file.name(), *std::move(fingerprint), *std::move(tokenizer),
+                Transformer(*std::move(config), *std::move(weights), kernels), std::move(warnings),
+                std::string(chat_template->value_or(""))});
+}
+
+// The containers throw when memory runs out; no exception leaves this file.
+template <class Fn>
+auto WithoutThrowing(const std::string& source, const Fn& fn) -> decltype(fn()) {
+  try {
+    return fn();
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("{}: memory does not suffice for this file", source));
+  }
+}
+
+}  // namespace
+
+std::span<const uint8_t> EmbeddedModel() {
+  return {lockstep_embedded_model, lockstep_embedded_model_end};
+}
+
+Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes, const std::string& source,
+                                         const KernelTable& kernels, ThreadPool& pool,
+                                         const LoadProgress& progress) {
+  return WithoutThrowing(source, [&]() -> Result<std::unique_ptr<Model>> {
+    const auto file = GgufFile::Parse(bytes, source);
+    if (!file) return tl::unexpected(file.error());
+    const Part part{bytes};
+    return Load(*file, {&part, 1}, kernels, pool, progress);
+  });
+}
+
+Result<std::unique_ptr<Model>> LoadModel(const std::string& path, const KernelTable& kernels,
+                                         ThreadPool& pool, const LoadProgress& progress) {
+  if (path.empty()) return LoadModel(EmbeddedModel(), "embedded", kernels, pool, progress);
+  return WithoutThrowing(path, [&]() -> Result<std::unique_ptr<Model>> {
+    const auto opened = GgufParts::Open(path);
+    if (!opened) return tl::unexpected(opened.error());
+    std::vector<Part> parts;
+    for (const MappedFile& mapped : opened->parts()) parts.push_back({mapped.bytes(), &mapped});
+    return Load(opened->file(), parts, kernels, pool, progress);
+  });
+}
+
+Status CheckModel(const GgufFile& file, const TensorDone& done) {
+  return WithoutThrowing(file.name(), [&]() -> Status {
+    const auto config = ReadModelConfig(file);
+    if (!config) return tl::unexpected(config.error());
+    const auto tokenizer = Tokenizer::Create(file);
+    if (!tokenizer) return tl::unexpected(tokenizer.error());
+    return CheckWeights(file, *config, done);
+  });
+}
+
+}  // namespace lockstep

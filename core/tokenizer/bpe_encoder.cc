@@ -1,0 +1,181 @@
+#include "core/tokenizer/bpe_encoder.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/base/utf8.h"
+#include "core/tokenizer/nfc.h"
+
+namespace lockstep {
+namespace {
+
+// GPT-2's alphabet: bytes that are printable in Latin-1 stand for themselves, the others for
+// U+0100 and what follows, in order.
+struct Alphabet {
+  Alphabet() {
+    for (uint32_t byte = 0; byte < 256; ++byte) {
+      const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte != 0xAD);
+      const uint32_t code_point = printable ? byte : next++;
+      AppendUtf8(code_point, &characters[byte]);
+      bytes.emplace(characters[byte], static_cast<char>(byte));
+    }
+  }
+  uint32_t next = 0x100;
+  std::array<std::string, 256> characters;
+  std::unordered_map<std::string_view, char> bytes;
+};
+
+const Alphabet& TheAlphabet() {
+  static const Alphabet kAlphabet;
+  return kAlphabet;
+}
+
+constexpr size_t kBytesOfUtf8 = 243;
+// C0, C1 and F5 to FF.
+bool IsNeverInUtf8(uint32_t byte) { return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5; }
+
+uint64_t PairKey(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
+}
+
+}  // namespace
+
+BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, Pretokenizer pretokenizer)
+    : vocabulary_(vocabulary), pretokenizer_(std::move(pretokenizer)) {}
+
+Result<std::unique_ptr<TextEncoder>> BpeEncoder::Create(const GgufFile& file,
+                                                        const Vocabulary& vocabulary,
+                                                        Pretokenizer pretokenizer) {
+  std::unique_ptr<BpeEncoder> encoder(new BpeEncoder(vocabulary, std::move(pretokenizer)));
+  if (const Status status = encoder->LoadBytes(file); !status) {
+    return tl::unexpected(status.error());
+  }
+  if (const Status status = encoder->LoadMerges(file); !status) {
+    return tl::unexpected(status.error());
+  }
+  return encoder;
+}
+
+Status BpeEncoder::LoadBytes(const GgufFile& file) {
+  std::vector<uint32_t> missing;
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    byte_ids_[byte] = vocabulary_.FindNormal(TheAlphabet().characters[byte]);
+    if (byte_ids_[byte] < 0 && !IsNeverInUtf8(byte)) missing.push_back(byte);
+  }
+  // Vocabularies that were trained on clean text lack control characters: SmolLM2's has 8 of them
+  // missing. One without any byte is written in another alphabet.
+  if (missing.size() == kBytesOfUtf8) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.tokens has no token for any byte, such as {} for "
+                    "0x61: a tokenizer of model \"gpt2\" is made of them",
+                    Quoted("a")));
+  }
+  if (!missing.empty()) {
+    warning_ = fmt::format(
+        "{}: tokenizer.ggml.tokens has no token for {} of the {} bytes that UTF-8 text may hold "
+        "(0x{:02X}{}): texts lose them",
+        file.name(), missing.size(), kBytesOfUtf8, missing[0], missing.size() > 1 ? ", ..." : "");
+  }
+  return {};
+}
+
+Status BpeEncoder::LoadMerges(const GgufFile& file) {
+  const auto merges = file.GetStrings("tokenizer.ggml.merges");
+  if (!merges) return tl::unexpected(merges.error());
+  if (*merges == nullptr) {
+    return file.Bad("tokenizer.ggml.merges is missing: a tokenizer of model \"gpt2\" needs it");
+  }
+  merges_.reserve((*merges)->size());
+  for (size_t rank = 0; rank < (*merges)->size(); ++rank) {
+    const std::string_view merge = (**merges)[rank];
+    const size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos || space + 1 == merge.size()) {
+      return file.Bad(
+          fmt::format("tokenizer.ggml.merges[{}] is {}: two tokens with a space "
+                      "between them are needed",
+                      rank, Quoted(merge)));
+    }
+    std::string merged(merge);
+    merged.erase(space, 1);
+    int32_t ids[3];
+    const std::string_view parts[3] = {merge.substr(0, space), merge.substr(space + 1), merged};
+    for (size_t i = 0; i < 3; ++i) {
+      ids[i] = vocabulary_.Find(parts[i]);
+      if (ids[i] < 0) {
+        return file.Bad(
+            fmt::format("tokenizer.ggml.merges[{}] is {}, but {} is not one of the {} "
+                        "tokens in tokenizer.ggml.tokens",
+                        rank, Quoted(merge), Quoted(parts[i]), vocabulary_.size()));
+      }
+    }
+    // A merge that would make a control token is never used; the first of two equal ones counts.
+    if (!vocabulary_.IsNormal(ids[2])) continue;
+    merges_.emplace(PairKey(ids[0], ids[1]), Merge{static_cast<float>(rank), ids[2]});
+  }
+  return {};
+}
+
+// Bytes without a token that only invalid UTF-8 can hold become U+FFFD.
+std::string BpeEncoder::Expressible(std::string_view text) const {
+  std::string out;
+  out.reserve(text.size());
+  for (const char byte : text) {
+    const auto value = static_cast<uint8_t>(byte);
+    if (byte_ids_[value] < 0 && IsNeverInUtf8(value)) {
+      out += kReplacementCharacter;
+    } else {
+      out += byte;
+    }
+  }
+  return out;
+}
+
+void BpeEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const {
+  const std::string expressible =
+      Expressible(pretokenizer_.composes() ? ComposeUtf8(text) : std::string(text));
+  PairMerger merger;
+  for (const std::string_view word : pretokenizer_.Split(expressible)) {
+    EncodeWord(word, &merger, ids);
+  }
+}
+
+void BpeEncoder::EncodeWord(std::string_view word, PairMerger* merger,
+                            std::vector<int32_t>* ids) const {
+  if (pretokenizer_.whole_words_first() && word.size() <= vocabulary_.longest) {
+    std::string text;
+    for (const char byte : word) text += TheAlphabet().characters[static_cast<uint8_t>(byte)];
+    if (const int32_t id = vocabulary_.FindNormal(text); id >= 0) {
+      ids->push_back(id);
+      return;
+    }
+  }
+  // What has no token is left out before the merges, so that its neighbours meet, as in Hugging
+  // Face's tokenizers.
+  merger->Clear();
+  for (const char byte : word) {
+    if (const int32_t id = byte_ids_[static_cast<uint8_t>(byte)]; id >= 0) merger->Add(1, id);
+  }
+  const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
+    const auto found = merges_.find(PairKey(left.id, right.id));
+    return found == merges_.end() ? Merge{0, -1} : found->second;
+  };
+  merger->Run(find);
+  merger->ForEach([&](const Symbol& symbol) { ids->push_back(symbol.id); });
+}
+
+std::string BpeEncoder::Bytes(std::string_view text) const {
+  const auto& bytes = TheAlphabet().bytes;
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view character = rest.substr(0, ScanUtf8(rest).length);
+    const auto found = bytes.find(character);
+    if (found == bytes.end()) return std::string(text);  // not written in the alphabet: literal
+    out += found->second;
+    rest.remove_prefix(character.size());
+  }
+  return out;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,76 @@
+// The binary form, all numbers little-endian:
+//
+//   charsmap := size:u32 node:u32*(size / 4) replacements     replacements := (byte* NUL)*
+//
+// The nodes are a double array (Kanda, "Space- and time-efficient string dictionaries", 2018). From
+// the node at index i, byte c leads to index i ^ offset ^ c, if the node there has the label c:
+//
+//   bits 0-7 and 31   label; bit 31 is set in leaves, so that no byte equals them
+//   bit 8             a text ends here: the leaf at index i ^ offset holds, in bits 0-30, where its
+//                     replacement begins
+//   bits 9 and 10-30  offset = bits 10-30, shifted left by 8 more if bit 9 is set
+
+#include "core/tokenizer/charsmap.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "core/base/utf8.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::string_view kKey = "tokenizer.ggml.precompiled_charsmap";
+
+uint32_t Label(uint32_t node) { return node & (1u << 31 | 0xFF); }
+bool HasLeaf(uint32_t node) { return (node >> 8 & 1) != 0; }
+uint32_t Offset(uint32_t node) { return node >> 10 << ((node & 1u << 9) >> 6); }
+uint32_t LeafValue(uint32_t node) { return node & ~(1u << 31); }
+
+}  // namespace
+
+Result<Charsmap> Charsmap::Create(const GgufFile& file) {
+  const auto bytes = file.GetBytes(kKey);
+  if (!bytes) return tl::unexpected(bytes.error());
+  Charsmap map;
+  if (!bytes->has_value() || (*bytes)->empty()) return map;
+  std::span<const uint8_t> rest = **bytes;
+  uint32_t size = 0;
+  if (rest.size() > sizeof(size)) {
+    std::memcpy(&size, rest.data(), sizeof(size));
+    rest = rest.subspan(sizeof(size));
+  }
+  if (size == 0 || size % sizeof(uint32_t) != 0 || size >= rest.size() || rest.back() != 0) {
+    return file.Bad(
+        fmt::format("{} has {} bytes, of which {} are said to be nodes: it must hold their number, "
+                    "4 bytes for each, and then texts that end in NUL",
+                    kKey, (*bytes)->size(), size));
+  }
+  map.nodes_.resize(size / sizeof(uint32_t));
+  std::memcpy(map.nodes_.data(), rest.data(), size);
+  rest = rest.subspan(size);
+  map.replacements_.assign(rest.begin(), rest.end());
+  return map;
+}
+
+Charsmap::Part Charsmap::Next(std::string_view text) const {
+  Part longest{{}, 0};
+  uint32_t index = Offset(Node(0));
+  for (size_t i = 0; i < text.size() && text[i] != '\0' && !nodes_.empty(); ++i) {
+    const uint8_t byte = static_cast<uint8_t>(text[i]);
+    index ^= byte;
+    const uint32_t node = Node(index);
+    if (Label(node) != byte) break;
+    index ^= Offset(node);
+    if (!HasLeaf(node)) continue;
+    const uint32_t begin = LeafValue(Node(index));
+    if (begin < replacements_.size()) longest = {replacements_.c_str() + begin, i + 1};
+  }
+  if (longest.size > 0) return longest;
+  const Utf8Scan scan = ScanUtf8(text);
+  if (scan.kind != Utf8Scan::Kind::kCharacter) return {kReplacementCharacter, 1};
+  return {text.substr(0, scan.length), scan.length};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,41 @@
+#include "core/tokenizer/sentencepiece.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+namespace lockstep {
+
+std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t begin = 0;;) {
+    const size_t end = text.find(from, begin);
+    out += text.substr(begin, end - begin);
+    if (end == std::string_view::npos) return out;
+    out += to;
+    begin = end + from.size();
+  }
+}
+
+Result<std::vector<float>> LoadScores(const GgufFile& file, const Vocabulary& vocabulary) {
+  auto scores = file.GetFloats("tokenizer.ggml.scores");
+  if (!scores) return tl::unexpected(scores.error());
+  const size_t count = scores->has_value() ? (*scores)->size() : 0;
+  if (count != vocabulary.size()) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.scores has {} values, but tokenizer.ggml.tokens "
+                    "has {}: they must be as many",
+                    count, vocabulary.size()));
+  }
+  for (size_t id = 0; id < count; ++id) {
+    if (!std::isfinite((**scores)[id])) {
+      return file.Bad(
+          fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id, (**scores)[id]));
+    }
+  }
+  return *std::move(*scores);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,322 @@
+#include "core/tokenizer/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <optional>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/tokenizer/bpe_encoder.h"
+#include "core/tokenizer/special_tokens.h"
+#include "core/tokenizer/spm_encoder.h"
+#include "core/tokenizer/text_encoder.h"
+#include "core/tokenizer/unigram_encoder.h"
+#include "core/tokenizer/vocabulary.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMaxChatTemplate = 64 * 1024;
+
+Status CheckChatTemplate(const GgufFile& file) {
+  const auto text = file.GetString("tokenizer.chat_template");
+  if (!text) return tl::unexpected(text.error());
+  if (text->has_value() && (*text)->size() > kMaxChatTemplate) {
+    return file.Bad(fmt::format("tokenizer.chat_template has {} bytes: at most {} are allowed",
+                                (*text)->size(), kMaxChatTemplate));
+  }
+  return {};
+}
+
+// A part of a text, from its first byte to behind its last.
+struct Range {
+  size_t begin, end;
+};
+
+// The special tokens of a text, in order: the first, and of several that begin there the longest.
+class SpecialMatches {
+ public:
+  // `trusted` tells where `all` counts, in order and apart; elsewhere only `user_defined` does.
+  SpecialMatches(const SpecialTokenFinder& user_defined, const SpecialTokenFinder& all,
+                 std::string_view text, std::vector<Range> trusted)
+      : user_defined_(user_defined), all_(all), text_(text), trusted_(std::move(trusted)) {}
+
+  // The first that begins at or after `from`. REQUIRES: `from` does not fall from call to call.
+  std::optional<SpecialTokenFinder::Match> Next(size_t from) {
+    // What was found is kept until it is passed, so that all calls together read the text once.
+    if (!at_end_ && (!literal_ || literal_->begin < from)) {
+      literal_ = user_defined_.Next(text_, from);
+      at_end_ = !literal_;
+    }
+    while (range_ < trusted_.size() && (!control_ || control_->begin < from)) {
+      const Range& range = trusted_[range_];
+      control_ = all_.Next(text_.substr(0, range.end), std::max(from, range.begin));
+      if (!control_) ++range_;
+    }
+    if (!control_ || !literal_) return control_ ? control_ : literal_;
+    if (control_->begin != literal_->begin) {
+      return control_->begin < literal_->begin ? control_ : literal_;
+    }
+    return control_->end >= literal_->end ? control_ : literal_;
+  }
+
+ private:
+  const SpecialTokenFinder& user_defined_;
+  const SpecialTokenFinder& all_;
+  const std::string_view text_;
+  const std::vector<Range> trusted_;
+  std::optional<SpecialTokenFinder::Match> literal_, control_;
+  bool at_end_ = false;  // no literal_ is left
+  size_t range_ = 0;     // the trusted one that is searched next
+};
+
+// C's isspace.
+bool IsAsciiSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  Status Load(const GgufFile& file);
+  Status LoadSpm(const GgufFile& file);
+  Status LoadBpe(const GgufFile& file);
+  Status LoadUnigram(const GgufFile& file);
+  Status LoadFlags(const GgufFile& file, bool add_bos_default, bool add_eos_default);
+  Status LoadStripping(const GgufFile& file);
+  void LoadBytes();
+
+  void Encode(std::string_view text, std::vector<Range> trusted, std::vector<int32_t>* ids) const;
+  TokenKind kind(int32_t id) const { return vocabulary.kinds[Index(id)]; }
+  size_t Index(int32_t id) const {
+    assert(id >= 0 && static_cast<size_t>(id) < vocabulary.size());
+    return static_cast<size_t>(id);
+  }
+
+  Vocabulary vocabulary;
+  std::unique_ptr<TextEncoder> encoder;  // refers to vocabulary
+  std::vector<std::string> bytes;        // [vocab] what a token stands for
+  std::vector<bool> strips;              // [vocab] white space after the token is no text
+  SpecialTokenFinder user_defined;       // recognised in all text
+  SpecialTokenFinder all_special;        // recognised in trusted text
+  std::string name;                      // tokenizer.ggml.model, and the pre-tokenizer's
+  bool add_bos = false;
+  bool add_eos = false;
+};
+
+Status Tokenizer::Impl::Load(const GgufFile& file) {
+  const auto model = file.GetString("tokenizer.ggml.model");
+  if (!model) return tl::unexpected(model.error());
+  if (!model->has_value()) {
+    return file.Bad(
+        "tokenizer.ggml.model is missing: \"llama\", \"gpt2\" and \"t5\" are supported");
+  }
+  const auto load = **model == "llama"  ? &Impl::LoadSpm
+                    : **model == "gpt2" ? &Impl::LoadBpe
+                    : **model == "t5"   ? &Impl::LoadUnigram
+                                        : nullptr;
+  if (load == nullptr) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.model is {}, which is not supported: \"llama\", \"gpt2\" and "
+                    "\"t5\" are",
+                    Quoted(**model)));
+  }
+  name = **model;
+  auto loaded = Vocabulary::Load(file);
+  if (!loaded) return tl::unexpected(loaded.error());
+  vocabulary = *std::move(loaded);
+  if (Status status = (this->*load)(file); !status) return status;
+  if (Status status = LoadStripping(file); !status) return status;
+  if (Status status = CheckChatTemplate(file); !status) return status;
+  LoadBytes();
+  return {};
+}
+
+Status Tokenizer::Impl::LoadSpm(const GgufFile& file) {
+  auto spm = SpmEncoder::Create(file, vocabulary);
+  if (!spm) return tl::unexpected(spm.error());
+  encoder = *std::move(spm);
+  return LoadFlags(file, vocabulary.bos >= 0, false);
+}
+
+Status Tokenizer::Impl::LoadUnigram(const GgufFile& file) {
+  auto unigram = UnigramEncoder::Create(file, vocabulary);
+  if (!unigram) return tl::unexpected(unigram.error());
+  encoder = *std::move(unigram);
+  return LoadFlags(file, false, vocabulary.eos >= 0);
+}
+
+Status Tokenizer::Impl::LoadBpe(const GgufFile& file) {
+  const auto pre = file.GetString("tokenizer.ggml.pre");
+  if (!pre) return tl::unexpected(pre.error());
+  name += fmt::format(", {}", pre->value_or("default"));
+  auto pretokenizer = Pretokenizer::Create(pre->value_or("default"));
+  if (!pretokenizer) return file.Bad(pretokenizer.error().message);
+  const bool add_bos_default = pretokenizer->adds_bos() && vocabulary.bos >= 0;
+  auto bpe = BpeEncoder::Create(file, vocabulary, *std::move(pretokenizer));
+  if (!bpe) return tl::unexpected(bpe.error());
+  encoder = *std::move(bpe);
+  return LoadFlags(file, add_bos_default, false);
+}
+
+Status Tokenizer::Impl::LoadFlags(const GgufFile& file, bool add_bos_default,
+                                  bool add_eos_default) {
+  const auto bos = file.GetBool("tokenizer.ggml.add_bos_token");
+  if (!bos) return tl::unexpected(bos.error());
+  const auto eos = file.GetBool("tokenizer.ggml.add_eos_token");
+  if (!eos) return tl::unexpected(eos.error());
+  add_bos = bos->value_or(add_bos_default);
+  add_eos = eos->value_or(add_eos_default);
+  if (add_bos && vocabulary.bos < 0) {
+    return file.Bad(
+        "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is "
+        "missing");
+  }
+  if (add_eos && vocabulary.eos < 0) {
+    return file.Bad(
+        "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is "
+        "missing");
+  }
+  return {};
+}
+
+// Phi-3's tokenizer drops white space after its special tokens. No key says so: only the name does.
+Status Tokenizer::Impl::LoadStripping(const GgufFile& file) {
+  strips.assign(vocabulary.size(), false);
+  const auto model_name = file.GetString("general.name");
+  if (!model_name) return tl::unexpected(model_name.error());
+  std::string lower(model_name->value_or(""));
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  if (lower.find("phi-3") == lower.npos && lower.find("phi3") == lower.npos) return {};
+  for (size_t i = 0; i < vocabulary.size(); ++i) {
+    const std::string_view text = vocabulary.texts[i];
+    const TokenKind token = vocabulary.kinds[i];
+    strips[i] = (token == TokenKind::kControl || token == TokenKind::kUserDefined) &&
+                text != "<s>" && text != "<unk>" && text != "<|endoftext|>";
+  }
+  return {};
+}
+
+void Tokenizer::Impl::LoadBytes() {
+  bytes.resize(vocabulary.size());
+  for (size_t i = 0; i < vocabulary.size(); ++i) {
+    const std::string& text = vocabulary.texts[i];
+    const int32_t id = static_cast<int32_t>(i);
+    switch (vocabulary.kinds[i]) {
+      case TokenKind::kNormal:
+      case TokenKind::kUnused:
+        bytes[i] = encoder->Bytes(text);
+        break;
+      case TokenKind::kByte:
+        bytes[i].assign(1, static_cast<char>(ByteOfText(text)));
+        break;
+      case TokenKind::kUserDefined:
+        bytes[i] = text;
+        if (!text.empty()) user_defined.Add(text, id);
+        [[fallthrough]];
+      case TokenKind::kUnknown:
+      case TokenKind::kControl:
+        if (!text.empty()) all_special.Add(text, id);
+        break;
+    }
+  }
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Result<Tokenizer> Tokenizer::Create(const GgufFile& file) {
+  auto impl = std::make_unique<Impl>();
+  if (const Status status = impl->Load(file); !status) return tl::unexpected(status.error());
+  return Tokenizer(std::move(impl));
+}
+
+void Tokenizer::Impl::Encode(std::string_view text, std::vector<Range> trusted,
+                             std::vector<int32_t>* ids) const {
+  SpecialMatches matches(user_defined, all_special, text, std::move(trusted));
+  for (size_t begin = 0; begin < text.size();) {
+    const auto match = matches.Next(begin);
+    const std::string_view plain = text.substr(begin, match ? match->begin - begin : text.npos);
+    if (!plain.empty()) encoder->Encode(plain, ids);
+    if (!match) break;
+    ids->push_back(match->id);
+    begin = match->end;
+    while (strips[Index(match->id)] && begin < text.size() && IsAsciiSpace(text[begin])) ++begin;
+  }
+}
+
+std::vector<int32_t> Tokenizer::Encode(std::string_view text, bool add_special,
+                                       SpecialTokens special) const {
+  std::vector<int32_t> ids;
+  if (add_special && impl_->add_bos) ids.push_back(bos());
+  std::vector<Range> trusted;
+  if (special == SpecialTokens::kParse) trusted.push_back({0, text.size()});
+  impl_->Encode(text, std::move(trusted), &ids);
+  if (add_special && impl_->add_eos) ids.push_back(eos());
+  return ids;
+}
+
+std::vector<int32_t> Tokenizer::EncodeParts(std::span<const TextPart> parts,
+                                            bool add_special) const {
+  std::string text;
+  std::vector<Range> trusted;
+  for (const TextPart& part : parts) {
+    const size_t begin = text.size();
+    text += part.text;
+    if (!part.trusted || part.text.empty()) continue;
+    if (!trusted.empty() && trusted.back().end == begin) {
+      trusted.back().end = text.size();
+    } else {
+      trusted.push_back({begin, text.size()});
+    }
+  }
+  std::vector<int32_t> ids;
+  impl_->Encode(text, std::move(trusted), &ids);
+  const bool has_bos = !ids.empty() && ids.front() == bos();
+  const bool has_eos = !ids.empty() && ids.back() == eos();
+  if (add_special && impl_->add_bos && !has_bos) ids.insert(ids.begin(), bos());
+  if (add_special && impl_->add_eos && !has_eos) ids.push_back(eos());
+  return ids;
+}
+
+std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
+  std::string text;
+  bool has_added_space =
+      impl_->encoder->adds_space();  // at the front, and after each special token
+  for (const int32_t id : ids) {
+    std::string_view bytes = TokenBytes(id);
+    const TokenKind kind = impl_->kind(id);
+    if (kind == TokenKind::kControl || kind == TokenKind::kUserDefined) {
+      has_added_space = impl_->encoder->adds_space();
+    } else {
+      if (has_added_space && bytes.starts_with(' ')) bytes.remove_prefix(1);
+      has_added_space = false;
+    }
+    text += bytes;
+  }
+  return text;
+}
+
+std::string_view Tokenizer::TokenBytes(int32_t id) const { return impl_->bytes[impl_->Index(id)]; }
+
+std::string_view Tokenizer::TokenText(int32_t id) const {
+  return impl_->vocabulary.texts[impl_->Index(id)];
+}
+
+bool Tokenizer::IsControl(int32_t id) const { return impl_->kind(id) == TokenKind::kControl; }
+
+bool Tokenizer::IsEndOfGeneration(int32_t id) const {
+  return impl_->vocabulary.end_of_generation[impl_->Index(id)];
+}
+
+int32_t Tokenizer::bos() const { return impl_->vocabulary.bos; }
+int32_t Tokenizer::eos() const { return impl_->vocabulary.eos; }
+const std::string& Tokenizer::name() const { return impl_->name; }
+bool Tokenizer::adds_bos() const { return impl_->add_bos; }
+bool Tokenizer::adds_eos() const { return impl_->add_eos; }
+std::string Tokenizer::warning() const { return impl_->encoder->warning(); }
+size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
+
+}  // namespace lockstep

@@ -1,0 +1,231 @@
+#include "core/tokenizer/vocabulary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "core/base/quoted.h"
+
+namespace lockstep {
+namespace {
+
+// Texts that end a turn or a document in published models whose metadata does not always say so.
+// The last ones stand between the files of a repository, or fill up.
+constexpr std::string_view kEndTexts[] = {"<|endoftext|>",
+                                          "<|end_of_text|>",
+                                          "<|eot_id|>",
+                                          "<|eom_id|>",
+                                          "<|im_end|>",
+                                          "<|end|>",
+                                          "<|return|>",
+                                          "<|call|>",
+                                          "<|calls|>",
+                                          "<|flush|>",
+                                          "<|EOT|>",
+                                          "<|eot|>",
+                                          "<｜end▁of▁sentence｜>",
+                                          "</s>",
+                                          "<EOT>",
+                                          "_<EOT>",
+                                          "[EOT]",
+                                          "[EOS]",
+                                          "[e~[",
+                                          "<end_of_utterance>",
+                                          "<end_of_turn>",
+                                          "<turn|>",
+                                          "<eos>",
+                                          "<|fim_pad|>",
+                                          "<fim-pad>",
+                                          "<fim_pad>",
+                                          "<PAD>",
+                                          "[PAD]",
+                                          "<|fim_repo|>",
+                                          "<|repo_name|>",
+                                          "<fim-repo>",
+                                          "<REPO>",
+                                          "<reponame>",
+                                          "<|file_sep|>"};
+constexpr std::array<std::string_view, 4> kMarkTexts = {"<s>", "<bos>", "<unk>", "<pad>"};
+
+bool IsEndText(std::string_view text) {
+  return std::find(std::begin(kEndTexts), std::end(kEndTexts), text) != std::end(kEndTexts);
+}
+
+// "<|user|>" and its full-width relative: nobody writes them but to steer a model.
+bool IsTag(std::string_view text) {
+  return (text.starts_with("<|") && text.ends_with("|>")) ||
+         (text.starts_with("<｜") && text.ends_with("｜>"));
+}
+
+// Files often call their control tokens user-defined, and now and then normal. A text that can only
+// be a control token is one, whatever its type says: text from outside must not become it.
+bool IsControlInDisguise(TokenKind kind, std::string_view text) {
+  if (kind == TokenKind::kNormal) return IsTag(text) && IsEndText(text);
+  return kind == TokenKind::kUserDefined &&
+         (IsTag(text) || IsEndText(text) ||
+          std::find(kMarkTexts.begin(), kMarkTexts.end(), text) != kMarkTexts.end());
+}
+
+Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
+  const auto tokens = file.GetStrings("tokenizer.ggml.tokens");
+  if (!tokens) return tl::unexpected(tokens.error());
+  if (*tokens == nullptr || (*tokens)->empty()) {
+    return file.Bad("tokenizer.ggml.tokens is missing or empty: at least 1 token is needed");
+  }
+  const GgufTensor* embedding = file.FindTensor("token_embd.weight");
+  if (embedding != nullptr && embedding->rows() != (*tokens)->size()) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.tokens has {} tokens, but token_embd.weight has {} "
+                    "rows: they must be as many",
+                    (*tokens)->size(), embedding->rows()));
+  }
+  vocabulary->texts.assign((*tokens)->begin(), (*tokens)->end());
+  vocabulary->ids.reserve(vocabulary->size());
+  for (size_t id = 0; id < vocabulary->size(); ++id) {
+    const std::string& text = vocabulary->texts[id];
+    if (!IsUtf8(text)) {
+      return file.Bad(fmt::format("tokenizer.ggml.tokens[{}] is {}, which is not valid UTF-8", id,
+                                  Quoted(text)));
+    }
+    const auto [other, is_new] = vocabulary->ids.emplace(text, static_cast<int32_t>(id));
+    if (!is_new) {
+      return file.Bad(
+          fmt::format("tokenizer.ggml.tokens[{}] is {}, as is token {}: each text may "
+                      "stand once",
+                      id, Quoted(text), other->second));
+    }
+    vocabulary->longest = std::max(vocabulary->longest, text.size());
+  }
+  return {};
+}
+
+Status LoadKinds(const GgufFile& file, Vocabulary* vocabulary) {
+  vocabulary->kinds.assign(vocabulary->size(), TokenKind::kNormal);
+  const auto types = file.GetInts("tokenizer.ggml.token_type");
+  if (!types) return tl::unexpected(types.error());
+  if (!types->has_value()) {
+    for (size_t id = 0; id < vocabulary->size(); ++id) {
+      if (ByteOfText(vocabulary->texts[id]) >= 0) vocabulary->kinds[id] = TokenKind::kByte;
+    }
+    return {};
+  }
+  if ((*types)->size() != vocabulary->size()) {
+    return file.Bad(
+        fmt::format("tokenizer.ggml.token_type has {} values, but "
+                    "tokenizer.ggml.tokens has {}: they must be as many",
+                    (*types)->size(), vocabulary->size()));
+  }
+  // The format's numbers, 0 (undefined) to 6.
+  constexpr std::array<TokenKind, 7> kKinds = {
+      TokenKind::kNormal,      TokenKind::kNormal, TokenKind::kUnknown, TokenKind::kControl,
+      TokenKind::kUserDefined, TokenKind::kUnused, TokenKind::kByte};
+  for (size_t id = 0; id < vocabulary->size(); ++id) {
+    const int32_t type = (**types)[id];
+    if (type < 0 || static_cast<size_t>(type) >= kKinds.size()) {
+      return file.Bad(
+          fmt::format("tokenizer.ggml.token_type[{}] is {}: 0 to 6 are known", id, type));
+    }
+    vocabulary->kinds[id] = kKinds[static_cast<size_t>(type)];
+    if (vocabulary->kinds[id] == TokenKind::kByte && ByteOfText(vocabulary->texts[id]) < 0) {
+      return file.Bad(
+          fmt::format("tokenizer.ggml.tokens[{}] is {}, but its type is 6 (byte): "
+                      "\"<0x00>\" to \"<0xFF>\" are allowed",
+                      id, Quoted(vocabulary->texts[id])));
+    }
+  }
+  return {};
+}
+
+// The id under `key`, -1 if the file has none.
+Result<int32_t> LoadId(const GgufFile& file, std::string_view key, size_t vocab_size) {
+  const auto id = file.GetU64(key);
+  if (!id) return tl::unexpected(id.error());
+  if (!id->has_value()) return -1;
+  if (**id >= vocab_size) {
+    return file.Bad(
+        fmt::format("{} is {}, but tokenizer.ggml.tokens has {} tokens: at most {} is "
+                    "allowed",
+                    key, **id, vocab_size, vocab_size - 1));
+  }
+  return static_cast<int32_t>(**id);
+}
+
+Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
+  int32_t eot = -1;
+  int32_t eom = -1;
+  const std::pair<std::string_view, int32_t*> roles[] = {
+      {"tokenizer.ggml.bos_token_id", &vocabulary->bos},
+      {"tokenizer.ggml.eos_token_id", &vocabulary->eos},
+      {"tokenizer.ggml.unknown_token_id", &vocabulary->unknown},
+      {"tokenizer.ggml.eot_token_id", &eot},
+      {"tokenizer.ggml.eom_token_id", &eom}};
+  for (const auto& [key, role] : roles) {
+    const Result<int32_t> id = LoadId(file, key, vocabulary->size());
+    if (!id) return tl::unexpected(id.error());
+    *role = *id;
+  }
+  std::vector<TokenKind>& kinds = vocabulary->kinds;
+  vocabulary->end_of_generation.assign(vocabulary->size(), false);
+  for (size_t id = 0; id < vocabulary->size(); ++id) {
+    const std::string& text = vocabulary->texts[id];
+    if (IsControlInDisguise(kinds[id], text)) kinds[id] = TokenKind::kControl;
+    if (kinds[id] == TokenKind::kControl && IsEndText(text)) {
+      vocabulary->end_of_generation[id] = true;
+    }
+  }
+  for (const int32_t id : {vocabulary->bos, vocabulary->eos, eot, eom}) {
+    if (id >= 0) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
+  }
+  // gpt-oss and Solar end each message of an answer with <|end|>, and the answer otherwise.
+  const auto has = [&](std::string_view text) { return vocabulary->Find(text) >= 0; };
+  if ((has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && has("<|calls|>"))) {
+    const int32_t end = vocabulary->Find("<|end|>");
+    if (end >= 0) vocabulary->end_of_generation[static_cast<size_t>(end)] = false;
+  }
+  for (const int32_t id : {vocabulary->eos, eot, eom}) {
+    if (id >= 0) vocabulary->end_of_generation[static_cast<size_t>(id)] = true;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Vocabulary> Vocabulary::Load(const GgufFile& file) {
+  Vocabulary vocabulary;
+  for (const auto load : {LoadTexts, LoadKinds, LoadRoles}) {
+    if (const Status status = load(file, &vocabulary); !status) {
+      return tl::unexpected(status.error());
+    }
+  }
+  return vocabulary;
+}
+
+int32_t Vocabulary::Find(std::string_view text) const {
+  if (text.size() > longest) return -1;  // before hashing: keeps a look-up's cost bounded
+  const auto found = ids.find(text);
+  return found == ids.end() ? -1 : found->second;
+}
+
+int32_t Vocabulary::FindNormal(std::string_view text) const {
+  const int32_t id = Find(text);
+  return id >= 0 && IsNormal(id) ? id : -1;
+}
+
+bool Vocabulary::IsNormal(int32_t id) const {
+  const TokenKind kind = kinds[static_cast<size_t>(id)];
+  return kind == TokenKind::kNormal || kind == TokenKind::kUnused;
+}
+
+int ByteOfText(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
+  int value = 0;
+  for (const char c : text.substr(3, 2)) {
+    if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'))) return -1;
+    value = value * 16 + (c <= '9' ? c - '0' : c - 'A' + 10);
+  }
+  return value;
+}
+
+}  // namespace lockstep

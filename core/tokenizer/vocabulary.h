@@ -1,0 +1,49 @@
+// The tokens of a GGUF file's tokenizer.* metadata, checked and copied: texts, kinds, the ids with
+// a role. Immutable after Load; movable, but not copyable, because `ids` points into `texts`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/gguf/gguf_file.h"
+
+namespace lockstep {
+
+enum class TokenKind : uint8_t {
+  kNormal,       // ordinary text, in the encoder's notation
+  kUnknown,      // stands for text that the vocabulary cannot express
+  kControl,      // has a meaning for the model and no text: never made from text from outside
+  kUserDefined,  // literal text that is always one token
+  kUnused,       // as kNormal
+  kByte,         // "<0x0A>" is the byte 0x0A
+};
+
+struct Vocabulary {
+  [[nodiscard]] static Result<Vocabulary> Load(const GgufFile& file);
+  Vocabulary() = default;
+  Vocabulary(Vocabulary&&) = default;
+  Vocabulary& operator=(Vocabulary&&) = default;
+
+  size_t size() const { return texts.size(); }
+  int32_t Find(std::string_view text) const;        // -1 if there is none
+  int32_t FindNormal(std::string_view text) const;  // -1 unless it IsNormal as well
+  bool IsNormal(int32_t id) const;                  // may ordinary text become it?
+
+  std::vector<std::string> texts;                     // [vocab]
+  std::vector<TokenKind> kinds;                       // [vocab]
+  std::vector<bool> end_of_generation;                // [vocab]
+  std::unordered_map<std::string_view, int32_t> ids;  // by text
+  size_t longest = 0;                                 // bytes of the longest text
+  int32_t bos = -1;                                   // -1: the file names none; so below
+  int32_t eos = -1;
+  int32_t unknown = -1;
+};
+
+// The byte that "<0x0A>" names, -1 if the text has another form.
+int ByteOfText(std::string_view text);
+
+}  // namespace lockstep

@@ -1,0 +1,279 @@
+#include "core/transformer/model_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "core/base/quoted.h"
+#include "core/gguf/metadata_keys.h"
+
+namespace lockstep {
+namespace {
+
+// Far beyond every published model; they keep all products of sizes within 64 bits.
+constexpr size_t kMaxLayers = 1024;
+constexpr size_t kMaxHeads = 1024;
+constexpr size_t kMaxHeadDim = 1024;
+constexpr size_t kMaxDim = 1 << 18;
+constexpr size_t kMaxFfnDim = 1 << 20;
+constexpr size_t kMaxVocab = 1 << 24;
+constexpr size_t kMaxContext = 1 << 24;       // position times frequency stays exact enough
+constexpr uint64_t kMaxKvBytes = 1ull << 40;  // of one session at full context
+constexpr size_t kMaxExperts = 1024;
+
+// Of factors that multiply activations or divide angles.
+constexpr double kLeastFactor = 1e-4, kLargestFactor = 1e6;
+
+Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
+  if (Status whole = file.CheckWhole(); !whole) return whole;
+  if (file.tensors().empty()) {
+    return file.Bad("n_tensors is 0: the file has no weights, perhaps a vocabulary only");
+  }
+  const auto architecture = file.GetString("general.architecture");
+  if (!architecture) return tl::unexpected(architecture.error());
+  if (!*architecture) return file.Bad("general.architecture is missing");
+  config.family = FindArchitecture(**architecture);
+  if (config.family == nullptr) {
+    return file.Bad(fmt::format("general.architecture is {}, but lockstep runs {} only",
+                                Quoted(**architecture), KnownArchitectures()));
+  }
+  config.architecture = **architecture;
+  const auto name = file.GetString("general.name");
+  if (!name) return tl::unexpected(name.error());
+  config.name = name->value_or(config.architecture);
+  return {};
+}
+
+Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
+  c.heads = keys.NeedSize("attention.head_count", 1, kMaxHeads);
+  c.kv_heads = keys.Size("attention.head_count_kv", 1, kMaxHeads).value_or(c.heads);
+  const auto key_length = keys.Size("attention.key_length", 2, kMaxHeadDim);
+  const auto value_length = keys.Size("attention.value_length", 2, kMaxHeadDim);
+  const auto rope_dim = keys.Size("rope.dimension_count", 2, kMaxHeadDim);
+  if (!keys.status()) return keys.status();
+
+  if (c.heads % c.kv_heads != 0) {
+    keys.Refuse("attention.head_count", fmt::to_string(c.heads),
+                fmt::format("must be a multiple of head_count_kv {}", c.kv_heads));
+  }
+  if (!key_length && c.dim % c.heads != 0) {
+    keys.Refuse("embedding_length", fmt::to_string(c.dim),
+                fmt::format("must be a multiple of head_count {}", c.heads));
+  }
+  if (!keys.status()) return keys.status();
+  c.head_dim = key_length.value_or(c.dim / c.heads);
+  if (c.head_dim > kMaxHeadDim || c.head_dim % 2 != 0) {
+    return file.Bad(fmt::format(
+        "the head size ({} or embedding_length / head_count) is {}, but must be even and at most "
+        "{}",
+        keys.Name("attention.key_length"), c.head_dim, kMaxHeadDim));
+  }
+  if (value_length.value_or(c.head_dim) != c.head_dim) {
+    keys.Refuse("attention.value_length", fmt::to_string(*value_length),
+                fmt::format("must be that of the keys, {}", c.head_dim));
+  }
+  if (c.family->pairs == RopePairs::kNone) return keys.status();
+  c.rope_dim = rope_dim.value_or(c.head_dim);
+  if (c.rope_dim % 2 != 0 || c.rope_dim > c.head_dim) {
+    keys.Refuse("rope.dimension_count", fmt::to_string(c.rope_dim),
+                fmt::format("must be even and at most the head size {}", c.head_dim));
+  }
+  return keys.status();
+}
+
+Status ReadExperts(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+  const Presence presence = c.family->experts;
+  const size_t most = presence == Presence::kNo ? 0 : kMaxExperts;
+  c.experts = presence == Presence::kMust ? keys.NeedSize("expert_count", 1, most)
+                                          : keys.Size("expert_count", 0, most).value_or(0);
+  if (c.experts == 0) {
+    c.ffn_dim = keys.NeedSize("feed_forward_length", 1, kMaxFfnDim);
+    return keys.status();
+  }
+  c.experts_used = keys.NeedSize("expert_used_count", 1, c.experts);
+  const auto own = keys.Size("expert_feed_forward_length", 1, kMaxFfnDim);
+  c.ffn_dim = own ? *own : keys.NeedSize("feed_forward_length", 1, kMaxFfnDim);
+  // 0 stands for "not scaled".
+  const double scale = keys.Number("expert_weights_scale", 0, kLargestFactor).value_or(0);
+  c.expert_scale = scale != 0 ? static_cast<float>(scale) : 1.0f;
+  c.normalise_experts = keys.Flag("expert_weights_norm").value_or(true);
+  return keys.status();
+}
+
+Status ReadVocabulary(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
+  const auto vocab = keys.Size("vocab_size", 1, kMaxVocab);
+  if (!keys.status()) return keys.status();
+  const GgufTensor* embedding = file.FindTensor("token_embd.weight");
+  if (embedding == nullptr) return file.Bad("tensor token_embd.weight is missing");
+  c.vocab = embedding->rows();
+  if (c.vocab > kMaxVocab) {
+    return file.Bad(fmt::format("tensor token_embd.weight has {} rows, but the limit is {}",
+                                c.vocab, kMaxVocab));
+  }
+  if (vocab.value_or(c.vocab) != c.vocab) {
+    keys.Refuse("vocab_size", fmt::to_string(*vocab),
+                fmt::format("tensor token_embd.weight has {} rows", c.vocab));
+  }
+  return keys.status();
+}
+
+std::optional<RopeScaling> ScalingOf(std::string_view name) {
+  if (name == "none") return RopeScaling::kNone;
+  if (name == "linear") return RopeScaling::kLinear;
+  if (name == "yarn") return RopeScaling::kYarn;
+  if (name == "longrope") return RopeScaling::kLongRope;
+  return std::nullopt;
+}
+
+Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+  // Below 1 the frequencies would grow instead of fall.
+  c.rope.base = keys.Number("rope.freq_base", 1, 1e30).value_or(c.rope.base);
+  // Without a type, a factor means linear scaling.
+  const std::string_view type = keys.Text("rope.scaling.type").value_or("linear");
+  const auto scaling = ScalingOf(type);
+  if (!scaling) {
+    keys.Refuse("rope.scaling.type", Quoted(type),
+                "lockstep runs \"none\", \"linear\", \"yarn\" and \"longrope\" only");
+  }
+  c.rope.scaling = scaling.value_or(RopeScaling::kNone);
+  const char* factor_key = "rope.scaling.factor";
+  // 0 stands for "not scaled".
+  std::optional<double> factor = keys.Number(factor_key, 0, kLargestFactor);
+  if (!factor) factor = keys.Number(factor_key = "rope.scale_linear", 0, kLargestFactor);
+  c.rope.factor = factor && *factor != 0 ? *factor : 1;
+  if (c.rope.factor < kLeastFactor) {
+    keys.Refuse(factor_key, fmt::to_string(c.rope.factor),
+                fmt::format("must be 0 or at least {}", kLeastFactor));
+  }
+  if (c.rope.scaling == RopeScaling::kLongRope && c.rope.factor != 1) {
+    keys.Refuse(factor_key, fmt::to_string(c.rope.factor),
+                "\"longrope\" has the factors of its tensors only");
+  }
+  if (c.rope.factor == 1 && c.rope.scaling == RopeScaling::kLinear) {
+    c.rope.scaling = RopeScaling::kNone;
+  }
+  const auto original = keys.Size("rope.scaling.original_context_length", 1, kMaxContext);
+  c.rope.original_context = static_cast<double>(original.value_or(c.context));
+  c.rope.magnitude =
+      keys.Number("rope.scaling.attn_factor", kLeastFactor, kLargestFactor).value_or(1);
+  c.rope.beta_fast = keys.Number("rope.scaling.yarn_beta_fast", kLeastFactor, kLargestFactor)
+                         .value_or(c.rope.beta_fast);
+  c.rope.beta_slow = keys.Number("rope.scaling.yarn_beta_slow", kLeastFactor, kLargestFactor)
+                         .value_or(c.rope.beta_slow);
+  if (c.rope.scaling == RopeScaling::kYarn) {
+    if (c.rope.base < 2) {
+      keys.Refuse("rope.freq_base", fmt::to_string(c.rope.base), "\"yarn\" wants at least 2");
+    }
+    // Variants of it that no model of these families has.
+    keys.Number("rope.scaling.yarn_log_multiplier", 0, 0);
+    keys.Number("rope.scaling.yarn_ext_factor", 1, 1);
+  }
+  if (!keys.Flag("rope.scaling.finetuned").value_or(true) && c.architecture == "granite") {
+    c.rope_dim = 0;  // its way to say that nothing is rotated
+  }
+  return keys.status();
+}
+
+// A period, or a flag for each layer.
+void ReadWindowLayers(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
+  const std::string_view key = "attention.sliding_window_pattern";
+  const GgufPair* pair = file.Find(keys.Name(key));
+  const auto* flags = pair != nullptr ? std::get_if<GgufArray>(&pair->value) : nullptr;
+  c.window_layers.resize(c.layers);
+  if (flags == nullptr) {
+    const size_t period = keys.Size(key, 0, kMaxLayers).value_or(c.family->window_period);
+    for (size_t i = 0; i < c.layers; ++i) {
+      c.window_layers[i] = period == 0 || i % period < period - 1;
+    }
+  } else if (flags->element_type != Id(GgufType::kBool) || flags->count != c.layers) {
+    keys.Refuse(key,
+                fmt::format("an array of {} {}", flags->count, GgufTypeName(flags->element_type)),
+                fmt::format("must be a number, or a bool for each of {} layers", c.layers));
+  } else {
+    for (size_t i = 0; i < c.layers; ++i) c.window_layers[i] = flags->data[i] != 0;
+  }
+}
+
+Status ReadWindow(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
+  // 0 stands for "none", as converters write it.
+  c.window =
+      keys.Size("attention.sliding_window", 0, UINT32_MAX).value_or(c.family->default_window);
+  if (c.window == 0) return keys.status();
+  ReadWindowLayers(file, keys, c);
+  c.window_rope = c.rope;
+  if (c.family->plain_window_rope) {
+    c.window_rope = RopeConfig{};
+    const double base = c.family->window_rope_base;
+    c.window_rope.base = base != 0 ? base : c.rope.base;
+  }
+  c.window_rope.base = keys.Number("rope.freq_base_swa", 1, 1e30).value_or(c.window_rope.base);
+  return keys.status();
+}
+
+Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+  const Architecture& f = *c.family;
+  const bool layer_norm = f.norm == NormKind::kLayer;
+  // Large enough that 1 / sqrt(epsilon) is finite in float.
+  c.norm_eps = static_cast<float>(keys.NeedNumber(
+      layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-30, 1));
+  // Of all these, 0 stands for "none".
+  const auto scale = [&](const char* key, float otherwise) {
+    const auto value = keys.Number(key, 0, kLargestFactor);
+    if (value && *value != 0 && *value < kLeastFactor) {
+      keys.Refuse(key, fmt::to_string(*value),
+                  fmt::format("must be 0 or {} to {}", kLeastFactor, kLargestFactor));
+    }
+    return value ? static_cast<float>(*value) : otherwise;
+  };
+  const size_t average = c.layers == f.average_scale_layers ? c.dim / c.heads : c.head_dim;
+  c.attention_scale = scale("attention.scale", 0);
+  if (c.attention_scale == 0) {
+    c.attention_scale = 1.0f / std::sqrt(static_cast<float>(std::max<size_t>(1, average)));
+  }
+  c.attention_soft_cap = scale("attn_logit_softcapping", f.attention_soft_cap);
+  c.logit_soft_cap = scale("final_logit_softcapping", f.logit_soft_cap);
+  const float divisor =
+      f.needs_logit_scale
+          ? static_cast<float>(keys.NeedNumber("logit_scale", kLeastFactor, kLargestFactor))
+          : scale("logit_scale", 0);
+  c.logit_scale = divisor != 0 ? 1.0f / divisor : 1.0f;
+  const float root = f.scaled_embedding ? std::sqrt(static_cast<float>(c.dim)) : 1.0f;
+  c.embedding_scale = scale("embedding_scale", root);
+  c.residual_scale = scale("residual_scale", 1);
+  if (c.embedding_scale == 0) c.embedding_scale = root;
+  if (c.residual_scale == 0) c.residual_scale = 1;
+  if (f.may_be_parallel) c.parallel_residual = keys.NeedFlag("use_parallel_residual");
+  return keys.status();
+}
+
+Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+  constexpr uint64_t kBytes = 2 * sizeof(uint16_t);  // a key and a value, f16
+  const uint64_t per_position = kBytes * c.layers * c.kv_dim();
+  // Dimensions of 0 have been refused. NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
+  if (c.context <= kMaxKvBytes / per_position) return {};
+  keys.Refuse("context_length", fmt::to_string(c.context),
+              fmt::format("with {} layers of {} key/value heads of {} that is a cache of {} bytes "
+                          "for each position, and the limit is {} bytes in all",
+                          c.layers, c.kv_heads, c.head_dim, per_position, kMaxKvBytes));
+  return keys.status();
+}
+
+}  // namespace
+
+Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
+  ModelConfig config;
+  if (Status s = CheckArchitecture(file, config); !s) return tl::unexpected(s.error());
+  MetadataKeys keys(file, config.architecture);
+  config.dim = keys.NeedSize("embedding_length", 1, kMaxDim);
+  config.layers = keys.NeedSize("block_count", 1, kMaxLayers);
+  config.context = keys.NeedSize("context_length", 1, kMaxContext);
+  for (const auto step :
+       {ReadHeads, ReadExperts, ReadVocabulary, ReadRope, ReadWindow, ReadScales, CheckKvSize}) {
+    if (Status s = step(file, keys, config); !s) return tl::unexpected(s.error());
+  }
+  return config;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,45 @@
+#include "core/transformer/rope.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/det_math.h"
+
+namespace lockstep {
+namespace {
+
+constexpr double kTwoPi = 6.28318530717958647693;
+
+// The pair, as a real number, that makes `turns` turns within the original context.
+double PairOfTurns(const RopeConfig& c, size_t dim, double turns) {
+  return static_cast<double>(dim) * DetLog(c.original_context / (turns * kTwoPi)) /
+         (2 * DetLog(c.base));
+}
+
+}  // namespace
+
+RopeTable MakeRopeTable(const RopeConfig& c, size_t dim, std::span<const float> pair_factors) {
+  RopeTable table{{}, c.magnitude};
+  const double log_base = DetLog(c.base);
+  double low = 0, high = 0;  // pairs below are fast, pairs above slow
+  if (c.scaling == RopeScaling::kYarn) {
+    low = std::max(0.0, std::floor(PairOfTurns(c, dim, c.beta_fast)));
+    high = std::min(static_cast<double>(dim - 1), std::ceil(PairOfTurns(c, dim, c.beta_slow)));
+    if (c.factor > 1) table.magnitude *= 1 + 0.1 * DetLog(c.factor);
+  }
+  for (size_t i = 0; i < dim / 2; ++i) {
+    const double exponent = static_cast<double>(2 * i) / static_cast<double>(dim);
+    double frequency = DetExp(-exponent * log_base);
+    if (!pair_factors.empty()) frequency /= pair_factors[i];
+    if (c.scaling == RopeScaling::kLinear) frequency /= c.factor;
+    if (c.scaling == RopeScaling::kYarn) {
+      const double ramp = (static_cast<double>(i) - low) / std::max(0.001, high - low);
+      const double slow = std::clamp(ramp, 0.0, 1.0);
+      frequency = frequency / c.factor * slow + frequency * (1 - slow);
+    }
+    table.frequency.push_back(frequency);
+  }
+  return table;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,151 @@
+#include "core/transformer/tensor_reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+
+#include "core/base/quoted.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kPanelGrain = 8;  // panels that one thread repacks at a time
+
+// The kernels' type of the same name.
+std::optional<WeightType> ToWeightType(const DTypeInfo& type) {
+  for (size_t i = 0; i < kWeightTypes; ++i) {
+    const auto found = static_cast<WeightType>(i);
+    if (type.supported && std::string_view(type.name) == Name(found)) return found;
+  }
+  return std::nullopt;
+}
+
+std::string KnownTypes() {
+  std::string names = Name(WeightType{0});
+  for (size_t i = 1; i < kWeightTypes; ++i) {
+    names += i + 1 < kWeightTypes ? ", " : " and ";
+    names += Name(static_cast<WeightType>(i));
+  }
+  return names;
+}
+
+// "blk.7.attn_q.weight" to "blk.N.attn_q"
+std::string Stem(const std::string& name) {
+  const std::string stem = name.substr(0, name.rfind('.'));
+  const size_t dot = stem.rfind("blk.", 0) == 0 ? stem.find('.', 4) : std::string::npos;
+  return dot == std::string::npos ? stem : "blk.N" + stem.substr(dot);
+}
+
+}  // namespace
+
+bool TensorReader::Has(const std::string& name) {
+  known_.insert(Stem(name));
+  return file_.FindTensor(name) != nullptr;
+}
+
+void TensorReader::Refuse(const std::string& message) {
+  if (status_) status_ = file_.Bad(message);
+}
+
+// The tensor, if it is there in this shape; else nullptr and status_ says why.
+const GgufTensor* TensorReader::Find(const std::string& name, const std::vector<uint64_t>& dims) {
+  if (!status_) return nullptr;
+  known_.insert(Stem(name));
+  const GgufTensor* tensor = file_.FindTensor(name);
+  if (tensor == nullptr) {
+    Refuse(fmt::format("tensor {} is missing", name));
+  } else if (tensor->dims != dims) {
+    Refuse(fmt::format("tensor {} has dimensions [{}], but the metadata imply [{}]", name,
+                       fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
+    tensor = nullptr;
+  }
+  return tensor;
+}
+
+void TensorReader::Finish(const GgufTensor& tensor, bool finite) {
+  used_.insert(tensor.name);
+  if (!finite) Refuse(fmt::format("tensor {} holds NaN or infinity", tensor.name));
+  if (done_) done_(tensor);
+}
+
+void TensorReader::Vector(const std::string& name, size_t n, std::vector<float>& out) {
+  const GgufTensor* tensor = Find(name, {n});
+  if (tensor == nullptr) return;
+  if (tensor->dtype->id != static_cast<uint32_t>(DType::kF32)) {
+    return Refuse(fmt::format("tensor {} is of type {}, but norms, biases and factors must be F32",
+                              name, tensor->dtype->name));
+  }
+  out.resize(n);
+  std::memcpy(out.data(), tensor->data.data(), tensor->data.size());
+  bytes_ += tensor->data.size();
+  Finish(*tensor, std::all_of(out.begin(), out.end(), [](float v) { return std::isfinite(v); }));
+}
+
+void TensorReader::Matrix(const std::string& name, size_t cols, const std::vector<Part>& parts,
+                          const std::vector<uint64_t>& dims) {
+  size_t rows = 0;
+  for (const Part& part : parts) rows += part.rows;
+  const GgufTensor* tensor = Find(name, dims.empty() ? std::vector<uint64_t>{cols, rows} : dims);
+  if (tensor == nullptr) return;
+  const auto type = ToWeightType(*tensor->dtype);
+  if (!type) {
+    return Refuse(
+        fmt::format("tensor {} is of type {}, but lockstep runs {}: quantise the model "
+                    "anew",
+                    name, tensor->dtype->name, KnownTypes()));
+  }
+  bool finite = true;
+  if (pool_ == nullptr) {
+    finite = IsFinite(*tensor, *type);
+  } else {
+    size_t first = 0;
+    for (const Part& part : parts) {
+      finite &= Pack(*tensor, *type, first, part);
+      first += part.rows;
+    }
+  }
+  Finish(*tensor, finite);
+}
+
+// This and the next return false if there is a NaN or an infinity.
+bool TensorReader::Pack(const GgufTensor& tensor, WeightType type, size_t first, const Part& part) {
+  PackedMatrix& out = *part.to;
+  out = MakePackedMatrix(type, part.rows, tensor.cols());
+  bytes_ += out.panels.size();
+  const uint8_t* rows = tensor.data.data() + first * FileRowBytes(type, tensor.cols());
+  const uint32_t* order =
+      part.order != nullptr && !part.order->empty() ? part.order->data() : nullptr;
+  std::atomic<bool> finite{true};
+  pool_->ParallelFor(out.panel_count(), kPanelGrain, [&](size_t begin, size_t end) {
+    for (size_t panel = begin; panel < end; ++panel) {
+      if (!PackPanel(rows, panel, out, order)) finite = false;
+    }
+  });
+  return finite;
+}
+
+bool TensorReader::IsFinite(const GgufTensor& tensor, WeightType type) {
+  PackedMatrix one_panel = MakePackedMatrix(type, kPanelRows, tensor.cols());
+  const size_t row_bytes = FileRowBytes(type, tensor.cols());
+  for (size_t row = 0; row < tensor.rows(); row += kPanelRows) {
+    one_panel.rows = std::min(kPanelRows, tensor.rows() - row);
+    if (!PackPanel(tensor.data.data() + row * row_bytes, 0, one_panel)) return false;
+  }
+  return true;
+}
+
+// What is left out, be it a bias, would change every answer.
+void TensorReader::RefuseUnused(std::string_view family) {
+  for (const GgufTensor& tensor : file_.tensors()) {
+    if (used_.count(tensor.name) != 0) continue;
+    return Refuse(
+        fmt::format("tensor {} is not part of the {} models that lockstep runs, which have {}",
+                    Quoted(tensor.name), family, fmt::join(known_, ", ")));
+  }
+}
+
+}  // namespace lockstep

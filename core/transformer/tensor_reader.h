@@ -1,0 +1,72 @@
+// Takes tensors out of a GGUF file by name and shape, repacked, and keeps the first error, so that
+// a loader reads as a list. Not thread-safe; file and pool must outlive it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/gguf/gguf_file.h"
+#include "core/kernels/packed_matrix.h"
+#include "core/kernels/thread_pool.h"
+
+namespace lockstep {
+
+// Row r of what is loaded is row order[r] of the file; empty: as they are.
+using RowOrder = std::vector<uint32_t>;
+
+class TensorReader {
+ public:
+  using Done = std::function<void(const GgufTensor&)>;
+
+  // Without a pool, the tensors are checked and not kept.
+  TensorReader(const GgufFile& file, ThreadPool* pool, const Done& done)
+      : file_(file), pool_(pool), done_(done) {}
+
+  bool Has(const std::string& name);
+
+  // A part of a matrix: as many of its rows, and where they go.
+  struct Part {
+    PackedMatrix* to;
+    size_t rows;
+    const RowOrder* order = nullptr;  // within the part
+  };
+  // All parts of a tensor of dimensions [cols][rows of all parts], or `dims` where given.
+  void Matrix(const std::string& name, size_t cols, const std::vector<Part>& parts,
+              const std::vector<uint64_t>& dims = {});
+  void Matrix(const std::string& name, size_t rows, size_t cols, PackedMatrix& out) {
+    Matrix(name, cols, {{&out, rows}});
+  }
+  // An F32 vector.
+  void Vector(const std::string& name, size_t n, std::vector<float>& out);
+
+  // Records an error, unless there is one.
+  void Refuse(const std::string& message);
+  // Refuses a file with tensors that nobody has taken; `family` is for the message.
+  void RefuseUnused(std::string_view family);
+
+  const Status& status() const { return status_; }
+  size_t bytes() const { return bytes_; }  // of all that was kept
+
+ private:
+  const GgufTensor* Find(const std::string& name, const std::vector<uint64_t>& dims);
+  bool Pack(const GgufTensor& tensor, WeightType type, size_t first, const Part& part);
+  static bool IsFinite(const GgufTensor& tensor, WeightType type);
+  void Finish(const GgufTensor& tensor, bool finite);
+
+  const GgufFile& file_;
+  ThreadPool* pool_;
+  const Done& done_;
+  std::unordered_set<std::string_view> used_;
+  std::set<std::string> known_;  // names asked for, such as blk.N.attn_q
+  size_t bytes_ = 0;
+  Status status_;
+};
+
+}  // namespace lockstep

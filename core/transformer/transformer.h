@@ -1,0 +1,79 @@
+// The transformer: attention and feed-forward (dense, or a mixture of experts), each of which adds
+// to the residual stream. What families differ in is data (Architecture, ModelConfig). Immutable
+// after construction and shared by all threads; every method is const.
+//
+// R1: the logits at a position are a pure function of the model and the tokens up to it. How the
+// tokens were cut into batches, what else was in them, and how many threads there were: none of
+// these changes one bit.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/kernels/kernels.h"
+#include "core/kernels/thread_pool.h"
+#include "core/transformer/kv_cache.h"
+#include "core/transformer/model_config.h"
+#include "core/transformer/scratch.h"
+#include "core/transformer/weights.h"
+
+namespace lockstep {
+
+enum class LogitRows { kNone, kLast, kAll };
+
+// The next tokens of one sequence. They follow the kv->length() positions that the cache holds.
+struct BatchEntry {
+  KvCache* kv;                      // a cache appears once in a batch
+  std::span<const int32_t> tokens;  // at least one
+  LogitRows logits = LogitRows::kLast;
+};
+
+class Transformer {
+ public:
+  Transformer(ModelConfig config, Weights weights, const KernelTable& kernels);
+
+  // Feeds every entry's tokens and grows the caches by them. scratch.logits() then holds one row
+  // of [vocab] for each row asked for, in the order of the batch. The calling thread must have
+  // called SetComputeFloatMode().
+  // kInvalidArgument (a token outside the vocabulary, more rows than scratch has) or
+  // kContextExceeded; no cache has changed then.
+  [[nodiscard]] Status Forward(std::span<const BatchEntry> batch, Scratch& scratch,
+                               ThreadPool& pool) const;
+
+  const ModelConfig& config() const { return config_; }
+  const KernelTable& kernels() const { return kernels_; }
+  size_t weight_bytes() const { return weights_.bytes; }
+
+ private:
+  [[nodiscard]] Status CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const;
+  // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
+  size_t PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const;
+  void PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const;
+  // What a layer adds: attention's to s.branch_, feed-forward's to s.norm_.
+  void Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void FeedForwards(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Logits(Scratch& s, ThreadPool& pool) const;
+
+  // Parts of the above.
+  void Normalise(const Norm& norm, const float* x, float* y) const;
+  void StoreKeys(size_t layer, size_t row, Scratch& s) const;
+  void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
+              ThreadPool& pool) const;
+  void Route(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void MixExperts(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void AddToStream(const Norm& post_norm, AlignedBuffer<float>& branch, size_t rows, Scratch& s,
+                   ThreadPool& pool) const;
+  size_t rope_table(size_t layer) const {
+    return config_.has_window(layer) && ropes_.size() > 1 ? 1 : 0;
+  }
+
+  ModelConfig config_;
+  Weights weights_;
+  const KernelTable& kernels_;
+  std::vector<RopeTable> ropes_;  // at most kRopeTables
+};
+
+}  // namespace lockstep

@@ -1,0 +1,57 @@
+#include "server/api/answer_json.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace lockstep {
+namespace {
+
+constexpr float kLowestLogprob = -9999;
+
+double PerSecond(size_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+}  // namespace
+
+std::string_view FinishName(FinishReason reason) {
+  return reason == FinishReason::kLength ? "length" : "stop";
+}
+
+OrderedJson UsageJson(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+OrderedJson SeedJson(const GenerateAnswer& answer) {
+  if (answer.negative_seed) return static_cast<int64_t>(answer.seed);
+  return answer.seed;
+}
+
+double LogprobNumber(float logprob) {
+  logprob = std::max(logprob, kLowestLogprob);
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, logprob).ptr;
+  double number = logprob;
+  std::from_chars(text, end, number);
+  return number;
+}
+
+OrderedJson BytesJson(std::string_view bytes) {
+  OrderedJson json = OrderedJson::array();
+  for (const char byte : bytes) json.push_back(static_cast<uint8_t>(byte));
+  return json;
+}
+
+double PrefillTokensPerSecond(const GenerateAnswer& answer) {
+  return PerSecond(answer.prompt_tokens - answer.stats.cached_tokens, answer.stats.prefill_s);
+}
+
+// The first token is prefill's.
+double DecodeTokensPerSecond(const GenerateAnswer& answer) {
+  return answer.tokens.empty() ? 0 : PerSecond(answer.tokens.size() - 1, answer.stats.decode_s);
+}
+
+}  // namespace lockstep

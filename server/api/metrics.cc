@@ -1,0 +1,274 @@
+#include "server/api/metrics.h"
+
+#include <fmt/format.h>
+#include <prometheus/counter.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+#include <vector>
+
+#include "core/engine/prefix_store.h"
+#include "server/api/answer_json.h"
+#include "server/host/process_stats.h"
+#include "server/http/error_reply.h"
+
+namespace lockstep {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Histogram;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Buckets = Histogram::BucketBoundaries;
+using Labels = std::vector<ClientMetric::Label>;
+
+// vLLM's, whose tails are as wide as a processor needs them, and finer steps below for the small
+// models that a processor is used for.
+const Buckets kFirstTokenBuckets = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,
+                                    0.25,  0.5,   0.75, 1,    2.5,  5,    7.5,  10,
+                                    20,    40,    80,   160,  640,  2560};
+const Buckets kTokenGapBuckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
+                                  0.15,  0.2,    0.3,   0.4,  0.5,   0.75, 1,     2.5,
+                                  5,     7.5,    10,    20,   40,    80};
+const Buckets kRequestBuckets = {0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   2.5, 5,    10,
+                                 15,   20,   30,  40,  50,  60,  120, 240, 480, 960, 1920, 7680};
+const Buckets kTokenBuckets = {1,   2,    5,    10,   20,    50,    100,  200,
+                               500, 1000, 2000, 5000, 10000, 20000, 50000};
+const Buckets kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256};
+
+struct VllmName {
+  const char* name;
+  const char* vllm;
+};
+constexpr VllmName kVllmNames[] = {
+    {"lockstep_queue_requests", "vllm:num_requests_waiting"},
+    {"lockstep_sessions_used", "vllm:num_requests_running"},
+    {"lockstep_kv_usage_ratio", "vllm:kv_cache_usage_perc"},
+    {"lockstep_prompt_tokens_total", "vllm:prompt_tokens_total"},
+    {"lockstep_generated_tokens_total", "vllm:generation_tokens_total"},
+    {"lockstep_prefix_query_tokens_total", "vllm:prefix_cache_queries_total"},
+    {"lockstep_prefix_hit_tokens_total", "vllm:prefix_cache_hits_total"},
+    {"lockstep_time_to_first_token_seconds", "vllm:time_to_first_token_seconds"},
+    {"lockstep_inter_token_seconds", "vllm:time_per_output_token_seconds"},
+    {"lockstep_inter_token_seconds", "vllm:inter_token_latency_seconds"},
+    {"lockstep_generation_seconds", "vllm:e2e_request_latency_seconds"},
+    {"lockstep_queue_seconds", "vllm:request_queue_time_seconds"},
+    {"lockstep_prefill_seconds", "vllm:request_prefill_time_seconds"},
+    {"lockstep_decode_seconds", "vllm:request_decode_time_seconds"},
+    {"lockstep_inference_seconds", "vllm:request_inference_time_seconds"},
+    {"lockstep_request_prompt_tokens", "vllm:request_prompt_tokens"},
+    {"lockstep_request_generated_tokens", "vllm:request_generation_tokens"},
+    {"lockstep_step_tokens", "vllm:iteration_tokens_total"},
+};
+
+MetricFamily Value(const char* name, const char* help, double value, Labels labels = {},
+                   MetricType type = MetricType::Gauge) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.gauge.value = metric.counter.value = value;
+  return {name, help, type, {metric}};
+}
+
+double Ratio(size_t part, size_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+void AddProcess(std::vector<MetricFamily>& all) {
+  const ProcessStats process = ReadProcessStats();
+  all.push_back(Value("process_resident_memory_bytes", "Resident memory.", process.resident_bytes));
+  all.push_back(Value("process_open_fds", "Open file descriptors.", process.open_fds));
+  all.push_back(Value("process_start_time_seconds", "Start, in Unix time.", process.start_time_s));
+  all.push_back(Value("process_cpu_seconds_total", "Processor time, user and system.",
+                      process.cpu_s, {}, MetricType::Counter));
+  all.push_back(Value("lockstep_cpu_throttled_periods_total",
+                      "Periods in which the control groups' CPU quota was used up.",
+                      static_cast<double>(ThrottledPeriods()), {}, MetricType::Counter));
+}
+
+void AddState(std::vector<MetricFamily>& all, const SchedulerState& state) {
+  const auto add = [&all](const char* name, const char* help, size_t value) {
+    all.push_back(Value(name, help, static_cast<double>(value)));
+  };
+  add("lockstep_queue_requests", "Requests that wait for a session.", state.queued);
+  add("lockstep_queue_tokens", "Prompt tokens of the requests that wait.", state.queued_tokens);
+  add("lockstep_sessions_used", "Sessions in use.", state.running);
+  add("lockstep_sessions", "Sessions in all.", state.sessions);
+  add("lockstep_kv_used_bytes", "Keys and values of the sessions.", state.kv_bytes);
+  add("lockstep_kv_capacity_bytes", "Room for keys and values of the sessions.",
+      state.kv_capacity_bytes);
+  add("lockstep_prefix_used_bytes", "Keys and values of stored prefixes.", state.prefix_bytes);
+  add("lockstep_prefix_capacity_bytes", "Room for stored prefixes.", state.prefix_capacity_bytes);
+  all.push_back(Value("lockstep_kv_usage_ratio", "Used part of the sessions' room, 0 to 1.",
+                      Ratio(state.kv_bytes, state.kv_capacity_bytes)));
+}
+
+// Copies under vLLM's names, with its labels.
+void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
+                  const SchedulerState& state, size_t context) {
+  const Labels labels = {{"model_name", model}, {"engine", "0"}};
+  const auto with_labels = [&labels](MetricFamily family, const char* name) {
+    family.name = name;
+    for (ClientMetric& metric : family.metric) metric.label = labels;
+    return family;
+  };
+  std::vector<MetricFamily> copies;
+  for (const MetricFamily& family : all) {
+    for (const VllmName& names : kVllmNames) {
+      if (family.name == names.name) copies.push_back(with_labels(family, names.vllm));
+    }
+    if (family.name != "lockstep_generations_total") continue;
+    MetricFamily success = with_labels(family, "vllm:request_success_total");
+    success.metric.clear();
+    for (const ClientMetric& metric : family.metric) {
+      const std::string& outcome = metric.label.at(0).value;
+      if (outcome != "stop" && outcome != "length") continue;
+      success.metric.push_back(metric);
+      success.metric.back().label = labels;
+      success.metric.back().label.push_back({"finished_reason", outcome});
+    }
+    copies.push_back(std::move(success));
+  }
+  MetricFamily cache = Value("vllm:cache_config_info", "KV memory, in blocks.", 1, labels);
+  cache.metric[0].label.push_back({"block_size", fmt::to_string(PrefixStore::kBlock)});
+  cache.metric[0].label.push_back(
+      {"num_gpu_blocks", fmt::to_string(state.sessions * context / PrefixStore::kBlock)});
+  copies.push_back(std::move(cache));
+  all.insert(all.end(), copies.begin(), copies.end());
+}
+
+}  // namespace
+
+struct Metrics::Families {
+  prometheus::Registry registry;
+
+  Family<Counter>& CounterFamily(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  }
+  Counter& AddCounter(const char* name, const char* help) {
+    return CounterFamily(name, help).Add({});
+  }
+  Histogram& AddHistogram(const char* name, const char* help, const Buckets& buckets) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
+  }
+
+  Family<Counter>& http_requests =
+      CounterFamily("lockstep_http_requests_total", "Requests answered, by route and outcome.");
+  Family<Counter>& generations = CounterFamily(
+      "lockstep_generations_total", "Generations that the scheduler took and ended, by outcome.");
+  // There from the start: a rate needs a first value.
+  Counter& stopped = generations.Add({{"outcome", "stop"}});
+  Counter& cut = generations.Add({{"outcome", "length"}});
+  Counter& cancelled = generations.Add({{"outcome", "cancelled"}});
+
+  Counter& prefill_tokens =
+      AddCounter("lockstep_prefill_tokens_total", "Prompt tokens that were computed.");
+  Counter& decode_tokens =
+      AddCounter("lockstep_decode_tokens_total", "Tokens computed behind a prompt, one a step.");
+  Counter& prompt_tokens =
+      AddCounter("lockstep_prompt_tokens_total", "Prompt tokens of ended requests.");
+  Counter& generated_tokens =
+      AddCounter("lockstep_generated_tokens_total", "Tokens generated for ended requests.");
+  Counter& prefix_queries = AddCounter("lockstep_prefix_query_tokens_total",
+                                       "Prompt tokens that were looked for among the prefixes.");
+  Counter& prefix_hits = AddCounter("lockstep_prefix_hit_tokens_total",
+                                    "Prompt tokens that were taken from a stored prefix.");
+
+  Histogram& queue =
+      AddHistogram("lockstep_queue_seconds", "From submitted to first scheduled.", kRequestBuckets);
+  Histogram& prefill = AddHistogram("lockstep_prefill_seconds",
+                                    "From first scheduled to first token.", kRequestBuckets);
+  Histogram& decode =
+      AddHistogram("lockstep_decode_seconds", "From first token to last.", kRequestBuckets);
+  Histogram& inference = AddHistogram("lockstep_inference_seconds",
+                                      "From first scheduled to last token.", kRequestBuckets);
+  Histogram& total =
+      AddHistogram("lockstep_generation_seconds", "From submitted to last token.", kRequestBuckets);
+  Histogram& first_token = AddHistogram("lockstep_time_to_first_token_seconds",
+                                        "From submitted to first token.", kFirstTokenBuckets);
+  Histogram& token_gap = AddHistogram("lockstep_inter_token_seconds",
+                                      "Between two tokens of a request.", kTokenGapBuckets);
+  Histogram& step_seconds =
+      AddHistogram("lockstep_step_seconds", "Of one forward pass.", kTokenGapBuckets);
+  Histogram& step_batch =
+      AddHistogram("lockstep_step_batch_size", "Sessions that decode in a step.", kBatchBuckets);
+  Histogram& step_tokens =
+      AddHistogram("lockstep_step_tokens", "Tokens computed in a step.", kTokenBuckets);
+  Histogram& request_prompt = AddHistogram("lockstep_request_prompt_tokens",
+                                           "Prompt tokens of an answered request.", kTokenBuckets);
+  Histogram& request_generated = AddHistogram("lockstep_request_generated_tokens",
+                                              "Tokens generated for a request.", kTokenBuckets);
+};
+
+Metrics::Metrics(bool vllm_names)
+    : families_(std::make_unique<Families>()), vllm_names_(vllm_names) {}
+Metrics::~Metrics() = default;
+
+void Metrics::OnStep(const StepStats& step) {
+  families_->step_seconds.Observe(step.seconds);
+  families_->step_batch.Observe(static_cast<double>(step.decoding));
+  families_->step_tokens.Observe(static_cast<double>(step.decoding + step.prefill_tokens));
+  families_->decode_tokens.Increment(static_cast<double>(step.decoding));
+  families_->prefill_tokens.Increment(static_cast<double>(step.prefill_tokens));
+}
+
+void Metrics::OnFirstToken(double seconds_since_submit) {
+  families_->first_token.Observe(seconds_since_submit);
+}
+
+void Metrics::OnNextToken(double seconds_since_last) {
+  families_->token_gap.Observe(seconds_since_last);
+}
+
+void Metrics::OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) {
+  Families& all = *families_;
+  const auto prompt = static_cast<double>(stats.prompt_tokens);
+  const auto generated = static_cast<double>(stats.generated_tokens);
+  const std::string outcome(error != nullptr ? ErrorCode(error->kind) : FinishName(finish));
+  all.generations.Add({{"outcome", outcome}}).Increment();
+  all.queue.Observe(stats.queue_s);
+  if (error == nullptr || stats.prefill_s > 0) {  // it ran
+    all.prompt_tokens.Increment(prompt);
+    all.generated_tokens.Increment(generated);
+    all.prefix_queries.Increment(prompt);
+    all.prefix_hits.Increment(static_cast<double>(stats.cached_tokens));
+  }
+  if (error != nullptr) return;
+  all.prefill.Observe(stats.prefill_s);
+  all.decode.Observe(stats.decode_s);
+  all.inference.Observe(stats.prefill_s + stats.decode_s);
+  all.total.Observe(stats.queue_s + stats.prefill_s + stats.decode_s);
+  all.request_prompt.Observe(prompt);
+  all.request_generated.Observe(generated);
+}
+
+void Metrics::OnRequest(const RequestRecord& record) {
+  families_->http_requests
+      .Add({{"route", record.route.empty() ? "other" : record.route},
+            {"status", fmt::to_string(record.status)},
+            {"outcome", record.outcome.empty() ? "ok" : record.outcome}})
+      .Increment();
+}
+
+std::string Metrics::Render(const GenerationService* service, size_t loaded_percent) const {
+  const SchedulerState state = service != nullptr ? service->state() : SchedulerState{};
+  const ServedModel model = service != nullptr ? service->model() : ServedModel{};
+  std::vector<MetricFamily> all = families_->registry.Collect();
+  AddState(all, state);
+  AddProcess(all);
+  const bool ready = service != nullptr && !state.draining && !state.stalled;
+  all.push_back(Value("lockstep_ready", "1 if new requests are taken, as /readyz says.", ready));
+  all.push_back(Value("lockstep_model_loaded_percent", "How much of the model has been read.",
+                      service != nullptr ? 100 : static_cast<double>(loaded_percent)));
+  all.push_back(Value("lockstep_build_info", "Always 1; the labels are of interest.", 1,
+                      {{"version", LOCKSTEP_VERSION},
+                       {"model", model.name},
+                       {"system_fingerprint", model.fingerprint}}));
+  if (vllm_names_) AddVllmNames(all, model.name, state, model.context);
+  return prometheus::TextSerializer().Serialize(all);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,39 @@
+// What the server counts, in Prometheus' text format. Thread-safe; counting takes a few hundred
+// nanoseconds and never waits for a scrape of the scheduler.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/engine/scheduler.h"
+#include "server/generation/generate_types.h"
+#include "server/generation/generation_service.h"
+
+namespace lockstep {
+
+class Metrics : public SchedulerObserver {
+ public:
+  static constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
+
+  // `vllm_names`: also under the names that vLLM has for the same, which gateways and dashboards
+  // know.
+  explicit Metrics(bool vllm_names = true);
+  ~Metrics() override;
+
+  void OnStep(const StepStats& step) override;
+  void OnFirstToken(double seconds_since_submit) override;
+  void OnNextToken(double seconds_since_last) override;
+  void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) override;
+  // A request that was answered, over HTTP.
+  void OnRequest(const RequestRecord& record);
+
+  // All of them now. `service` is null while the model is loading.
+  std::string Render(const GenerationService* service, size_t loaded_percent) const;
+
+ private:
+  struct Families;
+  const std::unique_ptr<Families> families_;
+  const bool vllm_names_;
+};
+
+}  // namespace lockstep

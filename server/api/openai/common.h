@@ -1,0 +1,66 @@
+// What /v1/completions and /v1/chat/completions share: fields of requests, and the frame around the
+// choices of answers. With the stream's events as OpenAI defines them: data lines without an event
+// field, one last piece of a choice with its finish_reason, usage in a piece without choices where
+// stream_options.include_usage asks for it, then [DONE]; after an error there is no [DONE].
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "server/api/answer_json.h"
+#include "server/api/request_fields.h"
+#include "server/api/respond.h"
+
+namespace lockstep {
+
+struct OpenAiRequest {
+  GenerateRequest generate;
+  std::string model;  // as the request names it
+  bool include_usage = false;
+};
+
+// Sets the defaults that OpenAI documents (temperature 1, top_p 1, nothing else cut off), and reads
+// model, n, stream_options, response_format, grammar, the sampling fields under all their names,
+// and what is taken without effect: user, metadata, store (false), service_tier, safety_identifier,
+// prompt_cache_key.
+void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request);
+
+// The token as text: its bytes where they are whole characters, else "bytes:\xe2\x80"; a control
+// token's name.
+std::string TokenLabel(const GenerationService& service, int32_t token);
+
+class OpenAiWriter : public AnswerWriter {
+ public:
+  std::string Whole(const Generation& generation) final;
+  std::string End(const Generation& generation) final;
+  std::string Failure(const Error& error) final;
+
+ protected:
+  // `service` must outlive it.
+  OpenAiWriter(const GenerationService& service, const OpenAiRequest& request);
+
+  virtual std::string_view object() const = 0;
+  virtual std::string_view chunk_object() const = 0;
+  // One of "choices", without "index" and "finish_reason".
+  virtual OrderedJson Choice(const Generation& generation, const GenerateAnswer& answer,
+                             size_t index) = 0;
+  virtual std::string_view Finish(const GenerateAnswer& answer) const {
+    return FinishName(answer.finish);
+  }
+
+  // An event with one piece of one choice; `finish` is null in all but the last.
+  std::string Chunk(const Generation& generation, size_t index, OrderedJson choice,
+                    const OrderedJson& finish = nullptr) const;
+  const GenerationService& service() const { return service_; }
+
+ private:
+  OrderedJson Head(const Generation& generation, std::string_view object) const;
+
+  const GenerationService& service_;
+  const std::string model_;
+  const bool include_usage_;
+  const int64_t created_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,247 @@
+#include "server/api/tgi_api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/api/answer_json.h"
+#include "server/api/response_format.h"
+#include "server/http/error_reply.h"
+#include "server/http/sse.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kDefaultNewTokens = 100;
+constexpr int64_t kMaxTopTokens = 20;
+
+// Text, cut to its last `truncate` tokens if that is not 0. What is put before a text (BOS) stays.
+GenerateRequest::Prompt TruncatedPrompt(const GenerationService& service, std::string text,
+                                        size_t truncate) {
+  if (truncate == 0) return text;
+  std::vector<int32_t> ids = service.Encode(text);
+  const size_t kept = !ids.empty() && service.IsControl(ids[0]) ? 1 : 0;
+  truncate = std::max(truncate, kept + 1);
+  if (ids.size() > truncate) {
+    ids.erase(ids.begin() + static_cast<ptrdiff_t>(kept),
+              ids.end() - static_cast<ptrdiff_t>(truncate - kept));
+  }
+  return ids;
+}
+
+// As the dialect has it, the likeliest token is taken unless something asks for chance.
+void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
+  SamplingParams& sampling = request.params.sampling;
+  sampling.temperature = 1;
+  sampling.top_k = 0;
+  sampling.top_p = 1;
+  sampling.min_p = 0;
+  bool sample = false;
+  ReadSampling(fields, context.vocab(), request);
+  fields.Bool("do_sample", &sample);
+  if (sampling.temperature != 1 || sampling.top_k != 0 || sampling.top_p != 1) sample = true;
+  if (!sample) sampling.temperature = 0;
+  if (request.best_of > 1 && !sample) {
+    fields.Fail("best_of", "needs do_sample: without chance all answers are the same");
+  }
+}
+
+void ReadTgiUnsupported(FieldReader& fields) {
+  float typical = 1;
+  fields.Float("typical_p", {0, 1, true}, &typical);
+  if (typical != 1) fields.Fail("typical_p", "is not supported: use top_p or min_p");
+  bool off = false;
+  if (fields.Bool("watermark", &off) && off) fields.Fail("watermark", "is not supported");
+  if (fields.Bool("decoder_input_details", &off) && off) {
+    fields.Fail("decoder_input_details", "is not supported: the prompt's logprobs are not kept");
+  }
+  fields.Refuse("adapter_id", "is not supported: this server has one model, without adapters");
+}
+
+void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& request,
+                    size_t* truncate) {
+  GenerateRequest& generate = request.generate;
+  fields.Integer("max_new_tokens", 1, INT32_MAX, &generate.params.max_tokens);
+  fields.Integer("best_of", 1, kMaxAnswers, &generate.best_of);
+  fields.Bool("details", &request.details);
+  fields.Bool("return_full_text", &request.return_full_text);
+  fields.Integer("top_n_tokens", 0, kMaxTopTokens, &request.top_n_tokens);
+  fields.Integer("truncate", 1, INT32_MAX, truncate);
+  ReadTgiSampling(fields, context, generate);
+  ReadTgiGrammar(fields, context, &generate.params);
+  ReadTgiUnsupported(fields);
+}
+
+std::string_view TgiFinishName(const GenerationService& service, const GenerateAnswer& answer,
+                               FinishReason finish) {
+  if (finish == FinishReason::kLength) return "length";
+  const bool end = !answer.tokens.empty() && service.IsEndOfGeneration(answer.tokens.back());
+  return end ? "eos_token" : "stop_sequence";
+}
+
+struct TgiLook {
+  int status;
+  const char* type;
+};
+
+TgiLook LookOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInvalidArgument:
+    case ErrorKind::kContextExceeded:
+      return {422, "validation"};
+    case ErrorKind::kOverloaded:
+      return {429, "overloaded"};
+    case ErrorKind::kUnavailable:
+      return {503, "overloaded"};
+    case ErrorKind::kDeadlineExceeded:
+      return {504, "incomplete_generation"};
+    default:
+      return {424, "generation"};
+  }
+}
+
+std::string TgiErrorBody(const Error& error) {
+  return Dump(OrderedJson{{"error", error.message}, {"error_type", LookOf(error.kind).type}});
+}
+
+class TgiWriter : public AnswerWriter {
+ public:
+  TgiWriter(const GenerationService& service, const TgiRequest& request)
+      : service_(service), request_(request) {}
+
+  std::string_view id_prefix() const override { return "tgi"; }
+  HttpReply Refusal(const Error& error) override { return TgiErrorReply(error); }
+  std::string Failure(const Error& error) override {
+    return FrameEvent(StreamFormat::kSse, TgiErrorBody(error));
+  }
+
+  // The last token's event has the whole text, too.
+  std::string Token(const Generation& generation) override {
+    const TokenEvent& token = generation.token();
+    const GenerateAnswer& answer = generation.answers()[0];
+    OrderedJson json{{"index", token.index + 1}, {"token", TokenJson(token.sampled, token.text)}};
+    if (request_.top_n_tokens > 0) json["top_tokens"] = TopTokens(token.sampled);
+    json["generated_text"] = nullptr;
+    json["details"] = nullptr;
+    if (token.finish != FinishReason::kNone) {
+      json["generated_text"] = Text(generation, answer);
+      json["details"] = {{"finish_reason", TgiFinishName(service_, answer, token.finish)},
+                         {"generated_tokens", answer.tokens.size()},
+                         {"seed", SeedJson(answer)},
+                         {"input_length", answer.prompt_tokens}};
+    }
+    return FrameEvent(StreamFormat::kSse, Dump(json));
+  }
+  std::string End(const Generation&) override { return {}; }
+  std::string Whole(const Generation& generation) override {
+    const GenerateAnswer* const best = generation.Chosen()[0];
+    OrderedJson json{{"generated_text", Text(generation, *best)}};
+    if (request_.details) {
+      json["details"] = DetailsJson(*best);
+      OrderedJson others = OrderedJson::array();
+      for (const GenerateAnswer& answer : generation.answers()) {
+        if (&answer == best) continue;
+        OrderedJson other = DetailsJson(answer);
+        other["generated_text"] = Text(generation, answer);
+        others.push_back(std::move(other));
+      }
+      if (!others.empty()) json["details"]["best_of_sequences"] = std::move(others);
+    }
+    return Dump(request_.as_list ? OrderedJson::array({std::move(json)}) : std::move(json));
+  }
+
+ private:
+  std::string Text(const Generation& generation, const GenerateAnswer& answer) const {
+    if (!request_.return_full_text) return answer.text;
+    const GenerateRequest::Prompt& prompt = generation.request().prompts[0];
+    if (const auto* text = std::get_if<std::string>(&prompt)) return *text + answer.text;
+    return service_.Decode(std::get<std::vector<int32_t>>(prompt)) + answer.text;
+  }
+  OrderedJson TokenJson(const SampledToken& token, std::string_view text) const {
+    const bool special = service_.IsControl(token.token);
+    return {{"id", token.token},
+            {"text", special ? service_.TokenName(token.token) : text},
+            {"logprob", LogprobNumber(token.logprob)},
+            {"special", special}};
+  }
+  OrderedJson TopTokens(const SampledToken& sampled) const {
+    OrderedJson json = OrderedJson::array();
+    for (const TokenLogprob& top : sampled.top) {
+      json.push_back(TokenJson({top.token, top.logprob, {}}, service_.TokenBytes(top.token)));
+    }
+    return json;
+  }
+  OrderedJson DetailsJson(const GenerateAnswer& answer) const {
+    OrderedJson tokens = OrderedJson::array(), tops = tokens;
+    for (const SampledToken& token : answer.logprobs) {
+      tokens.push_back(TokenJson(token, service_.TokenBytes(token.token)));
+      tops.push_back(TopTokens(token));
+    }
+    OrderedJson json{{"finish_reason", TgiFinishName(service_, answer, answer.finish)},
+                     {"generated_tokens", answer.tokens.size()},
+                     {"seed", SeedJson(answer)},
+                     {"prefill", OrderedJson::array()},
+                     {"tokens", std::move(tokens)}};
+    if (request_.top_n_tokens > 0) json["top_tokens"] = std::move(tops);
+    return json;
+  }
+
+  const GenerationService& service_;
+  const TgiRequest request_;
+};
+
+}  // namespace
+
+bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
+
+Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& context) {
+  TgiRequest request;
+  GenerateRequest& generate = request.generate;
+  generate.params.max_tokens = kDefaultNewTokens;
+  FieldReader fields(body);
+  std::string inputs;
+  if (!fields.Text("inputs", &inputs) && fields.ok()) fields.Fail("inputs", "is missing: a string");
+  if (fields.ok() && inputs.empty()) fields.Fail("inputs", "is empty");
+  fields.Bool("stream", &generate.stream);
+  if (stream) generate.stream = true;
+  size_t truncate = 0;
+  if (const Json* const parameters = fields.Take("parameters"); parameters != nullptr) {
+    if (!parameters->is_object()) {
+      fields.Fail("parameters", "must be an object");
+    } else {
+      FieldReader inner(*parameters, "parameters.");
+      ReadParameters(inner, context, request, &truncate);
+      if (Status status = inner.Finish(context); !status) fields.Fail(status.error());
+    }
+  } else {
+    generate.params.sampling.temperature = 0;
+  }
+  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (generate.stream && generate.best_of > 1) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "parameters.best_of above 1 cannot be streamed: the best is known only at the end",
+                "parameters.best_of");
+  }
+  if (request.details || generate.stream) {  // each token with its logprob
+    generate.params.sampling.logprobs = static_cast<int32_t>(request.top_n_tokens);
+  }
+  generate.prompts.push_back(TruncatedPrompt(context.service, std::move(inputs), truncate));
+  return request;
+}
+
+std::unique_ptr<AnswerWriter> MakeTgiWriter(const GenerationService& service,
+                                            const TgiRequest& request) {
+  return std::make_unique<TgiWriter>(service, request);
+}
+
+HttpReply TgiErrorReply(const Error& error) {
+  HttpReply reply = ErrorReply(error);  // its headers, and its name in the log
+  reply.status = LookOf(error.kind).status;
+  reply.body = TgiErrorBody(error);
+  return reply;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,89 @@
+#include "server/api/tokenize_api.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <vector>
+
+#include "core/base/quoted.h"
+#include "server/json/json_text.h"
+
+namespace lockstep {
+namespace {
+
+// The one of the names that is there.
+std::optional<std::string_view> ReadText(FieldReader& fields, std::string* text) {
+  std::optional<std::string_view> found;
+  for (const std::string_view name : {"content", "prompt", "text"}) {
+    if (!fields.Text(name, text)) continue;
+    if (found) fields.Fail(name, fmt::format("and {} are both there: send one of them", *found));
+    found = name;
+  }
+  if (!found) fields.Fail("content", "is missing: the text");
+  return found;
+}
+
+// A control token by its name, another by its bytes: as text where they are, else as numbers.
+OrderedJson Piece(const GenerationService& service, int32_t token) {
+  std::string_view bytes = service.TokenBytes(token);
+  if (bytes.empty()) bytes = service.TokenName(token);
+  if (IsUtf8(bytes)) return OrderedJson(std::string(bytes));
+  OrderedJson numbers = OrderedJson::array();
+  for (const char byte : bytes) numbers.push_back(static_cast<uint8_t>(byte));
+  return numbers;
+}
+
+}  // namespace
+
+Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
+  const GenerationService& service = context.service;
+  FieldReader fields(body);
+  std::string text, model;
+  const auto name = ReadText(fields, &text);
+  bool add_special = name == "prompt", parse = true, with_pieces = false, with_strings = false;
+  fields.Bool("add_special", &add_special);
+  fields.Bool("add_special_tokens", &add_special);
+  fields.Bool("parse_special", &parse);
+  fields.Bool("with_pieces", &with_pieces);
+  fields.Bool("return_token_strs", &with_strings);
+  fields.Text("model", &model);
+  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+
+  const std::vector<int32_t> ids =
+      service.Tokenize(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
+  OrderedJson reply;
+  OrderedJson& tokens = reply["tokens"] = OrderedJson::array();
+  for (const int32_t id : ids) {
+    if (with_pieces) {
+      tokens.push_back({{"id", id}, {"piece", Piece(service, id)}});
+    } else {
+      tokens.push_back(id);
+    }
+  }
+  reply["count"] = ids.size();
+  reply["max_model_len"] = service.model().context;
+  if (with_strings) {
+    OrderedJson& strings = reply["token_strs"] = OrderedJson::array();
+    for (const int32_t id : ids) strings.push_back(std::string(service.TokenName(id)));
+  }
+  return Dump(reply);
+}
+
+Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  const Json* const tokens = fields.Take("tokens");
+  std::string model;
+  fields.Text("model", &model);
+  if (tokens == nullptr) {
+    fields.Fail("tokens", "is missing: a list of token ids");
+  } else if (!tokens->is_array()) {
+    fields.Fail("tokens", "must be a list of token ids");
+  }
+  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  const auto ids = ReadTokenIds(*tokens, context.vocab(), "tokens", "tokens");
+  if (!ids) return tl::unexpected(ids.error());
+  const std::string text = context.service.Decode(*ids);
+  return Dump(OrderedJson{{"content", text}, {"prompt", text}});
+}
+
+}  // namespace lockstep

@@ -1,0 +1,262 @@
+#include "server/app/bench_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/engine/sampler.h"
+#include "core/kernels/cpu_features.h"
+#include "core/kernels/dispatch.h"
+#include "core/kernels/thread_pool.h"
+#include "core/model/model.h"
+
+namespace lockstep {
+namespace {
+
+struct Measurement {
+  const char* test;  // "prefill" or "decode"
+  size_t batch;
+  size_t depth;   // tokens in the context before, of each stream
+  size_t tokens;  // of each stream
+  double tokens_per_second;
+};
+
+// Tokens of no meaning; the time does not depend on which they are.
+std::vector<int32_t> Prompt(size_t n, size_t vocab) {
+  std::vector<int32_t> tokens(n);
+  for (size_t i = 0; i < n; ++i) tokens[i] = static_cast<int32_t>((i * 7919 + 11) % vocab);
+  return tokens;
+}
+
+struct Stream {
+  KvCache kv;
+  Sampler sampler;
+  int32_t last;  // token, not yet in the cache
+};
+
+class Bench {
+ public:
+  Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch)
+      : model_(model),
+        pool_(pool),
+        repeat_(options.repeat),
+        chunk_(options.prefill_tokens),
+        kv_type_(options.kv_type),
+        scratch_(model.config(), std::max(max_batch, chunk_), max_batch, pool.threads()) {}
+
+  // A prompt of n tokens behind `depth` others, in chunks, up to the first token.
+  Result<Measurement> Prefill(size_t n, size_t depth) {
+    const std::vector<int32_t> prompt = Prompt(n, model_.config().vocab);
+    return Median({"prefill", 1, depth, n, 0}, [&](std::vector<Stream>& streams) -> Status {
+      if (Status ok = Feed(streams[0], prompt); !ok) return ok;
+      return Sample(streams[0], scratch_.logits(0));
+    });
+  }
+
+  // `batch` streams of n tokens each, decoded and sampled together.
+  Result<Measurement> Decode(size_t n, size_t batch, size_t depth) {
+    return Median({"decode", batch, depth, n, 0}, [&](std::vector<Stream>& streams) {
+      Status ok;
+      for (size_t i = 0; i < n && ok; ++i) ok = Step(streams);
+      return ok;
+    });
+  }
+
+ private:
+  // Fills in the tokens per second: `run` takes the streams from their depth to tokens more.
+  Result<Measurement> Median(Measurement m,
+                             const std::function<Status(std::vector<Stream>&)>& run) {
+    auto streams = MakeStreams(m.batch, m.depth, m.depth + m.tokens);
+    if (!streams) return tl::unexpected<Error>(std::move(streams.error()));
+    std::vector<double> seconds;
+    for (int i = 0; i <= repeat_; ++i) {
+      for (Stream& stream : *streams) {
+        stream.kv.Truncate(m.depth);
+        stream.sampler.Reset({}, {});
+        stream.last = 1;
+      }
+      const auto start = std::chrono::steady_clock::now();
+      if (Status ok = run(*streams); !ok) return tl::unexpected<Error>(std::move(ok.error()));
+      const auto end = std::chrono::steady_clock::now();
+      // The first run warms up.
+      if (i > 0) seconds.push_back(std::chrono::duration<double>(end - start).count());
+    }
+    const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+    std::nth_element(seconds.begin(), middle, seconds.end());
+    m.tokens_per_second = static_cast<double>(m.tokens * m.batch) / *middle;
+    return m;
+  }
+
+  // The depth is filled once; the other streams get copies, which take memory of their own.
+  Result<std::vector<Stream>> MakeStreams(size_t batch, size_t depth, size_t context) {
+    std::vector<Stream> streams;
+    for (size_t i = 0; i < batch; ++i) {
+      auto kv = KvCache::Create(model_.config(), context, kv_type_);
+      if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
+      streams.push_back({std::move(*kv), Sampler(model_.config().vocab), 1});
+      if (i > 0) streams[i].kv.CopyPrefixFrom(streams[0].kv, depth);
+      if (i > 0 || depth == 0) continue;
+      if (Status ok = Feed(streams[0], Prompt(depth, model_.config().vocab)); !ok) {
+        return tl::unexpected<Error>(std::move(ok.error()));
+      }
+    }
+    return streams;
+  }
+
+  // The logits are those of the last token.
+  Status Feed(Stream& stream, std::span<const int32_t> tokens) {
+    Status ok;
+    while (ok && !tokens.empty()) {
+      const BatchEntry entry{&stream.kv, tokens.first(std::min(chunk_, tokens.size())),
+                             tokens.size() <= chunk_ ? LogitRows::kLast : LogitRows::kNone};
+      tokens = tokens.subspan(entry.tokens.size());
+      ok = model_.transformer.Forward({&entry, 1}, scratch_, pool_);
+    }
+    return ok;
+  }
+
+  Status Step(std::vector<Stream>& streams) {
+    batch_.clear();
+    for (Stream& stream : streams) {
+      batch_.push_back({&stream.kv, {&stream.last, 1}, LogitRows::kLast});
+    }
+    Status ok = model_.transformer.Forward(batch_, scratch_, pool_);
+    if (!ok) return ok;
+    std::atomic<bool> sampled{true};
+    pool_.ParallelFor(streams.size(), 1, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        if (!Sample(streams[i], scratch_.logits(i))) sampled = false;
+      }
+    });
+    if (!sampled) return Fail(ErrorKind::kInternal, "the model gave no finite logit");
+    return ok;
+  }
+
+  static Status Sample(Stream& stream, std::span<const float> logits) {
+    auto sampled = stream.sampler.Sample(logits, stream.kv.length());
+    if (!sampled) return tl::unexpected<Error>(std::move(sampled.error()));
+    stream.last = sampled->token;
+    return {};
+  }
+
+  const Model& model_;
+  ThreadPool& pool_;
+  const int repeat_;
+  const size_t chunk_;
+  const KvType kv_type_;
+  Scratch scratch_;
+  std::vector<BatchEntry> batch_;
+};
+
+Status CheckSizes(const BenchOptions& options, size_t context) {
+  const size_t depth = *std::max_element(options.depth.begin(), options.depth.end());
+  const auto check = [depth](const char* flag, const std::vector<size_t>& values, size_t limit) {
+    for (const size_t value : values) {
+      if (value == 0 || value + depth <= limit) continue;
+      const std::string behind = depth == 0 ? "" : fmt::format(" at a depth of {}", depth);
+      return Status(Fail(
+          ErrorKind::kInvalidArgument,
+          fmt::format("--{} {}{}: the model's context is {} tokens", flag, value, behind, limit),
+          flag));
+    }
+    return Status();
+  };
+  if (Status ok = check("prompt", options.prompt, context); !ok) return ok;
+  return check("generate", options.generate, context);
+}
+
+Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
+                                         const BenchOptions& options) {
+  if (Status ok = CheckSizes(options, model.config().context); !ok) {
+    return tl::unexpected<Error>(std::move(ok.error()));
+  }
+  Bench bench(model, pool, options, *std::max_element(options.batch.begin(), options.batch.end()));
+  std::vector<Measurement> results;
+  Status ok;
+  const auto add = [&](Result<Measurement> m) {
+    if (m) {
+      results.push_back(*m);
+    } else {
+      ok = tl::unexpected<Error>(std::move(m.error()));
+    }
+  };
+  for (const size_t depth : options.depth) {
+    for (const size_t n : options.prompt) {
+      if (ok && n > 0) add(bench.Prefill(n, depth));
+    }
+    for (const size_t batch : options.batch) {
+      for (const size_t n : options.generate) {
+        if (ok && n > 0) add(bench.Decode(n, batch, depth));
+      }
+    }
+  }
+  if (!ok) return tl::unexpected<Error>(std::move(ok.error()));
+  return results;
+}
+
+void PrintTable(const Model& model, const BenchOptions& options, std::string_view isa,
+                const std::vector<Measurement>& results) {
+  fmt::print("{} ({}), {:.1f} MB of weights, {} threads, {}, median of {}\n\n", model.name,
+             model.source, static_cast<double>(model.transformer.weight_bytes()) / 1e6,
+             options.threads, isa, options.repeat);
+  fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12}\n", "test", "batch", "depth", "tokens",
+             "tokens/s");
+  for (const Measurement& m : results) {
+    fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12.1f}\n", m.test, m.batch, m.depth, m.tokens,
+               m.tokens_per_second);
+  }
+}
+
+void PrintJson(const Model& model, const BenchOptions& options, std::string_view isa,
+               const std::vector<Measurement>& results) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Measurement& m : results) {
+    list.push_back({{"test", m.test},
+                    {"batch", m.batch},
+                    {"depth", m.depth},
+                    {"tokens", m.tokens},
+                    {"tokens_per_second", m.tokens_per_second}});
+  }
+  const nlohmann::ordered_json out = {{"model", model.name},
+                                      {"source", model.source},
+                                      {"system_fingerprint", model.fingerprint},
+                                      {"weight_bytes", model.transformer.weight_bytes()},
+                                      {"threads", options.threads},
+                                      {"isa", isa},
+                                      {"prefill_tokens", options.prefill_tokens},
+                                      {"repeat", options.repeat},
+                                      {"results", list}};
+  // A file's name need not be UTF-8.
+  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+int Refuse(const std::string& message) {
+  fmt::print(stderr, "lockstep bench: {}\n", message);
+  return 2;
+}
+
+}  // namespace
+
+int RunBench(const BenchOptions& options) {
+  const KernelTable* kernels = ChooseKernels(options.isa).kernels;
+  if (kernels == nullptr) {
+    return Refuse(fmt::format("--isa {}: this processor has no such kernels", options.isa));
+  }
+  SetComputeFloatMode();
+  ThreadPool pool(std::max<size_t>(1, options.threads));
+  const auto model = LoadModel(options.model, *kernels, pool);
+  if (!model) return Refuse(model.error().message);
+  const auto results = Measure(**model, pool, options);
+  if (!results) return Refuse(results.error().message);
+  (options.json ? PrintJson : PrintTable)(**model, options, kernels->isa, *results);
+  return 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,109 @@
+#include "server/app/logging.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <memory>
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMaxValue = 512;
+
+std::atomic<LogFormat> log_format{LogFormat::kText};
+
+spdlog::level::level_enum ToSpdlog(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      break;
+  }
+  return spdlog::level::off;
+}
+
+// A JSON string in ASCII. Bytes beyond ASCII appear one by one, as \u00xx.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const unsigned char c : text.substr(0, kMaxValue)) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += static_cast<char>(c);
+    } else if (c < ' ' || c >= 0x7f) {
+      quoted += fmt::format("\\u{:04x}", c);
+    } else {
+      quoted += static_cast<char>(c);
+    }
+  }
+  if (text.size() > kMaxValue) quoted += "...";
+  return quoted + '"';
+}
+
+}  // namespace
+
+LogField::LogField(std::string_view field, double number)
+    : key(field), value(fmt::format("{:.1f}", number)) {}
+
+void SetUpLogging(LogLevel level, LogFormat format) {
+  auto logger =
+      std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_level(ToSpdlog(level));
+  logger->flush_on(spdlog::level::debug);
+  logger->set_pattern(format == LogFormat::kJson
+                          ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
+                          : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  // A full disk or a closed pipe loses log lines and nothing else.
+  logger->set_error_handler([](const std::string&) {});
+  log_format = format;
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void Log(LogLevel level, std::string_view message, const LogFields& fields) {
+  const auto logger = spdlog::default_logger();
+  if (!logger->should_log(ToSpdlog(level))) return;
+  logger->log(ToSpdlog(level), spdlog::string_view_t(FormatLogLine(log_format, message, fields)));
+}
+
+void LogRequest(const RequestRecord& record) {
+  const LogLevel level = record.control         ? LogLevel::kDebug
+                         : record.status >= 500 ? LogLevel::kError
+                                                : LogLevel::kInfo;
+  LogFields fields = {{"request_id", record.request_id}};
+  if (!record.trace_id.empty()) {
+    fields.emplace_back("trace_id", record.trace_id);
+    fields.emplace_back("span_id", record.span_id);
+  }
+  if (!record.id.empty()) fields.emplace_back("id", record.id);
+  fields.emplace_back("method", record.method);
+  fields.emplace_back("route", record.path);
+  fields.emplace_back("status", record.status);
+  fields.emplace_back("outcome", record.outcome);
+  if (!record.id.empty()) {
+    fields.emplace_back("prompt_tokens", record.prompt_tokens);
+    fields.emplace_back("tokens", record.completion_tokens);
+    fields.emplace_back("first_token_ms", record.first_token_ms);
+    fields.emplace_back("tokens_per_second", record.tokens_per_second);
+  }
+  fields.emplace_back("total_ms", record.total_ms);
+  Log(level, "request", fields);
+}
+
+std::string FormatLogLine(LogFormat format, std::string_view message, const LogFields& fields) {
+  const bool json = format == LogFormat::kJson;
+  std::string line = json ? "\"message\":" + Quoted(message) : std::string(message);
+  for (const LogField& field : fields) {
+    line += json ? "," + Quoted(field.key) + ":" : " " + field.key + "=";
+    line += field.quoted ? Quoted(field.value) : field.value;
+  }
+  return line;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,191 @@
+#include "server/app/perplexity_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/gguf/mapped_file.h"
+#include "core/kernels/cpu_features.h"
+#include "core/kernels/dispatch.h"
+#include "core/kernels/thread_pool.h"
+#include "core/model/model.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMinContext = 8;  // a standard error needs at least two scored tokens
+constexpr size_t kChunk = 128;     // tokens of one step
+
+// -log of the probability that the logits give to the token.
+double Surprise(std::span<const float> logits, int32_t token) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  return largest + std::log(sum) - logits[static_cast<size_t>(token)];
+}
+
+// The mean over the scored tokens, and from it the estimate.
+class Estimate {
+ public:
+  void Add(double surprise) {
+    ++count_;
+    sum_ += surprise;
+    squares_ += surprise * surprise;
+  }
+  size_t count() const { return count_; }
+  bool finite() const { return std::isfinite(sum_); }
+  double perplexity() const { return std::exp(Mean()); }
+  double standard_error() const {  // of perplexity(), to first order
+    const double n = static_cast<double>(count_);
+    const double variance = squares_ / n - Mean() * Mean();
+    return std::sqrt(std::max(variance, 0.0) / (n - 1)) * perplexity();
+  }
+
+ private:
+  double Mean() const { return sum_ / static_cast<double>(count_); }
+  size_t count_ = 0;
+  double sum_ = 0, squares_ = 0;
+};
+
+class Evaluation {
+ public:
+  static Result<Evaluation> Create(const Model& model, ThreadPool& pool, size_t context,
+                                   KvType kv_type) {
+    auto kv = KvCache::Create(model.config(), context, kv_type);
+    if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
+    return Evaluation(model, pool, std::move(*kv));
+  }
+
+  // Adds the tokens of the second half of one window. Its last one only ends the text.
+  Status Score(std::span<const int32_t> window) {
+    kv_.Truncate(0);
+    const size_t last = window.size() - 1, first = window.size() / 2;
+    for (size_t at = 0; at < last;) {
+      const bool scored = at >= first;
+      const size_t n = std::min(kChunk, (scored ? last : first) - at);
+      const BatchEntry entry = {&kv_, window.subspan(at, n),
+                                scored ? LogitRows::kAll : LogitRows::kNone};
+      if (Status ok = model_.transformer.Forward({&entry, 1}, scratch_, pool_); !ok) return ok;
+      read_ += n;
+      if (scored) AddRows(window.subspan(at + 1, n));
+      at += n;
+    }
+    if (estimate_.finite()) return {};
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("{}: the model gives logits that are not finite", model_.source));
+  }
+
+  const Estimate& estimate() const { return estimate_; }
+  size_t read() const { return read_; }
+
+ private:
+  Evaluation(const Model& model, ThreadPool& pool, KvCache kv)
+      : model_(model),
+        pool_(pool),
+        kv_(std::move(kv)),
+        scratch_(model.config(), kChunk, kChunk, pool.threads()) {}
+
+  void AddRows(std::span<const int32_t> next) {
+    std::vector<double> surprise(next.size());
+    pool_.ParallelFor(next.size(), 8, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) surprise[i] = Surprise(scratch_.logits(i), next[i]);
+    });
+    for (const double s : surprise) estimate_.Add(s);
+  }
+
+  const Model& model_;
+  ThreadPool& pool_;
+  KvCache kv_;
+  Scratch scratch_;
+  Estimate estimate_;
+  size_t read_ = 0;
+};
+
+Result<size_t> FindContext(const PerplexityOptions& options, const ModelConfig& config) {
+  const size_t context =
+      options.context > 0 ? options.context : std::min(config.context, kPerplexityContext);
+  if (context >= kMinContext && context <= config.context) return context;
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("--context {}: give a number from {} to the model's {}", context,
+                          kMinContext, config.context),
+              "context");
+}
+
+Result<std::vector<int32_t>> ReadTokens(const std::string& path, const Tokenizer& tokenizer) {
+  const auto file = MappedFile::Open(path);
+  if (!file) return tl::unexpected<Error>(file.error());
+  const std::span<const uint8_t> bytes = file->bytes();
+  constexpr size_t kMaxBytes = (size_t{1} << 29) - 1;  // the tokenizer's
+  if (bytes.size() > kMaxBytes) {
+    return Fail(ErrorKind::kBadFile, fmt::format("{}: {} bytes of text; {} are the most that fit",
+                                                 path, bytes.size(), kMaxBytes));
+  }
+  return tokenizer.Encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, true);
+}
+
+Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& options) {
+  const Result<size_t> context = FindContext(options, model.config());
+  if (!context) return tl::unexpected<Error>(context.error());
+  auto tokens = ReadTokens(options.file, model.tokenizer);
+  if (!tokens) return tl::unexpected<Error>(std::move(tokens.error()));
+  const size_t full = tokens->size() / *context;
+  if (full == 0) {
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("{}: {} tokens do not fill a window of {}; give a longer text, or a "
+                            "smaller --context",
+                            options.file, tokens->size(), *context));
+  }
+  const size_t windows = options.chunks > 0 ? std::min(options.chunks, full) : full;
+  auto evaluation = Evaluation::Create(model, pool, *context, options.kv_type);
+  if (!evaluation) return tl::unexpected<Error>(std::move(evaluation.error()));
+
+  fmt::print("{} ({}), {}: {} tokens, {} of {} windows of {}\n", model.name, model.source,
+             options.file, tokens->size(), windows, full, *context);
+  const int32_t bos = model.tokenizer.bos();
+  const bool adds_bos = bos >= 0 && tokens->front() == bos;  // text alone never becomes BOS
+  const auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < windows; ++i) {
+    const std::span<int32_t> window = std::span(*tokens).subspan(i * *context, *context);
+    if (adds_bos) window[0] = bos;
+    const Status ok = evaluation->Score(window);
+    if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation->estimate().perplexity());
+    if (!ok || i + 1 == windows) fmt::print(stderr, "\n");
+    if (!ok) return ok;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const Estimate& estimate = evaluation->estimate();
+  fmt::print("Final estimate: PPL = {:.4f} +/- {:.5f}\n", estimate.perplexity(),
+             estimate.standard_error());
+  fmt::print("{} tokens scored, {} read, {:.1f} tokens/s\n", estimate.count(), evaluation->read(),
+             static_cast<double>(evaluation->read()) / seconds.count());
+  return {};
+}
+
+int Refuse(const std::string& message) {
+  fmt::print(stderr, "lockstep perplexity: {}\n", message);
+  return 2;
+}
+
+}  // namespace
+
+int RunPerplexity(const PerplexityOptions& options) {
+  const KernelTable* kernels = ChooseKernels(options.isa).kernels;
+  if (kernels == nullptr) {
+    return Refuse(fmt::format("--isa {}: this processor has no such kernels", options.isa));
+  }
+  SetComputeFloatMode();
+  ThreadPool pool(std::max<size_t>(1, options.threads));
+  const auto model = LoadModel(options.model, *kernels, pool);
+  if (!model) return Refuse(model.error().message);
+  if (const Status ok = Evaluate(**model, pool, options); !ok) return Refuse(ok.error().message);
+  return 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,245 @@
+#include "server/app/serve_command.h"
+
+#include <fmt/format.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <future>
+#include <memory>
+#include <thread>
+
+#include "core/kernels/thread_pool.h"
+#include "server/api/metrics.h"
+#include "server/api/openai/messages.h"
+#include "server/api/request_fields.h"
+#include "server/api/router.h"
+#include "server/app/logging.h"
+#include "server/app/startup.h"
+#include "server/http/http_server.h"
+#include "server/json/json_text.h"
+
+namespace lockstep {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kProgressEvery{2};
+// For answers that are already made and only have to be written.
+constexpr std::chrono::seconds kWriteGrace{2};
+
+constexpr rlim_t kDescriptors = 8192;
+// From the first request that is taken to the end of StartEngine's thread.
+constexpr std::chrono::milliseconds kLastOfLoad{100};
+
+// The signals that end the server are waited for by one thread, not handled in whichever runs.
+// REQUIRES: called before any other thread starts, as they inherit the mask.
+sigset_t BlockSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int ExitCode(const Error& error) {
+  const int code =
+      error.kind == ErrorKind::kBadFile || error.kind == ErrorKind::kInvalidArgument ? 2 : 1;
+  Log(LogLevel::kError, error.message);
+  return code;
+}
+
+// What the routes need of the options; the caller adds the metrics.
+Result<ApiSettings> MakeSettings(const Options& options) {
+  auto keys = ApiKeys::Load(options.api_keys, options.api_key_file);
+  if (!keys) return tl::unexpected(keys.error());
+  Log(LogLevel::kInfo, "access",
+      {{"api_keys", keys->size()}, {"metrics", options.metrics ? "yes" : "no"}});
+  ApiSettings settings;
+  settings.keys = *std::move(keys);
+  settings.cors.origins = options.cors_origins;
+  settings.deadlines = options.deadlines;
+  settings.generate.model_aliases = options.model_aliases;
+  settings.generate.lenient = options.lenient;
+  return settings;
+}
+
+void LogLimits(const Options& options, const HttpServerOptions& http) {
+  const auto seconds = [](auto time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  };
+  Log(LogLevel::kInfo, "limits of requests",
+      {{"queue", options.queue},
+       {"queue_tokens", options.queue_tokens},
+       {"prefill_tokens", options.prefill_tokens},
+       {"queue_seconds", seconds(options.deadlines.queue)},
+       {"first_token_seconds", seconds(options.deadlines.first_token)},
+       {"request_seconds", seconds(options.deadlines.total)},
+       {"stall_seconds", seconds(options.stall_timeout)},
+       {"drain_seconds", seconds(options.drain_timeout)},
+       {"json_depth", kMaxJsonDepth},
+       {"stops", kMaxStops},
+       {"stop_bytes", kMaxStopBytes},
+       {"biases", kMaxBiases},
+       {"prompts", kMaxPrompts},
+       {"answers", kMaxAnswersInAll},
+       {"messages", kMaxMessages},
+       {"tools", kMaxTools}});
+  Log(LogLevel::kInfo, "limits of HTTP",
+      {{"line_bytes", http.limits.line},
+       {"headers", http.limits.headers},
+       {"header_bytes", http.limits.header_bytes},
+       {"body_bytes", http.limits.body},
+       {"request_bytes", http.request_bytes},
+       {"header_seconds", seconds(http.limits.header_time)},
+       {"body_seconds", seconds(http.limits.body_time)},
+       {"idle_seconds", seconds(http.idle)},
+       {"write_stall_seconds", seconds(http.write_stall)},
+       {"requests_per_connection", http.requests_per_connection},
+       {"connections", http.connections},
+       {"threads", http.threads},
+       {"waiting", http.waiting}});
+}
+
+void LogServing(const Options& options, const Engine& engine, Clock::time_point start) {
+  Log(LogLevel::kInfo, "serving",
+      {{"address", fmt::format("http://{}:{}", options.host, options.port)},
+       {"model", engine.model->name},
+       {"source", engine.model->source},
+       {"fingerprint", engine.model->fingerprint},
+       {"isa", engine.model->transformer.kernels().isa},
+       {"threads", options.threads},
+       {"sessions", options.sessions},
+       {"context", engine.context},
+       {"load_seconds", std::chrono::duration<double>(Clock::now() - start).count()}});
+}
+
+// 0, or the signal that came first.
+int WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
+                  const ApiHandlers& handlers) {
+  const timespec tick{0, 20'000'000};
+  auto next_line = Clock::now() + kProgressEvery;
+  while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) return signal;
+    if (Clock::now() < next_line) continue;
+    Log(LogLevel::kInfo, "loading", {{"percent", handlers.loaded_percent()}});
+    next_line += kProgressEvery;
+  }
+  return 0;
+}
+
+void ExitAtTheNextSignal(const sigset_t& signals) {
+  std::thread([signals] {
+    int second_signal = 0;
+    sigwait(&signals, &second_signal);
+    _exit(1);
+  }).detach();
+}
+
+// One heap for all threads. With glibc's eight for each processor the largest requests leave their
+// mark on one after the other: a server under load grew by 12 MiB an hour, and with one heap stays
+// at a lower size. Steps allocate nothing, and each thread has a cache before the heap's lock.
+// REQUIRES: called before any other thread starts.
+void ShareOneHeap() { mallopt(M_ARENA_MAX, 1); }
+
+// Each connection takes a descriptor, and shells and runtimes often allow 1,024 in all.
+void AllowManyDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kDescriptors);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+int RunServe(const Options& options) {
+  const auto start = Clock::now();
+  SetUpLogging(options.log_level, options.log_format);
+  const sigset_t signals = BlockSignals();
+  AllowManyDescriptors();
+  ShareOneHeap();
+  const auto kernels = FindKernels(options.isa);
+  if (!kernels) return ExitCode(kernels.error());
+  auto settings = MakeSettings(options);
+  if (!settings) return ExitCode(settings.error());
+  ThreadPool pool(options.threads);
+  Metrics metrics(options.vllm_metrics);
+  if (options.metrics) settings->metrics = &metrics;
+  Engine engine;  // outlives the server
+  ApiHandlers handlers(*std::move(settings));
+
+  HttpServerOptions http;
+  http.host = options.host;
+  http.port = options.port;
+  http.threads = options.sessions + options.queue + 8;  // the last refuse, or wait for slow readers
+  http.limits.body = options.max_body;
+  http.request_bytes = std::max(http.request_bytes, 4 * options.max_body);
+  http.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
+    return handlers.Refuse(request, error.status, error.message);
+  };
+  http.log = [&metrics](const RequestRecord& record) {
+    metrics.OnRequest(record);
+    LogRequest(record);
+  };
+  const auto server = HttpServer::Start(
+      http, [&handlers](const HttpRequest& request) { return handlers.Handle(request); });
+  if (!server) return ExitCode(server.error());
+  LogLimits(options, http);
+  Log(LogLevel::kInfo, "loading the model",
+      {{"source", options.model.empty() ? "embedded" : options.model}});
+
+  auto started = std::async(std::launch::async, [&]() -> Status {
+    auto built = StartEngine(
+        options, **kernels, pool, &metrics,
+        [&handlers](size_t done, size_t total) { handlers.SetLoaded(done * 100 / total); });
+    if (!built) return tl::unexpected(built.error());
+    engine = *std::move(built);
+    handlers.Open(*engine.service);
+    return {};
+  });
+  int signal = WaitForEngine(signals, started, handlers);
+  if (signal > 0) ExitAtTheNextSignal(signals);
+  // With the signal the load may have come to its end, and requests may run already.
+  if (signal > 0 && started.wait_for(kLastOfLoad) != std::future_status::ready) {
+    (*server)->Stop(kWriteGrace);
+    Log(LogLevel::kInfo, "stopped while loading");
+    _exit(0);  // nothing is lost, and the loading thread need not be waited for
+  }
+  if (const Status status = started.get(); !status) return ExitCode(status.error());
+  LogServing(options, engine, start);
+
+  if (signal == 0) {
+    sigwait(&signals, &signal);
+    ExitAtTheNextSignal(signals);
+  }
+  Log(LogLevel::kInfo, "draining; a second signal ends at once",
+      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  const bool finished = engine.scheduler->Drain(options.drain_timeout);
+  (*server)->Stop(kWriteGrace);
+  Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});
+  return 0;
+}
+
+int RunProbe(const Options& options) {
+  // An address to listen on everywhere is no address to ask. The numeric ones of loopback need no
+  // /etc/hosts, which a container may lack.
+  const std::string host = options.host == "0.0.0.0" ? "127.0.0.1"
+                           : options.host == "::"    ? "::1"
+                                                     : options.host;
+  const auto status =
+      HttpGetStatus(host, options.port, options.probe_path, std::chrono::seconds(3));
+  if (status && *status >= 200 && *status < 300) return 0;
+  fmt::print(
+      stderr, "lockstep: {}\n",
+      status ? fmt::format("{} answered {}", options.probe_path, *status) : status.error().message);
+  return 1;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,129 @@
+#include "server/app/startup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/gguf/gguf_file.h"
+#include "core/gguf/gguf_parts.h"
+#include "core/kernels/dispatch.h"
+#include "server/app/logging.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMib = size_t{1} << 20;
+
+struct ModelSize {
+  ModelConfig config;
+  size_t bytes;  // of the file; the weights take as much when they are loaded
+};
+
+// Of the model that LoadModel(path) would load.
+Result<ModelSize> MeasureModel(const std::string& path) {
+  const auto measure = [](const GgufFile& file) -> Result<ModelSize> {
+    auto config = ReadModelConfig(file);
+    if (!config) return tl::unexpected(config.error());
+    return ModelSize{*std::move(config), file.size()};
+  };
+  if (path.empty()) return GgufFile::Parse(EmbeddedModel(), "embedded").and_then(measure);
+  return GgufParts::Open(path).and_then(
+      [&](const GgufParts& parts) { return measure(parts.file()); });
+}
+
+Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
+  if (options.context > config.context) {
+    return Fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("--context: {} is more than the model's {}", options.context, config.context),
+        "context");
+  }
+  return options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
+}
+
+Result<MemoryPlan> PlanFor(const Options& options, const ModelSize& model, size_t context) {
+  MemoryNeeds needs;
+  needs.model_bytes = model.bytes;
+  needs.sessions = options.sessions;
+  needs.context = context;
+  needs.token_bytes = KvCache::BytesPerPosition(model.config, options.kv_type);
+  needs.prefix_bytes = options.prefix_cache_mib * kMib;
+  needs.prefix_fixed = options.prefix_cache_given;
+  needs.kv_bytes = options.kv_memory_mib * kMib;
+  needs.chosen = options.sizes_given;
+  const auto plan = PlanMemory(needs, FindMemoryLimit());
+  if (plan) {
+    Log(LogLevel::kInfo, "memory plan",
+        {{"sessions", options.sessions},
+         {"context", context},
+         {"model", BytesText(plan->model_bytes)},
+         {"session_kv", BytesText(plan->session_bytes)},
+         {"prefix_cache", BytesText(plan->prefix_bytes)},
+         {"other", BytesText(plan->other_bytes)},
+         {"total", BytesText(plan->total_bytes())},
+         {"budget", BytesText(plan->budget_bytes)}});
+  }
+  return plan;
+}
+
+}  // namespace
+
+Result<const KernelTable*> FindKernels(const std::string& isa) {
+  const KernelChoice choice = ChooseKernels(isa);
+  if (choice.kernels == nullptr) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("--isa: {} is unknown, or this processor lacks it", Quoted(isa)),
+                "isa");
+  }
+  if (choice.rejected != nullptr) {
+    Log(LogLevel::kWarning, "these kernels fail their self-test and are not used",
+        {{"isa", choice.rejected}, {"instead", choice.kernels->isa}});
+  }
+  return choice.kernels;
+}
+
+Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
+                           SchedulerObserver* observer, const LoadProgress& progress) {
+  const auto size = MeasureModel(options.model);
+  if (!size) return tl::unexpected(size.error());
+  const auto context = FindContext(options, size->config);
+  if (!context) return tl::unexpected(context.error());
+  const auto plan = PlanFor(options, *size, *context);
+  if (!plan) return tl::unexpected(plan.error());
+
+  auto model = LoadModel(options.model, kernels, pool, progress);
+  if (!model) return tl::unexpected(model.error());
+  for (const std::string& warning : (*model)->warnings) Log(LogLevel::kWarning, warning);
+  // The type of the keys and values is part of what makes an answer.
+  if (options.kv_type == KvType::kQ8_0) (*model)->fingerprint += "-kvq8_0";
+  auto sessions = SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions,
+                                      *context, options.kv_type);
+  if (!sessions) return tl::unexpected(sessions.error());
+
+  SchedulerOptions scheduling;
+  scheduling.max_queued = options.queue;
+  scheduling.max_queued_tokens = options.queue_tokens;
+  scheduling.prefill_tokens = options.prefill_tokens;
+  scheduling.stall_timeout = options.stall_timeout;
+  scheduling.observer = observer;
+  Engine engine;
+  engine.memory = *plan;
+  engine.model = *std::move(model);
+  engine.context = *context;
+  engine.sessions = *std::move(sessions);
+  if (plan->prefix_bytes > 0) {
+    auto prefixes =
+        PrefixStore::Create(engine.model->config(), plan->prefix_bytes, options.kv_type);
+    if (!prefixes) return tl::unexpected(prefixes.error());
+    engine.prefixes = *std::move(prefixes);
+    scheduling.prefixes = engine.prefixes.get();
+  }
+  engine.scheduler =
+      std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
+  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, *context);
+  return engine;
+}
+
+}  // namespace lockstep

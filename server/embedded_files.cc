@@ -1,9 +1,0 @@
-#include "server/embedded_files.h"
-
-extern "C" const char lockstep_openapi[], lockstep_openapi_end[];
-
-namespace lockstep {
-
-std::string_view OpenApiDocument() { return {lockstep_openapi, lockstep_openapi_end}; }
-
-}  // namespace lockstep

@@ -1,0 +1,97 @@
+#include "server/generation/chat_prompt.h"
+
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+// Every text is from outside. REQUIRES: no deeper than ParseStrictObject allows.
+TemplateValue FromJson(const Json& json) {
+  switch (json.type()) {
+    case Json::value_t::boolean:
+      return TemplateValue::Bool(json.get<bool>());
+    case Json::value_t::number_integer:
+      return TemplateValue::Int(json.get<int64_t>());
+    case Json::value_t::number_unsigned:
+      if (json.get<uint64_t>() <= INT64_MAX) return TemplateValue::Int(json.get<int64_t>());
+      [[fallthrough]];
+    case Json::value_t::number_float:
+      return TemplateValue::Float(json.get<double>());
+    case Json::value_t::string:
+      return TemplateValue::String(json.get<std::string>());
+    case Json::value_t::array: {
+      std::vector<TemplateValue> items;
+      items.reserve(json.size());
+      for (const Json& item : json) items.push_back(FromJson(item));
+      return TemplateValue::List(std::move(items));
+    }
+    case Json::value_t::object: {
+      std::vector<std::pair<std::string, TemplateValue>> entries;
+      entries.reserve(json.size());
+      for (const auto& [key, value] : json.items()) entries.emplace_back(key, FromJson(value));
+      return TemplateValue::Dict(std::move(entries));
+    }
+    default:
+      return TemplateValue::Null();
+  }
+}
+
+}  // namespace
+
+Result<std::vector<PromptPart>> RenderChat(const GenerationService& service,
+                                           const Json& variables) {
+  const Result<ChatModel>& chat = service.chat();
+  if (!chat) return tl::unexpected(chat.error());
+  return RenderChat(*chat, variables);
+}
+
+Result<std::vector<PromptPart>> RenderChat(const ChatModel& chat, const Json& variables) {
+  std::vector<std::pair<std::string, TemplateValue>> entries;
+  for (const auto& [key, value] : variables.items()) entries.emplace_back(key, FromJson(value));
+  entries.emplace_back("bos_token", TemplateValue::TrustedString(chat.bos));
+  entries.emplace_back("eos_token", TemplateValue::TrustedString(chat.eos));
+  auto parts = chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
+  if (!parts) {
+    Error error = std::move(parts.error());
+    error.param = "messages";
+    return tl::unexpected(std::move(error));
+  }
+  return parts;
+}
+
+std::optional<ToolStyle> FindToolStyle(const ChatModel& chat) {
+  const Json function{
+      {"name", "lookup"},
+      {"description", "Looks a word up."},
+      {"parameters", {{"type", "object"}, {"properties", {{"word", {{"type", "string"}}}}}}}};
+  const Json call{{"id", "abcdefghi"},
+                  {"type", "function"},
+                  {"function", {{"name", "lookup"}, {"arguments", {{"word", "a"}}}}}};
+  Json messages = Json::array({{{"role", "user"}, {"content", "What is a?"}}});
+  Json variables{{"tools", Json::array({{{"type", "function"}, {"function", function}}})},
+                 {"add_generation_prompt", true}};
+  // Some templates show the style in a call alone, and some refuse calls.
+  for (const bool with_call : {true, false}) {
+    variables["messages"] = messages;
+    if (with_call) {
+      variables["messages"].push_back(
+          {{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array({call})}});
+      variables["messages"].push_back({{"role", "tool"},
+                                       {"tool_call_id", "abcdefghi"},
+                                       {"name", "lookup"},
+                                       {"content", "A letter."}});
+    }
+    const auto parts = RenderChat(chat, variables);
+    const auto style = parts ? DetectToolStyle(TextOf(*parts)) : std::nullopt;
+    if (style) return style;
+  }
+  return std::nullopt;
+}
+
+std::string TextOf(const std::vector<PromptPart>& parts) {
+  std::string text;
+  for (const PromptPart& part : parts) text += part.text;
+  return text;
+}
+
+}  // namespace lockstep

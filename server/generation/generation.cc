@@ -1,0 +1,197 @@
+#include "server/generation/generation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "server/api/answer_json.h"
+#include "server/http/error_reply.h"
+#include "server/http/ids.h"
+
+namespace lockstep {
+namespace {
+
+using std::chrono::milliseconds;
+
+// How often a client is looked for while no token comes.
+constexpr milliseconds kClientCheck{20};
+
+// Below 2^53: a double holds it exactly, so every JSON reader does.
+uint64_t RandomSeed() { return RandomBits() >> 11; }
+
+double MeanLogprob(const GenerateAnswer& answer) {
+  const double sum =
+      std::accumulate(answer.logprobs.begin(), answer.logprobs.end(), 0.0,
+                      [](double so_far, const SampledToken& t) { return so_far + t.logprob; });
+  return answer.logprobs.empty() ? 0 : sum / static_cast<double>(answer.logprobs.size());
+}
+
+}  // namespace
+
+Generation::Generation(GenerationService& service, GenerateRequest request, Caller caller,
+                       std::string_view prefix, std::shared_ptr<RequestRecord> record)
+    : service_(service),
+      request_(std::move(request)),
+      caller_(std::move(caller)),
+      id_(NewId(prefix)),
+      record_(std::move(record)) {}
+
+Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service,
+                                                      GenerateRequest request, Caller caller,
+                                                      std::string_view prefix,
+                                                      std::shared_ptr<RequestRecord> record) {
+  std::shared_ptr<Generation> made(
+      new Generation(service, std::move(request), std::move(caller), prefix, std::move(record)));
+  GenerateRequest& wanted = made->request_;
+  SamplingParams& sampling = wanted.params.sampling;
+  const bool wants_logprobs = sampling.logprobs >= 0;
+  if (wanted.best_of > wanted.n) sampling.logprobs = std::max(sampling.logprobs, 0);
+  if (!wanted.has_seed) sampling.seed = RandomSeed();
+
+  made->record_->id = made->id_;
+  for (GenerateRequest::Prompt& prompt : wanted.prompts) {
+    auto* const ids = std::get_if<std::vector<int32_t>>(&prompt);
+    made->prompts_.push_back(ids != nullptr ? *ids : service.Encode(std::get<std::string>(prompt)));
+    made->record_->prompt_tokens += made->prompts_.back().size();
+    for (size_t i = 0; i < wanted.best_of; ++i) {
+      GenerateAnswer answer;
+      answer.prompt_tokens = made->prompts_.back().size();
+      answer.seed = sampling.seed + i;
+      answer.negative_seed = wanted.negative_seed;
+      answer.wants_logprobs = wants_logprobs;
+      made->answers_.push_back(std::move(answer));
+    }
+  }
+  for (size_t i = made->answers_.size(); i > 0; --i) made->waiting_.push_back(i - 1);
+  if (Status status = made->SubmitWaiting(); !status) return tl::unexpected(status.error());
+  made->ended_ = false;
+  return made;
+}
+
+GenerationRequest Generation::MakeJob(size_t index) const {
+  const auto elapsed = std::chrono::steady_clock::now() - start_;
+  GenerationRequest job;
+  job.id = answers_.size() == 1 ? id_ : fmt::format("{}-{}", id_, index);
+  job.client = caller_.client;
+  job.prefix_scope = caller_.prefix_scope;
+  job.deadlines = caller_.deadlines;
+  job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed);
+  job.prompt = prompts_[index / request_.best_of];
+  job.params = request_.params;
+  job.params.sampling.seed = answers_[index].seed;
+  job.sink = stream_->Sink(index);
+  job.cancelled = cancelled_;
+  return job;
+}
+
+Status Generation::SubmitWaiting() {
+  while (!waiting_.empty()) {
+    if (Status status = service_.Submit(MakeJob(waiting_.back())); !status) {
+      if (running_ > 0 && status.error().kind == ErrorKind::kOverloaded) return {};
+      cancelled_->store(true);  // those that run already
+      return status;
+    }
+    waiting_.pop_back();
+    ++running_;
+  }
+  return {};
+}
+
+Generation::~Generation() {
+  if (ended_) return;
+  cancelled_->store(true);
+  record_->outcome = ErrorCode(ErrorKind::kCancelled);
+}
+
+Generation::Event Generation::Next(milliseconds patience) {
+  if (running_ == 0) {
+    ended_ = true;
+    record_->outcome = FinishName(answers_[0].finish);
+    return Event::kDone;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  while (true) {
+    if (caller_.gone()) {
+      cancelled_->store(true);
+      return FailWith({ErrorKind::kCancelled, "the client went away", {}});
+    }
+    if (auto item = stream_->Next(std::min(kClientCheck, patience))) {
+      if (const auto event = Take(*std::move(item))) return *event;
+    }
+    if (std::chrono::steady_clock::now() - start >= patience) return Event::kNothing;
+  }
+}
+
+std::optional<Generation::Event> Generation::Take(StreamItem item) {
+  index_ = item.answer;
+  if (auto* end = std::get_if<StreamEnd>(&item.what)) return EndAnswer(std::move(*end));
+
+  GenerateAnswer& answer = answers_[index_];
+  token_ = std::get<TokenEvent>(std::move(item.what));
+  answer.text += token_.text;
+  answer.tokens.push_back(token_.sampled.token);
+  if (request_.params.sampling.logprobs >= 0) answer.logprobs.push_back(token_.sampled);
+  ++record_->completion_tokens;
+  return Event::kToken;
+}
+
+std::optional<Generation::Event> Generation::EndAnswer(StreamEnd end) {
+  GenerateAnswer& answer = answers_[index_];
+  --running_;
+  // One that had to make way in the queue can come again, as long as others of the request go on.
+  if (end.error && end.error->kind == ErrorKind::kOverloaded && running_ > 0) {
+    waiting_.push_back(index_);
+    return std::nullopt;
+  }
+  answer.finish = end.finish;
+  answer.stats = end.stats;
+  if (index_ == 0) {
+    record_->first_token_ms = (end.stats.queue_s + end.stats.prefill_s) * 1000;
+    record_->tokens_per_second = DecodeTokensPerSecond(answer);
+  }
+  if (end.error) return FailWith(std::move(*end.error));
+  if (Status status = SubmitWaiting(); !status) return FailWith(status.error());
+  return Event::kAnswer;
+}
+
+Generation::Event Generation::FailWith(Error error) {
+  cancelled_->store(true);
+  error_ = std::move(error);
+  record_->outcome = ErrorCode(error_.kind);
+  ended_ = true;
+  return Event::kFailed;
+}
+
+std::vector<const GenerateAnswer*> Generation::Chosen() const {
+  std::vector<const GenerateAnswer*> chosen;
+  for (size_t first = 0; first < answers_.size(); first += request_.best_of) {
+    const size_t begin = chosen.size();
+    for (size_t i = 0; i < request_.best_of; ++i) chosen.push_back(&answers_[first + i]);
+    if (request_.best_of == request_.n) continue;
+    std::stable_sort(chosen.begin() + static_cast<ptrdiff_t>(begin), chosen.end(),
+                     [](const GenerateAnswer* a, const GenerateAnswer* b) {
+                       return MeanLogprob(*a) > MeanLogprob(*b);
+                     });
+    chosen.resize(begin + request_.n);
+  }
+  return chosen;
+}
+
+Usage Generation::usage() const {
+  Usage usage;
+  for (size_t first = 0; first < answers_.size(); first += request_.best_of) {
+    size_t cached = answers_[first].stats.cached_tokens;
+    for (size_t i = 0; i < request_.best_of; ++i) {
+      usage.completion_tokens += answers_[first + i].tokens.size();
+      cached = std::min(cached, answers_[first + i].stats.cached_tokens);
+    }
+    usage.prompt_tokens += answers_[first].prompt_tokens;
+    usage.cached_tokens += cached;
+  }
+  return usage;
+}
+
+}  // namespace lockstep

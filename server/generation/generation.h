@@ -1,0 +1,86 @@
+// One request under way, seen from the HTTP thread: the tokens of its answers as they come, and
+// what they add up to. Owned and used by one thread; destroying it before the end cancels the
+// request.
+//
+// The answers to a prompt are submitted together, so that the scheduler computes the prompt once
+// and the others take it from the prefix store. Those for which the queue has no place wait here
+// until one of the same request ends.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+#include "server/generation/generate_types.h"
+#include "server/generation/generation_service.h"
+#include "server/generation/token_stream.h"
+
+namespace lockstep {
+
+class Generation {
+ public:
+  // kAnswer: the one that index() says is complete. kDone: all are. kNothing: patience is over.
+  enum class Event { kToken, kAnswer, kDone, kFailed, kNothing };
+  static constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365);
+
+  // Hands the request to the service. `record` is told of the outcome. The id starts with `prefix`.
+  [[nodiscard]] static Result<std::shared_ptr<Generation>> Start(
+      GenerationService& service, GenerateRequest request, Caller caller, std::string_view prefix,
+      std::shared_ptr<RequestRecord> record);
+  ~Generation();
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  // Blocks. A client that has gone is noticed within 20 ms and at every token; that is kFailed.
+  // REQUIRES: neither kDone nor kFailed was returned.
+  Event Next(std::chrono::milliseconds patience = kForever);
+
+  const std::string& id() const { return id_; }
+  const GenerateRequest& request() const { return request_; }
+  size_t index() const { return index_; }             // after kToken and kAnswer: of which answer
+  const TokenEvent& token() const { return token_; }  // after kToken
+  const Error& error() const { return error_; }       // after kFailed
+
+  // Of each prompt best_of answers, one prompt after the other. Complete after kDone.
+  const std::vector<GenerateAnswer>& answers() const { return answers_; }
+  // Of each prompt the n answers with the best mean logprob a token, in this order; all of them, in
+  // theirs, where best_of is n. REQUIRES: kDone was returned.
+  std::vector<const GenerateAnswer*> Chosen() const;
+  Usage usage() const;
+
+ private:
+  Generation(GenerationService& service, GenerateRequest request, Caller caller,
+             std::string_view prefix, std::shared_ptr<RequestRecord> record);
+  // Submits what waits here, in order, until the queue is full.
+  Status SubmitWaiting();
+  GenerationRequest MakeJob(size_t index) const;
+  // What an item amounts to, if it is anything to be told.
+  std::optional<Event> Take(StreamItem item);
+  std::optional<Event> EndAnswer(StreamEnd end);
+  Event FailWith(Error error);
+
+  GenerationService& service_;
+  GenerateRequest request_;
+  const Caller caller_;
+  const std::string id_;
+  const std::shared_ptr<RequestRecord> record_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<TokenStream> stream_ = std::make_shared<TokenStream>(cancelled_);
+  std::vector<std::vector<int32_t>> prompts_;  // in tokens
+  std::vector<GenerateAnswer> answers_;
+  std::vector<size_t> waiting_;  // answers that were not yet submitted, the last one first
+  size_t running_ = 0;           // answers that were, and have not ended
+  size_t index_ = 0;
+  TokenEvent token_;
+  Error error_;
+  bool ended_ = true;  // between the first Submit and the last event: false
+};
+
+}  // namespace lockstep

@@ -1,0 +1,93 @@
+#include "server/generation/generation_service.h"
+
+#include <ctime>
+#include <utility>
+
+#include "server/generation/chat_prompt.h"
+#include "server/generation/grammar_cache.h"
+
+namespace lockstep {
+namespace {
+
+Result<ChatModel> MakeChatModel(const Model& model) {
+  if (model.chat_template.empty()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "the model has no chat template: send a prompt of your own to /v1/completions, or "
+                "serve a model whose file has tokenizer.chat_template",
+                "messages");
+  }
+  auto parsed = ChatTemplate::Parse(model.chat_template);
+  if (!parsed) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "the model's chat template cannot be used: " + parsed.error().message +
+                    "; send a prompt of your own to /v1/completions",
+                "messages");
+  }
+  const auto text = [&model](int32_t token) {
+    return token < 0 ? std::string() : std::string(model.tokenizer.TokenText(token));
+  };
+  ChatModel chat{*std::move(parsed), model.chat_template, text(model.tokenizer.bos()),
+                 text(model.tokenizer.eos()), std::nullopt};
+  chat.tools = FindToolStyle(chat);
+  return chat;
+}
+
+}  // namespace
+
+SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context)
+    : model_(model),
+      scheduler_(scheduler),
+      chat_(MakeChatModel(model)),
+      served_{model.name,
+              model.fingerprint,
+              model.tokenizer.vocab_size(),
+              context,
+              static_cast<int64_t>(std::time(nullptr)),
+              chat_.has_value()},
+      grammars_(std::make_unique<GrammarCache>(model.tokenizer)) {}
+
+SchedulerService::~SchedulerService() = default;
+
+std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
+  return model_.tokenizer.Encode(text, /*add_special=*/true);
+}
+
+std::vector<int32_t> SchedulerService::Tokenize(std::string_view text, bool add_special,
+                                                SpecialTokens special) const {
+  return model_.tokenizer.Encode(text, add_special, special);
+}
+
+std::string SchedulerService::Decode(std::span<const int32_t> tokens) const {
+  return model_.tokenizer.Decode(tokens);
+}
+
+std::string_view SchedulerService::TokenBytes(int32_t token) const {
+  return model_.tokenizer.TokenBytes(token);
+}
+
+std::string_view SchedulerService::TokenName(int32_t token) const {
+  return model_.tokenizer.TokenText(token);
+}
+
+bool SchedulerService::IsControl(int32_t token) const { return model_.tokenizer.IsControl(token); }
+
+bool SchedulerService::IsEndOfGeneration(int32_t token) const {
+  return model_.tokenizer.IsEndOfGeneration(token);
+}
+
+// What the template gives out is the whole prompt: whether it begins with BOS is its business where
+// it writes it, and the tokenizer's where it does not.
+std::vector<int32_t> SchedulerService::EncodeChat(const std::vector<PromptPart>& parts) const {
+  std::vector<TextPart> views;
+  views.reserve(parts.size());
+  for (const PromptPart& part : parts) views.push_back({part.text, part.trusted});
+  return model_.tokenizer.EncodeParts(views, /*add_special=*/true);
+}
+
+Status SchedulerService::Submit(GenerationRequest request) {
+  return scheduler_.Submit(std::move(request));
+}
+
+SchedulerState SchedulerService::state() const { return scheduler_.state(); }
+
+}  // namespace lockstep

@@ -1,0 +1,93 @@
+// What the HTTP handlers need of the core; tests put a fake in its place. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/engine/scheduler.h"
+#include "core/jinja/chat_template.h"
+#include "core/model/model.h"
+#include "server/generation/tool_calls.h"
+
+namespace lockstep {
+
+class GrammarCache;
+
+// What makes prompts of conversations.
+struct ChatModel {
+  ChatTemplate chat_template;
+  std::string source;              // of the template
+  std::string bos, eos;            // the tokens' texts; empty where the model has none
+  std::optional<ToolStyle> tools;  // how the model calls tools, if it can
+};
+
+struct ServedModel {
+  std::string name;
+  std::string fingerprint;
+  size_t vocab = 0;
+  size_t context = 0;   // positions of a session
+  int64_t created = 0;  // Unix time of loading
+  bool chat = false;    // it has a usable chat template
+};
+
+class GenerationService {
+ public:
+  virtual ~GenerationService() = default;
+  virtual const ServedModel& model() const = 0;
+  virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
+  // As Tokenizer::Encode.
+  virtual std::vector<int32_t> Tokenize(std::string_view text, bool add_special,
+                                        SpecialTokens special) const = 0;
+  virtual std::string Decode(std::span<const int32_t> tokens) const = 0;
+  // The bytes that a token stands for; a control token stands for none, and has a name. REQUIRES:
+  // 0 <= token < model().vocab, here and below.
+  virtual std::string_view TokenBytes(int32_t token) const = 0;
+  virtual std::string_view TokenName(int32_t token) const = 0;
+  virtual bool IsControl(int32_t token) const = 0;
+  virtual bool IsEndOfGeneration(int32_t token) const = 0;
+  // Or why there is none: what a client that sends messages is to be told.
+  virtual const Result<ChatModel>& chat() const = 0;
+  // A prompt of parts, in which only what is trusted can become control tokens.
+  virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
+  virtual GrammarCache& grammars() const = 0;  // of the model's vocabulary
+  // As Scheduler::Submit.
+  [[nodiscard]] virtual Status Submit(GenerationRequest request) = 0;
+  virtual SchedulerState state() const = 0;
+};
+
+// The real one. The model and the scheduler must outlive it.
+class SchedulerService : public GenerationService {
+ public:
+  SchedulerService(const Model& model, Scheduler& scheduler, size_t context);
+  ~SchedulerService() override;
+
+  const ServedModel& model() const override { return served_; }
+  std::vector<int32_t> Encode(std::string_view text) const override;
+  std::vector<int32_t> Tokenize(std::string_view text, bool add_special,
+                                SpecialTokens special) const override;
+  std::string Decode(std::span<const int32_t> tokens) const override;
+  std::string_view TokenBytes(int32_t token) const override;
+  std::string_view TokenName(int32_t token) const override;
+  bool IsControl(int32_t token) const override;
+  bool IsEndOfGeneration(int32_t token) const override;
+  const Result<ChatModel>& chat() const override { return chat_; }
+  GrammarCache& grammars() const override { return *grammars_; }
+  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override;
+  Status Submit(GenerationRequest request) override;
+  SchedulerState state() const override;
+
+ private:
+  const Model& model_;
+  Scheduler& scheduler_;
+  const Result<ChatModel> chat_;
+  const ServedModel served_;
+  const std::unique_ptr<GrammarCache> grammars_;
+};
+
+}  // namespace lockstep

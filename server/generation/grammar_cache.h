@@ -1,0 +1,62 @@
+// Grammars of requests, bound to the model's vocabulary: equal texts and equal schemas are compiled
+// once while they are remembered. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "core/base/status.h"
+#include "core/grammar/token_grammar.h"
+#include "core/tokenizer/tokenizer.h"
+#include "server/json/json_text.h"
+
+namespace lockstep {
+
+class GrammarCache {
+ public:
+  static constexpr size_t kMaxEntries = 256;
+  static constexpr size_t kMaxBytes = size_t{64}
+                                      << 20;  // of texts and grammars; masks have their own
+
+  // The tokenizer must outlive the cache. Its vocabulary is prepared at the first use.
+  explicit GrammarCache(const Tokenizer& tokenizer, size_t max_entries = kMaxEntries,
+                        size_t max_bytes = kMaxBytes);
+
+  using Bound = Result<std::shared_ptr<const TokenGrammar>>;
+  // Errors are those of ParseGbnf and CompileJsonSchema, and are not remembered.
+  [[nodiscard]] Bound Gbnf(std::string_view text);
+  [[nodiscard]] Bound JsonSchema(const OrderedJson& schema, std::string_view where);
+  [[nodiscard]] Bound JsonObject();
+  // Gbnf, but the control tokens with which models begin calls of tools are texts like any other.
+  [[nodiscard]] Bound ToolCalls(std::string_view gbnf);
+
+  size_t entries() const;
+
+ private:
+  using Compile = std::function<Result<std::shared_ptr<const Grammar>>()>;
+  // A vocabulary that is made when it is first needed.
+  struct Vocabulary {
+    std::once_flag prepared;
+    std::shared_ptr<const GrammarVocabulary> made;  // constant once prepared
+  };
+  Bound Find(std::string key, const Compile& compile, Vocabulary& vocabulary);
+
+  const Tokenizer& tokenizer_;
+  const size_t max_entries_, max_bytes_;
+  Vocabulary plain_, with_tool_tokens_;
+
+  using Entry = std::pair<std::string, std::shared_ptr<const TokenGrammar>>;
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // guarded by mutex_; the last used first
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // guarded by mutex_
+  size_t bytes_ = 0;                                                         // guarded by mutex_
+};
+
+}  // namespace lockstep

@@ -1,0 +1,97 @@
+#include "server/generation/token_stream.h"
+
+#include <utility>
+
+namespace lockstep {
+
+// The place of the last item is made beforehand: an answer always ends, even where memory does not
+// suffice for its next token.
+class TokenStream::AnswerSink : public TokenSink {
+ public:
+  AnswerSink(std::shared_ptr<TokenStream> stream, size_t answer)
+      : stream_(std::move(stream)), answer_(answer), end_(1) {
+    end_.front().item.answer = answer;
+  }
+
+  void OnToken(TokenEvent event) override { stream_->PushToken(answer_, std::move(event)); }
+  void OnFinish(FinishReason reason, const GenerationStats& stats) override {
+    PushEnd({std::nullopt, reason, stats});
+  }
+  void OnError(const Error& error, const GenerationStats& stats) override {
+    StreamEnd end{Error{}, FinishReason::kNone, stats};
+    try {
+      end.error = error;
+    } catch (const std::bad_alloc&) {
+      end.error->kind = error.kind;
+    }
+    PushEnd(std::move(end));
+  }
+
+ private:
+  void PushEnd(StreamEnd end) {
+    end_.front().item.what = std::move(end);
+    stream_->PushEnd(end_);
+  }
+
+  const std::shared_ptr<TokenStream> stream_;
+  const size_t answer_;
+  std::list<Entry> end_;  // one, until it is pushed
+};
+
+TokenStream::TokenStream(std::shared_ptr<std::atomic<bool>> cancelled, size_t max_bytes)
+    : cancelled_(std::move(cancelled)), max_bytes_(max_bytes) {}
+
+std::shared_ptr<TokenSink> TokenStream::Sink(size_t answer) {
+  return std::make_shared<AnswerSink>(shared_from_this(), answer);
+}
+
+void TokenStream::PushToken(size_t answer, TokenEvent event) {
+  if (lost_ || overflowed_) return;
+  const size_t bytes =
+      sizeof(event) + event.text.size() + event.sampled.top.size() * sizeof(TokenLogprob);
+  {
+    std::lock_guard lock(mutex_);
+    overflowed_ = bytes_ + bytes > max_bytes_;
+  }
+  if (overflowed_) {
+    cancelled_->store(true);
+  } else {
+    try {
+      std::list<Entry> entry;
+      entry.push_back({{answer, std::move(event)}, bytes});
+      Push(entry);
+    } catch (const std::bad_alloc&) {
+      lost_ = true;
+      cancelled_->store(true);
+    }
+  }
+}
+
+void TokenStream::PushEnd(std::list<Entry>& end) {
+  auto& error = std::get<StreamEnd>(end.front().item.what).error;
+  if (lost_ || overflowed_) {  // a token is missing: not a whole answer
+    error = lost_ ? Error{ErrorKind::kUnavailable, "out of memory", {}}
+                  : Error{ErrorKind::kCancelled, "cancelled: the client reads too slowly", {}};
+  }
+  Push(end);
+}
+
+std::optional<StreamItem> TokenStream::Next(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  if (!ready_.wait_for(lock, timeout, [this] { return !items_.empty(); })) return std::nullopt;
+  Entry entry = std::move(items_.front());
+  items_.pop_front();
+  bytes_ -= entry.bytes;
+  return std::move(entry.item);
+}
+
+void TokenStream::Push(std::list<Entry>& entry) {
+  {
+    std::lock_guard lock(mutex_);
+    bytes_ += entry.front().bytes;
+    items_.splice(items_.end(), entry);
+  }
+  ready_.notify_one();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,21 @@
+// What the kernel knows of this process, from /proc and its control groups.
+#pragma once
+
+#include <cstddef>
+
+#include "server/host/cgroup.h"
+
+namespace lockstep {
+
+struct ProcessStats {
+  double resident_bytes = 0;
+  double open_fds = 0;
+  double start_time_s = 0;  // Unix time
+  double cpu_s = 0;         // used by all threads
+};
+ProcessStats ReadProcessStats();
+
+// In how many periods of their CPU quota the process's control groups were made to wait.
+size_t ThrottledPeriods(const CgroupPaths& paths = {});
+
+}  // namespace lockstep

@@ -1,0 +1,36 @@
+// Who may use the API. Keys are kept as hashes, and never logged or shown. Immutable, so safe from
+// any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace lockstep {
+
+class ApiKeys {
+ public:
+  ApiKeys() = default;  // no keys: everyone may
+  // Of these keys and of the file's, one a line, # for comments; empty path: no file. Errors are
+  // kInvalidArgument and do not show a key.
+  [[nodiscard]] static Result<ApiKeys> Load(const std::vector<std::string>& keys,
+                                            const std::string& file);
+
+  bool empty() const { return hashes_.empty(); }
+  size_t size() const { return hashes_.size(); }
+  // The key's name, "key-1" for the first; nothing if it is none of ours. Takes the same time for
+  // every `key` of one length.
+  std::optional<std::string> NameOf(std::string_view key) const;
+
+ private:
+  using Hash = std::array<uint8_t, 32>;  // SHA-256
+  static Hash HashOf(std::string_view key);
+  std::vector<Hash> hashes_;
+};
+
+}  // namespace lockstep

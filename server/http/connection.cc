@@ -1,0 +1,97 @@
+#include "server/http/connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+}  // namespace
+
+Connection::Connection(int socket, std::string peer, const RequestLimits& limits,
+                       milliseconds write_stall, const std::atomic<bool>& stopping)
+    : reader(limits),
+      socket_(socket),
+      peer_(std::move(peer)),
+      write_stall_(write_stall),
+      stopping_(stopping) {
+  const int on = 1;  // each token leaves when it is made
+  setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // Left alone it grows to megabytes for each client that does not read. A socket is writable again
+  // once a third is free, so that a client which reads slowly is seen to do so at each kWritePiece.
+  const int send_buffer = 2 * kWritePiece;  // the kernel doubles it
+  setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
+}
+
+Connection::~Connection() { close(socket_); }
+
+ssize_t Connection::Receive(char* data, size_t size) {
+  const ssize_t n = recv(socket_, data, size, 0);
+  if (n >= 0) return n;
+  return WouldBlock() ? kNothingYet : kEnd;
+}
+
+size_t Connection::Send(std::string_view bytes) {
+  const ssize_t n = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (n >= 0) return static_cast<size_t>(n);
+  broken_ = broken_ || !WouldBlock();
+  return 0;
+}
+
+bool Connection::Flush() {
+  while (flushed_ < queued_.size() && !broken_) {
+    const size_t n = Send(std::string_view(queued_).substr(flushed_));
+    if (n == 0 && !broken_) return false;
+    flushed_ += n;
+  }
+  queued_ = {};
+  flushed_ = 0;
+  return true;
+}
+
+bool Connection::Write(std::string_view bytes) {
+  while (!bytes.empty() && !broken_) {
+    std::string_view piece = bytes.substr(0, kWritePiece);
+    bytes.remove_prefix(piece.size());
+    const auto deadline = Clock::now() + write_stall_;
+    while (!piece.empty() && !broken_) {
+      const size_t n = Send(piece);
+      piece.remove_prefix(n);
+      broken_ = broken_ || (n == 0 && !WaitWritable(deadline));
+    }
+  }
+  return !broken_;
+}
+
+bool Connection::Gone() const {
+  pollfd fd{socket_, POLLRDHUP, 0};
+  return broken_ || stopping_ ||
+         (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+}
+
+void Connection::ShutDown() { shutdown(socket_, SHUT_WR); }
+
+bool Connection::WaitWritable(Clock::time_point deadline) const {
+  constexpr milliseconds kSlice{100};  // how soon a stop is noticed
+  while (!stopping_) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    if (left <= milliseconds::zero()) return false;
+    pollfd fd{socket_, POLLOUT, 0};
+    if (poll(&fd, 1, static_cast<int>(std::min(left, kSlice).count())) > 0) return true;
+  }
+  return false;
+}
+
+}  // namespace lockstep

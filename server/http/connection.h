@@ -1,0 +1,93 @@
+// One accepted socket, the request that comes in on it and the reply that goes out. Used by one
+// thread at a time: the poller, or the worker that answers. Closes the socket when destroyed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/http/request_reader.h"
+
+namespace lockstep {
+
+// A share of a sum for as long as it lives: one, unless another is set.
+class Counted {
+ public:
+  explicit Counted(std::atomic<size_t>& sum, size_t share = 1) : sum_(sum) { Set(share); }
+  ~Counted() { Set(0); }
+  void Set(size_t share) {
+    sum_.fetch_add(share - share_);  // modulo 2^64, so that it may become less
+    share_ = share;
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<size_t>& sum_;
+  size_t share_ = 0;
+};
+
+class Connection {
+ public:
+  static constexpr size_t kWritePiece = 64 * 1024;  // of which each has the whole write_stall
+  static constexpr ssize_t kEnd = 0;                // the client sends no more, or is gone
+  static constexpr ssize_t kNothingYet = -1;
+
+  // A nonblocking socket; `stopping` must outlive the connection.
+  Connection(int socket, std::string peer, const RequestLimits& limits,
+             std::chrono::milliseconds write_stall, const std::atomic<bool>& stopping);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  int socket() const { return socket_; }
+  const std::string& peer() const { return peer_; }  // the client's address, without the port
+
+  // What has come: the number of bytes, kEnd or kNothingYet. Does not block.
+  ssize_t Receive(char* data, size_t size);
+
+  // To be sent by Flush.
+  void Queue(std::string_view bytes) { queued_.append(bytes); }
+  // Sends of it what the client takes now. True if nothing is left, or all is lost. Does not block.
+  bool Flush();
+  size_t flushed() const { return flushed_; }  // bytes since nothing was queued
+
+  // Blocks until all of it is sent, or false: the client is gone or does not read. False ever
+  // after, too. The wait ends at once when the server stops. REQUIRES: nothing is queued.
+  bool Write(std::string_view bytes);
+  bool broken() const { return broken_; }
+
+  // The client has closed its side, the connection is broken, or the server stops. A client that
+  // only shuts down its sending side counts as gone: from here the two look the same.
+  bool Gone() const;
+
+  // Tells the client that nothing more will come.
+  void ShutDown();
+
+  RequestReader reader;
+  std::optional<Counted> counted_open, counted_active;
+  std::optional<Counted> counted_bytes;  // of the reader
+  size_t requests = 0;                   // answered
+  bool last = false;                     // to be closed after the reply
+
+ private:
+  // False if the connection is broken, the deadline is over or the server stops.
+  bool WaitWritable(std::chrono::steady_clock::time_point deadline) const;
+  // The number of bytes that the client took, maybe none.
+  size_t Send(std::string_view bytes);
+
+  const int socket_;
+  const std::string peer_;
+  const std::chrono::milliseconds write_stall_;
+  const std::atomic<bool>& stopping_;
+  std::string queued_;
+  size_t flushed_ = 0;  // of queued_
+  bool broken_ = false;
+};
+
+}  // namespace lockstep

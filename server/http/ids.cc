@@ -1,0 +1,31 @@
+#include "server/http/ids.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+namespace lockstep {
+
+uint64_t RandomBits() {
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof bits, 0) == sizeof bits) return bits;
+  // Without the system call the clock has to do: the bits need to differ, not to be secret.
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) *
+         0x9E3779B97F4A7C15u;
+}
+
+std::string NewId(std::string_view prefix) {
+  static const uint64_t kProcess = RandomBits();
+  static std::atomic<uint32_t> count{0};
+  return fmt::format("{}-{:016x}{:08x}", prefix, kProcess, count.fetch_add(1));
+}
+
+bool IsValidRequestId(std::string_view id) {
+  return !id.empty() && id.size() <= 128 &&
+         std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,112 @@
+// Accepts connections and holds each one that needs no thread: it idles, sends its request, is
+// slow to take its reply, or is being closed. One thread with epoll, which never waits for a
+// client and gives each a deadline. A connection whose request is whole, or refused, is handed out
+// to be answered and comes back for its next. Return and Stop may be called from
+// any thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/base/status.h"
+#include "server/http/connection.h"
+#include "server/http/request_reader.h"
+
+namespace lockstep {
+
+struct PollerOptions {
+  RequestLimits limits;
+  std::chrono::milliseconds idle;         // for a connection's next request to begin
+  std::chrono::milliseconds write_stall;  // for each Connection::kWritePiece of a reply
+  size_t connections;  // one more ends the longest idle or dripping one, or is refused with a 503
+  // Of all requests in memory. Beyond it the larger ones that still come in are refused with a 503,
+  // the oldest first.
+  size_t request_bytes;
+};
+
+class Poller {
+ public:
+  using ConnectionPtr = std::shared_ptr<Connection>;
+  // Called on the poller's thread: must not block. The connection's reader is kWhole or kRefused.
+  using Dispatch = std::function<void(ConnectionPtr)>;
+
+  // Does not own `listener`. kUnavailable if there are too many descriptors open.
+  [[nodiscard]] static Result<std::unique_ptr<Poller>> Create(int listener, PollerOptions options,
+                                                              Dispatch dispatch);
+  ~Poller();
+
+  // Begins to accept. REQUIRES: called once.
+  void Start();
+
+  // Takes back a connection whose reply is written or queued.
+  void Return(ConnectionPtr connection);
+  // Ends at once the connections that are held here, and lets those that are not end soon.
+  void Stop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  enum class Phase { kIdle, kHead, kBody, kFlush, kLinger };
+  struct Held {
+    ConnectionPtr connection;
+    Phase phase = Phase::kLinger;
+    Clock::time_point deadline = Clock::time_point::max();
+    size_t dropped = 0;  // bytes, in kLinger
+  };
+
+  Poller(int listener, PollerOptions options, Dispatch dispatch);
+  void Run();
+  int MillisecondsToWait() const;
+  void TakeReturned();
+  void EndWaits();
+
+  void Accept();
+  // Ends the connection that has sent no whole head for the longest time, if there is one.
+  bool MakeRoom();
+  // Refuses the oldest of the larger requests whose body still comes in, if there is one.
+  bool DropABody();
+  void PauseAccepting();
+  bool SetEvents(int operation, int socket, uint32_t events);
+  // No memory for a step: its connection ends, the others go on.
+  template <class Step>
+  void Guard(int socket, Step step);
+
+  Held& Hold(ConnectionPtr connection);
+  ConnectionPtr Release(Held& held);
+  void Enter(Held& held, Phase phase);
+
+  // Each may end with the connection closed or handed out, and `held` gone.
+  void OnReady(Held& held);
+  void OnDeadline(Held& held);
+  void ReadSome(Held& held);
+  void DropSome(Held& held);
+  void FlushSome(Held& held);
+  void ReadOn(Held& held);
+  void Refuse(Held& held, int status, const char* message);
+
+  const int listener_;
+  const PollerOptions options_;
+  const Dispatch dispatch_;
+  int epoll_ = -1, wake_ = -1;
+  std::atomic<bool> stopping_{false};
+  std::atomic<size_t> open_{0};           // connections, wherever they are
+  std::atomic<size_t> request_bytes_{0};  // likewise, of what their readers hold
+
+  // The poller's thread only.
+  std::unordered_map<int, Held> held_;                 // by socket
+  std::set<std::pair<Clock::time_point, int>> waits_;  // the deadlines, with their sockets
+
+  std::mutex mutex_;
+  std::vector<ConnectionPtr> returned_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,27 @@
+// Between text and JSON values: the one door to the JSON library. Reading is stricter than the
+// library, because a client's mistake deserves an answer and not a guess. Nothing here throws.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "core/base/status.h"
+
+namespace lockstep {
+
+// Keeps the order of keys: of what we write, and of schemas that chat templates show to the model.
+using Json = nlohmann::ordered_json;
+using OrderedJson = Json;
+
+inline constexpr size_t kMaxJsonDepth = 64;   // copying and rendering recurse: depth is stack
+inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found by looking at all
+
+// An object, well-formed UTF-8 without a byte order mark, at most 64 levels deep, no key twice, no
+// number that a double cannot hold. Errors are kInvalidArgument and quote nothing but keys.
+[[nodiscard]] Result<Json> ParseStrictObject(std::string_view text);
+// On one line. Bytes that are not UTF-8 (a single token need not be whole characters) become
+// U+FFFD.
+std::string Dump(const OrderedJson& json);
+
+}  // namespace lockstep

@@ -1,0 +1,79 @@
+#include "server/page/page.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <array>
+
+#include "server/http/error_reply.h"
+
+extern "C" {
+extern const char lockstep_page_html[], lockstep_page_html_end[];
+extern const char lockstep_page_policy[], lockstep_page_policy_end[];
+}
+
+namespace lockstep {
+namespace {
+
+constexpr char kNoPage[] =
+    "this build has no page: configure with LOCKSTEP_PAGE=ON for one, or POST to /generate";
+
+// Of the content, so that it is the same on every server that has the same page.
+std::string EntityTag(std::string_view content) {
+  std::array<uint8_t, 32> hash{};
+  EVP_Digest(content.data(), content.size(), hash.data(), nullptr, EVP_sha256(), nullptr);
+  std::string tag = "\"";
+  for (size_t i = 0; i < 16; ++i) tag += fmt::format("{:02x}", hash[i]);
+  return tag + '"';
+}
+
+std::string_view TrimLine(std::string_view line) {
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
+  return TrimSpaces(line);
+}
+
+// If-None-Match is a list of tags or *. A proxy may have made ours a weak one, W/"...".
+bool Matches(std::string_view list, std::string_view etag) {
+  return TrimSpaces(list) == "*" || list.find(etag) != list.npos;
+}
+
+}  // namespace
+
+Page::Page(std::string_view html, std::string_view policy)
+    : html_(html), policy_(TrimLine(policy)), etag_(EntityTag(html)) {}
+
+const Page& Page::Embedded() {
+  static const Page page({lockstep_page_html, lockstep_page_html_end},
+                         {lockstep_page_policy, lockstep_page_policy_end});
+  return page;
+}
+
+HttpReply Page::Whole(const HttpRequest& request) const {
+  HttpReply reply;
+  reply.content_type = "text/html; charset=utf-8";
+  reply.headers = {{"Content-Security-Policy", policy_},
+                   {"X-Content-Type-Options", "nosniff"},
+                   {"X-Frame-Options", "DENY"},
+                   {"Referrer-Policy", "no-referrer"},
+                   {"Cross-Origin-Opener-Policy", "same-origin"},
+                   {"Cross-Origin-Resource-Policy", "same-origin"},
+                   {"ETag", etag_},
+                   {"Cache-Control", "no-cache"}};  // kept, but asked for again: a 304 is small
+  if (Matches(FindHeader(request.headers, "If-None-Match"), etag_)) {
+    reply.status = 304;
+  } else {
+    reply.body = html_;
+  }
+  return reply;
+}
+
+std::optional<HttpReply> Page::Answer(const HttpRequest& request) const {
+  if (request.path != "/" || (request.method != "GET" && request.method != "HEAD")) {
+    return std::nullopt;
+  }
+  HttpReply reply = empty() ? ErrorReply(404, kNoPage) : Whole(request);
+  reply.record->route = "/";
+  return reply;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,58 @@
+// JSON Schema as grammar: GBNF for the texts of the JSON values that a schema describes. Pure
+// functions of the schema.
+//
+// The grammar never allows what the schema does not, but for oneOf, which is read as anyOf; and it
+// refuses, by name and place, every keyword that it cannot hold to. It allows less than the schema:
+//   properties come in the order of the schema, those required always, others or not
+//   what is not listed is not there: no additional properties or items beside those that the schema
+//     names, unless additionalProperties or items says so
+//   a schema without a type takes the one that its keywords are for
+//   space is a blank or a newline with its indentation, behind {, [, comma and colon and before } ]
+//   numbers are short enough for a double to hold
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/status.h"
+#include "core/grammar/grammar.h"
+#include "server/json/json_text.h"
+
+namespace lockstep {
+
+inline constexpr size_t kMaxSchemaBytes = 256 * 1024;  // as text
+
+// Rules of GBNF for any number of schemas, to be joined by other rules:
+//   JsonGrammar json;
+//   const auto arguments = json.Add(schema, "tools[0].function.parameters");
+//   ParseGbnf("root ::= \"<tool_call>\" " + *arguments + " \"</tool_call>\"\n" + json.rules());
+// Names of its rules begin with "json-".
+class JsonGrammar {
+ public:
+  JsonGrammar();
+  // The name of the rule for the schema's values. Errors are kInvalidArgument and begin with
+  // `where` and the JSON pointer of what is wrong.
+  [[nodiscard]] Result<std::string> Add(const OrderedJson& schema, std::string_view where);
+  // The same for any value, any object.
+  static std::string_view Value() { return "json-value"; }
+  static std::string_view Object() { return "json-object"; }
+
+  const std::string& rules() const { return rules_; }
+
+ private:
+  friend class SchemaReader;
+  void Define(std::string_view name, std::string_view body);
+  std::string NewName();  // of a rule that is yet to be defined
+
+  std::string rules_;
+  size_t names_ = 0;
+};
+
+[[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const OrderedJson& schema,
+                                                                       std::string_view where);
+// Any object, as deep as the text is long.
+[[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonObject();
+
+}  // namespace lockstep
