@@ -4,7 +4,7 @@
 
 #include "server/api/router.h"
 #include "server/json/json_text.h"
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
 namespace {

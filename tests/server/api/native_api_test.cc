@@ -5,7 +5,7 @@
 
 #include "server/api/router.h"
 #include "server/http/error_reply.h"
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
 namespace {

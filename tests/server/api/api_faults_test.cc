@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/host/process_stats.h"
-#include "tests/server/end_to_end_fixture.h"
+#include "tests/server/app/end_to_end_fixture.h"
 
 namespace lockstep {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "server/host/process_stats.h"
 #include "server/http/http_server.h"
-#include "tests/server/http_server_fixture.h"
+#include "tests/server/http/http_server_fixture.h"
 
 namespace lockstep {
 namespace {

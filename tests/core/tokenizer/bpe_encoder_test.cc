@@ -1,7 +1,8 @@
+#include "core/tokenizer/bpe_encoder.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/tokenizer/bpe_encoder.h"
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {

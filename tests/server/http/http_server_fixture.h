@@ -11,8 +11,8 @@
 
 #include "server/api/router.h"
 #include "server/http/http_server.h"
-#include "tests/server/fake_service.h"
-#include "tests/server/raw_client.h"
+#include "tests/server/generation/fake_service.h"
+#include "tests/server/http/raw_client.h"
 
 namespace lockstep {
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "tests/server/raw_client.h"
+#include "tests/server/http/raw_client.h"
 
 namespace lockstep {
 namespace {

@@ -11,7 +11,7 @@
 #include <csignal>
 
 #include "server/http/http_server.h"
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"
 

@@ -1,8 +1,9 @@
+#include "core/gguf/gguf_file.h"
+
 #include <gmock/gmock.h>
 
 #include <limits>
 
-#include "core/gguf/gguf_file.h"
 #include "tests/support/gguf_builder.h"
 
 namespace lockstep {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/base/quoted.h"
-#include "tests/server/end_to_end_fixture.h"
+#include "tests/server/app/end_to_end_fixture.h"
 
 namespace lockstep {
 namespace {

@@ -1,8 +1,9 @@
+#include "core/tokenizer/unigram_encoder.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/tokenizer/charsmap.h"
-#include "core/tokenizer/unigram_encoder.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_vocabulary.h"
 

@@ -1,9 +1,10 @@
+#include "core/tokenizer/spm_encoder.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "core/tokenizer/spm_encoder.h"
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "server/api/router.h"
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
 namespace {

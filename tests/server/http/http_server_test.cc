@@ -5,7 +5,7 @@
 
 #include <future>
 
-#include "tests/server/http_server_fixture.h"
+#include "tests/server/http/http_server_fixture.h"
 
 namespace lockstep {
 namespace {

@@ -1,3 +1,5 @@
+#include "server/api/router.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -5,9 +7,8 @@
 #include <future>
 #include <set>
 
-#include "server/api/router.h"
 #include "server/json/json_text.h"
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
 namespace {

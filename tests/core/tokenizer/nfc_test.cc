@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "core/tokenizer/nfc.h"
+
+#include <gtest/gtest.h>
 
 namespace lockstep {
 namespace {

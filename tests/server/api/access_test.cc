@@ -4,7 +4,7 @@
 
 #include "server/api/router.h"
 #include "server/http/trace_context.h"
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 #include "tests/support/temp_file.h"
 
 namespace lockstep {

@@ -9,7 +9,7 @@
 #include <sstream>
 #include <string>
 
-#include "tests/server/fake_service.h"
+#include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
 namespace {

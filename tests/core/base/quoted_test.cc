@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "core/base/quoted.h"
+
+#include <gtest/gtest.h>
 
 namespace lockstep {
 namespace {
