@@ -8,15 +8,7 @@ namespace {
 
 constexpr float kLowestLogprob = -9999;
 
-double PerSecond(size_t count, double seconds) {
-  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
-
 }  // namespace
-
-std::string_view FinishName(FinishReason reason) {
-  return reason == FinishReason::kLength ? "length" : "stop";
-}
 
 OrderedJson UsageJson(const Usage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
@@ -43,15 +35,6 @@ OrderedJson BytesJson(std::string_view bytes) {
   OrderedJson json = OrderedJson::array();
   for (const char byte : bytes) json.push_back(static_cast<uint8_t>(byte));
   return json;
-}
-
-double PrefillTokensPerSecond(const GenerateAnswer& answer) {
-  return PerSecond(answer.prompt_tokens - answer.stats.cached_tokens, answer.stats.prefill_s);
-}
-
-// The first token is prefill's.
-double DecodeTokensPerSecond(const GenerateAnswer& answer) {
-  return answer.tokens.empty() ? 0 : PerSecond(answer.tokens.size() - 1, answer.stats.decode_s);
 }
 
 }  // namespace lockstep

@@ -5,13 +5,10 @@
 #include <string_view>
 
 #include "server/generation/generate_types.h"
-#include "server/generation/generation_service.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
 
-// "stop" or "length".
-std::string_view FinishName(FinishReason reason);
 // {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details"}
 OrderedJson UsageJson(const Usage& usage);
 // As the answer's client knows it: with the sign that it had in the request.
@@ -21,8 +18,5 @@ OrderedJson SeedJson(const GenerateAnswer& answer);
 double LogprobNumber(float logprob);
 // The token's bytes as numbers.
 OrderedJson BytesJson(std::string_view bytes);
-
-double PrefillTokensPerSecond(const GenerateAnswer& answer);
-double DecodeTokensPerSecond(const GenerateAnswer& answer);
 
 }  // namespace lockstep

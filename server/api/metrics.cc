@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/engine/prefix_store.h"
-#include "server/api/answer_json.h"
+#include "server/generation/generate_types.h"
 #include "server/host/process_stats.h"
 #include "server/http/error_reply.h"
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "core/engine/scheduler.h"
-#include "server/generation/generate_types.h"
 #include "server/generation/generation_service.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

@@ -10,6 +10,7 @@
 #include "server/generation/generate_types.h"
 #include "server/generation/generation.h"
 #include "server/generation/generation_service.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

@@ -13,6 +13,7 @@
 #include "server/generation/generation_service.h"
 #include "server/http/api_keys.h"
 #include "server/http/cors.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

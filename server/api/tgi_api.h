@@ -6,6 +6,7 @@
 
 #include "server/api/request_fields.h"
 #include "server/api/respond.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/generation/generate_types.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

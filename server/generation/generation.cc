@@ -7,7 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include "server/api/answer_json.h"
 #include "server/http/error_reply.h"
 #include "server/http/ids.h"
 

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "core/base/quoted.h"
-#include "server/generation/generate_types.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 namespace {

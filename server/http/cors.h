@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "server/generation/generate_types.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

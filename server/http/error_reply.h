@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/base/status.h"
-#include "server/generation/generate_types.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "server/generation/generate_types.h"
 #include "server/http/error_reply.h"
+#include "server/http/http_types.h"
 #include "server/http/request_reader.h"
 
 namespace lockstep {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "server/generation/generate_types.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

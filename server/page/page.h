@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/generation/generate_types.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 

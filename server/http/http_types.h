@@ -1,0 +1,86 @@
+// What passes between the HTTP server and whoever answers its requests: plain structs, without the
+// HTTP library, JSON or a model. Each belongs to the request that it is of, and has no lock of its
+// own.
+#pragma once
+
+#include <strings.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lockstep {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+inline bool EqualsNoCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// The value of the first header of that name in any case, or an empty view.
+inline std::string_view FindHeader(const HttpHeaders& headers, std::string_view name) {
+  for (const auto& [key, value] : headers) {
+    if (EqualsNoCase(key, name)) return value;
+  }
+  return {};
+}
+
+// Without spaces and tabs at both ends.
+inline std::string_view TrimSpaces(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+struct HttpRequest {
+  std::string method;
+  std::string path;  // percent-decoded, without the query
+  HttpHeaders headers;
+  std::string body;
+  std::string request_id;
+  std::string peer;  // the client's address, without the port
+  // True once the client has closed its side: nobody will read an answer.
+  std::function<bool()> client_gone = [] { return false; };
+};
+
+// What the log says about one request. Never the prompt, never the text.
+struct RequestRecord {
+  std::string request_id;  // X-Request-Id, the client's or ours
+  std::string id;          // of the generation
+  std::string method, path;
+  std::string route;              // what the path stands for; empty: nothing of ours
+  bool control = false;           // a health check or a scrape, of which there are many
+  std::string trace_id, span_id;  // of the traceparent, where one came
+  int status = 0;
+  std::string outcome;  // "ok", a finish reason, "cancelled" or an error's code
+  size_t prompt_tokens = 0, completion_tokens = 0;
+  double first_token_ms = 0;  // from submission
+  double tokens_per_second = 0;
+  double total_ms = 0;
+};
+
+// A part of a streamed body. After kLast the body is complete; after kClose it is too, and the
+// connection ends; kAbort ends the connection without completing the body.
+struct BodyPart {
+  enum class Then { kMore, kLast, kClose, kAbort };
+  std::string data;
+  Then then = Then::kMore;
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "application/json";
+  HttpHeaders headers;
+  std::string body;
+  // Streamed instead of `body`: called for one part after the other, and blocks until there is one.
+  // Destroying it before the last part cancels the request.
+  std::function<BodyPart()> next;
+  std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
+};
+
+using HttpHandler = std::function<HttpReply(const HttpRequest&)>;
+
+}  // namespace lockstep
