@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/engine/sampler.h"
@@ -16,6 +15,7 @@
 #include "core/kernels/dispatch.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model/model.h"
+#include "server/json/json_text.h"
 
 namespace lockstep {
 namespace {
@@ -216,7 +216,7 @@ void PrintTable(const Model& model, const BenchOptions& options, std::string_vie
 
 void PrintJson(const Model& model, const BenchOptions& options, std::string_view isa,
                const std::vector<Measurement>& results) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Json list = Json::array();
   for (const Measurement& m : results) {
     list.push_back({{"test", m.test},
                     {"batch", m.batch},
@@ -224,17 +224,17 @@ void PrintJson(const Model& model, const BenchOptions& options, std::string_view
                     {"tokens", m.tokens},
                     {"tokens_per_second", m.tokens_per_second}});
   }
-  const nlohmann::ordered_json out = {{"model", model.name},
-                                      {"source", model.source},
-                                      {"system_fingerprint", model.fingerprint},
-                                      {"weight_bytes", model.transformer.weight_bytes()},
-                                      {"threads", options.threads},
-                                      {"isa", isa},
-                                      {"prefill_tokens", options.prefill_tokens},
-                                      {"repeat", options.repeat},
-                                      {"results", list}};
+  const Json out = {{"model", model.name},
+                    {"source", model.source},
+                    {"system_fingerprint", model.fingerprint},
+                    {"weight_bytes", model.transformer.weight_bytes()},
+                    {"threads", options.threads},
+                    {"isa", isa},
+                    {"prefill_tokens", options.prefill_tokens},
+                    {"repeat", options.repeat},
+                    {"results", list}};
   // A file's name need not be UTF-8.
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
 int Refuse(const std::string& message) {

@@ -62,11 +62,9 @@ ErrorLook LookOf(int status) {
 }
 
 std::string ErrorBody(const ErrorLook& look, std::string_view message, std::string_view param) {
-  OrderedJson error{
-      {"message", message}, {"type", look.type}, {"param", nullptr}, {"code", nullptr}};
-  if (!param.empty()) error["param"] = param;
-  if (look.code != nullptr) error["code"] = look.code;
-  return Dump(OrderedJson{{"error", std::move(error)}});
+  return fmt::format(R"({{"error":{{"message":{},"type":"{}","param":{},"code":{}}}}})",
+                     DumpString(message), look.type, param.empty() ? "null" : DumpString(param),
+                     look.code == nullptr ? "null" : DumpString(look.code));
 }
 
 std::string_view CodeOrType(const ErrorLook& look) {

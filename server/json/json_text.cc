@@ -92,4 +92,6 @@ std::string Dump(const OrderedJson& json) {
   return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
+std::string DumpString(std::string_view text) { return Dump(Json(text)); }
+
 }  // namespace lockstep

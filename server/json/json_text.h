@@ -23,5 +23,7 @@ inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found b
 // On one line. Bytes that are not UTF-8 (a single token need not be whole characters) become
 // U+FFFD.
 std::string Dump(const OrderedJson& json);
+// The same of one string, in quotes: for who writes the rest of a small object as text.
+std::string DumpString(std::string_view text);
 
 }  // namespace lockstep
