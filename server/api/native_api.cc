@@ -128,7 +128,8 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   ReadSampling(fields, context.vocab(), request);
   ReadLogprobs(fields, &request.params.sampling.logprobs);
   ReadNativeGrammar(fields, context, &request.params);
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
   return request;
 }
 

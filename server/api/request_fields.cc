@@ -1,34 +1,15 @@
+// The fields that mean the same in every dialect, read once for all of them.
 #include "server/api/request_fields.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <limits>
 
 #include "core/base/quoted.h"
 
 namespace lockstep {
 namespace {
-
-bool IsIntegerIn(const Json& value, int64_t low, int64_t high) {
-  if (!value.is_number_integer()) return false;
-  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
-    return false;
-  }
-  return value.get<int64_t>() >= low && value.get<int64_t>() <= high;
-}
-
-// What a float cannot tell from 0 counts as the least positive one, where 0 is refused.
-bool ToFloat(const Json& value, const FloatRange& range, float* out) {
-  const double number = value.is_number() ? value.get<double>() : NAN;
-  if (!(number >= range.low && number <= range.high)) return false;
-  if (range.above_low && number == range.low) return false;
-  *out = static_cast<float>(number);
-  if (range.above_low && *out == 0) *out = std::numeric_limits<float>::min();
-  return true;
-}
 
 void ReadLogitBias(FieldReader& fields, size_t vocab, SamplingParams& sampling) {
   constexpr char kName[] = "logit_bias";
@@ -86,87 +67,6 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
 }
 
 }  // namespace
-
-const Json* FieldReader::Take(std::string_view name) {
-  read_.emplace(name);
-  if (!ok()) return nullptr;
-  const auto field = object_.find(name);
-  return field == object_.end() || field->is_null() ? nullptr : &*field;
-}
-
-bool FieldReader::Float(std::string_view name, const FloatRange& range, float* out) {
-  const Json* const value = Take(name);
-  if (value == nullptr) return false;
-  if (ToFloat(*value, range, out)) return true;
-  Fail(name, fmt::format("must be a number {} {:g}, at most {:g}",
-                         range.above_low ? "above" : "of at least", range.low, range.high));
-  return false;
-}
-
-bool FieldReader::Bool(std::string_view name, bool* out) {
-  const Json* const value = Take(name);
-  if (value == nullptr) return false;
-  if (value->is_boolean()) {
-    *out = value->get<bool>();
-    return true;
-  }
-  Fail(name, "must be true or false");
-  return false;
-}
-
-bool FieldReader::Text(std::string_view name, std::string* out) {
-  const Json* const value = Take(name);
-  if (value == nullptr) return false;
-  if (value->is_string()) {
-    *out = value->get<std::string>();
-    return true;
-  }
-  Fail(name, "must be a string");
-  return false;
-}
-
-bool FieldReader::Integer(std::string_view name, int64_t low, int64_t high, int64_t* out) {
-  const Json* const value = Take(name);
-  if (value == nullptr) return false;
-  if (IsIntegerIn(*value, low, high)) {
-    *out = value->get<int64_t>();
-    return true;
-  }
-  Fail(name, fmt::format("must be an integer from {} to {}", low, high));
-  return false;
-}
-
-void FieldReader::SkipNull(std::string_view name) {
-  const auto field = object_.find(name);
-  if (field != object_.end() && field->is_null()) read_.emplace(name);
-}
-
-void FieldReader::Refuse(std::string_view name, std::string_view why) {
-  if (Take(name) != nullptr) Fail(name, why);
-}
-
-void FieldReader::Fail(std::string_view name, std::string_view message) {
-  const std::string full = Full(name);
-  Fail({ErrorKind::kInvalidArgument, fmt::format("{} {}", full, message), full});
-}
-
-void FieldReader::Fail(Error error) {
-  if (ok()) status_ = tl::unexpected(std::move(error));
-}
-
-Status FieldReader::Finish(ReadContext& context) {
-  for (const auto& [name, value] : object_.items()) {
-    if (!ok()) break;
-    if (read_.contains(name)) continue;
-    if (context.lenient) {
-      context.ignored.push_back(Full(name));
-      continue;
-    }
-    Fail({ErrorKind::kInvalidArgument, fmt::format("unknown field {}", Quoted(Full(name))),
-          Full(name).substr(0, 64)});
-  }
-  return status_;
-}
 
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   SamplingParams& sampling = request.params.sampling;

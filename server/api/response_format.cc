@@ -40,7 +40,7 @@ void ReadJsonSchema(FieldReader& format, ReadContext& context, GenerationParams*
   fields.Bool("strict", &strict);
   const Json* const schema = fields.Take("schema");
   if (fields.ok() && schema == nullptr) fields.Fail("schema", "is missing");
-  if (Status status = fields.Finish(context); !status) return format.Fail(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status) return format.Fail(status.error());
   Bind(context.service.grammars().JsonSchema(*schema, fields.Full("schema")), format,
        "json_schema.schema", params);
 }
@@ -65,7 +65,7 @@ void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationPar
     Bind(context.service.grammars().JsonObject(), format, "type", params);
   }
   if (format.ok() && type == "json_schema") ReadJsonSchema(format, context, params);
-  if (Status status = format.Finish(context); !status) fields.Fail(status.error());
+  if (Status status = format.Finish(context.unknown()); !status) fields.Fail(status.error());
 }
 
 void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationParams* params) {
@@ -93,7 +93,7 @@ void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationParams*
     Bind(context.service.grammars().JsonSchema(*schema, grammar.Full("value")), grammar, "value",
          params);
   }
-  if (Status status = grammar.Finish(context); !status) fields.Fail(status.error());
+  if (Status status = grammar.Finish(context.unknown()); !status) fields.Fail(status.error());
 }
 
 }  // namespace lockstep

@@ -214,12 +214,13 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
     } else {
       FieldReader inner(*parameters, "parameters.");
       ReadParameters(inner, context, request, &truncate);
-      if (Status status = inner.Finish(context); !status) fields.Fail(status.error());
+      if (Status status = inner.Finish(context.unknown()); !status) fields.Fail(status.error());
     }
   } else {
     generate.params.sampling.temperature = 0;
   }
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
   if (generate.stream && generate.best_of > 1) {
     return Fail(ErrorKind::kInvalidArgument,
                 "parameters.best_of above 1 cannot be streamed: the best is known only at the end",

@@ -47,7 +47,8 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   fields.Bool("with_pieces", &with_pieces);
   fields.Bool("return_token_strs", &with_strings);
   fields.Text("model", &model);
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
 
   const std::vector<int32_t> ids =
       service.Tokenize(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
@@ -79,7 +80,8 @@ Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {
   } else if (!tokens->is_array()) {
     fields.Fail("tokens", "must be a list of token ids");
   }
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
   const auto ids = ReadTokenIds(*tokens, context.vocab(), "tokens", "tokens");
   if (!ids) return tl::unexpected(ids.error());
   const std::string text = context.service.Decode(*ids);

@@ -143,7 +143,8 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadLogprobs(fields, &generate.params.sampling.logprobs);
   ReadToolChoice(fields, context, request);
   ReadModalities(fields);
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
   return request;
 }
 
@@ -155,7 +156,8 @@ Result<Json> ReadApplyTemplateRequest(const Json& body, ReadContext& context) {
   ReadChatVariables(fields, context, &variables);
   std::string model;
   fields.Text("model", &model);
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
   return variables;
 }
 

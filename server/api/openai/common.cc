@@ -34,7 +34,7 @@ void ReadStreamOptions(FieldReader& fields, ReadContext& context, OpenAiRequest&
   bool obfuscation = false;
   options.Bool("include_obfuscation", &obfuscation);
   if (obfuscation) options.Fail("include_obfuscation", "is not supported: leave it out");
-  if (Status status = options.Finish(context); !status) fields.Fail(status.error());
+  if (Status status = options.Finish(context.unknown()); !status) fields.Fail(status.error());
 }
 
 // Fields that change nothing here. What they ask of others' servers is refused.

@@ -164,7 +164,8 @@ Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext&
   if (const Json* const suffix = fields.Take("suffix"); suffix != nullptr && *suffix != "") {
     fields.Fail("suffix", "is not supported: the model continues texts, it does not fill gaps");
   }
-  if (Status status = fields.Finish(context); !status) return tl::unexpected(status.error());
+  if (Status status = fields.Finish(context.unknown()); !status)
+    return tl::unexpected(status.error());
   return request;
 }
 

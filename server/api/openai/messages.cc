@@ -63,9 +63,9 @@ Json ReadToolCall(const Json& value, const std::string& where, ReadContext& cont
     if (!inner.Text("arguments", &arguments) && inner.ok()) {
       inner.Fail("arguments", "is missing: a JSON object, as a string");
     }
-    if (Status status = inner.Finish(context); !status) call.Fail(status.error());
+    if (Status status = inner.Finish(context.unknown()); !status) call.Fail(status.error());
   }
-  if (Status status = call.Finish(context); !status) message.Fail(status.error());
+  if (Status status = call.Finish(context.unknown()); !status) message.Fail(status.error());
   const auto object = ParseStrictObject(arguments);
   return {{"id", id},
           {"type", "function"},
@@ -134,7 +134,7 @@ Json ReadMessage(const Json& value, size_t index, ReadContext& context, FieldRea
       message.Fail("tool_call_id", "is missing: the id of the call that this answers");
     }
   }
-  if (Status status = message.Finish(context); !status) fields.Fail(status.error());
+  if (Status status = message.Finish(context.unknown()); !status) fields.Fail(status.error());
   return out;
 }
 
@@ -194,8 +194,8 @@ void ReadTools(FieldReader& fields, ReadContext& context, Json* variables) {
     if (const Json* const schema = function.Take("parameters"); schema && !schema->is_object()) {
       function.Fail("parameters", "must be a JSON schema");
     }
-    if (Status status = function.Finish(context); !status) reader.Fail(status.error());
-    if (Status status = reader.Finish(context); !status) fields.Fail(status.error());
+    if (Status status = function.Finish(context.unknown()); !status) reader.Fail(status.error());
+    if (Status status = reader.Finish(context.unknown()); !status) fields.Fail(status.error());
   }
   if (!tools->empty()) (*variables)["tools"] = *tools;
 }

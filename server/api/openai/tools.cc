@@ -34,8 +34,8 @@ Choice ReadChoice(FieldReader& fields, ReadContext& context) {
     }
     reader.Take("function");
     if (!inner.Text("name", &choice.function) && inner.ok()) inner.Fail("name", "is missing");
-    if (Status status = inner.Finish(context); !status) reader.Fail(status.error());
-    if (Status status = reader.Finish(context); !status) fields.Fail(status.error());
+    if (Status status = inner.Finish(context.unknown()); !status) reader.Fail(status.error());
+    if (Status status = reader.Finish(context.unknown()); !status) fields.Fail(status.error());
     return choice;
   }
   fields.Fail("tool_choice",

@@ -1,0 +1,81 @@
+#include "server/json/field_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+
+Json Parse(const char* text) { return ParseStrictObject(text).value(); }
+
+TEST(FieldReaderTest, ReadsWhatIsThereAndLeavesTheRest) {
+  const Json object = Parse(R"({"f":0.5,"b":true,"t":"x","i":7,"null":null})");
+  FieldReader fields(object);
+  float f = 0;
+  bool b = false;
+  std::string t;
+  size_t i = 0, absent = 3, null = 4;
+  EXPECT_TRUE(fields.Float("f", {0, 1}, &f));
+  EXPECT_TRUE(fields.Bool("b", &b));
+  EXPECT_TRUE(fields.Text("t", &t));
+  EXPECT_TRUE(fields.Integer("i", 0, 10, &i));
+  EXPECT_FALSE(fields.Integer("absent", 0, 10, &absent));
+  EXPECT_FALSE(fields.Integer("null", 0, 10, &null));
+  EXPECT_EQ(f, 0.5f);
+  EXPECT_TRUE(b);
+  EXPECT_EQ(t, "x");
+  EXPECT_EQ(i, 7u);
+  EXPECT_EQ(absent, 3u);
+  EXPECT_EQ(null, 4u);
+  EXPECT_TRUE(fields.Finish(nullptr).has_value());
+}
+
+TEST(FieldReaderTest, TheFirstThingWrongIsToldWithItsFullName) {
+  const Json object = Parse(R"({"a":11,"b":"x","c":1})");
+  FieldReader fields(object, "messages[2].");
+  int64_t a = 0, c = 0;
+  bool b = false;
+  EXPECT_FALSE(fields.Integer("a", 0, 10, &a));
+  EXPECT_FALSE(fields.Bool("b", &b));
+  EXPECT_FALSE(fields.Integer("c", 0, 10, &c));  // nothing is read after a mistake
+  const Status status = fields.Finish(nullptr);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_EQ(status.error().message, "messages[2].a must be an integer from 0 to 10");
+  EXPECT_EQ(status.error().param, "messages[2].a");
+}
+
+TEST(FieldReaderTest, UnknownNamesAreRefusedOrListed) {
+  const Json object = Parse(R"({"a":1,"b":2,"c":null})");
+  std::vector<std::string> ignored;
+  for (const bool lenient : {false, true}) {
+    FieldReader fields(object, "tools.");
+    int64_t a = 0;
+    fields.Integer("a", 0, 10, &a);
+    const Status status = fields.Finish(lenient ? &ignored : nullptr);
+    EXPECT_EQ(status.has_value(), lenient);
+    if (!status) {
+      EXPECT_EQ(status.error().message, R"(unknown field "tools.b")");
+    }
+  }
+  EXPECT_THAT(ignored, ElementsAre("tools.b", "tools.c"));
+}
+
+TEST(FieldReaderTest, NumbersHaveLimits) {
+  EXPECT_TRUE(IsIntegerIn(Json(10), 0, 10));
+  EXPECT_FALSE(IsIntegerIn(Json(11), 0, 10));
+  EXPECT_FALSE(IsIntegerIn(Json(1.0), 0, 10));
+  EXPECT_FALSE(IsIntegerIn(Json(UINT64_MAX), 0, INT64_MAX));  // not -1
+  float out = 0;
+  EXPECT_FALSE(ToFloat(Json(0), {0, 1, true}, &out));
+  EXPECT_TRUE(ToFloat(Json(1e-300), {0, 1, true}, &out));  // above 0, and stays so
+  EXPECT_EQ(out, std::numeric_limits<float>::min());
+  EXPECT_FALSE(ToFloat(Json("1"), {0, 1}, &out));
+}
+
+}  // namespace
+}  // namespace lockstep
