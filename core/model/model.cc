@@ -1,9 +1,7 @@
 #include "core/model/model.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
-#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -14,6 +12,7 @@
 
 #include "core/gguf/gguf_parts.h"
 #include "core/gguf/mapped_file.h"
+#include "core/model/fingerprint.h"
 #include "core/transformer/weights.h"
 
 // core/model/embedded/embed.S
@@ -21,14 +20,6 @@ extern "C" const uint8_t lockstep_embedded_model[], lockstep_embedded_model_end[
 
 namespace lockstep {
 namespace {
-
-constexpr size_t kHashChunk = 256 << 10;  // bytes; stays in the second-level cache
-
-// Bytes of a model's file, or of one of its parts.
-struct Part {
-  std::span<const uint8_t> bytes;
-  const MappedFile* file = nullptr;  // if they are one
-};
 
 // Adds up what the two readers of the file have done.
 class Progress {
@@ -48,44 +39,6 @@ class Progress {
   size_t done_ = 0;  // guarded by mutex_
 };
 
-// A file is read and not mapped, which takes half the time and leaves no pages behind. False if a
-// file cannot be read or OpenSSL fails.
-bool Hash(const Part& part, EVP_MD_CTX* context, Progress& progress,
-          const std::atomic<bool>& stop) {
-  std::vector<uint8_t> buffer(part.file != nullptr ? kHashChunk : 0);
-  for (size_t at = 0; !stop && at < part.bytes.size(); at += kHashChunk) {
-    std::span<const uint8_t> chunk = part.bytes.subspan(at);
-    chunk = chunk.first(std::min(kHashChunk, chunk.size()));
-    if (part.file != nullptr) {
-      if (!part.file->Read(at, {buffer.data(), chunk.size()})) return false;
-      chunk = {buffer.data(), chunk.size()};
-    }
-    if (EVP_DigestUpdate(context, chunk.data(), chunk.size()) != 1) return false;
-    progress.Add(chunk.size());
-  }
-  return true;
-}
-
-// Of all parts, one after the other. The result is of no use once `stop` is set.
-Result<std::string> Fingerprint(const std::string& name, std::span<const Part> parts,
-                                Progress& progress, const std::atomic<bool>& stop) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        EVP_MD_CTX_free);
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
-    return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
-  }
-  for (const Part& part : parts) {
-    if (Hash(part, context.get(), progress, stop)) continue;
-    return Fail(ErrorKind::kBadFile,
-                fmt::format("{}: cannot read all of it for its SHA-256", name));
-  }
-  if (EVP_DigestFinal_ex(context.get(), digest, nullptr) != 1) {
-    return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
-  }
-  return fmt::format("ls{}-{:02x}", kNumericsVersion, fmt::join(digest, digest + 8, ""));
-}
-
 size_t TensorBytes(const GgufFile& file) {
   size_t total = 0;
   for (const GgufTensor& tensor : file.tensors()) total += tensor.data.size();
@@ -98,7 +51,7 @@ struct SetOnReturn {
 };
 
 // The bytes are hashed beside the repacking.
-Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const Part> parts,
+Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const FilePart> parts,
                                     const KernelTable& kernels, ThreadPool& pool,
                                     const LoadProgress& report) {
   auto config = ReadModelConfig(file);
@@ -107,7 +60,10 @@ Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const Part> 
   Progress progress(report, file.size() + TensorBytes(file));
   std::atomic<bool> stop{false};
   // Without a policy it falls back to this thread, in get(), where no other can be had.
-  auto hashed = std::async([&] { return Fingerprint(file.name(), parts, progress, stop); });
+  auto hashed = std::async([&] {
+    return Fingerprint(
+        file.name(), parts, [&](size_t bytes) { progress.Add(bytes); }, stop);
+  });
   const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
 
   auto tokenizer = Tokenizer::Create(file);
@@ -156,7 +112,7 @@ Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes, const s
   return WithoutThrowing(source, [&]() -> Result<std::unique_ptr<Model>> {
     const auto file = GgufFile::Parse(bytes, source);
     if (!file) return tl::unexpected(file.error());
-    const Part part{bytes};
+    const FilePart part{bytes};
     return Load(*file, {&part, 1}, kernels, pool, progress);
   });
 }
@@ -167,7 +123,7 @@ Result<std::unique_ptr<Model>> LoadModel(const std::string& path, const KernelTa
   return WithoutThrowing(path, [&]() -> Result<std::unique_ptr<Model>> {
     const auto opened = GgufParts::Open(path);
     if (!opened) return tl::unexpected(opened.error());
-    std::vector<Part> parts;
+    std::vector<FilePart> parts;
     for (const MappedFile& mapped : opened->parts()) parts.push_back({mapped.bytes(), &mapped});
     return Load(opened->file(), parts, kernels, pool, progress);
   });

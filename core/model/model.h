@@ -12,13 +12,11 @@
 #include "core/base/status.h"
 #include "core/gguf/gguf_file.h"
 #include "core/kernels/thread_pool.h"
+#include "core/model/fingerprint.h"
 #include "core/tokenizer/tokenizer.h"
 #include "core/transformer/transformer.h"
 
 namespace lockstep {
-
-// Raised whenever any output bit of any kernel, sampler or tokenizer changes.
-inline constexpr int kNumericsVersion = 3;
 
 struct Model {
   std::string name;         // general.name

@@ -1,0 +1,34 @@
+// The name of a model's bits: equal fingerprints promise equal answers to equal requests. Safe from
+// any thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "core/base/status.h"
+#include "core/gguf/mapped_file.h"
+
+namespace lockstep {
+
+// Raised whenever any output bit of any kernel, sampler or tokenizer changes.
+inline constexpr int kNumericsVersion = 3;
+
+// Bytes of a model's file, or of one of its parts.
+struct FilePart {
+  std::span<const uint8_t> bytes;
+  const MappedFile* file = nullptr;  // if they are one
+};
+
+// "ls<numerics version>-" and 16 hex digits of the SHA-256 of all parts, one after the other.
+// `name` names them in errors: kBadFile if one cannot be read, kInternal if OpenSSL fails. `done`
+// is told of every few hundred KiB that were read. The result is of no use once `stop` is set.
+[[nodiscard]] Result<std::string> Fingerprint(const std::string& name,
+                                              std::span<const FilePart> parts,
+                                              const std::function<void(size_t bytes)>& done,
+                                              const std::atomic<bool>& stop);
+
+}  // namespace lockstep
