@@ -22,7 +22,7 @@ GrammarMatcher::GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar)
 Status GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed) {
   const GrammarVocabulary& vocabulary = grammar_->vocabulary();
   assert(allowed.size() == vocabulary.words());
-  const MaskCache::Key key{grammar_->id(), automaton_.key(at_)};
+  const MaskKey key{grammar_->id(), automaton_.key(at_)};
   std::shared_ptr<const TokenMask> mask = vocabulary.masks().Find(key);
   if (mask == nullptr) {
     path_.assign(1, at_);

@@ -13,28 +13,14 @@ constexpr size_t kMaxWork = size_t{1} << 20;
 
 }  // namespace
 
-std::shared_ptr<const TokenMask> MaskCache::Find(const Key& key) {
-  const std::lock_guard lock(mutex_);
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->second;
+std::shared_ptr<const TokenMask> MaskCache::Find(const MaskKey& key) {
+  return masks_.Find(key).value_or(nullptr);
 }
 
-void MaskCache::Insert(const Key& key, std::shared_ptr<const TokenMask> mask) {
-  const auto bytes_of = [](const TokenMask& m) {
-    return sizeof(TokenMask) + m.allowed.size() * sizeof(uint64_t) + sizeof(Entry) + 64;
-  };
-  const std::lock_guard lock(mutex_);
-  if (by_key_.contains(key)) return;  // another thread was first
-  bytes_ += bytes_of(*mask);
-  entries_.emplace_front(key, std::move(mask));
-  by_key_.emplace(key, entries_.begin());
-  while (bytes_ > max_bytes_) {
-    bytes_ -= bytes_of(*entries_.back().second);
-    by_key_.erase(entries_.back().first);
-    entries_.pop_back();
-  }
+void MaskCache::Insert(const MaskKey& key, std::shared_ptr<const TokenMask> mask) {
+  constexpr size_t kOverhead = sizeof(TokenMask) + sizeof(MaskKey) + sizeof(mask) + 64;
+  const size_t bytes = mask->allowed.size() * sizeof(uint64_t) + kOverhead;
+  masks_.Insert(key, std::move(mask), bytes);
 }
 
 std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::Create(

@@ -5,15 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/lru_cache.h"
 #include "core/grammar/automaton.h"
 #include "core/tokenizer/tokenizer.h"
 
@@ -25,29 +24,25 @@ struct TokenMask {
   bool too_costly = false;        // not found: the walk would have taken too long
 };
 
+// What a mask depends on besides the vocabulary.
+struct MaskKey {
+  struct Hash {
+    size_t operator()(const MaskKey& key) const { return key.config.a ^ key.grammar; }
+  };
+  uint64_t grammar;
+  ConfigKey config;
+  bool operator==(const MaskKey&) const = default;
+};
+
 // The masks used last, up to a number of bytes. Thread-safe.
 class MaskCache {
  public:
-  struct Key {
-    uint64_t grammar;
-    ConfigKey config;
-    bool operator==(const Key&) const = default;
-  };
-  explicit MaskCache(size_t max_bytes) : max_bytes_(max_bytes) {}
-  std::shared_ptr<const TokenMask> Find(const Key& key);  // null if there is none
-  void Insert(const Key& key, std::shared_ptr<const TokenMask> mask);
+  explicit MaskCache(size_t max_bytes) : masks_(SIZE_MAX, max_bytes) {}
+  std::shared_ptr<const TokenMask> Find(const MaskKey& key);  // null if there is none
+  void Insert(const MaskKey& key, std::shared_ptr<const TokenMask> mask);
 
  private:
-  struct Hash {
-    size_t operator()(const Key& key) const { return key.config.a ^ key.grammar; }
-  };
-  using Entry = std::pair<Key, std::shared_ptr<const TokenMask>>;
-
-  const size_t max_bytes_;
-  std::mutex mutex_;
-  std::list<Entry> entries_;  // guarded by mutex_; the last used first
-  std::unordered_map<Key, std::list<Entry>::iterator, Hash> by_key_;  // guarded by mutex_
-  size_t bytes_ = 0;                                                  // guarded by mutex_
+  LruCache<MaskKey, std::shared_ptr<const TokenMask>, MaskKey::Hash> masks_;
 };
 
 class GrammarVocabulary {

@@ -1,5 +1,8 @@
 #include "server/generation/grammar_cache.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "core/grammar/grammar.h"
 #include "server/generation/tool_calls.h"
 #include "server/schema/json_schema.h"
@@ -7,7 +10,7 @@
 namespace lockstep {
 
 GrammarCache::GrammarCache(const Tokenizer& tokenizer, size_t max_entries, size_t max_bytes)
-    : tokenizer_(tokenizer), max_entries_(max_entries), max_bytes_(max_bytes) {}
+    : tokenizer_(tokenizer), max_bytes_(max_bytes), bound_(max_entries, max_bytes) {}
 
 GrammarCache::Bound GrammarCache::Gbnf(std::string_view text) {
   return Find(
@@ -31,13 +34,7 @@ GrammarCache::Bound GrammarCache::ToolCalls(std::string_view gbnf) {
 
 GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
                                        Vocabulary& vocabulary) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = by_key_.find(key); found != by_key_.end()) {
-      entries_.splice(entries_.begin(), entries_, found->second);
-      return found->second->second;
-    }
-  }
+  if (auto found = bound_.Find(key)) return *std::move(found);
   const auto grammar = compile();
   if (!grammar) return tl::unexpected(grammar.error());
   std::call_once(vocabulary.prepared, [&] {
@@ -45,29 +42,9 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
     vocabulary.made = GrammarVocabulary::Create(
         tokenizer_, tools ? std::span(kToolTokens) : std::span<const std::string_view>());
   });
-
-  const std::lock_guard lock(mutex_);
-  if (const auto found = by_key_.find(key); found != by_key_.end()) {  // another thread was first
-    return found->second->second;
-  }
-  const auto bytes_of = [](const Entry& entry) {
-    return entry.first.size() + entry.second->grammar().bytes();
-  };
   auto bound = std::make_shared<const TokenGrammar>(*grammar, vocabulary.made);
-  entries_.emplace_front(std::move(key), bound);
-  by_key_.emplace(entries_.front().first, entries_.begin());
-  bytes_ += bytes_of(entries_.front());
-  while (entries_.size() > max_entries_ || (bytes_ > max_bytes_ && entries_.size() > 1)) {
-    bytes_ -= bytes_of(entries_.back());
-    by_key_.erase(entries_.back().first);
-    entries_.pop_back();
-  }
-  return bound;
-}
-
-size_t GrammarCache::entries() const {
-  const std::lock_guard lock(mutex_);
-  return entries_.size();
+  const size_t bytes = std::min(key.size() + bound->grammar().bytes(), max_bytes_);
+  return bound_.Insert(std::move(key), std::move(bound), bytes);
 }
 
 }  // namespace lockstep

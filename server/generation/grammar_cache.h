@@ -4,14 +4,12 @@
 
 #include <cstddef>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 
+#include "core/base/lru_cache.h"
 #include "core/base/status.h"
 #include "core/grammar/token_grammar.h"
 #include "core/tokenizer/tokenizer.h"
@@ -22,8 +20,8 @@ namespace lockstep {
 class GrammarCache {
  public:
   static constexpr size_t kMaxEntries = 256;
-  static constexpr size_t kMaxBytes = size_t{64}
-                                      << 20;  // of texts and grammars; masks have their own
+  // Of texts and grammars, masks have their own. The newest is kept, however large it is.
+  static constexpr size_t kMaxBytes = size_t{64} << 20;
 
   // The tokenizer must outlive the cache. Its vocabulary is prepared at the first use.
   explicit GrammarCache(const Tokenizer& tokenizer, size_t max_entries = kMaxEntries,
@@ -37,7 +35,7 @@ class GrammarCache {
   // Gbnf, but the control tokens with which models begin calls of tools are texts like any other.
   [[nodiscard]] Bound ToolCalls(std::string_view gbnf);
 
-  size_t entries() const;
+  size_t entries() const { return bound_.size(); }
 
  private:
   using Compile = std::function<Result<std::shared_ptr<const Grammar>>()>;
@@ -49,14 +47,10 @@ class GrammarCache {
   Bound Find(std::string key, const Compile& compile, Vocabulary& vocabulary);
 
   const Tokenizer& tokenizer_;
-  const size_t max_entries_, max_bytes_;
+  const size_t max_bytes_;
   Vocabulary plain_, with_tool_tokens_;
 
-  using Entry = std::pair<std::string, std::shared_ptr<const TokenGrammar>>;
-  mutable std::mutex mutex_;
-  std::list<Entry> entries_;  // guarded by mutex_; the last used first
-  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;  // guarded by mutex_
-  size_t bytes_ = 0;                                                         // guarded by mutex_
+  LruCache<std::string, std::shared_ptr<const TokenGrammar>> bound_;
 };
 
 }  // namespace lockstep
