@@ -160,7 +160,7 @@ HttpReply ChatRoute(GenerationService& service, const GenerateSettings& settings
   ReadContext context{service, settings.model_aliases, settings.lenient, {}};
   auto read = ReadChatRequest(*body, context);
   if (!read) return ErrorReply(read.error());
-  const auto parts = RenderChat(service, read->variables);
+  const auto parts = RenderChat(service.chat(), read->variables);
   if (!parts) return ErrorReply(parts.error());
   read->generate.prompts = {service.EncodeChat(*parts)};
   return NameIgnored(Respond(service, read->generate, std::move(caller),
@@ -173,7 +173,7 @@ HttpReply ApplyTemplateRoute(GenerationService& service, const GenerateSettings&
   const auto answer = [&service](const Json& body, ReadContext& context) -> Result<std::string> {
     const auto variables = ReadApplyTemplateRequest(body, context);
     if (!variables) return tl::unexpected(variables.error());
-    const auto parts = RenderChat(service, *variables);
+    const auto parts = RenderChat(service.chat(), *variables);
     if (!parts) return tl::unexpected(parts.error());
     return Dump(OrderedJson{{"prompt", TextOf(*parts)}});
   };

@@ -38,9 +38,7 @@ TemplateValue FromJson(const Json& json) {
 
 }  // namespace
 
-Result<std::vector<PromptPart>> RenderChat(const GenerationService& service,
-                                           const Json& variables) {
-  const Result<ChatModel>& chat = service.chat();
+Result<std::vector<PromptPart>> RenderChat(const Result<ChatModel>& chat, const Json& variables) {
   if (!chat) return tl::unexpected(chat.error());
   return RenderChat(*chat, variables);
 }

@@ -6,15 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "core/base/status.h"
 #include "core/jinja/chat_template.h"
-#include "server/generation/generation_service.h"
+#include "server/generation/chat_model.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
 
 // `variables` as ReadChatVariables makes them; bos_token and eos_token are added. Errors are
 // kInvalidArgument: the model has no template, or the template refuses the conversation.
-[[nodiscard]] Result<std::vector<PromptPart>> RenderChat(const GenerationService& service,
+[[nodiscard]] Result<std::vector<PromptPart>> RenderChat(const Result<ChatModel>& chat,
                                                          const Json& variables);
 // The same for a template by itself.
 [[nodiscard]] Result<std::vector<PromptPart>> RenderChat(const ChatModel& chat,

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,21 +10,12 @@
 
 #include "core/base/status.h"
 #include "core/engine/scheduler.h"
-#include "core/jinja/chat_template.h"
 #include "core/model/model.h"
-#include "server/generation/tool_calls.h"
+#include "server/generation/chat_model.h"
 
 namespace lockstep {
 
 class GrammarCache;
-
-// What makes prompts of conversations.
-struct ChatModel {
-  ChatTemplate chat_template;
-  std::string source;              // of the template
-  std::string bos, eos;            // the tokens' texts; empty where the model has none
-  std::optional<ToolStyle> tools;  // how the model calls tools, if it can
-};
 
 struct ServedModel {
   std::string name;

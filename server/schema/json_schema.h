@@ -19,6 +19,7 @@
 #include "core/base/status.h"
 #include "core/grammar/grammar.h"
 #include "server/json/json_text.h"
+#include "server/schema/json_rules.h"
 
 namespace lockstep {
 
@@ -31,23 +32,17 @@ inline constexpr size_t kMaxSchemaBytes = 256 * 1024;  // as text
 // Names of its rules begin with "json-".
 class JsonGrammar {
  public:
-  JsonGrammar();
   // The name of the rule for the schema's values. Errors are kInvalidArgument and begin with
   // `where` and the JSON pointer of what is wrong.
   [[nodiscard]] Result<std::string> Add(const OrderedJson& schema, std::string_view where);
   // The same for any value, any object.
-  static std::string_view Value() { return "json-value"; }
-  static std::string_view Object() { return "json-object"; }
+  static std::string_view Value() { return JsonRules::Value(); }
+  static std::string_view Object() { return JsonRules::Object(); }
 
-  const std::string& rules() const { return rules_; }
+  const std::string& rules() const { return rules_.text(); }
 
  private:
-  friend class SchemaReader;
-  void Define(std::string_view name, std::string_view body);
-  std::string NewName();  // of a rule that is yet to be defined
-
-  std::string rules_;
-  size_t names_ = 0;
+  JsonRules rules_;
 };
 
 [[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const OrderedJson& schema,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/grammar/grammar.h"
 #include "server/schema/schema_merge.h"
 
 namespace lockstep {
@@ -69,8 +70,8 @@ tl::unexpected<Error> SchemaReader::Refuse(const std::string& path,
 }
 
 std::string SchemaReader::Define(std::string_view body) {
-  std::string name = grammar_.NewName();
-  grammar_.Define(name, body);
+  std::string name = rules_.NewName();
+  rules_.Define(name, body);
   return name;
 }
 
@@ -86,7 +87,7 @@ Status SchemaReader::CheckKeywords(const OrderedJson& schema, const std::string&
 }
 
 SchemaReader::Rule SchemaReader::Visit(const OrderedJson& schema, const std::string& path) {
-  if (schema == true) return std::string(JsonGrammar::Value());
+  if (schema == true) return std::string(JsonRules::Value());
   if (schema == false) return Refuse(path, "the schema false allows no value");
   if (!schema.is_object()) return Refuse(path, "a schema must be an object or a boolean");
   if (depth_ >= kMaxDepth) {
@@ -97,7 +98,7 @@ SchemaReader::Rule SchemaReader::Visit(const OrderedJson& schema, const std::str
   if (++visits_ > kMaxSchemas) {
     return Refuse(path, fmt::format("there are more than {} schemas", kMaxSchemas));
   }
-  if (grammar_.rules().size() > kMaxGrammarBytes) {
+  if (rules_.text().size() > kMaxGrammarBytes) {
     return Refuse(path, "the schemas up to here are too large in all");
   }
   ++depth_;
@@ -122,7 +123,7 @@ SchemaReader::Rule SchemaReader::VisitObjectSchema(const OrderedJson& schema,
   const auto types = Types(schema, path);
   if (!types) return tl::unexpected(types.error());
   if (schema.contains("enum") || schema.contains("const")) return Values(schema, path);
-  if (types->empty()) return std::string(JsonGrammar::Value());
+  if (types->empty()) return std::string(JsonRules::Value());
   std::string choices;
   for (const std::string& type : *types) {
     const Rule rule = OfType(type, schema, path);
@@ -150,10 +151,10 @@ SchemaReader::Rule SchemaReader::Reference(const OrderedJson& schema, const std:
   }
   const auto [known, is_new] = references_.try_emplace(reference);
   if (is_new) {
-    known->second = grammar_.NewName();  // before what it refers to, which may refer back
+    known->second = rules_.NewName();  // before what it refers to, which may refer back
     const Rule rule = Visit(*target, reference.substr(1));
     if (!rule) return rule;
-    grammar_.Define(references_[reference], *rule);
+    rules_.Define(references_[reference], *rule);
   }
   return references_[reference];
 }

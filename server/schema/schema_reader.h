@@ -1,4 +1,4 @@
-// Reads one JSON schema into the rules of a JsonGrammar. Used once, by one thread.
+// Reads one JSON schema into rules of a grammar. Used once, by one thread.
 #pragma once
 
 #include <map>
@@ -8,14 +8,15 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "server/schema/json_schema.h"
+#include "server/json/json_text.h"
+#include "server/schema/json_rules.h"
 
 namespace lockstep {
 
 class SchemaReader {
  public:
-  SchemaReader(JsonGrammar* grammar, const OrderedJson& root, std::string_view where)
-      : grammar_(*grammar), root_(root), where_(where) {}
+  SchemaReader(JsonRules* rules, const OrderedJson& root, std::string_view where)
+      : rules_(*rules), root_(root), where_(where) {}
   Result<std::string> Read();
 
  private:
@@ -62,7 +63,7 @@ class SchemaReader {
   std::string Define(std::string_view body);
   tl::unexpected<Error> Refuse(const std::string& path, std::string_view problem) const;
 
-  JsonGrammar& grammar_;
+  JsonRules& rules_;
   const OrderedJson& root_;
   const std::string where_;
   std::map<std::string, std::string> references_;  // rules, by reference

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/grammar/grammar.h"
 #include "core/grammar/utf8_ranges.h"
 #include "server/schema/json_number.h"
 #include "server/schema/json_pattern.h"
@@ -145,7 +146,7 @@ SchemaReader::Rule SchemaReader::Array(const OrderedJson& schema, const std::str
   const auto items = schema.find(items_keyword);
   std::string item;  // empty: there are no others than those of the prefix
   if (items != schema.end() ? *items != false : prefix.empty()) {
-    const Rule rule = items == schema.end() ? Rule(std::string(JsonGrammar::Value()))
+    const Rule rule = items == schema.end() ? Rule(std::string(JsonRules::Value()))
                                             : Visit(*items, ChildPointer(path, items_keyword));
     if (!rule) return rule;
     item = *rule;
@@ -203,7 +204,7 @@ SchemaReader::Rule SchemaReader::Object(const OrderedJson& schema, const std::st
   std::string more;  // empty: there are no others than those listed
   if (additional == schema.end() ? !lists : *additional != false) {
     const Rule rule = additional == schema.end()
-                          ? Rule(std::string(JsonGrammar::Value()))
+                          ? Rule(std::string(JsonRules::Value()))
                           : Visit(*additional, ChildPointer(path, "additionalProperties"));
     if (!rule) return rule;
     more = *rule;
@@ -224,8 +225,8 @@ SchemaReader::Rule SchemaReader::Map(const OrderedJson& schema, const std::strin
       return Refuse(path, "minProperties asks for properties that are forbidden");
     return Define("\"{\" json-ws \"}\"");
   }
-  if (more == JsonGrammar::Value() && sizes->least == 0 && !sizes->most) {
-    return std::string(JsonGrammar::Object());
+  if (more == JsonRules::Value() && sizes->least == 0 && !sizes->most) {
+    return std::string(JsonRules::Object());
   }
   const std::string member = Define("json-string \":\" json-ws " + more);
   return Define("\"{\" json-ws " + List(member, sizes->least, sizes->most) + " \"}\"");
@@ -300,7 +301,7 @@ std::string SchemaReader::OtherName(std::vector<std::string> names) {
     std::string rule;
   };
   const std::string rest = "[^\"\\\\\\x00-\\x1F]*";
-  const std::string root = grammar_.NewName();
+  const std::string root = rules_.NewName();
   std::vector<Part> parts = {{0, names.size(), 0, root}};
   while (!parts.empty()) {
     const Part part = parts.back();
@@ -316,7 +317,7 @@ std::string SchemaReader::OtherName(std::vector<std::string> names) {
       while (end < part.end && names[end].compare(part.at, length, character) == 0) ++end;
       known += GbnfClassChar(code);
       if (code >= 0x20 && code != '"' && code != '\\') {
-        Part next{i, end, part.at + length, grammar_.NewName()};
+        Part next{i, end, part.at + length, rules_.NewName()};
         choices += (choices.empty() ? "" : " | ") + GbnfLiteral(character) + " " + next.rule;
         parts.push_back(std::move(next));
       }
@@ -324,7 +325,7 @@ std::string SchemaReader::OtherName(std::vector<std::string> names) {
     }
     choices +=
         fmt::format("{}[^\"\\\\\\x00-\\x1F{}] {}", choices.empty() ? "" : " | ", known, rest);
-    grammar_.Define(part.rule, choices);
+    rules_.Define(part.rule, choices);
   }
   return "\"\\\"\" " + root + " \"\\\"\"";
 }

@@ -3,17 +3,10 @@
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <string>
 
-#include "server/api/openai/common.h"
+#include "server/api/openai/chat_request.h"
 
 namespace lockstep {
-
-struct ChatRequest : OpenAiRequest {
-  Json variables;                  // of the chat template
-  std::optional<ToolStyle> tools;  // calls of tools are read out of the answers
-};
 
 // The prompt is still missing from it: PutChatPrompt makes it.
 [[nodiscard]] Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context);

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/api/openai/chat.h"
+#include "server/api/openai/chat_request.h"
 #include "server/generation/tool_calls.h"
 
 namespace lockstep {
