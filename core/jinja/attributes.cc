@@ -108,7 +108,7 @@ Value Interpreter::Item(const Value& value, const Value& key) {
       const int64_t at = index < 0 ? index + length : index;
       if (at >= 0 && at < length) return list->items[static_cast<size_t>(at)];
     } else if (const Text* text = value.AsText()) {
-      budget_.Scan(text->size());
+      budget().Scan(text->size());
       const std::string_view bytes = text->bytes();
       const int64_t at = index < 0 ? index + static_cast<int64_t>(CountCharacters(bytes)) : index;
       const size_t begin = at < 0 ? bytes.size() : CharacterOffset(bytes, static_cast<size_t>(at));
@@ -126,10 +126,10 @@ Value Interpreter::Slice(const Value& value, const Value& begin, const Value& en
                          const Value& step) {
   if (value.IsUndefined()) ThrowUndefined(value);
   if (const Text* text = value.AsText()) {
-    budget_.Scan(text->size());
+    budget().Scan(text->size());
     const std::string_view bytes = text->bytes();
     const Range range = SliceRange(begin, end, step, static_cast<int64_t>(CountCharacters(bytes)));
-    Builder out(&budget_);
+    Builder out(&budget());
     if (range.count == 0) return New(std::move(out));
     if (range.step == 1) {
       const size_t first = CharacterOffset(bytes, static_cast<size_t>(range.begin));
@@ -138,7 +138,7 @@ Value Interpreter::Slice(const Value& value, const Value& begin, const Value& en
       return New(std::move(out));
     }
     std::vector<size_t> offsets;
-    budget_.Make(bytes.size() * sizeof(size_t));
+    budget().Make(bytes.size() * sizeof(size_t));
     for (size_t i = 0; i < bytes.size(); i += CharacterLength(bytes.substr(i)))
       offsets.push_back(i);
     offsets.push_back(bytes.size());
@@ -153,7 +153,7 @@ Value Interpreter::Slice(const Value& value, const Value& begin, const Value& en
     return Value::UndefinedBecause(fmt::format("a {} cannot be sliced", value.TypeName()));
   }
   const Range range = SliceRange(begin, end, step, static_cast<int64_t>(list->items.size()));
-  budget_.Step(range.count / 8);
+  budget().Step(range.count / 8);
   std::vector<Value> items;
   for (size_t i = 0; i < range.count; ++i) {
     items.push_back(
@@ -169,17 +169,17 @@ std::vector<Value> Interpreter::Items(const Value& value) {
   if (const List* list = value.AsList()) {
     if (list->consumed) return items;
     list->consumed = list->kind == List::Kind::kGenerator;
-    budget_.Make(list->items.size() * sizeof(Value));
+    budget().Make(list->items.size() * sizeof(Value));
     return list->items;
   }
   if (const Dict* dict = value.AsDict()) {
-    budget_.Make(dict->entries.size() * sizeof(Value));
+    budget().Make(dict->entries.size() * sizeof(Value));
     for (const auto& entry : dict->entries) items.push_back(entry.first);
     return items;
   }
   const Text* text = value.AsText();
   if (text == nullptr) Throw("a {} cannot be gone through", value.TypeName());
-  budget_.Make(text->size() * (sizeof(Value) + sizeof(Text) + 32));
+  budget().Make(text->size() * (sizeof(Value) + sizeof(Text) + 32));
   const std::string_view bytes = text->bytes();
   for (size_t i = 0; i < bytes.size();) {
     const size_t end = i + CharacterLength(bytes.substr(i));
@@ -192,7 +192,7 @@ std::vector<Value> Interpreter::Items(const Value& value) {
 int64_t Interpreter::Length(const Value& value) {
   if (value.IsUndefined()) return 0;
   if (const Text* text = value.AsText()) {
-    budget_.Scan(text->size());
+    budget().Scan(text->size());
     return static_cast<int64_t>(CountCharacters(text->bytes()));
   }
   if (const Dict* dict = value.AsDict()) return static_cast<int64_t>(dict->entries.size());

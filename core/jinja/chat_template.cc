@@ -6,8 +6,8 @@
 
 #include "core/base/quoted.h"
 #include "core/jinja/failure.h"
-#include "core/jinja/interpreter.h"
 #include "core/jinja/parser.h"
+#include "core/jinja/renderer.h"
 
 namespace lockstep {
 namespace {
@@ -44,7 +44,7 @@ Result<std::vector<PromptPart>> ChatTemplate::Render(const TemplateValue& variab
                 fmt::format("messages or tools are nested more than {} deep; flatten them",
                             TemplateValue::kMaxDepth));
   }
-  jinja::Interpreter run(*program_, limits);
+  jinja::Renderer run(*program_, limits);
   try {
     const jinja::Text text = run.Run(*variables.AsDict());
     std::vector<PromptPart> parts;

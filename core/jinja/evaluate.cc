@@ -1,13 +1,11 @@
 // Expressions.
 #include "core/jinja/builtins/builtins.h"
-#include "core/jinja/interpreter.h"
-#include "core/jinja/objects.h"
-#include "core/jinja/scopes.h"
+#include "core/jinja/renderer.h"
 
 namespace lockstep::jinja {
 
-Value Interpreter::Evaluate(const Expr& expr) {
-  const Deeper deeper(this);
+Value Renderer::Evaluate(const Expr& expr) {
+  const Deeper deeper(&budget());
   line_ = expr.line;
   const auto operand = [&](size_t at) { return Evaluate(*expr.operands[at]); };
   switch (expr.kind) {
@@ -56,7 +54,7 @@ Value Interpreter::Evaluate(const Expr& expr) {
       return Arithmetic(expr.operators[0], a, b);
     }
     case Expr::Kind::kConcat: {
-      Builder out(&budget_);
+      Builder out(&budget());
       for (const ExprPtr& part : expr.operands) AppendStr(Evaluate(*part), &out);
       return New(std::move(out));
     }
@@ -79,7 +77,7 @@ Value Interpreter::Evaluate(const Expr& expr) {
   return Value();
 }
 
-Value Interpreter::EvaluateDict(const Expr& expr) {
+Value Renderer::EvaluateDict(const Expr& expr) {
   Dict dict;
   for (size_t i = 0; i < expr.operands.size(); i += 2) {
     Value key = Evaluate(*expr.operands[i]);
@@ -90,7 +88,7 @@ Value Interpreter::EvaluateDict(const Expr& expr) {
   return NewDict(std::move(dict));
 }
 
-Value Interpreter::EvaluateSlice(const Expr& expr) {
+Value Renderer::EvaluateSlice(const Expr& expr) {
   Value parts[4];
   for (size_t i = 0; i < 4; ++i) {
     parts[i] = expr.operands[i] == nullptr ? Value::Null() : Evaluate(*expr.operands[i]);
@@ -98,7 +96,7 @@ Value Interpreter::EvaluateSlice(const Expr& expr) {
   return Slice(parts[0], parts[1], parts[2], parts[3]);
 }
 
-Value Interpreter::EvaluateCompare(const Expr& expr) {
+Value Renderer::EvaluateCompare(const Expr& expr) {
   Value left = Evaluate(*expr.operands[0]);
   for (size_t i = 0; i < expr.operators.size(); ++i) {
     Value right = Evaluate(*expr.operands[i + 1]);
@@ -108,7 +106,7 @@ Value Interpreter::EvaluateCompare(const Expr& expr) {
   return Value::Bool(true);
 }
 
-Arguments Interpreter::Evaluate(const CallArguments& arguments) {
+Arguments Renderer::Evaluate(const CallArguments& arguments) {
   Arguments values;
   for (const ExprPtr& value : arguments.positional) values.positional.push_back(Evaluate(*value));
   for (const Keyword& keyword : arguments.named) {
@@ -122,7 +120,7 @@ Arguments Interpreter::Evaluate(const CallArguments& arguments) {
   if (arguments.spread_named != nullptr) {
     const Value named = Evaluate(*arguments.spread_named);
     if (named.AsDict() == nullptr) Throw("'**' needs a dict, not a {}", named.TypeName());
-    budget_.Make(named.AsDict()->entries.size() * sizeof(values.named[0]));
+    budget().Make(named.AsDict()->entries.size() * sizeof(values.named[0]));
     for (const auto& [key, value] : named.AsDict()->entries) {
       if (key.AsText() == nullptr) Throw("'**' needs a dict whose keys are strings");
       values.named.emplace_back(key.AsText()->bytes(), value);
@@ -131,7 +129,7 @@ Arguments Interpreter::Evaluate(const CallArguments& arguments) {
   return values;
 }
 
-Value Interpreter::EvaluateCall(const Expr& expr) {
+Value Renderer::EvaluateCall(const Expr& expr) {
   const Expr& callee = *expr.operands[0];
   if (callee.kind == Expr::Kind::kAttribute) {  // a method, mostly: no need to make it a value
     const Value self = Evaluate(*callee.operands[0]);
@@ -149,7 +147,7 @@ Value Interpreter::EvaluateCall(const Expr& expr) {
   return Call(function, std::move(arguments));
 }
 
-Value Interpreter::Call(const Value& callee, Arguments arguments) {
+Value Renderer::Call(const Value& callee, Arguments arguments) {
   if (Object* const object = callee.AsObject()) return object->Call(*this, std::move(arguments));
   if (const auto* undefined = callee.As<Value::Undefined>()) {
     if (undefined->why != nullptr) Throw("{}", *undefined->why);

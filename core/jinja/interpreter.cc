@@ -1,44 +1,16 @@
+// Making values. What they take is counted before it is taken, so that a template that would fill
+// the memory fails instead.
 #include "core/jinja/interpreter.h"
-
-#include "core/jinja/builtins/builtins.h"
-#include "core/jinja/objects.h"
-#include "core/jinja/scopes.h"
 
 namespace lockstep::jinja {
 
-void Scope::Set(int slot, Value value) {
-  for (auto& [known, old] : variables) {
-    if (known != slot) continue;
-    old = std::move(value);
-    return;
-  }
-  variables.emplace_back(slot, std::move(value));
-}
-
-Interpreter::Interpreter(const Program& program, const TemplateLimits& limits)
-    : program_(program), budget_(limits), scope_(std::make_shared<Scope>()), output_(&budget_) {}
-
-Text Interpreter::Run(const Dict& variables) {
-  for (size_t slot = 0; slot < program_.names.size(); ++slot) {
-    const std::string& name = program_.names[slot];
-    if (const Value* value = variables.Find(name)) {
-      scope_->Set(static_cast<int>(slot), *value);
-    } else if (const Builtin* function = FindFunction(name)) {
-      scope_->Set(static_cast<int>(slot),
-                  Value(static_cast<Object*>(Own<Function>(function, Value()))));
-    }
-  }
-  Run(program_.body);
-  return output_.Take();
-}
-
 Value Interpreter::New(Text text) {
-  budget_.Step();
+  budget().Step();
   return MakeText(std::move(text));
 }
 
 Value Interpreter::NewList(std::vector<Value> items, List::Kind kind) {
-  budget_.Make(sizeof(List) + items.size() * sizeof(Value));
+  budget().Make(sizeof(List) + items.size() * sizeof(Value));
   Value list = MakeList(std::move(items), kind);
   if (list.Depth() > Value::kMaxDepth)
     Throw("a list is nested more than {} deep", Value::kMaxDepth);
@@ -48,216 +20,9 @@ Value Interpreter::NewList(std::vector<Value> items, List::Kind kind) {
 Value Interpreter::NewDict(Dict dict) {
   size_t bytes = sizeof(Dict);
   for (const auto& [key, entry] : dict.index) bytes += key.size() + 128;
-  budget_.Make(bytes);
+  budget().Make(bytes);
   if (dict.depth > Value::kMaxDepth) Throw("a dict is nested more than {} deep", Value::kMaxDepth);
   return Value(std::make_shared<const Dict>(std::move(dict)));
-}
-
-Interpreter::Flow Interpreter::Run(const Block& block) {
-  for (const auto& stmt : block) {
-    if (const Flow flow = Run(*stmt); flow != Flow::kNormal) return flow;
-  }
-  return Flow::kNormal;
-}
-
-template <class Body>
-Text Interpreter::Captured(const Body& body) {
-  Builder outer = std::exchange(output_, Builder(&budget_));
-  const bool outer_captured = std::exchange(captured_, true);
-  body();
-  captured_ = outer_captured;
-  return std::exchange(output_, std::move(outer)).Take();
-}
-
-Interpreter::Flow Interpreter::Run(const Stmt& stmt) {
-  const Deeper deeper(this);
-  line_ = stmt.line;
-  switch (stmt.kind) {
-    case Stmt::Kind::kText:
-      output_.Append(stmt.text);
-      break;
-    case Stmt::Kind::kPrint:
-      AppendStr(Evaluate(*stmt.value), &output_);
-      break;
-    case Stmt::Kind::kFor:
-      RunLoop(stmt, Evaluate(*stmt.value), 0);
-      break;
-    case Stmt::Kind::kIf:
-      return RunIf(stmt);
-    case Stmt::Kind::kSet:
-      Assign(*stmt.target, Evaluate(*stmt.value));
-      break;
-    case Stmt::Kind::kSetBlock:
-      Assign(*stmt.target, BlockValue(stmt));
-      break;
-    case Stmt::Kind::kFilter:
-      AppendStr(BlockValue(stmt), &output_);
-      break;
-    case Stmt::Kind::kMacro:
-      scope_->Set(stmt.target->slot,
-                  Value(static_cast<Object*>(Own<MacroObject>(stmt.macro.get(), scope_))));
-      break;
-    case Stmt::Kind::kCall:
-      RunCallBlock(stmt);
-      break;
-    case Stmt::Kind::kWith: {
-      std::vector<Value> values;  // evaluated outside the new scope
-      for (const auto& [target, value] : stmt.assignments) values.push_back(Evaluate(*value));
-      const NewScope scope(this, scope_);
-      for (size_t i = 0; i < values.size(); ++i) Assign(*stmt.assignments[i].first, values[i]);
-      return Run(stmt.body);
-    }
-    case Stmt::Kind::kBreak:
-      return Flow::kBreak;
-    case Stmt::Kind::kContinue:
-      return Flow::kContinue;
-  }
-  if (!captured_ && output_.text().size() > budget_.limits().output_bytes) {
-    Throw("the prompt would be longer than {} bytes", budget_.limits().output_bytes);
-  }
-  return Flow::kNormal;
-}
-
-Interpreter::Flow Interpreter::RunIf(const Stmt& stmt) {
-  for (const auto& [condition, body] : stmt.branches) {
-    if (condition == nullptr || Evaluate(*condition).Truth()) return Run(body);
-  }
-  return Flow::kNormal;
-}
-
-Value Interpreter::BlockValue(const Stmt& stmt) {
-  Text text = Captured([&] {
-    const NewScope scope(this, scope_);
-    Run(stmt.body);
-  });
-  Value outer = std::exchange(block_text_, New(std::move(text)));
-  Value value = Evaluate(*stmt.value);
-  block_text_ = std::move(outer);
-  return value;
-}
-
-void Interpreter::RunLoop(const Stmt& stmt, const Value& items, size_t depth) {
-  Loop* const loop = Own<Loop>();
-  loop->stmt = &stmt;
-  loop->outside = scope_;
-  loop->depth = depth;
-  loop->items = Items(items);
-  if (stmt.test != nullptr) {
-    std::vector<Value> kept;
-    for (Value& item : loop->items) {
-      const NewScope scope(this, loop->outside);
-      Assign(*stmt.target, item);
-      if (Evaluate(*stmt.test).Truth()) kept.push_back(std::move(item));
-    }
-    loop->items = std::move(kept);
-  }
-  const size_t count = loop->items.size();
-  for (; loop->index < count; ++loop->index) {
-    const NewScope scope(this, loop->outside);
-    scope_->Set(kLoopSlot, Value(static_cast<Object*>(loop)));
-    Assign(*stmt.target, loop->items[loop->index]);
-    budget_.Step();
-    if (Run(stmt.body) == Flow::kBreak) break;
-  }
-  if (count == 0) {
-    const NewScope scope(this, loop->outside);
-    Run(stmt.otherwise);
-  }
-}
-
-Value Interpreter::CallLoop(Loop* loop, const Value& items) {
-  return New(Captured([&] {
-    const NewScope scope(this, loop->outside);
-    RunLoop(*loop->stmt, items, loop->depth + 1);
-  }));
-}
-
-void Interpreter::RunCallBlock(const Stmt& stmt) {
-  const Expr& call = *stmt.value;
-  const Value callee = Evaluate(*call.operands[0]);
-  Arguments arguments = Evaluate(call.arguments);
-  Object* const caller = Own<MacroObject>(stmt.macro.get(), scope_);
-  arguments.named.emplace_back("caller", Value(caller));
-  AppendStr(Call(callee, std::move(arguments)), &output_);
-}
-
-Value Interpreter::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& closure,
-                             Arguments arguments) {
-  const Deeper deeper(this);
-  const NewScope scope(this, closure);
-  const size_t count = macro.parameters.size();
-  std::vector<bool> given(count);
-  const auto give = [&](size_t at, Value value) {
-    given[at] = true;
-    scope_->Set(macro.slots[at], std::move(value));
-  };
-  std::vector<Value>& positional = arguments.positional;
-  for (size_t i = 0; i < std::min(count, positional.size()); ++i) give(i, std::move(positional[i]));
-  if (positional.size() > count && !macro.uses_varargs) {
-    Throw("macro {} takes at most {} arguments, not {}", macro.name, count, positional.size());
-  }
-  Dict others;
-  bool has_caller = false;
-  for (auto& [name, value] : arguments.named) {
-    size_t at = 0;
-    while (at < count && macro.parameters[at] != name) ++at;
-    if (at < count) {
-      if (given[at]) Throw("macro {} is given {} twice", macro.name, name);
-      give(at, std::move(value));
-    } else if (name == "caller" && macro.uses_caller) {
-      has_caller = true;
-      scope_->Set(kCallerSlot, std::move(value));
-    } else if (macro.uses_kwargs) {
-      others.Set(Literal(name), std::move(value));
-    } else {
-      Throw("macro {} has no parameter {}", macro.name, name);
-    }
-  }
-  if (macro.uses_caller && !has_caller) {
-    scope_->Set(kCallerSlot, Value::UndefinedBecause("no caller is defined"));
-  }
-  if (macro.uses_kwargs) scope_->Set(kKwargsSlot, NewDict(std::move(others)));
-  if (macro.uses_varargs) {
-    positional.erase(positional.begin(), positional.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                                  count, positional.size())));
-    scope_->Set(kVarargsSlot, NewList(std::move(positional), List::Kind::kTuple));
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (given[i]) continue;
-    scope_->Set(macro.slots[i], Value::UndefinedBecause(fmt::format(
-                                    "parameter '{}' was not provided", macro.parameters[i])));
-    if (macro.defaults[i] != nullptr) {
-      scope_->Set(macro.slots[i], Evaluate(*macro.defaults[i]));
-    }
-  }
-  return New(Captured([&] { Run(macro.body); }));
-}
-
-void Interpreter::Assign(const Expr& target, const Value& value) {
-  if (target.kind == Expr::Kind::kName) return scope_->Set(target.slot, value);
-  if (target.kind == Expr::Kind::kAttribute) {
-    const Value owner = Lookup(*target.operands[0]);
-    auto* const space = dynamic_cast<Namespace*>(owner.AsObject());
-    if (space == nullptr)
-      Throw("cannot set an attribute of '{}': it is no namespace", target.operands[0]->name);
-    space->values[target.name] = value;
-    budget_.Make(sizeof(Value));
-    return;
-  }
-  const std::vector<Value> parts = Items(value);
-  if (parts.size() != target.operands.size()) {
-    Throw("cannot unpack {} values into {} names", parts.size(), target.operands.size());
-  }
-  for (size_t i = 0; i < parts.size(); ++i) Assign(*target.operands[i], parts[i]);
-}
-
-Value Interpreter::Lookup(const Expr& name) const {
-  for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
-    for (const auto& [slot, value] : scope->variables) {
-      if (slot == name.slot) return value;
-    }
-  }
-  return Value::UndefinedBecause(fmt::format("'{}' is undefined", name.name));
 }
 
 }  // namespace lockstep::jinja

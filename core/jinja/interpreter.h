@@ -1,10 +1,11 @@
-// Runs a parsed template once. One thread; everything that it makes and that can change dies with
-// it. All functions throw Failure where Python would raise, and where the budget is spent.
+// What values, objects and builtins may ask of the run of a template that they are part of: values,
+// and what Python does with them. Renderer is the one that runs. One thread; everything made here
+// that can change dies with the run. All functions throw Failure where Python would raise, and
+// where the budget is spent.
 #pragma once
 
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,24 +20,21 @@ struct Arguments {
   std::vector<std::pair<std::string, Value>> named;
 };
 
-// The variables of a block; those around it are found through `parent`. Chains are as long as tags
-// are nested in the source.
-struct Scope {
-  std::shared_ptr<Scope> parent;
-  std::vector<std::pair<int, Value>> variables;  // slot, value
-
-  void Set(int slot, Value value);
-};
-
 struct Loop;
+struct Scope;
 
 class Interpreter {
  public:
-  Interpreter(const Program& program, const TemplateLimits& limits);
+  virtual ~Interpreter() = default;
+  Interpreter(const Interpreter&) = delete;
+  Interpreter& operator=(const Interpreter&) = delete;
 
-  Text Run(const Dict& variables);
-  int line() const { return line_; }  // of what runs, or of what failed
   Budget& budget() { return budget_; }
+  virtual int line() const = 0;  // of what runs, or of what failed
+  virtual Value CallMacro(const Macro& macro, const std::shared_ptr<Scope>& closure,
+                          Arguments arguments) = 0;
+  // loop(items), in a loop marked as recursive.
+  virtual Value CallLoop(Loop* loop, const Value& items) = 0;
 
   // Making values.
   Value New(Text text);
@@ -51,12 +49,6 @@ class Interpreter {
     objects_.push_back(std::move(object));
     return raw;
   }
-
-  // evaluate.cc
-  Value Evaluate(const Expr& expr);
-  Value Call(const Value& callee, Arguments arguments);
-  Value CallMacro(const Macro& macro, const std::shared_ptr<Scope>& closure, Arguments arguments);
-  Value CallLoop(Loop* loop, const Value& items);
 
   // attributes.cc
   Value Attribute(const Value& value, const std::string& name);  // value.name
@@ -78,37 +70,11 @@ class Interpreter {
   void AppendStr(const Value& value, Builder* out);
   void AppendRepr(const Value& value, bool trusted, Builder* out);
 
+ protected:
+  explicit Interpreter(const TemplateLimits& limits) : budget_(limits) {}
+
  private:
-  enum class Flow { kNormal, kBreak, kContinue };
-  class Deeper;
-  class NewScope;
-
-  // interpreter.cc
-  Flow Run(const Block& block);
-  Flow Run(const Stmt& stmt);
-  Flow RunIf(const Stmt& stmt);
-  void RunLoop(const Stmt& stmt, const Value& items, size_t depth);
-  void RunCallBlock(const Stmt& stmt);
-  template <class Body>
-  Text Captured(const Body& body);
-  void Assign(const Expr& target, const Value& value);
-  Value BlockValue(const Stmt& stmt);
-  Value Lookup(const Expr& name) const;
-
-  // evaluate.cc
-  Value EvaluateCall(const Expr& expr);
-  Value EvaluateCompare(const Expr& expr);
-  Value EvaluateDict(const Expr& expr);
-  Value EvaluateSlice(const Expr& expr);
-  Arguments Evaluate(const CallArguments& arguments);
-
-  const Program& program_;
   Budget budget_;
-  int line_ = 0;
-  std::shared_ptr<Scope> scope_;
-  Builder output_;
-  bool captured_ = false;  // output_ is a block's, not the prompt
-  Value block_text_;
   std::vector<std::unique_ptr<Object>> objects_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
+#include "core/jinja/scopes.h"
 
 namespace lockstep::jinja {
 

@@ -114,7 +114,7 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
   if (a.IsInteger() && b.IsInteger()) return IntegerArithmetic(op, a.Integer(), b.Integer());
   if (a.IsNumber() && b.IsNumber()) return FloatArithmetic(op, a.Number(), b.Number());
   if (op == Operator::kAdd && a.AsText() != nullptr && b.AsText() != nullptr) {
-    Builder out(&budget_);
+    Builder out(&budget());
     out.Append(*a.AsText());
     out.Append(*b.AsText());
     return New(std::move(out));
@@ -136,14 +136,14 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
     const int64_t times = (a.IsInteger() ? a : b).Integer();
     const size_t count = times < 0 ? 0 : static_cast<size_t>(times);
     if (const Text* text = repeated.AsText()) {
-      Builder out(&budget_);
+      Builder out(&budget());
       out.Repeat(*text, count);
       return New(std::move(out));
     }
     if (is_list(repeated)) {
       const std::vector<Value>& once = repeated.AsList()->items;
       std::vector<Value> items;
-      budget_.Make(count, once.size() * sizeof(Value) + 1);
+      budget().Make(count, once.size() * sizeof(Value) + 1);
       for (size_t i = 0; i < count && !once.empty(); ++i) {
         items.insert(items.end(), once.begin(), once.end());
       }
@@ -186,11 +186,11 @@ bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
 }
 
 bool Interpreter::Equal(const Value& a, const Value& b) {
-  budget_.Step();
+  budget().Step();
   if (a.IsInteger() && b.IsInteger()) return a.Integer() == b.Integer();
   if (a.IsNumber() && b.IsNumber()) return a.Number() == b.Number();
   if (a.AsText() != nullptr && b.AsText() != nullptr) {
-    budget_.Scan(std::min(a.AsText()->size(), b.AsText()->size()));
+    budget().Scan(std::min(a.AsText()->size(), b.AsText()->size()));
     return a.AsText()->bytes() == b.AsText()->bytes();
   }
   if (a.IsNone() || a.IsUndefined())
@@ -215,13 +215,13 @@ bool Interpreter::Equal(const Value& a, const Value& b) {
 }
 
 bool Interpreter::Less(const Value& a, const Value& b) {
-  budget_.Step();
+  budget().Step();
   RequireDefined(a);
   RequireDefined(b);
   if (a.IsInteger() && b.IsInteger()) return a.Integer() < b.Integer();
   if (a.IsNumber() && b.IsNumber()) return a.Number() < b.Number();
   if (a.AsText() != nullptr && b.AsText() != nullptr) {
-    budget_.Scan(std::min(a.AsText()->size(), b.AsText()->size()));
+    budget().Scan(std::min(a.AsText()->size(), b.AsText()->size()));
     return a.AsText()->bytes() < b.AsText()->bytes();  // UTF-8 sorts as its code points do
   }
   const List *x = a.AsList(), *y = b.AsList();
@@ -241,7 +241,7 @@ bool Interpreter::Contains(const Value& container, const Value& item) {
       Throw("only a string can be in a string, not a {}", item.TypeName());
     }
     const std::string& what = item.AsText()->bytes();
-    budget_.Scan(text->size() + what.size());
+    budget().Scan(text->size() + what.size());
     // memmem takes linear time, unlike std::string::find.
     return memmem(text->bytes().data(), text->size(), what.data(), what.size()) != nullptr;
   }

@@ -1,16 +1,36 @@
-// Guards that undo themselves, also when a Failure passes.
+// Where a running template keeps its variables, and guards that undo themselves, also when a
+// Failure passes. Of one run, so used by one thread.
 #pragma once
 
 #include <memory>
 #include <utility>
+#include <vector>
 
-#include "core/jinja/interpreter.h"
+#include "core/jinja/budget.h"
+#include "core/jinja/value.h"
 
 namespace lockstep::jinja {
 
-class Interpreter::Deeper {
+// The variables of a block; those around it are found through `parent`. Chains are as long as tags
+// are nested in the source.
+struct Scope {
+  std::shared_ptr<Scope> parent;
+  std::vector<std::pair<int, Value>> variables;  // slot, value
+
+  void Set(int slot, Value value) {
+    for (auto& [known, old] : variables) {
+      if (known != slot) continue;
+      old = std::move(value);
+      return;
+    }
+    variables.emplace_back(slot, std::move(value));
+  }
+};
+
+// One step further down in nested statements, expressions and calls.
+class Deeper {
  public:
-  explicit Deeper(Interpreter* run) : budget_(run->budget_) {
+  explicit Deeper(Budget* budget) : budget_(*budget) {
     budget_.Step();
     budget_.Enter();
   }
@@ -22,16 +42,18 @@ class Interpreter::Deeper {
   Budget& budget_;
 };
 
-class Interpreter::NewScope {
+// Makes *current a new scope within `parent`, and puts back in the end what it was.
+class NewScope {
  public:
-  NewScope(Interpreter* run, const std::shared_ptr<Scope>& parent)
-      : run_(run), outer_(std::exchange(run->scope_, std::make_shared<Scope>(Scope{parent, {}}))) {}
-  ~NewScope() { run_->scope_ = std::move(outer_); }
+  NewScope(std::shared_ptr<Scope>* current, const std::shared_ptr<Scope>& parent)
+      : current_(*current),
+        outer_(std::exchange(*current, std::make_shared<Scope>(Scope{parent, {}}))) {}
+  ~NewScope() { current_ = std::move(outer_); }
   NewScope(const NewScope&) = delete;
   NewScope& operator=(const NewScope&) = delete;
 
  private:
-  Interpreter* const run_;
+  std::shared_ptr<Scope>& current_;
   std::shared_ptr<Scope> outer_;
 };
 

@@ -69,7 +69,7 @@ std::string FloatRepr(double value) {
 
 Text Interpreter::Str(const Value& value) {
   if (value.AsText() != nullptr) return *value.AsText();
-  Builder out(&budget_);
+  Builder out(&budget());
   AppendStr(value, &out);
   return out.Take();
 }
@@ -81,7 +81,7 @@ void Interpreter::AppendStr(const Value& value, Builder* out) {
 
 // A list or a dict with any text of the input's in it counts as input, punctuation included.
 void Interpreter::AppendRepr(const Value& value, bool trusted, Builder* out) {
-  budget_.Step();
+  budget().Step();
   const auto add = [&](std::string_view text) { out->Append(text, trusted); };
   if (value.IsUndefined()) return add("Undefined");
   if (value.IsNone()) return add("None");
@@ -89,7 +89,7 @@ void Interpreter::AppendRepr(const Value& value, bool trusted, Builder* out) {
   if (value.IsInteger()) return add(fmt::format("{}", value.Integer()));
   if (value.IsNumber()) return add(FloatRepr(value.Number()));
   if (const Text* text = value.AsText()) {
-    budget_.Make(text->size());
+    budget().Make(text->size());
     return add(Quoted(text->bytes()));
   }
   if (Object* const object = value.AsObject()) {
