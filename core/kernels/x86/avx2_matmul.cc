@@ -409,10 +409,10 @@ void Tile(const Expanded& w, const ActivationView& x, size_t first, float* y, si
   const uint8_t* codes = w.codes;
   __m256 acc[C][2] = {};
   for (size_t s = 0; s < subs; ++s) {
-    __m256i dot[C][2];
+    __m256i dot[C][2], sum[C][V];  // sum lives through the kRun steps that add to it
 #pragma GCC unroll 8
     for (size_t t = 0; t < kSteps; ++t, q += 4, codes += V * 32) {
-      __m256i sum[C][V], code[V];
+      __m256i code[V];
       for (size_t v = 0; v < V; ++v) code[v] = LoadInts(codes + v * 32);
       if (t % kRun == 0) {
         AddProducts<V, C, true>(code, q, x.k, sum);
