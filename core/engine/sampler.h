@@ -57,7 +57,7 @@ class Sampler {
   struct Candidate {
     int32_t token;
     float logit;
-    double weight;  // unnormalised probability, 1 for the likeliest
+    double weight;  // unnormalized probability, 1 for the likeliest
   };
   // The order of all selections: total, so that no sort can give two results.
   static bool Better(const Candidate& a, const Candidate& b);

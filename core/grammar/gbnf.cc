@@ -183,7 +183,7 @@ bool Parser::ParseItem(size_t depth, Node* node) {
   if (c == '.') {
     ++at_;
     node->kind = Node::Kind::kClass;
-    node->ranges = Normalised({{0, kMaxCodePoint}});
+    node->ranges = Normalized({{0, kMaxCodePoint}});
     return true;
   }
   if (c == '(') {
@@ -235,7 +235,7 @@ bool Parser::ParseClass(Node* node) {
     ranges.push_back(range);
   }
   ++at_;
-  node->ranges = Normalised(std::move(ranges));
+  node->ranges = Normalized(std::move(ranges));
   if (negated) node->ranges = Complement(node->ranges);
   return true;
 }

@@ -37,7 +37,7 @@ uint32_t FirstCodePoint(std::string_view text, size_t* length) {
   return code;
 }
 
-std::vector<CodeRange> Normalised(std::vector<CodeRange> ranges) {
+std::vector<CodeRange> Normalized(std::vector<CodeRange> ranges) {
   std::vector<CodeRange> valid;
   for (const CodeRange& range : ranges) {
     const CodeRange below = {range.low, std::min(range.high, kFirstSurrogate - 1)};
@@ -67,7 +67,7 @@ std::vector<CodeRange> Complement(const std::vector<CodeRange>& ranges) {
     low = range.high + 1;
   }
   if (low <= kMaxCodePoint) out.push_back({low, kMaxCodePoint});
-  return Normalised(std::move(out));
+  return Normalized(std::move(out));
 }
 
 void AppendUtf8Ranges(CodeRange range, std::vector<ByteSequence>* out) {

@@ -25,8 +25,8 @@ struct CodeRange {
 };
 
 // Sorted, without overlaps; neighbours joined, surrogates and what is above Unicode left out.
-std::vector<CodeRange> Normalised(std::vector<CodeRange> ranges);
-// Every other character. REQUIRES: `ranges` is Normalised.
+std::vector<CodeRange> Normalized(std::vector<CodeRange> ranges);
+// Every other character. REQUIRES: `ranges` is Normalized.
 std::vector<CodeRange> Complement(const std::vector<CodeRange>& ranges);
 
 struct ByteRange {

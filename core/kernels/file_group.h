@@ -1,4 +1,4 @@
-// The quantised blocks of GGUF files (ggml's formats), taken apart: what the repacking reads.
+// The quantized blocks of GGUF files (ggml's formats), taken apart: what the repacking reads.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ struct FileGroup {
   uint32_t code[8][8];  // code[b][t]: columns 32b + 4t + 0..3, one byte each, lowest first
 };
 
-// `p` points at FileRowBytes(type, group) bytes. REQUIRES: a quantised type.
+// `p` points at FileRowBytes(type, group) bytes. REQUIRES: a quantized type.
 void ReadFileGroup(WeightType type, const uint8_t* p, FileGroup& group);
 
 }  // namespace lockstep

@@ -15,7 +15,7 @@ inline constexpr size_t kAttentionBlock = 64;  // positions per step of the onli
 inline constexpr size_t kKeyGroup = 16;        // positions side by side in the key cache
 
 // The right-hand side of a matrix product: `n` rows of K floats, in the form that the type of the
-// weights wants. For the quantised types the rows are blocks of 32 int8 with one scale.
+// weights wants. For the quantized types the rows are blocks of 32 int8 with one scale.
 struct ActivationView {
   size_t k;
   const float* f32;           // [n][stride]; for BF16 weights, already rounded to bfloat16
@@ -30,7 +30,7 @@ struct ActivationView {
 };
 
 // Rows to be filled by KernelTable::quantize, each as in ActivationView.
-struct QuantisedRow {
+struct QuantizedRow {
   int8_t* q;            // [k]
   float* scale;         // [k / 32]
   int32_t* offset;      // [k / 32]
@@ -106,7 +106,7 @@ struct KernelTable {
   //   BF16: x is rounded to bfloat16. For each 32 of k, an even and an odd chain from 0:
   //         e = fma(w[2i], x[2i], e), o = fma(w[2i + 1], x[2i + 1], o); then acc = acc + (e + o).
   //         It is the order of TDPBF16PS (Intel SDM).
-  //   quantised: one chain over the sub-blocks (of 16 or 32) from 0, in each
+  //   quantized: one chain over the sub-blocks (of 16 or 32) from 0, in each
   //         i = the exact integer sum of weight * q;  acc = fma(float(i), s * dx, acc),
   //         then for types with minima acc = fma(m, dx * float(sum of q), acc),
   //         where s and m are the exact products of the scales, -minimum for the K types
@@ -119,7 +119,7 @@ struct KernelTable {
   // q = round_to_even(x * (M / amax)), 0 for NaN and infinity. M is kActivationMax[1] if its error
   // is less, else [0]: with d = fma(-q, scale, x) of each, -d[0]^2 and d[1]^2 go to lane i % 16 by
   // fma, in order of i, and the lanes, added in halves, give less than 0. REQUIRES: k % 32 == 0.
-  void (*quantize)(const float* x, size_t k, const QuantisedRow& out);
+  void (*quantize)(const float* x, size_t k, const QuantizedRow& out);
   // One row to bfloat16, to nearest even, and the same values as floats.
   void (*to_bfloat16)(const float* x, size_t k, uint16_t* bf16, float* f32);
 

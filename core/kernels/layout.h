@@ -7,7 +7,7 @@
 // A panel of a float type, K columns:
 //   F32, F16  [K][16]              the element of 16 rows side by side
 //   BF16      [ceil(K / 2)][16][2] pairs, zero beyond K
-// A panel of a quantised type: groups of 32 or 256 columns, each
+// A panel of a quantized type: groups of 32 or 256 columns, each
 //   f16 scale[16]; f16 minimum[16] if there are minima;
 //   in groups of 256 also int8 scale[256 / sub][16] and uint8 minimum[256 / sub][16], which the f16
 //   ones multiply; for Q2_K nibbles of one uint8 [16][16], scale low and minimum high;

@@ -9,8 +9,8 @@ namespace {
 // Multiply-adds below which handing work to another thread (about a microsecond) costs more than
 // it saves, at some 20 of them per nanosecond.
 constexpr size_t kSmallTask = 64 * 1024;
-// The same for quantising, in values.
-constexpr size_t kSmallQuantise = 16 * 1024;
+// The same for quantizing, in values.
+constexpr size_t kSmallQuantize = 16 * 1024;
 
 }  // namespace
 
@@ -33,20 +33,20 @@ void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
   assert(in.n <= s.max_rows_ && in.k <= s.max_k_);
   assert(pool.threads() * s.panel_bytes_ <= s.panels_.size());
   size_t panels = 0;
-  bool quantised = false, bf16 = false;
+  bool quantized = false, bf16 = false;
   for (const MatMulJob& job : jobs) {
     assert(job.w->cols == in.k && job.ldy >= PaddedRows(job.w->rows));
     panels += job.w->panel_count();
-    quantised |= IsQuantised(job.w->type);
+    quantized |= IsQuantized(job.w->type);
     bf16 |= job.w->type == WeightType::kBF16;
   }
   const size_t blocks = in.k / kQuantBlock;
-  if (quantised || bf16) {
+  if (quantized || bf16) {
     pool.ParallelFor(
-        in.n, std::max<size_t>(1, kSmallQuantise / in.k), [&](size_t begin, size_t end) {
+        in.n, std::max<size_t>(1, kSmallQuantize / in.k), [&](size_t begin, size_t end) {
           for (size_t i = begin; i < end; ++i) {
             const float* x = in.x + i * in.stride;
-            if (quantised) {
+            if (quantized) {
               kernels.quantize(x, in.k,
                                {.q = s.q_.data() + i * in.k,
                                 .scale = s.scale_.data() + i * blocks,

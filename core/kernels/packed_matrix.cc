@@ -124,7 +124,7 @@ void PackHeader(const QuantFormat& f, const FileGroup& g, size_t lane, uint8_t* 
   }
 }
 
-bool PackQuantisedRow(WeightType type, const uint8_t* row, size_t cols, size_t lane,
+bool PackQuantizedRow(WeightType type, const uint8_t* row, size_t cols, size_t lane,
                       uint8_t* panel) {
   const GroupLayout& layout = kLayouts[Index(type)];
   const QuantFormat& f = layout.format;
@@ -164,7 +164,7 @@ size_t FileRowBytes(WeightType type, size_t cols) {
 }
 
 size_t PanelBytes(WeightType type, size_t cols) {
-  if (IsQuantised(type)) {
+  if (IsQuantized(type)) {
     const GroupLayout& layout = kLayouts[Index(type)];
     return cols / layout.format.group * layout.group_bytes;
   }
@@ -185,8 +185,8 @@ bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out, const 
   for (size_t lane = 0; lane < rows; ++lane) {
     const size_t row = panel * kPanelRows + lane;
     const uint8_t* from = file_rows + (order != nullptr ? order[row] : row) * row_bytes;
-    if (IsQuantised(out.type)) {
-      finite &= PackQuantisedRow(out.type, from, out.cols, lane, to);
+    if (IsQuantized(out.type)) {
+      finite &= PackQuantizedRow(out.type, from, out.cols, lane, to);
     } else if (out.type == WeightType::kF32) {
       finite &= PackFloatRow<uint32_t>(out.type, from, out.cols, lane, to);
     } else {
@@ -227,7 +227,7 @@ void DecodeRow(const PackedMatrix& matrix, size_t row, float* out) {
   assert(row < matrix.rows);
   const uint8_t* panel = matrix.panel(row / kPanelRows);
   const size_t lane = row % kPanelRows;
-  if (!IsQuantised(matrix.type)) {
+  if (!IsQuantized(matrix.type)) {
     for (size_t k = 0; k < matrix.cols; ++k) out[k] = PanelElement(matrix.type, panel, k, lane);
     return;
   }

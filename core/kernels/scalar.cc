@@ -100,7 +100,7 @@ void MultiplyRow(const uint8_t* panel, size_t lane, const ActivationView& x, siz
 }
 
 template <WeightType type>
-void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void*) {
   const size_t panel_bytes = PanelBytes(type, x.k);
   for (size_t p = 0; p < panels; ++p) {
@@ -128,7 +128,7 @@ struct RoundedBlock {
   }
 };
 
-void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     float amax = 0.0f;
     for (size_t i = 0; i < kQuantBlock; ++i) {
@@ -307,18 +307,18 @@ const KernelTable& ScalarKernels() {
       MatMulFloat<WeightType::kF32>,
       MatMulFloat<WeightType::kF16>,
       MatMulBF16,
-      MatMulQuantised<WeightType::kQ8_0>,
-      MatMulQuantised<WeightType::kQ4_0>,
-      MatMulQuantised<WeightType::kQ4_1>,
-      MatMulQuantised<WeightType::kQ5_0>,
-      MatMulQuantised<WeightType::kQ5_1>,
-      MatMulQuantised<WeightType::kQ2_K>,
-      MatMulQuantised<WeightType::kQ3_K>,
-      MatMulQuantised<WeightType::kQ4_K>,
-      MatMulQuantised<WeightType::kQ5_K>,
-      MatMulQuantised<WeightType::kQ6_K>,
-      MatMulQuantised<WeightType::kIQ4_NL>,
-      MatMulQuantised<WeightType::kIQ4_XS>};
+      MatMulQuantized<WeightType::kQ8_0>,
+      MatMulQuantized<WeightType::kQ4_0>,
+      MatMulQuantized<WeightType::kQ4_1>,
+      MatMulQuantized<WeightType::kQ5_0>,
+      MatMulQuantized<WeightType::kQ5_1>,
+      MatMulQuantized<WeightType::kQ2_K>,
+      MatMulQuantized<WeightType::kQ3_K>,
+      MatMulQuantized<WeightType::kQ4_K>,
+      MatMulQuantized<WeightType::kQ5_K>,
+      MatMulQuantized<WeightType::kQ6_K>,
+      MatMulQuantized<WeightType::kIQ4_NL>,
+      MatMulQuantized<WeightType::kIQ4_XS>};
   static constexpr KernelTable kTable = {
       .isa = "scalar",
       .matmul = kMatMul,

@@ -1,4 +1,4 @@
-// The normalisation that a SentencePiece model carries (NFKC and the like): texts and what stands
+// The normalization that a SentencePiece model carries (NFKC and the like): texts and what stands
 // in their place, in SentencePiece's own binary form. Immutable after Create, so safe to share
 // between threads.
 #pragma once

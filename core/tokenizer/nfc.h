@@ -1,4 +1,4 @@
-// Unicode's normalisation form NFC. Stateless.
+// Unicode's normalization form NFC. Stateless.
 #pragma once
 
 #include <string>

@@ -32,7 +32,7 @@ void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
   // Softmax over all of them, or, as its sum would cancel, over the chosen ones alone.
   const double largest = scores[chosen[0].expert];
   double sum = 0;
-  if (config.normalise_experts) {
+  if (config.normalize_experts) {
     for (const ChosenExpert& c : chosen) sum += Share(scores[c.expert], largest);
   } else {
     for (const float score : scores) sum += Share(score, largest);

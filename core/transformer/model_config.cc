@@ -98,7 +98,7 @@ Status ReadExperts(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   // 0 stands for "not scaled".
   const double scale = keys.Number("expert_weights_scale", 0, kLargestFactor).value_or(0);
   c.expert_scale = scale != 0 ? static_cast<float>(scale) : 1.0f;
-  c.normalise_experts = keys.Flag("expert_weights_norm").value_or(true);
+  c.normalize_experts = keys.Flag("expert_weights_norm").value_or(true);
   return keys.status();
 }
 

@@ -44,7 +44,7 @@ struct ModelConfig {
   size_t experts = 0;             // 0: a dense model
   size_t experts_used = 0;        // by each token
   float expert_scale = 1;         // of all their weights
-  bool normalise_experts = true;  // the weights of those used add up to 1
+  bool normalize_experts = true;  // the weights of those used add up to 1
 
   size_t q_dim() const { return heads * head_dim; }
   size_t kv_dim() const { return kv_heads * head_dim; }

@@ -94,7 +94,7 @@ void TensorReader::Matrix(const std::string& name, size_t cols, const std::vecto
   const auto type = ToWeightType(*tensor->dtype);
   if (!type) {
     return Refuse(
-        fmt::format("tensor {} is of type {}, but lockstep runs {}: quantise the model "
+        fmt::format("tensor {} is of type {}, but lockstep runs {}: quantize the model "
                     "anew",
                     name, tensor->dtype->name, KnownTypes()));
   }

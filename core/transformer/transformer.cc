@@ -150,7 +150,7 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
 }
 
 // y = norm(x), or x where the model has none there. [dim]
-void Transformer::Normalise(const Norm& norm, const float* x, float* y) const {
+void Transformer::Normalize(const Norm& norm, const float* x, float* y) const {
   if (!norm.bias.empty()) {
     kernels_.layer_norm(x, norm.weight.data(), norm.bias.data(), config_.dim, config_.norm_eps, y);
   } else if (!norm.weight.empty()) {
@@ -165,7 +165,7 @@ void Transformer::AddToStream(const Norm& post_norm, AlignedBuffer<float>& branc
                               Scratch& s, ThreadPool& pool) const {
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
     float* y = branch.data() + row * s.dim_stride_;
-    Normalise(post_norm, y, y);
+    Normalize(post_norm, y, y);
     kernels_.add(y, config_.residual_scale, config_.dim, s.x_.data() + row * s.dim_stride_);
   });
 }
@@ -174,7 +174,7 @@ void Transformer::AddToStream(const Norm& post_norm, AlignedBuffer<float>& branc
 void Transformer::Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
   const LayerWeights& w = weights_.layers[layer];
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    Normalise(w.attn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+    Normalize(w.attn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
   });
   const MatMulJob qkv[] = {{&w.wq.weight, s.q_.data(), s.q_stride_},
                            {&w.wk.weight, s.k_.data(), s.kv_stride_},
@@ -251,7 +251,7 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
 void Transformer::FeedForwards(const LayerWeights& w, size_t rows, Scratch& s,
                                ThreadPool& pool) const {
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    Normalise(w.ffn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+    Normalize(w.ffn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
   });
   if (config_.experts != 0) return MixExperts(w, rows, s, pool);
   Expand(w.ffn[0], {s.norm_.data(), rows, config_.dim, s.dim_stride_}, s.norm_.data(), s, pool);
@@ -328,7 +328,7 @@ void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
 void Transformer::Logits(Scratch& s, ThreadPool& pool) const {
   if (s.logit_rows_ == 0) return;
   ForEachRow(pool, s.logit_rows_, config_.dim, [&](size_t i) {
-    Normalise(weights_.output_norm, s.x_.data() + s.logit_source_[i] * s.dim_stride_,
+    Normalize(weights_.output_norm, s.x_.data() + s.logit_source_[i] * s.dim_stride_,
               s.norm_.data() + i * s.dim_stride_);
   });
   const MatMulJob out[] = {{&weights_.output(), s.logits_.data(), s.vocab_stride_}};

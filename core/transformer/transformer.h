@@ -57,7 +57,7 @@ class Transformer {
   void Logits(Scratch& s, ThreadPool& pool) const;
 
   // Parts of the above.
-  void Normalise(const Norm& norm, const float* x, float* y) const;
+  void Normalize(const Norm& norm, const float* x, float* y) const;
   void StoreKeys(size_t layer, size_t row, Scratch& s) const;
   void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,

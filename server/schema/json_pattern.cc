@@ -22,12 +22,12 @@ constexpr size_t kMaxNesting = 40;
 Ranges Intersection(const Ranges& a, const Ranges& b) {
   Ranges outside = Complement(a);
   for (const CodeRange& range : Complement(b)) outside.push_back(range);
-  return Complement(Normalised(std::move(outside)));
+  return Complement(Normalized(std::move(outside)));
 }
 
 // Any of these characters, as JSON has them in a string.
 std::string CharsToGbnf(const Ranges& ranges) {
-  static const Ranges plain = Complement(Normalised({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
+  static const Ranges plain = Complement(Normalized({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
   std::string unescaped;
   for (const CodeRange& range : Intersection(ranges, plain)) {
     unescaped += GbnfClassChar(range.low);
@@ -145,7 +145,7 @@ bool PatternReader::ReadAtom(size_t depth, std::string* out) {
     if (!ReadEscape(/*in_class=*/false, &ranges)) return false;
   } else if (c == '.') {
     ++at_;
-    ranges = Complement(Normalised({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}));
+    ranges = Complement(Normalized({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}));
   } else if (c == '^' || c == '$') {
     return Refuse(
         fmt::format("{} is supported only at an end of the whole pattern or of one of "
@@ -238,7 +238,7 @@ bool PatternReader::ReadClass(Ranges* out) {
     out->insert(out->end(), low.begin(), low.end());
   }
   if (!Take("]")) return Refuse("[ has no ]");
-  *out = Normalised(std::move(*out));
+  *out = Normalized(std::move(*out));
   if (negated) *out = Complement(*out);
   return true;
 }

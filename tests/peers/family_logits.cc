@@ -52,7 +52,7 @@ std::vector<T> Read(const std::string& path) {
   return values;
 }
 
-// Large enough for every quantised type: rows are whole blocks of 256.
+// Large enough for every quantized type: rows are whole blocks of 256.
 void Make(const std::string& name, const std::string& out, size_t count,
           const std::string& tokens_out) {
   for (auto [family, options] : TinyFamilies()) {

@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-// The bytes of `values` values with mean about 0 and standard deviation about `std`. Of quantised
+// The bytes of `values` values with mean about 0 and standard deviation about `std`. Of quantized
 // types every code, scale and min is drawn from all of its bit patterns; only a block's halves are
 // chosen, of either sign, so that its size fits.
 // REQUIRES: a type that Dequantize knows, and `values` of whole blocks.

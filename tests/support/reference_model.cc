@@ -259,7 +259,7 @@ ReferenceModel::Rows ReferenceModel::Mix(const Layer& w, const Rows& x) const {
       if (i < c.experts_used) used += p;
     }
     for (size_t i = 0; i < c.experts_used; ++i) {
-      const double p = std::exp(scores[t][order[i]]) / (c.normalise_experts ? used : all);
+      const double p = std::exp(scores[t][order[i]]) / (c.normalize_experts ? used : all);
       const Rows part = Expand(w.ffn[order[i]], {x[t]});
       for (size_t d = 0; d < c.dim; ++d) y[t][d] += p * c.expert_scale * part[0][d];
     }

@@ -1,5 +1,5 @@
 // The forward pass in double precision, straight from a GGUF file's tensors: no cache, no
-// repacking, no quantised activations, nothing shared with core/ but the parser and what it reads
+// repacking, no quantized activations, nothing shared with core/ but the parser and what it reads
 // of the metadata. What the fast path is measured against.
 #pragma once
 

@@ -39,7 +39,7 @@ int32_t StoreCodes(const int32x4_t (&code)[kRegisters], int8_t* q) {
   return vaddvq_s32(vaddq_s32(vaddq_s32(code[0], code[1]), vaddq_s32(code[2], code[3])));
 }
 
-void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     float32x4_t max = vdupq_n_f32(0.0f);
     for (size_t i = 0; i < kQuantBlock; i += kWidth) {

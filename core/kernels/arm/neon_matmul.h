@@ -123,7 +123,7 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
   }
 }
 
-// ---- quantised types
+// ---- quantized types
 
 // Columns up to which expanding does not pay, and columns of a tile of the expanded panel. Without
 // sdot the products themselves take registers.
@@ -378,7 +378,7 @@ void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, 
 }
 
 template <WeightType type>
-void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void* scratch) {
   constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
   const size_t bytes = x.k / f.group * GroupBytes(f);
@@ -412,13 +412,13 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
 
 constexpr KernelTable::MatMulFn kMatMul[kWeightTypes] = {
     MatMulFloat<WeightType::kF32>,       MatMulFloat<WeightType::kF16>,
-    MatMulFloat<WeightType::kBF16>,      MatMulQuantised<WeightType::kQ8_0>,
-    MatMulQuantised<WeightType::kQ4_0>,  MatMulQuantised<WeightType::kQ4_1>,
-    MatMulQuantised<WeightType::kQ5_0>,  MatMulQuantised<WeightType::kQ5_1>,
-    MatMulQuantised<WeightType::kQ2_K>,  MatMulQuantised<WeightType::kQ3_K>,
-    MatMulQuantised<WeightType::kQ4_K>,  MatMulQuantised<WeightType::kQ5_K>,
-    MatMulQuantised<WeightType::kQ6_K>,  MatMulQuantised<WeightType::kIQ4_NL>,
-    MatMulQuantised<WeightType::kIQ4_XS>};
+    MatMulFloat<WeightType::kBF16>,      MatMulQuantized<WeightType::kQ8_0>,
+    MatMulQuantized<WeightType::kQ4_0>,  MatMulQuantized<WeightType::kQ4_1>,
+    MatMulQuantized<WeightType::kQ5_0>,  MatMulQuantized<WeightType::kQ5_1>,
+    MatMulQuantized<WeightType::kQ2_K>,  MatMulQuantized<WeightType::kQ3_K>,
+    MatMulQuantized<WeightType::kQ4_K>,  MatMulQuantized<WeightType::kQ5_K>,
+    MatMulQuantized<WeightType::kQ6_K>,  MatMulQuantized<WeightType::kIQ4_NL>,
+    MatMulQuantized<WeightType::kIQ4_XS>};
 
 }  // namespace
 }  // namespace lockstep::neon

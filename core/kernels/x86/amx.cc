@@ -1,7 +1,7 @@
-// Matrix products on the tile unit (AMX): int8 for the quantised types, bf16 for BF16. Few columns,
+// Matrix products on the tile unit (AMX): int8 for the quantized types, bf16 for BF16. Few columns,
 // float types and everything else are AVX-512's.
 //
-// A tile product takes 16 tokens times 16 weight rows. For the quantised types it covers one
+// A tile product takes 16 tokens times 16 weight rows. For the quantized types it covers one
 // sub-block, whose exact integer sums are stored, scaled and added up in registers; for BF16 the
 // tiles accumulate all of K themselves, in the order that kernels.h gives.
 #if defined(__x86_64__)
@@ -61,7 +61,7 @@ void SubBlock(const int8_t* q, size_t stride, const uint8_t* codes, int32_t* sum
 // One expanded panel times up to 16 columns from `first`. The tile unit works one sub-block ahead
 // of the registers that scale and add.
 template <size_t kSub, bool kMinimum, bool kTail>
-void QuantisedTile(const Expanded& w, const ActivationView& x, size_t first, size_t tokens,
+void QuantizedTile(const Expanded& w, const ActivationView& x, size_t first, size_t tokens,
                    float* y, size_t ldy) {
   constexpr size_t kSubs = kQuantBlock / kSub;
   const size_t subs = x.k / kSub, blocks = x.k / kQuantBlock;
@@ -94,7 +94,7 @@ void QuantisedTile(const Expanded& w, const ActivationView& x, size_t first, siz
 }
 
 template <WeightType type>
-void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void* scratch) {
   if (n <= kDirectColumns) {
     avx512::kMatMul[static_cast<size_t>(type)](w, panels, x, n, y, ldy, scratch);
@@ -113,9 +113,9 @@ void MatMulQuantised(const uint8_t* w, size_t panels, const ActivationView& x, s
     e.next = w + bytes;
     e.next_bytes = p + 1 < panels ? bytes / (x.k / f.sub) : 0;
     for (size_t c = 0; c < whole; c += kTokens) {
-      QuantisedTile<f.sub, f.minimum, false>(e, x, c, kTokens, y, ldy);
+      QuantizedTile<f.sub, f.minimum, false>(e, x, c, kTokens, y, ldy);
     }
-    if (whole < n) QuantisedTile<f.sub, f.minimum, true>(e, x, whole, n - whole, y, ldy);
+    if (whole < n) QuantizedTile<f.sub, f.minimum, true>(e, x, whole, n - whole, y, ldy);
   }
   _tile_release();
 }
@@ -177,18 +177,18 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
 const KernelTable::MatMulFn kMatMul[kWeightTypes] = {avx512::kMatMul[0],
                                                      avx512::kMatMul[1],
                                                      MatMulBF16,
-                                                     MatMulQuantised<WeightType::kQ8_0>,
-                                                     MatMulQuantised<WeightType::kQ4_0>,
-                                                     MatMulQuantised<WeightType::kQ4_1>,
-                                                     MatMulQuantised<WeightType::kQ5_0>,
-                                                     MatMulQuantised<WeightType::kQ5_1>,
-                                                     MatMulQuantised<WeightType::kQ2_K>,
-                                                     MatMulQuantised<WeightType::kQ3_K>,
-                                                     MatMulQuantised<WeightType::kQ4_K>,
-                                                     MatMulQuantised<WeightType::kQ5_K>,
-                                                     MatMulQuantised<WeightType::kQ6_K>,
-                                                     MatMulQuantised<WeightType::kIQ4_NL>,
-                                                     MatMulQuantised<WeightType::kIQ4_XS>};
+                                                     MatMulQuantized<WeightType::kQ8_0>,
+                                                     MatMulQuantized<WeightType::kQ4_0>,
+                                                     MatMulQuantized<WeightType::kQ4_1>,
+                                                     MatMulQuantized<WeightType::kQ5_0>,
+                                                     MatMulQuantized<WeightType::kQ5_1>,
+                                                     MatMulQuantized<WeightType::kQ2_K>,
+                                                     MatMulQuantized<WeightType::kQ3_K>,
+                                                     MatMulQuantized<WeightType::kQ4_K>,
+                                                     MatMulQuantized<WeightType::kQ5_K>,
+                                                     MatMulQuantized<WeightType::kQ6_K>,
+                                                     MatMulQuantized<WeightType::kIQ4_NL>,
+                                                     MatMulQuantized<WeightType::kIQ4_XS>};
 
 }  // namespace
 }  // namespace amx

@@ -23,7 +23,7 @@ __m256 Lost(__m256 x, __m256i code, float scale) {
   return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(code), _mm256_set1_ps(scale), x);
 }
 
-void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     __m256 v[4], max = _mm256_setzero_ps();

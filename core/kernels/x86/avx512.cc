@@ -18,7 +18,7 @@ __m128 Across(const __m128 (&v)[4], Join join) {
 }
 
 // Blocks go by four, as what is one number of each would take longer than all its values.
-void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantisedRow& out) {
+void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantizedRow& out) {
   const auto max = [](auto a, auto b) { return _mm_max_ps(a, b); };
   const auto add = [](auto a, auto b) { return _mm_add_ps(a, b); };
   const __mmask8 present = static_cast<__mmask8>((1u << blocks) - 1);
@@ -96,7 +96,7 @@ void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantisedRo
                         _mm256_mul_ps(sub_step, _mm256_cvtepi32_ps(sub)));
 }
 
-void Quantize(const float* x, size_t k, const QuantisedRow& out) {
+void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   const size_t blocks = k / kQuantBlock;
   for (size_t b = 0; b < blocks; b += 4) {
     QuantizeFour(x + b * kQuantBlock, blocks - b < 4 ? blocks - b : 4, b, out);

@@ -1,4 +1,4 @@
-// Reads the quantised panels of layout.h into AVX-512 registers. For the AVX-512 and AMX files
+// Reads the quantized panels of layout.h into AVX-512 registers. For the AVX-512 and AMX files
 // only.
 #pragma once
 

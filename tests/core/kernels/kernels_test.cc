@@ -150,7 +150,7 @@ TEST_P(KernelsTest, MatMulIsCloseToDouble) {
         double exact = 0, magnitude = 0;
         for (size_t k = 0; k < kCols; ++k) {
           const size_t i = c * kCols + k;
-          const double seen = IsQuantised(type)           ? x.q[i] * double{x.scale[i / 32]}
+          const double seen = IsQuantized(type)           ? x.q[i] * double{x.scale[i / 32]}
                               : type == WeightType::kBF16 ? x.rounded[i]
                                                           : x.x[i];
           exact += weights[r * kCols + k] * seen;

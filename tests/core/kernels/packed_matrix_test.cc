@@ -44,7 +44,7 @@ TEST(PackedMatrixTest, EveryElementIsFoundAgainAndPaddingIsZero) {
   constexpr size_t kRows = 37;
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
-    const size_t cols = IsQuantised(type) ? 3 * FileBlock(type) : 97;
+    const size_t cols = IsQuantized(type) ? 3 * FileBlock(type) : 97;
     const auto file = RandomTensorBytes(random, GgufTypeOf(type), kRows * cols, 0.3);
     const std::vector<double> values = Dequantize(GgufTypeOf(type), file, kRows * cols);
     PackedMatrix w = MakePackedMatrix(type, kRows, cols);
@@ -94,7 +94,7 @@ TEST(PackedMatrixTest, NonFiniteValuesAreReported) {
       PackedMatrix w = MakePackedMatrix(type, 1, cols);
       EXPECT_TRUE(PackPanel(file.data(), 0, w));
       // The last bytes of the second element, or those of a half of the second block.
-      const size_t at = IsQuantised(type) ? block + half : 2 * block - 2;
+      const size_t at = IsQuantized(type) ? block + half : 2 * block - 2;
       file[at] = 0xff;
       file[at + 1] = 0x7f;
       EXPECT_FALSE(PackPanel(file.data(), 0, w)) << Name(type) << " " << half;

@@ -13,11 +13,11 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 std::vector<ChosenExpert> Choose(const std::vector<float>& scores, size_t used,
-                                 bool normalise = true, float scale = 1) {
+                                 bool normalize = true, float scale = 1) {
   ModelConfig config;
   config.experts = scores.size();
   config.experts_used = used;
-  config.normalise_experts = normalise;
+  config.normalize_experts = normalize;
   config.expert_scale = scale;
   std::vector<ChosenExpert> chosen(used);
   ChooseExperts(config, scores, chosen);
@@ -33,9 +33,9 @@ TEST(ExpertChoiceTest, TheLargestAreChosenAndTheFirstOfEqualOnes) {
 }
 
 TEST(ExpertChoiceTest, WeightsAreSharesOfTheChosenOrOfAll) {
-  for (const bool normalise : {true, false}) {
-    const auto chosen = Choose({1, 0, 2}, 2, normalise, 2.5f);
-    const double all = std::exp(2.0) + std::exp(1.0) + (normalise ? 0.0 : 1.0);
+  for (const bool normalize : {true, false}) {
+    const auto chosen = Choose({1, 0, 2}, 2, normalize, 2.5f);
+    const double all = std::exp(2.0) + std::exp(1.0) + (normalize ? 0.0 : 1.0);
     EXPECT_NEAR(chosen[0].weight, 2.5 * std::exp(2.0) / all, 1e-6);
     EXPECT_NEAR(chosen[1].weight, 2.5 * std::exp(1.0) / all, 1e-6);
   }

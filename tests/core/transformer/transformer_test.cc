@@ -76,7 +76,7 @@ TEST(DeterminismTest, ChunksThreadsAndIsaChangeNoBit) {
   }
 }
 
-TEST(DeterminismTest, AQuantisedCacheKeepsTheContractToo) {
+TEST(DeterminismTest, AQuantizedCacheKeepsTheContractToo) {
   TinyModelOptions options = OptionsFor(DType::kQ4_0);
   options.head_dim = 32;
   const TestModel scalar(options, ScalarKernels());
@@ -175,13 +175,13 @@ TEST(PositionTest, LogitsDependOnTheOrderOfEarlierTokensAndOnNoLaterOnes) {
   EXPECT_NE(Feed(model, swapped, 20)[19], logits[19]);
 }
 
-// R1's other side: the fast path is right. Quantised activations and the f16 cache are the
+// R1's other side: the fast path is right. Quantized activations and the f16 cache are the
 // differences to the reference; the bounds are a few times what was seen.
 TEST(ReferenceTest, LogitsAgreeWithDoublePrecision) {
   for (DType type : kTypes) {
     const double relative = RelativeError(TestModel(OptionsFor(type)), 48);
-    const bool quantised = FindDType(uint32_t(type))->block_elements > 1;
-    const double bound = quantised ? 0.06 : type == DType::kBF16 ? 0.02 : 2e-3;
+    const bool quantized = FindDType(uint32_t(type))->block_elements > 1;
+    const double bound = quantized ? 0.06 : type == DType::kBF16 ? 0.02 : 2e-3;
     EXPECT_LT(relative, bound) << FindDType(uint32_t(type))->name;
     RecordProperty(FindDType(uint32_t(type))->name, std::to_string(relative));
   }
