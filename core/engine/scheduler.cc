@@ -62,25 +62,23 @@ Scheduler::~Scheduler() {
   thread_.join();
 }
 
-Status Scheduler::Submit(GenerationRequest request) {
-  if (Status ok = CheckGeneration(request.prompt, request.params, transformer_.config().vocab,
+Status Scheduler::Submit(Job asked) {
+  if (Status ok = CheckGeneration(asked.prompt, asked.params, transformer_.config().vocab,
                                   sessions_.context());
       !ok) {
     return ok;
   }
-  auto job = std::make_unique<Job>();
-  job->prompt_tokens = request.prompt.size();
-  job->request = std::move(request);
-  const std::string client = job->request.client;
+  auto job = std::make_unique<ActiveJob>(std::move(asked));
+  const std::string client = job->client;
   {
     const std::lock_guard lock(mutex_);
     if (draining_) {
       return Fail(ErrorKind::kUnavailable, "the server is shutting down; try another one");
     }
-    Job* const submitted = job.get();
+    ActiveJob* const submitted = job.get();
     displaced_.reserve(displaced_.size() + 1);  // once a job is in the queue nothing may throw
     shares_.Join(client);
-    std::unique_ptr<Job> refused;
+    std::unique_ptr<ActiveJob> refused;
     try {
       // A request that a free session is about to take does not count as waiting.
       refused = queue_.Push(std::move(job), sessions_.size() - running_count_);
@@ -160,10 +158,10 @@ void Scheduler::Loop() {
   EndAll();
 }
 
-std::optional<Error> Scheduler::Expired(const Job& job, Clock::time_point now) const {
-  const Deadlines& deadlines = job.request.deadlines;
+std::optional<Error> Scheduler::Expired(const ActiveJob& job, Clock::time_point now) const {
+  const Deadlines& deadlines = job.deadlines;
   const auto waited = now - job.submitted;
-  if (job.request.cancelled->load(std::memory_order_relaxed)) {
+  if (job.cancelled->load(std::memory_order_relaxed)) {
     return Error{ErrorKind::kCancelled, "the request was cancelled", {}};
   }
   if (waited > deadlines.total) {
@@ -190,7 +188,7 @@ std::optional<Error> Scheduler::Expired(const Job& job, Clock::time_point now) c
 
 void Scheduler::EndExpired() {
   const Clock::time_point now = Clock::now();
-  std::vector<std::unique_ptr<Job>> expired, displaced;
+  std::vector<std::unique_ptr<ActiveJob>> expired, displaced;
   Error overloaded{ErrorKind::kOverloaded,
                    "this client has the most requests waiting, and others came; try again later",
                    {}};
@@ -198,7 +196,7 @@ void Scheduler::EndExpired() {
   {
     const std::lock_guard lock(mutex_);
     displaced.swap(displaced_);
-    expired = queue_.TakeIf([&](const Job& job) { return Expired(job, now).has_value(); });
+    expired = queue_.TakeIf([&](const ActiveJob& job) { return Expired(job, now).has_value(); });
     overloaded.retry_after_s = retry_after_s = RetryAfter();
   }
   for (const auto& job : displaced) End(*job, &overloaded);
@@ -215,7 +213,7 @@ void Scheduler::EndExpired() {
 
 void Scheduler::Admit() {
   while (running_.size() < sessions_.size()) {
-    std::unique_ptr<Job> job;
+    std::unique_ptr<ActiveJob> job;
     {
       const std::lock_guard lock(mutex_);
       if (queue_.empty()) return;
@@ -233,22 +231,22 @@ void Scheduler::Admit() {
   }
 }
 
-Status Scheduler::Begin(Job& job) {
+Status Scheduler::Begin(ActiveJob& job) {
   try {
     {
       const std::lock_guard lock(mutex_);
-      Result<SessionLease> lease = sessions_.Acquire(job.request.id);
+      Result<SessionLease> lease = sessions_.Acquire(job.id);
       if (!lease) return tl::unexpected<Error>(std::move(lease.error()));
       job.session = std::move(*lease);
       ++running_count_;
     }
-    return job.session->Begin(std::move(job.request.prompt), std::move(job.request.params));
+    return job.session->Begin(std::move(job.prompt), std::move(job.params));
   } catch (const std::exception&) {
     return tl::unexpected<Error>(CaughtError());
   }
 }
 
-size_t Scheduler::AddToBatch(Job& job, size_t limit) {
+size_t Scheduler::AddToBatch(ActiveJob& job, size_t limit) {
   if (!job.started) job.started = Clock::now();
   batch_jobs_.push_back(&job);
   batch_.push_back(job.session->NextEntry(limit));
@@ -277,14 +275,13 @@ void Scheduler::AddPrompts() {
   for (const auto& job : running_) {
     if (job->session->prefilling()) prefilling_.push_back(job.get());
   }
-  std::ranges::stable_sort(prefilling_, {}, &Job::turn);
+  std::ranges::stable_sort(prefilling_, {}, &ActiveJob::turn);
   size_t budget = pacer_.PrefillTokens(step_.decoding);
-  for (Job* const job : prefilling_) {
+  for (ActiveJob* const job : prefilling_) {
     if (budget == 0) break;
     if (options_.prefixes != nullptr) {
       IfMemoryAllows([&] {
-        job->cached_tokens +=
-            job->session->TakePrefix(*options_.prefixes, job->request.prefix_scope);
+        job->cached_tokens += job->session->TakePrefix(*options_.prefixes, job->prefix_scope);
       });
       if (IsBeingComputed(*job)) continue;
     }
@@ -294,11 +291,11 @@ void Scheduler::AddPrompts() {
   }
 }
 
-bool Scheduler::IsBeingComputed(const Job& job) const {
+bool Scheduler::IsBeingComputed(const ActiveJob& job) const {
   const std::vector<int32_t>& prompt = job.session->prompt();
   for (size_t i = step_.decoding; i < batch_.size(); ++i) {
-    const Job& other = *batch_jobs_[i];
-    if (other.request.prefix_scope != job.request.prefix_scope) continue;
+    const ActiveJob& other = *batch_jobs_[i];
+    if (other.prefix_scope != job.prefix_scope) continue;
     const size_t end = other.session->position() + batch_[i].tokens.size();
     const auto known = std::span(other.session->prompt()).first(end);
     const auto same = static_cast<size_t>(std::ranges::mismatch(known, prompt).in1 - known.begin());
@@ -308,7 +305,7 @@ bool Scheduler::IsBeingComputed(const Job& job) const {
   return false;
 }
 
-void Scheduler::Forward(std::span<Job* const> jobs, std::span<const BatchEntry> batch) {
+void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch) {
   if (Status ok = transformer_.Forward(batch, scratch_, pool_); !ok) {
     if (batch.size() == 1) {
       End(*jobs[0], &ok.error());
@@ -338,26 +335,26 @@ void Scheduler::Forward(std::span<Job* const> jobs, std::span<const BatchEntry> 
   for (size_t i = 0; i < batch.size(); ++i) Deliver(*jobs[i], std::move(events_[i]));
 }
 
-void Scheduler::Account(std::span<Job* const> jobs, std::span<const BatchEntry> batch) {
+void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch) {
   size_t kv_bytes = 0;
   for (const auto& job : running_) kv_bytes += job->session ? job->session->kv().used_bytes() : 0;
   kv_bytes_ = kv_bytes;
-  const auto decodes = [](const Job& job) { return job.first_token.has_value(); };
+  const auto decodes = [](const ActiveJob& job) { return job.first_token.has_value(); };
   for (size_t i = 0; i < batch.size(); ++i) {
     if (decodes(*jobs[i])) continue;
     prompt_tokens_read_ += batch[i].tokens.size();
     if (options_.prefixes == nullptr) continue;
     IfMemoryAllows(
-        [&] { jobs[i]->session->GivePrefix(*options_.prefixes, jobs[i]->request.prefix_scope); });
+        [&] { jobs[i]->session->GivePrefix(*options_.prefixes, jobs[i]->prefix_scope); });
   }
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < batch.size(); ++i) {
     const double token = decodes(*jobs[i]) ? FairShares::kGeneratedToken : FairShares::kPromptToken;
-    shares_.Charge(jobs[i]->request.client, token * static_cast<double>(batch[i].tokens.size()));
+    shares_.Charge(jobs[i]->client, token * static_cast<double>(batch[i].tokens.size()));
   }
 }
 
-void Scheduler::Deliver(Job& job, Result<std::optional<TokenEvent>> event) {
+void Scheduler::Deliver(ActiveJob& job, Result<std::optional<TokenEvent>> event) {
   if (!event) {
     End(job, &event.error());
     return;
@@ -371,25 +368,24 @@ void Scheduler::Deliver(Job& job, Result<std::optional<TokenEvent>> event) {
   job.last_token = now;
   if (!job.first_token) job.first_token = now;
   ++job.generated_tokens;
-  job.request.sink->OnToken(std::move(**event));
+  job.sink->OnToken(std::move(**event));
   if (job.session->finished()) End(job, nullptr);
 }
 
-void Scheduler::End(Job& job, const Error* error) {
-  const GenerationStats stats = job.stats();
+void Scheduler::End(ActiveJob& job, const Error* error) {
+  const JobStats stats = job.stats();
   const bool held_session = static_cast<bool>(job.session);
   FinishReason reason = FinishReason::kNone;
   if (held_session) {
     if (error == nullptr) reason = job.session->finish_reason();
     if (options_.prefixes != nullptr) {
-      IfMemoryAllows(
-          [&] { job.session->GivePrefix(*options_.prefixes, job.request.prefix_scope); });
+      IfMemoryAllows([&] { job.session->GivePrefix(*options_.prefixes, job.prefix_scope); });
     }
   }
   job.session = {};
   {
     const std::lock_guard lock(mutex_);
-    shares_.Leave(job.request.client);
+    shares_.Leave(job.client);
     if (held_session) {
       --running_count_;
       const Clock::time_point now = Clock::now();
@@ -398,9 +394,9 @@ void Scheduler::End(Job& job, const Error* error) {
     }
   }
   if (error != nullptr) {
-    job.request.sink->OnError(*error, stats);
+    job.sink->OnError(*error, stats);
   } else {
-    job.request.sink->OnFinish(reason, stats);
+    job.sink->OnFinish(reason, stats);
   }
   if (options_.observer != nullptr) {
     IfMemoryAllows([&] { options_.observer->OnEnd(stats, reason, error); });
@@ -423,10 +419,10 @@ void Scheduler::EraseEnded() {
 }
 
 void Scheduler::EndAll() {
-  std::vector<std::unique_ptr<Job>> waiting;
+  std::vector<std::unique_ptr<ActiveJob>> waiting;
   {
     const std::lock_guard lock(mutex_);
-    waiting = queue_.TakeIf([](const Job&) { return true; });
+    waiting = queue_.TakeIf([](const ActiveJob&) { return true; });
     for (auto& job : displaced_) waiting.push_back(std::move(job));
     displaced_.clear();
   }

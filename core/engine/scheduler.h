@@ -2,7 +2,7 @@
 // session first, then chunks of prompts, as many tokens as let the step end in time (StepPacer), so
 // that a long prompt never stalls the streams of others. A prompt that begins like an earlier one
 // starts from where the prefix store knows it. Requests beyond the free sessions wait in a bounded
-// queue that is fair between clients (RequestQueue). Cancellation and deadlines are looked at in
+// queue that is fair between clients (JobQueue). Cancellation and deadlines are looked at in
 // every step, for queued and running requests alike. Memory that cannot be had ends the request
 // that needed it, never the thread.
 #pragma once
@@ -19,9 +19,9 @@
 
 #include "core/base/status.h"
 #include "core/engine/fair_shares.h"
-#include "core/engine/generation_request.h"
+#include "core/engine/job.h"
+#include "core/engine/job_queue.h"
 #include "core/engine/prefix_store.h"
-#include "core/engine/request_queue.h"
 #include "core/engine/session_pool.h"
 #include "core/engine/step_pacer.h"
 #include "core/transformer/transformer.h"
@@ -46,7 +46,7 @@ class SchedulerObserver {
   virtual void OnNextToken(double seconds_since_last) = 0;
   // `error` is null where the request was answered to its end. Also called for requests that
   // Submit accepted and that never ran.
-  virtual void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) = 0;
+  virtual void OnEnd(const JobStats& stats, FinishReason finish, const Error* error) = 0;
 };
 
 struct SchedulerOptions {
@@ -72,7 +72,7 @@ class Scheduler {
   // kOverloaded when the queue is full, kUnavailable when draining; the sink is not called then.
   // kInvalidArgument and kContextExceeded as InferenceSession::Begin says, also at once.
   // An id that another request holds is found out later: OnError with kInvalidArgument.
-  [[nodiscard]] Status Submit(GenerationRequest request);
+  [[nodiscard]] Status Submit(Job asked);
 
   // Refuses new requests and waits until all others have ended, or until the timeout; those that
   // are left then end with kUnavailable. True if none was left.
@@ -81,26 +81,26 @@ class Scheduler {
   SchedulerState state() const;
 
  private:
-  using Clock = Job::Clock;
+  using Clock = ActiveJob::Clock;
 
   void Loop();
   void EndExpired();
   // Why the request must end now, if it must.
-  std::optional<Error> Expired(const Job& job, Clock::time_point now) const;
+  std::optional<Error> Expired(const ActiveJob& job, Clock::time_point now) const;
   void Admit();
-  Status Begin(Job& job);  // gives it a session
+  Status Begin(ActiveJob& job);  // gives it a session
   void Step();
   void AddPrompts();
-  size_t AddToBatch(Job& job, size_t limit);  // the tokens that it adds
+  size_t AddToBatch(ActiveJob& job, size_t limit);  // the tokens that it adds
   // Whether this very step computes what the job's prompt goes on with.
-  bool IsBeingComputed(const Job& job) const;
-  void Forward(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
-  void Account(std::span<Job* const> jobs, std::span<const BatchEntry> batch);
-  void Deliver(Job& job, Result<std::optional<TokenEvent>> event);
+  bool IsBeingComputed(const ActiveJob& job) const;
+  void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
+  void Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
+  void Deliver(ActiveJob& job, Result<std::optional<TokenEvent>> event);
   void EraseEnded();
   void EndAll();
   // Gives the session back, if there is one, and makes the request's last call.
-  void End(Job& job, const Error* error);
+  void End(ActiveJob& job, const Error* error);
   double RetryAfter() const;  // seconds; REQUIRES: mutex_ is held
 
   const Transformer& transformer_;
@@ -111,10 +111,10 @@ class Scheduler {
   // The scheduler thread's own. A job without a session has ended.
   Scratch scratch_;
   StepPacer pacer_;
-  std::vector<std::unique_ptr<Job>> running_;
-  std::vector<Job*> prefilling_;  // in the order of their turns
+  std::vector<std::unique_ptr<ActiveJob>> running_;
+  std::vector<ActiveJob*> prefilling_;  // in the order of their turns
   size_t prompt_tokens_read_ = 0;
-  std::vector<Job*> batch_jobs_;  // one for each entry of batch_, those that decode first
+  std::vector<ActiveJob*> batch_jobs_;  // one for each entry of batch_, those that decode first
   std::vector<BatchEntry> batch_;
   StepStats step_;
   std::vector<std::span<const float>> logits_;             // likewise; [vocab] or empty
@@ -125,14 +125,15 @@ class Scheduler {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  RequestQueue queue_;                           // guarded by mutex_
-  FairShares shares_;                            // guarded by mutex_
-  std::vector<std::unique_ptr<Job>> displaced_;  // guarded by mutex_: out of the queue, to be ended
-  size_t running_count_ = 0;                     // guarded by mutex_: hold a session
-  size_t unfinished_ = 0;                        // guarded by mutex_: without their last call
-  double end_interval_s_ = 1;                    // guarded by mutex_: between the ends of requests
-  Clock::time_point last_end_;                   // guarded by mutex_
-  bool draining_ = false, stop_ = false;         // guarded by mutex_
+  JobQueue queue_;     // guarded by mutex_
+  FairShares shares_;  // guarded by mutex_
+  std::vector<std::unique_ptr<ActiveJob>>
+      displaced_;                         // guarded by mutex_: out of the queue, to be ended
+  size_t running_count_ = 0;              // guarded by mutex_: hold a session
+  size_t unfinished_ = 0;                 // guarded by mutex_: without their last call
+  double end_interval_s_ = 1;             // guarded by mutex_: between the ends of requests
+  Clock::time_point last_end_;            // guarded by mutex_
+  bool draining_ = false, stop_ = false;  // guarded by mutex_
   std::thread thread_;
 };
 

@@ -223,7 +223,7 @@ void Metrics::OnNextToken(double seconds_since_last) {
   families_->token_gap.Observe(seconds_since_last);
 }
 
-void Metrics::OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) {
+void Metrics::OnEnd(const JobStats& stats, FinishReason finish, const Error* error) {
   Families& all = *families_;
   const auto prompt = static_cast<double>(stats.prompt_tokens);
   const auto generated = static_cast<double>(stats.generated_tokens);

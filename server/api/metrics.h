@@ -23,7 +23,7 @@ class Metrics : public SchedulerObserver {
   void OnStep(const StepStats& step) override;
   void OnFirstToken(double seconds_since_submit) override;
   void OnNextToken(double seconds_since_last) override;
-  void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) override;
+  void OnEnd(const JobStats& stats, FinishReason finish, const Error* error) override;
   // A request that was answered, over HTTP.
   void OnRequest(const RequestRecord& record);
 

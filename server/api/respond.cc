@@ -14,7 +14,7 @@ using Then = BodyPart::Then;
 
 constexpr char kComment[] = ": keep-alive\n\n";
 
-std::string ServerTiming(const GenerationStats& stats) {
+std::string ServerTiming(const JobStats& stats) {
   return fmt::format("queue;dur={:.3f}, prefill;dur={:.3f}, decode;dur={:.3f}",
                      stats.queue_s * 1000, stats.prefill_s * 1000, stats.decode_s * 1000);
 }

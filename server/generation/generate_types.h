@@ -16,7 +16,7 @@ namespace lockstep {
 
 // Of a request to generate, what its body does not say.
 struct Caller {
-  std::string client;        // as in GenerationRequest
+  std::string client;        // as in Job
   std::string prefix_scope;  // likewise
   Deadlines deadlines;
   std::function<bool()> gone = [] { return false; };
@@ -41,7 +41,7 @@ struct GenerateAnswer {
   std::vector<int32_t> tokens;
   FinishReason finish = FinishReason::kNone;
   size_t prompt_tokens = 0;
-  GenerationStats stats;
+  JobStats stats;
   uint64_t seed = 0;
   bool negative_seed = false;
   bool wants_logprobs = false;

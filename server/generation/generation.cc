@@ -70,9 +70,9 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   return made;
 }
 
-GenerationRequest Generation::MakeJob(size_t index) const {
+Job Generation::MakeJob(size_t index) const {
   const auto elapsed = std::chrono::steady_clock::now() - start_;
-  GenerationRequest job;
+  Job job;
   job.id = answers_.size() == 1 ? id_ : fmt::format("{}-{}", id_, index);
   job.client = caller_.client;
   job.prefix_scope = caller_.prefix_scope;

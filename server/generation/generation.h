@@ -60,7 +60,7 @@ class Generation {
              std::string_view prefix, std::shared_ptr<RequestRecord> record);
   // Submits what waits here, in order, until the queue is full.
   Status SubmitWaiting();
-  GenerationRequest MakeJob(size_t index) const;
+  Job MakeJob(size_t index) const;
   // What an item amounts to, if it is anything to be told.
   std::optional<Event> Take(StreamItem item);
   std::optional<Event> EndAnswer(StreamEnd end);

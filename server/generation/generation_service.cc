@@ -84,9 +84,7 @@ std::vector<int32_t> SchedulerService::EncodeChat(const std::vector<PromptPart>&
   return model_.tokenizer.EncodeParts(views, /*add_special=*/true);
 }
 
-Status SchedulerService::Submit(GenerationRequest request) {
-  return scheduler_.Submit(std::move(request));
-}
+Status SchedulerService::Submit(Job job) { return scheduler_.Submit(std::move(job)); }
 
 SchedulerState SchedulerService::state() const { return scheduler_.state(); }
 

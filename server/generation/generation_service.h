@@ -47,7 +47,7 @@ class GenerationService {
   virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
   virtual GrammarCache& grammars() const = 0;  // of the model's vocabulary
   // As Scheduler::Submit.
-  [[nodiscard]] virtual Status Submit(GenerationRequest request) = 0;
+  [[nodiscard]] virtual Status Submit(Job job) = 0;
   virtual SchedulerState state() const = 0;
 };
 
@@ -69,7 +69,7 @@ class SchedulerService : public GenerationService {
   const Result<ChatModel>& chat() const override { return chat_; }
   GrammarCache& grammars() const override { return *grammars_; }
   std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override;
-  Status Submit(GenerationRequest request) override;
+  Status Submit(Job job) override;
   SchedulerState state() const override;
 
  private:

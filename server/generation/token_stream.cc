@@ -14,10 +14,10 @@ class TokenStream::AnswerSink : public TokenSink {
   }
 
   void OnToken(TokenEvent event) override { stream_->PushToken(answer_, std::move(event)); }
-  void OnFinish(FinishReason reason, const GenerationStats& stats) override {
+  void OnFinish(FinishReason reason, const JobStats& stats) override {
     PushEnd({std::nullopt, reason, stats});
   }
-  void OnError(const Error& error, const GenerationStats& stats) override {
+  void OnError(const Error& error, const JobStats& stats) override {
     StreamEnd end{Error{}, FinishReason::kNone, stats};
     try {
       end.error = error;

@@ -22,7 +22,7 @@ namespace lockstep {
 struct StreamEnd {
   std::optional<Error> error;  // none: finished
   FinishReason finish = FinishReason::kNone;
-  GenerationStats stats;
+  JobStats stats;
 };
 
 struct StreamItem {

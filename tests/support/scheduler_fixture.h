@@ -55,11 +55,11 @@ class Recorder : public TokenSink {
     answer_.Add(event);
     if (on_token) on_token(answer_.tokens.size());
   }
-  void OnFinish(FinishReason reason, const GenerationStats& stats) override {
+  void OnFinish(FinishReason reason, const JobStats& stats) override {
     answer_.finish = reason;
     End(stats);
   }
-  void OnError(const Error& error, const GenerationStats& stats) override {
+  void OnError(const Error& error, const JobStats& stats) override {
     answer_.error = error;
     End(stats);
   }
@@ -70,13 +70,13 @@ class Recorder : public TokenSink {
   }
   size_t count() const { return answer_.tokens.size(); }  // for the scheduler's thread
   size_t free_at_end() const { return free_at_end_; }
-  const GenerationStats& stats() const { return stats_; }
+  const JobStats& stats() const { return stats_; }
 
   std::function<void(size_t tokens)> on_token;  // called after each token, with their number
   std::function<void()> on_end;
 
  private:
-  void End(const GenerationStats& stats) {
+  void End(const JobStats& stats) {
     stats_ = stats;
     free_at_end_ = sessions_.available();
     if (on_end) on_end();
@@ -86,7 +86,7 @@ class Recorder : public TokenSink {
   const SessionPool& sessions_;
   Answer answer_;
   size_t free_at_end_ = 0;
-  GenerationStats stats_;
+  JobStats stats_;
   std::promise<void> ended_;
   std::future<void> future_ = ended_.get_future();
 };
@@ -116,8 +116,8 @@ class SchedulerTest : public testing::Test {
     scheduler_ = std::make_unique<Scheduler>(*transformer_, *sessions_, threads_, options);
   }
 
-  GenerationRequest Request(std::string id, size_t prompt, size_t max_tokens) {
-    GenerationRequest request;
+  Job Request(std::string id, size_t prompt, size_t max_tokens) {
+    Job request;
     request.id = std::move(id);
     Random random(prompt * 1000 + max_tokens);
     request.prompt = {1};
@@ -132,10 +132,10 @@ class SchedulerTest : public testing::Test {
   }
 
   // Requests of many lengths and kinds of sampling.
-  std::vector<GenerationRequest> Mixed(size_t n) {
-    std::vector<GenerationRequest> requests;
+  std::vector<Job> Mixed(size_t n) {
+    std::vector<Job> requests;
     for (size_t i = 0; i < n; ++i) {
-      GenerationRequest request = Request(fmt::format("r{}", i), 1 + i * 11 % 50, 10 + i * 5 % 31);
+      Job request = Request(fmt::format("r{}", i), 1 + i * 11 % 50, 10 + i * 5 % 31);
       SamplingParams& sampling = request.params.sampling;
       sampling.temperature = i % 3 == 0 ? 0.0f : 0.5f + 0.1f * static_cast<float>(i);
       if (i % 4 == 1) sampling.top_k = 0;
@@ -155,7 +155,7 @@ class SchedulerTest : public testing::Test {
   }
 
   // The reference: one session, one thread, the whole prompt at once.
-  Answer Alone(const GenerationRequest& request) {
+  Answer Alone(const Job& request) {
     ThreadPool one(1);
     Scratch scratch(transformer_->config(), kContext, 1, 1);
     InferenceSession session =
@@ -172,11 +172,11 @@ class SchedulerTest : public testing::Test {
   }
 
   std::shared_ptr<Recorder> NewRecorder() { return std::make_shared<Recorder>(*sessions_); }
-  Status Submit(GenerationRequest request, const std::shared_ptr<Recorder>& recorder) {
+  Status Submit(Job request, const std::shared_ptr<Recorder>& recorder) {
     request.sink = recorder;
     return scheduler_->Submit(std::move(request));
   }
-  std::shared_ptr<Recorder> MustSubmit(GenerationRequest request) {
+  std::shared_ptr<Recorder> MustSubmit(Job request) {
     auto recorder = NewRecorder();
     EXPECT_TRUE(Submit(std::move(request), recorder));
     return recorder;

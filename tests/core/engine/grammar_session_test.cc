@@ -16,9 +16,9 @@ using testing::HasSubstr;
 
 class GrammarSessionTest : public SchedulerTest {
  protected:
-  GenerationRequest Constrained(const std::string& gbnf, uint64_t seed, size_t max_tokens = 60) {
+  Job Constrained(const std::string& gbnf, uint64_t seed, size_t max_tokens = 60) {
     if (!vocabulary_) vocabulary_ = GrammarVocabulary::Create(tokenizer_);
-    GenerationRequest request = Request("r" + std::to_string(seed), 3 + seed % 20, max_tokens);
+    Job request = Request("r" + std::to_string(seed), 3 + seed % 20, max_tokens);
     request.params.ignore_eos = false;
     request.params.sampling.temperature = 1.5f;
     request.params.sampling.top_p = 1;
@@ -86,7 +86,7 @@ TEST_F(GrammarSessionTest, NoStepIsSpentWhereOnlyTheEndIsLeft) {
   EXPECT_EQ(Alone(Constrained("\"a\"", 1, 1)).finish, FinishReason::kStop);
   EXPECT_EQ(Alone(Constrained("[0-9]{2}", 1, 1)).finish, FinishReason::kLength);
   // Where the text may end, an end token may come; with ignore_eos only where it must.
-  GenerationRequest request = Constrained("[ab]{0,40}", 1);
+  Job request = Constrained("[ab]{0,40}", 1);
   request.params.sampling.logit_bias = {{tokenizer_.eos(), 100.0f}};
   EXPECT_EQ(Alone(request).tokens, std::vector<int32_t>{tokenizer_.eos()});
   request.params.ignore_eos = true;
@@ -95,7 +95,7 @@ TEST_F(GrammarSessionTest, NoStepIsSpentWhereOnlyTheEndIsLeft) {
 }
 
 TEST_F(GrammarSessionTest, LogprobsStayThoseOfTheModel) {
-  GenerationRequest free = Constrained("\"x\"", 3);
+  Job free = Constrained("\"x\"", 3);
   const Answer forced = Alone(free);
   free.params.grammar = nullptr;
   free.params.sampling.temperature = 0;
@@ -108,20 +108,20 @@ TEST_F(GrammarSessionTest, LogprobsStayThoseOfTheModel) {
 // R2: the same tokens alone and in a crowd, with masks found or remembered.
 TEST_F(GrammarSessionTest, LoadChangesNothing) {
   const std::string list = "\"[\" [a-z]{1,9} (\", \" [a-z]{1,9}){2,5} \"]\"";
-  std::vector<GenerationRequest> requests;
+  std::vector<Job> requests;
   std::vector<Answer> alone;
   for (uint64_t seed = 1; seed <= 12; ++seed) {
     requests.push_back(seed % 3 == 0 ? Request("r" + std::to_string(seed), 9, 30)
                                      : Constrained(list, seed));
     alone.push_back(Alone(requests.back()));
   }
-  for (GenerationRequest& request : requests) {  // one grammar for all of them
+  for (Job& request : requests) {  // one grammar for all of them
     if (request.params.grammar) request.params.grammar = requests[0].params.grammar;
   }
   for (const size_t sessions : {12, 2}) {
     Start(sessions, {.max_queued = 16, .prefill_tokens = 7});
     std::vector<std::shared_ptr<Recorder>> recorders;
-    for (const GenerationRequest& request : requests) recorders.push_back(MustSubmit(request));
+    for (const Job& request : requests) recorders.push_back(MustSubmit(request));
     for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(recorders[i]->Wait(), alone[i]) << i;
   }
 }
@@ -134,7 +134,7 @@ TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokenizer_.TokenBytes(static_cast<int32_t>(i)) == "a") tokens[i] = "a";
   }
-  GenerationRequest request = Constrained("\"a\"", 1);
+  Job request = Constrained("\"a\"", 1);
   request.params.grammar = std::make_shared<TokenGrammar>(
       ParseGbnf("root ::= \"a\" \"b\"").value(),
       std::make_shared<GrammarVocabulary>(tokens, std::vector<int32_t>{tokenizer_.eos()}));

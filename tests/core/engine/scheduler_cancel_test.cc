@@ -16,9 +16,9 @@ using testing::ElementsAre;
 class SchedulerCancelTest : public SchedulerTest {
  protected:
   // Neighbours run; the first of them cancels the victim when it has `after` tokens.
-  Answer Cancel(size_t sessions, GenerationRequest victim, size_t after) {
+  Answer Cancel(size_t sessions, Job victim, size_t after) {
     Start(sessions, {.max_queued = 4, .prefill_tokens = 3});
-    const std::vector<GenerationRequest> neighbours = {Request("n0", 3, 40), Request("n1", 9, 30)};
+    const std::vector<Job> neighbours = {Request("n0", 3, 40), Request("n1", 9, 30)};
     std::vector<std::shared_ptr<Recorder>> recorders = {NewRecorder(), NewRecorder()};
     auto victim_recorder = NewRecorder();
     recorders[0]->on_token = [&](size_t tokens) {
@@ -51,7 +51,7 @@ TEST_F(SchedulerCancelTest, InPrefill) {
 }
 
 TEST_F(SchedulerCancelTest, InDecode) {
-  const GenerationRequest victim = Request("victim", 2, 100);
+  const Job victim = Request("victim", 2, 100);
   const Answer answer = Cancel(3, victim, 20);
   const std::vector<int32_t> alone = Alone(victim).tokens;
   ASSERT_GT(answer.tokens.size(), 2u);

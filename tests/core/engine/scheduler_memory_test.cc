@@ -42,11 +42,11 @@ class ExemptSink : public TokenSink {
     const Exemption here;
     recorder_->OnToken(std::move(event));
   }
-  void OnFinish(FinishReason reason, const GenerationStats& stats) override {
+  void OnFinish(FinishReason reason, const JobStats& stats) override {
     const Exemption here;
     recorder_->OnFinish(reason, stats);
   }
-  void OnError(const Error& error, const GenerationStats& stats) override {
+  void OnError(const Error& error, const JobStats& stats) override {
     const Exemption here;
     recorder_->OnError(error, stats);
   }
@@ -63,8 +63,8 @@ class SchedulerMemoryTest : public SchedulerTest {
  protected:
   SchedulerMemoryTest() { exempt = true; }  // this thread
 
-  std::vector<GenerationRequest> Requests() {
-    std::vector<GenerationRequest> requests = Mixed(3);
+  std::vector<Job> Requests() {
+    std::vector<Job> requests = Mixed(3);
     requests[1].params.grammar = std::make_shared<TokenGrammar>(
         ParseGbnf("root ::= [a-z]{1,40} \"!\"").value(), GrammarVocabulary::Create(tokenizer_));
     return requests;
@@ -72,20 +72,20 @@ class SchedulerMemoryTest : public SchedulerTest {
 };
 
 TEST_F(SchedulerMemoryTest, OneFailureEndsOnlyRequestsAndOnlyWithAnError) {
-  const std::vector<GenerationRequest> requests = Requests();
+  const std::vector<Job> requests = Requests();
   std::vector<Answer> expected;
-  for (const GenerationRequest& request : requests) expected.push_back(Alone(request));
+  for (const Job& request : requests) expected.push_back(Alone(request));
   size_t failed_requests = 0, failures = 0;
   for (int64_t nth = 0;; ++nth) {
     SCOPED_TRACE(nth);
     // A fresh grammar, whose masks are not made yet, and a store that has to push blocks out.
-    const std::vector<GenerationRequest> fresh = Requests();
+    const std::vector<Job> fresh = Requests();
     Start(2, {}, size_t{64} << 10);
     std::vector<std::shared_ptr<Recorder>> recorders;
     left_to_failure = nth;
-    for (const GenerationRequest& request : fresh) {
+    for (const Job& request : fresh) {
       recorders.push_back(NewRecorder());
-      GenerationRequest copy = request;
+      Job copy = request;
       copy.sink = std::make_shared<ExemptSink>(recorders.back());
       ASSERT_TRUE(scheduler_->Submit(std::move(copy)));
     }

@@ -15,10 +15,9 @@ namespace {
 class SchedulerPrefixTest : public SchedulerTest {
  protected:
   // Begins as the others of its family do, for `shared` tokens.
-  GenerationRequest Member(std::string id, size_t family, size_t shared, size_t prompt,
-                           size_t max_tokens) {
-    GenerationRequest request = Request(std::move(id), prompt, max_tokens);
-    const GenerationRequest ancestor = Request("", 100 + family, 1);
+  Job Member(std::string id, size_t family, size_t shared, size_t prompt, size_t max_tokens) {
+    Job request = Request(std::move(id), prompt, max_tokens);
+    const Job ancestor = Request("", 100 + family, 1);
     std::copy_n(ancestor.prompt.begin(), std::min(shared, prompt), request.prompt.begin());
     return request;
   }
@@ -26,7 +25,7 @@ class SchedulerPrefixTest : public SchedulerTest {
 
 TEST_F(SchedulerPrefixTest, AWarmPrefixSavesItsTokensAndGivesTheSameBits) {
   Start(2, {}, 1 << 20);
-  const GenerationRequest cold = Member("a", 0, 100, 100, 5), warm = Member("b", 0, 70, 90, 20);
+  const Job cold = Member("a", 0, 100, 100, 5), warm = Member("b", 0, 70, 90, 20);
   auto first = MustSubmit(cold);
   EXPECT_EQ(first->Wait(), Alone(cold));
   EXPECT_EQ(first->stats().cached_tokens, 0u);
@@ -42,9 +41,9 @@ TEST_F(SchedulerPrefixTest, AWarmPrefixSavesItsTokensAndGivesTheSameBits) {
 
 TEST_F(SchedulerPrefixTest, TheNextTurnOfAChatStartsAfterTheAnswer) {
   Start(1, {}, 1 << 20);
-  const GenerationRequest turn = Request("a", 40, 30);
+  const Job turn = Request("a", 40, 30);
   const Answer answer = MustSubmit(turn)->Wait();
-  GenerationRequest next = Request("b", 5, 10);
+  Job next = Request("b", 5, 10);
   next.prompt.insert(next.prompt.begin(), answer.tokens.begin(), answer.tokens.end());
   next.prompt.insert(next.prompt.begin(), turn.prompt.begin(), turn.prompt.end());
   auto recorder = MustSubmit(next);
@@ -55,7 +54,7 @@ TEST_F(SchedulerPrefixTest, TheNextTurnOfAChatStartsAfterTheAnswer) {
 TEST_F(SchedulerPrefixTest, ARunningRequestSharesWhatItHasRead) {
   Start(4, {.prefill_tokens = 16}, 1 << 20);
   Gate gate(*this);
-  std::vector<GenerationRequest> requests;
+  std::vector<Job> requests;
   std::vector<std::shared_ptr<Recorder>> recorders;
   for (int i = 0; i < 3; ++i) {
     requests.push_back(Member(fmt::format("{}", i), 1, 80, 90 + i, 5));
@@ -72,7 +71,7 @@ TEST_F(SchedulerPrefixTest, ARunningRequestSharesWhatItHasRead) {
 
 TEST_F(SchedulerPrefixTest, ScopesKnowNothingOfEachOther) {
   Start(2, {}, 1 << 20);
-  GenerationRequest request = Request("a", 60, 3);
+  Job request = Request("a", 60, 3);
   request.prefix_scope = "one";
   MustSubmit(request)->Wait();
   request.prefix_scope = "two";
@@ -84,10 +83,10 @@ TEST_F(SchedulerPrefixTest, ScopesKnowNothingOfEachOther) {
 // Families of prompts, cancellations, few sessions, and a store too small for all of it.
 TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAnswer) {
   constexpr size_t kKinds = 12;
-  std::vector<GenerationRequest> kinds = Mixed(kKinds);
+  std::vector<Job> kinds = Mixed(kKinds);
   std::vector<Answer> alone;
   for (size_t i = 0; i < kKinds; ++i) {
-    const GenerationRequest member = Member("", i % 3, 10 + i * 7, 12 + i * 7, 0);
+    const Job member = Member("", i % 3, 10 + i * 7, 12 + i * 7, 0);
     if (i % 2 == 0) kinds[i].prompt = member.prompt;
     alone.push_back(Alone(kinds[i]));
   }
@@ -110,7 +109,7 @@ TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAn
     const size_t count = 2 + random.Below(15);
     for (size_t i = 0; i < count; ++i) {
       const size_t kind = random.Below(kKinds);
-      GenerationRequest request = kinds[kind];
+      Job request = kinds[kind];
       request.id = fmt::format("{}-{}", round, i);
       request.client = fmt::format("{}", random.Below(3));
       request.cancelled = std::make_shared<std::atomic<bool>>(false);

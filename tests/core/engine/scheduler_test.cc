@@ -20,9 +20,9 @@ namespace {
 using testing::ElementsAre;
 
 TEST_F(SchedulerTest, SixteenAtOnceEachGetWhatTheyGetAlone) {
-  const std::vector<GenerationRequest> requests = Mixed(16);
+  const std::vector<Job> requests = Mixed(16);
   std::vector<Answer> alone;
-  for (const GenerationRequest& request : requests) alone.push_back(Alone(request));
+  for (const Job& request : requests) alone.push_back(Alone(request));
   std::set<std::vector<int32_t>> different;
   size_t stopped = 0;
   for (const Answer& answer : alone) {
@@ -35,7 +35,7 @@ TEST_F(SchedulerTest, SixteenAtOnceEachGetWhatTheyGetAlone) {
     for (const size_t budget : {1, 7, 64}) {
       Start(sessions, {.max_queued = 16, .prefill_tokens = budget});
       std::vector<std::shared_ptr<Recorder>> recorders;
-      for (const GenerationRequest& request : requests) recorders.push_back(MustSubmit(request));
+      for (const Job& request : requests) recorders.push_back(MustSubmit(request));
       for (size_t i = 0; i < requests.size(); ++i) {
         EXPECT_EQ(recorders[i]->Wait(), alone[i])
             << "request " << i << ", " << sessions << " sessions, budget " << budget;
@@ -142,7 +142,7 @@ TEST_F(SchedulerTest, ABurstOfOneClientNeitherDelaysNorShutsOutTheOthers) {
   std::vector<std::string> order;
   std::vector<std::shared_ptr<Recorder>> recorders;
   const auto submit = [&](const std::string& client, int number) {
-    GenerationRequest request = Request(fmt::format("{}{}", client, number), 4, 2);
+    Job request = Request(fmt::format("{}{}", client, number), 4, 2);
     request.client = client;
     recorders.push_back(NewRecorder());
     recorders.back()->on_token = [&order, id = request.id](size_t tokens) {
@@ -169,8 +169,8 @@ TEST_F(SchedulerTest, DeadlinesEndRequestsInTheQueueInPrefillAndInDecode) {
   Start(2, {.max_queued = 4, .prefill_tokens = 1});
   auto slow = NewRecorder();  // holds up every step
   slow->on_token = [](size_t) { std::this_thread::sleep_for(milliseconds(5)); };
-  GenerationRequest total = Request("total", 1, 120), first = Request("first", 100, 2),
-                    queue = Request("queue", 1, 2);
+  Job total = Request("total", 1, 120), first = Request("first", 100, 2),
+      queue = Request("queue", 1, 2);
   total.deadlines.total = milliseconds(300);
   first.deadlines.first_token = milliseconds(100);
   queue.deadlines.queue = milliseconds(20);
@@ -210,7 +210,7 @@ TEST_F(SchedulerTest, TheObserverIsToldOfStepsTokensAndEnds) {
     }
     void OnFirstToken(double seconds) override { first += seconds > 0; }
     void OnNextToken(double seconds) override { next += seconds > 0; }
-    void OnEnd(const GenerationStats& stats, FinishReason finish, const Error* error) override {
+    void OnEnd(const JobStats& stats, FinishReason finish, const Error* error) override {
       EXPECT_EQ(error == nullptr, finish == FinishReason::kLength);
       (error == nullptr ? ended : failed) += 1;
       generated += stats.generated_tokens;
@@ -220,7 +220,7 @@ TEST_F(SchedulerTest, TheObserverIsToldOfStepsTokensAndEnds) {
   Start(2, {.prefill_tokens = 7, .observer = &observer});
   MustSubmit(Request("a", 20, 5))->Wait();
   MustSubmit(Request("b", 9, 3))->Wait();
-  GenerationRequest cancelled = Request("c", 9, 3);
+  Job cancelled = Request("c", 9, 3);
   *cancelled.cancelled = true;
   MustSubmit(cancelled)->Wait();
   scheduler_.reset();
@@ -236,11 +236,11 @@ TEST_F(SchedulerTest, TheObserverIsToldOfStepsTokensAndEnds) {
 TEST_F(SchedulerTest, BadRequestsAreRefusedAtOnce) {
   Start(1);
   auto recorder = NewRecorder();
-  const auto kind = [&](const GenerationRequest& request) {
+  const auto kind = [&](const Job& request) {
     const Status status = Submit(request, recorder);
     return status ? ErrorKind::kInternal : status.error().kind;
   };
-  GenerationRequest request = Request("a", 4, 2);
+  Job request = Request("a", 4, 2);
   request.prompt = {};
   EXPECT_EQ(kind(request), ErrorKind::kInvalidArgument);
   request.prompt = {100000};
@@ -254,8 +254,8 @@ TEST_F(SchedulerTest, BadRequestsAreRefusedAtOnce) {
 
 TEST_F(SchedulerTest, AnErrorEndsItsRequestOnly) {
   Start(4, {.max_queued = 8, .prefill_tokens = 16});
-  const std::vector<GenerationRequest> good = {Request("g0", 8, 20), Request("g1", 3, 20)};
-  GenerationRequest bad = Request("bad", 5, 20);  // no logit is left
+  const std::vector<Job> good = {Request("g0", 8, 20), Request("g1", 3, 20)};
+  Job bad = Request("bad", 5, 20);  // no logit is left
   for (size_t i = 0; i < transformer_->config().vocab; ++i) {
     for (int twice = 0; twice < 2; ++twice) {
       bad.params.sampling.logit_bias.emplace_back(static_cast<int32_t>(i), -3e38f);
@@ -330,15 +330,15 @@ TEST_F(SchedulerTest, DestructionEndsEveryRequest) {
 // Clients on several threads, some of which go away at a random moment.
 TEST_F(SchedulerTest, SurvivesASwarmOfClients) {
   Start(4, {.max_queued = 4, .prefill_tokens = 16});
-  const std::vector<GenerationRequest> kinds = Mixed(6);
+  const std::vector<Job> kinds = Mixed(6);
   std::vector<Answer> alone;
-  for (const GenerationRequest& request : kinds) alone.push_back(Alone(request));
+  for (const Job& request : kinds) alone.push_back(Alone(request));
   std::atomic<int> finished{0}, cancelled{0}, refused{0}, wrong{0};
   const auto client = [&](int number) {
     Random random(number);
     for (int i = 0; i < 30; ++i) {
       const size_t kind = random.Below(kinds.size());
-      GenerationRequest request = kinds[kind];
+      Job request = kinds[kind];
       request.id = fmt::format("{}-{}", number, i);
       request.cancelled = std::make_shared<std::atomic<bool>>(false);
       const bool leave = random.Below(3) == 0;

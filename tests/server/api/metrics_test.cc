@@ -61,7 +61,7 @@ TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
   metrics_.OnFirstToken(0.07);
   metrics_.OnNextToken(0.012);
   metrics_.OnNextToken(3);
-  GenerationStats stats;
+  JobStats stats;
   stats.queue_s = 0.2;
   stats.prefill_s = 0.5;
   stats.decode_s = 2;

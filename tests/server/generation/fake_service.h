@@ -57,7 +57,7 @@ class FakeService : public GenerationService {
     }
     return tokens;
   }
-  Status Submit(GenerationRequest request) override {
+  Status Submit(Job request) override {
     std::lock_guard lock(mutex_);
     if (refusal) return tl::unexpected(*refusal);
     if (requests_.size() >= places) return lockstep::Fail(ErrorKind::kOverloaded, "full");
@@ -107,7 +107,7 @@ class FakeService : public GenerationService {
     request(i).sink->OnError({kind, message, {}}, {});
   }
   bool cancelled(size_t i) { return request(i).cancelled->load(); }
-  GenerationRequest request(size_t i) {
+  Job request(size_t i) {
     std::lock_guard lock(mutex_);
     return requests_.at(i);
   }
@@ -139,7 +139,7 @@ class FakeService : public GenerationService {
   const Tokenizer tokenizer_ = CreateTokenizer(SpmVocabulary({}).Metadata()).value();
   mutable GrammarCache grammars_{tokenizer_};
   std::mutex mutex_;
-  std::vector<GenerationRequest> requests_;
+  std::vector<Job> requests_;
   std::vector<size_t> counts_;
 };
 

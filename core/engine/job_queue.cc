@@ -1,4 +1,4 @@
-#include "core/engine/request_queue.h"
+#include "core/engine/job_queue.h"
 
 #include <algorithm>
 #include <string>
@@ -7,12 +7,12 @@
 
 namespace lockstep {
 
-GenerationStats Job::stats() const {
+JobStats ActiveJob::stats() const {
   const auto seconds = [](Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double>(to - from).count();
   };
   const Clock::time_point now = Clock::now();
-  GenerationStats stats;
+  JobStats stats;
   stats.queue_s = seconds(submitted, started.value_or(now));
   if (started) stats.prefill_s = seconds(*started, first_token.value_or(now));
   if (first_token) stats.decode_s = seconds(*first_token, *last_token);
@@ -22,21 +22,21 @@ GenerationStats Job::stats() const {
   return stats;
 }
 
-bool RequestQueue::Fits(size_t requests, size_t tokens, size_t extra) const {
+bool JobQueue::Fits(size_t requests, size_t tokens, size_t extra) const {
   return requests <= max_requests_ + extra && (tokens <= max_tokens_ || requests == 1);
 }
 
-std::unique_ptr<Job> RequestQueue::Push(std::unique_ptr<Job> job, size_t extra) {
-  std::unique_ptr<Job> displaced;
+std::unique_ptr<ActiveJob> JobQueue::Push(std::unique_ptr<ActiveJob> job, size_t extra) {
+  std::unique_ptr<ActiveJob> displaced;
   if (!Fits(jobs_.size() + 1, tokens_ + job->prompt_tokens, extra)) {
     std::unordered_map<std::string, size_t> waiting;
-    for (const auto& other : jobs_) ++waiting[other->request.client];
-    const size_t own = waiting[job->request.client];
+    for (const auto& other : jobs_) ++waiting[other->client];
+    const size_t own = waiting[job->client];
     const auto most =
         std::ranges::max_element(waiting, {}, [](const auto& client) { return client.second; });
     if (most->second <= own + 1) return job;
     size_t newest = jobs_.size() - 1;
-    while (jobs_[newest]->request.client != most->first) --newest;
+    while (jobs_[newest]->client != most->first) --newest;
     if (!Fits(jobs_.size(), tokens_ - jobs_[newest]->prompt_tokens + job->prompt_tokens, extra)) {
       return job;
     }
@@ -50,15 +50,15 @@ std::unique_ptr<Job> RequestQueue::Push(std::unique_ptr<Job> job, size_t extra) 
   return displaced;
 }
 
-std::unique_ptr<Job> RequestQueue::Pop(const FairShares& shares) {
-  const auto served = [&](const auto& job) { return shares.Served(job->request.client); };
+std::unique_ptr<ActiveJob> JobQueue::Pop(const FairShares& shares) {
+  const auto served = [&](const auto& job) { return shares.Served(job->client); };
   const auto next = std::ranges::min_element(jobs_, {}, served);  // the first of equal ones
   return Take(static_cast<size_t>(next - jobs_.begin()));
 }
 
-std::vector<std::unique_ptr<Job>> RequestQueue::TakeIf(
-    const std::function<bool(const Job&)>& predicate) {
-  std::vector<std::unique_ptr<Job>> taken;
+std::vector<std::unique_ptr<ActiveJob>> JobQueue::TakeIf(
+    const std::function<bool(const ActiveJob&)>& predicate) {
+  std::vector<std::unique_ptr<ActiveJob>> taken;
   if (std::ranges::none_of(jobs_, [&](const auto& job) { return predicate(*job); })) return taken;
   taken.reserve(jobs_.size());  // no job may be lost on its way
   for (size_t i = 0; i < jobs_.size();) {
@@ -71,8 +71,8 @@ std::vector<std::unique_ptr<Job>> RequestQueue::TakeIf(
   return taken;
 }
 
-std::unique_ptr<Job> RequestQueue::Take(size_t index) {
-  std::unique_ptr<Job> job = std::move(jobs_[index]);
+std::unique_ptr<ActiveJob> JobQueue::Take(size_t index) {
+  std::unique_ptr<ActiveJob> job = std::move(jobs_[index]);
   jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(index));
   tokens_ -= job->prompt_tokens;
   return job;

@@ -1,5 +1,5 @@
-// The requests that wait for a session: bounded by their number and by the tokens of their prompts,
-// and fair between clients. Not thread-safe.
+// The jobs that wait for a session: bounded by their number and by the tokens of their prompts, and
+// fair between clients. Not thread-safe.
 #pragma once
 
 #include <chrono>
@@ -11,48 +11,51 @@
 #include <vector>
 
 #include "core/engine/fair_shares.h"
-#include "core/engine/generation_request.h"
+#include "core/engine/job.h"
 #include "core/engine/session_pool.h"
 
 namespace lockstep {
 
-// One request, from Submit to its last call.
-struct Job {
+// A job from Submit to its sink's last call, and how far it is.
+struct ActiveJob : Job {
   using Clock = std::chrono::steady_clock;
 
-  GenerationRequest request;
+  explicit ActiveJob(Job job) : Job(std::move(job)), prompt_tokens(prompt.size()) {}
+
   SessionLease session;
   Clock::time_point submitted = Clock::now();
   std::optional<Clock::time_point> started, first_token, last_token;
-  size_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
+  const size_t prompt_tokens;  // prompt itself moves into the session
+  size_t cached_tokens = 0, generated_tokens = 0;
   size_t turn = 0;  // in the order in which prompts are read
 
-  GenerationStats stats() const;
+  JobStats stats() const;
 };
 
-class RequestQueue {
+class JobQueue {
  public:
-  RequestQueue(size_t max_requests, size_t max_tokens)
+  JobQueue(size_t max_requests, size_t max_tokens)
       : max_requests_(max_requests), max_tokens_(max_tokens) {}
 
   // Returns what finds no place, nullptr if all do: the job itself, or the newest one of a client
   // that has more waiting, as one client's burst must not shut the others out. A single prompt
   // of more tokens than the bound may wait. `extra` more requests fit, as they are about to go.
-  std::unique_ptr<Job> Push(std::unique_ptr<Job> job, size_t extra);
+  std::unique_ptr<ActiveJob> Push(std::unique_ptr<ActiveJob> job, size_t extra);
   // The oldest request of the client that was served least. REQUIRES: not empty.
-  std::unique_ptr<Job> Pop(const FairShares& shares);
-  std::vector<std::unique_ptr<Job>> TakeIf(const std::function<bool(const Job&)>& predicate);
+  std::unique_ptr<ActiveJob> Pop(const FairShares& shares);
+  std::vector<std::unique_ptr<ActiveJob>> TakeIf(
+      const std::function<bool(const ActiveJob&)>& predicate);
 
   bool empty() const { return jobs_.empty(); }
   size_t size() const { return jobs_.size(); }
   size_t tokens() const { return tokens_; }  // of the prompts
 
  private:
-  std::unique_ptr<Job> Take(size_t index);
+  std::unique_ptr<ActiveJob> Take(size_t index);
   bool Fits(size_t requests, size_t tokens, size_t extra) const;
 
   const size_t max_requests_, max_tokens_;
-  std::deque<std::unique_ptr<Job>> jobs_;  // oldest first
+  std::deque<std::unique_ptr<ActiveJob>> jobs_;  // oldest first
   size_t tokens_ = 0;
 };
 

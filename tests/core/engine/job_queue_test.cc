@@ -1,4 +1,4 @@
-#include "core/engine/request_queue.h"
+#include "core/engine/job_queue.h"
 
 #include <gtest/gtest.h>
 
@@ -8,18 +8,18 @@
 namespace lockstep {
 namespace {
 
-std::unique_ptr<Job> NewJob(std::string client, std::string id, size_t tokens) {
-  auto job = std::make_unique<Job>();
-  job->request.client = std::move(client);
-  job->request.id = std::move(id);
-  job->prompt_tokens = tokens;
-  return job;
+std::unique_ptr<ActiveJob> NewJob(std::string client, std::string id, size_t tokens) {
+  Job job;
+  job.client = std::move(client);
+  job.id = std::move(id);
+  job.prompt.resize(tokens);
+  return std::make_unique<ActiveJob>(std::move(job));
 }
 
-std::string Id(const std::unique_ptr<Job>& job) { return job ? job->request.id : ""; }
+std::string Id(const std::unique_ptr<ActiveJob>& job) { return job ? job->id : ""; }
 
-TEST(RequestQueueTest, RefusesWhatIsTooMuchAndCountsTokens) {
-  RequestQueue queue(2, 100);
+TEST(JobQueueTest, RefusesWhatIsTooMuchAndCountsTokens) {
+  JobQueue queue(2, 100);
   EXPECT_EQ(Id(queue.Push(NewJob("a", "1", 60), 0)), "");
   EXPECT_EQ(Id(queue.Push(NewJob("a", "2", 41), 0)), "2");  // too many tokens
   EXPECT_EQ(Id(queue.Push(NewJob("a", "3", 40), 0)), "");
@@ -29,14 +29,14 @@ TEST(RequestQueueTest, RefusesWhatIsTooMuchAndCountsTokens) {
   EXPECT_EQ(queue.size(), 3u);
 }
 
-TEST(RequestQueueTest, ASingleLongPromptMayWait) {
-  RequestQueue queue(5, 100);
+TEST(JobQueueTest, ASingleLongPromptMayWait) {
+  JobQueue queue(5, 100);
   EXPECT_EQ(Id(queue.Push(NewJob("a", "1", 1000), 0)), "");
   EXPECT_EQ(Id(queue.Push(NewJob("b", "2", 1), 0)), "2");
 }
 
-TEST(RequestQueueTest, TheNewestOfTheBusiestClientMakesWay) {
-  RequestQueue queue(3, 100);
+TEST(JobQueueTest, TheNewestOfTheBusiestClientMakesWay) {
+  JobQueue queue(3, 100);
   for (const char* id : {"1", "2", "3"}) EXPECT_EQ(Id(queue.Push(NewJob("busy", id, 30), 0)), "");
   EXPECT_EQ(Id(queue.Push(NewJob("busy", "4", 1), 0)), "4");
   EXPECT_EQ(Id(queue.Push(NewJob("calm", "5", 50), 0)), "5");  // not even that would make room
@@ -45,8 +45,8 @@ TEST(RequestQueueTest, TheNewestOfTheBusiestClientMakesWay) {
   EXPECT_EQ(Id(queue.Push(NewJob("calm", "7", 1), 0)), "7");  // they have about the same
 }
 
-TEST(RequestQueueTest, TheClientThatWasServedLeastIsNextAndItsOldestRequestFirst) {
-  RequestQueue queue(10, 100);
+TEST(JobQueueTest, TheClientThatWasServedLeastIsNextAndItsOldestRequestFirst) {
+  JobQueue queue(10, 100);
   FairShares shares;
   for (const char* client : {"a", "b"}) shares.Join(client);
   for (const char* id : {"a1", "a2", "b1", "b2"}) queue.Push(NewJob({id, 1}, id, 1), 0);

@@ -1,4 +1,5 @@
-// What is asked of the scheduler, and what comes back.
+// A job: what is asked of the scheduler, one prompt and one answer, and what comes back. A client's
+// request is as many jobs as it wants answers.
 #pragma once
 
 #include <atomic>
@@ -14,8 +15,8 @@
 
 namespace lockstep {
 
-// What a request took. Complete in its sink's last call.
-struct GenerationStats {
+// What a job took. Complete in its sink's last call.
+struct JobStats {
   double queue_s = 0;    // submitted to first scheduled
   double prefill_s = 0;  // first scheduled to first token
   double decode_s = 0;   // first token to last
@@ -24,7 +25,7 @@ struct GenerationStats {
   size_t generated_tokens = 0;
 };
 
-// Where a request's tokens go. Called on the scheduler's thread, without a lock held: all streams
+// Where a job's tokens go. Called on the scheduler's thread, without a lock held: all streams
 // wait for it, so it must neither block nor throw. A sink with a slow reader buffers, and sets
 // `cancelled` when it has had enough. Exactly one of OnFinish and OnError is the last call; the
 // session is free again before that call is made.
@@ -32,8 +33,8 @@ class TokenSink {
  public:
   virtual ~TokenSink() = default;
   virtual void OnToken(TokenEvent event) = 0;
-  virtual void OnFinish(FinishReason reason, const GenerationStats& stats) = 0;
-  virtual void OnError(const Error& error, const GenerationStats& stats) = 0;
+  virtual void OnFinish(FinishReason reason, const JobStats& stats) = 0;
+  virtual void OnError(const Error& error, const JobStats& stats) = 0;
 };
 
 // Counted from Submit. All are looked at in every step.
@@ -43,7 +44,7 @@ struct Deadlines {
   std::chrono::milliseconds total{300'000};        // else kDeadlineExceeded
 };
 
-struct GenerationRequest {
+struct Job {
   std::string id;
   // Whose it is. Clients get equal shares of the machine while they have requests waiting.
   std::string client;
@@ -53,7 +54,7 @@ struct GenerationRequest {
   std::vector<int32_t> prompt;
   GenerationParams params;
   std::shared_ptr<TokenSink> sink;
-  // Set by anyone, at any time: the request ends within one step, with kCancelled.
+  // Set by anyone, at any time: the job ends within one step, with kCancelled.
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
 };
 
