@@ -52,7 +52,7 @@ struct Job {
   std::string prefix_scope;
   Deadlines deadlines;
   std::vector<int32_t> prompt;
-  GenerationParams params;
+  GenerationOptions options;
   std::shared_ptr<TokenSink> sink;
   // Set by anyone, at any time: the job ends within one step, with kCancelled.
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);

@@ -63,7 +63,7 @@ Scheduler::~Scheduler() {
 }
 
 Status Scheduler::Submit(Job asked) {
-  if (Status ok = CheckGeneration(asked.prompt, asked.params, transformer_.config().vocab,
+  if (Status ok = CheckGeneration(asked.prompt, asked.options, transformer_.config().vocab,
                                   sessions_.context());
       !ok) {
     return ok;
@@ -240,7 +240,7 @@ Status Scheduler::Begin(ActiveJob& job) {
       job.session = std::move(*lease);
       ++running_count_;
     }
-    return job.session->Begin(std::move(job.prompt), std::move(job.params));
+    return job.session->Begin(std::move(job.prompt), std::move(job.options));
   } catch (const std::exception&) {
     return tl::unexpected<Error>(CaughtError());
   }

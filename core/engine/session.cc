@@ -35,17 +35,17 @@ size_t HoldBack(std::string_view text, const std::vector<std::string>& stops) {
 
 }  // namespace
 
-Status CheckGeneration(std::span<const int32_t> prompt, const GenerationParams& params,
+Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions& options,
                        size_t vocab, size_t context) {
   if (prompt.empty()) {
     return Fail(ErrorKind::kInvalidArgument, "prompt is empty; give at least one token", "prompt");
   }
   if (Status tokens = CheckTokens(prompt, vocab); !tokens) return tokens;
-  if (params.max_tokens == 0) {
+  if (options.max_tokens == 0) {
     return Fail(ErrorKind::kInvalidArgument, "max_tokens is 0; ask for at least one token",
                 "max_tokens");
   }
-  for (const auto& [token, bias] : params.sampling.logit_bias) {
+  for (const auto& [token, bias] : options.sampling.logit_bias) {
     if (token < 0 || static_cast<size_t>(token) >= vocab || !std::isfinite(bias)) {
       return Fail(ErrorKind::kInvalidArgument,
                   fmt::format("logit_bias of token {} is {}; give finite numbers to tokens 0 to {}",
@@ -53,10 +53,10 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationParams& 
                   "logit_bias");
     }
   }
-  if (params.grammar != nullptr && params.grammar->vocabulary().size() != vocab) {
+  if (options.grammar != nullptr && options.grammar->vocabulary().size() != vocab) {
     return Fail(ErrorKind::kInvalidArgument, "grammar is one of another model", "grammar");
   }
-  if (std::ranges::any_of(params.stop, &std::string::empty)) {
+  if (std::ranges::any_of(options.stop, &std::string::empty)) {
     return Fail(ErrorKind::kInvalidArgument, "stop has an empty string", "stop");
   }
   if (prompt.size() >= context) {
@@ -82,7 +82,7 @@ InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_
 
 void InferenceSession::Reset() {
   kv_.Reset();
-  params_ = {};
+  options_ = {};
   prompt_.clear();
   output_.clear();
   utf8_ = {};
@@ -91,17 +91,17 @@ void InferenceSession::Reset() {
   finish_ = FinishReason::kNone;
 }
 
-Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationParams params) {
+Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions options) {
   Reset();
-  if (Status ok = CheckGeneration(prompt, params, vocab_, context()); !ok) return ok;
+  if (Status ok = CheckGeneration(prompt, options, vocab_, context()); !ok) return ok;
   prompt_ = std::move(prompt);
-  params_ = std::move(params);
-  params_.max_tokens = std::min(params_.max_tokens, context() - prompt_.size());
-  output_.reserve(params_.max_tokens);  // steps do not allocate
-  sampler_.Reset(params_.sampling, prompt_);
-  if (params_.grammar != nullptr) {
-    matcher_.emplace(params_.grammar);
-    allowed_.resize(params_.grammar->vocabulary().words());
+  options_ = std::move(options);
+  options_.max_tokens = std::min(options_.max_tokens, context() - prompt_.size());
+  output_.reserve(options_.max_tokens);  // steps do not allocate
+  sampler_.Reset(options_.sampling, prompt_);
+  if (options_.grammar != nullptr) {
+    matcher_.emplace(options_.grammar);
+    allowed_.resize(options_.grammar->vocabulary().words());
   }
   return {};
 }
@@ -128,7 +128,7 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) 
 
 Result<SampledToken> InferenceSession::Sample(std::span<const float> logits) {
   if (!matcher_) return sampler_.Sample(logits, position());
-  if (Status ok = matcher_->Allow(params_.ignore_eos, allowed_); !ok) {
+  if (Status ok = matcher_->Allow(options_.ignore_eos, allowed_); !ok) {
     return tl::unexpected<Error>(std::move(ok.error()));
   }
   return sampler_.Sample(logits, position(), allowed_);
@@ -146,14 +146,14 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
 
   const bool end_token = tokenizer_->IsEndOfGeneration(token);
   std::string text;
-  const bool ends = end_token && (!params_.ignore_eos || matcher_);
-  if (ends || std::ranges::count(params_.stop_ids, token) > 0) {
+  const bool ends = end_token && (!options_.ignore_eos || matcher_);
+  if (ends || std::ranges::count(options_.stop_ids, token) > 0) {
     finish_ = FinishReason::kStop;
   } else {
     std::string_view bytes = tokenizer_->TokenBytes(token);
-    if (matcher_ && bytes.empty()) bytes = params_.grammar->vocabulary().Spoken(token);
+    if (matcher_ && bytes.empty()) bytes = options_.grammar->vocabulary().Spoken(token);
     if (!end_token) text = utf8_.Push(bytes);
-    if (output_.size() == params_.max_tokens) finish_ = FinishReason::kLength;
+    if (output_.size() == options_.max_tokens) finish_ = FinishReason::kLength;
     if (matcher_ && !matcher_->Accept(bytes)) {
       return Fail(ErrorKind::kInternal, "a token was chosen that the grammar does not allow");
     }
@@ -168,7 +168,7 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
 std::string InferenceSession::Release(std::string_view text, bool last) {
   held_ += text;
   size_t end = std::string::npos, begin = 0;
-  for (const std::string& stop : params_.stop) {
+  for (const std::string& stop : options_.stop) {
     const size_t at = held_.find(stop);
     if (at == std::string::npos) continue;
     if (at + stop.size() < end || (at + stop.size() == end && at < begin)) {
@@ -181,7 +181,7 @@ std::string InferenceSession::Release(std::string_view text, bool last) {
     held_.resize(begin);
     return std::exchange(held_, {});
   }
-  const size_t certain = last ? held_.size() : held_.size() - HoldBack(held_, params_.stop);
+  const size_t certain = last ? held_.size() : held_.size() - HoldBack(held_, options_.stop);
   std::string out = held_.substr(0, certain);
   held_.erase(0, certain);
   return out;

@@ -2,7 +2,7 @@
 // Reset and reused, never reallocated. Not thread-safe: leased from a SessionPool to one request,
 // and driven by the scheduler's thread.
 //
-//   session.Begin(prompt, params)
+//   session.Begin(prompt, options)
 //   while (!session.finished()) {
 //     entry = session.NextEntry(budget)           the prompt's next chunk, or the last token
 //     transformer.Forward({entry, ...})
@@ -27,7 +27,7 @@
 
 namespace lockstep {
 
-struct GenerationParams {
+struct GenerationOptions {
   size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
   SamplingParams sampling;
   std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it
@@ -53,7 +53,8 @@ struct TokenEvent {
 // token outside the vocabulary, an empty stop string, a bias that is no number, a grammar of
 // another vocabulary. kContextExceeded: no room for one new token.
 [[nodiscard]] Status CheckGeneration(std::span<const int32_t> prompt,
-                                     const GenerationParams& params, size_t vocab, size_t context);
+                                     const GenerationOptions& options, size_t vocab,
+                                     size_t context);
 
 class InferenceSession {
  public:
@@ -62,7 +63,7 @@ class InferenceSession {
                                                        KvType kv_type = KvType::kF16);
 
   // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
-  [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationParams params);
+  [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationOptions options);
 
   // The tokens to feed next, at most `limit` (>= 1): a chunk of the prompt or the last token.
   // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished.
@@ -85,7 +86,7 @@ class InferenceSession {
   FinishReason finish_reason() const { return finish_; }
   size_t position() const { return kv_.length(); }  // tokens in the cache
   size_t context() const { return kv_.context(); }
-  size_t max_tokens() const { return params_.max_tokens; }  // after the cut to the context
+  size_t max_tokens() const { return options_.max_tokens; }  // after the cut to the context
   const std::vector<int32_t>& prompt() const { return prompt_; }
   const std::vector<int32_t>& output() const { return output_; }
   const KvCache& kv() const { return kv_; }
@@ -103,7 +104,7 @@ class InferenceSession {
   KvCache kv_;
   Sampler sampler_;
   size_t vocab_;
-  GenerationParams params_;
+  GenerationOptions options_;
   std::vector<int32_t> prompt_, output_;
   Utf8Assembler utf8_;
   std::string held_;  // text that may be the beginning of a stop string

@@ -10,14 +10,14 @@ constexpr float kLowestLogprob = -9999;
 
 }  // namespace
 
-OrderedJson UsageJson(const Usage& usage) {
+Json UsageJson(const Usage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
           {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
 }
 
-OrderedJson SeedJson(const GenerateAnswer& answer) {
+Json SeedJson(const Answer& answer) {
   if (answer.negative_seed) return static_cast<int64_t>(answer.seed);
   return answer.seed;
 }
@@ -31,8 +31,8 @@ double LogprobNumber(float logprob) {
   return number;
 }
 
-OrderedJson BytesJson(std::string_view bytes) {
-  OrderedJson json = OrderedJson::array();
+Json BytesJson(std::string_view bytes) {
+  Json json = Json::array();
   for (const char byte : bytes) json.push_back(static_cast<uint8_t>(byte));
   return json;
 }

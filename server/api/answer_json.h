@@ -10,13 +10,13 @@
 namespace lockstep {
 
 // {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details"}
-OrderedJson UsageJson(const Usage& usage);
+Json UsageJson(const Usage& usage);
 // As the answer's client knows it: with the sign that it had in the request.
-OrderedJson SeedJson(const GenerateAnswer& answer);
+Json SeedJson(const Answer& answer);
 // A logprob, as the shortest decimal number that names this float; none is below -9999, as JSON
 // knows no infinity.
 double LogprobNumber(float logprob);
 // The token's bytes as numbers.
-OrderedJson BytesJson(std::string_view bytes);
+Json BytesJson(std::string_view bytes);
 
 }  // namespace lockstep

@@ -175,7 +175,7 @@ HttpReply ApplyTemplateRoute(GenerationService& service, const GenerateSettings&
     if (!variables) return tl::unexpected(variables.error());
     const auto parts = RenderChat(service.chat(), *variables);
     if (!parts) return tl::unexpected(parts.error());
-    return Dump(OrderedJson{{"prompt", TextOf(*parts)}});
+    return Dump(Json{{"prompt", TextOf(*parts)}});
   };
   return AnswerAtOnce(service, settings, request, caller, answer);
 }

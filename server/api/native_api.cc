@@ -47,7 +47,7 @@ void ReadLogprobs(FieldReader& fields, int32_t* logprobs) {
 
 double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
-OrderedJson TokenLogprobJson(const GenerationService& service, int32_t token, float logprob) {
+Json TokenLogprobJson(const GenerationService& service, int32_t token, float logprob) {
   const std::string_view bytes = service.TokenBytes(token);
   return {{"token", token},
           {"text", std::string(bytes)},
@@ -55,9 +55,9 @@ OrderedJson TokenLogprobJson(const GenerationService& service, int32_t token, fl
           {"bytes", BytesJson(bytes)}};
 }
 
-OrderedJson LogprobsJson(const GenerationService& service, const SampledToken& sampled) {
-  OrderedJson json = TokenLogprobJson(service, sampled.token, sampled.logprob);
-  json["top"] = OrderedJson::array();
+Json LogprobsJson(const GenerationService& service, const SampledToken& sampled) {
+  Json json = TokenLogprobJson(service, sampled.token, sampled.logprob);
+  json["top"] = Json::array();
   for (const TokenLogprob& top : sampled.top) {
     json["top"].push_back(TokenLogprobJson(service, top.token, top.logprob));
   }
@@ -73,7 +73,7 @@ class NativeWriter : public AnswerWriter {
   std::string_view stream_type() const override { return ContentType(format_); }
   std::string Token(const Generation& generation) override {
     const TokenEvent& event = generation.token();
-    OrderedJson json{{"index", event.index}, {"token", event.sampled.token}, {"text", event.text}};
+    Json json{{"index", event.index}, {"token", event.sampled.token}, {"text", event.text}};
     if (generation.answers()[0].wants_logprobs) {
       json["logprobs"] = LogprobsJson(service_, event.sampled);
     }
@@ -84,29 +84,29 @@ class NativeWriter : public AnswerWriter {
   }
   std::string Whole(const Generation& generation) override { return Dump(AnswerJson(generation)); }
   std::string End(const Generation& generation) override {
-    OrderedJson json = AnswerJson(generation);
+    Json json = AnswerJson(generation);
     json["done"] = true;
     return FrameEvent(format_, Dump(json));
   }
 
  private:
-  OrderedJson AnswerJson(const Generation& generation) const {
-    const GenerateAnswer& answer = generation.answers()[0];
-    OrderedJson json{{"id", generation.id()},
-                     {"text", answer.text},
-                     {"tokens", answer.tokens},
-                     {"finish_reason", FinishName(answer.finish)},
-                     {"usage", UsageJson(generation.usage())},
-                     {"timings",
-                      {{"queue_ms", Rounded(answer.stats.queue_s * 1000)},
-                       {"prefill_ms", Rounded(answer.stats.prefill_s * 1000)},
-                       {"decode_ms", Rounded(answer.stats.decode_s * 1000)},
-                       {"prefill_tokens_per_second", Rounded(PrefillTokensPerSecond(answer))},
-                       {"decode_tokens_per_second", Rounded(DecodeTokensPerSecond(answer))}}},
-                     {"seed", SeedJson(answer)},
-                     {"system_fingerprint", service_.model().fingerprint}};
+  Json AnswerJson(const Generation& generation) const {
+    const Answer& answer = generation.answers()[0];
+    Json json{{"id", generation.id()},
+              {"text", answer.text},
+              {"tokens", answer.tokens},
+              {"finish_reason", FinishName(answer.finish)},
+              {"usage", UsageJson(generation.usage())},
+              {"timings",
+               {{"queue_ms", Rounded(answer.stats.queue_s * 1000)},
+                {"prefill_ms", Rounded(answer.stats.prefill_s * 1000)},
+                {"decode_ms", Rounded(answer.stats.decode_s * 1000)},
+                {"prefill_tokens_per_second", Rounded(PrefillTokensPerSecond(answer))},
+                {"decode_tokens_per_second", Rounded(DecodeTokensPerSecond(answer))}}},
+              {"seed", SeedJson(answer)},
+              {"system_fingerprint", service_.model().fingerprint}};
     if (answer.wants_logprobs) {
-      json["logprobs"] = OrderedJson::array();
+      json["logprobs"] = Json::array();
       for (const SampledToken& token : answer.logprobs) {
         json["logprobs"].push_back(LogprobsJson(service_, token));
       }
@@ -124,10 +124,10 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   GenerateRequest request;
   FieldReader fields(body);
   ReadPrompt(fields, context.vocab(), request);
-  fields.Integer("max_tokens", 1, INT32_MAX, &request.params.max_tokens);
+  fields.Integer("max_tokens", 1, INT32_MAX, &request.options.max_tokens);
   ReadSampling(fields, context.vocab(), request);
-  ReadLogprobs(fields, &request.params.sampling.logprobs);
-  ReadNativeGrammar(fields, context, &request.params);
+  ReadLogprobs(fields, &request.options.sampling.logprobs);
+  ReadNativeGrammar(fields, context, &request.options);
   if (Status status = fields.Finish(context.unknown()); !status)
     return tl::unexpected(status.error());
   return request;

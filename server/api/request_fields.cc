@@ -45,7 +45,7 @@ void ReadSeed(FieldReader& fields, GenerateRequest& request) {
   if (!value->is_number_integer()) return fields.Fail("seed", "must be an integer of 64 bits");
   request.has_seed = true;
   request.negative_seed = !value->is_number_unsigned();
-  request.params.sampling.seed =
+  request.options.sampling.seed =
       request.negative_seed ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();
 }
 
@@ -69,7 +69,7 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
 }  // namespace
 
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
-  SamplingParams& sampling = request.params.sampling;
+  SamplingParams& sampling = request.options.sampling;
   fields.Float("temperature", {0, 100}, &sampling.temperature);
   fields.Integer("top_k", 0, INT32_MAX, &sampling.top_k);
   fields.Float("top_p", {0, 1, true}, &sampling.top_p);
@@ -79,8 +79,8 @@ void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   fields.Float("frequency_penalty", {-2, 2}, &sampling.frequency_penalty);
   ReadLogitBias(fields, vocab, sampling);
   ReadSeed(fields, request);
-  ReadStop(fields, &request.params.stop);
-  fields.Bool("ignore_eos", &request.params.ignore_eos);
+  ReadStop(fields, &request.options.stop);
+  fields.Bool("ignore_eos", &request.options.ignore_eos);
   fields.Bool("stream", &request.stream);
 }
 

@@ -10,9 +10,9 @@ namespace {
 
 // The grammar, or its error as the field's.
 void Bind(GrammarCache::Bound bound, FieldReader& fields, std::string_view name,
-          GenerationParams* params) {
+          GenerationOptions* options) {
   if (bound) {
-    params->grammar = *std::move(bound);
+    options->grammar = *std::move(bound);
     return;
   }
   Error error = std::move(bound.error());
@@ -20,14 +20,14 @@ void Bind(GrammarCache::Bound bound, FieldReader& fields, std::string_view name,
   fields.Fail(std::move(error));
 }
 
-void ReadGbnf(FieldReader& fields, ReadContext& context, GenerationParams* params) {
+void ReadGbnf(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
   std::string text;
   if (!fields.Text("grammar", &text)) return;
-  Bind(context.service.grammars().Gbnf(text), fields, "grammar", params);
+  Bind(context.service.grammars().Gbnf(text), fields, "grammar", options);
 }
 
 // {"name", "schema"[, "description", "strict"]}
-void ReadJsonSchema(FieldReader& format, ReadContext& context, GenerationParams* params) {
+void ReadJsonSchema(FieldReader& format, ReadContext& context, GenerationOptions* options) {
   const Json* const value = format.Take("json_schema");
   if (value == nullptr || !value->is_object()) {
     return format.Fail("json_schema", "must be an object with a name and a schema");
@@ -42,13 +42,13 @@ void ReadJsonSchema(FieldReader& format, ReadContext& context, GenerationParams*
   if (fields.ok() && schema == nullptr) fields.Fail("schema", "is missing");
   if (Status status = fields.Finish(context.unknown()); !status) return format.Fail(status.error());
   Bind(context.service.grammars().JsonSchema(*schema, fields.Full("schema")), format,
-       "json_schema.schema", params);
+       "json_schema.schema", options);
 }
 
 }  // namespace
 
-void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationParams* params) {
-  ReadGbnf(fields, context, params);
+void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
+  ReadGbnf(fields, context, options);
   const Json* const value = fields.Take("response_format");
   if (value == nullptr) return;
   if (!value->is_object()) return fields.Fail("response_format", "must be an object with a type");
@@ -58,27 +58,27 @@ void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationPar
   if (format.ok() && type != "text" && type != "json_object" && type != "json_schema") {
     format.Fail("type", "must be text, json_object or json_schema");
   }
-  if (format.ok() && type != "text" && params->grammar != nullptr) {
+  if (format.ok() && type != "text" && options->grammar != nullptr) {
     format.Fail("type", "must be text where there is a grammar: send one of them");
   }
   if (format.ok() && type == "json_object") {
-    Bind(context.service.grammars().JsonObject(), format, "type", params);
+    Bind(context.service.grammars().JsonObject(), format, "type", options);
   }
-  if (format.ok() && type == "json_schema") ReadJsonSchema(format, context, params);
+  if (format.ok() && type == "json_schema") ReadJsonSchema(format, context, options);
   if (Status status = format.Finish(context.unknown()); !status) fields.Fail(status.error());
 }
 
-void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationParams* params) {
-  ReadGbnf(fields, context, params);
+void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
+  ReadGbnf(fields, context, options);
   const Json* const schema = fields.Take("json_schema");
   if (schema == nullptr) return;
-  if (params->grammar != nullptr)
+  if (options->grammar != nullptr)
     return fields.Fail("json_schema", "and grammar: send one of them");
   Bind(context.service.grammars().JsonSchema(*schema, "json_schema"), fields, "json_schema",
-       params);
+       options);
 }
 
-void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationParams* params) {
+void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
   const Json* const value = fields.Take("grammar");
   if (value == nullptr) return;
   if (!value->is_object()) return fields.Fail("grammar", "must be an object with type and value");
@@ -91,7 +91,7 @@ void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationParams*
   if (grammar.ok() && schema == nullptr) grammar.Fail("value", "is missing: a JSON schema");
   if (grammar.ok()) {
     Bind(context.service.grammars().JsonSchema(*schema, grammar.Full("value")), grammar, "value",
-         params);
+         options);
   }
   if (Status status = grammar.Finish(context.unknown()); !status) fields.Fail(status.error());
 }

@@ -8,10 +8,10 @@ namespace lockstep {
 
 // response_format (OpenAI's: text, json_object or json_schema; a schema always binds, strict or
 // not) and grammar (GBNF), of which a request may have one.
-void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationParams* params);
+void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationOptions* options);
 // grammar and json_schema, as further fields of the server's own dialect.
-void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationParams* params);
+void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options);
 // grammar of TGI's dialect: {"type": "json", "value": schema}.
-void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationParams* params);
+void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options);
 
 }  // namespace lockstep

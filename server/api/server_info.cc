@@ -12,7 +12,7 @@
 namespace lockstep {
 namespace {
 
-OrderedJson ModelJson(const ServedModel& model, std::string_view name) {
+Json ModelJson(const ServedModel& model, std::string_view name) {
   return {{"id", name},
           {"object", "model"},
           {"created", model.created},
@@ -38,11 +38,11 @@ Error NoSuchModel(const ServedModel& model, std::string_view name) {
 }
 
 std::string RenderModels(const ServedModel& model, const std::vector<std::string>& aliases) {
-  OrderedJson data = OrderedJson::array({ModelJson(model, model.name)});
+  Json data = Json::array({ModelJson(model, model.name)});
   for (const std::string& alias : aliases) {
     if (alias != "*" && alias != model.name) data.push_back(ModelJson(model, alias));
   }
-  return Dump(OrderedJson{{"object", "list"}, {"data", std::move(data)}});
+  return Dump(Json{{"object", "list"}, {"data", std::move(data)}});
 }
 
 std::string RenderModel(const ServedModel& model, std::string_view name) {
@@ -50,25 +50,24 @@ std::string RenderModel(const ServedModel& model, std::string_view name) {
 }
 
 std::string RenderTgiInfo(const ServedModel& model, const SchedulerState& state) {
-  return Dump(OrderedJson{{"model_id", model.name},
-                          {"model_sha", model.fingerprint},
-                          {"model_pipeline_tag", "text-generation"},
-                          {"max_concurrent_requests", state.sessions},
-                          {"max_best_of", kMaxAnswers},
-                          {"max_stop_sequences", kMaxStops},
-                          {"max_input_tokens", model.context - 1},
-                          {"max_total_tokens", model.context},
-                          {"router", "lockstep"},
-                          {"version", LOCKSTEP_VERSION}});
+  return Dump(Json{{"model_id", model.name},
+                   {"model_sha", model.fingerprint},
+                   {"model_pipeline_tag", "text-generation"},
+                   {"max_concurrent_requests", state.sessions},
+                   {"max_best_of", kMaxAnswers},
+                   {"max_stop_sequences", kMaxStops},
+                   {"max_input_tokens", model.context - 1},
+                   {"max_total_tokens", model.context},
+                   {"router", "lockstep"},
+                   {"version", LOCKSTEP_VERSION}});
 }
 
 std::string RenderState(std::string_view status, const SchedulerState& state) {
-  return Dump(
-      OrderedJson{{"status", status}, {"queued", state.queued}, {"running", state.running}});
+  return Dump(Json{{"status", status}, {"queued", state.queued}, {"running", state.running}});
 }
 
 std::string RenderLoading(size_t percent) {
-  return Dump(OrderedJson{{"status", "loading"}, {"percent", percent}});
+  return Dump(Json{{"status", "loading"}, {"percent", percent}});
 }
 
 }  // namespace lockstep

@@ -34,7 +34,7 @@ GenerateRequest::Prompt TruncatedPrompt(const GenerationService& service, std::s
 
 // As the dialect has it, the likeliest token is taken unless something asks for chance.
 void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
-  SamplingParams& sampling = request.params.sampling;
+  SamplingParams& sampling = request.options.sampling;
   sampling.temperature = 1;
   sampling.top_k = 0;
   sampling.top_p = 1;
@@ -64,18 +64,18 @@ void ReadTgiUnsupported(FieldReader& fields) {
 void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& request,
                     size_t* truncate) {
   GenerateRequest& generate = request.generate;
-  fields.Integer("max_new_tokens", 1, INT32_MAX, &generate.params.max_tokens);
+  fields.Integer("max_new_tokens", 1, INT32_MAX, &generate.options.max_tokens);
   fields.Integer("best_of", 1, kMaxAnswers, &generate.best_of);
   fields.Bool("details", &request.details);
   fields.Bool("return_full_text", &request.return_full_text);
   fields.Integer("top_n_tokens", 0, kMaxTopTokens, &request.top_n_tokens);
   fields.Integer("truncate", 1, INT32_MAX, truncate);
   ReadTgiSampling(fields, context, generate);
-  ReadTgiGrammar(fields, context, &generate.params);
+  ReadTgiGrammar(fields, context, &generate.options);
   ReadTgiUnsupported(fields);
 }
 
-std::string_view TgiFinishName(const GenerationService& service, const GenerateAnswer& answer,
+std::string_view TgiFinishName(const GenerationService& service, const Answer& answer,
                                FinishReason finish) {
   if (finish == FinishReason::kLength) return "length";
   const bool end = !answer.tokens.empty() && service.IsEndOfGeneration(answer.tokens.back());
@@ -104,7 +104,7 @@ TgiLook LookOf(ErrorKind kind) {
 }
 
 std::string TgiErrorBody(const Error& error) {
-  return Dump(OrderedJson{{"error", error.message}, {"error_type", LookOf(error.kind).type}});
+  return Dump(Json{{"error", error.message}, {"error_type", LookOf(error.kind).type}});
 }
 
 class TgiWriter : public AnswerWriter {
@@ -121,8 +121,8 @@ class TgiWriter : public AnswerWriter {
   // The last token's event has the whole text, too.
   std::string Token(const Generation& generation) override {
     const TokenEvent& token = generation.token();
-    const GenerateAnswer& answer = generation.answers()[0];
-    OrderedJson json{{"index", token.index + 1}, {"token", TokenJson(token.sampled, token.text)}};
+    const Answer& answer = generation.answers()[0];
+    Json json{{"index", token.index + 1}, {"token", TokenJson(token.sampled, token.text)}};
     if (request_.top_n_tokens > 0) json["top_tokens"] = TopTokens(token.sampled);
     json["generated_text"] = nullptr;
     json["details"] = nullptr;
@@ -137,54 +137,54 @@ class TgiWriter : public AnswerWriter {
   }
   std::string End(const Generation&) override { return {}; }
   std::string Whole(const Generation& generation) override {
-    const GenerateAnswer* const best = generation.Chosen()[0];
-    OrderedJson json{{"generated_text", Text(generation, *best)}};
+    const Answer* const best = generation.Chosen()[0];
+    Json json{{"generated_text", Text(generation, *best)}};
     if (request_.details) {
       json["details"] = DetailsJson(*best);
-      OrderedJson others = OrderedJson::array();
-      for (const GenerateAnswer& answer : generation.answers()) {
+      Json others = Json::array();
+      for (const Answer& answer : generation.answers()) {
         if (&answer == best) continue;
-        OrderedJson other = DetailsJson(answer);
+        Json other = DetailsJson(answer);
         other["generated_text"] = Text(generation, answer);
         others.push_back(std::move(other));
       }
       if (!others.empty()) json["details"]["best_of_sequences"] = std::move(others);
     }
-    return Dump(request_.as_list ? OrderedJson::array({std::move(json)}) : std::move(json));
+    return Dump(request_.as_list ? Json::array({std::move(json)}) : std::move(json));
   }
 
  private:
-  std::string Text(const Generation& generation, const GenerateAnswer& answer) const {
+  std::string Text(const Generation& generation, const Answer& answer) const {
     if (!request_.return_full_text) return answer.text;
     const GenerateRequest::Prompt& prompt = generation.request().prompts[0];
     if (const auto* text = std::get_if<std::string>(&prompt)) return *text + answer.text;
     return service_.Decode(std::get<std::vector<int32_t>>(prompt)) + answer.text;
   }
-  OrderedJson TokenJson(const SampledToken& token, std::string_view text) const {
+  Json TokenJson(const SampledToken& token, std::string_view text) const {
     const bool special = service_.IsControl(token.token);
     return {{"id", token.token},
-            {"text", special ? service_.TokenName(token.token) : text},
+            {"text", special ? service_.TokenText(token.token) : text},
             {"logprob", LogprobNumber(token.logprob)},
             {"special", special}};
   }
-  OrderedJson TopTokens(const SampledToken& sampled) const {
-    OrderedJson json = OrderedJson::array();
+  Json TopTokens(const SampledToken& sampled) const {
+    Json json = Json::array();
     for (const TokenLogprob& top : sampled.top) {
       json.push_back(TokenJson({top.token, top.logprob, {}}, service_.TokenBytes(top.token)));
     }
     return json;
   }
-  OrderedJson DetailsJson(const GenerateAnswer& answer) const {
-    OrderedJson tokens = OrderedJson::array(), tops = tokens;
+  Json DetailsJson(const Answer& answer) const {
+    Json tokens = Json::array(), tops = tokens;
     for (const SampledToken& token : answer.logprobs) {
       tokens.push_back(TokenJson(token, service_.TokenBytes(token.token)));
       tops.push_back(TopTokens(token));
     }
-    OrderedJson json{{"finish_reason", TgiFinishName(service_, answer, answer.finish)},
-                     {"generated_tokens", answer.tokens.size()},
-                     {"seed", SeedJson(answer)},
-                     {"prefill", OrderedJson::array()},
-                     {"tokens", std::move(tokens)}};
+    Json json{{"finish_reason", TgiFinishName(service_, answer, answer.finish)},
+              {"generated_tokens", answer.tokens.size()},
+              {"seed", SeedJson(answer)},
+              {"prefill", Json::array()},
+              {"tokens", std::move(tokens)}};
     if (request_.top_n_tokens > 0) json["top_tokens"] = std::move(tops);
     return json;
   }
@@ -200,7 +200,7 @@ bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
 Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& context) {
   TgiRequest request;
   GenerateRequest& generate = request.generate;
-  generate.params.max_tokens = kDefaultNewTokens;
+  generate.options.max_tokens = kDefaultNewTokens;
   FieldReader fields(body);
   std::string inputs;
   if (!fields.Text("inputs", &inputs) && fields.ok()) fields.Fail("inputs", "is missing: a string");
@@ -217,7 +217,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
       if (Status status = inner.Finish(context.unknown()); !status) fields.Fail(status.error());
     }
   } else {
-    generate.params.sampling.temperature = 0;
+    generate.options.sampling.temperature = 0;
   }
   if (Status status = fields.Finish(context.unknown()); !status)
     return tl::unexpected(status.error());
@@ -227,7 +227,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
                 "parameters.best_of");
   }
   if (request.details || generate.stream) {  // each token with its logprob
-    generate.params.sampling.logprobs = static_cast<int32_t>(request.top_n_tokens);
+    generate.options.sampling.logprobs = static_cast<int32_t>(request.top_n_tokens);
   }
   generate.prompts.push_back(TruncatedPrompt(context.service, std::move(inputs), truncate));
   return request;

@@ -24,11 +24,11 @@ std::optional<std::string_view> ReadText(FieldReader& fields, std::string* text)
 }
 
 // A control token by its name, another by its bytes: as text where they are, else as numbers.
-OrderedJson Piece(const GenerationService& service, int32_t token) {
+Json Piece(const GenerationService& service, int32_t token) {
   std::string_view bytes = service.TokenBytes(token);
-  if (bytes.empty()) bytes = service.TokenName(token);
-  if (IsUtf8(bytes)) return OrderedJson(std::string(bytes));
-  OrderedJson numbers = OrderedJson::array();
+  if (bytes.empty()) bytes = service.TokenText(token);
+  if (IsUtf8(bytes)) return Json(std::string(bytes));
+  Json numbers = Json::array();
   for (const char byte : bytes) numbers.push_back(static_cast<uint8_t>(byte));
   return numbers;
 }
@@ -52,8 +52,8 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
 
   const std::vector<int32_t> ids =
       service.Tokenize(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
-  OrderedJson reply;
-  OrderedJson& tokens = reply["tokens"] = OrderedJson::array();
+  Json reply;
+  Json& tokens = reply["tokens"] = Json::array();
   for (const int32_t id : ids) {
     if (with_pieces) {
       tokens.push_back({{"id", id}, {"piece", Piece(service, id)}});
@@ -64,8 +64,8 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   reply["count"] = ids.size();
   reply["max_model_len"] = service.model().context;
   if (with_strings) {
-    OrderedJson& strings = reply["token_strs"] = OrderedJson::array();
-    for (const int32_t id : ids) strings.push_back(std::string(service.TokenName(id)));
+    Json& strings = reply["token_strs"] = Json::array();
+    for (const int32_t id : ids) strings.push_back(std::string(service.TokenText(id)));
   }
   return Dump(reply);
 }
@@ -85,7 +85,7 @@ Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {
   const auto ids = ReadTokenIds(*tokens, context.vocab(), "tokens", "tokens");
   if (!ids) return tl::unexpected(ids.error());
   const std::string text = context.service.Decode(*ids);
-  return Dump(OrderedJson{{"content", text}, {"prompt", text}});
+  return Dump(Json{{"content", text}, {"prompt", text}});
 }
 
 }  // namespace lockstep

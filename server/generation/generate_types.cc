@@ -14,11 +14,11 @@ std::string_view FinishName(FinishReason reason) {
   return reason == FinishReason::kLength ? "length" : "stop";
 }
 
-double PrefillTokensPerSecond(const GenerateAnswer& answer) {
+double PrefillTokensPerSecond(const Answer& answer) {
   return PerSecond(answer.prompt_tokens - answer.stats.cached_tokens, answer.stats.prefill_s);
 }
 
-double DecodeTokensPerSecond(const GenerateAnswer& answer) {
+double DecodeTokensPerSecond(const Answer& answer) {
   return answer.tokens.empty() ? 0 : PerSecond(answer.tokens.size() - 1, answer.stats.decode_s);
 }
 

@@ -26,7 +26,7 @@ struct Caller {
 struct GenerateRequest {
   using Prompt = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
   std::vector<Prompt> prompts;
-  GenerationParams params;
+  GenerationOptions options;
   // Of each prompt so many answers, the likeliest of so many. Answer i of a prompt has the seed
   // that was sent plus i, so that it can be had again by itself.
   size_t n = 1, best_of = 1;
@@ -36,7 +36,7 @@ struct GenerateRequest {
 };
 
 // One answer to one prompt, which a stream's events add up to.
-struct GenerateAnswer {
+struct Answer {
   std::string text;
   std::vector<int32_t> tokens;
   FinishReason finish = FinishReason::kNone;
@@ -56,8 +56,8 @@ struct Usage {
 // "stop" or "length".
 std::string_view FinishName(FinishReason reason);
 // Of the prompt's tokens that no earlier request had left in the cache.
-double PrefillTokensPerSecond(const GenerateAnswer& answer);
+double PrefillTokensPerSecond(const Answer& answer);
 // Of the answer's tokens but the first, which is prefill's.
-double DecodeTokensPerSecond(const GenerateAnswer& answer);
+double DecodeTokensPerSecond(const Answer& answer);
 
 }  // namespace lockstep

@@ -21,7 +21,7 @@ constexpr milliseconds kClientCheck{20};
 // Below 2^53: a double holds it exactly, so every JSON reader does.
 uint64_t RandomSeed() { return RandomBits() >> 11; }
 
-double MeanLogprob(const GenerateAnswer& answer) {
+double MeanLogprob(const Answer& answer) {
   const double sum =
       std::accumulate(answer.logprobs.begin(), answer.logprobs.end(), 0.0,
                       [](double so_far, const SampledToken& t) { return so_far + t.logprob; });
@@ -45,7 +45,7 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   std::shared_ptr<Generation> made(
       new Generation(service, std::move(request), std::move(caller), prefix, std::move(record)));
   GenerateRequest& wanted = made->request_;
-  SamplingParams& sampling = wanted.params.sampling;
+  SamplingParams& sampling = wanted.options.sampling;
   const bool wants_logprobs = sampling.logprobs >= 0;
   if (wanted.best_of > wanted.n) sampling.logprobs = std::max(sampling.logprobs, 0);
   if (!wanted.has_seed) sampling.seed = RandomSeed();
@@ -56,7 +56,7 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
     made->prompts_.push_back(ids != nullptr ? *ids : service.Encode(std::get<std::string>(prompt)));
     made->record_->prompt_tokens += made->prompts_.back().size();
     for (size_t i = 0; i < wanted.best_of; ++i) {
-      GenerateAnswer answer;
+      Answer answer;
       answer.prompt_tokens = made->prompts_.back().size();
       answer.seed = sampling.seed + i;
       answer.negative_seed = wanted.negative_seed;
@@ -79,8 +79,8 @@ Job Generation::MakeJob(size_t index) const {
   job.deadlines = caller_.deadlines;
   job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed);
   job.prompt = prompts_[index / request_.best_of];
-  job.params = request_.params;
-  job.params.sampling.seed = answers_[index].seed;
+  job.options = request_.options;
+  job.options.sampling.seed = answers_[index].seed;
   job.sink = stream_->Sink(index);
   job.cancelled = cancelled_;
   return job;
@@ -128,17 +128,17 @@ std::optional<Generation::Event> Generation::Take(StreamItem item) {
   index_ = item.answer;
   if (auto* end = std::get_if<StreamEnd>(&item.what)) return EndAnswer(std::move(*end));
 
-  GenerateAnswer& answer = answers_[index_];
+  Answer& answer = answers_[index_];
   token_ = std::get<TokenEvent>(std::move(item.what));
   answer.text += token_.text;
   answer.tokens.push_back(token_.sampled.token);
-  if (request_.params.sampling.logprobs >= 0) answer.logprobs.push_back(token_.sampled);
+  if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token_.sampled);
   ++record_->completion_tokens;
   return Event::kToken;
 }
 
 std::optional<Generation::Event> Generation::EndAnswer(StreamEnd end) {
-  GenerateAnswer& answer = answers_[index_];
+  Answer& answer = answers_[index_];
   --running_;
   // One that had to make way in the queue can come again, as long as others of the request go on.
   if (end.error && end.error->kind == ErrorKind::kOverloaded && running_ > 0) {
@@ -164,16 +164,15 @@ Generation::Event Generation::FailWith(Error error) {
   return Event::kFailed;
 }
 
-std::vector<const GenerateAnswer*> Generation::Chosen() const {
-  std::vector<const GenerateAnswer*> chosen;
+std::vector<const Answer*> Generation::Chosen() const {
+  std::vector<const Answer*> chosen;
   for (size_t first = 0; first < answers_.size(); first += request_.best_of) {
     const size_t begin = chosen.size();
     for (size_t i = 0; i < request_.best_of; ++i) chosen.push_back(&answers_[first + i]);
     if (request_.best_of == request_.n) continue;
-    std::stable_sort(chosen.begin() + static_cast<ptrdiff_t>(begin), chosen.end(),
-                     [](const GenerateAnswer* a, const GenerateAnswer* b) {
-                       return MeanLogprob(*a) > MeanLogprob(*b);
-                     });
+    std::stable_sort(
+        chosen.begin() + static_cast<ptrdiff_t>(begin), chosen.end(),
+        [](const Answer* a, const Answer* b) { return MeanLogprob(*a) > MeanLogprob(*b); });
     chosen.resize(begin + request_.n);
   }
   return chosen;

@@ -49,10 +49,10 @@ class Generation {
   const Error& error() const { return error_; }       // after kFailed
 
   // Of each prompt best_of answers, one prompt after the other. Complete after kDone.
-  const std::vector<GenerateAnswer>& answers() const { return answers_; }
+  const std::vector<Answer>& answers() const { return answers_; }
   // Of each prompt the n answers with the best mean logprob a token, in this order; all of them, in
   // theirs, where best_of is n. REQUIRES: kDone was returned.
-  std::vector<const GenerateAnswer*> Chosen() const;
+  std::vector<const Answer*> Chosen() const;
   Usage usage() const;
 
  private:
@@ -75,7 +75,7 @@ class Generation {
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   const std::shared_ptr<TokenStream> stream_ = std::make_shared<TokenStream>(cancelled_);
   std::vector<std::vector<int32_t>> prompts_;  // in tokens
-  std::vector<GenerateAnswer> answers_;
+  std::vector<Answer> answers_;
   std::vector<size_t> waiting_;  // answers that were not yet submitted, the last one first
   size_t running_ = 0;           // answers that were, and have not ended
   size_t index_ = 0;

@@ -65,7 +65,7 @@ std::string_view SchedulerService::TokenBytes(int32_t token) const {
   return model_.tokenizer.TokenBytes(token);
 }
 
-std::string_view SchedulerService::TokenName(int32_t token) const {
+std::string_view SchedulerService::TokenText(int32_t token) const {
   return model_.tokenizer.TokenText(token);
 }
 

@@ -38,7 +38,7 @@ class GenerationService {
   // The bytes that a token stands for; a control token stands for none, and has a name. REQUIRES:
   // 0 <= token < model().vocab, here and below.
   virtual std::string_view TokenBytes(int32_t token) const = 0;
-  virtual std::string_view TokenName(int32_t token) const = 0;
+  virtual std::string_view TokenText(int32_t token) const = 0;
   virtual bool IsControl(int32_t token) const = 0;
   virtual bool IsEndOfGeneration(int32_t token) const = 0;
   // Or why there is none: what a client that sends messages is to be told.
@@ -63,7 +63,7 @@ class SchedulerService : public GenerationService {
                                 SpecialTokens special) const override;
   std::string Decode(std::span<const int32_t> tokens) const override;
   std::string_view TokenBytes(int32_t token) const override;
-  std::string_view TokenName(int32_t token) const override;
+  std::string_view TokenText(int32_t token) const override;
   bool IsControl(int32_t token) const override;
   bool IsEndOfGeneration(int32_t token) const override;
   const Result<ChatModel>& chat() const override { return chat_; }

@@ -17,7 +17,7 @@ GrammarCache::Bound GrammarCache::Gbnf(std::string_view text) {
       "gbnf " + std::string(text), [text] { return ParseGbnf(text); }, plain_);
 }
 
-GrammarCache::Bound GrammarCache::JsonSchema(const OrderedJson& schema, std::string_view where) {
+GrammarCache::Bound GrammarCache::JsonSchema(const Json& schema, std::string_view where) {
   return Find(
       "schema " + Dump(schema), [&] { return CompileJsonSchema(schema, where); }, plain_);
 }

@@ -30,7 +30,7 @@ class GrammarCache {
   using Bound = Result<std::shared_ptr<const TokenGrammar>>;
   // Errors are those of ParseGbnf and CompileJsonSchema, and are not remembered.
   [[nodiscard]] Bound Gbnf(std::string_view text);
-  [[nodiscard]] Bound JsonSchema(const OrderedJson& schema, std::string_view where);
+  [[nodiscard]] Bound JsonSchema(const Json& schema, std::string_view where);
   [[nodiscard]] Bound JsonObject();
   // Gbnf, but the control tokens with which models begin calls of tools are texts like any other.
   [[nodiscard]] Bound ToolCalls(std::string_view gbnf);

@@ -88,8 +88,8 @@ Result<Json> ParseStrictObject(std::string_view text) {
   return json;
 }
 
-std::string Dump(const OrderedJson& json) {
-  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string DumpString(std::string_view text) { return Dump(Json(text)); }

@@ -12,7 +12,6 @@ namespace lockstep {
 
 // Keeps the order of keys: of what we write, and of schemas that chat templates show to the model.
 using Json = nlohmann::ordered_json;
-using OrderedJson = Json;
 
 inline constexpr size_t kMaxJsonDepth = 64;   // copying and rendering recurse: depth is stack
 inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found by looking at all
@@ -22,7 +21,7 @@ inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found b
 [[nodiscard]] Result<Json> ParseStrictObject(std::string_view text);
 // On one line. Bytes that are not UTF-8 (a single token need not be whole characters) become
 // U+FFFD.
-std::string Dump(const OrderedJson& json);
+std::string Dump(const Json& json);
 // The same of one string, in quotes: for who writes the rest of a small object as text.
 std::string DumpString(std::string_view text);
 

@@ -7,7 +7,7 @@
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {
-Result<std::string> JsonGrammar::Add(const OrderedJson& schema, std::string_view where) {
+Result<std::string> JsonGrammar::Add(const Json& schema, std::string_view where) {
   if (Dump(schema).size() > kMaxSchemaBytes) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("{}: the schema has more than {} bytes", where, kMaxSchemaBytes),
@@ -16,7 +16,7 @@ Result<std::string> JsonGrammar::Add(const OrderedJson& schema, std::string_view
   return SchemaReader(&rules_, schema, where).Read();
 }
 
-Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const OrderedJson& schema,
+Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema,
                                                          std::string_view where) {
   JsonGrammar json;
   const auto rule = json.Add(schema, where);

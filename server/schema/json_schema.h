@@ -34,7 +34,7 @@ class JsonGrammar {
  public:
   // The name of the rule for the schema's values. Errors are kInvalidArgument and begin with
   // `where` and the JSON pointer of what is wrong.
-  [[nodiscard]] Result<std::string> Add(const OrderedJson& schema, std::string_view where);
+  [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where);
   // The same for any value, any object.
   static std::string_view Value() { return JsonRules::Value(); }
   static std::string_view Object() { return JsonRules::Object(); }
@@ -45,7 +45,7 @@ class JsonGrammar {
   JsonRules rules_;
 };
 
-[[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const OrderedJson& schema,
+[[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema,
                                                                        std::string_view where);
 // Any object, as deep as the text is long.
 [[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonObject();

@@ -25,20 +25,18 @@ constexpr std::array<std::string_view, 18> kAnnotations = {
     "$id",   "id",          "$comment",      "deprecated", "readOnly", "writeOnly",
     "$defs", "definitions", "discriminator", "strict",     "$anchor",  "contentMediaType"};
 
-bool Has(const OrderedJson& list, const OrderedJson& value) {
+bool Has(const Json& list, const Json& value) {
   return std::ranges::find(list, value) != list.end();
 }
 
-OrderedJson AsList(const OrderedJson& value) {
-  return value.is_array() ? value : OrderedJson::array({value});
-}
+Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
 
 // Of two lists of types, where an integer is a number.
-OrderedJson CommonTypes(const OrderedJson& a, const OrderedJson& b) {
-  OrderedJson out = OrderedJson::array();
-  const OrderedJson left = AsList(a), right = AsList(b);
+Json CommonTypes(const Json& a, const Json& b) {
+  Json out = Json::array();
+  const Json left = AsList(a), right = AsList(b);
   for (const auto& [from, other] : {std::pair(&left, &right), std::pair(&right, &left)}) {
-    for (const OrderedJson& type : *from) {
+    for (const Json& type : *from) {
       const bool common = Has(*other, type) || (type == "integer" && Has(*other, "number"));
       if (common && !Has(out, type)) out.push_back(type);
     }
@@ -53,21 +51,21 @@ tl::unexpected<Error> CannotJoin(std::string_view keyword) {
                           Quoted(keyword)));
 }
 
-Status MergeProperties(const OrderedJson& from, OrderedJson* into) {
+Status MergeProperties(const Json& from, Json* into) {
   if (!from.is_object() || !into->is_object()) return CannotJoin("properties");
   for (const auto& [name, schema] : from.items()) {
     const auto same = into->find(name);
     if (same == into->end()) {
       (*into)[name] = schema;
     } else if (*same != schema) {
-      *same = {{"allOf", OrderedJson::array({*same, schema})}};
+      *same = {{"allOf", Json::array({*same, schema})}};
     }
   }
   return {};
 }
 
 // Whether `schema` forbids properties that only `other` names.
-bool Closes(const OrderedJson& schema, const OrderedJson& other) {
+bool Closes(const Json& schema, const Json& other) {
   const auto more = schema.find("additionalProperties"), named = other.find("properties");
   if (more == schema.end() || *more == true || named == other.end()) return false;
   const auto own = schema.find("properties");
@@ -76,11 +74,11 @@ bool Closes(const OrderedJson& schema, const OrderedJson& other) {
   });
 }
 
-bool IsLarge(const OrderedJson& a, const OrderedJson& b) {
+bool IsLarge(const Json& a, const Json& b) {
   return a.size() > kMaxJoined || b.size() > kMaxJoined;
 }
 
-Status MergeKeyword(const std::string& keyword, const OrderedJson& from, OrderedJson* into) {
+Status MergeKeyword(const std::string& keyword, const Json& from, Json* into) {
   if (*into == from) return {};
   if (IsLarge(*into, from)) {
     return Fail(ErrorKind::kInvalidArgument,
@@ -96,12 +94,12 @@ Status MergeKeyword(const std::string& keyword, const OrderedJson& from, Ordered
   } else if (keyword == "type") {
     *into = CommonTypes(*into, from);
   } else if (keyword == "required" && from.is_array() && into->is_array()) {
-    for (const OrderedJson& name : from) {
+    for (const Json& name : from) {
       if (!Has(*into, name)) into->push_back(name);
     }
   } else if (keyword == "enum" && from.is_array() && into->is_array()) {
-    OrderedJson common = OrderedJson::array();
-    for (const OrderedJson& value : *into) {
+    Json common = Json::array();
+    for (const Json& value : *into) {
       if (Has(from, value)) common.push_back(value);
     }
     *into = std::move(common);
@@ -150,7 +148,7 @@ SchemaKeyword FindSchemaKeyword(std::string_view keyword) {
   return annotates ? SchemaKeyword::kAnnotation : SchemaKeyword::kUnknown;
 }
 
-Result<OrderedJson> MergeSchemas(const OrderedJson& a, const OrderedJson& b) {
+Result<Json> MergeSchemas(const Json& a, const Json& b) {
   if (a == true || b == true) return a == true ? b : a;
   if (!a.is_object() || !b.is_object()) {
     return Fail(ErrorKind::kInvalidArgument, "a schema that allows nothing must hold as well");
@@ -160,7 +158,7 @@ Result<OrderedJson> MergeSchemas(const OrderedJson& a, const OrderedJson& b) {
                 "additionalProperties of one schema is about properties that another names, which "
                 "is not supported; list all properties in one schema");
   }
-  OrderedJson out = OrderedJson::object();
+  Json out = Json::object();
   for (const auto& [keyword, value] : a.items()) {
     if (FindSchemaKeyword(keyword) != SchemaKeyword::kAnnotation) out[keyword] = value;
   }
@@ -184,10 +182,10 @@ std::string ChildPointer(const std::string& path, std::string_view child) {
   return out;
 }
 
-const OrderedJson* FindReference(const OrderedJson& root, std::string_view reference) {
+const Json* FindReference(const Json& root, std::string_view reference) {
   if (!reference.starts_with('#')) return nullptr;
   reference.remove_prefix(1);
-  const OrderedJson* at = &root;
+  const Json* at = &root;
   while (!reference.empty()) {
     if (reference[0] != '/') return nullptr;
     const size_t end = std::min(reference.find('/', 1), reference.size());

@@ -21,12 +21,12 @@ inline constexpr size_t kMaxJoined = 1000;
 
 // Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
 // be joined.
-[[nodiscard]] Result<OrderedJson> MergeSchemas(const OrderedJson& a, const OrderedJson& b);
+[[nodiscard]] Result<Json> MergeSchemas(const Json& a, const Json& b);
 
 // The JSON pointer of a member or an item of what `path` points to.
 std::string ChildPointer(const std::string& path, std::string_view child);
 
 // What "#", "#/$defs/name" or another pointer into `root` refers to; null if there is nothing.
-const OrderedJson* FindReference(const OrderedJson& root, std::string_view reference);
+const Json* FindReference(const Json& root, std::string_view reference);
 
 }  // namespace lockstep

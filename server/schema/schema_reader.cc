@@ -17,21 +17,21 @@ constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas, references f
 constexpr size_t kMaxSchemas = 8000;
 constexpr size_t kMaxParts = 100;  // of allOf
 
-OrderedJson Without(const OrderedJson& schema, std::string_view keyword) {
-  OrderedJson out = OrderedJson::object();
+Json Without(const Json& schema, std::string_view keyword) {
+  Json out = Json::object();
   for (const auto& [name, value] : schema.items()) {
     if (name != keyword) out[name] = value;
   }
   return out;
 }
 
-bool Asserts(const OrderedJson& schema) {
+bool Asserts(const Json& schema) {
   return std::ranges::any_of(schema.items(), [](const auto& item) {
     return FindSchemaKeyword(item.key()) != SchemaKeyword::kAnnotation;
   });
 }
 
-bool IsOfType(const OrderedJson& value, std::string_view type) {
+bool IsOfType(const Json& value, std::string_view type) {
   if (type == "integer") {
     return value.is_number_integer() ||
            (value.is_number() && value.get<double>() == std::floor(value.get<double>()));
@@ -45,7 +45,7 @@ bool IsOfType(const OrderedJson& value, std::string_view type) {
 }
 
 // What a schema without a type is about, by its keywords.
-std::string_view ImpliedType(const OrderedJson& schema) {
+std::string_view ImpliedType(const Json& schema) {
   constexpr struct {
     std::string_view type, keywords;
   } kTypes[] = {
@@ -77,7 +77,7 @@ std::string SchemaReader::Define(std::string_view body) {
 
 Result<std::string> SchemaReader::Read() { return Visit(root_, ""); }
 
-Status SchemaReader::CheckKeywords(const OrderedJson& schema, const std::string& path) const {
+Status SchemaReader::CheckKeywords(const Json& schema, const std::string& path) const {
   for (const auto& [keyword, value] : schema.items()) {
     if (FindSchemaKeyword(keyword) == SchemaKeyword::kUnknown) {
       return Refuse(path, fmt::format("keyword {} is not supported", Quoted(keyword)));
@@ -86,7 +86,7 @@ Status SchemaReader::CheckKeywords(const OrderedJson& schema, const std::string&
   return {};
 }
 
-SchemaReader::Rule SchemaReader::Visit(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& path) {
   if (schema == true) return std::string(JsonRules::Value());
   if (schema == false) return Refuse(path, "the schema false allows no value");
   if (!schema.is_object()) return Refuse(path, "a schema must be an object or a boolean");
@@ -107,8 +107,7 @@ SchemaReader::Rule SchemaReader::Visit(const OrderedJson& schema, const std::str
   return rule;
 }
 
-SchemaReader::Rule SchemaReader::VisitObjectSchema(const OrderedJson& schema,
-                                                   const std::string& path) {
+SchemaReader::Rule SchemaReader::VisitObjectSchema(const Json& schema, const std::string& path) {
   if (Status ok = CheckKeywords(schema, path); !ok) return tl::unexpected(ok.error());
   if (schema.contains("$ref")) return Reference(schema, path);
   if (schema.contains("allOf")) return AllOf(schema, path);
@@ -133,17 +132,17 @@ SchemaReader::Rule SchemaReader::VisitObjectSchema(const OrderedJson& schema,
   return Define(choices);
 }
 
-SchemaReader::Rule SchemaReader::Reference(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::Reference(const Json& schema, const std::string& path) {
   const std::string at = ChildPointer(path, "$ref");
   if (!schema["$ref"].is_string()) return Refuse(at, "must be a string");
   const auto reference = schema["$ref"].get<std::string>();
-  const OrderedJson* target = FindReference(root_, reference);
+  const Json* target = FindReference(root_, reference);
   if (target == nullptr) {
     return Refuse(at, fmt::format("{} leads nowhere; only references into this schema are "
                                   "supported, such as #/$defs/name",
                                   Quoted(reference)));
   }
-  const OrderedJson rest = Without(schema, "$ref");
+  const Json rest = Without(schema, "$ref");
   if (Asserts(rest)) {
     const auto merged = MergeSchemas(*target, rest);
     if (!merged) return Refuse(at, merged.error().message);
@@ -159,21 +158,21 @@ SchemaReader::Rule SchemaReader::Reference(const OrderedJson& schema, const std:
   return references_[reference];
 }
 
-SchemaReader::Rule SchemaReader::AllOf(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::AllOf(const Json& schema, const std::string& path) {
   const std::string at = ChildPointer(path, "allOf");
-  const OrderedJson& parts = schema["allOf"];
+  const Json& parts = schema["allOf"];
   if (!parts.is_array() || parts.empty()) return Refuse(at, "must be a list of schemas");
   if (parts.size() > kMaxParts) {
     return Refuse(at, fmt::format("has more than {} schemas", kMaxParts));
   }
-  OrderedJson merged = Without(schema, "allOf");
+  Json merged = Without(schema, "allOf");
   for (size_t i = 0; i < parts.size(); ++i) {
-    const OrderedJson* part = &parts[i];
+    const Json* part = &parts[i];
     // Alone, it may be recursive; joined with others it is taken in.
     for (size_t hops = 0; part->is_object() && part->contains("$ref") && hops < kMaxDepth; ++hops) {
       if (Asserts(Without(*part, "$ref")) || (parts.size() == 1 && !Asserts(merged))) break;
-      const OrderedJson& reference = (*part)["$ref"];
-      const OrderedJson* target =
+      const Json& reference = (*part)["$ref"];
+      const Json* target =
           reference.is_string() ? FindReference(root_, reference.get<std::string>()) : nullptr;
       if (target == nullptr) break;  // to be refused when it is visited
       part = target;
@@ -185,22 +184,22 @@ SchemaReader::Rule SchemaReader::AllOf(const OrderedJson& schema, const std::str
   return Visit(merged, path);
 }
 
-SchemaReader::Rule SchemaReader::AnyOf(const OrderedJson& schema, const std::string& keyword,
+SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& keyword,
                                        const std::string& path) {
   const std::string at = ChildPointer(path, keyword);
-  const OrderedJson& parts = schema[keyword];
+  const Json& parts = schema[keyword];
   if (!parts.is_array() || parts.empty()) return Refuse(at, "must be a list of schemas");
-  const OrderedJson rest = Without(schema, keyword);
+  const Json rest = Without(schema, keyword);
   const bool joined = Asserts(rest);
   std::string choices;
   for (size_t i = 0; i < parts.size(); ++i) {
     const std::string part_path = ChildPointer(at, std::to_string(i));
     Rule rule;
     if (joined) {
-      const OrderedJson* part = &parts[i];
+      const Json* part = &parts[i];
       if (part->is_object() && part->contains("$ref") && !Asserts(Without(*part, "$ref")) &&
           (*part)["$ref"].is_string()) {
-        const OrderedJson* target = FindReference(root_, (*part)["$ref"].get<std::string>());
+        const Json* target = FindReference(root_, (*part)["$ref"].get<std::string>());
         if (target != nullptr) part = target;
       }
       const auto merged = MergeSchemas(rest, *part);
@@ -215,7 +214,7 @@ SchemaReader::Rule SchemaReader::AnyOf(const OrderedJson& schema, const std::str
   return Define(choices);
 }
 
-Result<std::vector<std::string>> SchemaReader::Types(const OrderedJson& schema,
+Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
                                                      const std::string& path) const {
   constexpr std::string_view kTypes = " null boolean integer number string array object ";
   std::vector<std::string> types;
@@ -225,8 +224,8 @@ Result<std::vector<std::string>> SchemaReader::Types(const OrderedJson& schema,
     return types;
   }
   const std::string at = ChildPointer(path, "type");
-  const OrderedJson list = type->is_array() ? *type : OrderedJson::array({*type});
-  for (const OrderedJson& name : list) {
+  const Json list = type->is_array() ? *type : Json::array({*type});
+  for (const Json& name : list) {
     if (!name.is_string() ||
         kTypes.find(fmt::format(" {} ", name.get<std::string>())) == kTypes.npos) {
       return Refuse(at, fmt::format("{} is no type of JSON; there are null, boolean, integer, "
@@ -242,7 +241,7 @@ Result<std::vector<std::string>> SchemaReader::Types(const OrderedJson& schema,
   return types;
 }
 
-SchemaReader::Rule SchemaReader::Values(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::Values(const Json& schema, const std::string& path) {
   for (const auto& [keyword, value] : schema.items()) {
     if (FindSchemaKeyword(keyword) == SchemaKeyword::kAssertion && keyword != "enum" &&
         keyword != "const" && keyword != "type") {
@@ -251,19 +250,19 @@ SchemaReader::Rule SchemaReader::Values(const OrderedJson& schema, const std::st
                                       Quoted(keyword)));
     }
   }
-  OrderedJson values = OrderedJson::array();
+  Json values = Json::array();
   if (schema.contains("enum")) {
     values = schema["enum"];
     if (!values.is_array()) return Refuse(ChildPointer(path, "enum"), "must be a list of values");
   }
   if (const auto only = schema.find("const"); only != schema.end()) {
     const bool listed = !schema.contains("enum") || std::ranges::count(values, *only) > 0;
-    values = OrderedJson::array();
+    values = Json::array();
     if (listed) values.push_back(*only);
   }
   const auto types = Types(schema, path);
   std::string choices;
-  for (const OrderedJson& value : values) {
+  for (const Json& value : values) {
     const bool fits = types->empty() || std::ranges::any_of(*types, [&](const auto& type) {
                         return IsOfType(value, type);
                       });
@@ -274,7 +273,7 @@ SchemaReader::Rule SchemaReader::Values(const OrderedJson& schema, const std::st
   return Define(choices);
 }
 
-SchemaReader::Rule SchemaReader::OfType(const std::string& type, const OrderedJson& schema,
+SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& schema,
                                         const std::string& path) {
   if (type == "null") return std::string("json-null");
   if (type == "boolean") return std::string("json-boolean");
@@ -284,8 +283,7 @@ SchemaReader::Rule SchemaReader::OfType(const std::string& type, const OrderedJs
   return type == "array" ? Array(schema, path) : Object(schema, path);
 }
 
-Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const OrderedJson& schema,
-                                                    const std::string& what,
+Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const std::string& what,
                                                     const std::string& path) const {
   Sizes sizes;
   for (const bool least : {true, false}) {

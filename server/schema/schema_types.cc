@@ -32,8 +32,7 @@ std::string List(std::string_view item, size_t least, std::optional<size_t> most
 
 }  // namespace
 
-Result<std::optional<SchemaReader::Bound>> SchemaReader::ReadBound(const OrderedJson& schema,
-                                                                   bool lower,
+Result<std::optional<SchemaReader::Bound>> SchemaReader::ReadBound(const Json& schema, bool lower,
                                                                    const std::string& path) const {
   std::optional<Bound> bound;
   for (const bool exclusive : {false, true}) {
@@ -51,7 +50,7 @@ Result<std::optional<SchemaReader::Bound>> SchemaReader::ReadBound(const Ordered
   return bound;
 }
 
-SchemaReader::Rule SchemaReader::Integer(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::Integer(const Json& schema, const std::string& path) {
   if (const auto step = schema.find("multipleOf"); step != schema.end() && *step != 1) {
     return Refuse(ChildPointer(path, "multipleOf"), "is not supported, but for integers of 1");
   }
@@ -74,7 +73,7 @@ SchemaReader::Rule SchemaReader::Integer(const OrderedJson& schema, const std::s
   return Define(IntegerRange(least, most));
 }
 
-SchemaReader::Rule SchemaReader::Number(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::Number(const Json& schema, const std::string& path) {
   if (schema.contains("multipleOf")) {
     return Refuse(ChildPointer(path, "multipleOf"), "is not supported");
   }
@@ -94,7 +93,7 @@ SchemaReader::Rule SchemaReader::Number(const OrderedJson& schema, const std::st
   return Define(*range);
 }
 
-SchemaReader::Rule SchemaReader::String(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& path) {
   const auto sizes = ReadSizes(schema, "Length", path);
   if (!sizes) return tl::unexpected(sizes.error());
   const bool sized = sizes->least > 0 || sizes->most;
@@ -110,7 +109,7 @@ SchemaReader::Rule SchemaReader::String(const OrderedJson& schema, const std::st
                   "time; say the length in the pattern");
   }
   const std::string keyword = pattern != schema.end() ? "pattern" : "format";
-  const OrderedJson& value = schema[keyword];
+  const Json& value = schema[keyword];
   if (!value.is_string()) return Refuse(ChildPointer(path, keyword), "must be a string");
   auto text = value.get<std::string>();
   if (keyword == "format") {
@@ -129,8 +128,8 @@ SchemaReader::Rule SchemaReader::String(const OrderedJson& schema, const std::st
   return Define(fmt::format("\"\\\"\" {} \"\\\"\"", *body));
 }
 
-SchemaReader::Rule SchemaReader::Array(const OrderedJson& schema, const std::string& path) {
-  if (schema.value("uniqueItems", OrderedJson(false)) != false) {
+SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& path) {
+  if (schema.value("uniqueItems", Json(false)) != false) {
     return Refuse(ChildPointer(path, "uniqueItems"),
                   "is not supported; leave it out or set it to false");
   }
@@ -140,7 +139,7 @@ SchemaReader::Rule SchemaReader::Array(const OrderedJson& schema, const std::str
   const bool old_list = schema.contains("items") && schema["items"].is_array();
   const char* prefix_keyword = old_list ? "items" : "prefixItems";
   const char* items_keyword = old_list ? "additionalItems" : "items";
-  const OrderedJson prefix = schema.value(prefix_keyword, OrderedJson::array());
+  const Json prefix = schema.value(prefix_keyword, Json::array());
   if (!prefix.is_array())
     return Refuse(ChildPointer(path, prefix_keyword), "must be a list of schemas");
   const auto items = schema.find(items_keyword);
@@ -177,7 +176,7 @@ SchemaReader::Rule SchemaReader::Array(const OrderedJson& schema, const std::str
   return Define("\"[\" json-ws " + tail + " \"]\"");
 }
 
-Result<std::vector<std::string>> SchemaReader::RequiredNames(const OrderedJson& schema,
+Result<std::vector<std::string>> SchemaReader::RequiredNames(const Json& schema,
                                                              const std::string& path) const {
   std::vector<std::string> names;
   const auto required = schema.find("required");
@@ -186,14 +185,14 @@ Result<std::vector<std::string>> SchemaReader::RequiredNames(const OrderedJson& 
     return Refuse(ChildPointer(path, "required"),
                   fmt::format("must be a list of at most {} names", kMaxJsonKeys));
   }
-  for (const OrderedJson& name : *required) {
+  for (const Json& name : *required) {
     if (!name.is_string()) return Refuse(ChildPointer(path, "required"), "must be a list of names");
     names.push_back(name.get<std::string>());
   }
   return names;
 }
 
-SchemaReader::Rule SchemaReader::Object(const OrderedJson& schema, const std::string& path) {
+SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& path) {
   const auto properties = schema.find("properties");
   if (properties != schema.end() && !properties->is_object()) {
     return Refuse(ChildPointer(path, "properties"), "must be an object");
@@ -212,7 +211,7 @@ SchemaReader::Rule SchemaReader::Object(const OrderedJson& schema, const std::st
   return lists ? Members(schema, more, path) : Map(schema, more, path);
 }
 
-SchemaReader::Rule SchemaReader::Map(const OrderedJson& schema, const std::string& more,
+SchemaReader::Rule SchemaReader::Map(const Json& schema, const std::string& more,
                                      const std::string& path) {
   const auto sizes = ReadSizes(schema, "Properties", path);
   if (!sizes) return tl::unexpected(sizes.error());
@@ -232,7 +231,7 @@ SchemaReader::Rule SchemaReader::Map(const OrderedJson& schema, const std::strin
   return Define("\"{\" json-ws " + List(member, sizes->least, sizes->most) + " \"}\"");
 }
 
-SchemaReader::Rule SchemaReader::Members(const OrderedJson& schema, const std::string& more,
+SchemaReader::Rule SchemaReader::Members(const Json& schema, const std::string& more,
                                          const std::string& path) {
   for (const char* keyword : {"minProperties", "maxProperties"}) {
     if (schema.contains(keyword)) {
@@ -241,15 +240,15 @@ SchemaReader::Rule SchemaReader::Members(const OrderedJson& schema, const std::s
   }
   const auto required = RequiredNames(schema, path);
   if (!required) return tl::unexpected(required.error());
-  OrderedJson properties = schema.value("properties", OrderedJson::object());
+  Json properties = schema.value("properties", Json::object());
   for (const std::string& name : *required) {
     if (properties.contains(name)) continue;
-    if (schema.value("additionalProperties", OrderedJson(true)) == false) {
+    if (schema.value("additionalProperties", Json(true)) == false) {
       return Refuse(ChildPointer(path, "required"),
                     fmt::format("{} is not among the properties, and additionalProperties is false",
                                 Quoted(name)));
     }
-    properties[name] = schema.value("additionalProperties", OrderedJson(true));
+    properties[name] = schema.value("additionalProperties", Json(true));
   }
 
   struct Member {
@@ -264,8 +263,7 @@ SchemaReader::Rule SchemaReader::Members(const OrderedJson& schema, const std::s
     if (property == false && !is_required) continue;
     const Rule rule = Visit(property, ChildPointer(ChildPointer(path, "properties"), name));
     if (!rule) return rule;
-    members.push_back(
-        {GbnfLiteral(Dump(OrderedJson(name)) + ":") + " json-ws " + *rule, is_required});
+    members.push_back({GbnfLiteral(Dump(Json(name)) + ":") + " json-ws " + *rule, is_required});
   }
   // after: what may follow the members so far, the next one's comma first.
   // first: the same where there is none so far.

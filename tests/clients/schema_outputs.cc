@@ -20,13 +20,13 @@ namespace {
 constexpr size_t kContext = 1024;
 constexpr size_t kMaxTokens = 400;
 
-Result<OrderedJson> Generate(const Model& model, const OrderedJson& schema, uint64_t seed,
-                             GrammarCache& cache, ThreadPool& pool) {
+Result<Json> Generate(const Model& model, const Json& schema, uint64_t seed, GrammarCache& cache,
+                      ThreadPool& pool) {
   auto grammar = cache.JsonSchema(schema, "schema");
   if (!grammar) return tl::unexpected(grammar.error());
   auto session = InferenceSession::Create(model.config(), model.tokenizer, kContext);
   if (!session) return tl::unexpected(session.error());
-  GenerationParams params;
+  GenerationOptions params;
   params.grammar = *std::move(grammar);
   params.max_tokens = kMaxTokens;
   params.sampling.temperature = 1.5f;
@@ -49,7 +49,7 @@ Result<OrderedJson> Generate(const Model& model, const OrderedJson& schema, uint
     if (*event) text += (*event)->text;
   }
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-  OrderedJson out;
+  Json out;
   out["schema"] = schema;
   out["text"] = text;
   out["finish"] = session->finish_reason() == FinishReason::kStop ? "stop" : "length";
@@ -74,7 +74,7 @@ int Run(int argc, char** argv) {
   GrammarCache cache((*model)->tokenizer);
   int failed = 0;
   uint64_t seed = 1;
-  for (const OrderedJson& schema : (*schemas)["all"]) {
+  for (const Json& schema : (*schemas)["all"]) {
     const auto output = Generate(**model, schema, seed++, cache, pool);
     if (output) {
       std::cout << Dump(*output) << '\n';

@@ -124,10 +124,10 @@ class SchedulerTest : public testing::Test {
     while (request.prompt.size() < prompt) {
       request.prompt.push_back(static_cast<int32_t>(random.Below(transformer_->config().vocab)));
     }
-    request.params.max_tokens = max_tokens;
-    request.params.ignore_eos = true;
-    request.params.sampling.seed = prompt;
-    request.params.sampling.logprobs = 0;
+    request.options.max_tokens = max_tokens;
+    request.options.ignore_eos = true;
+    request.options.sampling.seed = prompt;
+    request.options.sampling.logprobs = 0;
     return request;
   }
 
@@ -136,17 +136,17 @@ class SchedulerTest : public testing::Test {
     std::vector<Job> requests;
     for (size_t i = 0; i < n; ++i) {
       Job request = Request(fmt::format("r{}", i), 1 + i * 11 % 50, 10 + i * 5 % 31);
-      SamplingParams& sampling = request.params.sampling;
+      SamplingParams& sampling = request.options.sampling;
       sampling.temperature = i % 3 == 0 ? 0.0f : 0.5f + 0.1f * static_cast<float>(i);
       if (i % 4 == 1) sampling.top_k = 0;
       if (i % 4 == 2) sampling.repetition_penalty = 1.3f;
       if (i % 5 == 3) sampling.frequency_penalty = 0.4f;
       if (i % 5 == 4) sampling.logit_bias = {{7, 3.0f}, {9, -100.0f}};
-      request.params.ignore_eos = i % 4 != 0;
+      request.options.ignore_eos = i % 4 != 0;
       if (i % 2 == 1) {  // a text over two tokens of its own answer
         const std::vector<std::string> texts = Alone(request).texts;
         if (const std::string stop = texts.at(5) + texts.at(6); !stop.empty()) {
-          request.params.stop = {"never that", stop};
+          request.options.stop = {"never that", stop};
         }
       }
       requests.push_back(std::move(request));
@@ -161,7 +161,7 @@ class SchedulerTest : public testing::Test {
     InferenceSession session =
         InferenceSession::Create(transformer_->config(), tokenizer_, kContext).value();
     Answer answer;
-    EXPECT_TRUE(session.Begin(request.prompt, request.params));
+    EXPECT_TRUE(session.Begin(request.prompt, request.options));
     while (!session.finished()) {
       const BatchEntry entry = session.NextEntry(kContext);
       EXPECT_TRUE(transformer_->Forward({&entry, 1}, scratch, one));

@@ -56,28 +56,28 @@ class ChatWriter : public OpenAiWriter {
     const size_t i = generation.index();
     const TokenEvent& token = generation.token();
     const bool wants_logprobs = generation.answers()[i].wants_logprobs;
-    const OrderedJson logprobs = wants_logprobs ? Logprobs({&token.sampled, 1}) : nullptr;
+    const Json logprobs = wants_logprobs ? Logprobs({&token.sampled, 1}) : nullptr;
     if (tools_) return Deltas(generation, calls_[i].Push(token.text), logprobs);
     if (token.text.empty() && !wants_logprobs) return {};
     return Delta(generation, i, {{"content", token.text}}, logprobs);
   }
   std::string AnswerEnd(const Generation& generation) override {
     const size_t i = generation.index();
-    const GenerateAnswer& answer = generation.answers()[i];
+    const Answer& answer = generation.answers()[i];
     return (tools_ ? Deltas(generation, calls_[i].Finish(), nullptr) : "") +
-           Delta(generation, i, OrderedJson::object(), nullptr, Finish(answer));
+           Delta(generation, i, Json::object(), nullptr, Finish(answer));
   }
 
  private:
   std::string_view object() const override { return "chat.completion"; }
   std::string_view chunk_object() const override { return "chat.completion.chunk"; }
-  OrderedJson Choice(const Generation&, const GenerateAnswer& answer, size_t) override {
-    OrderedJson message{{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+  Json Choice(const Generation&, const Answer& answer, size_t) override {
+    Json message{{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
     if (tools_) message = WithToolCalls(std::move(message), *tools_, answer.text);
     return {{"message", std::move(message)},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
   }
-  std::string_view Finish(const GenerateAnswer& answer) const override {
+  std::string_view Finish(const Answer& answer) const override {
     const bool calls =
         tools_ && answer.finish == FinishReason::kStop && HasToolCalls(*tools_, answer.text);
     return calls ? "tool_calls" : OpenAiWriter::Finish(answer);
@@ -85,10 +85,10 @@ class ChatWriter : public OpenAiWriter {
 
   // The logprobs go with the first of them.
   std::string Deltas(const Generation& generation, const std::vector<ToolDelta>& deltas,
-                     OrderedJson logprobs) {
+                     Json logprobs) {
     const size_t i = generation.index();
     if (deltas.empty() && !logprobs.is_null()) {
-      return Delta(generation, i, OrderedJson::object(), std::move(logprobs));
+      return Delta(generation, i, Json::object(), std::move(logprobs));
     }
     std::string events;
     for (const ToolDelta& delta : deltas) {
@@ -97,26 +97,26 @@ class ChatWriter : public OpenAiWriter {
     }
     return events;
   }
-  std::string Delta(const Generation& generation, size_t index, OrderedJson delta,
-                    OrderedJson logprobs, const OrderedJson& finish = nullptr) const {
-    OrderedJson choice = OrderedJson::object();
+  std::string Delta(const Generation& generation, size_t index, Json delta, Json logprobs,
+                    const Json& finish = nullptr) const {
+    Json choice = Json::object();
     choice["delta"] = std::move(delta);
     choice["logprobs"] = std::move(logprobs);
     return Chunk(generation, index, std::move(choice), finish);
   }
 
-  OrderedJson TokenJson(int32_t token, float logprob) const {
-    OrderedJson json{{"token", TokenLabel(service(), token)},
-                     {"logprob", LogprobNumber(logprob)},
-                     {"bytes", nullptr}};  // of a control token, which stands for none
+  Json TokenJson(int32_t token, float logprob) const {
+    Json json{{"token", TokenLabel(service(), token)},
+              {"logprob", LogprobNumber(logprob)},
+              {"bytes", nullptr}};  // of a control token, which stands for none
     if (!service().IsControl(token)) json["bytes"] = BytesJson(service().TokenBytes(token));
     return json;
   }
-  OrderedJson Logprobs(std::span<const SampledToken> sampled) const {
-    OrderedJson content = OrderedJson::array();
+  Json Logprobs(std::span<const SampledToken> sampled) const {
+    Json content = Json::array();
     for (const SampledToken& token : sampled) {
-      OrderedJson json = TokenJson(token.token, token.logprob);
-      json["top_logprobs"] = OrderedJson::array();
+      Json json = TokenJson(token.token, token.logprob);
+      json["top_logprobs"] = Json::array();
       for (const TokenLogprob& top : token.top) {
         json["top_logprobs"].push_back(TokenJson(top.token, top.logprob));
       }
@@ -139,8 +139,8 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   FieldReader fields(body);
   ReadChatVariables(fields, context, &request.variables);
   ReadOpenAiFields(fields, context, request);
-  ReadMaxTokens(fields, &generate.params.max_tokens);
-  ReadLogprobs(fields, &generate.params.sampling.logprobs);
+  ReadMaxTokens(fields, &generate.options.max_tokens);
+  ReadLogprobs(fields, &generate.options.sampling.logprobs);
   ReadToolChoice(fields, context, request);
   ReadModalities(fields);
   if (Status status = fields.Finish(context.unknown()); !status)

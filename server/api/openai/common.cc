@@ -58,7 +58,7 @@ void ReadWithoutEffect(FieldReader& fields) {
 
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
   GenerateRequest& generate = request.generate;
-  SamplingParams& sampling = generate.params.sampling;
+  SamplingParams& sampling = generate.options.sampling;
   sampling.temperature = 1;
   sampling.top_k = 0;
   sampling.top_p = 1;
@@ -75,12 +75,12 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
   fields.Integer("n", 1, kMaxAnswers, &generate.n);
   generate.best_of = generate.n;
   ReadStreamOptions(fields, context, request);
-  ReadResponseFormat(fields, context, &generate.params);
+  ReadResponseFormat(fields, context, &generate.options);
   ReadWithoutEffect(fields);
 }
 
 std::string TokenLabel(const GenerationService& service, int32_t token) {
-  if (service.IsControl(token)) return std::string(service.TokenName(token));
+  if (service.IsControl(token)) return std::string(service.TokenText(token));
   const std::string_view bytes = service.TokenBytes(token);
   if (IsUtf8(bytes)) return std::string(bytes);
   std::string label = "bytes:";
@@ -94,7 +94,7 @@ OpenAiWriter::OpenAiWriter(const GenerationService& service, const OpenAiRequest
       include_usage_(request.include_usage),
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
-OrderedJson OpenAiWriter::Head(const Generation& generation, std::string_view object) const {
+Json OpenAiWriter::Head(const Generation& generation, std::string_view object) const {
   return {{"id", generation.id()},
           {"object", object},
           {"created", created_},
@@ -103,10 +103,10 @@ OrderedJson OpenAiWriter::Head(const Generation& generation, std::string_view ob
 }
 
 std::string OpenAiWriter::Whole(const Generation& generation) {
-  OrderedJson json = Head(generation, object());
-  OrderedJson choices = OrderedJson::array();
-  for (const GenerateAnswer* const answer : generation.Chosen()) {
-    OrderedJson choice{{"index", choices.size()}};
+  Json json = Head(generation, object());
+  Json choices = Json::array();
+  for (const Answer* const answer : generation.Chosen()) {
+    Json choice{{"index", choices.size()}};
     choice.update(Choice(generation, *answer, choices.size()));
     choice["finish_reason"] = Finish(*answer);
     choice["seed"] = SeedJson(*answer);
@@ -117,14 +117,14 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
   return Dump(json);
 }
 
-std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, OrderedJson choice,
-                                const OrderedJson& finish) const {
-  OrderedJson whole{{"index", index}};
+std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json choice,
+                                const Json& finish) const {
+  Json whole{{"index", index}};
   whole.update(choice);
   whole["finish_reason"] = finish;
   if (!finish.is_null()) whole["seed"] = SeedJson(generation.answers()[index]);
-  OrderedJson json = Head(generation, chunk_object());
-  json["choices"] = OrderedJson::array({std::move(whole)});
+  Json json = Head(generation, chunk_object());
+  json["choices"] = Json::array({std::move(whole)});
   if (include_usage_) json["usage"] = nullptr;
   return FrameEvent(StreamFormat::kSse, Dump(json));
 }
@@ -132,8 +132,8 @@ std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Orde
 std::string OpenAiWriter::End(const Generation& generation) {
   std::string events;
   if (include_usage_) {
-    OrderedJson json = Head(generation, chunk_object());
-    json["choices"] = OrderedJson::array();
+    Json json = Head(generation, chunk_object());
+    json["choices"] = Json::array();
     json["usage"] = UsageJson(generation.usage());
     events = FrameEvent(StreamFormat::kSse, Dump(json));
   }

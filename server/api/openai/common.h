@@ -43,19 +43,16 @@ class OpenAiWriter : public AnswerWriter {
   virtual std::string_view object() const = 0;
   virtual std::string_view chunk_object() const = 0;
   // One of "choices", without "index" and "finish_reason".
-  virtual OrderedJson Choice(const Generation& generation, const GenerateAnswer& answer,
-                             size_t index) = 0;
-  virtual std::string_view Finish(const GenerateAnswer& answer) const {
-    return FinishName(answer.finish);
-  }
+  virtual Json Choice(const Generation& generation, const Answer& answer, size_t index) = 0;
+  virtual std::string_view Finish(const Answer& answer) const { return FinishName(answer.finish); }
 
   // An event with one piece of one choice; `finish` is null in all but the last.
-  std::string Chunk(const Generation& generation, size_t index, OrderedJson choice,
-                    const OrderedJson& finish = nullptr) const;
+  std::string Chunk(const Generation& generation, size_t index, Json choice,
+                    const Json& finish = nullptr) const;
   const GenerationService& service() const { return service_; }
 
  private:
-  OrderedJson Head(const Generation& generation, std::string_view object) const;
+  Json Head(const Generation& generation, std::string_view object) const;
 
   const GenerationService& service_;
   const std::string model_;

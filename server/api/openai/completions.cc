@@ -102,8 +102,7 @@ class CompletionsWriter : public OpenAiWriter {
  private:
   std::string_view object() const override { return "text_completion"; }
   std::string_view chunk_object() const override { return "text_completion"; }
-  OrderedJson Choice(const Generation& generation, const GenerateAnswer& answer,
-                     size_t index) override {
+  Json Choice(const Generation& generation, const Answer& answer, size_t index) override {
     const std::string prompt = echo_ ? PromptText(generation, index) : std::string();
     size_t offset = Characters(prompt);
     return {{"text", prompt + answer.text},
@@ -120,13 +119,13 @@ class CompletionsWriter : public OpenAiWriter {
 
   // *offset is where the first of the tokens begins in the choice's text, in characters; then where
   // the next one does.
-  OrderedJson Logprobs(std::span<const SampledToken> sampled, size_t* offset) const {
-    OrderedJson tokens = OrderedJson::array(), logprobs = tokens, tops = tokens, offsets = tokens;
+  Json Logprobs(std::span<const SampledToken> sampled, size_t* offset) const {
+    Json tokens = Json::array(), logprobs = tokens, tops = tokens, offsets = tokens;
     for (const SampledToken& token : sampled) {
       const std::string label = TokenLabel(service(), token.token);
       tokens.push_back(label);
       logprobs.push_back(LogprobNumber(token.logprob));
-      OrderedJson top = OrderedJson::object();
+      Json top = Json::object();
       for (const TokenLogprob& other : token.top) {  // the likelier one of two of the same text
         top.emplace(TokenLabel(service(), other.token), LogprobNumber(other.logprob));
       }
@@ -150,15 +149,15 @@ class CompletionsWriter : public OpenAiWriter {
 Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext& context) {
   CompletionsRequest request;
   GenerateRequest& generate = request.generate;
-  generate.params.max_tokens = kDefaultMaxTokens;
+  generate.options.max_tokens = kDefaultMaxTokens;
   FieldReader fields(body);
   ReadPrompts(fields, context.vocab(), generate.prompts);
   ReadOpenAiFields(fields, context, request);
   ReadBestOf(fields, generate);
-  fields.Integer("max_tokens", 1, INT32_MAX, &generate.params.max_tokens);
-  fields.Integer("logprobs", 0, kMaxLogprobs, &generate.params.sampling.logprobs);
+  fields.Integer("max_tokens", 1, INT32_MAX, &generate.options.max_tokens);
+  fields.Integer("logprobs", 0, kMaxLogprobs, &generate.options.sampling.logprobs);
   fields.Bool("echo", &request.echo);
-  if (request.echo && generate.params.sampling.logprobs >= 0) {
+  if (request.echo && generate.options.sampling.logprobs >= 0) {
     fields.Fail("echo", "with logprobs is not supported: the prompt's own logprobs are not kept");
   }
   if (const Json* const suffix = fields.Take("suffix"); suffix != nullptr && *suffix != "") {

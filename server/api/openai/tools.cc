@@ -59,9 +59,9 @@ Result<std::string> ArgumentsRule(const Json& function, const std::string& where
 }
 
 // The rule of an answer that is no call: what response_format says, or empty for any text.
-Result<std::string> InsteadRule(FieldReader& fields, const GenerationParams& params,
+Result<std::string> InsteadRule(FieldReader& fields, const GenerationOptions& options,
                                 JsonGrammar* json) {
-  if (params.grammar == nullptr) return std::string();
+  if (options.grammar == nullptr) return std::string();
   const Json* const format = fields.Take("response_format");
   const std::string type = format == nullptr ? "text" : format->value("type", "text");
   if (type == "text") {
@@ -92,22 +92,22 @@ Status BindGrammar(FieldReader& fields, ReadContext& context, const Choice& choi
                 "tool_choice");
   }
   parts.instead = std::nullopt;
-  GenerationParams& params = request.generate.params;
+  GenerationOptions& options = request.generate.options;
   if (choice.word == "auto") {
-    auto instead = InsteadRule(fields, params, &json);
+    auto instead = InsteadRule(fields, options, &json);
     if (!instead) return tl::unexpected(instead.error());
     parts.instead = *std::move(instead);
   }
   auto bound =
       context.service.grammars().ToolCalls(ToolGrammar(*request.tools, parts) + json.rules());
   if (!bound) return tl::unexpected(bound.error());
-  params.grammar = *std::move(bound);
+  options.grammar = *std::move(bound);
   return {};
 }
 
 struct ReadCalls {
   std::string content;
-  std::vector<OrderedJson> calls;
+  std::vector<Json> calls;
 };
 
 ReadCalls ReadText(ToolStyle style, std::string_view text) {
@@ -158,10 +158,10 @@ void ReadToolChoice(FieldReader& fields, ReadContext& context, ChatRequest& requ
   }
 }
 
-OrderedJson WithToolCalls(OrderedJson message, ToolStyle style, std::string_view text) {
+Json WithToolCalls(Json message, ToolStyle style, std::string_view text) {
   ReadCalls read = ReadText(style, text);
-  message["content"] = read.content.empty() && !read.calls.empty() ? OrderedJson(nullptr)
-                                                                   : OrderedJson(read.content);
+  message["content"] =
+      read.content.empty() && !read.calls.empty() ? Json(nullptr) : Json(read.content);
   if (!read.calls.empty()) message["tool_calls"] = std::move(read.calls);
   return message;
 }
@@ -172,16 +172,16 @@ bool HasToolCalls(ToolStyle style, std::string_view text) {
   return reader.calls() > 0;
 }
 
-OrderedJson ToolDeltaJson(ToolStyle style, const ToolDelta& delta) {
+Json ToolDeltaJson(ToolStyle style, const ToolDelta& delta) {
   if (!delta.call) return {{"content", delta.content}};
-  OrderedJson call{{"index", *delta.call}};
+  Json call{{"index", *delta.call}};
   if (delta.name) {
     call["id"] = NewToolCallId(style);
     call["type"] = "function";
     call["function"]["name"] = *delta.name;
   }
   call["function"]["arguments"] = delta.arguments;
-  return {{"tool_calls", OrderedJson::array({std::move(call)})}};
+  return {{"tool_calls", Json::array({std::move(call)})}};
 }
 
 }  // namespace lockstep

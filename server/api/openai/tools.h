@@ -16,9 +16,9 @@ namespace lockstep {
 void ReadToolChoice(FieldReader& fields, ReadContext& context, ChatRequest& request);
 
 // A message with the text's calls of tools in "tool_calls" and the rest in "content".
-OrderedJson WithToolCalls(OrderedJson message, ToolStyle style, std::string_view text);
+Json WithToolCalls(Json message, ToolStyle style, std::string_view text);
 bool HasToolCalls(ToolStyle style, std::string_view text);
 // "delta" of a stream: text, the beginning of a call with its id and name, or more arguments.
-OrderedJson ToolDeltaJson(ToolStyle style, const ToolDelta& delta);
+Json ToolDeltaJson(ToolStyle style, const ToolDelta& delta);
 
 }  // namespace lockstep

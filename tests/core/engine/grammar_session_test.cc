@@ -19,13 +19,13 @@ class GrammarSessionTest : public SchedulerTest {
   Job Constrained(const std::string& gbnf, uint64_t seed, size_t max_tokens = 60) {
     if (!vocabulary_) vocabulary_ = GrammarVocabulary::Create(tokenizer_);
     Job request = Request("r" + std::to_string(seed), 3 + seed % 20, max_tokens);
-    request.params.ignore_eos = false;
-    request.params.sampling.temperature = 1.5f;
-    request.params.sampling.top_p = 1;
-    request.params.sampling.top_k = 0;
-    request.params.sampling.min_p = 0;
-    request.params.sampling.seed = seed;
-    request.params.grammar =
+    request.options.ignore_eos = false;
+    request.options.sampling.temperature = 1.5f;
+    request.options.sampling.top_p = 1;
+    request.options.sampling.top_k = 0;
+    request.options.sampling.min_p = 0;
+    request.options.sampling.seed = seed;
+    request.options.grammar =
         std::make_shared<TokenGrammar>(ParseGbnf("root ::= " + gbnf).value(), vocabulary_);
     return request;
   }
@@ -87,9 +87,9 @@ TEST_F(GrammarSessionTest, NoStepIsSpentWhereOnlyTheEndIsLeft) {
   EXPECT_EQ(Alone(Constrained("[0-9]{2}", 1, 1)).finish, FinishReason::kLength);
   // Where the text may end, an end token may come; with ignore_eos only where it must.
   Job request = Constrained("[ab]{0,40}", 1);
-  request.params.sampling.logit_bias = {{tokenizer_.eos(), 100.0f}};
+  request.options.sampling.logit_bias = {{tokenizer_.eos(), 100.0f}};
   EXPECT_EQ(Alone(request).tokens, std::vector<int32_t>{tokenizer_.eos()});
-  request.params.ignore_eos = true;
+  request.options.ignore_eos = true;
   EXPECT_EQ(Text(Alone(request)).size(), 40u);
   EXPECT_EQ(Alone(request).finish, FinishReason::kStop);
 }
@@ -97,10 +97,10 @@ TEST_F(GrammarSessionTest, NoStepIsSpentWhereOnlyTheEndIsLeft) {
 TEST_F(GrammarSessionTest, LogprobsStayThoseOfTheModel) {
   Job free = Constrained("\"x\"", 3);
   const Answer forced = Alone(free);
-  free.params.grammar = nullptr;
-  free.params.sampling.temperature = 0;
-  free.params.sampling.logit_bias = {{forced.tokens[0], 1000.0f}};
-  free.params.max_tokens = 1;
+  free.options.grammar = nullptr;
+  free.options.sampling.temperature = 0;
+  free.options.sampling.logit_bias = {{forced.tokens[0], 1000.0f}};
+  free.options.max_tokens = 1;
   EXPECT_EQ(Alone(free).logprobs, forced.logprobs);
   EXPECT_LT(forced.logprobs[0], -0.1f);
 }
@@ -116,7 +116,7 @@ TEST_F(GrammarSessionTest, LoadChangesNothing) {
     alone.push_back(Alone(requests.back()));
   }
   for (Job& request : requests) {  // one grammar for all of them
-    if (request.params.grammar) request.params.grammar = requests[0].params.grammar;
+    if (request.options.grammar) request.options.grammar = requests[0].options.grammar;
   }
   for (const size_t sessions : {12, 2}) {
     Start(sessions, {.max_queued = 16, .prefill_tokens = 7});
@@ -135,7 +135,7 @@ TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {
     if (tokenizer_.TokenBytes(static_cast<int32_t>(i)) == "a") tokens[i] = "a";
   }
   Job request = Constrained("\"a\"", 1);
-  request.params.grammar = std::make_shared<TokenGrammar>(
+  request.options.grammar = std::make_shared<TokenGrammar>(
       ParseGbnf("root ::= \"a\" \"b\"").value(),
       std::make_shared<GrammarVocabulary>(tokens, std::vector<int32_t>{tokenizer_.eos()}));
   const Answer answer = MustSubmit(request)->Wait();
@@ -144,7 +144,7 @@ TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {
   EXPECT_EQ(answer.error->kind, ErrorKind::kInvalidArgument);
   EXPECT_THAT(answer.error->message, HasSubstr("no token of this model continues"));
 
-  request.params.grammar = std::make_shared<TokenGrammar>(
+  request.options.grammar = std::make_shared<TokenGrammar>(
       ParseGbnf("root ::= \"a\"").value(),
       std::make_shared<GrammarVocabulary>(std::span(tokens).first(5), std::vector<int32_t>{2}));
   const Status status = Submit(request, NewRecorder());

@@ -65,7 +65,7 @@ class SchedulerMemoryTest : public SchedulerTest {
 
   std::vector<Job> Requests() {
     std::vector<Job> requests = Mixed(3);
-    requests[1].params.grammar = std::make_shared<TokenGrammar>(
+    requests[1].options.grammar = std::make_shared<TokenGrammar>(
         ParseGbnf("root ::= [a-z]{1,40} \"!\"").value(), GrammarVocabulary::Create(tokenizer_));
     return requests;
   }

@@ -258,7 +258,7 @@ TEST_F(SchedulerTest, AnErrorEndsItsRequestOnly) {
   Job bad = Request("bad", 5, 20);  // no logit is left
   for (size_t i = 0; i < transformer_->config().vocab; ++i) {
     for (int twice = 0; twice < 2; ++twice) {
-      bad.params.sampling.logit_bias.emplace_back(static_cast<int32_t>(i), -3e38f);
+      bad.options.sampling.logit_bias.emplace_back(static_cast<int32_t>(i), -3e38f);
     }
   }
   Gate gate(*this);

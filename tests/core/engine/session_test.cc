@@ -38,8 +38,8 @@ class SessionTest : public testing::Test {
     return ids;
   }
 
-  static GenerationParams Params(std::vector<std::string> stop = {}, size_t max_tokens = 20) {
-    GenerationParams params;
+  static GenerationOptions Params(std::vector<std::string> stop = {}, size_t max_tokens = 20) {
+    GenerationOptions params;
     params.sampling.temperature = 0;
     params.stop = std::move(stop);
     params.max_tokens = max_tokens;
@@ -56,7 +56,7 @@ class SessionTest : public testing::Test {
   }
 
   // The texts of the events that `tokens` make, until the generation is finished.
-  std::vector<std::string> Texts(const GenerationParams& params,
+  std::vector<std::string> Texts(const GenerationOptions& params,
                                  const std::vector<int32_t>& tokens) {
     EXPECT_TRUE(session_.Begin({1, 5}, params));
     std::vector<std::string> texts;
@@ -106,7 +106,7 @@ TEST_F(SessionTest, FeedsThePromptInChunksAndThenEachToken) {
 }
 
 TEST_F(SessionTest, DrawsAtThePositionOfTheNewToken) {
-  GenerationParams params;
+  GenerationOptions params;
   params.sampling.seed = 5;
   Sampler sampler(config_.vocab);
   sampler.Reset(params.sampling, std::vector<int32_t>{1, 5, 9});
@@ -206,7 +206,7 @@ TEST_F(SessionTest, EndTokensEndTheOutputWithoutText) {
   EXPECT_EQ(session_.finish_reason(), FinishReason::kStop);
   EXPECT_THAT(session_.output(), ElementsAre(a, eos));
 
-  GenerationParams params = Params();
+  GenerationOptions params = Params();
   params.stop_ids = {b};
   EXPECT_THAT(Texts(params, {a, b}), ElementsAre("a", ""));
   EXPECT_EQ(session_.finish_reason(), FinishReason::kStop);
@@ -235,7 +235,7 @@ TEST_F(SessionTest, MaxTokensAndTheContextEndWithLength) {
 }
 
 TEST_F(SessionTest, BeginRefusesWhatCannotRunAndStaysUsable) {
-  const auto kind = [&](std::vector<int32_t> prompt, const GenerationParams& params) {
+  const auto kind = [&](std::vector<int32_t> prompt, const GenerationOptions& params) {
     const Status status = session_.Begin(std::move(prompt), params);
     EXPECT_FALSE(status);
     EXPECT_EQ(session_.position(), 0u);
@@ -251,7 +251,7 @@ TEST_F(SessionTest, BeginRefusesWhatCannotRunAndStaysUsable) {
   EXPECT_EQ(kind(std::vector<int32_t>(kContext, 1), Params()), ErrorKind::kContextExceeded);
   for (const auto& bias : std::vector<std::pair<int32_t, float>>{
            {vocab, 1}, {-1, 1}, {5, std::numeric_limits<float>::quiet_NaN()}}) {
-    GenerationParams params = Params();
+    GenerationOptions params = Params();
     params.sampling.logit_bias = {bias};
     EXPECT_EQ(kind({1}, params), ErrorKind::kInvalidArgument);
   }
@@ -270,7 +270,7 @@ TEST_F(SessionTest, ASamplingErrorIsReturned) {
 
 TEST_F(SessionTest, ResetForgetsEverything) {
   const auto tokens = Ids({"a", "b", "a", "b"});
-  GenerationParams penalised = Params({"abx"});
+  GenerationOptions penalised = Params({"abx"});
   penalised.sampling.frequency_penalty = 0.2f;
   // An unfinished character, held text and counted tokens are left behind.
   Texts(penalised, Ids({"a", "b", "\xC3"}));

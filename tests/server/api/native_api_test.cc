@@ -127,8 +127,8 @@ TEST(NativeApi, ReadsEveryField) {
           "logprobs":20,"stream":true})");
   ASSERT_TRUE(request.has_value()) << request.error().message;
   EXPECT_EQ(std::get<std::string>(request->prompts.at(0)), std::string("a\0b", 3));
-  EXPECT_EQ(request->params.max_tokens, 7u);
-  const SamplingParams& s = request->params.sampling;
+  EXPECT_EQ(request->options.max_tokens, 7u);
+  const SamplingParams& s = request->options.sampling;
   EXPECT_EQ(s.temperature, 0);
   EXPECT_EQ(s.top_k, 3);
   EXPECT_EQ(s.top_p, 0.5f);
@@ -139,47 +139,47 @@ TEST(NativeApi, ReadsEveryField) {
   EXPECT_THAT(s.logit_bias, ElementsAre(Pair(1, 0.5f), Pair(5, -100)));
   EXPECT_EQ(s.seed, static_cast<uint64_t>(-3));
   EXPECT_TRUE(request->has_seed && request->negative_seed);
-  EXPECT_THAT(request->params.stop, ElementsAre("a", "b"));
-  EXPECT_TRUE(request->params.ignore_eos);
+  EXPECT_THAT(request->options.stop, ElementsAre("a", "b"));
+  EXPECT_TRUE(request->options.ignore_eos);
   EXPECT_EQ(s.logprobs, 20);
   EXPECT_TRUE(request->stream);
 }
 
 TEST(NativeApi, NullAndAbsentAreTheDefaults) {
-  const GenerationParams defaults;
+  const GenerationOptions defaults;
   for (const char* body :
        {R"({"prompt":"x"})",
         R"({"prompt":"x","max_tokens":null,"temperature":null,"seed":null,"stop":null,
             "logit_bias":null,"logprobs":null,"stream":null})"}) {
     const auto request = Parse(body);
     ASSERT_TRUE(request.has_value()) << request.error().message;
-    EXPECT_EQ(request->params.max_tokens, defaults.max_tokens);
-    EXPECT_EQ(request->params.sampling.temperature, defaults.sampling.temperature);
-    EXPECT_EQ(request->params.sampling.logprobs, -1);
+    EXPECT_EQ(request->options.max_tokens, defaults.max_tokens);
+    EXPECT_EQ(request->options.sampling.temperature, defaults.sampling.temperature);
+    EXPECT_EQ(request->options.sampling.logprobs, -1);
     EXPECT_FALSE(request->has_seed);
     EXPECT_FALSE(request->stream);
-    EXPECT_TRUE(request->params.stop.empty());
+    EXPECT_TRUE(request->options.stop.empty());
   }
 }
 
 TEST(NativeApi, TakesTheWholeRangeOfValues) {
   const auto seed_of = [](const char* seed) {
-    return Parse(std::string(R"({"prompt":[0,127],"seed":)") + seed + "}")->params.sampling.seed;
+    return Parse(std::string(R"({"prompt":[0,127],"seed":)") + seed + "}")->options.sampling.seed;
   };
   EXPECT_EQ(seed_of("18446744073709551615"), UINT64_MAX);
   EXPECT_EQ(seed_of("-9223372036854775808"), uint64_t{1} << 63);
   const auto logprobs_of = [](const char* value) {
     return Parse(std::string(R"({"prompt":"x","logprobs":)") + value + "}")
-        ->params.sampling.logprobs;
+        ->options.sampling.logprobs;
   };
   EXPECT_EQ(logprobs_of("true"), 0);
   EXPECT_EQ(logprobs_of("false"), -1);
   EXPECT_EQ(logprobs_of("0"), 0);
   const auto tiny =
       Parse(R"({"prompt":"x","top_p":1e-300,"repetition_penalty":1e-300,"stop":"end"})");
-  EXPECT_GT(tiny->params.sampling.top_p, 0);
-  EXPECT_GT(tiny->params.sampling.repetition_penalty, 0);
-  EXPECT_THAT(tiny->params.stop, ElementsAre("end"));
+  EXPECT_GT(tiny->options.sampling.top_p, 0);
+  EXPECT_GT(tiny->options.sampling.repetition_penalty, 0);
+  EXPECT_THAT(tiny->options.stop, ElementsAre("end"));
 }
 
 TEST(NativeApi, IgnoresUnknownFieldsWhereItMayAndTellsThem) {
@@ -188,7 +188,7 @@ TEST(NativeApi, IgnoresUnknownFieldsWhereItMayAndTellsThem) {
   std::vector<std::string> ignored;
   const auto request = Parse(body, /*lenient=*/true, &ignored);
   ASSERT_TRUE(request.has_value());
-  EXPECT_EQ(request->params.sampling.top_k, 3);
+  EXPECT_EQ(request->options.sampling.top_k, 3);
   EXPECT_THAT(ignored, ElementsAre("model", "zeta"));
   EXPECT_FALSE(Parse(R"({"prompt":"x","top_k":-1,"zeta":1})", /*lenient=*/true));
 }

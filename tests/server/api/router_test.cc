@@ -201,7 +201,7 @@ TEST_F(ApiHandlersTest, ChoosesAndTellsASeedThatADoubleHolds) {
   uint64_t last = 0;
   for (size_t i = 0; i < 8; ++i) {
     const HttpReply reply = Handle(Post(R"({"prompt":"x"})"));
-    const uint64_t seed = service_.request(i).params.sampling.seed;
+    const uint64_t seed = service_.request(i).options.sampling.seed;
     EXPECT_THAT(reply.body, HasSubstr("\"seed\":" + std::to_string(seed) + ","));
     EXPECT_LT(seed, uint64_t{1} << 53);
     EXPECT_NE(seed, last);

@@ -88,13 +88,13 @@ TEST_F(TgiApiTest, TakesTheLikeliestUnlessAskedForChance) {
     SCOPED_TRACE(parameters);
     const size_t i = service_.submitted();
     EXPECT_EQ(Generate(parameters).status, 200);
-    const GenerationParams params = service_.request(i).params;
+    const GenerationOptions params = service_.request(i).options;
     EXPECT_EQ(params.sampling.temperature, temperature);
     EXPECT_EQ(params.max_tokens, 100u);
     EXPECT_EQ(params.sampling.min_p, 0);
   }
   EXPECT_EQ(Post("/generate", R"({"inputs":"x"})").status, 200);
-  EXPECT_EQ(service_.request(service_.submitted() - 1).params.sampling.temperature, 0);
+  EXPECT_EQ(service_.request(service_.submitted() - 1).options.sampling.temperature, 0);
   EXPECT_EQ(Generate(R"("truncate":2)").status, 200);
   EXPECT_EQ(service_.request(service_.submitted() - 1).prompt, (std::vector<int32_t>{'c', 'e'}));
 }

@@ -38,7 +38,7 @@ class FakeService : public GenerationService {
   std::string_view TokenBytes(int32_t token) const override {
     return {&kChars[token], token == 0 ? size_t{0} : 1};
   }
-  std::string_view TokenName(int32_t token) const override {
+  std::string_view TokenText(int32_t token) const override {
     return token == 0 ? "</s>" : TokenBytes(token);
   }
   bool IsControl(int32_t token) const override { return token == 0; }

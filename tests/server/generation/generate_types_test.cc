@@ -6,7 +6,7 @@ namespace lockstep {
 namespace {
 
 TEST(GenerateTypesTest, RatesCountWhatTheirPhaseMade) {
-  GenerateAnswer answer;
+  Answer answer;
   answer.prompt_tokens = 30;
   answer.tokens = {1, 2, 3, 4, 5};
   answer.stats.cached_tokens = 10;
@@ -17,7 +17,7 @@ TEST(GenerateTypesTest, RatesCountWhatTheirPhaseMade) {
 }
 
 TEST(GenerateTypesTest, WithoutTimeOrTokensThereIsNoRate) {
-  const GenerateAnswer answer;
+  const Answer answer;
   EXPECT_EQ(PrefillTokensPerSecond(answer), 0);
   EXPECT_EQ(DecodeTokensPerSecond(answer), 0);
 }

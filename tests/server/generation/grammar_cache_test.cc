@@ -12,7 +12,7 @@
 namespace lockstep {
 namespace {
 
-OrderedJson Schema(const std::string& text) { return ParseStrictObject(text).value(); }
+Json Schema(const std::string& text) { return ParseStrictObject(text).value(); }
 
 TEST(GrammarCacheTest, EqualRequestsShareOneGrammar) {
   const Tokenizer tokenizer = LoadTokenizer(TestData("tales-bpe.gguf"));
@@ -69,7 +69,7 @@ TEST(GrammarCacheTest, RandomTextsOfManySchemasAreJson) {
   const auto closes = [](std::string_view text) { return text.find_first_of("\"}]") != text.npos; };
   size_t complete = 0;
   Random random(5);
-  for (const OrderedJson& schema : schemas) {
+  for (const Json& schema : schemas) {
     const auto grammar = cache.JsonSchema(schema, "schema");
     ASSERT_TRUE(grammar) << Dump(schema) << grammar.error().message;
     GrammarMatcher matcher(*grammar);

@@ -251,7 +251,7 @@ TEST_F(OpenAiChatTest, AnswersWholeAndStreamed) {
             R"({"token":"t","logprob":-0.1,"bytes":[116],"top_logprobs":[)"
             R"({"token":"t","logprob":-0.1,"bytes":[116]},)"
             R"({"token":"z","logprob":-2.5,"bytes":[122]}]})");
-  EXPECT_EQ(service_.request(0).params.max_tokens, size_t{INT32_MAX});
+  EXPECT_EQ(service_.request(0).options.max_tokens, size_t{INT32_MAX});
 
   const HttpReply reply = Post(kChat, body + R"(,"stream":true})");
   EXPECT_THAT(reply.next().data,

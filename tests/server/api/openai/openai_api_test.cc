@@ -177,7 +177,7 @@ TEST_F(OpenAiApiTest, LenientlyIgnoresAndTells) {
 
 TEST_F(OpenAiApiTest, DefaultsAreThoseThatOpenAiDocuments) {
   Answer(Complete(R"("seed":null,"stop":null,"stream":null,"n":null,"best_of":null)"));
-  const GenerationParams params = service_.request(0).params;
+  const GenerationOptions params = service_.request(0).options;
   EXPECT_EQ(params.max_tokens, 16u);
   EXPECT_EQ(params.sampling.temperature, 1);
   EXPECT_EQ(params.sampling.top_p, 1);
@@ -188,7 +188,7 @@ TEST_F(OpenAiApiTest, DefaultsAreThoseThatOpenAiDocuments) {
                      "repeat_penalty":1.5,"presence_penalty":-2,"frequency_penalty":2,
                      "logit_bias":{"5":-100},"seed":-3,"stop":["a","b"],"ignore_eos":true,
                      "user":"u","metadata":{},"store":false,"service_tier":"auto")"));
-  const GenerationParams all = service_.request(1).params;
+  const GenerationOptions all = service_.request(1).options;
   EXPECT_EQ(all.max_tokens, 7u);
   EXPECT_EQ(all.sampling.repetition_penalty, 1.5f);
   EXPECT_EQ(all.sampling.seed, static_cast<uint64_t>(-3));
@@ -223,7 +223,7 @@ TEST_F(OpenAiApiTest, EachPromptHasNAnswersWithSeedsInARow) {
     EXPECT_EQ(answer["choices"][i]["index"], i);
     EXPECT_EQ(answer["choices"][i]["text"], texts[i]);
     EXPECT_EQ(answer["choices"][i]["seed"], i % 2 == 0 ? -1 : 0);
-    EXPECT_EQ(service_.request(i).params.sampling.seed, i % 2 == 0 ? UINT64_MAX : 0);
+    EXPECT_EQ(service_.request(i).options.sampling.seed, i % 2 == 0 ? UINT64_MAX : 0);
     EXPECT_EQ(service_.request(i).prompt.size(), i < 2 ? 1u : 2u);
   }
   EXPECT_EQ(answer["usage"]["prompt_tokens"], 3);

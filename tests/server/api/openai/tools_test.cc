@@ -41,7 +41,7 @@ class OpenAiToolsTest : public testing::Test {
   }
   // Whether the last request's grammar allows a text; if it has none, all are.
   bool Allows(std::string_view text) {
-    const auto grammar = service_.request(service_.submitted() - 1).params.grammar;
+    const auto grammar = service_.request(service_.submitted() - 1).options.grammar;
     if (grammar == nullptr) return true;
     return Matches(grammar->grammar(), text);
   }
