@@ -1,15 +1,14 @@
 // usage: npm ci --prefix tests/clients
-//        node tests/clients/schemas.mjs http://127.0.0.1:8080 [KEY]
-// Asks a server for one answer to each of tests/data/schemas.json, as OpenAI's clients do, and
+//        node tests/clients/schemas.mjs [http://127.0.0.1:8080 [KEY]]
+// Asks a server, without an address one that it starts ($LOCKSTEP), for one answer to each of tests/data/schemas.json, as OpenAI's clients do, and
 // checks the answers with ajv.
 import { readFileSync } from 'node:fs';
+import { Lockstep } from '../support/lockstep.mjs';
 import { Checker } from './schema_checker.mjs';
 
-const [server, key = 'none'] = process.argv.slice(2);
-if (server === undefined) {
-  console.error('usage: schemas.mjs SERVER [KEY]');
-  process.exit(2);
-}
+const [address, key = 'none'] = process.argv.slice(2);
+const own = address === undefined ? await Lockstep.start() : null;
+const server = address ?? own.url;
 const schemas = JSON.parse(readFileSync(new URL('../data/schemas.json', import.meta.url)));
 const checker = new Checker();
 let failed = 0;
@@ -39,4 +38,5 @@ const waiting = schemas.map((schema, i) => [schema, i + 1]);
 await Promise.all(Array.from({ length: 4 }, async () => {
   while (waiting.length > 0) await ask(...waiting.shift());
 }));
+await own?.stop();
 process.exit(Math.max(checker.report(), failed > 0 ? 1 : 0));

@@ -1,37 +1,13 @@
 // A lockstep process for a test file, and a fetch for its clients that holds the server to its own
 // /openapi.json: every request that it answers well, every answer and every event of a stream must
 // be as the document says.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import assert from "node:assert/strict";
 import Ajv2020 from "ajv/dist/2020.js";
+import { Lockstep } from "../support/lockstep.mjs";
 
-async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
-export class Server {
+export class Server extends Lockstep {
   static async start(...flags) {
-    const server = new Server();
-    const port = await freePort();
-    server.url = `http://127.0.0.1:${port}`;
-    server.log = "";
-    server.process = spawn(process.env.LOCKSTEP, ["--port", port, ...flags]);
-    server.process.stderr.on("data", (data) => (server.log += data));
-    server.process.stdout.resume();
-    const deadline = Date.now() + 60_000;
-    while (!(await fetch(`${server.url}/readyz`).then((r) => r.ok, () => false))) {
-      if (server.process.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`the server does not start:\n${server.log}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const server = await super.start(...flags);
     const headers = { authorization: "Bearer secret" }; // where the flags ask for one
     const openapi = await (await fetch(`${server.url}/openapi.json`, { headers })).json();
     server.contract = new Contract(openapi);
@@ -72,8 +48,7 @@ export class Server {
   }
 
   async stop() {
-    this.process.kill("SIGTERM");
-    if (this.process.exitCode === null) await once(this.process, "exit");
+    await super.stop();
     await Promise.all(this.checks); // fails where the contract was broken
     assert.ok(this.checks.length > 0);
   }

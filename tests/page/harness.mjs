@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, beforeEach, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { Gateway, Lockstep } from './servers.mjs';
+import { Lockstep } from '../support/lockstep.mjs';
+import { Gateway } from './gateway.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 export const kDesktop = { viewport: { width: 1280, height: 800 } };

@@ -2,7 +2,7 @@
 // than the screen, none with a violation that axe calls serious.
 import assert from 'node:assert/strict';
 import { button, finished, gateway, kDesktop, kPhone, last, pageTest, send, seriousViolations, set } from './harness.mjs';
-import { chatAnswer } from './servers.mjs';
+import { chatAnswer } from './gateway.mjs';
 
 for (const [device, look] of [['desktop', kDesktop], ['phone', kPhone]]) {
   for (const colorScheme of ['light', 'dark']) {

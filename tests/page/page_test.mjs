@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { answerText, browser, button, finished, gateway, kDesktop, last, lockstep, pageTest, prompt, send, set } from './harness.mjs';
 import './looks.mjs';
-import { Lockstep, chatAnswer } from './servers.mjs';
+import { Lockstep } from '../support/lockstep.mjs';
+import { chatAnswer } from './gateway.mjs';
 
 pageTest('streams, and tells of tokens, speed and time to first token meanwhile', {}, async (page) => {
   gateway.delay = 15;

@@ -12,15 +12,18 @@ import argparse
 import contextlib
 import json
 import os
+import platform
+import shlex
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(f"{ROOT}/tests/support")
+from launch import DoesNotStart, Process  # noqa: E402
 
 
 def arguments(description):
@@ -68,29 +71,19 @@ def post(url, body):
 @contextlib.contextmanager
 def serving(command, ready):
     """Runs a server on a free port of the loopback interface; gives its URL once `ready` answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)],
-                                   stdout=log, stderr=subprocess.STDOUT)
-        try:
-            deadline = time.monotonic() + 300
-            while not answers(url + ready):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise SystemExit(f"{' '.join(command)} does not serve:\n{log.read()[-3000:]}")
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def answers(url):
     try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except OSError:
-        return False
+        server = Process([*command, "--host", "127.0.0.1"], ready, seconds=300)
+    except DoesNotStart as failure:
+        raise SystemExit(f"{shlex.join(map(str, command))}: {failure}")
+    with server:
+        yield server.url
+        server.terminate()
+        server.exit_code(30)
+
+
+def machine():
+    """What the figures were measured on."""
+    with open("/proc/cpuinfo") as lines:
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} CPUs, " \
+           f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"

@@ -11,7 +11,8 @@ import threading
 import time
 
 from client import request
-from server import SLOW, Failed, Server, Skipped, expect, free_port, poll
+from launch import free_port, poll
+from server import SLOW, Failed, Server, Skipped, expect
 from traffic import essence, generation, ids, is_whole_or_failed
 
 

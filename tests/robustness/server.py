@@ -3,12 +3,8 @@ import contextlib
 import http.client
 import json
 import os
-import resource
-import signal
-import socket
-import subprocess
-import tempfile
-import time
+
+from launch import DoesNotStart, Process, poll
 
 # The plain kernels make of the small embedded model one as slow as a large one: 30 ms a token,
 # 5 ms a token of a prompt. Their bits are those of all others.
@@ -28,72 +24,20 @@ def expect(condition, message):
         raise Failed(message)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Server(Process):
+    """Serves from __init__ on, unless `wait` is false; the other arguments are Process's."""
 
-
-def poll(condition, seconds):
-    """Waits until condition() is true: how long it took, or None if it did not come."""
-    start = time.monotonic()
-    while not condition():
-        if time.monotonic() - start > seconds:
-            return None
-        time.sleep(0.01)
-    return time.monotonic() - start
-
-
-class Server:
-    """Serves from __init__ on; with `output` (a file) given, its log goes there. A context manager
-    that kills what is left of it. `open_files` is its limit of descriptors."""
-
-    def __init__(self, binary, *flags, port=None, output=None, open_files=None, environment=None,
-                 wait=True):
-        self.port = port or free_port()
-        self.log = tempfile.TemporaryFile("w+")
-
-        def limit():
-            if open_files:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-
-        started = time.monotonic()
-        self.process = subprocess.Popen([binary, "--port", str(self.port), *map(str, flags)],
-                                        stdout=output or self.log, stderr=output or self.log,
-                                        preexec_fn=limit, env={**os.environ, **(environment or {})})
-        self.pid = self.process.pid
-        if wait:
-            poll(lambda: self.status("/readyz") == 200 or self.process.poll() is not None, 30)
-            if self.process.poll() is not None or self.status("/readyz") != 200:
-                self.kill()
-                raise Failed(f"not ready within 30 s, exit code {self.process.returncode}:"
-                             f"\n{self.log_text()}")
-            self.ready_seconds = time.monotonic() - started
-
-    def __enter__(self):
-        return self
+    def __init__(self, binary, *flags, wait=True, **arguments):
+        try:
+            super().__init__([binary, *flags], "/readyz" if wait else None, **arguments)
+        except DoesNotStart as failure:
+            raise Failed(str(failure))
 
     def __exit__(self, kind, error, trace):
         died = self.process.poll()
         self.kill()
         if kind and not issubclass(kind, Skipped) and died is not None:
             print(f"the server had ended with {died}; its log ends so:\n{self.log_text()}")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def terminate(self):
-        self.process.send_signal(signal.SIGTERM)
-
-    def exit_code(self, seconds):
-        """None if it has not ended by then."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.process.wait(seconds)
-
-    def log_text(self):
-        self.log.seek(0)
-        return self.log.read()[-3000:]
 
     def get(self, path, timeout=5):
         """(status, body); (0, why) without an answer."""

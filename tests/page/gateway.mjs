@@ -1,38 +1,6 @@
-// A real lockstep, and a gateway in front of it that can be slow, break off, or answer itself.
-import { spawn } from 'node:child_process';
+// A gateway in front of a real lockstep that can be slow, break off, or answer itself.
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
-
-export async function freePort() {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-export class Lockstep {
-  static async start(...flags) {
-    const server = new Lockstep();
-    server.port = await freePort();
-    server.url = `http://127.0.0.1:${server.port}`;
-    const args = ['--port', String(server.port), '--log-level', 'warning', ...flags];
-    server.process = spawn(process.env.LOCKSTEP, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    for (let i = 0; i < 300; ++i) {
-      const ready = await fetch(`${server.url}/readyz`).catch(() => null);
-      if (ready?.ok) return server;
-      if (server.process.exitCode !== null) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error('lockstep did not get ready');
-  }
-  async stop() {
-    this.process.kill('SIGTERM');
-    if (this.process.exitCode === null) await once(this.process, 'exit');
-  }
-}
 
 /**
  * Passes everything on to `upstream`. `delay` is the time between two events of a stream; `change`
