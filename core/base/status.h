@@ -38,6 +38,21 @@ inline tl::unexpected<Error> Fail(ErrorKind kind, std::string message, std::stri
   return tl::unexpected<Error>(Error{kind, std::move(message), std::move(param), 0});
 }
 
+// TRY(auto config, ReadModelConfig(file)); declares config, or assigns to it if it exists already,
+// with the value of a Result, or returns its error. TRY_OK(Check(file)); is the same for a Status.
+// REQUIRES: a function that returns a Result or Status. TRY is two statements: it needs braces.
+#define TRY(target, ...) LOCKSTEP_TRY(LOCKSTEP_JOIN(tried_, __COUNTER__), target, __VA_ARGS__)
+#define TRY_OK(...) LOCKSTEP_TRY_OK(LOCKSTEP_JOIN(tried_, __COUNTER__), __VA_ARGS__)
+#define LOCKSTEP_TRY(result, target, ...)                                             \
+  auto result = (__VA_ARGS__);                                                        \
+  if (!result) return ::tl::unexpected<::lockstep::Error>(std::move(result).error()); \
+  target = *std::move(result)
+#define LOCKSTEP_TRY_OK(result, ...)        \
+  if (auto result = (__VA_ARGS__); !result) \
+  return ::tl::unexpected<::lockstep::Error>(std::move(result).error())
+#define LOCKSTEP_JOIN(a, b) LOCKSTEP_JOIN_EXPANDED(a, b)
+#define LOCKSTEP_JOIN_EXPANDED(a, b) a##b
+
 // What ended with an exception: memory that was not to be had, which fails one request and leaves
 // the others as they are, or a bug of ours. Never throws. REQUIRES: called in a catch block.
 inline Error CaughtError() noexcept {
