@@ -6,10 +6,11 @@
 #include <cstddef>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <utility>
+
+#include "core/base/mutex.h"
 
 namespace lockstep {
 
@@ -20,7 +21,7 @@ class LruCache {
       : max_entries_(max_entries), max_bytes_(max_bytes) {}
 
   std::optional<Value> Find(const Key& key) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto found = by_key_.find(&key);
     if (found == by_key_.end()) return std::nullopt;
     entries_.splice(entries_.begin(), entries_, found->second);
@@ -30,7 +31,7 @@ class LruCache {
   // Returns what the key stands for from now on: `value`, or what another thread put there first.
   // A value of more than max_bytes alone is not remembered.
   Value Insert(Key key, Value value, size_t bytes) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (const auto found = by_key_.find(&key); found != by_key_.end()) return found->second->value;
     entries_.push_front({std::move(key), value, bytes});
     by_key_.emplace(&entries_.front().key, entries_.begin());
@@ -44,7 +45,7 @@ class LruCache {
   }
 
   size_t size() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return entries_.size();
   }
 
@@ -64,11 +65,11 @@ class LruCache {
   using Entries = std::list<Entry>;
 
   const size_t max_entries_, max_bytes_;
-  mutable std::mutex mutex_;
-  Entries entries_;  // guarded by mutex_; the last used first
-  std::unordered_map<const Key*, typename Entries::iterator, KeyHash, SameKey>
-      by_key_;        // guarded by mutex_
-  size_t bytes_ = 0;  // guarded by mutex_
+  mutable Mutex mutex_;
+  Entries entries_ GUARDED_BY(mutex_);  // the last used first
+  std::unordered_map<const Key*, typename Entries::iterator, KeyHash, SameKey> by_key_
+      GUARDED_BY(mutex_);
+  size_t bytes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace lockstep

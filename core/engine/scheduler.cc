@@ -55,10 +55,10 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
 
 Scheduler::~Scheduler() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     draining_ = stop_ = true;
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
   thread_.join();
 }
 
@@ -71,7 +71,7 @@ Status Scheduler::Submit(Job asked) {
   auto job = std::make_unique<ActiveJob>(std::move(asked));
   const std::string client = job->client;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (draining_) {
       return Fail(ErrorKind::kUnavailable, "the server is shutting down; try another one");
     }
@@ -99,18 +99,20 @@ Status Scheduler::Submit(Job asked) {
     if (refused) displaced_.push_back(std::move(refused));
     if (unfinished_++ == 0) progress_ = last_end_ = Clock::now();
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
   return {};
 }
 
 bool Scheduler::Drain(std::chrono::milliseconds timeout) {
-  std::unique_lock lock(mutex_);
+  const Clock::time_point deadline = Clock::now() + timeout;
+  const MutexLock lock(mutex_);
   draining_ = true;
-  const auto none_left = [this] { return unfinished_ == 0; };
-  if (idle_.wait_for(lock, timeout, none_left)) return true;
+  while (unfinished_ > 0 && idle_.WaitUntil(mutex_, deadline)) {
+  }
+  if (unfinished_ == 0) return true;
   stop_ = true;
-  wake_.notify_one();
-  idle_.wait(lock, none_left);
+  wake_.NotifyOne();
+  while (unfinished_ > 0) idle_.Wait(mutex_);
   return false;
 }
 
@@ -124,7 +126,7 @@ SchedulerState Scheduler::state() const {
     state.prefix_capacity_bytes = options_.prefixes->capacity_bytes();
   }
   const bool overdue = Clock::now() - progress_.load() > options_.stall_timeout;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   state.queued = queue_.size();
   state.queued_tokens = queue_.tokens();
   state.running = running_count_;
@@ -137,8 +139,8 @@ void Scheduler::Loop() {
   SetComputeFloatMode();
   while (true) {
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stop_ || !queue_.empty() || !running_.empty(); });
+      const MutexLock lock(mutex_);
+      while (!stop_ && queue_.empty() && running_.empty()) wake_.Wait(mutex_);
       if (stop_) break;
     }
     try {
@@ -194,7 +196,7 @@ void Scheduler::EndExpired() {
                    {}};
   double retry_after_s;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     displaced.swap(displaced_);
     expired = queue_.TakeIf([&](const ActiveJob& job) { return Expired(job, now).has_value(); });
     overloaded.retry_after_s = retry_after_s = RetryAfter();
@@ -215,7 +217,7 @@ void Scheduler::Admit() {
   while (running_.size() < sessions_.size()) {
     std::unique_ptr<ActiveJob> job;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (queue_.empty()) return;
       job = queue_.Pop(shares_);
     }
@@ -234,7 +236,7 @@ void Scheduler::Admit() {
 Status Scheduler::Begin(ActiveJob& job) {
   try {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       Result<SessionLease> lease = sessions_.Acquire(job.id);
       if (!lease) return tl::unexpected<Error>(std::move(lease.error()));
       job.session = std::move(*lease);
@@ -347,7 +349,7 @@ void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchE
     IfMemoryAllows(
         [&] { jobs[i]->session->GivePrefix(*options_.prefixes, jobs[i]->prefix_scope); });
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (size_t i = 0; i < batch.size(); ++i) {
     const double token = decodes(*jobs[i]) ? FairShares::kGeneratedToken : FairShares::kPromptToken;
     shares_.Charge(jobs[i]->client, token * static_cast<double>(batch[i].tokens.size()));
@@ -384,7 +386,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
   }
   job.session = {};
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     shares_.Leave(job.client);
     if (held_session) {
       --running_count_;
@@ -401,10 +403,10 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
   if (options_.observer != nullptr) {
     IfMemoryAllows([&] { options_.observer->OnEnd(stats, reason, error); });
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (--unfinished_ == 0) {
     kv_bytes_ = 0;
-    idle_.notify_all();
+    idle_.NotifyAll();
   }
 }
 
@@ -421,7 +423,7 @@ void Scheduler::EraseEnded() {
 void Scheduler::EndAll() {
   std::vector<std::unique_ptr<ActiveJob>> waiting;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting = queue_.TakeIf([](const ActiveJob&) { return true; });
     for (auto& job : displaced_) waiting.push_back(std::move(job));
     displaced_.clear();

@@ -9,14 +9,13 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
+#include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/engine/fair_shares.h"
 #include "core/engine/job.h"
@@ -100,8 +99,8 @@ class Scheduler {
   void EraseEnded();
   void EndAll();
   // Gives the session back, if there is one, and makes the request's last call.
-  void End(ActiveJob& job, const Error* error);
-  double RetryAfter() const;  // seconds; REQUIRES: mutex_ is held
+  void End(ActiveJob& job, const Error* error) EXCLUDES(mutex_);
+  double RetryAfter() const REQUIRES(mutex_);  // seconds
 
   const Transformer& transformer_;
   SessionPool& sessions_;
@@ -123,17 +122,18 @@ class Scheduler {
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_, idle_;
-  JobQueue queue_;     // guarded by mutex_
-  FairShares shares_;  // guarded by mutex_
-  std::vector<std::unique_ptr<ActiveJob>>
-      displaced_;                         // guarded by mutex_: out of the queue, to be ended
-  size_t running_count_ = 0;              // guarded by mutex_: hold a session
-  size_t unfinished_ = 0;                 // guarded by mutex_: without their last call
-  double end_interval_s_ = 1;             // guarded by mutex_: between the ends of requests
-  Clock::time_point last_end_;            // guarded by mutex_
-  bool draining_ = false, stop_ = false;  // guarded by mutex_
+  mutable Mutex mutex_;
+  CondVar wake_, idle_;
+  JobQueue queue_ GUARDED_BY(mutex_);
+  FairShares shares_ GUARDED_BY(mutex_);
+  // Jobs that others have pushed out of the queue, to be ended by the scheduler's thread.
+  std::vector<std::unique_ptr<ActiveJob>> displaced_ GUARDED_BY(mutex_);
+  size_t running_count_ GUARDED_BY(mutex_) = 0;   // jobs that hold a session
+  size_t unfinished_ GUARDED_BY(mutex_) = 0;      // jobs without their last call
+  double end_interval_s_ GUARDED_BY(mutex_) = 1;  // between the ends of jobs, smoothed
+  Clock::time_point last_end_ GUARDED_BY(mutex_);
+  bool draining_ GUARDED_BY(mutex_) = false;
+  bool stop_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

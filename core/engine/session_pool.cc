@@ -31,20 +31,24 @@ Result<std::unique_ptr<SessionPool>> SessionPool::Create(const ModelConfig& conf
                                                          const Tokenizer& tokenizer,
                                                          size_t sessions, size_t context,
                                                          KvType kv_type) {
-  std::unique_ptr<SessionPool> pool(new SessionPool);
+  std::vector<std::unique_ptr<InferenceSession>> made;
   for (size_t i = 0; i < sessions; ++i) {
     Result<InferenceSession> session =
         InferenceSession::Create(config, tokenizer, context, kv_type);
     if (!session) return tl::unexpected<Error>(std::move(session.error()));
-    pool->sessions_.push_back(std::make_unique<InferenceSession>(std::move(*session)));
-    pool->free_.push_back(pool->sessions_.back().get());
+    made.push_back(std::make_unique<InferenceSession>(std::move(*session)));
   }
-  return pool;
+  return std::unique_ptr<SessionPool>(new SessionPool(std::move(made)));
+}
+
+SessionPool::SessionPool(std::vector<std::unique_ptr<InferenceSession>> sessions)
+    : sessions_(std::move(sessions)) {
+  for (const auto& session : sessions_) free_.push_back(session.get());
 }
 
 Result<SessionLease> SessionPool::Acquire(std::string_view request_id) {
   std::string id(request_id);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (leased_.contains(id)) {
     return Fail(
         ErrorKind::kInvalidArgument,
@@ -63,7 +67,7 @@ Result<SessionLease> SessionPool::Acquire(std::string_view request_id) {
 
 void SessionPool::Return(InferenceSession* session, const std::string& id) {
   session->Reset();  // outside the lock: gives memory back to the system
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   leased_.erase(id);
   free_.push_back(session);
 }
@@ -71,7 +75,7 @@ void SessionPool::Return(InferenceSession* session, const std::string& id) {
 size_t SessionPool::size() const { return sessions_.size(); }
 
 size_t SessionPool::available() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return free_.size();
 }
 

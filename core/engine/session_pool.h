@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/engine/session.h"
 
@@ -52,13 +52,13 @@ class SessionPool {
 
  private:
   friend class SessionLease;
-  SessionPool() = default;
+  explicit SessionPool(std::vector<std::unique_ptr<InferenceSession>> sessions);
   void Return(InferenceSession* session, const std::string& id);
 
-  std::vector<std::unique_ptr<InferenceSession>> sessions_;  // constant after Create
-  mutable std::mutex mutex_;
-  std::vector<InferenceSession*> free_;                        // guarded by mutex_
-  std::unordered_map<std::string, InferenceSession*> leased_;  // guarded by mutex_
+  const std::vector<std::unique_ptr<InferenceSession>> sessions_;
+  mutable Mutex mutex_;
+  std::vector<InferenceSession*> free_ GUARDED_BY(mutex_);
+  std::unordered_map<std::string, InferenceSession*> leased_ GUARDED_BY(mutex_);
 };
 
 }  // namespace lockstep

@@ -6,10 +6,10 @@
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <utility>
 
+#include "core/base/mutex.h"
 #include "core/gguf/gguf_parts.h"
 #include "core/gguf/mapped_file.h"
 #include "core/model/fingerprint.h"
@@ -27,7 +27,7 @@ class Progress {
   Progress(const LoadProgress& report, size_t total) : report_(report), total_(total) {}
   void Add(size_t bytes) {
     if (!report_) return;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     done_ += bytes;
     report_(done_, total_);
   }
@@ -35,8 +35,8 @@ class Progress {
  private:
   const LoadProgress& report_;
   const size_t total_;
-  std::mutex mutex_;
-  size_t done_ = 0;  // guarded by mutex_
+  Mutex mutex_;
+  size_t done_ GUARDED_BY(mutex_) = 0;
 };
 
 size_t TensorBytes(const GgufFile& file) {

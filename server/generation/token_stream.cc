@@ -50,7 +50,7 @@ void TokenStream::PushToken(size_t answer, TokenEvent event) {
   const size_t bytes =
       sizeof(event) + event.text.size() + event.sampled.top.size() * sizeof(TokenLogprob);
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     overflowed_ = bytes_ + bytes > max_bytes_;
   }
   if (overflowed_) {
@@ -77,8 +77,11 @@ void TokenStream::PushEnd(std::list<Entry>& end) {
 }
 
 std::optional<StreamItem> TokenStream::Next(std::chrono::milliseconds timeout) {
-  std::unique_lock lock(mutex_);
-  if (!ready_.wait_for(lock, timeout, [this] { return !items_.empty(); })) return std::nullopt;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const MutexLock lock(mutex_);
+  while (items_.empty() && ready_.WaitUntil(mutex_, deadline)) {
+  }
+  if (items_.empty()) return std::nullopt;
   Entry entry = std::move(items_.front());
   items_.pop_front();
   bytes_ -= entry.bytes;
@@ -87,11 +90,11 @@ std::optional<StreamItem> TokenStream::Next(std::chrono::milliseconds timeout) {
 
 void TokenStream::Push(std::list<Entry>& entry) {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     bytes_ += entry.front().bytes;
     items_.splice(items_.end(), entry);
   }
-  ready_.notify_one();
+  ready_.NotifyOne();
 }
 
 }  // namespace lockstep

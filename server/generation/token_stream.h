@@ -6,14 +6,13 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <variant>
 
+#include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/engine/scheduler.h"
 
@@ -54,10 +53,10 @@ class TokenStream : public std::enable_shared_from_this<TokenStream> {
 
   const std::shared_ptr<std::atomic<bool>> cancelled_;
   const size_t max_bytes_;
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::list<Entry> items_;  // guarded by mutex_
-  size_t bytes_ = 0;        // guarded by mutex_
+  Mutex mutex_;
+  CondVar ready_;
+  std::list<Entry> items_ GUARDED_BY(mutex_);
+  size_t bytes_ GUARDED_BY(mutex_) = 0;
   // The scheduler's thread only: tokens are missing, because of a slow reader or of no memory.
   bool overflowed_ = false, lost_ = false;
 };

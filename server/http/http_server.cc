@@ -8,12 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "core/base/mutex.h"
 #include "server/http/connection.h"
 #include "server/http/ids.h"
 #include "server/http/poller.h"
@@ -146,7 +146,7 @@ class HttpServer::Impl : private httplib::Server {
       std::this_thread::sleep_for(milliseconds(5));
     }
     const bool none_left = active_ == 0;
-    std::lock_guard lock(stop_mutex_);
+    const MutexLock lock(stop_mutex_);
     if (poller_) poller_->Stop();
     data_.reset();
     control_.reset();
@@ -296,7 +296,7 @@ class HttpServer::Impl : private httplib::Server {
   int port_ = -1;
   std::atomic<size_t> active_{0};
   std::unique_ptr<Poller> poller_;
-  std::mutex stop_mutex_;
+  Mutex stop_mutex_;                    // one Stop at a time
   std::optional<Lane> control_, data_;  // they use the poller
 };
 

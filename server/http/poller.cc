@@ -71,7 +71,7 @@ void Poller::Start() {
 }
 
 void Poller::Return(ConnectionPtr connection) {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (stopping_) return;
   returned_.push_back(std::move(connection));
   eventfd_write(wake_, 1);
@@ -79,7 +79,7 @@ void Poller::Return(ConnectionPtr connection) {
 
 void Poller::Stop() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
     returned_.clear();
     eventfd_write(wake_, 1);
@@ -129,7 +129,7 @@ void Poller::TakeReturned() {
   eventfd_read(wake_, &count);
   std::vector<ConnectionPtr> returned;
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     returned.swap(returned_);
   }
   for (ConnectionPtr& connection : returned) {

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -17,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "server/http/connection.h"
 #include "server/http/request_reader.h"
@@ -104,8 +104,8 @@ class Poller {
   std::unordered_map<int, Held> held_;                 // by socket
   std::set<std::pair<Clock::time_point, int>> waits_;  // the deadlines, with their sockets
 
-  std::mutex mutex_;
-  std::vector<ConnectionPtr> returned_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<ConnectionPtr> returned_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
