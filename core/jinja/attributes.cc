@@ -29,9 +29,6 @@ bool Changes(const Value& value, std::string_view name) {
          is("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort");
 }
 
-// The integer that Python would take for an index, if it is one.
-bool IsIndex(const Value& value) { return value.IsInteger(); }
-
 struct Range {
   int64_t begin;
   int64_t step;
@@ -42,8 +39,7 @@ struct Range {
 Range SliceRange(const Value& begin, const Value& end, const Value& step, int64_t length) {
   const auto part = [](const Value& value, int64_t otherwise) {
     if (value.IsNone()) return otherwise;
-    if (!value.IsInteger()) Throw("a slice needs integers, not a {}", value.TypeName());
-    return value.Integer();
+    return RequireInt64("a slice", value);
   };
   Range range{0, part(step, 1), 0};
   if (range.step == 0) Throw("the step of a slice cannot be 0");
@@ -100,8 +96,8 @@ Value Interpreter::Item(const Value& value, const Value& key) {
   if (const Dict* dict = value.AsDict()) {
     if (const Value* found = dict->Find(key)) return *found;
   }
-  if (IsIndex(key)) {
-    const int64_t index = key.Integer();
+  if (key.IsInt64()) {
+    const int64_t index = key.Int64();
     const List* list = value.AsList();
     if (list != nullptr && list->IsSequence()) {
       const int64_t length = static_cast<int64_t>(list->items.size());

@@ -4,6 +4,12 @@
 
 namespace lockstep::jinja {
 
+int64_t RequireInt64(std::string_view user, const Value& value) {
+  if (value.IsInt64()) return value.Int64();
+  if (value.IsInteger()) Throw("{} needs an integer of at most 64 bits", user);
+  Throw("{} needs an integer, not a {}", user, value.TypeName());
+}
+
 Value Interpreter::New(Text text) {
   budget().Step();
   return MakeText(std::move(text));

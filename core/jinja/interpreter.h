@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Arguments {
 
 struct Loop;
 struct Scope;
+
+// The value of a count, a width or an index. `user` needs it, which a Failure names.
+int64_t RequireInt64(std::string_view user, const Value& value);
 
 class Interpreter {
  public:

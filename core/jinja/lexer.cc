@@ -47,7 +47,7 @@ class Lexer {
   }
 
   void Add(Token::Kind kind, std::string text) {
-    tokens_.push_back({kind, std::move(text), line_, 0, 0});
+    tokens_.push_back({kind, std::move(text), line_});
   }
 
   std::string_view Take(size_t count) {
@@ -293,8 +293,11 @@ class Lexer {
     }
     Token token{real ? Token::Kind::kFloat : Token::Kind::kInteger, digits, line_};
     const char* const end = digits.data() + digits.size();
-    const auto result = real ? std::from_chars(digits.data(), end, token.real)
-                             : std::from_chars(digits.data(), end, token.integer, base);
+    uint64_t bits = 0;
+    const auto result = real         ? std::from_chars(digits.data(), end, token.real)
+                        : base == 10 ? std::from_chars_result{end, std::errc()}
+                                     : std::from_chars(digits.data(), end, bits, base);
+    if (base != 10) token.text = fmt::format("{}", bits);
     if (result.ec != std::errc() || result.ptr != end) {
       FailHere(fmt::format("the number {} is too large, or none",
                            Quoted(rest_.substr(0, std::max<size_t>(at, 1)), 40)));

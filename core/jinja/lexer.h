@@ -2,7 +2,6 @@
 // way trim_blocks and lstrip_blocks ask for.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +16,8 @@ struct Token {
     kBlockBegin,  // {%
     kBlockEnd,
     kName,
-    kString,  // `text` is what it stands for, escapes resolved
-    kInteger,
+    kString,   // `text` is what it stands for, escapes resolved
+    kInteger,  // `text` is its decimal digits
     kFloat,
     kOperator,
     kEnd,  // of the template
@@ -26,7 +25,6 @@ struct Token {
   Kind kind;
   std::string text;
   int line;
-  int64_t integer = 0;
   double real = 0;
 };
 

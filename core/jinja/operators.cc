@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <cmath>
+#include <compare>
 
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
@@ -98,6 +99,27 @@ Value FloatArithmetic(Operator op, double a, double b) {
   }
 }
 
+// Exact where one of the two is a big integer, as Python's comparison of int and float is.
+std::partial_ordering Order(Budget* budget, const Value& a, const Value& b) {
+  if (a.IsInt64() && b.IsInt64()) return a.Int64() <=> b.Int64();
+  if (a.AsBigInteger() == nullptr && b.AsBigInteger() == nullptr) return a.Number() <=> b.Number();
+  // A double of the size of a big integer is whole; what a smaller one has behind its point does
+  // not matter.
+  std::string digits[2];
+  for (const Value* value : {&a, &b}) {
+    const double* real = value->As<double>();
+    if (real != nullptr && !std::isfinite(*real))
+      return value == &a ? *real <=> 0.0 : 0.0 <=> *real;
+    digits[value == &b] = real != nullptr ? fmt::format("{:.0f}", *real) : value->Digits();
+    budget->Make(digits[value == &b].size());
+  }
+  const auto& [x, y] = digits;
+  const bool negative = x.starts_with('-');
+  if (negative != y.starts_with('-')) return negative ? 0 <=> 1 : 1 <=> 0;
+  const auto size = x.size() != y.size() ? x.size() <=> y.size() : x <=> y;
+  return negative ? 0 <=> size : size;
+}
+
 void RequireDefined(const Value& value) {
   const auto* undefined = value.As<Value::Undefined>();
   if (undefined == nullptr) return;
@@ -111,8 +133,11 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
   if (op == Operator::kModulo && a.AsText() != nullptr) return FormatPercent(*this, *a.AsText(), b);
   RequireDefined(a);
   RequireDefined(b);
-  if (a.IsInteger() && b.IsInteger()) return IntegerArithmetic(op, a.Integer(), b.Integer());
-  if (a.IsNumber() && b.IsNumber()) return FloatArithmetic(op, a.Number(), b.Number());
+  if (a.IsInt64() && b.IsInt64()) return IntegerArithmetic(op, a.Int64(), b.Int64());
+  if (a.IsNumber() && b.IsNumber()) {
+    if (a.IsInteger() && b.IsInteger()) ThrowOverflow(op);
+    return FloatArithmetic(op, a.Number(), b.Number());
+  }
   if (op == Operator::kAdd && a.AsText() != nullptr && b.AsText() != nullptr) {
     Builder out(&budget());
     out.Append(*a.AsText());
@@ -133,7 +158,7 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
   }
   if (op == Operator::kMultiply && (a.IsInteger() || b.IsInteger())) {
     const Value& repeated = a.IsInteger() ? b : a;
-    const int64_t times = (a.IsInteger() ? a : b).Integer();
+    const int64_t times = RequireInt64("'*'", a.IsInteger() ? a : b);
     const size_t count = times < 0 ? 0 : static_cast<size_t>(times);
     if (const Text* text = repeated.AsText()) {
       Builder out(&budget());
@@ -156,7 +181,13 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
 
 Value Interpreter::Negative(const Value& value) {
   RequireDefined(value);
-  if (value.IsInteger()) return IntegerArithmetic(Operator::kSubtract, 0, value.Integer());
+  const bool smallest = value.IsInt64() && value.Int64() == INT64_MIN;
+  if (smallest) return Value::Integer(value.Digits().substr(1));
+  if (value.IsInt64()) return Value::Int(-value.Int64());
+  if (const BigInteger* big = value.AsBigInteger()) {
+    budget().Make(big->digits.size());
+    return Value::Integer(big->digits[0] == '-' ? big->digits.substr(1) : "-" + big->digits);
+  }
   if (value.IsNumber()) return Value::Float(-value.Number());
   Throw("'-' does not apply to {}", value.TypeName());
 }
@@ -173,8 +204,9 @@ bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
       return Less(b, a);
     case Operator::kLessEqual:
     case Operator::kGreaterEqual: {
-      if (a.IsNumber() && b.IsNumber() && !(a.IsInteger() && b.IsInteger())) {  // not a number
-        return op == Operator::kLessEqual ? a.Number() <= b.Number() : a.Number() >= b.Number();
+      if (a.IsNumber() && b.IsNumber()) {  // not a number is neither below nor above any
+        const std::partial_ordering order = Order(&budget(), a, b);
+        return op == Operator::kLessEqual ? order <= 0 : order >= 0;
       }
       return op == Operator::kLessEqual ? !Less(b, a) : !Less(a, b);
     }
@@ -187,8 +219,7 @@ bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
 
 bool Interpreter::Equal(const Value& a, const Value& b) {
   budget().Step();
-  if (a.IsInteger() && b.IsInteger()) return a.Integer() == b.Integer();
-  if (a.IsNumber() && b.IsNumber()) return a.Number() == b.Number();
+  if (a.IsNumber() && b.IsNumber()) return Order(&budget(), a, b) == 0;
   if (a.AsText() != nullptr && b.AsText() != nullptr) {
     budget().Scan(std::min(a.AsText()->size(), b.AsText()->size()));
     return a.AsText()->bytes() == b.AsText()->bytes();
@@ -218,8 +249,7 @@ bool Interpreter::Less(const Value& a, const Value& b) {
   budget().Step();
   RequireDefined(a);
   RequireDefined(b);
-  if (a.IsInteger() && b.IsInteger()) return a.Integer() < b.Integer();
-  if (a.IsNumber() && b.IsNumber()) return a.Number() < b.Number();
+  if (a.IsNumber() && b.IsNumber()) return Order(&budget(), a, b) < 0;
   if (a.AsText() != nullptr && b.AsText() != nullptr) {
     budget().Scan(std::min(a.AsText()->size(), b.AsText()->size()));
     return a.AsText()->bytes() < b.AsText()->bytes();  // UTF-8 sorts as its code points do

@@ -232,7 +232,7 @@ ExprPtr Parser::ParsePrimary() {
       return literal;
     }
     case Kind::kInteger:
-      literal->value = Value::Int(Next().integer);
+      literal->value = Value::Integer(Next().text);
       return literal;
     case Kind::kFloat:
       literal->value = Value::Float(Next().real);
@@ -283,7 +283,7 @@ ExprPtr Parser::ParsePostfix(ExprPtr operand) {
       const Token name = Next();
       if (name.kind == Kind::kInteger) {
         auto index = New(Expr::Kind::kLiteral, line);
-        index->value = Value::Int(name.integer);
+        index->value = Value::Integer(name.text);
         operand = Done(New(Expr::Kind::kItem, line, std::move(operand), Done(std::move(index))));
         continue;
       }

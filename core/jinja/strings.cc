@@ -1,11 +1,8 @@
 // str() and repr() of values, and what string methods and filters have in common.
 #include <string.h>
 
-#include <array>
-#include <charconv>
-#include <cmath>
-
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/numbers.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
@@ -45,28 +42,6 @@ std::string Quoted(std::string_view text) {
 
 }  // namespace
 
-// The shortest digits that read back as the same number, laid out the way Python does.
-std::string FloatRepr(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  std::array<char, 40> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                                 std::chars_format::scientific);
-  std::string text(buffer.data(), end.ptr);
-  const size_t e = text.find('e');
-  const int exponent = std::stoi(text.substr(e + 1));
-  if (exponent < -4 || exponent >= 16) return text;
-  const std::string sign = text[0] == '-' ? "-" : "";
-  std::string digits = text.substr(sign.size(), e - sign.size());
-  if (digits.size() > 1) digits.erase(1, 1);  // the point
-  if (exponent < 0) {
-    return sign + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
-  }
-  const size_t whole = static_cast<size_t>(exponent) + 1;
-  if (digits.size() < whole + 1) digits.append(whole + 1 - digits.size(), '0');
-  return sign + digits.substr(0, whole) + "." + digits.substr(whole);
-}
-
 Text Interpreter::Str(const Value& value) {
   if (value.AsText() != nullptr) return *value.AsText();
   Builder out(&budget());
@@ -86,7 +61,7 @@ void Interpreter::AppendRepr(const Value& value, bool trusted, Builder* out) {
   if (value.IsUndefined()) return add("Undefined");
   if (value.IsNone()) return add("None");
   if (const bool* boolean = value.As<bool>()) return add(*boolean ? "True" : "False");
-  if (value.IsInteger()) return add(fmt::format("{}", value.Integer()));
+  if (value.IsInteger()) return add(value.Digits());
   if (value.IsNumber()) return add(FloatRepr(value.Number()));
   if (const Text* text = value.AsText()) {
     budget().Make(text->size());
@@ -108,9 +83,9 @@ void Interpreter::AppendRepr(const Value& value, bool trusted, Builder* out) {
   const List& list = *value.AsList();
   if (list.kind == List::Kind::kGenerator) Throw("a generator cannot be written as text: use list");
   if (list.kind == List::Kind::kRange) {
-    const int64_t first = list.items.empty() ? 0 : list.items.front().Integer();
-    const int64_t step = list.items.size() < 2 ? 1 : list.items[1].Integer() - first;
-    const int64_t end = list.items.empty() ? 0 : list.items.back().Integer() + (step > 0 ? 1 : -1);
+    const int64_t first = list.items.empty() ? 0 : list.items.front().Int64();
+    const int64_t step = list.items.size() < 2 ? 1 : list.items[1].Int64() - first;
+    const int64_t end = list.items.empty() ? 0 : list.items.back().Int64() + (step > 0 ? 1 : -1);
     add(step == 1 ? fmt::format("range({}, {})", first, end)
                   : fmt::format("range({}, {}, {})", first, end, step));
     return;

@@ -3,11 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace lockstep {
 
 using jinja::Text;
+
+TemplateValue TemplateValue::Integer(std::string_view digits) {
+  int64_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  if (std::from_chars(digits.data(), end, value).ec == std::errc()) return Int(value);
+  const bool negative = digits.starts_with('-');
+  digits.remove_prefix(std::min(digits.find_first_of("123456789"), digits.size()));
+  return TemplateValue(std::make_shared<const jinja::BigInteger>(
+      jinja::BigInteger{fmt::format("{}{}", negative ? "-" : "", digits)}));
+}
 
 TemplateValue TemplateValue::String(std::string utf8) {
   return TemplateValue(std::make_shared<const Text>(std::move(utf8), false));
@@ -31,14 +43,19 @@ TemplateValue TemplateValue::UndefinedBecause(std::string why) {
   return TemplateValue(Undefined{std::make_shared<const std::string>(std::move(why))});
 }
 
-int64_t TemplateValue::Integer() const {
+int64_t TemplateValue::Int64() const {
   const auto* boolean = As<bool>();
   return boolean != nullptr ? *boolean : *As<int64_t>();
 }
 
+std::string TemplateValue::Digits() const {
+  return AsBigInteger() != nullptr ? AsBigInteger()->digits : fmt::format("{}", Int64());
+}
+
 double TemplateValue::Number() const {
-  const auto* real = As<double>();
-  return real != nullptr ? *real : static_cast<double>(Integer());
+  if (const auto* real = As<double>()) return *real;
+  if (const auto* big = AsBigInteger()) return std::strtod(big->digits.c_str(), nullptr);
+  return static_cast<double>(Int64());
 }
 
 size_t TemplateValue::Depth() const {
@@ -48,7 +65,7 @@ size_t TemplateValue::Depth() const {
 
 bool TemplateValue::Truth() const {
   if (IsUndefined() || IsNone()) return false;
-  if (IsNumber()) return Number() != 0;
+  if (IsNumber()) return AsBigInteger() != nullptr || Number() != 0;
   if (AsText() != nullptr) return !AsText()->empty();
   if (AsDict() != nullptr) return !AsDict()->entries.empty();
   if (AsList() != nullptr) {
@@ -130,11 +147,11 @@ bool HashKey(const Value& value, std::string* out) {
   if (const Text* text = value.AsText()) {
     out->append("s").append(text->bytes());
   } else if (value.IsInteger()) {
-    *out += fmt::format("n{}", value.Integer());
+    out->append("n").append(value.Digits());
   } else if (const double* real = value.As<double>()) {
-    // Below 2^63 a whole number is the same key as the integer; above, no integer equals it.
-    const bool whole = *real == std::floor(*real) && std::abs(*real) < 9.2e18;
-    *out += whole ? fmt::format("n{}", static_cast<int64_t>(*real)) : fmt::format("f{}", *real);
+    // A whole number is the same key as the integer. Adding 0 makes 0 of -0.
+    const bool whole = std::isfinite(*real) && *real == std::floor(*real);
+    *out += whole ? fmt::format("n{:.0f}", *real + 0.0) : fmt::format("f{}", *real);
   } else if (value.IsNone() || value.IsUndefined()) {
     *out += value.IsNone() ? "none" : "undefined";
   } else if (Object* object = value.AsObject()) {

@@ -18,6 +18,7 @@
 namespace lockstep {
 
 namespace jinja {
+struct BigInteger;
 struct List;
 struct Dict;
 struct Object;
@@ -40,6 +41,9 @@ class TemplateValue {
   static TemplateValue Null() { return TemplateValue(None{}); }
   static TemplateValue Bool(bool value) { return TemplateValue(value); }
   static TemplateValue Int(int64_t value) { return TemplateValue(value); }
+  // An integer of any size, which keeps its digits. REQUIRES: decimal digits, "-" before them or
+  // not.
+  static TemplateValue Integer(std::string_view digits);
   static TemplateValue Float(double value) { return TemplateValue(value); }
   // A client's text: what it says never counts as written by the template.
   static TemplateValue String(std::string utf8);
@@ -50,9 +54,10 @@ class TemplateValue {
   static TemplateValue Dict(std::vector<std::pair<std::string, TemplateValue>> entries);
 
   // For the interpreter.
-  using Data = std::variant<Undefined, None, bool, int64_t, double,
-                            std::shared_ptr<const jinja::Text>, std::shared_ptr<const jinja::List>,
-                            std::shared_ptr<const jinja::Dict>, jinja::Object*>;
+  using Data =
+      std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const jinja::BigInteger>,
+                   std::shared_ptr<const jinja::Text>, std::shared_ptr<const jinja::List>,
+                   std::shared_ptr<const jinja::Dict>, jinja::Object*>;
   template <class T>
   explicit TemplateValue(T value) : data_(std::move(value)) {}
   static TemplateValue UndefinedBecause(std::string why);
@@ -61,6 +66,7 @@ class TemplateValue {
   const T* As() const {
     return std::get_if<T>(&data_);
   }
+  const jinja::BigInteger* AsBigInteger() const { return AsShared<jinja::BigInteger>(); }
   const jinja::Text* AsText() const { return AsShared<jinja::Text>(); }
   const jinja::List* AsList() const { return AsShared<jinja::List>(); }
   const jinja::Dict* AsDict() const { return AsShared<jinja::Dict>(); }
@@ -71,9 +77,11 @@ class TemplateValue {
   bool IsUndefined() const { return As<Undefined>() != nullptr; }
   bool IsNone() const { return As<None>() != nullptr; }
   bool IsNumber() const { return IsInteger() || As<double>() != nullptr; }
-  bool IsInteger() const { return As<int64_t>() != nullptr || As<bool>() != nullptr; }
-  int64_t Integer() const;  // REQUIRES: IsInteger()
-  double Number() const;    // REQUIRES: IsNumber()
+  bool IsInteger() const { return IsInt64() || AsBigInteger() != nullptr; }
+  bool IsInt64() const { return As<int64_t>() != nullptr || As<bool>() != nullptr; }
+  int64_t Int64() const;       // REQUIRES: IsInt64()
+  std::string Digits() const;  // REQUIRES: IsInteger()
+  double Number() const;       // REQUIRES: IsNumber()
 
   size_t Depth() const;  // 0 for what holds no other values
   bool Truth() const;
@@ -94,6 +102,12 @@ class TemplateValue {
 namespace jinja {
 
 using Value = TemplateValue;
+
+// An integer that 64 bits do not hold, such as an id that a client sent. Templates print and
+// compare these; arithmetic on them is refused, since no published template has any need for it.
+struct BigInteger {
+  std::string digits;  // "-" or none, then digits without leading zeros
+};
 
 struct List {
   enum class Kind {

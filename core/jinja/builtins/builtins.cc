@@ -76,8 +76,7 @@ void Bind(BuiltinCall* call, Arguments arguments) {
 
 int64_t BuiltinCall::Int(size_t at, int64_t otherwise) const {
   if (!Has(at)) return otherwise;
-  if (!At(at).IsInteger()) Throw("{} needs an integer, not a {}", builtin.name, At(at).TypeName());
-  return At(at).Integer();
+  return RequireInt64(builtin.name, At(at));
 }
 
 const Text& BuiltinCall::TextAt(size_t at) const {

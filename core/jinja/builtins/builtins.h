@@ -70,9 +70,6 @@ Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& 
 Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill);
 Text Capitalized(Interpreter& run, const Text& text);
 Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view));
-std::optional<double> ParseFloat(std::string_view text);
-std::optional<int64_t> ParseInt(std::string_view text, int base);
 void SortValues(Interpreter& run, std::vector<std::pair<Value, Value>>* keyed, bool reverse);
-std::string FloatRepr(double value);
 
 }  // namespace lockstep::jinja

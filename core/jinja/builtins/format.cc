@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/numbers.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
@@ -40,7 +41,12 @@ void Pad(Builder* out, const Text& body, const Spec& spec, char align) {
 void PadNumber(Builder* out, std::string digits, bool negative, const Spec& spec) {
   if (spec.group != 0) {
     const size_t end = std::min(digits.find_first_not_of("0123456789"), digits.size());
-    for (size_t at = end; at > 3; at -= 3) digits.insert(at - 3, 1, spec.group);
+    std::string grouped;
+    for (size_t at = 0; at < end; ++at) {
+      if (at > 0 && (end - at) % 3 == 0) grouped += spec.group;
+      grouped += digits[at];
+    }
+    digits.replace(0, end, grouped);
   }
   if (negative) {
     digits.insert(0, 1, '-');
@@ -50,25 +56,25 @@ void PadNumber(Builder* out, std::string digits, bool negative, const Spec& spec
   Pad(out, Text(std::move(digits), true), spec, spec.align == 0 ? '>' : spec.align);
 }
 
-void FormatInteger(Builder* out, int64_t value, const Spec& spec) {
-  const bool negative = value < 0;
-  const uint64_t size =
-      negative ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
-  std::string digits;
+// REQUIRES: value.IsInteger()
+void FormatInteger(Builder* out, const Value& value, const Spec& spec) {
+  std::string digits = value.Digits();
+  const bool negative = digits.starts_with('-');
+  if (negative) digits.erase(0, 1);
   std::string prefix;
   switch (spec.type) {
     case 'x':
     case 'X':
     case 'o':
-    case 'b':
+    case 'b': {
+      const auto bits = static_cast<uint64_t>(RequireInt64("a format other than 'd'", value));
+      const uint64_t size = negative ? uint64_t{0} - bits : bits;
       digits = spec.type == 'x'   ? fmt::format("{:x}", size)
                : spec.type == 'X' ? fmt::format("{:X}", size)
                : spec.type == 'o' ? fmt::format("{:o}", size)
                                   : fmt::format("{:b}", size);
       if (spec.alternate) prefix = std::string("0") + spec.type;
-      break;
-    default:
-      digits = fmt::format("{}", size);
+    }
   }
   if (spec.precision > static_cast<int64_t>(digits.size())) {
     digits.insert(0, static_cast<size_t>(std::min(spec.precision, kMaxPrecision)) - digits.size(),
@@ -157,9 +163,8 @@ class PercentFormatter {
 
   int64_t Star() {
     ++at_;
-    const Value value = NextArgument();
-    if (!value.IsInteger()) Throw("'*' in a format needs an integer");
-    return std::clamp<int64_t>(value.Integer(), -(int64_t{1} << 40), int64_t{1} << 40);
+    return std::clamp<int64_t>(RequireInt64("'*' in a format", NextArgument()), -(int64_t{1} << 40),
+                               int64_t{1} << 40);
   }
 
   char Now() const { return at_ < bytes_.size() ? bytes_[at_] : '\0'; }
@@ -216,21 +221,19 @@ class PercentFormatter {
       if (value.AsText() != nullptr && CountCharacters(value.AsText()->bytes()) == 1) {
         return FormatText(out, *value.AsText(), spec);
       }
-      if (!value.IsInteger() || value.Integer() < 0 || value.Integer() > 0x10FFFF) {
+      if (!value.IsInt64() || value.Int64() < 0 || value.Int64() > 0x10FFFF) {
         Throw("'%c' needs a character");
       }
       std::string character;
-      AppendCharacter(static_cast<uint32_t>(value.Integer()), &character);
+      AppendCharacter(static_cast<uint32_t>(value.Int64()), &character);
       return FormatText(out, Text(character, true), spec);
     }
     if (!value.IsNumber()) Throw("'%{}' needs a number, not a {}", spec.type, value.TypeName());
     if (std::string_view("diuxXo").find(spec.type) != std::string_view::npos) {
       const bool decimal = std::string_view("diu").find(spec.type) != std::string_view::npos;
-      if (!value.IsInteger() && (!decimal || !(std::abs(value.Number()) < 9.2e18))) {
-        Throw("'%{}' needs an integer", spec.type);
-      }
-      return FormatInteger(
-          out, value.IsInteger() ? value.Integer() : static_cast<int64_t>(value.Number()), spec);
+      if (value.IsInteger()) return FormatInteger(out, value, spec);
+      if (!decimal || !std::isfinite(value.Number())) Throw("'%{}' needs an integer", spec.type);
+      return FormatInteger(out, TruncatedFloat(value.Number()), spec);
     }
     if (std::string_view("fFeEgG").find(spec.type) == std::string_view::npos) {
       Throw("'%{}' is no known format", spec.type);
@@ -289,7 +292,7 @@ void FormatOne(Interpreter& run, Builder* out, const Value& value, const Spec& s
       std::string_view("dxXobc").find(spec.type) != std::string_view::npos && spec.type != 0;
   if (value.IsNumber() && (value.As<bool>() == nullptr || spec.type != 0)) {
     if (value.IsInteger() && (spec.type == 0 || integer_type)) {
-      return FormatInteger(out, value.Integer(), spec);
+      return FormatInteger(out, value, spec);
     }
     if (integer_type) Throw("the format '{}' needs an integer", spec.type);
     return FormatFloat(out, value.Number(), spec);
@@ -307,8 +310,10 @@ Value FieldValue(Interpreter& run, std::string_view field, const Arguments& argu
   const std::string name(field.substr(0, at));
   Value value;
   if (name.empty() || std::isdigit(static_cast<uint8_t>(name[0])) != 0) {
-    const std::optional<int64_t> given = ParseInt(name, 10);
-    const size_t index = given ? static_cast<size_t>(*given) : (*automatic)++;
+    const std::optional<Value> given = ParseInt(name, 10);
+    const size_t index = !given             ? (*automatic)++
+                         : given->IsInt64() ? static_cast<size_t>(given->Int64())
+                                            : SIZE_MAX;
     if (index >= arguments.positional.size()) Throw("format has no argument {}", index);
     value = arguments.positional[index];
   } else {
@@ -322,9 +327,8 @@ Value FieldValue(Interpreter& run, std::string_view field, const Arguments& argu
     const size_t end =
         std::min(item ? field.find(']', at) : field.find_first_of(".[", at + 1), field.size());
     const std::string part(field.substr(at + 1, end - at - 1));
-    const std::optional<int64_t> index = ParseInt(part, 10);
     value = !item ? run.Attribute(value, part)
-                  : run.Item(value, index ? Value::Int(*index) : Literal(part));
+                  : run.Item(value, ParseInt(part, 10).value_or(Literal(part)));
     at = item ? std::min(end + 1, field.size()) : end;
   }
   return value;

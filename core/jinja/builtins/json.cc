@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/numbers.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
@@ -38,7 +39,7 @@ class JsonWriter {
     run_.budget().Step();
     if (value.IsNone()) return Add("null");
     if (const bool* boolean = value.As<bool>()) return Add(*boolean ? "true" : "false");
-    if (value.IsInteger()) return Add(fmt::format("{}", value.Integer()));
+    if (value.IsInteger()) return Add(value.Digits());
     if (value.IsNumber()) return Add(Number(value.Number()));
     if (const Text* text = value.AsText()) return String(text->bytes());
     if (const Dict* dict = value.AsDict()) return Object(*dict);

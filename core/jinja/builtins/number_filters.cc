@@ -1,47 +1,25 @@
-// Filters of numbers, and how text is read as a number.
-#include <charconv>
+// Filters of numbers.
 #include <cmath>
 
 #include "core/jinja/builtins/builtins.h"
-#include "core/jinja/unicode.h"
+#include "core/jinja/numbers.h"
 
 namespace lockstep::jinja {
 namespace {
 
-// Without the white space around it and the "_" between digits; empty if it has any elsewhere.
-std::string Cleaned(std::string_view text) {
-  while (!text.empty() && IsSpace(static_cast<uint8_t>(text.front()))) text.remove_prefix(1);
-  while (!text.empty() && IsSpace(static_cast<uint8_t>(text.back()))) text.remove_suffix(1);
-  if (text.starts_with('+') && !text.substr(1).starts_with('-')) text.remove_prefix(1);
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '_') {
-      out += text[i];
-      continue;
-    }
-    const bool between = i > 0 && i + 1 < text.size() && text[i - 1] != '_' && text[i + 1] != '_';
-    if (!between) return "";
-  }
-  return out;
-}
-
-std::optional<int64_t> Truncated(double value) {
-  if (!(std::abs(value) < 9.2e18)) return std::nullopt;
-  return static_cast<int64_t>(value);
-}
+// int(value) of an integer: that of True is 1.
+Value IntegerOf(const Value& value) { return value.IsInt64() ? Value::Int(value.Int64()) : value; }
 
 Value IntFilter(BuiltinCall& call) {
-  std::optional<int64_t> value;
-  if (call.self.IsInteger()) return Value::Int(call.self.Integer());
-  if (call.self.IsNumber()) {
-    value = Truncated(call.self.Number());
-  } else if (const Text* text = call.self.AsText()) {
-    value = ParseInt(text->bytes(), static_cast<int>(call.Int(1, 10)));
-    if (const std::optional<double> real = ParseFloat(text->bytes()); !value && real) {
-      value = Truncated(*real);
-    }
+  if (call.self.IsInteger()) return IntegerOf(call.self);
+  std::optional<double> real;
+  if (const Text* text = call.self.AsText()) {
+    if (auto value = ParseInt(text->bytes(), static_cast<int>(call.Int(1, 10)))) return *value;
+    real = ParseFloat(text->bytes());
+  } else if (call.self.IsNumber()) {
+    real = call.self.Number();
   }
-  return value ? Value::Int(*value) : call.At(0, Value::Int(0));
+  return real && std::isfinite(*real) ? TruncatedFloat(*real) : call.At(0, Value::Int(0));
 }
 
 Value FloatFilter(BuiltinCall& call) {
@@ -57,7 +35,7 @@ Value Abs(BuiltinCall& call) {
     const Value negated = call.run.Negative(call.self);  // throws where it is no number
     return negated;
   }
-  if (call.self.IsInteger()) return Value::Int(call.self.Integer());
+  if (call.self.IsInteger()) return IntegerOf(call.self);
   return Value::Float(std::abs(call.self.Number()));
 }
 
@@ -75,15 +53,14 @@ Value Round(BuiltinCall& call) {
     if (!std::isfinite(scaled)) Throw("round cannot round {}", FloatRepr(scaled));
     return Value::Float((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
   }
-  if (call.self.IsInteger() && precision >= 0) return Value::Int(call.self.Integer());
+  if (call.self.IsInteger() && precision >= 0) return IntegerOf(call.self);
   if (precision >= 0) {  // beyond 17 digits nothing changes
     if (precision > 400 || !std::isfinite(value)) return Value::Float(value);
     return Value::Float(*ParseFloat(fmt::format("{:.{}f}", value, static_cast<int>(precision))));
   }
-  const double rounded = std::nearbyint(value * scale) / scale;
-  if (precision < -20) return call.self.IsInteger() ? Value::Int(0) : Value::Float(0);
-  if (!call.self.IsInteger()) return Value::Float(rounded);
-  return Value::Int(Truncated(rounded).value_or(call.self.Integer()));
+  if (call.self.IsInteger()) RequireInt64("round to tens", call.self);
+  const double rounded = precision < -20 ? 0 : std::nearbyint(value * scale) / scale;
+  return call.self.IsInteger() ? TruncatedFloat(rounded) : Value::Float(rounded);
 }
 
 constexpr Builtin kFilters[] = {
@@ -96,38 +73,5 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> NumberFilters() { return kFilters; }
-
-std::optional<double> ParseFloat(std::string_view text) {
-  const std::string cleaned = Lower(Cleaned(text));
-  double value = 0;
-  const char* const end = cleaned.data() + cleaned.size();
-  const auto result = std::from_chars(cleaned.data(), end, value);
-  if (cleaned.empty() || result.ptr != end || cleaned.find('(') != cleaned.npos)
-    return std::nullopt;
-  if (result.ec == std::errc::result_out_of_range) return std::nullopt;
-  return result.ec == std::errc() ? std::optional(value) : std::nullopt;
-}
-
-std::optional<int64_t> ParseInt(std::string_view text, int base) {
-  std::string cleaned = Lower(Cleaned(text));
-  const bool negative = cleaned.starts_with('-');
-  const size_t digits = negative ? 1 : 0;
-  if (cleaned.size() > digits + 1 && cleaned[digits] == '0') {
-    const char letter = cleaned[digits + 1];
-    const int prefix = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
-    if (prefix != 0 && (base == prefix || base == 0)) {
-      cleaned.erase(digits, 2);
-      base = prefix;
-    }
-  }
-  if (base == 0) base = 10;
-  if (base < 2 || base > 36 || cleaned.size() == digits || cleaned[digits] == '-')
-    return std::nullopt;
-  int64_t value = 0;
-  const char* const end = cleaned.data() + cleaned.size();
-  const auto result = std::from_chars(cleaned.data(), end, value, base);
-  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
-  return value;
-}
 
 }  // namespace lockstep::jinja

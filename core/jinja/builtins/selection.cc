@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/numbers.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
@@ -144,8 +145,7 @@ Attribute::Attribute(Interpreter& run, const Value& path, Value otherwise)
   for (std::string& part : SplitAt(path.AsText()->bytes(), '.')) {
     const bool digits = !part.empty() && std::all_of(part.begin(), part.end(),
                                                      [](char c) { return c >= '0' && c <= '9'; });
-    const std::optional<int64_t> index = digits ? ParseInt(part, 10) : std::nullopt;
-    keys_.push_back(index ? Value::Int(*index) : Literal(part));
+    keys_.push_back(digits ? *ParseInt(part, 10) : Literal(part));
   }
 }
 
