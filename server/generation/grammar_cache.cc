@@ -14,37 +14,51 @@ GrammarCache::GrammarCache(const Tokenizer& tokenizer, size_t max_entries, size_
 
 GrammarCache::Bound GrammarCache::Gbnf(std::string_view text) {
   return Find(
-      "gbnf " + std::string(text), [text] { return ParseGbnf(text); }, plain_);
+      "gbnf " + std::string(text), [text](auto*) { return ParseGbnf(text); }, plain_);
 }
 
-GrammarCache::Bound GrammarCache::JsonSchema(const Json& schema, std::string_view where) {
+GrammarCache::Bound GrammarCache::JsonSchema(const Json& schema, std::string_view where,
+                                             const JsonSchemaOptions& options,
+                                             std::vector<std::string>* dropped) {
+  // What is dropped is named with its place, so that a schema that is not strict has one grammar
+  // for each place at which it stands.
+  const std::string kind = options.strict ? "schema " : "schema at " + std::string(where) + " ";
   return Find(
-      "schema " + Dump(schema), [&] { return CompileJsonSchema(schema, where); }, plain_);
+      kind + Dump(schema),
+      [&](std::vector<std::string>* lost) {
+        return CompileJsonSchema(schema, where, options, lost);
+      },
+      plain_, dropped);
 }
 
 GrammarCache::Bound GrammarCache::JsonObject() {
   return Find(
-      "object", [] { return CompileJsonObject(); }, plain_);
+      "object", [](auto*) { return CompileJsonObject(); }, plain_);
 }
 
 GrammarCache::Bound GrammarCache::ToolCalls(std::string_view gbnf) {
   return Find(
-      "tools " + std::string(gbnf), [gbnf] { return ParseGbnf(gbnf); }, with_tool_tokens_);
+      "tools " + std::string(gbnf), [gbnf](auto*) { return ParseGbnf(gbnf); }, with_tool_tokens_);
 }
 
 GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
-                                       Vocabulary& vocabulary) {
-  if (auto found = bound_.Find(key)) return *std::move(found);
-  const auto grammar = compile();
+                                       Vocabulary& vocabulary, std::vector<std::string>* dropped) {
+  if (const auto found = bound_.Find(key)) {
+    if (dropped != nullptr) *dropped = (*found)->dropped;
+    return (*found)->grammar;
+  }
+  auto entry = std::make_shared<Entry>();
+  const auto grammar = compile(&entry->dropped);
   if (!grammar) return tl::unexpected(grammar.error());
   std::call_once(vocabulary.prepared, [&] {
     const bool tools = &vocabulary == &with_tool_tokens_;
     vocabulary.made = GrammarVocabulary::Create(
         tokenizer_, tools ? std::span(kToolTokens) : std::span<const std::string_view>());
   });
-  auto bound = std::make_shared<const TokenGrammar>(*grammar, vocabulary.made);
-  const size_t bytes = std::min(key.size() + bound->grammar().bytes(), max_bytes_);
-  return bound_.Insert(std::move(key), std::move(bound), bytes);
+  if (dropped != nullptr) *dropped = entry->dropped;
+  entry->grammar = std::make_shared<const TokenGrammar>(*grammar, vocabulary.made);
+  const size_t bytes = std::min(key.size() + (*grammar)->bytes(), max_bytes_);
+  return bound_.Insert(std::move(key), std::move(entry), bytes)->grammar;
 }
 
 }  // namespace lockstep

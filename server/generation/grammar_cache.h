@@ -8,12 +8,14 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/lru_cache.h"
 #include "core/base/status.h"
 #include "core/grammar/token_grammar.h"
 #include "core/tokenizer/tokenizer.h"
 #include "server/json/json_text.h"
+#include "server/schema/schema_options.h"
 
 namespace lockstep {
 
@@ -28,9 +30,12 @@ class GrammarCache {
                         size_t max_bytes = kMaxBytes);
 
   using Bound = Result<std::shared_ptr<const TokenGrammar>>;
-  // Errors are those of ParseGbnf and CompileJsonSchema, and are not remembered.
+  // Errors are those of ParseGbnf and CompileJsonSchema, and are not remembered. `dropped`, if
+  // there is one, gets what the schema says in vain, as of CompileJsonSchema.
   [[nodiscard]] Bound Gbnf(std::string_view text);
-  [[nodiscard]] Bound JsonSchema(const Json& schema, std::string_view where);
+  [[nodiscard]] Bound JsonSchema(const Json& schema, std::string_view where,
+                                 const JsonSchemaOptions& options = {},
+                                 std::vector<std::string>* dropped = nullptr);
   [[nodiscard]] Bound JsonObject();
   // Gbnf, but the control tokens with which models begin calls of tools are texts like any other.
   [[nodiscard]] Bound ToolCalls(std::string_view gbnf);
@@ -38,19 +43,25 @@ class GrammarCache {
   size_t entries() const { return bound_.size(); }
 
  private:
-  using Compile = std::function<Result<std::shared_ptr<const Grammar>>()>;
+  struct Entry {
+    std::shared_ptr<const TokenGrammar> grammar;
+    std::vector<std::string> dropped;
+  };
+  using Compile =
+      std::function<Result<std::shared_ptr<const Grammar>>(std::vector<std::string>* dropped)>;
   // A vocabulary that is made when it is first needed.
   struct Vocabulary {
     std::once_flag prepared;
     std::shared_ptr<const GrammarVocabulary> made;  // constant once prepared
   };
-  Bound Find(std::string key, const Compile& compile, Vocabulary& vocabulary);
+  Bound Find(std::string key, const Compile& compile, Vocabulary& vocabulary,
+             std::vector<std::string>* dropped = nullptr);
 
   const Tokenizer& tokenizer_;
   const size_t max_bytes_;
   Vocabulary plain_, with_tool_tokens_;
 
-  LruCache<std::string, std::shared_ptr<const TokenGrammar>> bound_;
+  LruCache<std::string, std::shared_ptr<const Entry>> bound_;
 };
 
 }  // namespace lockstep

@@ -7,20 +7,23 @@
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {
-Result<std::string> JsonGrammar::Add(const Json& schema, std::string_view where) {
+Result<std::string> JsonGrammar::Add(const Json& schema, std::string_view where,
+                                     const JsonSchemaOptions& options) {
   if (Dump(schema).size() > kMaxSchemaBytes) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("{}: the schema has more than {} bytes", where, kMaxSchemaBytes),
                 std::string(where));
   }
-  return SchemaReader(&rules_, schema, where).Read();
+  return SchemaReader(&rules_, schema, where, options, &dropped_).Read();
 }
 
-Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema,
-                                                         std::string_view where) {
+Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std::string_view where,
+                                                         const JsonSchemaOptions& options,
+                                                         std::vector<std::string>* dropped) {
   JsonGrammar json;
-  const auto rule = json.Add(schema, where);
+  const auto rule = json.Add(schema, where, options);
   if (!rule) return tl::unexpected(rule.error());
+  if (dropped != nullptr) *dropped = json.dropped();
   auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", *rule, json.rules()));
   if (grammar) return grammar;
   Error error = std::move(grammar.error());

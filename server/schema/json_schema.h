@@ -15,11 +15,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/grammar/grammar.h"
 #include "server/json/json_text.h"
 #include "server/schema/json_rules.h"
+#include "server/schema/schema_options.h"
 
 namespace lockstep {
 
@@ -34,19 +36,25 @@ class JsonGrammar {
  public:
   // The name of the rule for the schema's values. Errors are kInvalidArgument and begin with
   // `where` and the JSON pointer of what is wrong.
-  [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where);
+  [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where,
+                                        const JsonSchemaOptions& options = {});
   // The same for any value, any object.
   static std::string_view Value() { return JsonRules::Value(); }
   static std::string_view Object() { return JsonRules::Object(); }
 
   const std::string& rules() const { return rules_.text(); }
+  // What the schemas that are not strict say in vain, each as "where/pointer: keyword".
+  const std::vector<std::string>& dropped() const { return dropped_; }
 
  private:
   JsonRules rules_;
+  std::vector<std::string> dropped_;
 };
 
-[[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema,
-                                                                       std::string_view where);
+// `dropped`, if there is one, gets JsonGrammar::dropped().
+[[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonSchema(
+    const Json& schema, std::string_view where, const JsonSchemaOptions& options = {},
+    std::vector<std::string>* dropped = nullptr);
 // Any object, as deep as the text is long.
 [[nodiscard]] Result<std::shared_ptr<const Grammar>> CompileJsonObject();
 

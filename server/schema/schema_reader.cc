@@ -77,11 +77,14 @@ std::string SchemaReader::Define(std::string_view body) {
 
 Result<std::string> SchemaReader::Read() { return Visit(root_, ""); }
 
-Status SchemaReader::CheckKeywords(const Json& schema, const std::string& path) const {
+Status SchemaReader::CheckKeywords(const Json& schema, const std::string& path) {
   for (const auto& [keyword, value] : schema.items()) {
-    if (FindSchemaKeyword(keyword) == SchemaKeyword::kUnknown) {
+    if (FindSchemaKeyword(keyword) != SchemaKeyword::kUnknown) continue;
+    if (options_.strict) {
       return Refuse(path, fmt::format("keyword {} is not supported", Quoted(keyword)));
     }
+    std::string dropped = fmt::format("{}{}: {}", where_, path, keyword);
+    if (std::ranges::count(dropped_, dropped) == 0) dropped_.push_back(std::move(dropped));
   }
   return {};
 }
@@ -97,6 +100,9 @@ SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& pa
   }
   if (++visits_ > kMaxSchemas) {
     return Refuse(path, fmt::format("there are more than {} schemas", kMaxSchemas));
+  }
+  if (options_.stopped && options_.stopped()) {
+    return lockstep::Fail(ErrorKind::kCancelled, "the schema is no longer wanted", where_);
   }
   if (rules_.text().size() > kMaxGrammarBytes) {
     return Refuse(path, "the schemas up to here are too large in all");

@@ -10,13 +10,16 @@
 #include "core/base/status.h"
 #include "server/json/json_text.h"
 #include "server/schema/json_rules.h"
+#include "server/schema/schema_options.h"
 
 namespace lockstep {
 
 class SchemaReader {
  public:
-  SchemaReader(JsonRules* rules, const Json& root, std::string_view where)
-      : rules_(*rules), root_(root), where_(where) {}
+  // All must outlive the reader. Keywords that are dropped are appended to `dropped`.
+  SchemaReader(JsonRules* rules, const Json& root, std::string_view where,
+               const JsonSchemaOptions& options, std::vector<std::string>* dropped)
+      : rules_(*rules), root_(root), where_(where), options_(options), dropped_(*dropped) {}
   Result<std::string> Read();
 
  private:
@@ -39,7 +42,7 @@ class SchemaReader {
   Rule Members(const Json& schema, const std::string& more, const std::string& path);
   Rule Map(const Json& schema, const std::string& more, const std::string& path);
 
-  Status CheckKeywords(const Json& schema, const std::string& path) const;
+  Status CheckKeywords(const Json& schema, const std::string& path);
   Result<std::vector<std::string>> Types(const Json& schema, const std::string& path) const;
   Result<std::vector<std::string>> RequiredNames(const Json& schema, const std::string& path) const;
   // minX and maxX, 0 and nothing where they are missing.
@@ -65,6 +68,8 @@ class SchemaReader {
   JsonRules& rules_;
   const Json& root_;
   const std::string where_;
+  const JsonSchemaOptions& options_;
+  std::vector<std::string>& dropped_;
   std::map<std::string, std::string> references_;  // rules, by reference
   size_t depth_ = 0, visits_ = 0;
 };

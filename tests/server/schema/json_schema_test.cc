@@ -255,6 +255,24 @@ TEST(JsonSchemaTest, RefusalsNameTheKeywordAndThePlace) {
   }
 }
 
+TEST(JsonSchemaTest, WhatIsNotStrictIsDroppedByNameAndTheRestBinds) {
+  const auto schema =
+      ParseStrictObject(R"j({"properties":{"a":{"type":"null","$vocabulary":{}}}})j");
+  std::vector<std::string> dropped;
+  const auto grammar = CompileJsonSchema(*schema, "s", {.strict = false}, &dropped);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  EXPECT_EQ(dropped, std::vector<std::string>{"s/properties/a: $vocabulary"});
+  EXPECT_TRUE(Matches(**grammar, R"j({"a":null})j"));
+  EXPECT_FALSE(Matches(**grammar, R"j({"a":1})j"));
+}
+
+TEST(JsonSchemaTest, ReadingEndsWhenItIsNoLongerWanted) {
+  const auto schema = ParseStrictObject(R"j({"type":"null"})j");
+  const auto grammar = CompileJsonSchema(*schema, "s", {.stopped = [] { return true; }});
+  ASSERT_FALSE(grammar);
+  EXPECT_EQ(grammar.error().kind, ErrorKind::kCancelled);
+}
+
 TEST(JsonSchemaTest, AnyObjectIsAsDeepAsItLikes) {
   const auto grammar = CompileJsonObject().value();
   std::string deep = "{\"a\":";
