@@ -311,8 +311,8 @@ Status GgufFile::Parser::Tensor(size_t i) {
   }
   const auto type = reader_.Number<uint32_t>(field("type"));
   if (!type) return tl::unexpected(type.error());
-  tensor.dtype = FindDType(*type);
-  if (tensor.dtype == nullptr) {
+  tensor.type = FindElementType(*type);
+  if (tensor.type == nullptr) {
     return reader_.Bad("{} is {}, which ggml does not define or has removed", field("type")(),
                        *type);
   }
@@ -338,7 +338,7 @@ Status GgufFile::Parser::TensorSize(const GgufTensor& tensor) {
                          Shape(tensor.dims));
     }
   }
-  const DTypeInfo& type = *tensor.dtype;
+  const ElementType& type = *tensor.type;
   if (tensor.dims[0] % type.block_elements != 0) {
     return reader_.Bad("dimension 0 of {} is {}, but {} needs a multiple of {}", who,
                        tensor.dims[0], type.name, type.block_elements);

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "core/gguf/dtype.h"
+#include "core/gguf/element_type.h"
 
 namespace lockstep {
 
@@ -57,7 +57,7 @@ struct GgufPair {
 
 struct GgufTensor {
   std::string_view name;
-  const DTypeInfo* dtype;
+  const ElementType* type;
   std::vector<uint64_t> dims;     // fastest first, as stored: dims[0] is the row length
   uint64_t offset;                // of the data, from the start of the file, or of its part
   std::span<const uint8_t> data;  // the rows, packed

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-// A group of one row: kQuantFormats[type].group columns.
+// A group of one row: FormatOf(type).quant.group columns.
 struct FileGroup {
   uint16_t scale;        // f16
   uint16_t minimum;      // f16, for types with minima

@@ -20,12 +20,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace lockstep {
 
 inline constexpr size_t kPanelRows = 16;
 inline constexpr size_t kQuantBlock = 32;
 
+// The types of matrices that the kernels multiply by.
 enum class WeightType : uint8_t {
   kF32,
   kF16,
@@ -43,37 +45,123 @@ enum class WeightType : uint8_t {
   kIQ4_NL,
   kIQ4_XS
 };
-inline constexpr size_t kWeightTypes = 15;
-inline constexpr size_t kFloatTypes = 3;  // the first ones
 
-// value = scale * weight + minimum, where weight = code - bias, or kIq4Values[code].
+// How a quantized type's values are made up, and so how the kernels unpack them; they are compiled
+// once for each. value = scale * weight + minimum, where weight = code - bias, or kIq4Values[code].
 struct QuantFormat {
-  size_t low_bits, high_bits;  // of a code, in the two planes
-  int bias;                    // 0 or a power of two up to 128
-  bool table;
-  size_t sub;    // columns that share a scale: 16 or 32
-  size_t group;  // columns of a group: 32 or 256
-  bool minimum;
-  bool nibble_scales;
+  size_t low_bits = 0, high_bits = 0;  // of a code, in the two planes
+  int bias = 0;                        // 0 or a power of two up to 128
+  bool table = false;                  // the codes are indices of kIq4Values
+  size_t sub = 0;                      // columns that share a scale: 16 or 32
+  size_t group = 0;                    // columns of a group: 32 or 256; 0: not quantized
+  bool minimum = false;
+  bool nibble_scales = false;  // scales and minima of a group's sub-blocks share bytes
 };
 
-inline constexpr QuantFormat kQuantFormats[kWeightTypes] = {
-    {},                                        // F32
-    {},                                        // F16
-    {},                                        // BF16
-    {8, 0, 128, false, 32, 32, false, false},  // Q8_0
-    {4, 0, 8, false, 32, 32, false, false},    // Q4_0
-    {4, 0, 0, false, 32, 32, true, false},     // Q4_1
-    {4, 1, 16, false, 32, 32, false, false},   // Q5_0
-    {4, 1, 0, false, 32, 32, true, false},     // Q5_1
-    {2, 0, 0, false, 16, 256, true, true},     // Q2_K
-    {2, 1, 4, false, 16, 256, false, false},   // Q3_K
-    {4, 0, 0, false, 32, 256, true, false},    // Q4_K
-    {4, 1, 0, false, 32, 256, true, false},    // Q5_K
-    {4, 2, 32, false, 16, 256, false, false},  // Q6_K
-    {4, 0, 0, true, 32, 32, false, false},     // IQ4_NL
-    {4, 0, 0, true, 32, 256, false, false},    // IQ4_XS
+// How a GGUF file stores a type.
+struct FileFormat {
+  uint32_t id;         // of the type
+  size_t columns = 1;  // that share a block: 1, 32 or 256
+  size_t bytes;        // of a block
 };
+
+// All that is particular to a weight type.
+struct WeightFormat {
+  WeightType type;
+  const char* name;  // as GGUF tools spell it
+  FileFormat file;
+  QuantFormat quant = {};
+};
+
+// The one list of weight types, in the order of WeightType. Whatever is made by type is made from
+// it, so that nothing else depends on that order.
+inline constexpr WeightFormat kWeightFormats[] = {
+    {.type = WeightType::kF32, .name = "F32", .file = {.id = 0, .bytes = 4}},
+    {.type = WeightType::kF16, .name = "F16", .file = {.id = 1, .bytes = 2}},
+    {.type = WeightType::kBF16, .name = "BF16", .file = {.id = 30, .bytes = 2}},
+    {.type = WeightType::kQ8_0,
+     .name = "Q8_0",
+     .file = {.id = 8, .columns = 32, .bytes = 34},
+     .quant = {.low_bits = 8, .bias = 128, .sub = 32, .group = 32}},
+    {.type = WeightType::kQ4_0,
+     .name = "Q4_0",
+     .file = {.id = 2, .columns = 32, .bytes = 18},
+     .quant = {.low_bits = 4, .bias = 8, .sub = 32, .group = 32}},
+    {.type = WeightType::kQ4_1,
+     .name = "Q4_1",
+     .file = {.id = 3, .columns = 32, .bytes = 20},
+     .quant = {.low_bits = 4, .sub = 32, .group = 32, .minimum = true}},
+    {.type = WeightType::kQ5_0,
+     .name = "Q5_0",
+     .file = {.id = 6, .columns = 32, .bytes = 22},
+     .quant = {.low_bits = 4, .high_bits = 1, .bias = 16, .sub = 32, .group = 32}},
+    {.type = WeightType::kQ5_1,
+     .name = "Q5_1",
+     .file = {.id = 7, .columns = 32, .bytes = 24},
+     .quant = {.low_bits = 4, .high_bits = 1, .sub = 32, .group = 32, .minimum = true}},
+    {.type = WeightType::kQ2_K,
+     .name = "Q2_K",
+     .file = {.id = 10, .columns = 256, .bytes = 84},
+     .quant = {.low_bits = 2, .sub = 16, .group = 256, .minimum = true, .nibble_scales = true}},
+    {.type = WeightType::kQ3_K,
+     .name = "Q3_K",
+     .file = {.id = 11, .columns = 256, .bytes = 110},
+     .quant = {.low_bits = 2, .high_bits = 1, .bias = 4, .sub = 16, .group = 256}},
+    {.type = WeightType::kQ4_K,
+     .name = "Q4_K",
+     .file = {.id = 12, .columns = 256, .bytes = 144},
+     .quant = {.low_bits = 4, .sub = 32, .group = 256, .minimum = true}},
+    {.type = WeightType::kQ5_K,
+     .name = "Q5_K",
+     .file = {.id = 13, .columns = 256, .bytes = 176},
+     .quant = {.low_bits = 4, .high_bits = 1, .sub = 32, .group = 256, .minimum = true}},
+    {.type = WeightType::kQ6_K,
+     .name = "Q6_K",
+     .file = {.id = 14, .columns = 256, .bytes = 210},
+     .quant = {.low_bits = 4, .high_bits = 2, .bias = 32, .sub = 16, .group = 256}},
+    {.type = WeightType::kIQ4_NL,
+     .name = "IQ4_NL",
+     .file = {.id = 20, .columns = 32, .bytes = 18},
+     .quant = {.low_bits = 4, .table = true, .sub = 32, .group = 32}},
+    {.type = WeightType::kIQ4_XS,
+     .name = "IQ4_XS",
+     .file = {.id = 23, .columns = 256, .bytes = 136},
+     .quant = {.low_bits = 4, .table = true, .sub = 32, .group = 256}},
+};
+inline constexpr size_t kWeightTypes = sizeof(kWeightFormats) / sizeof(kWeightFormats[0]);
+
+static consteval bool RowsAreInOrder() {
+  for (size_t i = 0; i < kWeightTypes; ++i) {
+    const WeightFormat& row = kWeightFormats[i];
+    if (static_cast<size_t>(row.type) != i) return false;
+    if (row.quant.group != 0 && row.quant.group != row.file.columns) return false;
+  }
+  return true;
+}
+static_assert(RowsAreInOrder() && kWeightTypes == static_cast<size_t>(WeightType::kIQ4_XS) + 1,
+              "kWeightFormats has one row for each WeightType, in its order");
+
+static constexpr const WeightFormat& FormatOf(WeightType type) {
+  return kWeightFormats[static_cast<size_t>(type)];
+}
+static constexpr bool IsQuantized(WeightType type) { return FormatOf(type).quant.group != 0; }
+
+// A table by weight type.
+template <class T>
+struct ByWeightType {
+  T of[kWeightTypes];
+};
+
+// The table of make.operator()<type>() for every type. At compile time only, so that no code of it
+// is anywhere to be shared.
+template <class Make>
+static consteval auto TableOf(Make make) {
+  return [&]<size_t... i>(std::index_sequence<i...>) {
+    using T = decltype(make.template operator()<WeightType::kF32>());
+    return ByWeightType<T>{{make.template operator()<static_cast<WeightType>(i)>()...}};
+  }
+  (std::make_index_sequence<kWeightTypes>());
+}
 
 // The non-linear weights of IQ4_NL and IQ4_XS, as ggml defines them.
 inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,

@@ -10,18 +10,7 @@
 namespace lockstep {
 namespace {
 
-struct TypeInfo {
-  const char* name;
-  size_t file_columns, file_bytes;  // of a block of the file
-};
-
-constexpr TypeInfo kTypes[kWeightTypes] = {
-    {"F32", 1, 4},      {"F16", 1, 2},      {"BF16", 1, 2},      {"Q8_0", 32, 34},
-    {"Q4_0", 32, 18},   {"Q4_1", 32, 20},   {"Q5_0", 32, 22},    {"Q5_1", 32, 24},
-    {"Q2_K", 256, 84},  {"Q3_K", 256, 110}, {"Q4_K", 256, 144},  {"Q5_K", 256, 176},
-    {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18}, {"IQ4_XS", 256, 136}};
-
-size_t Index(WeightType type) { return static_cast<size_t>(type); }
+constexpr size_t Index(WeightType type) { return static_cast<size_t>(type); }
 
 bool HalfIsFinite(uint16_t h) { return (h & 0x7c00) != 0x7c00; }
 
@@ -47,33 +36,17 @@ bool PackFloatRow(WeightType type, const uint8_t* row, size_t cols, size_t lane,
   return finite;
 }
 
-// Where the parts of a group are, by type.
+// Where the parts of a group are.
 struct GroupLayout {
   QuantFormat format;
   size_t header_bytes, low_bytes, block_bytes, group_bytes;
 };
 
-template <WeightType type>
-constexpr GroupLayout MakeLayout() {
-  constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
+constexpr ByWeightType<GroupLayout> kLayouts = TableOf([]<WeightType type>() -> GroupLayout {
+  constexpr QuantFormat f = FormatOf(type).quant;
+  if constexpr (!IsQuantized(type)) return {};
   return {f, HeaderBytes(f), LowPlaneBytes(f), BlockBytes(f), GroupBytes(f)};
-}
-
-constexpr GroupLayout kLayouts[kWeightTypes] = {{},
-                                                {},
-                                                {},
-                                                MakeLayout<WeightType::kQ8_0>(),
-                                                MakeLayout<WeightType::kQ4_0>(),
-                                                MakeLayout<WeightType::kQ4_1>(),
-                                                MakeLayout<WeightType::kQ5_0>(),
-                                                MakeLayout<WeightType::kQ5_1>(),
-                                                MakeLayout<WeightType::kQ2_K>(),
-                                                MakeLayout<WeightType::kQ3_K>(),
-                                                MakeLayout<WeightType::kQ4_K>(),
-                                                MakeLayout<WeightType::kQ5_K>(),
-                                                MakeLayout<WeightType::kQ6_K>(),
-                                                MakeLayout<WeightType::kIQ4_NL>(),
-                                                MakeLayout<WeightType::kIQ4_XS>()};
+});
 
 // Vector i of a plane, this lane's word.
 uint8_t* Word(uint8_t* plane, size_t i, size_t lane) { return plane + (i * kPanelRows + lane) * 4; }
@@ -126,9 +99,9 @@ void PackHeader(const QuantFormat& f, const FileGroup& g, size_t lane, uint8_t* 
 
 bool PackQuantizedRow(WeightType type, const uint8_t* row, size_t cols, size_t lane,
                       uint8_t* panel) {
-  const GroupLayout& layout = kLayouts[Index(type)];
+  const GroupLayout& layout = kLayouts.of[Index(type)];
   const QuantFormat& f = layout.format;
-  const size_t file_bytes = kTypes[Index(type)].file_bytes;
+  const size_t file_bytes = FormatOf(type).file.bytes;
   bool finite = true;
   for (size_t k = 0; k < cols; k += f.group, row += file_bytes, panel += layout.group_bytes) {
     FileGroup g;
@@ -156,19 +129,19 @@ int PlaneBits(size_t bits, const uint8_t* plane, size_t i, size_t lane) {
 
 }  // namespace
 
-const char* Name(WeightType type) { return kTypes[Index(type)].name; }
-size_t FileBlock(WeightType type) { return kTypes[Index(type)].file_columns; }
+const char* Name(WeightType type) { return FormatOf(type).name; }
+size_t FileBlock(WeightType type) { return FormatOf(type).file.columns; }
 
 size_t FileRowBytes(WeightType type, size_t cols) {
-  return cols / kTypes[Index(type)].file_columns * kTypes[Index(type)].file_bytes;
+  return cols / FormatOf(type).file.columns * FormatOf(type).file.bytes;
 }
 
 size_t PanelBytes(WeightType type, size_t cols) {
   if (IsQuantized(type)) {
-    const GroupLayout& layout = kLayouts[Index(type)];
+    const GroupLayout& layout = kLayouts.of[Index(type)];
     return cols / layout.format.group * layout.group_bytes;
   }
-  return kPanelRows * PairedColumns(type, cols) * kTypes[Index(type)].file_bytes;
+  return kPanelRows * PairedColumns(type, cols) * FormatOf(type).file.bytes;
 }
 
 PackedMatrix MakePackedMatrix(WeightType type, size_t rows, size_t cols) {
@@ -231,7 +204,7 @@ void DecodeRow(const PackedMatrix& matrix, size_t row, float* out) {
     for (size_t k = 0; k < matrix.cols; ++k) out[k] = PanelElement(matrix.type, panel, k, lane);
     return;
   }
-  const GroupLayout& layout = kLayouts[Index(matrix.type)];
+  const GroupLayout& layout = kLayouts.of[Index(matrix.type)];
   const QuantFormat& f = layout.format;
   for (size_t k = 0; k < matrix.cols; ++k) {
     const uint8_t* group = panel + k / f.group * layout.group_bytes;

@@ -9,7 +9,6 @@
 
 namespace lockstep {
 
-inline bool IsQuantized(WeightType t) { return static_cast<size_t>(t) >= kFloatTypes; }
 inline size_t PaddedRows(size_t rows) { return (rows + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
 struct PackedMatrix {

@@ -77,7 +77,7 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
 template <WeightType type>
 void MultiplyRow(const uint8_t* panel, size_t lane, const ActivationView& x, size_t n, float* y,
                  size_t ldy) {
-  constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
+  constexpr QuantFormat f = FormatOf(type).quant;
   const float* sums = f.sub == kQuantBlock ? x.sum : x.sub_sum;
   for (size_t c = 0; c < n; ++c) y[c * ldy] = 0.0f;
   for (size_t k = 0; k < x.k; k += f.sub) {
@@ -303,25 +303,19 @@ size_t MatMulScratchBytes(size_t k) {
 }
 
 const KernelTable& ScalarKernels() {
-  static constexpr KernelTable::MatMulFn kMatMul[kWeightTypes] = {
-      MatMulFloat<WeightType::kF32>,
-      MatMulFloat<WeightType::kF16>,
-      MatMulBF16,
-      MatMulQuantized<WeightType::kQ8_0>,
-      MatMulQuantized<WeightType::kQ4_0>,
-      MatMulQuantized<WeightType::kQ4_1>,
-      MatMulQuantized<WeightType::kQ5_0>,
-      MatMulQuantized<WeightType::kQ5_1>,
-      MatMulQuantized<WeightType::kQ2_K>,
-      MatMulQuantized<WeightType::kQ3_K>,
-      MatMulQuantized<WeightType::kQ4_K>,
-      MatMulQuantized<WeightType::kQ5_K>,
-      MatMulQuantized<WeightType::kQ6_K>,
-      MatMulQuantized<WeightType::kIQ4_NL>,
-      MatMulQuantized<WeightType::kIQ4_XS>};
+  static constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
+      TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
+        if constexpr (IsQuantized(type)) {
+          return MatMulQuantized<type>;
+        } else if constexpr (type == WeightType::kBF16) {
+          return MatMulBF16;
+        } else {
+          return MatMulFloat<type>;
+        }
+      });
   static constexpr KernelTable kTable = {
       .isa = "scalar",
-      .matmul = kMatMul,
+      .matmul = kMatMul.of,
       .quantize = Quantize,
       .to_bfloat16 = ToBFloat16,
       .rms_norm = RmsNorm,

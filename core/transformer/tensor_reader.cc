@@ -15,15 +15,6 @@ namespace {
 
 constexpr size_t kPanelGrain = 8;  // panels that one thread repacks at a time
 
-// The kernels' type of the same name.
-std::optional<WeightType> ToWeightType(const DTypeInfo& type) {
-  for (size_t i = 0; i < kWeightTypes; ++i) {
-    const auto found = static_cast<WeightType>(i);
-    if (type.supported && std::string_view(type.name) == Name(found)) return found;
-  }
-  return std::nullopt;
-}
-
 std::string KnownTypes() {
   std::string names = Name(WeightType{0});
   for (size_t i = 1; i < kWeightTypes; ++i) {
@@ -75,9 +66,9 @@ void TensorReader::Finish(const GgufTensor& tensor, bool finite) {
 void TensorReader::Vector(const std::string& name, size_t n, std::vector<float>& out) {
   const GgufTensor* tensor = Find(name, {n});
   if (tensor == nullptr) return;
-  if (tensor->dtype->id != static_cast<uint32_t>(DType::kF32)) {
+  if (tensor->type->weight != WeightType::kF32) {
     return Refuse(fmt::format("tensor {} is of type {}, but norms, biases and factors must be F32",
-                              name, tensor->dtype->name));
+                              name, tensor->type->name));
   }
   out.resize(n);
   std::memcpy(out.data(), tensor->data.data(), tensor->data.size());
@@ -91,12 +82,12 @@ void TensorReader::Matrix(const std::string& name, size_t cols, const std::vecto
   for (const Part& part : parts) rows += part.rows;
   const GgufTensor* tensor = Find(name, dims.empty() ? std::vector<uint64_t>{cols, rows} : dims);
   if (tensor == nullptr) return;
-  const auto type = ToWeightType(*tensor->dtype);
+  const std::optional<WeightType> type = tensor->type->weight;
   if (!type) {
     return Refuse(
         fmt::format("tensor {} is of type {}, but lockstep runs {}: quantize the model "
                     "anew",
-                    name, tensor->dtype->name, KnownTypes()));
+                    name, tensor->type->name, KnownTypes()));
   }
   bool finite = true;
   if (pool_ == nullptr) {

@@ -114,10 +114,10 @@ void PrintTensors(const GgufFile& file) {
   std::map<std::string, Total> by_type;
   fmt::print("\ntensors ({})\n", file.tensors().size());
   for (const GgufTensor& tensor : file.tensors()) {
-    fmt::print("  {:<44} {:<8} {:<20} {} bytes\n", Escaped(tensor.name), tensor.dtype->name,
+    fmt::print("  {:<44} {:<8} {:<20} {} bytes\n", Escaped(tensor.name), tensor.type->name,
                fmt::format("[{}]", fmt::join(tensor.dims, ", ")), tensor.data.size());
     all.Add(tensor);
-    by_type[tensor.dtype->name].Add(tensor);
+    by_type[tensor.type->name].Add(tensor);
   }
   fmt::print("\ntotals\n");
   for (const auto& [type, total] : by_type) {
@@ -169,7 +169,7 @@ void PrintNeeds(const GgufFile& file) {
   print("chat template",
         chat && *chat ? fmt::format("its own, {} bytes", (*chat)->size()) : "none in the file");
   std::set<std::string> types;
-  for (const GgufTensor& tensor : file.tensors()) types.insert(tensor.dtype->name);
+  for (const GgufTensor& tensor : file.tensors()) types.insert(tensor.type->name);
   print("types", fmt::format("{}", fmt::join(types, ", ")));
   std::string memory = fmt::format("{} for the weights", BytesText(file.size()));
   if (const auto config = ReadModelConfig(file)) {

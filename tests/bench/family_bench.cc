@@ -26,7 +26,7 @@ constexpr size_t kPrompt = 512, kDepth = 128;
 TinyModelOptions Shape(const std::string& family) {
   for (auto [name, options] : TinyFamilies()) {
     if (family != name) continue;
-    options.type = DType::kQ4_0;
+    options.type = WeightType::kQ4_0;
     options.vocab = 8192, options.context = 1024;
     options.rope_dim = 0, options.rope_freqs = false;
     if (family == "llama3") {

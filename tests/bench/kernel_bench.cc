@@ -42,7 +42,7 @@ constexpr size_t kFromMemory = 64;  // copies of the matrix, which no cache hold
 void BM_MatMul(benchmark::State& state, WeightType type, const KernelTable* table) {
   SetComputeFloatMode();
   Random random(1);
-  const auto file = RandomTensorBytes(random, GgufTypeOf(type), kRows * kCols, 0.02);
+  const auto file = RandomTensorBytes(random, type, kRows * kCols, 0.02);
   const auto n = static_cast<size_t>(state.range(0)), copies = static_cast<size_t>(state.range(1));
   PackedMatrix w = MakePackedMatrix(type, copies * kRows, kCols);
   for (size_t p = 0; p < kRows / kPanelRows; ++p) PackPanel(file.data(), p, w);

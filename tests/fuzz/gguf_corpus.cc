@@ -16,7 +16,8 @@ using namespace lockstep;
 std::vector<std::vector<uint8_t>> Seeds() {
   std::vector<std::vector<uint8_t>> seeds;
   TinyModelOptions options = MalformedBase();
-  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0}) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBF16,
+                                WeightType::kQ8_0, WeightType::kQ4_0}) {
     options.type = type;
     options.tied = !options.tied;
     seeds.push_back(TinyModel(options));

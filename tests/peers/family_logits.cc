@@ -57,7 +57,7 @@ void Make(const std::string& name, const std::string& out, size_t count,
           const std::string& tokens_out) {
   for (auto [family, options] : TinyFamilies()) {
     if (family != name) continue;
-    options.type = DType::kF16;
+    options.type = WeightType::kF16;
     options.dim *= 4, options.head_dim *= 4, options.rope_dim *= 4;
     options.ffn_dim = 512;
     options.gain = 1;  // so that layers do not add to the differences of those before

@@ -12,7 +12,7 @@ Maker EditedFamily(const std::string& name, Edit edit) {
   return [=](const TempFile& file) {
     for (auto [family, options] : TinyFamilies()) {
       if (family != name) continue;
-      options.type = DType::kQ8_0;  // small, as the files are seeds of the fuzzer, too
+      options.type = WeightType::kQ8_0;  // small, as the files are seeds of the fuzzer, too
       GgufBuilder builder = TinyModelBuilder(options);
       edit(builder);
       file.Write(builder.Build());

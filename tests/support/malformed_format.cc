@@ -330,7 +330,7 @@ std::vector<MalformedCase> DataCases() {
        "infinite block scale",
        [](const TempFile& file) {
          TinyModelOptions options = MalformedBase();
-         options.type = DType::kQ8_0;
+         options.type = WeightType::kQ8_0;
          GgufBuilder b = TinyModelBuilder(options);
          b.GetTensor("blk.0.ffn_down.weight").data.replace(34, 2, "\x00\x7c", 2);
          file.Write(b.Build());

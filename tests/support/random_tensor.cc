@@ -7,7 +7,6 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/gguf/dtype.h"
 #include "tests/support/dequantize.h"
 
 namespace lockstep {
@@ -35,29 +34,30 @@ struct Halves {
   double middle = 0;  // 0: no min
 };
 
-Halves HalvesOf(uint32_t type) {
+Halves HalvesOf(WeightType type) {
   switch (type) {
-    case 3:  // Q4_1
+    case WeightType::kQ4_1:
       return {0, 2, -7.5};
-    case 7:  // Q5_1
+    case WeightType::kQ5_1:
       return {0, 2, -15.5};
-    case 10:  // Q2_K
+    case WeightType::kQ2_K:
       return {80, 82, 1.5};
-    case 11:  // Q3_K
+    case WeightType::kQ3_K:
       return {108};
-    case 12:  // Q4_K
+    case WeightType::kQ4_K:
       return {0, 2, 7.5};
-    case 13:  // Q5_K
+    case WeightType::kQ5_K:
       return {0, 2, 15.5};
-    case 14:  // Q6_K
+    case WeightType::kQ6_K:
       return {208};
     default:
       return {};
   }
 }
 
-void FillBlock(Random& random, uint32_t type, const DTypeInfo& info, double std, uint8_t* block) {
-  for (size_t i = 0; i < info.block_bytes; ++i) block[i] = static_cast<uint8_t>(random.Next());
+void FillBlock(Random& random, WeightType type, double std, uint8_t* block) {
+  const FileFormat& file = FormatOf(type).file;
+  for (size_t i = 0; i < file.bytes; ++i) block[i] = static_cast<uint8_t>(random.Next());
   const Halves halves = HalvesOf(type);
   const auto set_scale = [&](double scale) {
     StoreHalf(block + halves.scale, scale);
@@ -65,31 +65,31 @@ void FillBlock(Random& random, uint32_t type, const DTypeInfo& info, double std,
   };
   set_scale(1);
   double squares = 0;
-  for (const double v : Dequantize(type, {block, info.block_bytes}, info.block_elements)) {
+  for (const double v : Dequantize(file.id, {block, file.bytes}, file.columns)) {
     squares += v * v;
   }
-  const double rms = std::sqrt(squares / static_cast<double>(info.block_elements));
+  const double rms = std::sqrt(squares / static_cast<double>(file.columns));
   const double sign = random.Below(2) == 0 ? 1 : -1;
   set_scale(sign * random.Float(0.75f, 1.25f) * std / std::max(rms, 1.0));
 }
 
 }  // namespace
 
-std::vector<uint8_t> RandomTensorBytes(Random& random, uint32_t type, size_t values, double std) {
-  const DTypeInfo* info = FindDType(type);
-  assert(info != nullptr && values % info->block_elements == 0);
-  std::vector<uint8_t> bytes(values / info->block_elements * info->block_bytes);
+std::vector<uint8_t> RandomTensorBytes(Random& random, WeightType type, size_t values, double std) {
+  const FileFormat& file = FormatOf(type).file;
+  assert(values % file.columns == 0);
+  std::vector<uint8_t> bytes(values / file.columns * file.bytes);
   const auto edge = static_cast<float>(std * std::sqrt(3.0));  // of the uniform distribution
-  for (size_t at = 0; at < bytes.size(); at += info->block_bytes) {
-    if (info->block_elements > 1) {
-      FillBlock(random, type, *info, std, &bytes[at]);
+  for (size_t at = 0; at < bytes.size(); at += file.bytes) {
+    if (IsQuantized(type)) {
+      FillBlock(random, type, std, &bytes[at]);
       continue;
     }
     const float value = random.Float(-edge, edge);
     const auto bits = std::bit_cast<uint32_t>(value);
-    if (type == 0) std::memcpy(&bytes[at], &bits, 4);
-    if (type == 1) StoreHalf(&bytes[at], value);
-    if (type == 30) {
+    if (type == WeightType::kF32) std::memcpy(&bytes[at], &bits, 4);
+    if (type == WeightType::kF16) StoreHalf(&bytes[at], value);
+    if (type == WeightType::kBF16) {
       const auto upper = static_cast<uint16_t>(bits >> 16);
       std::memcpy(&bytes[at], &upper, 2);
     }
@@ -97,12 +97,10 @@ std::vector<uint8_t> RandomTensorBytes(Random& random, uint32_t type, size_t val
   return bytes;
 }
 
-uint32_t GgufTypeOf(WeightType type) {
-  for (uint32_t id = 0; id < 64; ++id) {
-    const DTypeInfo* info = FindDType(id);
-    if (info != nullptr && std::string_view(info->name) == Name(type)) return id;
-  }
-  return UINT32_MAX;
+std::vector<size_t> HalfOffsets(WeightType type) {
+  const Halves halves = HalvesOf(type);
+  if (halves.middle == 0) return {halves.scale};
+  return {halves.scale, halves.min};
 }
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Random tensors in any of ggml's formats that Dequantize knows.
+// Random tensors of any weight type, as a GGUF file stores them.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,10 @@ namespace lockstep {
 // The bytes of `values` values with mean about 0 and standard deviation about `std`. Of quantized
 // types every code, scale and min is drawn from all of its bit patterns; only a block's halves are
 // chosen, of either sign, so that its size fits.
-// REQUIRES: a type that Dequantize knows, and `values` of whole blocks.
-std::vector<uint8_t> RandomTensorBytes(Random& random, uint32_t type, size_t values, double std);
+// REQUIRES: `values` of whole blocks.
+std::vector<uint8_t> RandomTensorBytes(Random& random, WeightType type, size_t values, double std);
 
-// The GGUF type id of the kernels' type.
-uint32_t GgufTypeOf(WeightType type);
+// Where a block of a quantized type keeps its halves, in bytes; {0} for the others.
+std::vector<size_t> HalfOffsets(WeightType type);
 
 }  // namespace lockstep

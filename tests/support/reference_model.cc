@@ -50,10 +50,10 @@ ReferenceModel::Matrix ReferenceModel::Load(const std::string& name) const {
   if (const GgufTensor* tensor = file_.FindTensor(name + ".weight")) {
     m.rows = tensor->rows();
     m.cols = tensor->cols();
-    m.values = Dequantize(tensor->dtype->id, tensor->data, m.rows * m.cols);
+    m.values = Dequantize(tensor->type->id, tensor->data, m.rows * m.cols);
   }
   if (const GgufTensor* bias = file_.FindTensor(name + ".bias")) {
-    m.bias = Dequantize(bias->dtype->id, bias->data, bias->cols());
+    m.bias = Dequantize(bias->type->id, bias->data, bias->cols());
   }
   return m;
 }

@@ -43,27 +43,27 @@ std::string EncodeQ4Block(const float* x) {
 }
 
 // The other types' tensors are random bytes.
-bool EncodesValues(DType type) {
-  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
-         type == DType::kQ8_0 || type == DType::kQ4_0;
+bool EncodesValues(WeightType type) {
+  return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16 ||
+         type == WeightType::kQ8_0 || type == WeightType::kQ4_0;
 }
 
-std::string Encode(const std::vector<float>& values, DType type) {
+std::string Encode(const std::vector<float>& values, WeightType type) {
   std::string out;
   switch (type) {
-    case DType::kF32:
+    case WeightType::kF32:
       for (const float v : values) out += LittleEndian(v);
       break;
-    case DType::kF16:
+    case WeightType::kF16:
       for (const float v : values) out += LittleEndian(FloatToHalf(v));
       break;
-    case DType::kBF16:
+    case WeightType::kBF16:
       for (const float v : values) out += LittleEndian(FloatToBFloat16(v));
       break;
-    case DType::kQ8_0:
+    case WeightType::kQ8_0:
       for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ8Block(&values[i]);
       break;
-    case DType::kQ4_0:
+    case WeightType::kQ4_0:
       for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ4Block(&values[i]);
       break;
     default:
@@ -73,7 +73,7 @@ std::string Encode(const std::vector<float>& values, DType type) {
 }
 
 GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, size_t cols,
-                                 float low, float high, DType type) {
+                                 float low, float high, WeightType type) {
   std::vector<uint64_t> dims{cols};
   if (rows > 1) dims.push_back(rows);
   std::string data;
@@ -81,10 +81,10 @@ GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, 
     data = Encode(random.Floats(rows * cols, low, high), type);
   } else {  // of the same standard deviation
     const double std = (high - low) / std::sqrt(12.0);
-    const auto bytes = RandomTensorBytes(random, static_cast<uint32_t>(type), rows * cols, std);
+    const auto bytes = RandomTensorBytes(random, type, rows * cols, std);
     data.assign(bytes.begin(), bytes.end());
   }
-  return {std::move(name), std::move(dims), static_cast<uint32_t>(type), std::move(data)};
+  return {std::move(name), std::move(dims), FormatOf(type).file.id, std::move(data)};
 }
 
 // Characters first, then random strings of two to five letters, some with a space in front.
@@ -236,7 +236,7 @@ class Maker {
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
     if (family_.pre_norm) Norm(prefix + "ffn_norm");
     if (o_.experts != 0) {
-      Matrix(prefix + "ffn_gate_inp.weight", o_.experts, o_.dim, o_.gain, DType::kF32);
+      Matrix(prefix + "ffn_gate_inp.weight", o_.experts, o_.dim, o_.gain, WeightType::kF32);
       Experts(prefix + "ffn_gate_exps.weight", o_.ffn_dim, o_.dim);
       Experts(prefix + "ffn_up_exps.weight", o_.ffn_dim, o_.dim);
       Experts(prefix + "ffn_down_exps.weight", o_.dim, o_.ffn_dim);
@@ -251,14 +251,14 @@ class Maker {
   }
 
   void Vector(const std::string& name, size_t n, float low, float high) {
-    file_.tensors.push_back(RandomTensor(random_, name, 1, n, low, high, DType::kF32));
+    file_.tensors.push_back(RandomTensor(random_, name, 1, n, low, high, WeightType::kF32));
   }
   void Norm(const std::string& name) {
     Vector(name + ".weight", o_.dim, 0.5f, 1.5f);
     if (family_.norm == NormKind::kLayer) Vector(name + ".bias", o_.dim, -0.5f, 0.5f);
   }
   // Rows of about unit length, times `gain`: a uniform value in [-a, a] has variance a^2 / 3.
-  void Matrix(const std::string& name, size_t rows, size_t cols, float gain, DType type) {
+  void Matrix(const std::string& name, size_t rows, size_t cols, float gain, WeightType type) {
     const float a = gain * std::sqrt(3.0f / static_cast<float>(cols));
     file_.tensors.push_back(RandomTensor(random_, name, rows, cols, -a, a, type));
   }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/gguf/dtype.h"
+#include "core/kernels/layout.h"
 #include "tests/support/gguf_builder.h"
 
 namespace lockstep {
@@ -22,8 +22,8 @@ struct TinyModelOptions {
   size_t ffn_dim = 96;
   size_t vocab = 320;  // at least 260: <unk>, <s>, </s>, 256 bytes, then pieces
   size_t context = 128;
-  DType type = DType::kF32;  // of the matrices; its blocks must divide the dimensions
-  bool tied = true;          // no output.weight of its own, if the family may do without
+  WeightType type = WeightType::kF32;  // of the matrices; its blocks must divide the dimensions
+  bool tied = true;                    // no output.weight of its own, if the family may do without
 
   float gain = 1.5f;  // by which a layer's matrices lengthen a vector
 

@@ -9,7 +9,7 @@
 
 namespace lockstep::neon {
 
-const KernelTable::MatMulFn* DotMatMulTable() { return kMatMul; }
+const KernelTable::MatMulFn* DotMatMulTable() { return kMatMul.of; }
 
 }  // namespace lockstep::neon
 

@@ -5,7 +5,7 @@
 
 namespace lockstep::neon {
 
-const KernelTable::MatMulFn* MatMulTable() { return kMatMul; }
+const KernelTable::MatMulFn* MatMulTable() { return kMatMul.of; }
 
 }  // namespace lockstep::neon
 

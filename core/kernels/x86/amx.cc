@@ -93,14 +93,20 @@ void QuantizedTile(const Expanded& w, const ActivationView& x, size_t first, siz
   for (size_t c = 0; c < tokens; ++c) _mm512_storeu_ps(y + (first + c) * ldy, acc[c]);
 }
 
+// What the tile unit does not do, or not faster.
+template <WeightType type>
+void MatMulByAvx512(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+                    size_t ldy, void* scratch) {
+  avx512::kMatMul.of[static_cast<size_t>(type)](w, panels, x, n, y, ldy, scratch);
+}
+
 template <WeightType type>
 void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void* scratch) {
   if (n <= kDirectColumns) {
-    avx512::kMatMul[static_cast<size_t>(type)](w, panels, x, n, y, ldy, scratch);
-    return;
+    return MatMulByAvx512<type>(w, panels, x, n, y, ldy, scratch);
   }
-  constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
+  constexpr QuantFormat f = FormatOf(type).quant;
   Expanded e = avx512::ExpandedIn<f>(scratch, x.k);
   const size_t bytes = x.k / f.group * GroupBytes(f);
   const size_t whole = n / kTokens * kTokens;
@@ -159,7 +165,7 @@ void BF16Tile(const uint8_t* w, size_t panel_bytes, const ActivationView& x, siz
 
 void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                 size_t ldy, void* scratch) {
-  const auto& plain = avx512::kMatMul[static_cast<size_t>(WeightType::kBF16)];
+  constexpr auto plain = MatMulByAvx512<WeightType::kBF16>;
   if (n <= kDirectColumns || x.k % kQuantBlock != 0) return plain(w, panels, x, n, y, ldy, scratch);
   const size_t bytes = x.k * kPanelRows * sizeof(uint16_t), whole = n / kTokens * kTokens;
   const TileConfig config(kQuantBlock * sizeof(uint16_t), n - whole);
@@ -174,21 +180,16 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
   if (p < panels) plain(w, 1, x, n, y, ldy, scratch);
 }
 
-const KernelTable::MatMulFn kMatMul[kWeightTypes] = {avx512::kMatMul[0],
-                                                     avx512::kMatMul[1],
-                                                     MatMulBF16,
-                                                     MatMulQuantized<WeightType::kQ8_0>,
-                                                     MatMulQuantized<WeightType::kQ4_0>,
-                                                     MatMulQuantized<WeightType::kQ4_1>,
-                                                     MatMulQuantized<WeightType::kQ5_0>,
-                                                     MatMulQuantized<WeightType::kQ5_1>,
-                                                     MatMulQuantized<WeightType::kQ2_K>,
-                                                     MatMulQuantized<WeightType::kQ3_K>,
-                                                     MatMulQuantized<WeightType::kQ4_K>,
-                                                     MatMulQuantized<WeightType::kQ5_K>,
-                                                     MatMulQuantized<WeightType::kQ6_K>,
-                                                     MatMulQuantized<WeightType::kIQ4_NL>,
-                                                     MatMulQuantized<WeightType::kIQ4_XS>};
+constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
+    TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
+      if constexpr (IsQuantized(type)) {
+        return MatMulQuantized<type>;
+      } else if constexpr (type == WeightType::kBF16) {
+        return MatMulBF16;
+      } else {
+        return MatMulByAvx512<type>;
+      }
+    });
 
 }  // namespace
 }  // namespace amx
@@ -197,7 +198,7 @@ const KernelTable& AmxKernels() {
   static const KernelTable table = [] {
     KernelTable t = Avx512Kernels();
     t.isa = "amx";
-    t.matmul = amx::kMatMul;
+    t.matmul = amx::kMatMul.of;
     return t;
   }();
   return table;

@@ -233,7 +233,7 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
 const KernelTable& Avx2Kernels() {
   static constexpr KernelTable kTable = {
       .isa = "avx2",
-      .matmul = avx2::kMatMul,
+      .matmul = avx2::kMatMul.of,
       .quantize = avx2::Quantize,
       .to_bfloat16 = avx2::ToBFloat16,
       .rms_norm = avx2::RmsNorm,

@@ -12,7 +12,7 @@ namespace lockstep::avx2 {
 
 inline constexpr size_t kWidth = 8;  // floats in a register
 
-extern const KernelTable::MatMulFn kMatMul[kWeightTypes];
+extern const ByWeightType<KernelTable::MatMulFn> kMatMul;
 void Attention(const AttentionJob& job);
 
 // All bits of the first n lanes. REQUIRES: n < 2^31.

@@ -460,7 +460,7 @@ void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float
 template <WeightType type>
 void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void* scratch) {
-  constexpr QuantFormat f = kQuantFormats[static_cast<size_t>(type)];
+  constexpr QuantFormat f = FormatOf(type).quant;
   const size_t bytes = x.k / f.group * GroupBytes(f);
   if (n <= DirectColumns(f)) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
@@ -485,15 +485,14 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
 
 }  // namespace
 
-constinit const KernelTable::MatMulFn kMatMul[kWeightTypes] = {
-    MatMulFloat<WeightType::kF32>,       MatMulFloat<WeightType::kF16>,
-    MatMulFloat<WeightType::kBF16>,      MatMulQuantized<WeightType::kQ8_0>,
-    MatMulQuantized<WeightType::kQ4_0>,  MatMulQuantized<WeightType::kQ4_1>,
-    MatMulQuantized<WeightType::kQ5_0>,  MatMulQuantized<WeightType::kQ5_1>,
-    MatMulQuantized<WeightType::kQ2_K>,  MatMulQuantized<WeightType::kQ3_K>,
-    MatMulQuantized<WeightType::kQ4_K>,  MatMulQuantized<WeightType::kQ5_K>,
-    MatMulQuantized<WeightType::kQ6_K>,  MatMulQuantized<WeightType::kIQ4_NL>,
-    MatMulQuantized<WeightType::kIQ4_XS>};
+constinit const ByWeightType<KernelTable::MatMulFn> kMatMul =
+    TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
+      if constexpr (IsQuantized(type)) {
+        return MatMulQuantized<type>;
+      } else {
+        return MatMulFloat<type>;
+      }
+    });
 
 }  // namespace lockstep::avx2
 

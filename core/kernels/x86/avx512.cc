@@ -231,7 +231,7 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
 const KernelTable& Avx512Kernels() {
   static constexpr KernelTable kTable = {
       .isa = "avx512",
-      .matmul = avx512::kMatMul,
+      .matmul = avx512::kMatMul.of,
       .quantize = avx512::Quantize,
       .to_bfloat16 = avx512::ToBFloat16,
       .rms_norm = avx512::RmsNorm,

@@ -12,7 +12,7 @@ namespace lockstep::avx512 {
 
 inline constexpr size_t kWidth = 16;  // floats in a register
 
-extern const KernelTable::MatMulFn kMatMul[kWeightTypes];
+extern const ByWeightType<KernelTable::MatMulFn> kMatMul;
 void Attention(const AttentionJob& job);
 
 // The first n lanes. REQUIRES: n <= 16.

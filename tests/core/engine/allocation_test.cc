@@ -38,8 +38,8 @@ namespace {
 TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
   SetComputeFloatMode();
   std::vector<TinyFamily> models = TinyFamilies();
-  for (const DType type : {DType::kQ4_0, DType::kF16, DType::kBF16}) {
-    models.push_back({FindDType(static_cast<uint32_t>(type))->name, {}});
+  for (const WeightType type : {WeightType::kQ4_0, WeightType::kF16, WeightType::kBF16}) {
+    models.push_back({Name(type), {}});
     models.back().options.type = type;
   }
   for (const auto& [name, options] : models) {

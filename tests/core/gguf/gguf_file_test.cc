@@ -99,7 +99,7 @@ TEST(GgufTest, ReadsTensors) {
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(first->cols(), 3u);
   EXPECT_EQ(first->rows(), 2u);
-  EXPECT_STREQ(first->dtype->name, "F32");
+  EXPECT_STREQ(first->type->name, "F32");
   EXPECT_EQ(first->offset % 32, 0u);
   EXPECT_EQ(first->data.data(), p.bytes.data() + first->offset);
   const GgufTensor* second = p.file->FindTensor("second");
@@ -218,7 +218,7 @@ TEST(GgufTest, UnsupportedButKnownTypesAreParsed) {
   b.tensors.push_back({"k", {256, 2}, 12, std::string(288, '\0')});
   const Parsed p(b);
   ASSERT_TRUE(p.file) << p.file.error().message;
-  EXPECT_STREQ(p.file->FindTensor("k")->dtype->name, "Q4_K");
+  EXPECT_STREQ(p.file->FindTensor("k")->type->name, "Q4_K");
 }
 
 TEST(GgufTest, MessagesEscapeWhatTheFileSays) {

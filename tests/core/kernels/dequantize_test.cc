@@ -3,19 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <iterator>
 #include <utility>
 #include <vector>
 
-#include "core/gguf/dtype.h"
+#include "core/gguf/element_type.h"
 #include "tests/support/random.h"
 #include "tests/support/random_tensor.h"
 
 namespace lockstep {
 namespace {
-
-constexpr uint32_t kTypes[] = {0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20, 23, 30};
 
 struct Case {
   uint32_t type;
@@ -108,7 +108,7 @@ const Case kCases[] = {
 
 TEST(DequantizeTest, GivesTheValuesOfTheFormats) {
   for (const Case& c : kCases) {
-    const DTypeInfo& info = *FindDType(c.type);
+    const ElementType& info = *FindElementType(c.type);
     std::vector<uint8_t> block(info.block_bytes);
     for (const auto& [at, bytes] : c.bytes) {
       std::copy(bytes.begin(), bytes.end(), block.begin() + static_cast<ptrdiff_t>(at));
@@ -119,17 +119,23 @@ TEST(DequantizeTest, GivesTheValuesOfTheFormats) {
   }
 }
 
+TEST(DequantizeTest, EveryWeightTypeHasACase) {
+  for (const WeightFormat& format : kWeightFormats) {
+    EXPECT_TRUE(std::any_of(std::begin(kCases), std::end(kCases), [&](const Case& c) {
+      return c.type == format.file.id;
+    })) << format.name;
+  }
+}
+
 TEST(DequantizeTest, FindsTheSecondBlock) {
-  for (const uint32_t type : kTypes) {
-    const DTypeInfo& info = *FindDType(type);
-    Random random(type);
-    const size_t n = info.block_elements;
-    const std::vector<uint8_t> bytes = RandomTensorBytes(random, type, 2 * n, 1);
-    const std::vector<double> both = Dequantize(type, bytes, 2 * n);
-    const std::vector<double> second =
-        Dequantize(type, std::span(bytes).subspan(info.block_bytes), n);
+  for (const WeightFormat& format : kWeightFormats) {
+    const auto& [id, n, block_bytes] = format.file;
+    Random random(id);
+    const std::vector<uint8_t> bytes = RandomTensorBytes(random, format.type, 2 * n, 1);
+    const std::vector<double> both = Dequantize(id, bytes, 2 * n);
+    const std::vector<double> second = Dequantize(id, std::span(bytes).subspan(block_bytes), n);
     EXPECT_EQ(std::vector<double>(both.begin() + static_cast<ptrdiff_t>(n), both.end()), second)
-        << info.name;
+        << format.name;
   }
 }
 
@@ -139,47 +145,47 @@ TEST(DequantizeTest, AnUnknownTypeIsNotANumber) {
 }
 
 TEST(RandomTensorTest, HasTheStandardDeviationAskedFor) {
-  for (const uint32_t type : kTypes) {
+  for (const WeightFormat& format : kWeightFormats) {
     for (const double std : {0.03, 1.0}) {
       Random random(17);
       constexpr size_t kValues = 1 << 17;
-      const auto bytes = RandomTensorBytes(random, type, kValues, std);
+      const auto bytes = RandomTensorBytes(random, format.type, kValues, std);
       double sum = 0, squares = 0;
-      for (const double v : Dequantize(type, bytes, kValues)) {
+      for (const double v : Dequantize(format.file.id, bytes, kValues)) {
         sum += v;
         squares += v * v;
       }
-      EXPECT_NEAR(sum / kValues, 0, 0.05 * std) << FindDType(type)->name;
-      EXPECT_NEAR(std::sqrt(squares / kValues), std, 0.05 * std) << FindDType(type)->name;
+      EXPECT_NEAR(sum / kValues, 0, 0.05 * std) << format.name;
+      EXPECT_NEAR(std::sqrt(squares / kValues), std, 0.05 * std) << format.name;
     }
   }
 }
 
 TEST(RandomTensorTest, EveryBitOfCodesScalesAndMinsOccurs) {
-  for (const uint32_t type : kTypes) {
-    const DTypeInfo& info = *FindDType(type);
-    if (info.block_elements == 1) continue;
+  for (const WeightFormat& format : kWeightFormats) {
+    const FileFormat& file = format.file;
+    if (file.columns == 1) continue;
     Random random(23);
     constexpr size_t kBlocks = 256;
-    const auto bytes = RandomTensorBytes(random, type, kBlocks * info.block_elements, 1);
+    const auto bytes = RandomTensorBytes(random, format.type, kBlocks * file.columns, 1);
     size_t constant = 0;  // bytes with a bit that is the same in all blocks
-    for (size_t at = 0; at < info.block_bytes; ++at) {
+    for (size_t at = 0; at < file.bytes; ++at) {
       unsigned ones = 0, zeros = 0;
       for (size_t block = 0; block < kBlocks; ++block) {
-        ones |= bytes[block * info.block_bytes + at];
-        zeros |= ~bytes[block * info.block_bytes + at] & 0xFFu;
+        ones |= bytes[block * file.bytes + at];
+        zeros |= ~bytes[block * file.bytes + at] & 0xFFu;
       }
       constant += (ones & zeros) != 0xFF;
     }
-    EXPECT_LE(constant, 2u) << info.name;  // the exponents of the two halves
+    EXPECT_LE(constant, 2u) << format.name;  // the exponents of the two halves
   }
 }
 
 TEST(RandomTensorTest, TheSeedDecides) {
   Random a(5), b(5), c(6);
-  const auto first = RandomTensorBytes(a, 12, 256, 1);
-  EXPECT_EQ(first, RandomTensorBytes(b, 12, 256, 1));
-  EXPECT_NE(first, RandomTensorBytes(c, 12, 256, 1));
+  const auto first = RandomTensorBytes(a, WeightType::kQ4_K, 256, 1);
+  EXPECT_EQ(first, RandomTensorBytes(b, WeightType::kQ4_K, 256, 1));
+  EXPECT_NE(first, RandomTensorBytes(c, WeightType::kQ4_K, 256, 1));
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ TEST(PackedMatrixTest, EveryElementIsFoundAgainAndPaddingIsZero) {
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
     const size_t cols = IsQuantized(type) ? 3 * FileBlock(type) : 97;
-    const auto file = RandomTensorBytes(random, GgufTypeOf(type), kRows * cols, 0.3);
-    const std::vector<double> values = Dequantize(GgufTypeOf(type), file, kRows * cols);
+    const auto file = RandomTensorBytes(random, type, kRows * cols, 0.3);
+    const std::vector<double> values = Dequantize(FormatOf(type).file.id, file, kRows * cols);
     PackedMatrix w = MakePackedMatrix(type, kRows, cols);
     for (size_t p = 0; p < w.panel_count(); ++p) EXPECT_TRUE(PackPanel(file.data(), p, w));
     std::vector<float> row(cols);
@@ -63,25 +63,6 @@ TEST(PackedMatrixTest, EveryElementIsFoundAgainAndPaddingIsZero) {
       DecodeRow(w, r, row.data());
       for (float v : row) ASSERT_EQ(v, 0.0f);
     }
-  }
-}
-
-// Where a block of a file keeps its halves.
-std::vector<size_t> HalfOffsets(WeightType type) {
-  switch (type) {
-    case WeightType::kQ4_1:
-    case WeightType::kQ5_1:
-    case WeightType::kQ4_K:
-    case WeightType::kQ5_K:
-      return {0, 2};
-    case WeightType::kQ2_K:
-      return {80, 82};
-    case WeightType::kQ3_K:
-      return {108};
-    case WeightType::kQ6_K:
-      return {208};
-    default:
-      return {0};
   }
 }
 

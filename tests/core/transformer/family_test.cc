@@ -16,9 +16,9 @@ namespace {
 // none of it may be seen in the result, whatever the family.
 TEST(FamilyTest, ChunksThreadsNeighboursAndIsaChangeNoBit) {
   for (auto [name, options] : TinyFamilies()) {
-    for (const DType type : {DType::kF32, DType::kQ8_0}) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kQ8_0}) {
       options.type = type;
-      const std::string what = std::string(name) + " " + FindDType(uint32_t(type))->name;
+      const std::string what = std::string(name) + " " + Name(type);
       const TestModel scalar(options, ScalarKernels());
       const std::vector<int32_t> tokens = scalar.Tokens(72);
       const Logits expected = Feed(scalar, tokens, 72);
@@ -26,7 +26,7 @@ TEST(FamilyTest, ChunksThreadsNeighboursAndIsaChangeNoBit) {
         const TestModel model(options, *table);
         for (size_t chunk : {1, 7, 72}) {
           // What chunks do is seen with the one type, what types do with one chunk.
-          const bool slow = table == &ScalarKernels() || type != DType::kF32;
+          const bool slow = table == &ScalarKernels() || type != WeightType::kF32;
           if (slow && chunk != 7) continue;
           ExpectSameBits(Feed(model, tokens, chunk, 2), expected,
                          what + ", " + table->isa + ", chunk " + std::to_string(chunk));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,21 +14,16 @@
 namespace lockstep {
 namespace {
 
-constexpr DType kTypes[] = {DType::kF32,  DType::kF16,    DType::kBF16,  DType::kQ8_0,
-                            DType::kQ4_0, DType::kQ4_1,   DType::kQ5_0,  DType::kQ5_1,
-                            DType::kQ2_K, DType::kQ3_K,   DType::kQ4_K,  DType::kQ5_K,
-                            DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS};
-
-TinyModelOptions OptionsFor(DType type) {
+TinyModelOptions OptionsFor(WeightType type) {
   TinyModelOptions options;
   options.type = type;
   options.layers = 2;
   options.ffn_dim = 160;
   options.vocab = 333;  // not a whole number of panels
-  if (FindDType(static_cast<uint32_t>(type))->block_elements == 256) {
+  if (FileBlock(type) == 256) {
     options.dim = 256, options.head_dim = 64, options.ffn_dim = 512;
   }
-  options.tied = type != DType::kQ8_0;
+  options.tied = type != WeightType::kQ8_0;
   return options;
 }
 
@@ -46,17 +42,18 @@ Logits Recompute(const TestModel& model, const std::vector<int32_t>& tokens) {
 }
 
 TEST(DeterminismTest, CachedEqualsUncachedBitForBit) {
-  for (DType type : kTypes) {
+  for (const WeightFormat& format : kWeightFormats) {
+    const WeightType type = format.type;
     const TestModel model(OptionsFor(type));
     const std::vector<int32_t> tokens = model.Tokens(40);
-    ExpectSameBits(Feed(model, tokens, 1), Recompute(model, tokens),
-                   FindDType(uint32_t(type))->name);
+    ExpectSameBits(Feed(model, tokens, 1), Recompute(model, tokens), Name(type));
   }
 }
 
 TEST(DeterminismTest, ChunksThreadsAndIsaChangeNoBit) {
-  for (DType type : kTypes) {
-    const std::string name = FindDType(uint32_t(type))->name;
+  for (const WeightFormat& format : kWeightFormats) {
+    const WeightType type = format.type;
+    const std::string name = Name(type);
     const TestModel scalar(OptionsFor(type), ScalarKernels());
     const std::vector<int32_t> tokens = scalar.Tokens(80);
     const Logits expected = Feed(scalar, tokens, 80);
@@ -77,7 +74,7 @@ TEST(DeterminismTest, ChunksThreadsAndIsaChangeNoBit) {
 }
 
 TEST(DeterminismTest, AQuantizedCacheKeepsTheContractToo) {
-  TinyModelOptions options = OptionsFor(DType::kQ4_0);
+  TinyModelOptions options = OptionsFor(WeightType::kQ4_0);
   options.head_dim = 32;
   const TestModel scalar(options, ScalarKernels());
   const std::vector<int32_t> tokens = scalar.Tokens(80);
@@ -92,7 +89,8 @@ TEST(DeterminismTest, AQuantizedCacheKeepsTheContractToo) {
 }
 
 TEST(DeterminismTest, NeighboursInTheBatchChangeNoBit) {
-  for (DType type : kTypes) {
+  for (const WeightFormat& format : kWeightFormats) {
+    const WeightType type = format.type;
     const TestModel alone(OptionsFor(type));
     const std::vector<int32_t> tokens = alone.Tokens(6);
     const Logits expected = Feed(alone, tokens, 1);
@@ -100,7 +98,7 @@ TEST(DeterminismTest, NeighboursInTheBatchChangeNoBit) {
       const TestModel model(OptionsFor(type), *table);
       for (size_t neighbours : {3, 15}) {
         ExpectSameBits(FeedAmong(model, tokens, neighbours), expected,
-                       std::string(FindDType(uint32_t(type))->name) + ", " + table->isa + ", " +
+                       std::string(Name(type)) + ", " + table->isa + ", " +
                            std::to_string(neighbours) + " neighbours");
       }
     }
@@ -108,7 +106,7 @@ TEST(DeterminismTest, NeighboursInTheBatchChangeNoBit) {
 }
 
 TEST(DeterminismTest, APrefixCopiedFromAnotherCacheChangesNoBit) {
-  const TestModel model(OptionsFor(DType::kQ8_0));
+  const TestModel model(OptionsFor(WeightType::kQ8_0));
   const std::vector<int32_t> tokens = model.Tokens(40);
   const Logits expected = Feed(model, tokens, 40);
   Scratch scratch(model.config, 128, 128, kMaxThreads);
@@ -125,7 +123,7 @@ TEST(DeterminismTest, APrefixCopiedFromAnotherCacheChangesNoBit) {
 }
 
 TEST(DeterminismTest, AResetCacheIsAsGoodAsNew) {
-  const TestModel model(OptionsFor(DType::kQ4_0));
+  const TestModel model(OptionsFor(WeightType::kQ4_0));
   const std::vector<int32_t> first = model.Tokens(30, 1), second = model.Tokens(20, 2);
   const Logits expected = Feed(model, second, 20);
   Scratch scratch(model.config, 128, 128, kMaxThreads);
@@ -149,20 +147,26 @@ TEST(DeterminismTest, AResetCacheIsAsGoodAsNew) {
 // raises kNumericsVersion and writes the new digests down here.
 TEST(DeterminismTest, LogitsHaveTheBitsOfThisNumericsVersion) {
   ASSERT_EQ(kNumericsVersion, 3);
-  constexpr uint64_t kDigests[std::size(kTypes)] = {
-      14830224390180414060u, 11498455791304424472u, 3401763925526566790u,  2818027701683904438u,
-      2277379084542804609u,  11422752919857942309u, 17331704395118059630u, 18127107830149847825u,
-      3921072772971448673u,  3894781190711040270u,  4038659728151747762u,  7660014038945196419u,
-      16484247930244452804u, 4059667561831730559u,  13159927962482194194u};
-  for (size_t i = 0; i < std::size(kTypes); ++i) {
-    const TestModel model(OptionsFor(kTypes[i]));
-    EXPECT_EQ(Digest(model, 40), kDigests[i]) << FindDType(uint32_t(kTypes[i]))->name;
+  const std::map<std::string, uint64_t> digests = {
+      {"F32", 14830224390180414060u},    {"F16", 11498455791304424472u},
+      {"BF16", 3401763925526566790u},    {"Q8_0", 2818027701683904438u},
+      {"Q4_0", 2277379084542804609u},    {"Q4_1", 11422752919857942309u},
+      {"Q5_0", 17331704395118059630u},   {"Q5_1", 18127107830149847825u},
+      {"Q2_K", 3921072772971448673u},    {"Q3_K", 3894781190711040270u},
+      {"Q4_K", 4038659728151747762u},    {"Q5_K", 7660014038945196419u},
+      {"Q6_K", 16484247930244452804u},   {"IQ4_NL", 4059667561831730559u},
+      {"IQ4_XS", 13159927962482194194u},
+  };
+  for (const WeightFormat& format : kWeightFormats) {
+    ASSERT_TRUE(digests.contains(format.name)) << format.name;
+    EXPECT_EQ(Digest(TestModel(OptionsFor(format.type)), 40), digests.at(format.name))
+        << format.name;
   }
 }
 
 // Each position must see exactly the tokens up to it, at their absolute positions.
 TEST(PositionTest, LogitsDependOnTheOrderOfEarlierTokensAndOnNoLaterOnes) {
-  const TestModel model(OptionsFor(DType::kF32));
+  const TestModel model(OptionsFor(WeightType::kF32));
   std::vector<int32_t> tokens = model.Tokens(20);
   const Logits logits = Feed(model, tokens, 20);
   std::vector<int32_t> later = tokens;
@@ -178,17 +182,18 @@ TEST(PositionTest, LogitsDependOnTheOrderOfEarlierTokensAndOnNoLaterOnes) {
 // R1's other side: the fast path is right. Quantized activations and the f16 cache are the
 // differences to the reference; the bounds are a few times what was seen.
 TEST(ReferenceTest, LogitsAgreeWithDoublePrecision) {
-  for (DType type : kTypes) {
+  for (const WeightFormat& format : kWeightFormats) {
+    const WeightType type = format.type;
     const double relative = RelativeError(TestModel(OptionsFor(type)), 48);
-    const bool quantized = FindDType(uint32_t(type))->block_elements > 1;
-    const double bound = quantized ? 0.06 : type == DType::kBF16 ? 0.02 : 2e-3;
-    EXPECT_LT(relative, bound) << FindDType(uint32_t(type))->name;
-    RecordProperty(FindDType(uint32_t(type))->name, std::to_string(relative));
+    const bool quantized = FileBlock(type) > 1;
+    const double bound = quantized ? 0.06 : type == WeightType::kBF16 ? 0.02 : 2e-3;
+    EXPECT_LT(relative, bound) << Name(type);
+    RecordProperty(Name(type), std::to_string(relative));
   }
 }
 
 TEST(BoundsTest, ABadBatchIsRefusedAndChangesNoCache) {
-  const TestModel model(OptionsFor(DType::kF32));
+  const TestModel model(OptionsFor(WeightType::kF32));
   Scratch scratch(model.config, 200, 2, kMaxThreads);
   ThreadPool pool(1);
   KvCache a = model.NewCache(), b = model.NewCache();

@@ -15,7 +15,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0};
+constexpr WeightType kTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16,
+                                 WeightType::kQ8_0, WeightType::kQ4_0};
 
 // A tiny model in memory, parsed.
 struct Parsed {
@@ -42,12 +43,12 @@ void ExpectRefused(const GgufBuilder& builder, const std::string& why) {
 }
 
 std::vector<double> FileValues(const GgufTensor& tensor) {
-  return Dequantize(tensor.dtype->id, tensor.data, tensor.rows() * tensor.cols());
+  return Dequantize(tensor.type->id, tensor.data, tensor.rows() * tensor.cols());
 }
 
 TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
   ThreadPool pool(2);
-  for (const DType type : kTypes) {
+  for (const WeightType type : kTypes) {
     TinyModelOptions options;
     options.type = type;
     options.vocab = 301;  // the last panel is partly empty
@@ -158,16 +159,15 @@ TEST(WeightsTest, RefusesUnsupportedTypes) {
 TEST(WeightsTest, RefusesNanAndInfinityInTheLastRow) {
   const std::string infinite_half = LittleEndian<uint16_t>(0x7C00);
   const std::string nan = LittleEndian(std::numeric_limits<float>::quiet_NaN());
-  for (const DType type : kTypes) {
+  for (const WeightType type : kTypes) {
     TinyModelOptions options;
     options.type = type;
     GgufBuilder b = TinyModelBuilder(options);
     std::string& data = b.GetTensor("blk.1.ffn_up.weight").data;
-    const DTypeInfo& info = *FindDType(static_cast<uint32_t>(type));
-    const std::string bad = type == DType::kF32    ? nan
-                            : type == DType::kBF16 ? LittleEndian<uint16_t>(0xFF80)
-                                                   : infinite_half;
-    data.replace(data.size() - info.block_bytes, bad.size(), bad);
+    const std::string bad = type == WeightType::kF32    ? nan
+                            : type == WeightType::kBF16 ? LittleEndian<uint16_t>(0xFF80)
+                                                        : infinite_half;
+    data.replace(data.size() - FormatOf(type).file.bytes, bad.size(), bad);
     ExpectRefused(b, "tensor blk.1.ffn_up.weight holds NaN or infinity");
   }
   GgufBuilder b = TinyModelBuilder();
