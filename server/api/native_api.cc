@@ -1,3 +1,4 @@
+// One prompt, one answer, and no names but this server's own: the shortest of the dialects.
 #include "server/api/native_api.h"
 
 #include <cmath>
@@ -7,6 +8,7 @@
 #include "server/api/answer_json.h"
 #include "server/api/response_format.h"
 #include "server/http/error_reply.h"
+#include "server/http/sse.h"
 
 namespace lockstep {
 namespace {
@@ -71,8 +73,7 @@ class NativeWriter : public AnswerWriter {
 
   std::string_view id_prefix() const override { return "gen"; }
   std::string_view stream_type() const override { return ContentType(format_); }
-  std::string Token(const Generation& generation) override {
-    const TokenEvent& event = generation.token();
+  std::string Token(const Generation& generation, size_t, const TokenEvent& event) override {
     Json json{{"index", event.index}, {"token", event.sampled.token}, {"text", event.text}};
     if (generation.answers()[0].wants_logprobs) {
       json["logprobs"] = LogprobsJson(service_, event.sampled);
@@ -133,9 +134,14 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   return request;
 }
 
-std::unique_ptr<AnswerWriter> MakeNativeWriter(const GenerationService& service,
-                                               StreamFormat format) {
-  return std::make_unique<NativeWriter>(service, format);
-}
+const Dialect kNative = {[](const Json& body, ReadContext& context) -> Result<DialectRequest> {
+                           auto request = ReadNativeRequest(body, context);
+                           if (!request) return tl::unexpected(request.error());
+                           const StreamFormat format = ChooseStreamFormat(context.accept);
+                           return DialectRequest{
+                               *std::move(request),
+                               std::make_unique<NativeWriter>(context.service, format)};
+                         },
+                         ErrorReply};
 
 }  // namespace lockstep

@@ -5,19 +5,13 @@
 //    event
 #pragma once
 
-#include <memory>
-
-#include "server/api/request_fields.h"
-#include "server/api/respond.h"
-#include "server/http/sse.h"
+#include "server/api/dialect.h"
 
 namespace lockstep {
 
 // max_tokens has no upper limit here: the session cuts it to what the context leaves.
 [[nodiscard]] Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context);
 
-// The service must outlive it.
-std::unique_ptr<AnswerWriter> MakeNativeWriter(const GenerationService& service,
-                                               StreamFormat format);
+extern const Dialect kNative;
 
 }  // namespace lockstep

@@ -28,6 +28,7 @@ struct ReadContext {
   const std::vector<std::string>& model_aliases;
   bool lenient = false;              // unknown fields are ignored
   std::vector<std::string> ignored;  // these, by name
+  std::string_view accept = {};      // the header Accept
 
   size_t vocab() const { return service.model().vocab; }
   // For FieldReader::Finish.

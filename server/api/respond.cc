@@ -1,15 +1,16 @@
+// The first item of a generation decides between a status and a stream, so it is taken before the
+// reply is made; a stream hands it on as its first part.
 #include "server/api/respond.h"
 
 #include <fmt/format.h>
 
 #include <utility>
-
-#include "server/http/error_reply.h"
+#include <variant>
 
 namespace lockstep {
 namespace {
 
-using Event = Generation::Event;
+using Item = Generation::Item;
 using Then = BodyPart::Then;
 
 constexpr char kComment[] = ": keep-alive\n\n";
@@ -19,40 +20,43 @@ std::string ServerTiming(const JobStats& stats) {
                      stats.queue_s * 1000, stats.prefill_s * 1000, stats.decode_s * 1000);
 }
 
-BodyPart ToBodyPart(AnswerWriter& writer, const Generation& generation, Event event) {
-  switch (event) {
-    case Event::kToken:
-      return {writer.Token(generation), Then::kMore};
-    case Event::kAnswer:
-      return {writer.AnswerEnd(generation), Then::kMore};
-    case Event::kDone:
-      return {writer.End(generation), Then::kLast};
-    case Event::kNothing:
-      return {kComment, Then::kMore};
-    case Event::kFailed:
-      break;
-  }
-  return {writer.Failure(generation.error()), Then::kClose};
-}
+// What an item is in a stream.
+struct PartMaker {
+  AnswerWriter& writer;
+  const Generation& generation;
 
-// REQUIRES: `first` came from generation->Next() and is not kFailed.
-HttpReply StreamReply(std::shared_ptr<Generation> generation, Event first,
+  BodyPart operator()(const Generation::Token& token) const {
+    return {writer.Token(generation, token.answer, token.event), Then::kMore};
+  }
+  BodyPart operator()(const Generation::AnswerEnd& end) const {
+    return {writer.AnswerEnd(generation, end.answer), Then::kMore};
+  }
+  BodyPart operator()(const Generation::End&) const {
+    return {writer.End(generation), Then::kLast};
+  }
+  BodyPart operator()(const Generation::Nothing&) const { return {kComment, Then::kMore}; }
+  BodyPart operator()(const Error& error) const { return {writer.Failure(error), Then::kClose}; }
+};
+
+// REQUIRES: `first` came from generation->Next() and is no Error.
+HttpReply StreamReply(std::shared_ptr<Generation> generation, Item first,
                       std::shared_ptr<AnswerWriter> writer, std::chrono::milliseconds keep_alive) {
   HttpReply reply;
   reply.content_type = writer->stream_type();
   reply.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   reply.next = [generation = std::move(generation), writer = std::move(writer), keep_alive,
-                event = first, started = false]() mutable {
+                item = std::move(first), started = false]() mutable {
+    const PartMaker make{*writer, *generation};
     std::string begin;
     if (started) {
-      event = generation->Next(keep_alive);
+      item = generation->Next(keep_alive);
     } else {
       begin = writer->Begin(*generation);
       started = true;
     }
-    BodyPart part = ToBodyPart(*writer, *generation, event);
+    BodyPart part = std::visit(make, item);
     while (begin.empty() && part.data.empty() && part.then == Then::kMore) {
-      part = ToBodyPart(*writer, *generation, generation->Next(keep_alive));
+      part = std::visit(make, generation->Next(keep_alive));
     }
     part.data.insert(0, begin);
     return part;
@@ -62,33 +66,38 @@ HttpReply StreamReply(std::shared_ptr<Generation> generation, Event first,
 
 }  // namespace
 
-HttpReply AnswerWriter::Refusal(const Error& error) { return ErrorReply(error); }
-
-HttpReply Respond(GenerationService& service, GenerateRequest request, Caller caller,
-                  std::unique_ptr<AnswerWriter> writer, std::chrono::milliseconds keep_alive) {
+HttpReply Respond(GenerationService& service, DialectRequest request, const Dialect& dialect,
+                  Caller caller, std::chrono::milliseconds keep_alive) {
   auto record = std::make_shared<RequestRecord>();
   const auto with_record = [&record](HttpReply reply) {
     if (record->outcome.empty()) record->outcome = reply.record->outcome;
     reply.record = record;
     return reply;
   };
-  const bool stream = request.stream;
-  const bool comments = stream && writer->stream_type() == "text/event-stream";
+  AnswerWriter& writer = *request.writer;
+  const bool stream = request.generate.stream;
+  const bool comments = stream && writer.stream_type() == "text/event-stream";
   const auto patience = comments ? keep_alive : Generation::kForever;
-  auto started = Generation::Start(service, std::move(request), std::move(caller),
-                                   writer->id_prefix(), record);
-  if (!started) return with_record(writer->Refusal(started.error()));
+  auto started = Generation::Start(service, std::move(request.generate), std::move(caller),
+                                   writer.id_prefix(), record);
+  if (!started) return with_record(dialect.error(started.error()));
   Generation& generation = **started;
 
-  Event event = generation.Next(patience);
-  while (!stream && event != Event::kDone && event != Event::kFailed) event = generation.Next();
-  if (event == Event::kFailed) return with_record(writer->Refusal(generation.error()));
+  Item item = generation.Next(patience);
+  while (!stream && !std::holds_alternative<Generation::End>(item) &&
+         !std::holds_alternative<Error>(item)) {
+    item = generation.Next();
+  }
+  if (const Error* const error = std::get_if<Error>(&item)) {
+    return with_record(dialect.error(*error));
+  }
   if (stream) {
-    return with_record(StreamReply(*std::move(started), event, std::move(writer), patience));
+    return with_record(
+        StreamReply(*std::move(started), std::move(item), std::move(request.writer), patience));
   }
   HttpReply reply;
   reply.headers = {{"Server-Timing", ServerTiming(generation.answers()[0].stats)}};
-  reply.body = writer->Whole(generation);
+  reply.body = writer.Whole(generation);
   return with_record(std::move(reply));
 }
 

@@ -1,66 +1,33 @@
+// Every reply passes through here, so that what all of them need (a key, CORS, a trace) is looked
+// at once, and no handler can forget it.
 #include "server/api/router.h"
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "core/base/quoted.h"
-#include "server/api/embedded_files.h"
-#include "server/api/server_info.h"
+#include "server/api/routes.h"
 #include "server/http/error_reply.h"
 #include "server/http/trace_context.h"
 #include "server/page/page.h"
 
 namespace lockstep {
-struct ApiHandlers::Route {
-  std::string_view path;  // one that ends in /, and is not /, stands for what follows, too
-  std::string_view method;
-  HttpReply (ApiHandlers::*handler)(const HttpRequest&, Caller) const;
-  bool needs_model;
-  bool control;  // for those who run the server: open without a key, and never waits
-};
 
-const ApiHandlers::Route ApiHandlers::kRoutes[] = {
-    {"/generate", "POST", &ApiHandlers::Generate<NativeOrTgiRoute>, true, false},
-    {"/generate_stream", "POST", &ApiHandlers::Generate<TgiStreamRoute>, true, false},
-    {"/", "POST", &ApiHandlers::Generate<TgiRootRoute>, true, false},
-    {"/info", "GET", &ApiHandlers::Info, true, false},
-    {"/v1/completions", "POST", &ApiHandlers::Generate<CompletionsRoute>, true, false},
-    {"/v1/chat/completions", "POST", &ApiHandlers::Generate<ChatRoute>, true, false},
-    {"/apply-template", "POST", &ApiHandlers::Generate<ApplyTemplateRoute>, true, false},
-    {"/tokenize", "POST", &ApiHandlers::Generate<TokenizeRoute>, true, false},
-    {"/detokenize", "POST", &ApiHandlers::Generate<DetokenizeRoute>, true, false},
-    {"/v1/embeddings", "POST", &ApiHandlers::Embeddings, false, false},
-    {"/openapi.json", "GET", &ApiHandlers::OpenApi, false, false},
-    {"/v1/models", "GET", &ApiHandlers::Models, true, false},
-    {"/v1/models/", "GET", &ApiHandlers::OneModel, true, false},
-    {"/livez", "GET", &ApiHandlers::Live, false, true},
-    {"/readyz", "GET", &ApiHandlers::Ready, false, true},
-    {"/health", "GET", &ApiHandlers::Ready, false, true},
-    {"/ping", "GET", &ApiHandlers::Ready, false, true},
-    {"/metrics", "GET", &ApiHandlers::RenderMetrics, false, true},
-};
-
-const ApiHandlers::Route* ApiHandlers::FindRoute(const HttpRequest& request) const {
-  for (const Route& route : kRoutes) {
-    const bool prefix = route.path.size() > 1 && route.path.back() == '/';
-    if (prefix ? !request.path.starts_with(route.path) : request.path != route.path) continue;
-    const bool hidden =
-        route.handler == &ApiHandlers::RenderMetrics && settings_.metrics == nullptr;
-    return hidden ? nullptr : &route;
-  }
-  return nullptr;
+const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
+  const Route* const route = FindRoute(request.path);
+  const bool hidden = route != nullptr && route->path == "/metrics" && settings_.metrics == nullptr;
+  return hidden ? nullptr : route;
 }
 
 HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
-  const Route* route = FindRoute(request);
+  const Route* route = RouteOf(request);
   HttpReply reply = Answer(request, route);
   settings_.cors.AddHeaders(request, reply);
   if (route != nullptr) {
     reply.record->route = route->path;
-    reply.record->control = route->control;
+    reply.record->control = route->answered_by == AnsweredBy::kControl;
   }
   if (const auto trace = ContinueTrace(FindHeader(request.headers, "traceparent"))) {
     reply.headers.emplace_back("traceparent", trace->header());
@@ -82,7 +49,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   if (auto preflight = settings_.cors.Preflight(request)) return *std::move(preflight);
   if (auto page = Page::Embedded().Answer(request)) return *std::move(page);  // asks for the key
   std::optional<Caller> caller = Identify(request);
-  if (!caller && (route == nullptr || !route->control)) {
+  if (!caller && (route == nullptr || route->needs != Needs::kNothing)) {
     return ErrorReply(401, "no valid API key: send Authorization: Bearer KEY");
   }
   if (route == nullptr) {
@@ -95,11 +62,12 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
     reply.headers.emplace_back("Allow", get ? "GET, HEAD" : "POST");
     return reply;
   }
-  if (route->needs_model && service_ == nullptr) {
+  GenerationService* const service = service_;
+  if (route->needs == Needs::kModel && service == nullptr) {
     return ErrorReply(
         {ErrorKind::kUnavailable, fmt::format("the model is loading, {}%", loaded_percent()), {}});
   }
-  return (this->*route->handler)(request, caller.value_or(Caller{}));
+  return route->handle({request, caller.value_or(Caller{}), service, loaded_percent(), settings_});
 }
 
 std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
@@ -121,72 +89,6 @@ std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
   if (!name) return std::nullopt;
   caller.client = caller.prefix_scope = *name;
   return caller;
-}
-
-template <GenerateRoute kGenerate>
-HttpReply ApiHandlers::Generate(const HttpRequest& request, Caller caller) const {
-  return kGenerate(*service_, settings_.generate, request, std::move(caller));
-}
-
-HttpReply ApiHandlers::Live(const HttpRequest&, Caller) const {
-  HttpReply reply;
-  reply.body = R"({"status":"ok"})";
-  return reply;
-}
-
-// Says nothing of load: a busy server that were taken out would leave the others busier.
-HttpReply ApiHandlers::Ready(const HttpRequest&, Caller) const {
-  const GenerationService* service = service_;
-  const SchedulerState state = service != nullptr ? service->state() : SchedulerState{};
-  const char* status = state.draining ? "draining" : state.stalled ? "stalled" : "ok";
-  HttpReply reply;
-  reply.body = service == nullptr ? RenderLoading(loaded_percent()) : RenderState(status, state);
-  if (service == nullptr || state.draining || state.stalled) {
-    reply.status = 503;
-    AddRetryAfter(reply, 0);
-  }
-  return reply;
-}
-
-HttpReply ApiHandlers::Models(const HttpRequest&, Caller) const {
-  HttpReply reply;
-  reply.body = RenderModels(service_.load()->model(), settings_.generate.model_aliases);
-  return reply;
-}
-
-HttpReply ApiHandlers::OneModel(const HttpRequest& request, Caller) const {
-  const std::string_view name = std::string_view(request.path).substr(strlen("/v1/models/"));
-  const ServedModel& model = service_.load()->model();
-  if (!IsModelName(model, settings_.generate.model_aliases, name)) {
-    return ErrorReply(NoSuchModel(model, name));
-  }
-  HttpReply reply;
-  reply.body = RenderModel(model, name);
-  return reply;
-}
-
-HttpReply ApiHandlers::Info(const HttpRequest&, Caller) const {
-  HttpReply reply;
-  reply.body = RenderTgiInfo(service_.load()->model(), service_.load()->state());
-  return reply;
-}
-
-// For clients of OpenAI's API: a 404 would look like a wrong address.
-HttpReply ApiHandlers::Embeddings(const HttpRequest&, Caller) const {
-  return ErrorReply(501, "this server generates text and makes no embeddings");
-}
-
-HttpReply ApiHandlers::OpenApi(const HttpRequest&, Caller) const {
-  HttpReply reply;
-  reply.body = OpenApiDocument();
-  return reply;
-}
-
-HttpReply ApiHandlers::RenderMetrics(const HttpRequest&, Caller) const {
-  HttpReply reply;
-  reply.content_type = Metrics::kContentType;
-  reply.body = settings_.metrics->Render(service_, loaded_percent());
-  return reply;
 }
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
-// The routes: from a decoded HTTP request to a reply, through a GenerationService. Knows no
-// sockets. Thread-safe; the service must outlive it and its replies.
+// The way of a request to its route: who asks, whether there is such a route and the model is
+// there, and what every reply has besides. Knows no sockets. Thread-safe; the service must outlive
+// it and its replies.
 #pragma once
 
 #include <atomic>
@@ -7,23 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "server/api/generate_routes.h"
-#include "server/api/metrics.h"
-#include "server/generation/generate_types.h"
-#include "server/generation/generation_service.h"
-#include "server/http/api_keys.h"
-#include "server/http/cors.h"
-#include "server/http/http_types.h"
+#include "server/api/route.h"
 
 namespace lockstep {
-
-struct ApiSettings {
-  ApiKeys keys;
-  CorsPolicy cors;
-  Deadlines deadlines;  // of every request; its own can only be earlier
-  GenerateSettings generate;
-  const Metrics* metrics = nullptr;  // null: there is no /metrics. Must outlive the handlers
-};
 
 class ApiHandlers {
  public:
@@ -44,24 +31,11 @@ class ApiHandlers {
   HttpReply Refuse(const HttpRequest& request, int status, std::string_view message) const;
 
  private:
-  struct Route;
-  static const Route kRoutes[];
-
-  const Route* FindRoute(const HttpRequest& request) const;
+  // The row of the request's path, unless the settings leave that route out.
+  const Route* RouteOf(const HttpRequest& request) const;
   HttpReply Answer(const HttpRequest& request, const Route* route) const;
   // Who sent the request; nothing if a key is needed and was not sent.
   std::optional<Caller> Identify(const HttpRequest& request) const;
-
-  template <GenerateRoute kGenerate>
-  HttpReply Generate(const HttpRequest& request, Caller caller) const;
-  HttpReply Live(const HttpRequest& request, Caller caller) const;
-  HttpReply Ready(const HttpRequest& request, Caller caller) const;
-  HttpReply Models(const HttpRequest& request, Caller caller) const;
-  HttpReply OneModel(const HttpRequest& request, Caller caller) const;
-  HttpReply Info(const HttpRequest& request, Caller caller) const;
-  HttpReply OpenApi(const HttpRequest& request, Caller caller) const;
-  HttpReply Embeddings(const HttpRequest& request, Caller caller) const;
-  HttpReply RenderMetrics(const HttpRequest& request, Caller caller) const;
 
   const ApiSettings settings_;
   std::atomic<GenerationService*> service_{nullptr};  // null: loading

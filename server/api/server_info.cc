@@ -1,12 +1,16 @@
+// Answers that need no request but its path, each made anew: they are small and say what is so now.
 #include "server/api/server_info.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/api/embedded_files.h"
 #include "server/api/request_fields.h"
+#include "server/http/error_reply.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -20,6 +24,19 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
           {"context_length", model.context},
           {"chat", model.chat},
           {"system_fingerprint", model.fingerprint}};
+}
+
+HttpReply ReplyOf(const Json& body) {
+  HttpReply reply;
+  reply.body = Dump(body);
+  return reply;
+}
+
+HttpReply NotReady(const Json& body) {
+  HttpReply reply = ReplyOf(body);
+  reply.status = 503;
+  AddRetryAfter(reply, 0);
+  return reply;
 }
 
 }  // namespace
@@ -37,37 +54,65 @@ Error NoSuchModel(const ServedModel& model, std::string_view name) {
           "model"};
 }
 
-std::string RenderModels(const ServedModel& model, const std::vector<std::string>& aliases) {
+HttpReply Models(RouteCall call) {
+  const ServedModel& model = call.service->model();
   Json data = Json::array({ModelJson(model, model.name)});
-  for (const std::string& alias : aliases) {
+  for (const std::string& alias : call.settings.generate.model_aliases) {
     if (alias != "*" && alias != model.name) data.push_back(ModelJson(model, alias));
   }
-  return Dump(Json{{"object", "list"}, {"data", std::move(data)}});
+  return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
 }
 
-std::string RenderModel(const ServedModel& model, std::string_view name) {
-  return Dump(ModelJson(model, name));
+HttpReply OneModel(RouteCall call) {
+  const std::string_view name = std::string_view(call.request.path).substr(strlen("/v1/models/"));
+  const ServedModel& model = call.service->model();
+  if (!IsModelName(model, call.settings.generate.model_aliases, name)) {
+    return ErrorReply(NoSuchModel(model, name));
+  }
+  return ReplyOf(ModelJson(model, name));
 }
 
-std::string RenderTgiInfo(const ServedModel& model, const SchedulerState& state) {
-  return Dump(Json{{"model_id", model.name},
-                   {"model_sha", model.fingerprint},
-                   {"model_pipeline_tag", "text-generation"},
-                   {"max_concurrent_requests", state.sessions},
-                   {"max_best_of", kMaxAnswers},
-                   {"max_stop_sequences", kMaxStops},
-                   {"max_input_tokens", model.context - 1},
-                   {"max_total_tokens", model.context},
-                   {"router", "lockstep"},
-                   {"version", LOCKSTEP_VERSION}});
+HttpReply Info(RouteCall call) {
+  const ServedModel& model = call.service->model();
+  return ReplyOf({{"model_id", model.name},
+                  {"model_sha", model.fingerprint},
+                  {"model_pipeline_tag", "text-generation"},
+                  {"max_concurrent_requests", call.service->state().sessions},
+                  {"max_best_of", kMaxAnswers},
+                  {"max_stop_sequences", kMaxStops},
+                  {"max_input_tokens", model.context - 1},
+                  {"max_total_tokens", model.context},
+                  {"router", "lockstep"},
+                  {"version", LOCKSTEP_VERSION}});
 }
 
-std::string RenderState(std::string_view status, const SchedulerState& state) {
-  return Dump(Json{{"status", status}, {"queued", state.queued}, {"running", state.running}});
+HttpReply Live(RouteCall) { return ReplyOf({{"status", "ok"}}); }
+
+HttpReply Ready(RouteCall call) {
+  if (call.service == nullptr) {
+    return NotReady({{"status", "loading"}, {"percent", call.loaded_percent}});
+  }
+  const SchedulerState state = call.service->state();
+  const char* const status = state.draining ? "draining" : state.stalled ? "stalled" : "ok";
+  Json body{{"status", status}, {"queued", state.queued}, {"running", state.running}};
+  return state.draining || state.stalled ? NotReady(body) : ReplyOf(body);
 }
 
-std::string RenderLoading(size_t percent) {
-  return Dump(Json{{"status", "loading"}, {"percent", percent}});
+HttpReply RenderMetrics(RouteCall call) {
+  HttpReply reply;
+  reply.content_type = Metrics::kContentType;
+  reply.body = call.settings.metrics->Render(call.service, call.loaded_percent);
+  return reply;
+}
+
+HttpReply OpenApi(RouteCall) {
+  HttpReply reply;
+  reply.body = OpenApiDocument();
+  return reply;
+}
+
+HttpReply Embeddings(RouteCall) {
+  return ErrorReply(501, "this server generates text and makes no embeddings");
 }
 
 }  // namespace lockstep

@@ -1,10 +1,12 @@
-// What the server says of itself: its model, its state. Pure functions, safe from any thread.
+// What the server says of itself: its model, its state, its document. Handlers of routes without a
+// body, and the names that the model answers to. Pure functions, safe from any thread.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "server/api/route.h"
 #include "server/generation/generation_service.h"
 
 namespace lockstep {
@@ -12,18 +14,21 @@ namespace lockstep {
 // Whether the model answers to it; the alias * stands for any.
 bool IsModelName(const ServedModel& model, const std::vector<std::string>& aliases,
                  std::string_view name);
-
 Error NoSuchModel(const ServedModel& model, std::string_view name);
 
-// {"object": "list", "data": [...]}: the model under its own name and its aliases.
-std::string RenderModels(const ServedModel& model, const std::vector<std::string>& aliases);
-// One entry of that list.
-std::string RenderModel(const ServedModel& model, std::string_view name);
+// GET /v1/models: the model under its own name and its aliases, {"object": "list", "data": [...]}.
+HttpReply Models(RouteCall call);
+// GET /v1/models/NAME: one entry of that list.
+HttpReply OneModel(RouteCall call);
 // GET /info, in the words of text-generation-inference.
-std::string RenderTgiInfo(const ServedModel& model, const SchedulerState& state);
-// {"status", "queued", "running"}
-std::string RenderState(std::string_view status, const SchedulerState& state);
-// {"status": "loading", "percent"}
-std::string RenderLoading(size_t percent);
+HttpReply Info(RouteCall call);
+HttpReply Live(RouteCall call);
+// {"status", "queued", "running"}, or {"status": "loading", "percent"}; 503 where no request would
+// be served. Says nothing of load: a busy server that were taken out would leave the others busier.
+HttpReply Ready(RouteCall call);
+HttpReply RenderMetrics(RouteCall call);
+HttpReply OpenApi(RouteCall call);
+// POST /v1/embeddings is a 501: for clients of OpenAI's API a 404 would look like a wrong address.
+HttpReply Embeddings(RouteCall call);
 
 }  // namespace lockstep

@@ -1,3 +1,5 @@
+// The dialect's own defaults differ from ours (no chance unless asked for, 100 tokens), and its
+// errors have statuses of their own: both stand here and nowhere else.
 #include "server/api/tgi_api.h"
 
 #include <fmt/format.h>
@@ -17,6 +19,14 @@ namespace {
 
 constexpr size_t kDefaultNewTokens = 100;
 constexpr int64_t kMaxTopTokens = 20;
+
+struct TgiRequest {
+  GenerateRequest generate;
+  bool details = false;
+  bool return_full_text = false;  // the prompt's text comes before the answer's
+  size_t top_n_tokens = 0;        // likeliest tokens at each place
+  bool as_list = false;           // an unstreamed answer stands in a list of one
+};
 
 // Text, cut to its last `truncate` tokens if that is not 0. What is put before a text (BOS) stays.
 GenerateRequest::Prompt TruncatedPrompt(const GenerationService& service, std::string text,
@@ -82,12 +92,12 @@ std::string_view TgiFinishName(const GenerationService& service, const Answer& a
   return end ? "eos_token" : "stop_sequence";
 }
 
-struct TgiLook {
+struct ErrorShape {
   int status;
   const char* type;
 };
 
-TgiLook LookOf(ErrorKind kind) {
+ErrorShape ShapeOf(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
     case ErrorKind::kContextExceeded:
@@ -104,7 +114,7 @@ TgiLook LookOf(ErrorKind kind) {
 }
 
 std::string TgiErrorBody(const Error& error) {
-  return Dump(Json{{"error", error.message}, {"error_type", LookOf(error.kind).type}});
+  return Dump(Json{{"error", error.message}, {"error_type", ShapeOf(error.kind).type}});
 }
 
 class TgiWriter : public AnswerWriter {
@@ -113,14 +123,12 @@ class TgiWriter : public AnswerWriter {
       : service_(service), request_(request) {}
 
   std::string_view id_prefix() const override { return "tgi"; }
-  HttpReply Refusal(const Error& error) override { return TgiErrorReply(error); }
   std::string Failure(const Error& error) override {
     return FrameEvent(StreamFormat::kSse, TgiErrorBody(error));
   }
 
   // The last token's event has the whole text, too.
-  std::string Token(const Generation& generation) override {
-    const TokenEvent& token = generation.token();
+  std::string Token(const Generation& generation, size_t, const TokenEvent& token) override {
     const Answer& answer = generation.answers()[0];
     Json json{{"index", token.index + 1}, {"token", TokenJson(token.sampled, token.text)}};
     if (request_.top_n_tokens > 0) json["top_tokens"] = TopTokens(token.sampled);
@@ -193,10 +201,7 @@ class TgiWriter : public AnswerWriter {
   const TgiRequest request_;
 };
 
-}  // namespace
-
-bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
-
+// `stream`: whatever the body says of it.
 Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& context) {
   TgiRequest request;
   GenerateRequest& generate = request.generate;
@@ -233,16 +238,29 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
   return request;
 }
 
-std::unique_ptr<AnswerWriter> MakeTgiWriter(const GenerationService& service,
-                                            const TgiRequest& request) {
-  return std::make_unique<TgiWriter>(service, request);
-}
-
+// {"error", "error_type"}, with the status that the dialect has for it.
 HttpReply TgiErrorReply(const Error& error) {
   HttpReply reply = ErrorReply(error);  // its headers, and its name in the log
-  reply.status = LookOf(error.kind).status;
+  reply.status = ShapeOf(error.kind).status;
   reply.body = TgiErrorBody(error);
   return reply;
 }
+
+template <bool kStream, bool kAsList>
+Result<DialectRequest> ReadTgi(const Json& body, ReadContext& context) {
+  auto request = ReadTgiRequest(body, kStream, context);
+  if (!request) return tl::unexpected(request.error());
+  request->as_list = kAsList;
+  auto writer = std::make_unique<TgiWriter>(context.service, *request);
+  return DialectRequest{std::move(request->generate), std::move(writer)};
+}
+
+}  // namespace
+
+bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
+
+const Dialect kTgi = {ReadTgi<false, false>, TgiErrorReply};
+const Dialect kTgiStream = {ReadTgi<true, false>, TgiErrorReply};
+const Dialect kTgiList = {ReadTgi<false, true>, TgiErrorReply};
 
 }  // namespace lockstep

@@ -2,31 +2,19 @@
 // POST /generate, /generate_stream and /. Pure functions, safe from any thread.
 #pragma once
 
-#include <memory>
-
-#include "server/api/request_fields.h"
-#include "server/api/respond.h"
-#include "server/http/http_types.h"
+#include "server/api/dialect.h"
 
 namespace lockstep {
 
-struct TgiRequest {
-  GenerateRequest generate;
-  bool details = false;
-  bool return_full_text = false;  // the prompt's text comes before the answer's
-  size_t top_n_tokens = 0;        // likeliest tokens at each place
-  bool as_list = false;           // an unstreamed answer stands in a list of one
-};
-
 // Whether a body to /generate is of this dialect.
 bool IsTgiRequest(const Json& body);
-// `stream`: whatever the body says of it.
-[[nodiscard]] Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream,
-                                                ReadContext& context);
-// The service must outlive it.
-std::unique_ptr<AnswerWriter> MakeTgiWriter(const GenerationService& service,
-                                            const TgiRequest& request);
-// {"error", "error_type"}, with the status that the dialect has for it.
-HttpReply TgiErrorReply(const Error& error);
+
+// POST /generate: streamed if the body says so.
+extern const Dialect kTgi;
+// POST /generate_stream: streamed whatever the body says.
+extern const Dialect kTgiStream;
+// POST /, where clients that know nothing but an address send it: what is not streamed stands in a
+// list of one.
+extern const Dialect kTgiList;
 
 }  // namespace lockstep

@@ -1,3 +1,4 @@
+// Takes llama-server's names and vLLM's, so that tools of either find what they ask for.
 #include "server/api/tokenize_api.h"
 
 #include <fmt/format.h>

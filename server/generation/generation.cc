@@ -1,3 +1,5 @@
+// Between two threads: the scheduler's fills the stream, the request's empties it here. All that a
+// stream's events add up to is kept too, since the last event of most dialects repeats it.
 #include "server/generation/generation.h"
 
 #include <fmt/format.h>
@@ -105,63 +107,59 @@ Generation::~Generation() {
   record_->outcome = ErrorCode(ErrorKind::kCancelled);
 }
 
-Generation::Event Generation::Next(milliseconds patience) {
+Generation::Item Generation::Next(milliseconds patience) {
   if (running_ == 0) {
     ended_ = true;
     record_->outcome = FinishName(answers_[0].finish);
-    return Event::kDone;
+    return End{};
   }
   const auto start = std::chrono::steady_clock::now();
   while (true) {
-    if (caller_.gone()) {
-      cancelled_->store(true);
-      return FailWith({ErrorKind::kCancelled, "the client went away", {}});
+    if (caller_.gone()) return FailWith({ErrorKind::kCancelled, "the client went away", {}});
+    if (auto came = stream_->Next(std::min(kClientCheck, patience))) {
+      if (auto item = Take(*std::move(came))) return *std::move(item);
     }
-    if (auto item = stream_->Next(std::min(kClientCheck, patience))) {
-      if (const auto event = Take(*std::move(item))) return *event;
-    }
-    if (std::chrono::steady_clock::now() - start >= patience) return Event::kNothing;
+    if (std::chrono::steady_clock::now() - start >= patience) return Nothing{};
   }
 }
 
-std::optional<Generation::Event> Generation::Take(StreamItem item) {
-  index_ = item.answer;
-  if (auto* end = std::get_if<StreamEnd>(&item.what)) return EndAnswer(std::move(*end));
+std::optional<Generation::Item> Generation::Take(StreamItem item) {
+  if (auto* end = std::get_if<StreamEnd>(&item.what))
+    return EndAnswer(item.answer, std::move(*end));
 
-  Answer& answer = answers_[index_];
-  token_ = std::get<TokenEvent>(std::move(item.what));
-  answer.text += token_.text;
-  answer.tokens.push_back(token_.sampled.token);
-  if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token_.sampled);
+  Answer& answer = answers_[item.answer];
+  auto& token = std::get<TokenEvent>(item.what);
+  answer.text += token.text;
+  answer.tokens.push_back(token.sampled.token);
+  if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token.sampled);
   ++record_->completion_tokens;
-  return Event::kToken;
+  return Token{item.answer, std::move(token)};
 }
 
-std::optional<Generation::Event> Generation::EndAnswer(StreamEnd end) {
-  Answer& answer = answers_[index_];
+std::optional<Generation::Item> Generation::EndAnswer(size_t index, StreamEnd end) {
+  Answer& answer = answers_[index];
   --running_;
   // One that had to make way in the queue can come again, as long as others of the request go on.
   if (end.error && end.error->kind == ErrorKind::kOverloaded && running_ > 0) {
-    waiting_.push_back(index_);
+    waiting_.push_back(index);
     return std::nullopt;
   }
   answer.finish = end.finish;
   answer.stats = end.stats;
-  if (index_ == 0) {
+  if (index == 0) {
     record_->first_token_ms = (end.stats.queue_s + end.stats.prefill_s) * 1000;
     record_->tokens_per_second = DecodeTokensPerSecond(answer);
   }
   if (end.error) return FailWith(std::move(*end.error));
   if (Status status = SubmitWaiting(); !status) return FailWith(status.error());
-  return Event::kAnswer;
+  return AnswerEnd{index};
 }
 
-Generation::Event Generation::FailWith(Error error) {
+Error Generation::FailWith(Error error) {
   cancelled_->store(true);
-  error_ = std::move(error);
-  record_->outcome = ErrorCode(error_.kind);
+  record_->outcome = ErrorCode(error.kind);
   ended_ = true;
-  return Event::kFailed;
+  return error;
 }
 
 std::vector<const Answer*> Generation::Chosen() const {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/base/status.h"
@@ -26,8 +27,18 @@ namespace lockstep {
 
 class Generation {
  public:
-  // kAnswer: the one that index() says is complete. kDone: all are. kNothing: patience is over.
-  enum class Event { kToken, kAnswer, kDone, kFailed, kNothing };
+  // What Next returns: a token of an answer, the end of an answer, the end of all of them, why
+  // there will be no more, or that patience is over.
+  struct Token {
+    size_t answer;
+    TokenEvent event;
+  };
+  struct AnswerEnd {
+    size_t answer;
+  };
+  struct End {};
+  struct Nothing {};
+  using Item = std::variant<Token, AnswerEnd, End, Error, Nothing>;
   static constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365);
 
   // Hands the request to the service. `record` is told of the outcome. The id starts with `prefix`.
@@ -38,20 +49,18 @@ class Generation {
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
-  // Blocks. A client that has gone is noticed within 20 ms and at every token; that is kFailed.
-  // REQUIRES: neither kDone nor kFailed was returned.
-  Event Next(std::chrono::milliseconds patience = kForever);
+  // Blocks. A client that has gone is noticed within 20 ms and at every token; that is an Error.
+  // REQUIRES: neither End nor an Error was returned.
+  Item Next(std::chrono::milliseconds patience = kForever);
 
   const std::string& id() const { return id_; }
   const GenerateRequest& request() const { return request_; }
-  size_t index() const { return index_; }             // after kToken and kAnswer: of which answer
-  const TokenEvent& token() const { return token_; }  // after kToken
-  const Error& error() const { return error_; }       // after kFailed
 
-  // Of each prompt best_of answers, one prompt after the other. Complete after kDone.
+  // The answers, grouped by prompt: best_of of them for prompt 0, then for prompt 1, ... Complete
+  // after End.
   const std::vector<Answer>& answers() const { return answers_; }
-  // Of each prompt the n answers with the best mean logprob a token, in this order; all of them, in
-  // theirs, where best_of is n. REQUIRES: kDone was returned.
+  // For each prompt the n answers with the best mean logprob a token, the best one first. Where
+  // best_of is n it is all of them, in their own order. REQUIRES: End was returned.
   std::vector<const Answer*> Chosen() const;
   Usage usage() const;
 
@@ -61,10 +70,10 @@ class Generation {
   // Submits what waits here, in order, until the queue is full.
   Status SubmitWaiting();
   Job MakeJob(size_t index) const;
-  // What an item amounts to, if it is anything to be told.
-  std::optional<Event> Take(StreamItem item);
-  std::optional<Event> EndAnswer(StreamEnd end);
-  Event FailWith(Error error);
+  // What came out of the stream, if it is anything to be told.
+  std::optional<Item> Take(StreamItem item);
+  std::optional<Item> EndAnswer(size_t index, StreamEnd end);
+  Error FailWith(Error error);
 
   GenerationService& service_;
   GenerateRequest request_;
@@ -78,10 +87,7 @@ class Generation {
   std::vector<Answer> answers_;
   std::vector<size_t> waiting_;  // answers that were not yet submitted, the last one first
   size_t running_ = 0;           // answers that were, and have not ended
-  size_t index_ = 0;
-  TokenEvent token_;
-  Error error_;
-  bool ended_ = true;  // between the first Submit and the last event: false
+  bool ended_ = true;            // false between the first Submit and the last item
 };
 
 }  // namespace lockstep

@@ -1,3 +1,5 @@
+// Reading ends with a prompt: messages are rendered and encoded before anything is submitted, so
+// that what a template refuses is a 400 like any other bad field.
 #include "server/api/openai/chat.h"
 
 #include <optional>
@@ -6,6 +8,8 @@
 
 #include "server/api/openai/messages.h"
 #include "server/api/openai/tools.h"
+#include "server/generation/chat_prompt.h"
+#include "server/http/error_reply.h"
 
 namespace lockstep {
 namespace {
@@ -52,19 +56,16 @@ class ChatWriter : public OpenAiWriter {
     }
     return events;
   }
-  std::string Token(const Generation& generation) override {
-    const size_t i = generation.index();
-    const TokenEvent& token = generation.token();
+  std::string Token(const Generation& generation, size_t i, const TokenEvent& token) override {
     const bool wants_logprobs = generation.answers()[i].wants_logprobs;
     const Json logprobs = wants_logprobs ? Logprobs({&token.sampled, 1}) : nullptr;
-    if (tools_) return Deltas(generation, calls_[i].Push(token.text), logprobs);
+    if (tools_) return Deltas(generation, i, calls_[i].Push(token.text), logprobs);
     if (token.text.empty() && !wants_logprobs) return {};
     return Delta(generation, i, {{"content", token.text}}, logprobs);
   }
-  std::string AnswerEnd(const Generation& generation) override {
-    const size_t i = generation.index();
+  std::string AnswerEnd(const Generation& generation, size_t i) override {
     const Answer& answer = generation.answers()[i];
-    return (tools_ ? Deltas(generation, calls_[i].Finish(), nullptr) : "") +
+    return (tools_ ? Deltas(generation, i, calls_[i].Finish(), nullptr) : "") +
            Delta(generation, i, Json::object(), nullptr, Finish(answer));
   }
 
@@ -84,9 +85,8 @@ class ChatWriter : public OpenAiWriter {
   }
 
   // The logprobs go with the first of them.
-  std::string Deltas(const Generation& generation, const std::vector<ToolDelta>& deltas,
+  std::string Deltas(const Generation& generation, size_t i, const std::vector<ToolDelta>& deltas,
                      Json logprobs) {
-    const size_t i = generation.index();
     if (deltas.empty() && !logprobs.is_null()) {
       return Delta(generation, i, Json::object(), std::move(logprobs));
     }
@@ -129,8 +129,6 @@ class ChatWriter : public OpenAiWriter {
   std::vector<ToolCallReader> calls_;  // of each answer of a stream
 };
 
-}  // namespace
-
 Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   // Without a template there is nothing to do with messages, whatever they are.
   if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
@@ -145,10 +143,17 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadModalities(fields);
   if (Status status = fields.Finish(context.unknown()); !status)
     return tl::unexpected(status.error());
+  const auto parts = RenderChat(context.service.chat(), request.variables);
+  if (!parts) return tl::unexpected(parts.error());
+  generate.prompts = {context.service.EncodeChat(*parts)};
   return request;
 }
 
-Result<Json> ReadApplyTemplateRequest(const Json& body, ReadContext& context) {
+}  // namespace
+
+const Dialect kOpenAiChat = {ReadWith<ReadChatRequest, ChatWriter>, ErrorReply};
+
+Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) {
   // Without a template there is nothing to do with messages, whatever they are.
   if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
   Json variables;
@@ -158,12 +163,9 @@ Result<Json> ReadApplyTemplateRequest(const Json& body, ReadContext& context) {
   fields.Text("model", &model);
   if (Status status = fields.Finish(context.unknown()); !status)
     return tl::unexpected(status.error());
-  return variables;
-}
-
-std::unique_ptr<AnswerWriter> MakeChatWriter(const GenerationService& service,
-                                             const ChatRequest& request) {
-  return std::make_unique<ChatWriter>(service, request);
+  const auto parts = RenderChat(context.service.chat(), variables);
+  if (!parts) return tl::unexpected(parts.error());
+  return Dump(Json{{"prompt", TextOf(*parts)}});
 }
 
 }  // namespace lockstep

@@ -2,18 +2,14 @@
 // own chat template. Pure functions, safe from any thread.
 #pragma once
 
-#include <memory>
+#include <string>
 
-#include "server/api/openai/chat_request.h"
+#include "server/api/dialect.h"
 
 namespace lockstep {
 
-// The prompt is still missing from it: PutChatPrompt makes it.
-[[nodiscard]] Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context);
-// The template's variables.
-[[nodiscard]] Result<Json> ReadApplyTemplateRequest(const Json& body, ReadContext& context);
-// The service must outlive it.
-std::unique_ptr<AnswerWriter> MakeChatWriter(const GenerationService& service,
-                                             const ChatRequest& request);
+extern const Dialect kOpenAiChat;
+// POST /apply-template: the prompt that a conversation becomes, as a text. Generates nothing.
+[[nodiscard]] Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context);
 
 }  // namespace lockstep

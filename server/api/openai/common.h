@@ -5,12 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/api/answer_json.h"
-#include "server/api/request_fields.h"
-#include "server/api/respond.h"
+#include "server/api/dialect.h"
 
 namespace lockstep {
 
@@ -59,5 +60,14 @@ class OpenAiWriter : public AnswerWriter {
   const bool include_usage_;
   const int64_t created_;
 };
+
+// Dialect::read out of a reader of some kind of OpenAiRequest and the writer that answers it.
+template <auto kRead, class Writer>
+Result<DialectRequest> ReadWith(const Json& body, ReadContext& context) {
+  auto request = kRead(body, context);
+  if (!request) return tl::unexpected(request.error());
+  auto writer = std::make_unique<Writer>(context.service, *request);
+  return DialectRequest{std::move(request->generate), std::move(writer)};
+}
 
 }  // namespace lockstep

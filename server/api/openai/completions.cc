@@ -1,3 +1,5 @@
+// A request is a list of prompts with n answers to each, and a choice is one answer: choice i
+// belongs to prompt i / n, in the order that the client sent them.
 #include "server/api/openai/completions.h"
 
 #include <fmt/format.h>
@@ -8,8 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include "server/api/openai/common.h"
+#include "server/http/error_reply.h"
+
 namespace lockstep {
 namespace {
+
+struct CompletionsRequest : OpenAiRequest {
+  bool echo = false;  // the prompt's text comes before the answer's
+};
 
 constexpr size_t kDefaultMaxTokens = 16;  // as OpenAI documents
 
@@ -84,17 +93,14 @@ class CompletionsWriter : public OpenAiWriter {
     }
     return events;
   }
-  std::string Token(const Generation& generation) override {
-    const size_t i = generation.index();
-    const TokenEvent& token = generation.token();
+  std::string Token(const Generation& generation, size_t i, const TokenEvent& token) override {
     const bool logprobs = generation.answers()[i].wants_logprobs;
     if (token.text.empty() && !logprobs) return {};
     return Chunk(generation, i,
                  {{"text", token.text},
                   {"logprobs", logprobs ? Logprobs({&token.sampled, 1}, &offsets_[i]) : nullptr}});
   }
-  std::string AnswerEnd(const Generation& generation) override {
-    const size_t i = generation.index();
+  std::string AnswerEnd(const Generation& generation, size_t i) override {
     return Chunk(generation, i, {{"text", ""}, {"logprobs", nullptr}},
                  FinishName(generation.answers()[i].finish));
   }
@@ -144,8 +150,6 @@ class CompletionsWriter : public OpenAiWriter {
   std::vector<size_t> offsets_;  // of a stream, for each choice
 };
 
-}  // namespace
-
 Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext& context) {
   CompletionsRequest request;
   GenerateRequest& generate = request.generate;
@@ -168,9 +172,9 @@ Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext&
   return request;
 }
 
-std::unique_ptr<AnswerWriter> MakeCompletionsWriter(const GenerationService& service,
-                                                    const CompletionsRequest& request) {
-  return std::make_unique<CompletionsWriter>(service, request);
-}
+}  // namespace
+
+const Dialect kOpenAiCompletions = {ReadWith<ReadCompletionsRequest, CompletionsWriter>,
+                                    ErrorReply};
 
 }  // namespace lockstep

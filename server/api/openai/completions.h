@@ -1,21 +1,10 @@
-// POST /v1/completions: one or more prompts, as texts or token ids. Pure functions, safe from any
-// thread.
+// POST /v1/completions: one or more prompts, as texts or token ids. Safe from any thread.
 #pragma once
 
-#include <memory>
-
-#include "server/api/openai/common.h"
+#include "server/api/dialect.h"
 
 namespace lockstep {
 
-struct CompletionsRequest : OpenAiRequest {
-  bool echo = false;  // the prompt's text comes before the answer's
-};
-
-[[nodiscard]] Result<CompletionsRequest> ReadCompletionsRequest(const Json& body,
-                                                                ReadContext& context);
-// The service must outlive it.
-std::unique_ptr<AnswerWriter> MakeCompletionsWriter(const GenerationService& service,
-                                                    const CompletionsRequest& request);
+extern const Dialect kOpenAiCompletions;
 
 }  // namespace lockstep

@@ -1,0 +1,50 @@
+// How one API writes requests and answers. A dialect is a struct of functions, and a request that
+// it has read brings the writer of its answer along, so that the way from a body to a reply is the
+// same for all of them (generate.h).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "server/api/request_fields.h"
+#include "server/generation/generation.h"
+#include "server/http/http_types.h"
+
+namespace lockstep {
+
+// The bodies that a dialect makes of one generation. Used by one thread.
+class AnswerWriter {
+ public:
+  virtual ~AnswerWriter() = default;
+
+  virtual std::string_view id_prefix() const = 0;
+  // The body of an answer that is not streamed.
+  virtual std::string Whole(const Generation& generation) = 0;
+
+  // The pieces of a stream, asked for in this order: Begin, then Token and AnswerEnd as the answers
+  // go, then End or Failure. An empty piece is not sent.
+  virtual std::string_view stream_type() const { return "text/event-stream"; }
+  virtual std::string Begin(const Generation&) { return {}; }
+  virtual std::string Token(const Generation& generation, size_t answer,
+                            const TokenEvent& token) = 0;
+  virtual std::string AnswerEnd(const Generation&, size_t) { return {}; }
+  virtual std::string End(const Generation& generation) = 0;
+  virtual std::string Failure(const Error& error) = 0;
+};
+
+// A request, and who writes its answer down.
+struct DialectRequest {
+  GenerateRequest generate;
+  std::unique_ptr<AnswerWriter> writer;
+};
+
+// Stateless: one constant for each API, safe from any thread.
+struct Dialect {
+  // The service of the context must outlive the writer.
+  Result<DialectRequest> (*read)(const Json& body, ReadContext& context);
+  // An error before the first byte of an answer, with the status that the API has for it.
+  HttpReply (*error)(const Error& error);
+};
+
+}  // namespace lockstep

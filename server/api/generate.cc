@@ -1,0 +1,126 @@
+// What all dialects have in common stands here once: the checks of the body, the caller's own
+// deadline, and the header that names what was ignored. A dialect comes in as a struct of
+// functions.
+#include "server/api/generate.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "server/api/native_api.h"
+#include "server/api/respond.h"
+#include "server/api/tgi_api.h"
+#include "server/http/error_reply.h"
+
+namespace lockstep {
+namespace {
+
+// Empty if the body may be read as JSON; else what to send instead.
+std::string ContentTypeProblem(std::string_view content_type) {
+  const size_t semicolon = std::min(content_type.find(';'), content_type.size());
+  const std::string_view type = TrimSpaces(content_type.substr(0, semicolon));
+  if (type.empty()) return "the request has no Content-Type: send application/json";
+  if (EqualsNoCase(type, "application/x-www-form-urlencoded")) {
+    return "the body is marked as a form, as curl -d does by itself: "
+           "add -H 'Content-Type: application/json'";
+  }
+  if (!EqualsNoCase(type, "application/json")) {
+    return fmt::format("the Content-Type is {}: send application/json", Quoted(type));
+  }
+  std::string_view parameter = TrimSpaces(content_type.substr(semicolon));
+  while (!parameter.empty() && (parameter[0] == ';' || parameter[0] == ' ')) {
+    parameter.remove_prefix(1);
+  }
+  if (parameter.size() >= 8 && EqualsNoCase(parameter.substr(0, 8), "charset=")) {
+    std::string_view charset = parameter.substr(8);
+    if (charset.size() >= 2 && charset.front() == '"')
+      charset = charset.substr(1, charset.size() - 2);
+    if (!EqualsNoCase(charset, "utf-8")) return "the charset must be utf-8";
+  }
+  return {};
+}
+
+// X-Request-Timeout-Ms, where it is there and less than what the server allows.
+Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
+  const std::string_view text = TrimSpaces(FindHeader(headers, "X-Request-Timeout-Ms"));
+  if (text.empty()) return {};
+  int64_t ms = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
+  if (error != std::errc() || end != text.data() + text.size() || ms < 1) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "the header X-Request-Timeout-Ms must be a positive number of milliseconds",
+                "X-Request-Timeout-Ms");
+  }
+  deadlines.total = std::min(deadlines.total, std::chrono::milliseconds(ms));
+  return {};
+}
+
+// What every such route begins with: the body as JSON, and the caller's own deadlines. Else the
+// reply that says why not.
+tl::expected<Json, HttpReply> ReadBody(const HttpRequest& request, Caller& caller) {
+  if (std::string problem = ContentTypeProblem(FindHeader(request.headers, "Content-Type"));
+      !problem.empty()) {
+    return tl::unexpected(ErrorReply(415, problem));
+  }
+  if (Status status = LowerTimeout(request.headers, caller.deadlines); !status) {
+    return tl::unexpected(ErrorReply(status.error()));
+  }
+  auto json = ParseStrictObject(request.body);
+  if (!json) return tl::unexpected(ErrorReply(json.error()));
+  return *std::move(json);
+}
+
+HttpReply NameIgnored(HttpReply reply, const std::vector<std::string>& ignored) {
+  if (ignored.empty()) return reply;
+  std::vector<std::string> names;
+  for (const std::string& name : ignored) names.push_back(Escaped(name));  // they become a header
+  reply.headers.emplace_back("x-ignored-params", fmt::format("{}", fmt::join(names, ", ")));
+  return reply;
+}
+
+ReadContext ContextOf(const RouteCall& call) {
+  const GenerateSettings& settings = call.settings.generate;
+  ReadContext context{*call.service, settings.model_aliases, settings.lenient, {}};
+  context.accept = FindHeader(call.request.headers, "Accept");
+  return context;
+}
+
+HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call) {
+  ReadContext context = ContextOf(call);
+  auto read = dialect.read(body, context);
+  if (!read) return dialect.error(read.error());
+  return NameIgnored(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
+                             call.settings.generate.keep_alive),
+                     context.ignored);
+}
+
+}  // namespace
+
+HttpReply GenerateIn(const Dialect& dialect, RouteCall call) {
+  const auto body = ReadBody(call.request, call.caller);
+  if (!body) return body.error();
+  return GenerateFrom(*body, dialect, std::move(call));
+}
+
+HttpReply GenerateNativeOrTgi(RouteCall call) {
+  const auto body = ReadBody(call.request, call.caller);
+  if (!body) return body.error();
+  return GenerateFrom(*body, IsTgiRequest(*body) ? kTgi : kNative, std::move(call));
+}
+
+HttpReply AnswerAtOnceBy(Answerer answer, RouteCall call) {
+  const auto body = ReadBody(call.request, call.caller);
+  if (!body) return body.error();
+  ReadContext context = ContextOf(call);
+  Result<std::string> text = answer(*body, context);
+  if (!text) return ErrorReply(text.error());
+  HttpReply reply;
+  reply.body = *std::move(text);
+  return NameIgnored(std::move(reply), context.ignored);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,56 @@
+// What a row of the route table says, and what its handler is given. Plain structs: a RouteCall
+// belongs to one request.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/metrics.h"
+#include "server/generation/generate_types.h"
+#include "server/generation/generation_service.h"
+#include "server/http/api_keys.h"
+#include "server/http/cors.h"
+#include "server/http/http_types.h"
+
+namespace lockstep {
+
+struct GenerateSettings {
+  // Between the comments of a stream that waits. Proxies give up after 30 s and more.
+  std::chrono::milliseconds keep_alive{10'000};
+  std::vector<std::string> model_aliases;  // names that the model has beside its own; * is any
+  bool lenient = false;                    // unknown fields are ignored, and named in a header
+};
+
+struct ApiSettings {
+  ApiKeys keys;
+  CorsPolicy cors;
+  Deadlines deadlines;  // of every request; its own can only be earlier
+  GenerateSettings generate;
+  const Metrics* metrics = nullptr;  // null: there is no /metrics. Must outlive the router
+};
+
+struct RouteCall {
+  const HttpRequest& request;
+  Caller caller;
+  GenerationService* service;  // null while the model is loading, but never where Needs::kModel
+  size_t loaded_percent;
+  const ApiSettings& settings;
+};
+
+// What must be there before a route answers. A model is served to callers with a key only.
+enum class Needs { kNothing, kKey, kModel };
+// Which threads answer. Those for control are few, and never wait for a generation: health checks
+// and scrapes get through whatever the others do.
+enum class AnsweredBy { kWorkers, kControl };
+
+struct Route {
+  std::string_view path;  // one that ends in /, and is not /, stands for what follows, too
+  std::string_view method;
+  HttpReply (*handle)(RouteCall call);  // blocks for as long as a generation takes
+  Needs needs;
+  AnsweredBy answered_by;
+};
+
+}  // namespace lockstep

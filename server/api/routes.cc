@@ -1,0 +1,56 @@
+// A row is all that the router and the HTTP server know of a route. A new one is a handler, a row
+// here, and its place in openapi.json.
+#include "server/api/routes.h"
+
+#include "server/api/generate.h"
+#include "server/api/openai/chat.h"
+#include "server/api/openai/completions.h"
+#include "server/api/server_info.h"
+#include "server/api/tgi_api.h"
+#include "server/api/tokenize_api.h"
+
+namespace lockstep {
+namespace {
+
+using enum Needs;
+using enum AnsweredBy;
+
+constexpr Route kRoutes[] = {
+    {"/generate", "POST", GenerateNativeOrTgi, kModel, kWorkers},
+    {"/generate_stream", "POST", Generate<kTgiStream>, kModel, kWorkers},
+    {"/", "POST", Generate<kTgiList>, kModel, kWorkers},
+    {"/info", "GET", Info, kModel, kWorkers},
+    {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
+    {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
+    {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
+    {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
+    {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
+    {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
+    {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
+    {"/v1/models", "GET", Models, kModel, kWorkers},
+    {"/v1/models/", "GET", OneModel, kModel, kWorkers},
+    {"/livez", "GET", Live, kNothing, kControl},
+    {"/readyz", "GET", Ready, kNothing, kControl},
+    {"/health", "GET", Ready, kNothing, kControl},
+    {"/ping", "GET", Ready, kNothing, kControl},
+    {"/metrics", "GET", RenderMetrics, kNothing, kControl},
+};
+
+}  // namespace
+
+std::span<const Route> AllRoutes() { return kRoutes; }
+
+const Route* FindRoute(std::string_view path) {
+  for (const Route& route : kRoutes) {
+    const bool prefix = route.path.size() > 1 && route.path.back() == '/';
+    if (prefix ? path.starts_with(route.path) : path == route.path) return &route;
+  }
+  return nullptr;
+}
+
+bool IsControlPath(std::string_view path) {
+  const Route* const route = FindRoute(path);
+  return route != nullptr && route->answered_by == kControl;
+}
+
+}  // namespace lockstep
