@@ -69,7 +69,7 @@ class GgufFile::Parser {
   [[nodiscard]] Status Run() {
     for (const auto step : {&Parser::Header, &Parser::Pairs, &Parser::Alignment, &Parser::Tensors,
                             &Parser::PlaceData, &Parser::RefuseOverlap}) {
-      if (Status status = (this->*step)(); !status) return status;
+      TRY_OK((this->*step)());
     }
     return {};
   }
@@ -93,9 +93,8 @@ class GgufFile::Parser {
 
   template <class Stored, class Kept>
   Result<GgufValue> Scalar(std::string_view key) {
-    const Result<Stored> value = reader_.Number<Stored>([&] { return Quoted(key); });
-    if (!value) return tl::unexpected(value.error());
-    return GgufValue(static_cast<Kept>(*value));
+    TRY(const Stored value, reader_.Number<Stored>([&] { return Quoted(key); }));
+    return GgufValue(static_cast<Kept>(value));
   }
 
   GgufFile& file_;
@@ -108,48 +107,45 @@ class GgufFile::Parser {
 Status GgufFile::Parser::Header() {
   const std::span<const uint8_t> bytes = file_.bytes_;
   if (bytes.empty()) return reader_.Bad("the file is empty");
-  const auto magic = reader_.Bytes(4, [] { return "magic"; });
-  if (!magic) return tl::unexpected(magic.error());
-  const std::string_view text(reinterpret_cast<const char*>(magic->data()), 4);
+  TRY(const auto magic, reader_.Bytes(4, [] { return "magic"; }));
+  const std::string_view text(reinterpret_cast<const char*>(magic.data()), 4);
   if (text != "GGUF") {
     return reader_.Bad("magic is {}, not \"GGUF\": {}", Quoted(text), GuessFormat(bytes));
   }
 
-  const auto version = reader_.Number<uint32_t>([] { return "version"; });
-  if (!version) return tl::unexpected(version.error());
-  file_.version_ = *version;
-  if (*version != 0 && (*version & 0xFFFF) == 0) {
+  TRY(const auto version, reader_.Number<uint32_t>([] { return "version"; }));
+  file_.version_ = version;
+  if (version != 0 && (version & 0xFFFF) == 0) {
     return reader_.Bad(
         "version is {:#x}: the file is big-endian, but lockstep reads little-endian files",
-        *version);
+        version);
   }
-  if (*version != 2 && *version != 3) {
+  if (version != 2 && version != 3) {
     return reader_.Bad("version is {}, but lockstep reads 2 and 3: convert the model again",
-                       *version);
+                       version);
   }
-  if (Status s = Count("n_tensors", kMaxTensors, kMinTensorBytes, n_tensors_); !s) return s;
+  TRY_OK(Count("n_tensors", kMaxTensors, kMinTensorBytes, n_tensors_));
   return Count("n_kv", kMaxPairs, kMinPairBytes, n_pairs_);
 }
 
 Status GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_bytes,
                                uint64_t& count) {
-  const auto value = reader_.Number<uint64_t>([&] { return field; });
-  if (!value) return tl::unexpected(value.error());
-  if (*value > limit) {
-    return reader_.Bad("{} is {}, but the limit is {}", field, *value, limit);
+  TRY(const auto value, reader_.Number<uint64_t>([&] { return field; }));
+  if (value > limit) {
+    return reader_.Bad("{} is {}, but the limit is {}", field, value, limit);
   }
-  if (*value > reader_.remaining() / record_bytes) {
-    return reader_.Bad("{} is {}, but {} bytes hold {} at most", field, *value, reader_.remaining(),
+  if (value > reader_.remaining() / record_bytes) {
+    return reader_.Bad("{} is {}, but {} bytes hold {} at most", field, value, reader_.remaining(),
                        reader_.remaining() / record_bytes);
   }
-  count = *value;
+  count = value;
   return {};
 }
 
 Status GgufFile::Parser::Pairs() {
   file_.pairs_.reserve(n_pairs_);
   for (size_t i = 0; i < n_pairs_; ++i) {
-    if (Status s = Pair(i); !s) return s;
+    TRY_OK(Pair(i));
   }
   return {};
 }
@@ -158,30 +154,26 @@ Status GgufFile::Parser::Pairs() {
 Result<std::string_view> GgufFile::Parser::UniqueName(const char* what, size_t i, size_t limit,
                                                       Index& index) {
   const auto where = [&] { return fmt::format("{} {}", what, i); };
-  auto name = reader_.String(limit, where);
-  if (!name) return name;
-  if (name->empty()) return reader_.Bad("{} has length 0", where());
-  if (!IsUtf8(*name) || name->find('\0') != name->npos) {
-    return reader_.Bad("{} is {}, not UTF-8 without NUL", where(), Quoted(*name));
+  TRY(auto name, reader_.String(limit, where));
+  if (name.empty()) return reader_.Bad("{} has length 0", where());
+  if (!IsUtf8(name) || name.find('\0') != name.npos) {
+    return reader_.Bad("{} is {}, not UTF-8 without NUL", where(), Quoted(name));
   }
-  if (const auto [at, added] = index.emplace(*name, i); !added) {
-    return reader_.Bad("{} is {}, a duplicate of number {}", where(), Quoted(*name), at->second);
+  if (const auto [at, added] = index.emplace(name, i); !added) {
+    return reader_.Bad("{} is {}, a duplicate of number {}", where(), Quoted(name), at->second);
   }
   return name;
 }
 
 Status GgufFile::Parser::Pair(size_t i) {
-  const auto key = UniqueName("key of metadata pair", i, kMaxKey, file_.pair_index_);
-  if (!key) return tl::unexpected(key.error());
-  const auto type = reader_.Number<uint32_t>([&] { return "type of " + Quoted(*key); });
-  if (!type) return tl::unexpected(type.error());
-  if (*type >= kGgufTypes) {
-    return reader_.Bad("type of {} is {}, but value types are 0 to {}", Quoted(*key), *type,
+  TRY(const auto key, UniqueName("key of metadata pair", i, kMaxKey, file_.pair_index_));
+  TRY(const auto type, reader_.Number<uint32_t>([&] { return "type of " + Quoted(key); }));
+  if (type >= kGgufTypes) {
+    return reader_.Bad("type of {} is {}, but value types are 0 to {}", Quoted(key), type,
                        kGgufTypes - 1);
   }
-  auto value = Value(*type, *key);
-  if (!value) return tl::unexpected(value.error());
-  file_.pairs_.push_back({*key, *type, *std::move(value)});
+  TRY(auto value, Value(type, key));
+  file_.pairs_.push_back({key, type, std::move(value)});
   return {};
 }
 
@@ -211,59 +203,53 @@ Result<GgufValue> GgufFile::Parser::Value(uint32_t type, std::string_view key) {
     case kArray:
       return Array(key);
     case kString: {
-      const auto text = reader_.String(kMaxString, [&] { return Quoted(key); });
-      if (!text) return tl::unexpected(text.error());
-      return GgufValue(*text);
+      TRY(const auto text, reader_.String(kMaxString, [&] { return Quoted(key); }));
+      return GgufValue(text);
     }
     case kBool:
       break;
   }
-  const auto flag = reader_.Number<uint8_t>([&] { return Quoted(key); });
-  if (!flag) return tl::unexpected(flag.error());
-  if (*flag > 1) return reader_.Bad("{} is {}, but a bool is 0 or 1", Quoted(key), *flag);
-  return GgufValue(*flag == 1);
+  TRY(const auto flag, reader_.Number<uint8_t>([&] { return Quoted(key); }));
+  if (flag > 1) return reader_.Bad("{} is {}, but a bool is 0 or 1", Quoted(key), flag);
+  return GgufValue(flag == 1);
 }
 
 Result<GgufValue> GgufFile::Parser::Array(std::string_view key) {
-  const auto type = reader_.Number<uint32_t>([&] { return "element type of " + Quoted(key); });
-  if (!type) return tl::unexpected(type.error());
-  if (*type == Id(kArray)) {
+  TRY(const auto type, reader_.Number<uint32_t>([&] { return "element type of " + Quoted(key); }));
+  if (type == Id(kArray)) {
     return reader_.Bad("{} is an array of arrays, which is not supported", Quoted(key));
   }
-  if (*type >= kGgufTypes) {
-    return reader_.Bad("element type of {} is {}, but value types are 0 to {}", Quoted(key), *type,
+  if (type >= kGgufTypes) {
+    return reader_.Bad("element type of {} is {}, but value types are 0 to {}", Quoted(key), type,
                        kGgufTypes - 1);
   }
-  const auto count = reader_.Number<uint64_t>([&] { return "count of " + Quoted(key); });
-  if (!count) return tl::unexpected(count.error());
-  if (*count > kMaxArray) {
-    return reader_.Bad("{} has {} elements, but the limit is {}", Quoted(key), *count, kMaxArray);
+  TRY(const auto count, reader_.Number<uint64_t>([&] { return "count of " + Quoted(key); }));
+  if (count > kMaxArray) {
+    return reader_.Bad("{} has {} elements, but the limit is {}", Quoted(key), count, kMaxArray);
   }
 
-  GgufArray array{*type, *count, {}, {}};
+  GgufArray array{type, count, {}, {}};
   // Every element takes room in the file, so a small file cannot ask for much memory.
-  const size_t least = *count * (*type == Id(kString) ? 8 : GgufTypeBytes(*type));
+  const size_t least = count * (type == Id(kString) ? 8 : GgufTypeBytes(type));
   if (least > reader_.remaining()) {
     return reader_.Bad("{} has {} elements of {}, at least {} bytes, but {} are left", Quoted(key),
-                       *count, GgufTypeName(*type), least, reader_.remaining());
+                       count, GgufTypeName(type), least, reader_.remaining());
   }
-  if (*type != Id(kString)) {
-    const auto data = reader_.Bytes(least, [&] { return Quoted(key); });
-    if (!data) return tl::unexpected(data.error());
-    const auto wrong = std::find_if(data->begin(), data->end(), [](uint8_t b) { return b > 1; });
-    if (*type == Id(kBool) && wrong != data->end()) {
-      return reader_.Bad("element {} of {} is {}, but a bool is 0 or 1", wrong - data->begin(),
+  if (type != Id(kString)) {
+    TRY(const auto data, reader_.Bytes(least, [&] { return Quoted(key); }));
+    const auto wrong = std::find_if(data.begin(), data.end(), [](uint8_t b) { return b > 1; });
+    if (type == Id(kBool) && wrong != data.end()) {
+      return reader_.Bad("element {} of {} is {}, but a bool is 0 or 1", wrong - data.begin(),
                          Quoted(key), *wrong);
     }
-    array.data = *data;
+    array.data = data;
     return GgufValue(std::move(array));
   }
-  array.strings.reserve(*count);
-  for (size_t i = 0; i < *count; ++i) {
-    const auto text =
-        reader_.String(kMaxString, [&] { return fmt::format("element {} of {}", i, Quoted(key)); });
-    if (!text) return tl::unexpected(text.error());
-    array.strings.push_back(*text);
+  array.strings.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    TRY(array.strings.emplace_back(), reader_.String(kMaxString, [&] {
+      return fmt::format("element {} of {}", i, Quoted(key));
+    }));
   }
   return GgufValue(std::move(array));
 }
@@ -287,39 +273,34 @@ Status GgufFile::Parser::Tensors() {
   file_.tensors_.reserve(n_tensors_);
   tensor_bytes_.reserve(n_tensors_);
   for (size_t i = 0; i < n_tensors_; ++i) {
-    if (Status s = Tensor(i); !s) return s;
+    TRY_OK(Tensor(i));
   }
   return {};
 }
 
 Status GgufFile::Parser::Tensor(size_t i) {
-  const auto name = UniqueName("name of tensor", i, kMaxTensorName, file_.tensor_index_);
-  if (!name) return tl::unexpected(name.error());
+  TRY(const auto name, UniqueName("name of tensor", i, kMaxTensorName, file_.tensor_index_));
   const auto field = [&](const char* what) {
-    return [what, &name] { return fmt::format("{} of tensor {}", what, Quoted(*name)); };
+    return [what, &name] { return fmt::format("{} of tensor {}", what, Quoted(name)); };
   };
-  const auto n_dims = reader_.Number<uint32_t>(field("n_dims"));
-  if (!n_dims) return tl::unexpected(n_dims.error());
-  if (*n_dims < 1 || *n_dims > kMaxDims) {
-    return reader_.Bad("{} is {}, but must be 1 to {}", field("n_dims")(), *n_dims, kMaxDims);
+  TRY(const auto n_dims, reader_.Number<uint32_t>(field("n_dims")));
+  if (n_dims < 1 || n_dims > kMaxDims) {
+    return reader_.Bad("{} is {}, but must be 1 to {}", field("n_dims")(), n_dims, kMaxDims);
   }
-  GgufTensor tensor{*name, nullptr, {}, 0, {}};
-  for (uint32_t d = 0; d < *n_dims; ++d) {
-    const auto dim = reader_.Number<uint64_t>(field("dimension"));
-    if (!dim) return tl::unexpected(dim.error());
-    tensor.dims.push_back(*dim);
+  GgufTensor tensor{name, nullptr, {}, 0, {}};
+  for (uint32_t d = 0; d < n_dims; ++d) {
+    TRY(const auto dim, reader_.Number<uint64_t>(field("dimension")));
+    tensor.dims.push_back(dim);
   }
-  const auto type = reader_.Number<uint32_t>(field("type"));
-  if (!type) return tl::unexpected(type.error());
-  tensor.type = FindElementType(*type);
+  TRY(const auto type, reader_.Number<uint32_t>(field("type")));
+  tensor.type = FindElementType(type);
   if (tensor.type == nullptr) {
     return reader_.Bad("{} is {}, which ggml does not define or has removed", field("type")(),
-                       *type);
+                       type);
   }
-  const auto offset = reader_.Number<uint64_t>(field("offset"));
-  if (!offset) return tl::unexpected(offset.error());
-  tensor.offset = *offset;  // relative, until PlaceData
-  if (Status s = TensorSize(tensor); !s) return s;
+  TRY(const auto offset, reader_.Number<uint64_t>(field("offset")));
+  tensor.offset = offset;  // relative, until PlaceData
+  TRY_OK(TensorSize(tensor));
   file_.tensors_.push_back(std::move(tensor));
   return {};
 }
@@ -408,7 +389,7 @@ Result<GgufFile> GgufFile::Parse(std::span<const uint8_t> bytes, std::string nam
   file.name_ = std::move(name);
   file.bytes_ = bytes;
   file.size_ = bytes.size();
-  if (Status s = Parser(file).Run(); !s) return tl::unexpected(s.error());
+  TRY_OK(Parser(file).Run());
   return file;
 }
 

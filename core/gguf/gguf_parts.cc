@@ -16,59 +16,51 @@ std::string Suffix(size_t number, size_t count) {
 
 // A number of the metadata, `absent` if it is not there.
 Result<uint64_t> Number(const GgufFile& file, std::string_view key, uint64_t absent) {
-  const auto value = file.GetU64(key);
-  if (!value) return tl::unexpected(value.error());
-  return value->value_or(absent);
+  TRY(const auto value, file.GetU64(key));
+  return value.value_or(absent);
 }
 
 }  // namespace
 
 Result<GgufParts> GgufParts::Open(const std::string& path) {
   GgufParts all;
-  auto first = MappedFile::Open(path);
-  if (!first) return tl::unexpected(first.error());
-  all.parts_.push_back(*std::move(first));
-  auto parsed = GgufFile::Parse(all.parts_[0].bytes(), path);
-  if (!parsed) return tl::unexpected(parsed.error());
-  all.file_ = std::make_unique<GgufFile>(*std::move(parsed));
+  TRY(auto first, MappedFile::Open(path));
+  all.parts_.push_back(std::move(first));
+  TRY(auto parsed, GgufFile::Parse(all.parts_[0].bytes(), path));
+  all.file_ = std::make_unique<GgufFile>(std::move(parsed));
   const GgufFile& file = *all.file_;
 
-  const auto count = Number(file, "split.count", 1);
-  if (!count) return tl::unexpected(count.error());
-  if (*count <= 1) return all;
-  if (*count > kMaxParts) {
+  TRY(const auto count, Number(file, "split.count", 1));
+  if (count <= 1) return all;
+  if (count > kMaxParts) {
     return file.Bad(
         fmt::format("split.count is {}, but at most {} parts are read: join some of "
                     "them, as with llama-gguf-split --merge",
-                    *count, kMaxParts));
+                    count, kMaxParts));
   }
-  const auto number = Number(file, "split.no", 0);
-  if (!number) return tl::unexpected(number.error());
-  if (*number != 0) {
+  TRY(const auto number, Number(file, "split.no", 0));
+  if (number != 0) {
     return file.Bad(
         fmt::format("this is part {} of {}: give the path of the first, which ends in {}",
-                    *number + 1, *count, Suffix(1, *count)));
+                    number + 1, count, Suffix(1, count)));
   }
-  const std::string suffix = Suffix(1, *count);
+  const std::string suffix = Suffix(1, count);
   if (!path.ends_with(suffix)) {
     return file.Bad(
         fmt::format("split.count is {}, but the name does not end in {}, by which the other parts "
                     "are found: name all parts so, or join them, as with llama-gguf-split --merge",
-                    *count, suffix));
+                    count, suffix));
   }
   const std::string stem = path.substr(0, path.size() - suffix.size());
-  for (size_t i = 1; i < *count; ++i) {
-    if (Status status = all.Add(stem + Suffix(i + 1, *count), i, *count); !status) {
-      return tl::unexpected(status.error());
-    }
+  for (size_t i = 1; i < count; ++i) {
+    TRY_OK(all.Add(stem + Suffix(i + 1, count), i, count));
   }
-  const auto tensors = Number(file, "split.tensors.count", file.tensors().size());
-  if (!tensors) return tl::unexpected(tensors.error());
-  if (*tensors != file.tensors().size()) {
+  TRY(const auto tensors, Number(file, "split.tensors.count", file.tensors().size()));
+  if (tensors != file.tensors().size()) {
     return file.Bad(
         fmt::format("split.tensors.count is {}, but the {} parts have {} tensors: fetch "
                     "all parts again, from one place",
-                    *tensors, *count, file.tensors().size()));
+                    tensors, count, file.tensors().size()));
   }
   return all;
 }
@@ -79,18 +71,16 @@ Status GgufParts::Add(const std::string& path, size_t number, size_t count) {
     return file_->Bad(
         fmt::format("part {} of {} is missing: {}", number + 1, count, mapped.error().message));
   }
-  auto part = GgufFile::Parse(mapped->bytes(), path);
-  if (!part) return tl::unexpected(part.error());
+  TRY(auto part, GgufFile::Parse(mapped->bytes(), path));
   for (const auto& [key, wanted] :
        {std::pair("split.count", count), std::pair("split.no", number)}) {
-    const auto value = Number(*part, key, 0);
-    if (!value) return tl::unexpected(value.error());
-    if (*value != wanted) {
-      return part->Bad(fmt::format("{} is {}, but the name says {}: it is no part of {}", key,
-                                   *value, wanted, file_->name()));
+    TRY(const auto value, Number(part, key, 0));
+    if (value != wanted) {
+      return part.Bad(fmt::format("{} is {}, but the name says {}: it is no part of {}", key, value,
+                                  wanted, file_->name()));
     }
   }
-  if (Status status = file_->Append(*std::move(part)); !status) return status;
+  TRY_OK(file_->Append(std::move(part)));
   parts_.push_back(*std::move(mapped));
   return {};
 }

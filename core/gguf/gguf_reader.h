@@ -50,14 +50,12 @@ class GgufReader {
   // A 64-bit length and as many bytes.
   template <class Where>
   [[nodiscard]] Result<std::string_view> String(size_t limit, const Where& where) {
-    const Result<uint64_t> length = Number<uint64_t>(where);
-    if (!length) return tl::unexpected(length.error());
-    if (*length > limit) {
-      return Bad("{} has length {}, but the limit is {} bytes", where(), *length, limit);
+    TRY(const uint64_t length, Number<uint64_t>(where));
+    if (length > limit) {
+      return Bad("{} has length {}, but the limit is {} bytes", where(), length, limit);
     }
-    const auto text = Bytes(*length, where);
-    if (!text) return tl::unexpected(text.error());
-    return std::string_view(reinterpret_cast<const char*>(text->data()), text->size());
+    TRY(const auto text, Bytes(length, where));
+    return std::string_view(reinterpret_cast<const char*>(text.data()), text.size());
   }
 
  private:

@@ -67,13 +67,12 @@ Status GgufFile::Append(GgufFile part) {
 }
 
 Status GgufFile::CheckWhole() const {
-  const auto count = GetU64("split.count");
-  if (!count) return tl::unexpected(count.error());
-  if (count->value_or(1) <= parts_) return {};
+  TRY(const auto count, GetU64("split.count"));
+  if (count.value_or(1) <= parts_) return {};
   return Bad(
       fmt::format("split.count is {}, but {} of the parts is here: give the path of the first, "
                   "with the others beside it, or join them, as with llama-gguf-split --merge",
-                  **count, parts_));
+                  *count, parts_));
 }
 
 tl::unexpected<Error> GgufFile::Bad(const std::string& message) const {
@@ -131,18 +130,16 @@ Result<const GgufArray*> GgufFile::GetArray(std::string_view key, GgufType type,
 }
 
 Result<std::optional<std::vector<float>>> GgufFile::GetFloats(std::string_view key) const {
-  const auto array = GetArray(key, GgufType::kF32, GgufType::kF32, "array of f32");
-  if (!array) return tl::unexpected(array.error());
-  if (*array == nullptr) return std::nullopt;
-  return CopyElements<float>(**array);
+  TRY(const auto array, GetArray(key, GgufType::kF32, GgufType::kF32, "array of f32"));
+  if (array == nullptr) return std::nullopt;
+  return CopyElements<float>(*array);
 }
 
 Result<std::optional<std::vector<int32_t>>> GgufFile::GetInts(std::string_view key) const {
-  const auto array = GetArray(key, GgufType::kI32, GgufType::kU32, "array of i32");
-  if (!array) return tl::unexpected(array.error());
-  if (*array == nullptr) return std::nullopt;
-  std::vector<int32_t> values = CopyElements<int32_t>(**array);
-  if ((*array)->element_type == Id(GgufType::kU32)) {
+  TRY(const auto array, GetArray(key, GgufType::kI32, GgufType::kU32, "array of i32"));
+  if (array == nullptr) return std::nullopt;
+  std::vector<int32_t> values = CopyElements<int32_t>(*array);
+  if (array->element_type == Id(GgufType::kU32)) {
     for (const int32_t value : values) {
       if (value >= 0) continue;
       return Bad(fmt::format("an element of {} is {}, but the limit is {}", Quoted(key),
@@ -153,16 +150,14 @@ Result<std::optional<std::vector<int32_t>>> GgufFile::GetInts(std::string_view k
 }
 
 Result<std::optional<std::span<const uint8_t>>> GgufFile::GetBytes(std::string_view key) const {
-  const auto array = GetArray(key, GgufType::kU8, GgufType::kI8, "array of u8");
-  if (!array) return tl::unexpected(array.error());
-  if (*array == nullptr) return std::nullopt;
-  return (*array)->data;
+  TRY(const auto array, GetArray(key, GgufType::kU8, GgufType::kI8, "array of u8"));
+  if (array == nullptr) return std::nullopt;
+  return array->data;
 }
 
 Result<const std::vector<std::string_view>*> GgufFile::GetStrings(std::string_view key) const {
-  const auto array = GetArray(key, GgufType::kString, GgufType::kString, "array of string");
-  if (!array) return tl::unexpected(array.error());
-  return *array == nullptr ? nullptr : &(*array)->strings;
+  TRY(const auto array, GetArray(key, GgufType::kString, GgufType::kString, "array of string"));
+  return array == nullptr ? nullptr : &array->strings;
 }
 
 }  // namespace lockstep

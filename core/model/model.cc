@@ -54,8 +54,7 @@ struct SetOnReturn {
 Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const FilePart> parts,
                                     const KernelTable& kernels, ThreadPool& pool,
                                     const LoadProgress& report) {
-  auto config = ReadModelConfig(file);
-  if (!config) return tl::unexpected(config.error());
+  TRY(auto config, ReadModelConfig(file));
 
   Progress progress(report, file.size() + TensorBytes(file));
   std::atomic<bool> stop{false};
@@ -66,27 +65,23 @@ Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const FilePa
   });
   const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
 
-  auto tokenizer = Tokenizer::Create(file);
-  if (!tokenizer) return tl::unexpected(tokenizer.error());
-  auto weights = LoadWeights(file, *config, pool, [&](const GgufTensor& tensor) {
-    const MappedFile* mapped = parts[tensor.part].file;
-    if (mapped != nullptr) mapped->DropPages(tensor.offset, tensor.data.size());
-    progress.Add(tensor.data.size());
-  });
-  if (!weights) return tl::unexpected(weights.error());
-  auto fingerprint = hashed.get();
-  if (!fingerprint) return tl::unexpected(fingerprint.error());
-  const auto chat_template = file.GetString("tokenizer.chat_template");
-  if (!chat_template) return tl::unexpected(chat_template.error());
-  std::string name = config->name;
+  TRY(auto tokenizer, Tokenizer::Create(file));
+  TRY(auto weights, LoadWeights(file, config, pool, [&](const GgufTensor& tensor) {
+        const MappedFile* mapped = parts[tensor.part].file;
+        if (mapped != nullptr) mapped->DropPages(tensor.offset, tensor.data.size());
+        progress.Add(tensor.data.size());
+      }));
+  TRY(auto fingerprint, hashed.get());
+  TRY(const auto chat_template, file.GetString("tokenizer.chat_template"));
+  std::string name = config.name;
   std::vector<std::string> warnings = file.warnings();
-  if (std::string warning = tokenizer->warning(); !warning.empty()) {
+  if (std::string warning = tokenizer.warning(); !warning.empty()) {
     warnings.push_back(std::move(warning));
   }
   return std::unique_ptr<Model>(
-      new Model{std::move(name), file.name(), *std::move(fingerprint), *std::move(tokenizer),
-                Transformer(*std::move(config), *std::move(weights), kernels), std::move(warnings),
-                std::string(chat_template->value_or(""))});
+      new Model{std::move(name), file.name(), std::move(fingerprint), std::move(tokenizer),
+                Transformer(std::move(config), std::move(weights), kernels), std::move(warnings),
+                std::string(chat_template.value_or(""))});
 }
 
 // The containers throw when memory runs out; no exception leaves this file.
@@ -110,10 +105,9 @@ Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes, const s
                                          const KernelTable& kernels, ThreadPool& pool,
                                          const LoadProgress& progress) {
   return WithoutThrowing(source, [&]() -> Result<std::unique_ptr<Model>> {
-    const auto file = GgufFile::Parse(bytes, source);
-    if (!file) return tl::unexpected(file.error());
+    TRY(const auto file, GgufFile::Parse(bytes, source));
     const FilePart part{bytes};
-    return Load(*file, {&part, 1}, kernels, pool, progress);
+    return Load(file, {&part, 1}, kernels, pool, progress);
   });
 }
 
@@ -121,21 +115,18 @@ Result<std::unique_ptr<Model>> LoadModel(const std::string& path, const KernelTa
                                          ThreadPool& pool, const LoadProgress& progress) {
   if (path.empty()) return LoadModel(EmbeddedModel(), "embedded", kernels, pool, progress);
   return WithoutThrowing(path, [&]() -> Result<std::unique_ptr<Model>> {
-    const auto opened = GgufParts::Open(path);
-    if (!opened) return tl::unexpected(opened.error());
+    TRY(const auto opened, GgufParts::Open(path));
     std::vector<FilePart> parts;
-    for (const MappedFile& mapped : opened->parts()) parts.push_back({mapped.bytes(), &mapped});
-    return Load(opened->file(), parts, kernels, pool, progress);
+    for (const MappedFile& mapped : opened.parts()) parts.push_back({mapped.bytes(), &mapped});
+    return Load(opened.file(), parts, kernels, pool, progress);
   });
 }
 
 Status CheckModel(const GgufFile& file, const TensorDone& done) {
   return WithoutThrowing(file.name(), [&]() -> Status {
-    const auto config = ReadModelConfig(file);
-    if (!config) return tl::unexpected(config.error());
-    const auto tokenizer = Tokenizer::Create(file);
-    if (!tokenizer) return tl::unexpected(tokenizer.error());
-    return CheckWeights(file, *config, done);
+    TRY(const auto config, ReadModelConfig(file));
+    TRY(const auto tokenizer, Tokenizer::Create(file));
+    return CheckWeights(file, config, done);
   });
 }
 

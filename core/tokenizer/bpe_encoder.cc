@@ -49,12 +49,8 @@ Result<std::unique_ptr<TextEncoder>> BpeEncoder::Create(const GgufFile& file,
                                                         const Vocabulary& vocabulary,
                                                         Pretokenizer pretokenizer) {
   std::unique_ptr<BpeEncoder> encoder(new BpeEncoder(vocabulary, std::move(pretokenizer)));
-  if (const Status status = encoder->LoadBytes(file); !status) {
-    return tl::unexpected(status.error());
-  }
-  if (const Status status = encoder->LoadMerges(file); !status) {
-    return tl::unexpected(status.error());
-  }
+  TRY_OK(encoder->LoadBytes(file));
+  TRY_OK(encoder->LoadMerges(file));
   return encoder;
 }
 
@@ -82,14 +78,13 @@ Status BpeEncoder::LoadBytes(const GgufFile& file) {
 }
 
 Status BpeEncoder::LoadMerges(const GgufFile& file) {
-  const auto merges = file.GetStrings("tokenizer.ggml.merges");
-  if (!merges) return tl::unexpected(merges.error());
-  if (*merges == nullptr) {
+  TRY(const auto merges, file.GetStrings("tokenizer.ggml.merges"));
+  if (merges == nullptr) {
     return file.Bad("tokenizer.ggml.merges is missing: a tokenizer of model \"gpt2\" needs it");
   }
-  merges_.reserve((*merges)->size());
-  for (size_t rank = 0; rank < (*merges)->size(); ++rank) {
-    const std::string_view merge = (**merges)[rank];
+  merges_.reserve(merges->size());
+  for (size_t rank = 0; rank < merges->size(); ++rank) {
+    const std::string_view merge = (*merges)[rank];
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos || space + 1 == merge.size()) {
       return file.Bad(

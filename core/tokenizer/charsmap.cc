@@ -31,11 +31,10 @@ uint32_t LeafValue(uint32_t node) { return node & ~(1u << 31); }
 }  // namespace
 
 Result<Charsmap> Charsmap::Create(const GgufFile& file) {
-  const auto bytes = file.GetBytes(kKey);
-  if (!bytes) return tl::unexpected(bytes.error());
+  TRY(const auto bytes, file.GetBytes(kKey));
   Charsmap map;
-  if (!bytes->has_value() || (*bytes)->empty()) return map;
-  std::span<const uint8_t> rest = **bytes;
+  if (!bytes.has_value() || bytes->empty()) return map;
+  std::span<const uint8_t> rest = *bytes;
   uint32_t size = 0;
   if (rest.size() > sizeof(size)) {
     std::memcpy(&size, rest.data(), sizeof(size));
@@ -45,7 +44,7 @@ Result<Charsmap> Charsmap::Create(const GgufFile& file) {
     return file.Bad(
         fmt::format("{} has {} bytes, of which {} are said to be nodes: it must hold their number, "
                     "4 bytes for each, and then texts that end in NUL",
-                    kKey, (*bytes)->size(), size));
+                    kKey, bytes->size(), size));
   }
   map.nodes_.resize(size / sizeof(uint32_t));
   std::memcpy(map.nodes_.data(), rest.data(), size);

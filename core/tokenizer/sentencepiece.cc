@@ -20,9 +20,8 @@ std::string ReplaceAll(std::string_view text, std::string_view from, std::string
 }
 
 Result<std::vector<float>> LoadScores(const GgufFile& file, const Vocabulary& vocabulary) {
-  auto scores = file.GetFloats("tokenizer.ggml.scores");
-  if (!scores) return tl::unexpected(scores.error());
-  const size_t count = scores->has_value() ? (*scores)->size() : 0;
+  TRY(auto scores, file.GetFloats("tokenizer.ggml.scores"));
+  const size_t count = scores.has_value() ? scores->size() : 0;
   if (count != vocabulary.size()) {
     return file.Bad(
         fmt::format("tokenizer.ggml.scores has {} values, but tokenizer.ggml.tokens "
@@ -30,12 +29,12 @@ Result<std::vector<float>> LoadScores(const GgufFile& file, const Vocabulary& vo
                     count, vocabulary.size()));
   }
   for (size_t id = 0; id < count; ++id) {
-    if (!std::isfinite((**scores)[id])) {
+    if (!std::isfinite((*scores)[id])) {
       return file.Bad(
-          fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id, (**scores)[id]));
+          fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id, (*scores)[id]));
     }
   }
-  return *std::move(*scores);
+  return *std::move(scores);
 }
 
 }  // namespace lockstep

@@ -11,15 +11,10 @@ namespace lockstep {
 Result<std::unique_ptr<TextEncoder>> SpmEncoder::Create(const GgufFile& file,
                                                         const Vocabulary& vocabulary) {
   std::unique_ptr<SpmEncoder> encoder(new SpmEncoder(vocabulary));
-  auto scores = LoadScores(file, vocabulary);
-  if (!scores) return tl::unexpected(scores.error());
-  encoder->scores_ = *std::move(scores);
-  const auto space = file.GetBool("tokenizer.ggml.add_space_prefix");
-  if (!space) return tl::unexpected(space.error());
-  encoder->adds_space_ = space->value_or(true);
-  if (const Status status = encoder->LoadBytes(file); !status) {
-    return tl::unexpected(status.error());
-  }
+  TRY(encoder->scores_, LoadScores(file, vocabulary));
+  TRY(const auto space, file.GetBool("tokenizer.ggml.add_space_prefix"));
+  encoder->adds_space_ = space.value_or(true);
+  TRY_OK(encoder->LoadBytes(file));
   return encoder;
 }
 

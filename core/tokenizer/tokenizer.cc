@@ -21,11 +21,10 @@ namespace {
 constexpr size_t kMaxChatTemplate = 64 * 1024;
 
 Status CheckChatTemplate(const GgufFile& file) {
-  const auto text = file.GetString("tokenizer.chat_template");
-  if (!text) return tl::unexpected(text.error());
-  if (text->has_value() && (*text)->size() > kMaxChatTemplate) {
+  TRY(const auto text, file.GetString("tokenizer.chat_template"));
+  if (text.has_value() && text->size() > kMaxChatTemplate) {
     return file.Bad(fmt::format("tokenizer.chat_template has {} bytes: at most {} are allowed",
-                                (*text)->size(), kMaxChatTemplate));
+                                text->size(), kMaxChatTemplate));
   }
   return {};
 }
@@ -105,68 +104,56 @@ struct Tokenizer::Impl {
 };
 
 Status Tokenizer::Impl::Load(const GgufFile& file) {
-  const auto model = file.GetString("tokenizer.ggml.model");
-  if (!model) return tl::unexpected(model.error());
-  if (!model->has_value()) {
+  TRY(const auto model, file.GetString("tokenizer.ggml.model"));
+  if (!model.has_value()) {
     return file.Bad(
         "tokenizer.ggml.model is missing: \"llama\", \"gpt2\" and \"t5\" are supported");
   }
-  const auto load = **model == "llama"  ? &Impl::LoadSpm
-                    : **model == "gpt2" ? &Impl::LoadBpe
-                    : **model == "t5"   ? &Impl::LoadUnigram
-                                        : nullptr;
+  const auto load = *model == "llama"  ? &Impl::LoadSpm
+                    : *model == "gpt2" ? &Impl::LoadBpe
+                    : *model == "t5"   ? &Impl::LoadUnigram
+                                       : nullptr;
   if (load == nullptr) {
     return file.Bad(
         fmt::format("tokenizer.ggml.model is {}, which is not supported: \"llama\", \"gpt2\" and "
                     "\"t5\" are",
-                    Quoted(**model)));
+                    Quoted(*model)));
   }
-  name = **model;
-  auto loaded = Vocabulary::Load(file);
-  if (!loaded) return tl::unexpected(loaded.error());
-  vocabulary = *std::move(loaded);
-  if (Status status = (this->*load)(file); !status) return status;
-  if (Status status = LoadStripping(file); !status) return status;
-  if (Status status = CheckChatTemplate(file); !status) return status;
+  name = *model;
+  TRY(vocabulary, Vocabulary::Load(file));
+  TRY_OK((this->*load)(file));
+  TRY_OK(LoadStripping(file));
+  TRY_OK(CheckChatTemplate(file));
   LoadBytes();
   return {};
 }
 
 Status Tokenizer::Impl::LoadSpm(const GgufFile& file) {
-  auto spm = SpmEncoder::Create(file, vocabulary);
-  if (!spm) return tl::unexpected(spm.error());
-  encoder = *std::move(spm);
+  TRY(encoder, SpmEncoder::Create(file, vocabulary));
   return LoadFlags(file, vocabulary.bos >= 0, false);
 }
 
 Status Tokenizer::Impl::LoadUnigram(const GgufFile& file) {
-  auto unigram = UnigramEncoder::Create(file, vocabulary);
-  if (!unigram) return tl::unexpected(unigram.error());
-  encoder = *std::move(unigram);
+  TRY(encoder, UnigramEncoder::Create(file, vocabulary));
   return LoadFlags(file, false, vocabulary.eos >= 0);
 }
 
 Status Tokenizer::Impl::LoadBpe(const GgufFile& file) {
-  const auto pre = file.GetString("tokenizer.ggml.pre");
-  if (!pre) return tl::unexpected(pre.error());
-  name += fmt::format(", {}", pre->value_or("default"));
-  auto pretokenizer = Pretokenizer::Create(pre->value_or("default"));
+  TRY(const auto pre, file.GetString("tokenizer.ggml.pre"));
+  name += fmt::format(", {}", pre.value_or("default"));
+  auto pretokenizer = Pretokenizer::Create(pre.value_or("default"));
   if (!pretokenizer) return file.Bad(pretokenizer.error().message);
   const bool add_bos_default = pretokenizer->adds_bos() && vocabulary.bos >= 0;
-  auto bpe = BpeEncoder::Create(file, vocabulary, *std::move(pretokenizer));
-  if (!bpe) return tl::unexpected(bpe.error());
-  encoder = *std::move(bpe);
+  TRY(encoder, BpeEncoder::Create(file, vocabulary, *std::move(pretokenizer)));
   return LoadFlags(file, add_bos_default, false);
 }
 
 Status Tokenizer::Impl::LoadFlags(const GgufFile& file, bool add_bos_default,
                                   bool add_eos_default) {
-  const auto bos = file.GetBool("tokenizer.ggml.add_bos_token");
-  if (!bos) return tl::unexpected(bos.error());
-  const auto eos = file.GetBool("tokenizer.ggml.add_eos_token");
-  if (!eos) return tl::unexpected(eos.error());
-  add_bos = bos->value_or(add_bos_default);
-  add_eos = eos->value_or(add_eos_default);
+  TRY(const auto bos, file.GetBool("tokenizer.ggml.add_bos_token"));
+  TRY(const auto eos, file.GetBool("tokenizer.ggml.add_eos_token"));
+  add_bos = bos.value_or(add_bos_default);
+  add_eos = eos.value_or(add_eos_default);
   if (add_bos && vocabulary.bos < 0) {
     return file.Bad(
         "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is "
@@ -183,9 +170,8 @@ Status Tokenizer::Impl::LoadFlags(const GgufFile& file, bool add_bos_default,
 // Phi-3's tokenizer drops white space after its special tokens. No key says so: only the name does.
 Status Tokenizer::Impl::LoadStripping(const GgufFile& file) {
   strips.assign(vocabulary.size(), false);
-  const auto model_name = file.GetString("general.name");
-  if (!model_name) return tl::unexpected(model_name.error());
-  std::string lower(model_name->value_or(""));
+  TRY(const auto model_name, file.GetString("general.name"));
+  std::string lower(model_name.value_or(""));
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   if (lower.find("phi-3") == lower.npos && lower.find("phi3") == lower.npos) return {};
   for (size_t i = 0; i < vocabulary.size(); ++i) {
@@ -229,7 +215,7 @@ Tokenizer::~Tokenizer() = default;
 
 Result<Tokenizer> Tokenizer::Create(const GgufFile& file) {
   auto impl = std::make_unique<Impl>();
-  if (const Status status = impl->Load(file); !status) return tl::unexpected(status.error());
+  TRY_OK(impl->Load(file));
   return Tokenizer(std::move(impl));
 }
 

@@ -27,26 +27,18 @@ struct Cut {
 Result<std::unique_ptr<TextEncoder>> UnigramEncoder::Create(const GgufFile& file,
                                                             const Vocabulary& vocabulary) {
   std::unique_ptr<UnigramEncoder> encoder(new UnigramEncoder(vocabulary));
-  auto charsmap = Charsmap::Create(file);
-  if (!charsmap) return tl::unexpected(charsmap.error());
-  encoder->charsmap_ = *std::move(charsmap);
-  auto scores = LoadScores(file, vocabulary);
-  if (!scores) return tl::unexpected(scores.error());
-  encoder->scores_ = *std::move(scores);
-  if (const Status status = encoder->LoadFlags(file); !status) {
-    return tl::unexpected(status.error());
-  }
+  TRY(encoder->charsmap_, Charsmap::Create(file));
+  TRY(encoder->scores_, LoadScores(file, vocabulary));
+  TRY_OK(encoder->LoadFlags(file));
   encoder->LoadTokens();
   return encoder;
 }
 
 Status UnigramEncoder::LoadFlags(const GgufFile& file) {
-  const auto space = file.GetBool("tokenizer.ggml.add_space_prefix");
-  if (!space) return tl::unexpected(space.error());
-  adds_space_ = space->value_or(false);
-  const auto merges = file.GetBool("tokenizer.ggml.remove_extra_whitespaces");
-  if (!merges) return tl::unexpected(merges.error());
-  merges_spaces_ = merges->value_or(false);
+  TRY(const auto space, file.GetBool("tokenizer.ggml.add_space_prefix"));
+  adds_space_ = space.value_or(false);
+  TRY(const auto merges, file.GetBool("tokenizer.ggml.remove_extra_whitespaces"));
+  merges_spaces_ = merges.value_or(false);
   unknown_ = vocabulary_.unknown;
   if (unknown_ >= 0) return {};
   const auto& kinds = vocabulary_.kinds;

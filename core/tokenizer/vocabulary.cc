@@ -69,19 +69,18 @@ bool IsControlInDisguise(TokenKind kind, std::string_view text) {
 }
 
 Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
-  const auto tokens = file.GetStrings("tokenizer.ggml.tokens");
-  if (!tokens) return tl::unexpected(tokens.error());
-  if (*tokens == nullptr || (*tokens)->empty()) {
+  TRY(const auto tokens, file.GetStrings("tokenizer.ggml.tokens"));
+  if (tokens == nullptr || tokens->empty()) {
     return file.Bad("tokenizer.ggml.tokens is missing or empty: at least 1 token is needed");
   }
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
-  if (embedding != nullptr && embedding->rows() != (*tokens)->size()) {
+  if (embedding != nullptr && embedding->rows() != tokens->size()) {
     return file.Bad(
         fmt::format("tokenizer.ggml.tokens has {} tokens, but token_embd.weight has {} "
                     "rows: they must be as many",
-                    (*tokens)->size(), embedding->rows()));
+                    tokens->size(), embedding->rows()));
   }
-  vocabulary->texts.assign((*tokens)->begin(), (*tokens)->end());
+  vocabulary->texts.assign(tokens->begin(), tokens->end());
   vocabulary->ids.reserve(vocabulary->size());
   for (size_t id = 0; id < vocabulary->size(); ++id) {
     const std::string& text = vocabulary->texts[id];
@@ -103,26 +102,25 @@ Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
 
 Status LoadKinds(const GgufFile& file, Vocabulary* vocabulary) {
   vocabulary->kinds.assign(vocabulary->size(), TokenKind::kNormal);
-  const auto types = file.GetInts("tokenizer.ggml.token_type");
-  if (!types) return tl::unexpected(types.error());
-  if (!types->has_value()) {
+  TRY(const auto types, file.GetInts("tokenizer.ggml.token_type"));
+  if (!types.has_value()) {
     for (size_t id = 0; id < vocabulary->size(); ++id) {
       if (ByteOfText(vocabulary->texts[id]) >= 0) vocabulary->kinds[id] = TokenKind::kByte;
     }
     return {};
   }
-  if ((*types)->size() != vocabulary->size()) {
+  if (types->size() != vocabulary->size()) {
     return file.Bad(
         fmt::format("tokenizer.ggml.token_type has {} values, but "
                     "tokenizer.ggml.tokens has {}: they must be as many",
-                    (*types)->size(), vocabulary->size()));
+                    types->size(), vocabulary->size()));
   }
   // The format's numbers, 0 (undefined) to 6.
   constexpr std::array<TokenKind, 7> kKinds = {
       TokenKind::kNormal,      TokenKind::kNormal, TokenKind::kUnknown, TokenKind::kControl,
       TokenKind::kUserDefined, TokenKind::kUnused, TokenKind::kByte};
   for (size_t id = 0; id < vocabulary->size(); ++id) {
-    const int32_t type = (**types)[id];
+    const int32_t type = (*types)[id];
     if (type < 0 || static_cast<size_t>(type) >= kKinds.size()) {
       return file.Bad(
           fmt::format("tokenizer.ggml.token_type[{}] is {}: 0 to 6 are known", id, type));
@@ -140,16 +138,15 @@ Status LoadKinds(const GgufFile& file, Vocabulary* vocabulary) {
 
 // The id under `key`, -1 if the file has none.
 Result<int32_t> LoadId(const GgufFile& file, std::string_view key, size_t vocab_size) {
-  const auto id = file.GetU64(key);
-  if (!id) return tl::unexpected(id.error());
-  if (!id->has_value()) return -1;
-  if (**id >= vocab_size) {
+  TRY(const auto id, file.GetU64(key));
+  if (!id.has_value()) return -1;
+  if (*id >= vocab_size) {
     return file.Bad(
         fmt::format("{} is {}, but tokenizer.ggml.tokens has {} tokens: at most {} is "
                     "allowed",
-                    key, **id, vocab_size, vocab_size - 1));
+                    key, *id, vocab_size, vocab_size - 1));
   }
-  return static_cast<int32_t>(**id);
+  return static_cast<int32_t>(*id);
 }
 
 Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
@@ -162,9 +159,7 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
       {"tokenizer.ggml.eot_token_id", &eot},
       {"tokenizer.ggml.eom_token_id", &eom}};
   for (const auto& [key, role] : roles) {
-    const Result<int32_t> id = LoadId(file, key, vocabulary->size());
-    if (!id) return tl::unexpected(id.error());
-    *role = *id;
+    TRY(*role, LoadId(file, key, vocabulary->size()));
   }
   std::vector<TokenKind>& kinds = vocabulary->kinds;
   vocabulary->end_of_generation.assign(vocabulary->size(), false);
@@ -195,9 +190,7 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
 Result<Vocabulary> Vocabulary::Load(const GgufFile& file) {
   Vocabulary vocabulary;
   for (const auto load : {LoadTexts, LoadKinds, LoadRoles}) {
-    if (const Status status = load(file, &vocabulary); !status) {
-      return tl::unexpected(status.error());
-    }
+    TRY_OK(load(file, &vocabulary));
   }
   return vocabulary;
 }

@@ -27,22 +27,20 @@ constexpr size_t kMaxExperts = 1024;
 constexpr double kLeastFactor = 1e-4, kLargestFactor = 1e6;
 
 Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
-  if (Status whole = file.CheckWhole(); !whole) return whole;
+  TRY_OK(file.CheckWhole());
   if (file.tensors().empty()) {
     return file.Bad("n_tensors is 0: the file has no weights, perhaps a vocabulary only");
   }
-  const auto architecture = file.GetString("general.architecture");
-  if (!architecture) return tl::unexpected(architecture.error());
-  if (!*architecture) return file.Bad("general.architecture is missing");
-  config.family = FindArchitecture(**architecture);
+  TRY(const auto architecture, file.GetString("general.architecture"));
+  if (!architecture) return file.Bad("general.architecture is missing");
+  config.family = FindArchitecture(*architecture);
   if (config.family == nullptr) {
     return file.Bad(fmt::format("general.architecture is {}, but lockstep runs {} only",
-                                Quoted(**architecture), KnownArchitectures()));
+                                Quoted(*architecture), KnownArchitectures()));
   }
-  config.architecture = **architecture;
-  const auto name = file.GetString("general.name");
-  if (!name) return tl::unexpected(name.error());
-  config.name = name->value_or(config.architecture);
+  config.architecture = *architecture;
+  TRY(const auto name, file.GetString("general.name"));
+  config.name = name.value_or(config.architecture);
   return {};
 }
 
@@ -264,14 +262,14 @@ Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
 
 Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
   ModelConfig config;
-  if (Status s = CheckArchitecture(file, config); !s) return tl::unexpected(s.error());
+  TRY_OK(CheckArchitecture(file, config));
   MetadataKeys keys(file, config.architecture);
   config.dim = keys.NeedSize("embedding_length", 1, kMaxDim);
   config.layers = keys.NeedSize("block_count", 1, kMaxLayers);
   config.context = keys.NeedSize("context_length", 1, kMaxContext);
   for (const auto step :
        {ReadHeads, ReadExperts, ReadVocabulary, ReadRope, ReadWindow, ReadScales, CheckKvSize}) {
-    if (Status s = step(file, keys, config); !s) return tl::unexpected(s.error());
+    TRY_OK(step(file, keys, config));
   }
   return config;
 }

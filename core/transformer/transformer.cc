@@ -135,7 +135,7 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
 }
 
 Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, ThreadPool& pool) const {
-  if (Status ok = CheckBatch(batch, s); !ok) return ok;
+  TRY_OK(CheckBatch(batch, s));
   const size_t rows = PlaceRows(batch, s);
   for (size_t layer = 0; layer < config_.layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];

@@ -54,7 +54,7 @@ class Loader {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
     }
     if (tensors_.status()) tensors_.RefuseUnused(family_.name);
-    if (!tensors_.status()) return tl::unexpected(tensors_.status().error());
+    TRY_OK(tensors_.status());
     w.bytes = tensors_.bytes();
     return w;
   }

@@ -55,7 +55,7 @@ class Bench {
   Result<Measurement> Prefill(size_t n, size_t depth) {
     const std::vector<int32_t> prompt = Prompt(n, model_.config().vocab);
     return Median({"prefill", 1, depth, n, 0}, [&](std::vector<Stream>& streams) -> Status {
-      if (Status ok = Feed(streams[0], prompt); !ok) return ok;
+      TRY_OK(Feed(streams[0], prompt));
       return Sample(streams[0], scratch_.logits(0));
     });
   }
@@ -73,17 +73,16 @@ class Bench {
   // Fills in the tokens per second: `run` takes the streams from their depth to tokens more.
   Result<Measurement> Median(Measurement m,
                              const std::function<Status(std::vector<Stream>&)>& run) {
-    auto streams = MakeStreams(m.batch, m.depth, m.depth + m.tokens);
-    if (!streams) return tl::unexpected<Error>(std::move(streams.error()));
+    TRY(auto streams, MakeStreams(m.batch, m.depth, m.depth + m.tokens));
     std::vector<double> seconds;
     for (int i = 0; i <= repeat_; ++i) {
-      for (Stream& stream : *streams) {
+      for (Stream& stream : streams) {
         stream.kv.Truncate(m.depth);
         stream.sampler.Reset({}, {});
         stream.last = 1;
       }
       const auto start = std::chrono::steady_clock::now();
-      if (Status ok = run(*streams); !ok) return tl::unexpected<Error>(std::move(ok.error()));
+      TRY_OK(run(streams));
       const auto end = std::chrono::steady_clock::now();
       // The first run warms up.
       if (i > 0) seconds.push_back(std::chrono::duration<double>(end - start).count());
@@ -98,14 +97,11 @@ class Bench {
   Result<std::vector<Stream>> MakeStreams(size_t batch, size_t depth, size_t context) {
     std::vector<Stream> streams;
     for (size_t i = 0; i < batch; ++i) {
-      auto kv = KvCache::Create(model_.config(), context, kv_type_);
-      if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
-      streams.push_back({std::move(*kv), Sampler(model_.config().vocab), 1});
+      TRY(auto kv, KvCache::Create(model_.config(), context, kv_type_));
+      streams.push_back({std::move(kv), Sampler(model_.config().vocab), 1});
       if (i > 0) streams[i].kv.CopyPrefixFrom(streams[0].kv, depth);
       if (i > 0 || depth == 0) continue;
-      if (Status ok = Feed(streams[0], Prompt(depth, model_.config().vocab)); !ok) {
-        return tl::unexpected<Error>(std::move(ok.error()));
-      }
+      TRY_OK(Feed(streams[0], Prompt(depth, model_.config().vocab)));
     }
     return streams;
   }
@@ -127,8 +123,7 @@ class Bench {
     for (Stream& stream : streams) {
       batch_.push_back({&stream.kv, {&stream.last, 1}, LogitRows::kLast});
     }
-    Status ok = model_.transformer.Forward(batch_, scratch_, pool_);
-    if (!ok) return ok;
+    TRY_OK(model_.transformer.Forward(batch_, scratch_, pool_));
     std::atomic<bool> sampled{true};
     pool_.ParallelFor(streams.size(), 1, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
@@ -140,9 +135,8 @@ class Bench {
   }
 
   static Status Sample(Stream& stream, std::span<const float> logits) {
-    auto sampled = stream.sampler.Sample(logits, stream.kv.length());
-    if (!sampled) return tl::unexpected<Error>(std::move(sampled.error()));
-    stream.last = sampled->token;
+    TRY(auto sampled, stream.sampler.Sample(logits, stream.kv.length()));
+    stream.last = sampled.token;
     return {};
   }
 
@@ -168,36 +162,27 @@ Status CheckSizes(const BenchOptions& options, size_t context) {
     }
     return Status();
   };
-  if (Status ok = check("prompt", options.prompt, context); !ok) return ok;
+  TRY_OK(check("prompt", options.prompt, context));
   return check("generate", options.generate, context);
 }
 
 Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
                                          const BenchOptions& options) {
-  if (Status ok = CheckSizes(options, model.config().context); !ok) {
-    return tl::unexpected<Error>(std::move(ok.error()));
-  }
+  TRY_OK(CheckSizes(options, model.config().context));
   Bench bench(model, pool, options, *std::max_element(options.batch.begin(), options.batch.end()));
   std::vector<Measurement> results;
-  Status ok;
-  const auto add = [&](Result<Measurement> m) {
-    if (m) {
-      results.push_back(*m);
-    } else {
-      ok = tl::unexpected<Error>(std::move(m.error()));
-    }
-  };
   for (const size_t depth : options.depth) {
     for (const size_t n : options.prompt) {
-      if (ok && n > 0) add(bench.Prefill(n, depth));
+      if (n == 0) continue;
+      TRY(results.emplace_back(), bench.Prefill(n, depth));
     }
     for (const size_t batch : options.batch) {
       for (const size_t n : options.generate) {
-        if (ok && n > 0) add(bench.Decode(n, batch, depth));
+        if (n == 0) continue;
+        TRY(results.emplace_back(), bench.Decode(n, batch, depth));
       }
     }
   }
-  if (!ok) return tl::unexpected<Error>(std::move(ok.error()));
   return results;
 }
 

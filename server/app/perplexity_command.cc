@@ -58,9 +58,8 @@ class Evaluation {
  public:
   static Result<Evaluation> Create(const Model& model, ThreadPool& pool, size_t context,
                                    KvType kv_type) {
-    auto kv = KvCache::Create(model.config(), context, kv_type);
-    if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
-    return Evaluation(model, pool, std::move(*kv));
+    TRY(auto kv, KvCache::Create(model.config(), context, kv_type));
+    return Evaluation(model, pool, std::move(kv));
   }
 
   // Adds the tokens of the second half of one window. Its last one only ends the text.
@@ -72,7 +71,7 @@ class Evaluation {
       const size_t n = std::min(kChunk, (scored ? last : first) - at);
       const BatchEntry entry = {&kv_, window.subspan(at, n),
                                 scored ? LogitRows::kAll : LogitRows::kNone};
-      if (Status ok = model_.transformer.Forward({&entry, 1}, scratch_, pool_); !ok) return ok;
+      TRY_OK(model_.transformer.Forward({&entry, 1}, scratch_, pool_));
       read_ += n;
       if (scored) AddRows(window.subspan(at + 1, n));
       at += n;
@@ -119,9 +118,8 @@ Result<size_t> FindContext(const PerplexityOptions& options, const ModelConfig& 
 }
 
 Result<std::vector<int32_t>> ReadTokens(const std::string& path, const Tokenizer& tokenizer) {
-  const auto file = MappedFile::Open(path);
-  if (!file) return tl::unexpected<Error>(file.error());
-  const std::span<const uint8_t> bytes = file->bytes();
+  TRY(const auto file, MappedFile::Open(path));
+  const std::span<const uint8_t> bytes = file.bytes();
   constexpr size_t kMaxBytes = (size_t{1} << 29) - 1;  // the tokenizer's
   if (bytes.size() > kMaxBytes) {
     return Fail(ErrorKind::kBadFile, fmt::format("{}: {} bytes of text; {} are the most that fit",
@@ -131,40 +129,37 @@ Result<std::vector<int32_t>> ReadTokens(const std::string& path, const Tokenizer
 }
 
 Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& options) {
-  const Result<size_t> context = FindContext(options, model.config());
-  if (!context) return tl::unexpected<Error>(context.error());
-  auto tokens = ReadTokens(options.file, model.tokenizer);
-  if (!tokens) return tl::unexpected<Error>(std::move(tokens.error()));
-  const size_t full = tokens->size() / *context;
+  TRY(const size_t context, FindContext(options, model.config()));
+  TRY(auto tokens, ReadTokens(options.file, model.tokenizer));
+  const size_t full = tokens.size() / context;
   if (full == 0) {
     return Fail(ErrorKind::kBadFile,
                 fmt::format("{}: {} tokens do not fill a window of {}; give a longer text, or a "
                             "smaller --context",
-                            options.file, tokens->size(), *context));
+                            options.file, tokens.size(), context));
   }
   const size_t windows = options.chunks > 0 ? std::min(options.chunks, full) : full;
-  auto evaluation = Evaluation::Create(model, pool, *context, options.kv_type);
-  if (!evaluation) return tl::unexpected<Error>(std::move(evaluation.error()));
+  TRY(auto evaluation, Evaluation::Create(model, pool, context, options.kv_type));
 
   fmt::print("{} ({}), {}: {} tokens, {} of {} windows of {}\n", model.name, model.source,
-             options.file, tokens->size(), windows, full, *context);
+             options.file, tokens.size(), windows, full, context);
   const int32_t bos = model.tokenizer.bos();
-  const bool adds_bos = bos >= 0 && tokens->front() == bos;  // text alone never becomes BOS
+  const bool adds_bos = bos >= 0 && tokens.front() == bos;  // text alone never becomes BOS
   const auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < windows; ++i) {
-    const std::span<int32_t> window = std::span(*tokens).subspan(i * *context, *context);
+    const std::span<int32_t> window = std::span(tokens).subspan(i * context, context);
     if (adds_bos) window[0] = bos;
-    const Status ok = evaluation->Score(window);
-    if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation->estimate().perplexity());
+    const Status ok = evaluation.Score(window);
+    if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation.estimate().perplexity());
     if (!ok || i + 1 == windows) fmt::print(stderr, "\n");
     if (!ok) return ok;
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  const Estimate& estimate = evaluation->estimate();
+  const Estimate& estimate = evaluation.estimate();
   fmt::print("Final estimate: PPL = {:.4f} +/- {:.5f}\n", estimate.perplexity(),
              estimate.standard_error());
-  fmt::print("{} tokens scored, {} read, {:.1f} tokens/s\n", estimate.count(), evaluation->read(),
-             static_cast<double>(evaluation->read()) / seconds.count());
+  fmt::print("{} tokens scored, {} read, {:.1f} tokens/s\n", estimate.count(), evaluation.read(),
+             static_cast<double>(evaluation.read()) / seconds.count());
   return {};
 }
 

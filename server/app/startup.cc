@@ -24,9 +24,8 @@ struct ModelSize {
 // Of the model that LoadModel(path) would load.
 Result<ModelSize> MeasureModel(const std::string& path) {
   const auto measure = [](const GgufFile& file) -> Result<ModelSize> {
-    auto config = ReadModelConfig(file);
-    if (!config) return tl::unexpected(config.error());
-    return ModelSize{*std::move(config), file.size()};
+    TRY(auto config, ReadModelConfig(file));
+    return ModelSize{std::move(config), file.size()};
   };
   if (path.empty()) return GgufFile::Parse(EmbeddedModel(), "embedded").and_then(measure);
   return GgufParts::Open(path).and_then(
@@ -86,21 +85,16 @@ Result<const KernelTable*> FindKernels(const std::string& isa) {
 
 Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
                            SchedulerObserver* observer, const LoadProgress& progress) {
-  const auto size = MeasureModel(options.model);
-  if (!size) return tl::unexpected(size.error());
-  const auto context = FindContext(options, size->config);
-  if (!context) return tl::unexpected(context.error());
-  const auto plan = PlanFor(options, *size, *context);
-  if (!plan) return tl::unexpected(plan.error());
+  TRY(const auto size, MeasureModel(options.model));
+  TRY(const auto context, FindContext(options, size.config));
+  TRY(const auto plan, PlanFor(options, size, context));
 
-  auto model = LoadModel(options.model, kernels, pool, progress);
-  if (!model) return tl::unexpected(model.error());
-  for (const std::string& warning : (*model)->warnings) Log(LogLevel::kWarning, warning);
+  TRY(auto model, LoadModel(options.model, kernels, pool, progress));
+  for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
   // The type of the keys and values is part of what makes an answer.
-  if (options.kv_type == KvType::kQ8_0) (*model)->fingerprint += "-kvq8_0";
-  auto sessions = SessionPool::Create((*model)->config(), (*model)->tokenizer, options.sessions,
-                                      *context, options.kv_type);
-  if (!sessions) return tl::unexpected(sessions.error());
+  if (options.kv_type == KvType::kQ8_0) model->fingerprint += "-kvq8_0";
+  TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer, options.sessions,
+                                         context, options.kv_type));
 
   SchedulerOptions scheduling;
   scheduling.max_queued = options.queue;
@@ -109,20 +103,19 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   scheduling.stall_timeout = options.stall_timeout;
   scheduling.observer = observer;
   Engine engine;
-  engine.memory = *plan;
-  engine.model = *std::move(model);
-  engine.context = *context;
-  engine.sessions = *std::move(sessions);
-  if (plan->prefix_bytes > 0) {
-    auto prefixes =
-        PrefixStore::Create(engine.model->config(), plan->prefix_bytes, options.kv_type);
-    if (!prefixes) return tl::unexpected(prefixes.error());
-    engine.prefixes = *std::move(prefixes);
+  engine.memory = plan;
+  engine.model = std::move(model);
+  engine.context = context;
+  engine.sessions = std::move(sessions);
+  if (plan.prefix_bytes > 0) {
+    TRY(auto prefixes,
+        PrefixStore::Create(engine.model->config(), plan.prefix_bytes, options.kv_type));
+    engine.prefixes = std::move(prefixes);
     scheduling.prefixes = engine.prefixes.get();
   }
   engine.scheduler =
       std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
-  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, *context);
+  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, context);
   return engine;
 }
 
