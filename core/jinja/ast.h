@@ -80,8 +80,11 @@ struct Expr {
   std::vector<ExprPtr> operands;
   std::vector<Operator> operators;
   CallArguments arguments;
-  const Builtin* builtin = nullptr;
+  const Builtin* builtin = nullptr;  // null: unknown, and so fails when it runs
 };
+
+// What a Failure says of a kFilter or kTest without a builtin.
+std::string UnknownBuiltin(const Expr& expr);
 
 struct Macro {
   std::string name;

@@ -36,6 +36,7 @@ Value Renderer::Evaluate(const Expr& expr) {
       return EvaluateCall(expr);
     case Expr::Kind::kFilter:
     case Expr::Kind::kTest: {
+      if (expr.builtin == nullptr) Throw("{}", UnknownBuiltin(expr));
       const Value value = operand(0);
       Arguments arguments = Evaluate(expr.arguments);
       line_ = expr.line;

@@ -98,6 +98,7 @@ void Parser::FailAt(int line, std::string message) const {
 
 Program Parser::Run() {
   program_.body = ParseBlock({}, "", 1);
+  FailUnknown(0);
   return std::move(program_);
 }
 
@@ -171,6 +172,7 @@ std::unique_ptr<Stmt> Parser::ParseFor(int line) {
   stmt->target = ParseTarget(false);
   ExpectName("in");
   stmt->value = ParseTuple(false);
+  const size_t unknown = unknown_.size();
   if (SkipName("if")) stmt->test = ParseExpression();
   stmt->recursive = SkipName("recursive");
   Expect(Kind::kBlockEnd, "'%}'");
@@ -178,11 +180,13 @@ std::unique_ptr<Stmt> Parser::ParseFor(int line) {
   stmt->body = ParseBlock({"endfor", "else"}, "for", line);
   --loops_;
   if (Next().text == "else") stmt->otherwise = ParseBody("endfor", "for", line);
+  FailUnknown(unknown);
   return stmt;
 }
 
 std::unique_ptr<Stmt> Parser::ParseIf(int line) {
   auto stmt = NewStmt(Stmt::Kind::kIf, line);
+  const size_t unknown = unknown_.size();
   for (bool more = true; more;) {
     ExprPtr condition = ParseTuple(false);
     Expect(Kind::kBlockEnd, "'%}'");
@@ -192,6 +196,7 @@ std::unique_ptr<Stmt> Parser::ParseIf(int line) {
     more = next == "elif";
     if (next == "else") stmt->branches.emplace_back(nullptr, ParseBody("endif", "if", line));
   }
+  unknown_.resize(unknown);
   return stmt;
 }
 
@@ -202,22 +207,26 @@ std::unique_ptr<Stmt> Parser::ParseSet(int line) {
     stmt->value = ParseTuple(true);
     return stmt;
   }
+  const size_t unknown = unknown_.size();
   stmt->kind = Stmt::Kind::kSetBlock;
   ExprPtr value = Done(New(Expr::Kind::kBlockText, line));
   while (SkipOperator("|")) value = ParseFilter(std::move(value));
   stmt->value = std::move(value);
   stmt->body = ParseBody("endset", "set", line);
+  FailUnknown(unknown);
   return stmt;
 }
 
 std::unique_ptr<Stmt> Parser::ParseFilterBlock(int line) {
   auto stmt = NewStmt(Stmt::Kind::kFilter, line);
+  const size_t unknown = unknown_.size();
   ExprPtr value = Done(New(Expr::Kind::kBlockText, line));
   do {
     value = ParseFilter(std::move(value));
   } while (SkipOperator("|"));
   stmt->value = std::move(value);
   stmt->body = ParseBody("endfilter", "filter", line);
+  FailUnknown(unknown);
   return stmt;
 }
 
@@ -229,11 +238,14 @@ std::unique_ptr<Stmt> Parser::ParseWith(int line) {
     ExpectOperator("=");
     stmt->assignments.emplace_back(std::move(target), ParseExpression());
   }
+  const size_t unknown = unknown_.size();
   stmt->body = ParseBody("endwith", "with", line);
+  FailUnknown(unknown);
   return stmt;
 }
 
 void Parser::ParseSignature(Macro* macro) {
+  const size_t unknown = unknown_.size();
   ExpectOperator("(");
   while (!IsOperator(")")) {
     if (!macro->parameters.empty()) ExpectOperator(",");
@@ -250,14 +262,17 @@ void Parser::ParseSignature(Macro* macro) {
     macro->defaults.push_back(std::move(value));
   }
   ExpectOperator(")");
+  FailUnknown(unknown);
 }
 
 void Parser::ParseMacroBody(Macro* macro, std::string_view end, int line) {
+  const size_t unknown = unknown_.size();
   macros_.push_back(macro);
   const int loops = std::exchange(loops_, 0);
   macro->body = ParseBody(end, end.substr(3), line);
   loops_ = loops;
   macros_.pop_back();
+  FailUnknown(unknown);
 }
 
 std::unique_ptr<Stmt> Parser::ParseMacro(int line) {

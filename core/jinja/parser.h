@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/jinja/ast.h"
+#include "core/jinja/failure.h"
 #include "core/jinja/lexer.h"
 
 namespace lockstep::jinja {
@@ -84,6 +85,8 @@ class Parser {
   ExprPtr ParseFilter(ExprPtr operand);   // behind "|"
   ExprPtr ParseTest(ExprPtr operand);     // behind "is"
   CallArguments ParseArguments();
+  const Builtin* Find(const Expr& filter_or_test);
+  void FailUnknown(size_t since) const;
   ExprPtr NameOf(const Token& token);
   int Slot(const std::string& name);
 
@@ -96,6 +99,10 @@ class Parser {
   int nesting_ = 0;
   int loops_ = 0;               // around this place, within its macro
   std::vector<Macro*> macros_;  // whose bodies are being read
+  // Unknown filters and tests. As in jinja2, those under a condition are refused only when they
+  // run, so that a template can ask for what it knows; a scope within the condition is strict
+  // again.
+  std::vector<Failure> unknown_;
   std::map<std::string, int> slots_;
   Program program_;
 };

@@ -24,7 +24,7 @@ constexpr NamedOperator kProducts[] = {{"*", Operator::kMultiply},
                                        {"//", Operator::kFloorDivide},
                                        {"%", Operator::kModulo}};
 template <size_t kCount>
-const NamedOperator* Find(const NamedOperator (&operators)[kCount], const Token& token) {
+const NamedOperator* FindIn(const NamedOperator (&operators)[kCount], const Token& token) {
   if (token.kind != Token::Kind::kOperator) return nullptr;
   for (const NamedOperator& candidate : operators) {
     if (candidate.text == token.text) return &candidate;
@@ -35,6 +35,11 @@ const NamedOperator* Find(const NamedOperator (&operators)[kCount], const Token&
 int HeightOf(const ExprPtr& expr) { return expr == nullptr ? 0 : expr->height; }
 
 }  // namespace
+
+std::string UnknownBuiltin(const Expr& expr) {
+  return fmt::format("unknown {} {}", expr.kind == Expr::Kind::kFilter ? "filter" : "test",
+                     Quoted(expr.name));
+}
 
 std::unique_ptr<Expr> Parser::New(Expr::Kind kind, int line, ExprPtr first, ExprPtr second) {
   auto expr = std::make_unique<Expr>();
@@ -79,11 +84,13 @@ ExprPtr Parser::NameOf(const Token& token) {
 
 ExprPtr Parser::ParseExpression() {
   const Nested nested(this);
+  const size_t unknown = unknown_.size();
   ExprPtr value = ParseOr();
   while (SkipName("if")) {
     auto expr = New(Expr::Kind::kConditional, Now().line, std::move(value), ParseOr());
     expr->operands.push_back(SkipName("else") ? ParseExpression() : nullptr);
     value = Done(std::move(expr));
+    unknown_.resize(unknown);
   }
   return value;
 }
@@ -137,7 +144,7 @@ ExprPtr Parser::ParseCompare() {
   auto expr = New(Expr::Kind::kCompare, Now().line, ParseSum());
   while (true) {
     const bool not_in = IsName("not") && Ahead().kind == Kind::kName && Ahead().text == "in";
-    if (const NamedOperator* op = Find(kComparisons, Now())) {
+    if (const NamedOperator* op = FindIn(kComparisons, Now())) {
       expr->operators.push_back(op->op);
     } else if (not_in || IsName("in")) {
       expr->operators.push_back(not_in ? Operator::kNotIn : Operator::kIn);
@@ -154,7 +161,7 @@ ExprPtr Parser::ParseCompare() {
 // The three levels below are left-associative ("**" too, unlike Python's).
 ExprPtr Parser::ParseSum() {
   ExprPtr left = ParseConcat();
-  while (const NamedOperator* op = Find(kSums, Now())) {
+  while (const NamedOperator* op = FindIn(kSums, Now())) {
     const int line = Next().line;
     auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParseConcat());
     expr->operators.push_back(op->op);
@@ -174,7 +181,7 @@ ExprPtr Parser::ParseConcat() {
 
 ExprPtr Parser::ParseProduct() {
   ExprPtr left = ParsePower();
-  while (const NamedOperator* op = Find(kProducts, Now())) {
+  while (const NamedOperator* op = FindIn(kProducts, Now())) {
     const int line = Next().line;
     auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParsePower());
     expr->operators.push_back(op->op);
@@ -335,13 +342,21 @@ ExprPtr Parser::ParseFilters(ExprPtr operand) {
   }
 }
 
+const Builtin* Parser::Find(const Expr& expr) {
+  const bool filter = expr.kind == Expr::Kind::kFilter;
+  const Builtin* found = filter ? FindFilter(expr.name) : FindTest(expr.name);
+  if (found == nullptr) unknown_.push_back({UnknownBuiltin(expr), expr.line});
+  return found;
+}
+
+void Parser::FailUnknown(size_t since) const {
+  if (unknown_.size() > since) throw unknown_[since];
+}
+
 ExprPtr Parser::ParseFilter(ExprPtr operand) {
   auto filter = New(Expr::Kind::kFilter, Now().line, std::move(operand));
   filter->name = ExpectAnyName("the name of a filter");
-  filter->builtin = FindFilter(filter->name);
-  if (filter->builtin == nullptr) {
-    FailAt(filter->line, fmt::format("unknown filter {}", Quoted(filter->name)));
-  }
+  filter->builtin = Find(*filter);
   if (IsOperator("(")) filter->arguments = ParseArguments();
   return Done(std::move(filter));
 }
@@ -351,8 +366,7 @@ ExprPtr Parser::ParseTest(ExprPtr operand) {
   const bool negated = SkipName("not");
   auto test = New(Expr::Kind::kTest, line, std::move(operand));
   test->name = ExpectAnyName("the name of a test");
-  test->builtin = FindTest(test->name);
-  if (test->builtin == nullptr) FailAt(line, fmt::format("unknown test {}", Quoted(test->name)));
+  test->builtin = Find(*test);
   const bool word = Now().kind == Kind::kName && !IsName("else") && !IsName("or") && !IsName("and");
   if (IsOperator("(")) {
     test->arguments = ParseArguments();

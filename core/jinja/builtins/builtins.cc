@@ -90,7 +90,8 @@ Text BuiltinCall::Str(size_t at, std::string_view otherwise) const {
 }
 
 const Builtin* FindFilter(std::string_view name) {
-  for (const auto table : {TextFilters(), ListFilters(), SelectFilters(), NumberFilters()}) {
+  for (const auto table :
+       {TextFilters(), ListFilters(), SelectFilters(), NumberFilters(), JsonFilters()}) {
     if (const Builtin* found = FindIn(table, name)) return found;
   }
   return nullptr;

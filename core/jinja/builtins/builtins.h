@@ -51,6 +51,7 @@ Value CallBuiltin(Interpreter& run, const Builtin& builtin, const Value& self, A
 
 // Parts of the tables, by file.
 std::span<const Builtin> TextFilters();
+std::span<const Builtin> JsonFilters();
 std::span<const Builtin> ListFilters();
 std::span<const Builtin> SelectFilters();
 std::span<const Builtin> NumberFilters();
@@ -61,7 +62,6 @@ std::span<const Builtin> DictMethods();
 std::span<const Builtin> ListMethods();
 
 // Used by more than one of these files.
-Value ToJson(BuiltinCall& call);
 Value FormatPercent(Interpreter& run, const Text& format, const Value& arguments);
 Value FormatBraces(Interpreter& run, const Text& format, const Arguments& arguments);
 std::vector<Value> SplitLines(Interpreter& run, const Text& text, bool keep_ends);

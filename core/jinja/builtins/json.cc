@@ -1,6 +1,10 @@
-// The filter tojson, as the chat templates' own: Python's json.dumps, with ensure_ascii off.
+// The filters tojson, as Hugging Face's chat templates have it (Python's json.dumps with
+// ensure_ascii off, where jinja2's own escapes for HTML), and from_json (json.loads), which some
+// templates take for granted in order to read a tool call's arguments.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/numbers.h"
@@ -8,6 +12,10 @@
 
 namespace lockstep::jinja {
 namespace {
+
+// What a letter behind a backslash stands for, place by place.
+constexpr std::string_view kEscapeLetters = "\"\\nrtbf";
+constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f";
 
 class JsonWriter {
  public:
@@ -122,13 +130,11 @@ class JsonWriter {
   }
 
   void AppendCharacterOf(std::string_view character, std::string* out) const {
-    static constexpr std::string_view kShort = "\"\\\n\r\t\b\f";
-    static constexpr std::string_view kLetters = "\"\\nrtbf";
     const uint32_t c = FirstCharacter(character);
-    const size_t at = kShort.find(character[0]);
-    if (at != kShort.npos) {
+    const size_t at = kEscaped.find(character[0]);
+    if (at != kEscaped.npos) {
       *out += '\\';
-      *out += kLetters[at];
+      *out += kEscapeLetters[at];
     } else if (c >= 0x10000 && ensure_ascii_) {
       *out +=
           fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + (c & 0x3FF));
@@ -151,12 +157,168 @@ class JsonWriter {
   size_t level_ = 0;
 };
 
-}  // namespace
+// Builds the value that json.loads would, with the trust marks of the text that it reads.
+class JsonReader {
+ public:
+  JsonReader(Interpreter* run, const Text& text) : run_(*run), text_(text), rest_(text.bytes()) {}
+
+  Value Read() {
+    const Value value = ReadValue(0);
+    if (SkipSpaces(); !rest_.empty()) FailHere("its end");
+    return value;
+  }
+
+ private:
+  [[noreturn]] void FailHere(std::string_view expected) const {
+    Throw("from_json: expected {} at byte {}", expected, At());
+  }
+
+  size_t At() const { return text_.size() - rest_.size(); }
+  void SkipSpaces() {
+    rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\n\r"), rest_.size()));
+  }
+  bool Skip(std::string_view what) {
+    if (!rest_.starts_with(what)) return false;
+    rest_.remove_prefix(what.size());
+    return true;
+  }
+  // Skips white space, too.
+  bool SkipSign(std::string_view sign) {
+    SkipSpaces();
+    return Skip(sign);
+  }
+
+  Value ReadValue(size_t depth) {
+    run_.budget().Step();
+    if (depth > Value::kMaxDepth) Throw("from_json: nested more than {} deep", Value::kMaxDepth);
+    if (SkipSign("{")) return ReadObject(depth);
+    if (Skip("[")) return ReadArray(depth);
+    if (Skip("\"")) return ReadString();
+    if (Skip("null")) return Value::Null();
+    if (Skip("true")) return Value::Bool(true);
+    if (Skip("false")) return Value::Bool(false);
+    if (Skip("NaN")) return Value::Float(std::nan(""));
+    if (Skip("Infinity")) return Value::Float(HUGE_VAL);
+    if (Skip("-Infinity")) return Value::Float(-HUGE_VAL);
+    return ReadNumber();
+  }
+
+  Value ReadObject(size_t depth) {
+    Dict dict;
+    bool more = !SkipSign("}");
+    while (more) {
+      if (!SkipSign("\"")) FailHere("a key in double quotes");
+      Value key = ReadString();
+      if (!SkipSign(":")) FailHere("':'");
+      dict.Set(std::move(key), ReadValue(depth + 1));
+      more = SkipSign(",");
+      if (!more && !Skip("}")) FailHere("',' or '}'");
+    }
+    return run_.NewDict(std::move(dict));
+  }
+
+  Value ReadArray(size_t depth) {
+    std::vector<Value> items;
+    bool more = !SkipSign("]");
+    while (more) {
+      items.push_back(ReadValue(depth + 1));
+      more = SkipSign(",");
+      if (!more && !Skip("]")) FailHere("',' or ']'");
+    }
+    return run_.NewList(std::move(items));
+  }
+
+  Value ReadNumber() {
+    static constexpr std::string_view kDigits = "0123456789";
+    const std::string_view all = rest_;
+    const auto skip_digits = [&] {
+      const size_t size = std::min(rest_.find_first_not_of(kDigits), rest_.size());
+      if (size == 0) FailHere("a value");
+      rest_.remove_prefix(size);
+    };
+    Skip("-");
+    if (!Skip("0")) skip_digits();
+    const size_t integer = all.size() - rest_.size();
+    if (Skip(".")) skip_digits();
+    if (Skip("e") || Skip("E")) {
+      if (!Skip("+")) Skip("-");
+      skip_digits();
+    }
+    const std::string_view number = all.substr(0, all.size() - rest_.size());
+    run_.budget().Make(number.size());
+    if (number.size() == integer) return Value::Integer(number);
+    return Value::Float(std::strtod(std::string(number).c_str(), nullptr));
+  }
+
+  // Behind the opening quote.
+  Value ReadString() {
+    Builder out(&run_.budget());
+    while (true) {
+      size_t plain = 0;
+      while (plain < rest_.size() && rest_[plain] != '"' && rest_[plain] != '\\' &&
+             static_cast<uint8_t>(rest_[plain]) >= 0x20) {
+        ++plain;
+      }
+      out.AppendSlice(text_, At(), At() + plain);
+      rest_.remove_prefix(plain);
+      if (Skip("\"")) return run_.New(std::move(out));
+      const size_t escape = At();
+      if (!Skip("\\") || rest_.empty()) FailHere("'\"'");
+      std::string character;
+      if (Skip("u")) {
+        AppendCharacter(ReadEscape(), &character);
+      } else {
+        const size_t letter = kEscapeLetters.find(rest_[0]);
+        if (letter == kEscapeLetters.npos && rest_[0] != '/') FailHere("an escape");
+        character = letter == kEscapeLetters.npos ? '/' : kEscaped[letter];
+        rest_.remove_prefix(1);
+      }
+      out.Append(character, text_.TrustedAt(escape));
+    }
+  }
+
+  // Behind "\u": four digits, or a pair of surrogates.
+  uint32_t ReadEscape() {
+    const uint32_t high = ReadHex();
+    if (high < 0xD800 || high > 0xDFFF) return high;
+    const uint32_t low = Skip("\\u") ? ReadHex() : 0;
+    if (high > 0xDBFF || low < 0xDC00 || low > 0xDFFF) FailHere("a pair of surrogates");
+    return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+  }
+  uint32_t ReadHex() {
+    uint32_t code = 0;
+    const char* const end = rest_.data() + std::min<size_t>(rest_.size(), 4);
+    const auto result = std::from_chars(rest_.data(), end, code, 16);
+    if (result.ptr != rest_.data() + 4) FailHere("four hexadecimal digits");
+    rest_.remove_prefix(4);
+    return code;
+  }
+
+  Interpreter& run_;
+  const Text& text_;
+  std::string_view rest_;
+};
 
 Value ToJson(BuiltinCall& call) {
   JsonWriter writer(&call, call.self.AllTrusted());
   writer.Write(call.self);
   return call.run.New(writer.Take());
 }
+
+Value FromJson(BuiltinCall& call) {
+  const Text* text = call.self.AsText();
+  if (text == nullptr) Throw("from_json needs a string, not a {}", call.self.TypeName());
+  call.run.budget().Scan(text->size());
+  return JsonReader(&call.run, *text).Read();
+}
+
+constexpr Builtin kFilters[] = {
+    {"from_json", "", FromJson},
+    {"tojson", "ensure_ascii? indent? separators? sort_keys?", ToJson},
+};
+
+}  // namespace
+
+std::span<const Builtin> JsonFilters() { return kFilters; }
 
 }  // namespace lockstep::jinja

@@ -169,7 +169,6 @@ constexpr Builtin kFilters[] = {
     {"safe", "", StringFilter},
     {"string", "", StringFilter},
     {"title", "", TitleFilter},
-    {"tojson", "ensure_ascii? indent? separators? sort_keys?", ToJson},
     {"trim", "chars?", Trim},
     {"truncate", "length? killwords? end? leeway?", Truncate},
     {"upper", "", UpperFilter},
