@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/trusted_text.h"
 #include "core/jinja/failure.h"
-#include "core/jinja/text.h"
 
 namespace lockstep {
 
@@ -61,30 +61,30 @@ class Budget {
 // Text that grows at a budget's expense.
 class Builder {
  public:
-  explicit Builder(Budget* budget) : budget_(budget) { budget_->Make(sizeof(Text)); }
+  explicit Builder(Budget* budget) : budget_(budget) { budget_->Make(sizeof(TrustedText)); }
 
   void Append(std::string_view bytes, bool trusted) {
     budget_->Make(bytes.size());
     text_.Append(bytes, trusted);
   }
-  void Append(const Text& text) { AppendSlice(text, 0, text.size()); }
-  void AppendSlice(const Text& text, size_t begin, size_t end) {
-    budget_->Make(end - begin + sizeof(Text::Run));
+  void Append(const TrustedText& text) { AppendSlice(text, 0, text.size()); }
+  void AppendSlice(const TrustedText& text, size_t begin, size_t end) {
+    budget_->Make(end - begin + sizeof(TrustedText::Run));
     text_.AppendSlice(text, begin, end);
   }
-  void Repeat(const Text& text, size_t count) {
+  void Repeat(const TrustedText& text, size_t count) {
     if (text.empty()) return;
-    budget_->Make(count, text.size() + (text.runs().size() - 1) * sizeof(Text::Run));
+    budget_->Make(count, text.size() + (text.runs().size() - 1) * sizeof(TrustedText::Run));
     if (text.size() == 1)
       return text_.Append(std::string(count, text.bytes()[0]), text.TrustedAt(0));
     for (; count > 0; --count) text_.Append(text);
   }
-  const Text& text() const { return text_; }
-  Text Take() { return std::move(text_); }
+  const TrustedText& text() const { return text_; }
+  TrustedText Take() { return std::move(text_); }
 
  private:
   Budget* budget_;
-  Text text_;
+  TrustedText text_;
 };
 
 }  // namespace jinja

@@ -34,8 +34,8 @@ Result<ChatTemplate> ChatTemplate::Parse(std::string source) {
   }
 }
 
-Result<std::vector<PromptPart>> ChatTemplate::Render(const TemplateValue& variables,
-                                                     const TemplateLimits& limits) const {
+Result<TrustedText> ChatTemplate::Render(const TemplateValue& variables,
+                                         const TemplateLimits& limits) const {
   if (variables.AsDict() == nullptr) {
     return Fail(ErrorKind::kInternal, "a chat template's variables are a dict");
   }
@@ -46,14 +46,7 @@ Result<std::vector<PromptPart>> ChatTemplate::Render(const TemplateValue& variab
   }
   jinja::Renderer run(*program_, limits);
   try {
-    const jinja::Text text = run.Run(*variables.AsDict());
-    std::vector<PromptPart> parts;
-    size_t begin = 0;
-    for (const jinja::Text::Run& part : text.runs()) {
-      parts.push_back({text.bytes().substr(begin, part.end - begin), part.trusted});
-      begin = part.end;
-    }
-    return parts;
+    return run.Run(*variables.AsDict());
   } catch (const jinja::Failure& failure) {
     if (failure.by_template) return Fail(ErrorKind::kInvalidArgument, failure.message);
     return Fail(ErrorKind::kInvalidArgument,

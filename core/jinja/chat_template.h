@@ -6,9 +6,9 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "core/base/status.h"
+#include "core/base/trusted_text.h"
 #include "core/jinja/budget.h"
 #include "core/jinja/value.h"
 
@@ -18,25 +18,18 @@ namespace jinja {
 struct Program;
 }
 
-// `trusted`: the template itself wrote the text, or it is a TemplateValue::TrustedString. What
-// came from messages and tools is not, whatever filters it went through: it must never be read as
-// control tokens.
-struct PromptPart {
-  std::string text;
-  bool trusted = false;
-};
-
 class ChatTemplate {
  public:
   // kBadFile names the line and what is wrong there.
   [[nodiscard]] static Result<ChatTemplate> Parse(std::string source);
 
   // `variables` is a dict: messages, tools, add_generation_prompt, bos_token and so on.
-  // Neighbouring parts differ in `trusted`, and no part is empty. kInvalidArgument carries the
+  // Trusted is what the template itself wrote, and every TemplateValue::TrustedString; what came
+  // from messages and tools is not, whatever filters it went through. kInvalidArgument carries the
   // template's own words where it calls raise_exception, or says at which line it failed or ran out
   // of `limits`.
-  [[nodiscard]] Result<std::vector<PromptPart>> Render(const TemplateValue& variables,
-                                                       const TemplateLimits& limits = {}) const;
+  [[nodiscard]] Result<TrustedText> Render(const TemplateValue& variables,
+                                           const TemplateLimits& limits = {}) const;
 
  private:
   explicit ChatTemplate(std::shared_ptr<const jinja::Program> program);

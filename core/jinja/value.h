@@ -13,11 +13,12 @@
 #include <variant>
 #include <vector>
 
-#include "core/jinja/text.h"
+#include "core/base/trusted_text.h"
 
 namespace lockstep {
 
 namespace jinja {
+using Text = TrustedText;
 struct BigInteger;
 struct List;
 struct Dict;

@@ -29,18 +29,15 @@ Status CheckChatTemplate(const GgufFile& file) {
   return {};
 }
 
-// A part of a text, from its first byte to behind its last.
-struct Range {
-  size_t begin, end;
-};
+using Run = TrustedText::Run;
 
 // The special tokens of a text, in order: the first, and of several that begin there the longest.
 class SpecialMatches {
  public:
-  // `trusted` tells where `all` counts, in order and apart; elsewhere only `user_defined` does.
+  // `all` counts within each trusted run of the text; elsewhere only `user_defined` does.
   SpecialMatches(const SpecialTokenFinder& user_defined, const SpecialTokenFinder& all,
-                 std::string_view text, std::vector<Range> trusted)
-      : user_defined_(user_defined), all_(all), text_(text), trusted_(std::move(trusted)) {}
+                 std::string_view text, std::span<const Run> runs)
+      : user_defined_(user_defined), all_(all), text_(text), runs_(runs) {}
 
   // The first that begins at or after `from`. REQUIRES: `from` does not fall from call to call.
   std::optional<SpecialTokenFinder::Match> Next(size_t from) {
@@ -49,10 +46,13 @@ class SpecialMatches {
       literal_ = user_defined_.Next(text_, from);
       at_end_ = !literal_;
     }
-    while (range_ < trusted_.size() && (!control_ || control_->begin < from)) {
-      const Range& range = trusted_[range_];
-      control_ = all_.Next(text_.substr(0, range.end), std::max(from, range.begin));
-      if (!control_) ++range_;
+    while (run_ < runs_.size() && (!control_ || control_->begin < from)) {
+      const size_t begin = run_ > 0 ? runs_[run_ - 1].end : 0;
+      control_.reset();
+      if (runs_[run_].trusted) {
+        control_ = all_.Next(text_.substr(0, runs_[run_].end), std::max(from, begin));
+      }
+      if (!control_) ++run_;
     }
     if (!control_ || !literal_) return control_ ? control_ : literal_;
     if (control_->begin != literal_->begin) {
@@ -65,10 +65,10 @@ class SpecialMatches {
   const SpecialTokenFinder& user_defined_;
   const SpecialTokenFinder& all_;
   const std::string_view text_;
-  const std::vector<Range> trusted_;
+  const std::span<const Run> runs_;
   std::optional<SpecialTokenFinder::Match> literal_, control_;
   bool at_end_ = false;  // no literal_ is left
-  size_t range_ = 0;     // the trusted one that is searched next
+  size_t run_ = 0;       // the one that is searched next
 };
 
 // C's isspace.
@@ -85,7 +85,7 @@ struct Tokenizer::Impl {
   Status LoadStripping(const GgufFile& file);
   void LoadBytes();
 
-  void Encode(std::string_view text, std::vector<Range> trusted, std::vector<int32_t>* ids) const;
+  void Encode(std::string_view text, std::span<const Run> runs, std::vector<int32_t>* ids) const;
   TokenKind kind(int32_t id) const { return vocabulary.kinds[Index(id)]; }
   size_t Index(int32_t id) const {
     assert(id >= 0 && static_cast<size_t>(id) < vocabulary.size());
@@ -219,9 +219,9 @@ Result<Tokenizer> Tokenizer::Create(const GgufFile& file) {
   return Tokenizer(std::move(impl));
 }
 
-void Tokenizer::Impl::Encode(std::string_view text, std::vector<Range> trusted,
+void Tokenizer::Impl::Encode(std::string_view text, std::span<const Run> runs,
                              std::vector<int32_t>* ids) const {
-  SpecialMatches matches(user_defined, all_special, text, std::move(trusted));
+  SpecialMatches matches(user_defined, all_special, text, runs);
   for (size_t begin = 0; begin < text.size();) {
     const auto match = matches.Next(begin);
     const std::string_view plain = text.substr(begin, match ? match->begin - begin : text.npos);
@@ -237,29 +237,15 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, bool add_special,
                                        SpecialTokens special) const {
   std::vector<int32_t> ids;
   if (add_special && impl_->add_bos) ids.push_back(bos());
-  std::vector<Range> trusted;
-  if (special == SpecialTokens::kParse) trusted.push_back({0, text.size()});
-  impl_->Encode(text, std::move(trusted), &ids);
+  const Run whole{text.size(), special == SpecialTokens::kParse};
+  impl_->Encode(text, {&whole, 1}, &ids);
   if (add_special && impl_->add_eos) ids.push_back(eos());
   return ids;
 }
 
-std::vector<int32_t> Tokenizer::EncodeParts(std::span<const TextPart> parts,
-                                            bool add_special) const {
-  std::string text;
-  std::vector<Range> trusted;
-  for (const TextPart& part : parts) {
-    const size_t begin = text.size();
-    text += part.text;
-    if (!part.trusted || part.text.empty()) continue;
-    if (!trusted.empty() && trusted.back().end == begin) {
-      trusted.back().end = text.size();
-    } else {
-      trusted.push_back({begin, text.size()});
-    }
-  }
+std::vector<int32_t> Tokenizer::Encode(const TrustedText& text, bool add_special) const {
   std::vector<int32_t> ids;
-  impl_->Encode(text, std::move(trusted), &ids);
+  impl_->Encode(text.bytes(), text.runs(), &ids);
   const bool has_bos = !ids.empty() && ids.front() == bos();
   const bool has_eos = !ids.empty() && ids.back() == eos();
   if (add_special && impl_->add_bos && !has_bos) ids.insert(ids.begin(), bos());

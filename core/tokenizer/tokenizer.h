@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/base/trusted_text.h"
 #include "core/base/utf8.h"  // Utf8Assembler, for streams of TokenBytes
 #include "core/gguf/gguf_file.h"
 
@@ -22,12 +23,6 @@ enum class SpecialTokens {
   // however, that look or act like control tokens ("<|user|>", "</s>").
   kAsText,
   kParse,  // control and user-defined tokens are recognised by their text, the longest first
-};
-
-// A prompt's text comes from whom the server trusts, such as a chat template, or from outside.
-struct TextPart {
-  std::string_view text;
-  bool trusted;
 };
 
 class Tokenizer {
@@ -45,10 +40,10 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool add_special,
                               SpecialTokens special = SpecialTokens::kAsText) const;
 
-  // The parts' texts as one, so that words may cross from one part to the next, by kParse where
-  // they are trusted and by kAsText elsewhere: no byte of a control token's text is from outside.
-  // BOS and EOS are not added where the parts bring them. REQUIRES: less than 2^29 bytes in all.
-  std::vector<int32_t> EncodeParts(std::span<const TextPart> parts, bool add_special) const;
+  // The same by kParse where the text is trusted and by kAsText elsewhere: words may cross from one
+  // run to the next, but no byte of a control token's text is from outside. BOS and EOS are not
+  // added where the text brings them.
+  std::vector<int32_t> Encode(const TrustedText& text, bool add_special) const;
 
   // The bytes that a token stands for; empty for control tokens. Not always whole UTF-8.
   // REQUIRES: 0 <= id < vocab_size().

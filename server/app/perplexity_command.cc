@@ -125,7 +125,8 @@ Result<std::vector<int32_t>> ReadTokens(const std::string& path, const Tokenizer
     return Fail(ErrorKind::kBadFile, fmt::format("{}: {} bytes of text; {} are the most that fit",
                                                  path, bytes.size(), kMaxBytes));
   }
-  return tokenizer.Encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, true);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return tokenizer.Encode(text, true);
 }
 
 Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& options) {

@@ -38,23 +38,23 @@ TemplateValue FromJson(const Json& json) {
 
 }  // namespace
 
-Result<std::vector<PromptPart>> RenderChat(const Result<ChatModel>& chat, const Json& variables) {
+Result<TrustedText> RenderChat(const Result<ChatModel>& chat, const Json& variables) {
   if (!chat) return tl::unexpected(chat.error());
   return RenderChat(*chat, variables);
 }
 
-Result<std::vector<PromptPart>> RenderChat(const ChatModel& chat, const Json& variables) {
+Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
   std::vector<std::pair<std::string, TemplateValue>> entries;
   for (const auto& [key, value] : variables.items()) entries.emplace_back(key, FromJson(value));
   entries.emplace_back("bos_token", TemplateValue::TrustedString(chat.bos));
   entries.emplace_back("eos_token", TemplateValue::TrustedString(chat.eos));
-  auto parts = chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
-  if (!parts) {
-    Error error = std::move(parts.error());
+  auto prompt = chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
+  if (!prompt) {
+    Error error = std::move(prompt.error());
     error.param = "messages";
     return tl::unexpected(std::move(error));
   }
-  return parts;
+  return prompt;
 }
 
 std::optional<ToolStyle> FindToolStyle(const ChatModel& chat) {
@@ -79,17 +79,11 @@ std::optional<ToolStyle> FindToolStyle(const ChatModel& chat) {
                                        {"name", "lookup"},
                                        {"content", "A letter."}});
     }
-    const auto parts = RenderChat(chat, variables);
-    const auto style = parts ? DetectToolStyle(TextOf(*parts)) : std::nullopt;
+    const auto prompt = RenderChat(chat, variables);
+    const auto style = prompt ? DetectToolStyle(prompt->bytes()) : std::nullopt;
     if (style) return style;
   }
   return std::nullopt;
-}
-
-std::string TextOf(const std::vector<PromptPart>& parts) {
-  std::string text;
-  for (const PromptPart& part : parts) text += part.text;
-  return text;
 }
 
 }  // namespace lockstep

@@ -77,11 +77,8 @@ bool SchedulerService::IsEndOfGeneration(int32_t token) const {
 
 // What the template gives out is the whole prompt: whether it begins with BOS is its business where
 // it writes it, and the tokenizer's where it does not.
-std::vector<int32_t> SchedulerService::EncodeChat(const std::vector<PromptPart>& parts) const {
-  std::vector<TextPart> views;
-  views.reserve(parts.size());
-  for (const PromptPart& part : parts) views.push_back({part.text, part.trusted});
-  return model_.tokenizer.EncodeParts(views, /*add_special=*/true);
+std::vector<int32_t> SchedulerService::EncodeChat(const TrustedText& prompt) const {
+  return model_.tokenizer.Encode(prompt, /*add_special=*/true);
 }
 
 Status SchedulerService::Submit(Job job) { return scheduler_.Submit(std::move(job)); }

@@ -44,7 +44,7 @@ class GenerationService {
   // Or why there is none: what a client that sends messages is to be told.
   virtual const Result<ChatModel>& chat() const = 0;
   // A prompt of parts, in which only what is trusted can become control tokens.
-  virtual std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const = 0;
+  virtual std::vector<int32_t> EncodeChat(const TrustedText& prompt) const = 0;
   virtual GrammarCache& grammars() const = 0;  // of the model's vocabulary
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(Job job) = 0;
@@ -68,7 +68,7 @@ class SchedulerService : public GenerationService {
   bool IsEndOfGeneration(int32_t token) const override;
   const Result<ChatModel>& chat() const override { return chat_; }
   GrammarCache& grammars() const override { return *grammars_; }
-  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override;
+  std::vector<int32_t> EncodeChat(const TrustedText& prompt) const override;
   Status Submit(Job job) override;
   SchedulerState state() const override;
 

@@ -47,16 +47,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   limits.steps = 20'000;
   limits.made_bytes = size_t{1} << 20;
   limits.output_bytes = size_t{1} << 16;
-  const auto parts = parsed->Render(variables, limits);
-  if (!parts) return 0;
+  const auto prompt = parsed->Render(variables, limits);
+  if (!prompt) return 0;
   // A template can make the mark itself: by an escape, or by the number of a character.
   const bool may_make_it =
       source.find_first_of("\\%\xEE") != source.npos || source.find("format") != source.npos;
-  for (size_t i = 0; i < parts->size(); ++i) {
-    const PromptPart& part = (*parts)[i];
-    Check(!part.text.empty(), "an empty part");
-    Check(i == 0 || part.trusted != (*parts)[i - 1].trusted, "two parts of one kind in a row");
-    Check(may_make_it || !part.trusted || part.text.find(kMark) == part.text.npos,
+  const std::vector<TrustedText::Run>& runs = prompt->runs();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const size_t begin = i > 0 ? runs[i - 1].end : 0;
+    Check(begin < runs[i].end, "an empty run");
+    Check(i == 0 || runs[i].trusted != runs[i - 1].trusted, "two runs of one kind in a row");
+    const std::string text = prompt->bytes().substr(begin, runs[i].end - begin);
+    Check(may_make_it || !runs[i].trusted || text.find(kMark) == text.npos,
           "a client's text is trusted");
   }
   return 0;

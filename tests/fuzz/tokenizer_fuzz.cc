@@ -24,12 +24,12 @@ void Check(bool holds, const char* what) {
 }
 
 // Cut in three, the middle one from outside, as a chat prompt is.
-void Parts(const Tokenizer& tokenizer, std::string_view text) {
+void Prompt(const Tokenizer& tokenizer, std::string_view text) {
   const size_t third = text.size() / 3;
-  const TextPart parts[] = {{text.substr(0, third), true},
-                            {text.substr(third, third), false},
-                            {text.substr(2 * third), true}};
-  for (const int32_t id : tokenizer.EncodeParts(parts, true)) {
+  TrustedText prompt(std::string(text.substr(0, third)), true);
+  prompt.Append(text.substr(third, third), false);
+  prompt.Append(text.substr(2 * third), true);
+  for (const int32_t id : tokenizer.Encode(prompt, true)) {
     Check(id >= 0 && static_cast<size_t>(id) < tokenizer.vocab_size(), "an id out of range");
   }
 }
@@ -55,7 +55,7 @@ void Words(std::string_view text) {
 }
 
 void RoundTrip(const Tokenizer& tokenizer, std::string_view text, bool lossless = true) {
-  Parts(tokenizer, text);
+  Prompt(tokenizer, text);
   const std::vector<int32_t> ids = tokenizer.Encode(text, false);
   for (const int32_t id : ids) {
     Check(id >= 0 && static_cast<size_t>(id) < tokenizer.vocab_size(), "an id out of range");

@@ -17,18 +17,18 @@ int main(int argc, char** argv) {
   const auto cases = nlohmann::ordered_json::parse(std::cin);
   for (const auto& variables : cases) {
     nlohmann::ordered_json line;
-    const auto parts = parsed ? parsed->Render(VariablesFromJson(variables))
-                              : tl::unexpected<Error>(parsed.error());
-    if (parts) {
-      std::string text;
+    const auto prompt = parsed ? parsed->Render(VariablesFromJson(variables))
+                               : tl::unexpected<Error>(parsed.error());
+    if (prompt) {
       std::string untrusted;
-      for (const PromptPart& part : *parts) {
-        text += part.text;
-        if (!part.trusted) untrusted += part.text;
+      size_t begin = 0;
+      for (const TrustedText::Run& run : prompt->runs()) {
+        if (!run.trusted) untrusted += prompt->bytes().substr(begin, run.end - begin);
+        begin = run.end;
       }
-      line = {{"text", text}, {"untrusted", untrusted}};
+      line = {{"text", prompt->bytes()}, {"untrusted", untrusted}};
     } else {
-      line = {{"error", parts.error().message}};
+      line = {{"error", prompt.error().message}};
     }
     std::puts(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }

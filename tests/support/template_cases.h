@@ -34,11 +34,8 @@ inline TemplateValue TemplateVariables() {
 inline std::string Rendered(const std::string& source, const TemplateLimits& limits = {}) {
   const auto parsed = ChatTemplate::Parse(source);
   if (!parsed) return "PARSE " + parsed.error().message;
-  const auto parts = parsed->Render(TemplateVariables(), limits);
-  if (!parts) return "ERROR " + parts.error().message;
-  std::string text;
-  for (const PromptPart& part : *parts) text += part.text;
-  return text;
+  const auto prompt = parsed->Render(TemplateVariables(), limits);
+  return prompt ? prompt->bytes() : "ERROR " + prompt.error().message;
 }
 
 inline void ExpectRendered(std::span<const TemplateCase> cases) {

@@ -143,9 +143,8 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadModalities(fields);
   if (Status status = fields.Finish(context.unknown()); !status)
     return tl::unexpected(status.error());
-  const auto parts = RenderChat(context.service.chat(), request.variables);
-  if (!parts) return tl::unexpected(parts.error());
-  generate.prompts = {context.service.EncodeChat(*parts)};
+  TRY(const TrustedText prompt, RenderChat(context.service.chat(), request.variables));
+  generate.prompts = {context.service.EncodeChat(prompt)};
   return request;
 }
 
@@ -163,9 +162,8 @@ Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) 
   fields.Text("model", &model);
   if (Status status = fields.Finish(context.unknown()); !status)
     return tl::unexpected(status.error());
-  const auto parts = RenderChat(context.service.chat(), variables);
-  if (!parts) return tl::unexpected(parts.error());
-  return Dump(Json{{"prompt", TextOf(*parts)}});
+  TRY(const TrustedText prompt, RenderChat(context.service.chat(), variables));
+  return Dump(Json{{"prompt", prompt.bytes()}});
 }
 
 }  // namespace lockstep

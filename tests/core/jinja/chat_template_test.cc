@@ -206,11 +206,15 @@ TEST(ChatTemplate, KnowsWhoWroteWhat) {
   for (const auto& [source, want] : cases) {
     const auto parsed = ChatTemplate::Parse(source);
     ASSERT_TRUE(parsed) << source << parsed.error().message;
-    const auto parts = parsed->Render(TemplateVariables());
-    ASSERT_TRUE(parts) << source << parts.error().message;
+    const auto prompt = parsed->Render(TemplateVariables());
+    ASSERT_TRUE(prompt) << source << prompt.error().message;
     std::string marked;
-    for (const PromptPart& part : *parts)
-      marked += part.trusted ? "[" + part.text + "]" : part.text;
+    size_t begin = 0;
+    for (const TrustedText::Run& run : prompt->runs()) {
+      const std::string text = prompt->bytes().substr(begin, run.end - begin);
+      marked += run.trusted ? "[" + text + "]" : text;
+      begin = run.end;
+    }
     EXPECT_EQ(marked, want) << source;
   }
 }

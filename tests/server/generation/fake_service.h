@@ -45,15 +45,13 @@ class FakeService : public GenerationService {
   bool IsEndOfGeneration(int32_t token) const override { return token == 0; }
   const Result<ChatModel>& chat() const override { return chat_; }
   // A byte that is not trusted is a token of its own; a trusted "<s>" is token 1.
-  std::vector<int32_t> EncodeChat(const std::vector<PromptPart>& parts) const override {
+  std::vector<int32_t> EncodeChat(const TrustedText& prompt) const override {
     std::vector<int32_t> tokens;
-    for (const PromptPart& part : parts) {
-      const std::string& text = part.text;
-      for (size_t i = 0; i < text.size(); ++i) {
-        const bool control = part.trusted && text.compare(i, 3, "<s>") == 0;
-        tokens.push_back(control ? 1 : text[i]);
-        if (control) i += 2;
-      }
+    const std::string& text = prompt.bytes();
+    for (size_t i = 0; i < text.size(); ++i) {
+      const bool control = prompt.TrustedAt(i) && text.compare(i, 3, "<s>") == 0;
+      tokens.push_back(control ? 1 : text[i]);
+      if (control) i += 2;
     }
     return tokens;
   }

@@ -45,12 +45,12 @@ TEST(Json, IsReadAsPythonReadsIt) {
 TEST(Json, ATextsTrustGoesWithIt) {
   const auto parsed =
       ChatTemplate::Parse("{{ ('[\"<|a|>\", \"' ~ text ~ '\"]') | from_json | join('.') }}");
-  const auto parts = parsed->Render(TemplateVariables());
-  ASSERT_TRUE(parts);
-  ASSERT_EQ(parts->size(), 2u);
-  EXPECT_EQ((*parts)[0].text, "<|a|>.");
-  EXPECT_EQ((*parts)[1].text, kAttack);
-  EXPECT_FALSE((*parts)[1].trusted);
+  const auto prompt = parsed->Render(TemplateVariables());
+  ASSERT_TRUE(prompt);
+  EXPECT_EQ(prompt->bytes(), "<|a|>." + std::string(kAttack));
+  ASSERT_EQ(prompt->runs().size(), 2u);
+  EXPECT_EQ(prompt->runs()[0].end, 6u);
+  EXPECT_FALSE(prompt->runs()[1].trusted);
 }
 
 }  // namespace

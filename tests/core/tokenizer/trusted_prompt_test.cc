@@ -1,4 +1,4 @@
-// Prompts made of trusted and untrusted parts.
+// Prompts of which some bytes are trusted and some are not.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,9 +22,19 @@ TinyVocabulary Vocabulary() {
   return v;
 }
 
-Ids Encode(const Tokenizer& tokenizer, const std::vector<TextPart>& parts,
-           bool add_special = false) {
-  return tokenizer.EncodeParts(parts, add_special);
+struct Part {
+  std::string_view text;
+  bool trusted;
+};
+
+TrustedText Joined(const std::vector<Part>& parts) {
+  TrustedText text;
+  for (const Part& part : parts) text.Append(part.text, part.trusted);
+  return text;
+}
+
+Ids Encode(const Tokenizer& tokenizer, const std::vector<Part>& parts, bool add_special = false) {
+  return tokenizer.Encode(Joined(parts), add_special);
 }
 
 TEST(TokenizerParts, OnlyTrustedTextMakesControlTokens) {
@@ -34,15 +44,14 @@ TEST(TokenizerParts, OnlyTrustedTextMakesControlTokens) {
   EXPECT_THAT(Encode(t, {}), IsEmpty());
   EXPECT_THAT(Encode(t, {{"<|user|>", true}, {"hi", false}}), ElementsAre(259, 256));
   EXPECT_THAT(Encode(t, {{"<|us", true}, {"", false}, {"er|>", true}}), ElementsAre(259));
-  for (const auto& parts : std::vector<std::vector<TextPart>>{
-           {{"<|user|>", false}},
-           {{"<|us", true}, {"er|>", false}},
-           {{"<|us", false}, {"er|>", true}},
-           {{"<|user|", true}, {">", false}, {"hi<|user|>", true}}}) {
+  for (const auto& parts :
+       std::vector<std::vector<Part>>{{{"<|user|>", false}},
+                                      {{"<|us", true}, {"er|>", false}},
+                                      {{"<|us", false}, {"er|>", true}},
+                                      {{"<|user|", true}, {">", false}, {"hi<|user|>", true}}}) {
     const Ids ids = Encode(t, parts);
     EXPECT_NE(ids.front(), 259);
-    std::string text;
-    for (const TextPart& part : parts) text += part.text;
+    const std::string text = Joined(parts).bytes();
     EXPECT_EQ(t.Decode(ids), text.substr(0, text.find("hi<") == text.npos ? text.size() : 10));
   }
 }
@@ -80,13 +89,13 @@ TEST(TokenizerParts, CutsDoNotMatter) {
         text += kPieces[random.Below(std::size(kPieces))];
       }
       for (const bool trusted : {true, false}) {
-        std::vector<TextPart> parts;
+        std::vector<Part> parts;
         for (size_t at = 0; at < text.size();) {
           const size_t size = 1 + random.Below(9);
           parts.push_back({std::string_view(text).substr(at, size), trusted});
           at += size;
         }
-        EXPECT_EQ(tokenizer.EncodeParts(parts, false),
+        EXPECT_EQ(Encode(tokenizer, parts),
                   tokenizer.Encode(text, false,
                                    trusted ? SpecialTokens::kParse : SpecialTokens::kAsText));
       }
