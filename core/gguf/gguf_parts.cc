@@ -22,12 +22,17 @@ Result<uint64_t> Number(const GgufFile& file, std::string_view key, uint64_t abs
 
 }  // namespace
 
-Result<GgufParts> GgufParts::Open(const std::string& path) {
+Result<GgufParts> GgufParts::Parse(std::span<const uint8_t> bytes, std::string name) {
   GgufParts all;
-  TRY(auto first, MappedFile::Open(path));
+  TRY(GgufFile file, GgufFile::Parse(bytes, std::move(name)));
+  all.file_ = std::make_unique<GgufFile>(std::move(file));
+  return all;
+}
+
+Result<GgufParts> GgufParts::Open(const std::string& path) {
+  TRY(MappedFile first, MappedFile::Open(path));
+  TRY(GgufParts all, Parse(first.bytes(), path));
   all.parts_.push_back(std::move(first));
-  TRY(auto parsed, GgufFile::Parse(all.parts_[0].bytes(), path));
-  all.file_ = std::make_unique<GgufFile>(std::move(parsed));
   const GgufFile& file = *all.file_;
 
   TRY(const auto count, Number(file, "split.count", 1));

@@ -2,7 +2,9 @@
 // on, which are mapped together and read as one file. Movable; unmaps when destroyed.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,11 +20,14 @@ class GgufParts {
   // GgufFile, a part that is missing, of another model or named first.
   [[nodiscard]] static Result<GgufParts> Open(const std::string& path);
 
+  // The same from bytes of one file, which must outlive it; `name` names them in errors.
+  [[nodiscard]] static Result<GgufParts> Parse(std::span<const uint8_t> bytes, std::string name);
+
   const GgufFile& file() const { return *file_; }
-  const std::vector<MappedFile>& parts() const { return parts_; }
+  const std::vector<MappedFile>& parts() const { return parts_; }  // none if it is bytes
   // Tells the system that this process is done with the tensor's bytes.
   void DropPages(const GgufTensor& tensor) const {
-    parts_[tensor.part].DropPages(tensor.offset, tensor.data.size());
+    if (!parts_.empty()) parts_[tensor.part].DropPages(tensor.offset, tensor.data.size());
   }
 
  private:
@@ -30,7 +35,7 @@ class GgufParts {
   Status Add(const std::string& path, size_t number, size_t count);
 
   std::vector<MappedFile> parts_;   // in order
-  std::unique_ptr<GgufFile> file_;  // refers to the bytes of parts_
+  std::unique_ptr<GgufFile> file_;  // refers to the bytes of parts_, or to those of the caller
 };
 
 }  // namespace lockstep

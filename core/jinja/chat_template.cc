@@ -10,20 +10,11 @@
 #include "core/jinja/renderer.h"
 
 namespace lockstep {
-namespace {
-
-constexpr size_t kMaxSourceBytes = size_t{1} << 20;  // published templates have up to 20 KB
-
-}  // namespace
 
 ChatTemplate::ChatTemplate(std::shared_ptr<const jinja::Program> program)
     : program_(std::move(program)) {}
 
 Result<ChatTemplate> ChatTemplate::Parse(std::string source) {
-  if (source.size() > kMaxSourceBytes) {
-    return Fail(ErrorKind::kBadFile, fmt::format("the chat template has {} bytes, more than {}",
-                                                 source.size(), kMaxSourceBytes));
-  }
   if (!IsUtf8(source)) return Fail(ErrorKind::kBadFile, "the chat template is not UTF-8");
   try {
     auto program = std::make_shared<const jinja::Program>(jinja::Parser(source).Run());

@@ -1,3 +1,6 @@
+// Two readers go over the file at once: one thread hashes it with plain reads, the pool repacks the
+// mapped tensors and drops their pages. So a model costs one pass of the disk and, at its peak,
+// little more memory than its weights.
 #include "core/model/model.h"
 
 #include <fmt/format.h>
@@ -10,7 +13,6 @@
 #include <utility>
 
 #include "core/base/mutex.h"
-#include "core/gguf/gguf_parts.h"
 #include "core/gguf/mapped_file.h"
 #include "core/model/fingerprint.h"
 #include "core/transformer/weights.h"
@@ -45,43 +47,28 @@ size_t TensorBytes(const GgufFile& file) {
   return total;
 }
 
+std::vector<FilePart> FilePartsOf(const GgufParts& opened) {
+  if (opened.parts().empty()) return {{opened.file().bytes()}};
+  std::vector<FilePart> parts;
+  for (const MappedFile& mapped : opened.parts()) parts.push_back({mapped.bytes(), &mapped});
+  return parts;
+}
+
 struct SetOnReturn {
   std::atomic<bool>& flag;
   ~SetOnReturn() { flag = true; }
 };
 
-// The bytes are hashed beside the repacking.
-Result<std::unique_ptr<Model>> Load(const GgufFile& file, std::span<const FilePart> parts,
-                                    const KernelTable& kernels, ThreadPool& pool,
-                                    const LoadProgress& report) {
-  TRY(auto config, ReadModelConfig(file));
+constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up to 20 KB
 
-  Progress progress(report, file.size() + TensorBytes(file));
-  std::atomic<bool> stop{false};
-  // Without a policy it falls back to this thread, in get(), where no other can be had.
-  auto hashed = std::async([&] {
-    return Fingerprint(
-        file.name(), parts, [&](size_t bytes) { progress.Add(bytes); }, stop);
-  });
-  const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
-
-  TRY(auto tokenizer, Tokenizer::Create(file));
-  TRY(auto weights, LoadWeights(file, config, pool, [&](const GgufTensor& tensor) {
-        const MappedFile* mapped = parts[tensor.part].file;
-        if (mapped != nullptr) mapped->DropPages(tensor.offset, tensor.data.size());
-        progress.Add(tensor.data.size());
-      }));
-  TRY(auto fingerprint, hashed.get());
-  TRY(const auto chat_template, file.GetString("tokenizer.chat_template"));
-  std::string name = config.name;
-  std::vector<std::string> warnings = file.warnings();
-  if (std::string warning = tokenizer.warning(); !warning.empty()) {
-    warnings.push_back(std::move(warning));
+// Empty if the file has none. The one place that limits it: to parse it is left to whoever chats.
+Result<std::string> ReadChatTemplate(const GgufFile& file) {
+  TRY(const auto text, file.GetString("tokenizer.chat_template"));
+  if (text && text->size() > kMaxChatTemplate) {
+    return file.Bad(fmt::format("tokenizer.chat_template has {} bytes: at most {} are allowed",
+                                text->size(), kMaxChatTemplate));
   }
-  return std::unique_ptr<Model>(
-      new Model{std::move(name), file.name(), std::move(fingerprint), std::move(tokenizer),
-                Transformer(std::move(config), std::move(weights), kernels), std::move(warnings),
-                std::string(chat_template.value_or(""))});
+  return std::string(text.value_or(""));
 }
 
 // The containers throw when memory runs out; no exception leaves this file.
@@ -101,33 +88,82 @@ std::span<const uint8_t> EmbeddedModel() {
   return {lockstep_embedded_model, lockstep_embedded_model_end};
 }
 
-Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes, const std::string& source,
-                                         const KernelTable& kernels, ThreadPool& pool,
-                                         const LoadProgress& progress) {
-  return WithoutThrowing(source, [&]() -> Result<std::unique_ptr<Model>> {
-    TRY(const auto file, GgufFile::Parse(bytes, source));
-    const FilePart part{bytes};
-    return Load(file, {&part, 1}, kernels, pool, progress);
+ModelFile::ModelFile(GgufParts parts, ModelConfig config, std::string chat_template)
+    : parts_(std::move(parts)),
+      config_(std::move(config)),
+      chat_template_(std::move(chat_template)) {}
+
+Result<ModelFile> ModelFile::Create(GgufParts parts) {
+  return WithoutThrowing(parts.file().name(), [&]() -> Result<ModelFile> {
+    TRY(ModelConfig config, ReadModelConfig(parts.file()));
+    TRY(std::string chat_template, ReadChatTemplate(parts.file()));
+    return ModelFile(std::move(parts), std::move(config), std::move(chat_template));
   });
 }
 
-Result<std::unique_ptr<Model>> LoadModel(const std::string& path, const KernelTable& kernels,
-                                         ThreadPool& pool, const LoadProgress& progress) {
-  if (path.empty()) return LoadModel(EmbeddedModel(), "embedded", kernels, pool, progress);
-  return WithoutThrowing(path, [&]() -> Result<std::unique_ptr<Model>> {
-    TRY(const auto opened, GgufParts::Open(path));
-    std::vector<FilePart> parts;
-    for (const MappedFile& mapped : opened.parts()) parts.push_back({mapped.bytes(), &mapped});
-    return Load(opened.file(), parts, kernels, pool, progress);
-  });
+Result<ModelFile> ModelFile::Parse(std::span<const uint8_t> bytes, const std::string& source) {
+  return WithoutThrowing(source, [&] { return GgufParts::Parse(bytes, source).and_then(Create); });
 }
 
-Status CheckModel(const GgufFile& file, const TensorDone& done) {
+Result<ModelFile> ModelFile::Open(const std::string& path) {
+  if (path.empty()) return Parse(EmbeddedModel(), "embedded");
+  return WithoutThrowing(path, [&] { return GgufParts::Open(path).and_then(Create); });
+}
+
+Status ModelFile::Check() const {
+  const GgufFile& file = parts_.file();
   return WithoutThrowing(file.name(), [&]() -> Status {
-    TRY(const auto config, ReadModelConfig(file));
-    TRY(const auto tokenizer, Tokenizer::Create(file));
-    return CheckWeights(file, config, done);
+    TRY_OK(Tokenizer::Create(file));
+    return CheckWeights(file, config_, [&](const GgufTensor& tensor) { parts_.DropPages(tensor); });
   });
+}
+
+// The bytes are hashed beside the repacking.
+Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels, ThreadPool& pool,
+                                                     const LoadProgress& report) && {
+  ModelFile open = std::move(*this);  // closed on return
+  const GgufFile& file = open.parts_.file();
+  return WithoutThrowing(file.name(), [&]() -> Result<std::unique_ptr<const Model>> {
+    Progress progress(report, file.size() + TensorBytes(file));
+    const std::vector<FilePart> parts = FilePartsOf(open.parts_);
+    std::atomic<bool> stop{false};
+    // Without a policy it falls back to this thread, in get(), where no other can be had.
+    auto hashed = std::async([&] {
+      return Fingerprint(
+          file.name(), parts, [&](size_t bytes) { progress.Add(bytes); }, stop);
+    });
+    const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
+
+    TRY(Tokenizer tokenizer, Tokenizer::Create(file));
+    TRY(Weights weights, LoadWeights(file, open.config_, pool, [&](const GgufTensor& tensor) {
+          open.parts_.DropPages(tensor);
+          progress.Add(tensor.data.size());
+        }));
+    TRY(std::string fingerprint, hashed.get());
+    std::string name = open.config_.name;
+    std::vector<std::string> warnings = file.warnings();
+    if (std::string warning = tokenizer.warning(); !warning.empty()) {
+      warnings.push_back(std::move(warning));
+    }
+    return std::unique_ptr<const Model>(
+        new Model{std::move(name), file.name(), std::move(fingerprint), std::move(tokenizer),
+                  Transformer(std::move(open.config_), std::move(weights), kernels),
+                  std::move(warnings), std::move(open.chat_template_)});
+  });
+}
+
+Result<std::unique_ptr<const Model>> LoadModel(std::span<const uint8_t> bytes,
+                                               const std::string& source,
+                                               const KernelTable& kernels, ThreadPool& pool,
+                                               const LoadProgress& progress) {
+  TRY(ModelFile file, ModelFile::Parse(bytes, source));
+  return std::move(file).Load(kernels, pool, progress);
+}
+
+Result<std::unique_ptr<const Model>> LoadModel(const std::string& path, const KernelTable& kernels,
+                                               ThreadPool& pool, const LoadProgress& progress) {
+  TRY(ModelFile file, ModelFile::Open(path));
+  return std::move(file).Load(kernels, pool, progress);
 }
 
 }  // namespace lockstep

@@ -1,5 +1,5 @@
-// A loaded model: configuration, tokenizer, transformer and the fingerprint of the numeric
-// contract. Immutable and shared.
+// A model: its file, open and checked, and what becomes of it, loaded: configuration, tokenizer,
+// transformer and the fingerprint of the numeric contract.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/base/status.h"
-#include "core/gguf/gguf_file.h"
+#include "core/gguf/gguf_parts.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model/fingerprint.h"
 #include "core/tokenizer/tokenizer.h"
@@ -18,6 +18,7 @@
 
 namespace lockstep {
 
+// Immutable and shared.
 struct Model {
   std::string name;         // general.name
   std::string source;       // path, or "embedded"
@@ -36,18 +37,45 @@ std::span<const uint8_t> EmbeddedModel();
 // thread at a time, not always the same, more often than a person would want to be told.
 using LoadProgress = std::function<void(size_t done, size_t total)>;
 
-// `path` empty: the embedded model. Of a split file, it is the first part. Errors are kBadFile and
-// start with the file's name, or kUnavailable if memory does not suffice.
-[[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(const std::string& path,
-                                                       const KernelTable& kernels, ThreadPool& pool,
-                                                       const LoadProgress& progress = {});
-// The same from bytes, which may go after the call; `source` names them in messages.
-[[nodiscard]] Result<std::unique_ptr<Model>> LoadModel(std::span<const uint8_t> bytes,
-                                                       const std::string& source,
-                                                       const KernelTable& kernels, ThreadPool& pool,
-                                                       const LoadProgress& progress = {});
+// A model's file, open and checked: enough to plan memory with. It keeps the file mapped until it
+// is loaded or destroyed, so that what is planned for is what is loaded. Not thread-safe. Errors
+// are kBadFile and start with the file's name, or kUnavailable if memory does not suffice.
+class ModelFile {
+ public:
+  // `path` empty: the embedded model. Of a split file, it is the first part.
+  [[nodiscard]] static Result<ModelFile> Open(const std::string& path);
+  // The same from bytes, which must outlive it; `source` names them in messages.
+  [[nodiscard]] static Result<ModelFile> Parse(std::span<const uint8_t> bytes,
+                                               const std::string& source);
+  [[nodiscard]] static Result<ModelFile> Create(GgufParts parts);
 
-// Whether LoadModel would take the file. Reads all of it, keeps nothing. `done` as in LoadWeights.
-[[nodiscard]] Status CheckModel(const GgufFile& file, const TensorDone& done = {});
+  const ModelConfig& config() const { return config_; }
+  size_t bytes() const { return parts_.file().size(); }  // the weights take as much when loaded
+
+  // Whether Load would succeed. Reads all of the file, keeps nothing.
+  [[nodiscard]] Status Check() const;
+  // Repacks the weights and hashes the file. The file is closed when it returns.
+  [[nodiscard]] Result<std::unique_ptr<const Model>> Load(const KernelTable& kernels,
+                                                          ThreadPool& pool,
+                                                          const LoadProgress& progress = {}) &&;
+
+ private:
+  ModelFile(GgufParts parts, ModelConfig config, std::string chat_template);
+
+  GgufParts parts_;
+  ModelConfig config_;
+  std::string chat_template_;
+};
+
+// Opens and loads at once, for whoever plans nothing. The bytes may go after the call.
+[[nodiscard]] Result<std::unique_ptr<const Model>> LoadModel(const std::string& path,
+                                                             const KernelTable& kernels,
+                                                             ThreadPool& pool,
+                                                             const LoadProgress& progress = {});
+[[nodiscard]] Result<std::unique_ptr<const Model>> LoadModel(std::span<const uint8_t> bytes,
+                                                             const std::string& source,
+                                                             const KernelTable& kernels,
+                                                             ThreadPool& pool,
+                                                             const LoadProgress& progress = {});
 
 }  // namespace lockstep

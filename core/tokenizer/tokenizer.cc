@@ -18,17 +18,6 @@
 namespace lockstep {
 namespace {
 
-constexpr size_t kMaxChatTemplate = 64 * 1024;
-
-Status CheckChatTemplate(const GgufFile& file) {
-  TRY(const auto text, file.GetString("tokenizer.chat_template"));
-  if (text.has_value() && text->size() > kMaxChatTemplate) {
-    return file.Bad(fmt::format("tokenizer.chat_template has {} bytes: at most {} are allowed",
-                                text->size(), kMaxChatTemplate));
-  }
-  return {};
-}
-
 using Run = TrustedText::Run;
 
 // The special tokens of a text, in order: the first, and of several that begin there the longest.
@@ -123,7 +112,6 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(vocabulary, Vocabulary::Load(file));
   TRY_OK((this->*load)(file));
   TRY_OK(LoadStripping(file));
-  TRY_OK(CheckChatTemplate(file));
   LoadBytes();
   return {};
 }

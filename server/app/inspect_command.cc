@@ -188,7 +188,7 @@ int Refuse(const Error& error) {
 }  // namespace
 
 int RunInspect(const std::string& path) {
-  const auto opened = GgufParts::Open(path);
+  auto opened = GgufParts::Open(path);
   if (!opened) return Refuse(opened.error());
   const GgufFile& file = opened->file();
 
@@ -199,8 +199,7 @@ int RunInspect(const std::string& path) {
   PrintTensors(file);
   PrintNeeds(file);
   for (const std::string& warning : file.warnings()) fmt::print("warning: {}\n", warning);
-  const Status runs =
-      CheckModel(file, [&](const GgufTensor& tensor) { opened->DropPages(tensor); });
+  const Status runs = ModelFile::Create(*std::move(opened)).and_then(&ModelFile::Check);
   fmt::print("\nruns here: {}\n", runs ? "yes" : "no");
   std::fflush(stdout);
   return runs ? 0 : Refuse(runs.error());

@@ -113,7 +113,7 @@ void LogServing(const Options& options, const Engine& engine, Clock::time_point 
       {{"address", fmt::format("http://{}:{}", options.host, options.port)},
        {"model", engine.model->name},
        {"source", engine.model->source},
-       {"fingerprint", engine.model->fingerprint},
+       {"fingerprint", engine.service->model().fingerprint},
        {"isa", engine.model->transformer.kernels().isa},
        {"threads", options.threads},
        {"sessions", options.sessions},

@@ -1,3 +1,6 @@
+// An engine is built from the bottom up, and what memory cannot hold is refused before the weights
+// are read: the file is opened, planned for and loaded as one ModelFile, so that no other file can
+// take its place between the plan and the load.
 #include "server/app/startup.h"
 
 #include <fmt/format.h>
@@ -6,8 +9,6 @@
 #include <utility>
 
 #include "core/base/quoted.h"
-#include "core/gguf/gguf_file.h"
-#include "core/gguf/gguf_parts.h"
 #include "core/kernels/dispatch.h"
 #include "server/app/logging.h"
 
@@ -15,22 +16,6 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMib = size_t{1} << 20;
-
-struct ModelSize {
-  ModelConfig config;
-  size_t bytes;  // of the file; the weights take as much when they are loaded
-};
-
-// Of the model that LoadModel(path) would load.
-Result<ModelSize> MeasureModel(const std::string& path) {
-  const auto measure = [](const GgufFile& file) -> Result<ModelSize> {
-    TRY(auto config, ReadModelConfig(file));
-    return ModelSize{std::move(config), file.size()};
-  };
-  if (path.empty()) return GgufFile::Parse(EmbeddedModel(), "embedded").and_then(measure);
-  return GgufParts::Open(path).and_then(
-      [&](const GgufParts& parts) { return measure(parts.file()); });
-}
 
 Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
   if (options.context > config.context) {
@@ -42,12 +27,12 @@ Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
   return options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
 }
 
-Result<MemoryPlan> PlanFor(const Options& options, const ModelSize& model, size_t context) {
+Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model, size_t context) {
   MemoryNeeds needs;
-  needs.model_bytes = model.bytes;
+  needs.model_bytes = model.bytes();
   needs.sessions = options.sessions;
   needs.context = context;
-  needs.token_bytes = KvCache::BytesPerPosition(model.config, options.kv_type);
+  needs.token_bytes = KvCache::BytesPerPosition(model.config(), options.kv_type);
   needs.prefix_bytes = options.prefix_cache_mib * kMib;
   needs.prefix_fixed = options.prefix_cache_given;
   needs.kv_bytes = options.kv_memory_mib * kMib;
@@ -65,6 +50,11 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelSize& model, size_
          {"budget", BytesText(plan->budget_bytes)}});
   }
   return plan;
+}
+
+// The fingerprint of all that makes an answer: the model, and how its keys and values are kept.
+std::string AnswerId(const Model& model, KvType kv_type) {
+  return model.fingerprint + (kv_type == KvType::kQ8_0 ? "-kvq8_0" : "");
 }
 
 }  // namespace
@@ -85,14 +75,12 @@ Result<const KernelTable*> FindKernels(const std::string& isa) {
 
 Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
                            SchedulerObserver* observer, const LoadProgress& progress) {
-  TRY(const auto size, MeasureModel(options.model));
-  TRY(const auto context, FindContext(options, size.config));
-  TRY(const auto plan, PlanFor(options, size, context));
+  TRY(ModelFile file, ModelFile::Open(options.model));
+  TRY(const size_t context, FindContext(options, file.config()));
+  TRY(const MemoryPlan plan, PlanFor(options, file, context));
 
-  TRY(auto model, LoadModel(options.model, kernels, pool, progress));
+  TRY(auto model, std::move(file).Load(kernels, pool, progress));
   for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
-  // The type of the keys and values is part of what makes an answer.
-  if (options.kv_type == KvType::kQ8_0) model->fingerprint += "-kvq8_0";
   TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer, options.sessions,
                                          context, options.kv_type));
 
@@ -115,7 +103,8 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   }
   engine.scheduler =
       std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
-  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, context);
+  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, context,
+                                                      AnswerId(*engine.model, options.kv_type));
   return engine;
 }
 

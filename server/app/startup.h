@@ -18,7 +18,7 @@ namespace lockstep {
 
 struct Engine {
   MemoryPlan memory;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<const Model> model;
   size_t context = 0;  // of each session
   std::unique_ptr<SessionPool> sessions;
   std::unique_ptr<PrefixStore> prefixes;  // may be null

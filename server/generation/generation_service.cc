@@ -34,12 +34,13 @@ Result<ChatModel> MakeChatModel(const Model& model) {
 
 }  // namespace
 
-SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context)
+SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
+                                   std::string answer_id)
     : model_(model),
       scheduler_(scheduler),
       chat_(MakeChatModel(model)),
       served_{model.name,
-              model.fingerprint,
+              std::move(answer_id),
               model.tokenizer.vocab_size(),
               context,
               static_cast<int64_t>(std::time(nullptr)),

@@ -19,7 +19,7 @@ class GrammarCache;
 
 struct ServedModel {
   std::string name;
-  std::string fingerprint;
+  std::string fingerprint;  // of all that makes an answer: Model's, and the type of the KV cache
   size_t vocab = 0;
   size_t context = 0;   // positions of a session
   int64_t created = 0;  // Unix time of loading
@@ -51,10 +51,11 @@ class GenerationService {
   virtual SchedulerState state() const = 0;
 };
 
-// The real one. The model and the scheduler must outlive it.
+// The real one. The model and the scheduler must outlive it. `answer_id` becomes
+// model().fingerprint.
 class SchedulerService : public GenerationService {
  public:
-  SchedulerService(const Model& model, Scheduler& scheduler, size_t context);
+  SchedulerService(const Model& model, Scheduler& scheduler, size_t context, std::string answer_id);
   ~SchedulerService() override;
 
   const ServedModel& model() const override { return served_; }

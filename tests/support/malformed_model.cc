@@ -205,7 +205,7 @@ std::vector<MalformedCase> TokenizerCases() {
        "unknown pre-tokenizer",
        bpe([](GgufBuilder& b) { b.SetString("tokenizer.ggml.pre", "no-such"); }),
        {"tokenizer.ggml.pre is \"no-such\""}},
-      // Templates are not run yet, so only their size is looked at.
+      // A template is parsed by whoever chats, so loading looks at its size only.
       {56,
        "chat template over 64 KiB",
        chat_template(65537),

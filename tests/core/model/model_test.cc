@@ -125,14 +125,12 @@ TEST(ModelTest, WeightsAreInMemoryOnce) {
   EXPECT_LT(peak - before, size + size * 3 / 4);
 }
 
-TEST(ModelTest, CheckModelAgreesWithLoadModel) {
+TEST(ModelFileTest, CheckAgreesWithLoad) {
   ThreadPool pool(1);
   GgufBuilder builder = TinyModelBuilder();
   const auto check = [&] {
     const auto bytes = builder.Build();
-    const auto file = GgufFile::Parse(bytes, "memory");
-    EXPECT_TRUE(file);
-    return CheckModel(*file);
+    return ModelFile::Parse(bytes, "memory").and_then(&ModelFile::Check);
   };
   EXPECT_TRUE(check());
   builder.RemoveTensor("output_norm.weight");
@@ -141,6 +139,35 @@ TEST(ModelTest, CheckModelAgreesWithLoadModel) {
   const Status checked = check();
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().message, model.error().message);
+}
+
+// What was planned for is what is loaded, whatever the path has come to name since.
+TEST(ModelFileTest, LoadsTheFileThatWasOpened) {
+  ThreadPool pool(1);
+  const std::vector<uint8_t> bytes = TinyModel();
+  const TempFile temp(bytes);
+  auto file = ModelFile::Open(temp.path());
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->bytes(), bytes.size());
+  EXPECT_EQ(file->config().layers, 2u);
+  std::filesystem::remove(temp.path());
+  std::ofstream(temp.path()) << "something else";
+  const auto model = std::move(*file).Load(ScalarKernels(), pool);
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ((*model)->fingerprint,
+            LoadModel(bytes, "", ScalarKernels(), pool).value()->fingerprint);
+}
+
+TEST(ModelFileTest, LimitsTheChatTemplate) {
+  GgufBuilder builder = TinyModelBuilder();
+  const auto error = [&](size_t size) {
+    builder.SetString("tokenizer.chat_template", std::string(size, 'x'));
+    const std::vector<uint8_t> bytes = builder.Build();
+    const auto file = ModelFile::Parse(bytes, "memory");
+    return file ? "" : file.error().message;
+  };
+  EXPECT_EQ(error(65536), "");
+  EXPECT_THAT(error(65537), HasSubstr("tokenizer.chat_template has 65537 bytes"));
 }
 
 TEST(ModelTest, AMissingFileIsNamed) {

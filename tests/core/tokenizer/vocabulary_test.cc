@@ -115,13 +115,5 @@ TEST(Vocabulary, RefusesToAddTokensThatItDoesNotName) {
   }
 }
 
-TEST(Vocabulary, RefusesAHugeChatTemplate) {
-  TinyVocabulary v = SpmVocabulary({"a"});
-  v.builder.SetString("tokenizer.chat_template", std::string(65536, 'x'));
-  EXPECT_EQ(ErrorOf(v.Metadata()), "");
-  v.builder.SetString("tokenizer.chat_template", std::string(65537, 'x'));
-  EXPECT_THAT(ErrorOf(v.Metadata()), HasSubstr("tokenizer.chat_template has 65537 bytes"));
-}
-
 }  // namespace
 }  // namespace lockstep

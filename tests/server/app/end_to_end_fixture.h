@@ -37,7 +37,8 @@ class EndToEndFixture : public testing::Test {
     scheduling.max_queued = kQueue;
     scheduling.prefill_tokens = 16;
     scheduler_ = std::make_unique<Scheduler>(model_->transformer, *sessions_, pool_, scheduling);
-    service_ = std::make_unique<SchedulerService>(*model_, *scheduler_, kContext);
+    service_ =
+        std::make_unique<SchedulerService>(*model_, *scheduler_, kContext, model_->fingerprint);
     handlers_ = std::make_unique<ApiHandlers>(*service_);
     HttpServerOptions options;
     options.port = 0;
@@ -71,7 +72,7 @@ class EndToEndFixture : public testing::Test {
   }
 
   ThreadPool pool_{2};
-  std::unique_ptr<Model> model_;
+  std::unique_ptr<const Model> model_;
   std::unique_ptr<SessionPool> sessions_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<SchedulerService> service_;
