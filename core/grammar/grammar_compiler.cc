@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <bitset>
-#include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -13,7 +13,24 @@ namespace lockstep {
 
 using Node = GrammarNode;
 
+size_t GrammarCompiler::StateHash::operator()(const State& state) const {
+  const uint64_t way = uint64_t{state.next} << 32 | state.other;
+  const uint64_t what = static_cast<uint64_t>(state.kind) << 16 | state.low << 8 | state.high;
+  return (way ^ what * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu >> 16;
+}
+
+bool GrammarCompiler::SameState::operator()(const State& a, const State& b) const {
+  return a.kind == b.kind && a.low == b.low && a.high == b.high && a.next == b.next &&
+         a.other == b.other;
+}
+
 uint32_t GrammarCompiler::Add(const State& state) {
+  const auto [known, is_new] = known_.try_emplace(state, 0);
+  if (is_new) known->second = AddNew(state);
+  return known->second;
+}
+
+uint32_t GrammarCompiler::AddNew(const State& state) {
   std::vector<State>& states = grammar_->states_;
   if (states.size() >= kMaxGrammarStates) {
     full_ = true;
@@ -25,6 +42,7 @@ uint32_t GrammarCompiler::Add(const State& state) {
 }
 
 uint32_t GrammarCompiler::AddSplit(uint32_t next, uint32_t other) {
+  if (next == other) return next;
   return Add({.kind = Kind::kSplit, .next = next, .other = other});
 }
 
@@ -55,34 +73,35 @@ uint32_t GrammarCompiler::Emit(const Node& node, uint32_t next) {
     case Node::Kind::kSequence:
       for (size_t i = node.items.size(); i-- > 0 && !full_;) next = Emit(node.items[i], next);
       return next;
-    case Node::Kind::kChoice: {
-      uint32_t choice = Emit(node.items.back(), next);
-      for (size_t i = node.items.size() - 1; i-- > 0 && !full_;) {
-        choice = AddSplit(Emit(node.items[i], next), choice);
-      }
-      return choice;
-    }
+    case Node::Kind::kChoice:
+      return EmitChoice(node.items, next);
     case Node::Kind::kRepeat:
       return EmitRepeat(node, next);
   }
   return next;
 }
 
+uint32_t GrammarCompiler::EmitChoice(const std::vector<Node>& items, uint32_t next) {
+  std::unordered_set<uint32_t> begins;
+  uint32_t choice = 0;
+  for (size_t i = items.size(); i-- > 0 && !full_;) {
+    const uint32_t begin = Emit(items[i], next);
+    if (!begins.insert(begin).second) continue;
+    choice = begins.size() == 1 ? begin : AddSplit(begin, choice);
+  }
+  return choice;
+}
+
 uint32_t GrammarCompiler::EmitClass(const std::vector<CodeRange>& ranges, uint32_t next) {
   std::vector<ByteSequence> sequences;
   for (const CodeRange& range : ranges) AppendUtf8Ranges(range, &sequences);
   if (sequences.empty()) return Add({.kind = Kind::kDead});
-  std::map<std::array<uint32_t, 3>, uint32_t> tails;  // most sequences end alike
   uint32_t choice = 0;
   for (size_t k = sequences.size(); k-- > 0 && !full_;) {
     uint32_t at = next;
     for (size_t i = sequences[k].length; i-- > 0;) {
       const ByteRange range = sequences[k].bytes[i];
-      const auto [tail, is_new] = tails.try_emplace({range.low, range.high, at}, 0);
-      if (is_new) {
-        tail->second = Add({.kind = Kind::kByte, .low = range.low, .high = range.high, .next = at});
-      }
-      at = tail->second;
+      at = Add({.kind = Kind::kByte, .low = range.low, .high = range.high, .next = at});
     }
     choice = k + 1 == sequences.size() ? at : AddSplit(at, choice);
   }
@@ -112,7 +131,7 @@ uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
     }
   };
   if (unlimited) {
-    const uint32_t loop = AddSplit(0, next);
+    const uint32_t loop = AddNew({.kind = Kind::kSplit, .next = 0, .other = next});
     const uint32_t body = Emit(*copy, loop);
     grammar_->states_[loop].next = body;
     at = node.min == 0 ? loop : body;
@@ -268,7 +287,7 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::Compile(
   grammar.root_ = root;
   for (const Node& rule : rules) compiler.AddRule(rule);
   for (size_t i = 0; i < compiler.pending_.size() && !compiler.full_; ++i) {
-    const uint32_t accept = compiler.Add({.kind = Kind::kAccept});
+    const uint32_t accept = compiler.AddNew({.kind = Kind::kAccept});
     const uint32_t start = compiler.Emit(*compiler.pending_[i], accept);
     grammar.starts_[compiler.pending_rules_[i]] = start;
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/status.h"
@@ -51,8 +52,10 @@ class GrammarCompiler {
   uint32_t Emit(const GrammarNode& node, uint32_t next);
   uint32_t EmitClass(const std::vector<CodeRange>& ranges, uint32_t next);
   uint32_t EmitRepeat(const GrammarNode& node, uint32_t next);
-  uint32_t EmitCopy(const GrammarNode& node, uint32_t next);
+  uint32_t EmitChoice(const std::vector<GrammarNode>& items, uint32_t next);
+  // A new state, or the equal one that there is.
   uint32_t Add(const State& state);
+  uint32_t AddNew(const State& state);
   uint32_t AddSplit(uint32_t next, uint32_t other);
   uint32_t AddRule(const GrammarNode& node);
 
@@ -66,8 +69,16 @@ class GrammarCompiler {
   std::vector<uint32_t> LeftCalls(uint32_t rule) const;
   void FindClasses();
 
+  struct StateHash {
+    size_t operator()(const State& state) const;
+  };
+  struct SameState {
+    bool operator()(const State& a, const State& b) const;
+  };
+
   std::shared_ptr<Grammar> grammar_ = std::make_shared<Grammar>();
-  std::vector<uint8_t> nullable_;            // [states]
+  std::unordered_map<State, uint32_t, StateHash, SameState> known_;  // by Add
+  std::vector<uint8_t> nullable_;                                    // [states]
   std::vector<const GrammarNode*> pending_;  // repeated parts, whose rules are yet to be emitted
   std::vector<uint32_t> pending_rules_;      // likewise
   mutable std::vector<uint8_t> seen_;        // [states] scratch of LeftCalls

@@ -160,6 +160,16 @@ TEST(GrammarTest, DeepAndAmbiguousTextsStayCheap) {
   }
 }
 
+// What is written many times over costs no more than once.
+TEST(GrammarTest, EqualAlternativesAreOne) {
+  const auto states = [](const std::string& gbnf) { return ParseGbnf(gbnf).value()->states(); };
+  EXPECT_EQ(states("root ::= (\"\"" + Repeat(" | \"\"", 60'000) + ")* \"a\""),
+            states("root ::= (\"\")* \"a\""));
+  EXPECT_EQ(states("root ::= \"ab\"" + Repeat(" | \"\" | \"ab\" | [c]", 10'000)),
+            states("root ::= [c] | \"\" | \"ab\""));
+  EXPECT_EQ(states("root ::= x | x\nx ::= \"a\""), states("root ::= x\nx ::= \"a\""));
+}
+
 TEST(GrammarTest, LiteralsAndClassesAreQuoted) {
   const std::string text = "a\"\\\n\t\x01\x7F-^[]\u00e9";
   EXPECT_TRUE(Matches(*ParseGbnf("root ::= " + GbnfLiteral(text)).value(), text));
