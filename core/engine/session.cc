@@ -22,17 +22,6 @@ Status CheckTokens(std::span<const int32_t> tokens, size_t vocab) {
   return {};
 }
 
-// How much of the end of `text` may yet become a stop string.
-size_t HoldBack(std::string_view text, const std::vector<std::string>& stops) {
-  size_t hold = 0;
-  for (const std::string_view stop : stops) {
-    for (size_t n = std::min(stop.size() - 1, text.size()); n > hold; --n) {
-      if (text.ends_with(stop.substr(0, n))) hold = n;
-    }
-  }
-  return hold;
-}
-
 }  // namespace
 
 Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions& options,
@@ -86,7 +75,7 @@ void InferenceSession::Reset() {
   prompt_.clear();
   output_.clear();
   utf8_ = {};
-  held_.clear();
+  stop_ = {};
   matcher_.reset();
   finish_ = FinishReason::kNone;
 }
@@ -99,6 +88,7 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   options_.max_tokens = std::min(options_.max_tokens, context() - prompt_.size());
   output_.reserve(options_.max_tokens);  // steps do not allocate
   sampler_.Reset(options_.sampling, prompt_);
+  stop_ = StopMatcher(options_.stop);
   if (options_.grammar != nullptr) {
     matcher_.emplace(options_.grammar);
     allowed_.resize(options_.grammar->vocabulary().words());
@@ -160,31 +150,10 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
     if (matcher_ && matcher_->must_end()) finish_ = FinishReason::kStop;  // without a step for it
   }
   if (finished()) text += utf8_.Finish();
-  event.text = Release(text, finished());
+  event.text = stop_.Push(text, finished());
+  if (stop_.stopped()) finish_ = FinishReason::kStop;
   event.finish = finish_;
   return event;
-}
-
-std::string InferenceSession::Release(std::string_view text, bool last) {
-  held_ += text;
-  size_t end = std::string::npos, begin = 0;
-  for (const std::string& stop : options_.stop) {
-    const size_t at = held_.find(stop);
-    if (at == std::string::npos) continue;
-    if (at + stop.size() < end || (at + stop.size() == end && at < begin)) {
-      begin = at;
-      end = at + stop.size();
-    }
-  }
-  if (end != std::string::npos) {
-    finish_ = FinishReason::kStop;
-    held_.resize(begin);
-    return std::exchange(held_, {});
-  }
-  const size_t certain = last ? held_.size() : held_.size() - HoldBack(held_, options_.stop);
-  std::string out = held_.substr(0, certain);
-  held_.erase(0, certain);
-  return out;
 }
 
 }  // namespace lockstep

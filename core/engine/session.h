@@ -20,6 +20,7 @@
 #include "core/base/status.h"
 #include "core/engine/prefix_store.h"
 #include "core/engine/sampler.h"
+#include "core/engine/stop_matcher.h"
 #include "core/grammar/token_grammar.h"
 #include "core/tokenizer/tokenizer.h"
 #include "core/transformer/kv_cache.h"
@@ -96,9 +97,6 @@ class InferenceSession {
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
   [[nodiscard]] Result<SampledToken> Sample(std::span<const float> logits);
-  // Adds to the text that is held back and takes out what is certain, all of it if `last`. A stop
-  // string ends the generation: the one that is complete first, the longest of those.
-  std::string Release(std::string_view text, bool last);
 
   const Tokenizer* tokenizer_;
   KvCache kv_;
@@ -107,7 +105,7 @@ class InferenceSession {
   GenerationOptions options_;
   std::vector<int32_t> prompt_, output_;
   Utf8Assembler utf8_;
-  std::string held_;  // text that may be the beginning of a stop string
+  StopMatcher stop_;
   std::optional<GrammarMatcher> matcher_;
   std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar
   FinishReason finish_ = FinishReason::kNone;

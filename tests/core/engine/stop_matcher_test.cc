@@ -1,0 +1,55 @@
+#include "core/engine/stop_matcher.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+TEST(StopMatcherTest, HoldsBackOnlyWhatMayBecomeAStop) {
+  StopMatcher matcher({"\n\n", "END"});
+  EXPECT_EQ(matcher.Push("a.\n", false), "a.");
+  EXPECT_EQ(matcher.Push("E", false), "\n");
+  EXPECT_EQ(matcher.Push("N", false), "");
+  EXPECT_EQ(matcher.Push("E", false), "EN");
+  EXPECT_EQ(matcher.Push("ND", false), "");
+  EXPECT_TRUE(matcher.stopped());
+}
+
+TEST(StopMatcherTest, TheStopThatIsCompleteFirstCutsTheText) {
+  const struct {
+    std::vector<std::string> stops;
+    const char* text;
+    const char* certain;
+  } kCases[] = {
+      {{"cd", "b"}, "abcd", "a"},
+      {{"abc", "bc", "c"}, "xabc", "x"},   // the longest of those that end together
+      {{"abcdef", "cd"}, "abcdef", "ab"},  // "cd" is complete first, though it begins later
+      {{"aab"}, "aaab", "a"},              // overlaps with its own beginning
+      {{"\u00e9"}, "caf\u00e9!", "caf"},
+  };
+  for (const auto& test : kCases) {
+    StopMatcher whole(test.stops), bytes(test.stops);
+    EXPECT_EQ(whole.Push(test.text, true), test.certain) << test.text;
+    EXPECT_TRUE(whole.stopped());
+    std::string out;
+    for (const char byte : std::string(test.text)) {
+      if (!bytes.stopped()) out += bytes.Push({&byte, 1}, false);
+    }
+    EXPECT_EQ(out, test.certain) << test.text;
+    EXPECT_TRUE(bytes.stopped());
+  }
+}
+
+TEST(StopMatcherTest, TheLastPushReleasesEverything) {
+  StopMatcher matcher({"stop"});
+  EXPECT_EQ(matcher.Push("st", false), "");
+  EXPECT_EQ(matcher.Push("o", true), "sto");
+  EXPECT_FALSE(matcher.stopped());
+  EXPECT_EQ(StopMatcher().Push("text", false), "text");
+}
+
+}  // namespace
+}  // namespace lockstep
