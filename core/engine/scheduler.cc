@@ -14,6 +14,10 @@ namespace {
 
 // Logits below which sampling them is not worth handing to another thread.
 constexpr size_t kSmallSample = 16 * 1024;
+// What each thread may do for grammars in a step, in units of WorkBudget: about 20 ms, in which a
+// mask over the largest vocabulary is found. A grammar that needs more sits out of batches until it
+// is done, slice by slice, so that its own stream alone is slow.
+constexpr uint64_t kGrammarWork = uint64_t{1} << 22;
 constexpr double kNewest = 0.2;  // weight of the newest interval between two ends
 constexpr double kLongestRetry = 60;
 
@@ -27,6 +31,16 @@ void IfMemoryAllows(const Work& work) {
   try {
     work();
   } catch (const std::bad_alloc&) {
+  }
+}
+
+// What only one request has done ends only that request.
+template <class Work>
+auto Caught(const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception&) {
+    return tl::unexpected<Error>(CaughtError());
   }
 }
 
@@ -48,6 +62,7 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
   assert(sessions.size() >= 1 && options.prefill_tokens >= 1);
   running_.reserve(sessions.size());
   prefilling_.reserve(sessions.size());
+  waiting_.reserve(sessions.size());
   batch_jobs_.reserve(sessions.size());
   batch_.reserve(sessions.size());
   thread_ = std::thread([this] { Loop(); });
@@ -259,9 +274,13 @@ void Scheduler::Step() {
   batch_.clear();
   batch_jobs_.clear();
   step_ = {};
+  ResumeGrammars();
   const Clock::time_point begin = Clock::now();
   for (const auto& job : running_) {
-    if (!job->session->prefilling()) step_.decoding += AddToBatch(*job, 1);
+    InferenceSession& session = *job->session;
+    if (!session.prefilling() && !session.waits_for_grammar()) {
+      step_.decoding += AddToBatch(*job, 1);
+    }
   }
   AddPrompts();
   if (batch_.empty()) return;
@@ -272,10 +291,34 @@ void Scheduler::Step() {
   EraseEnded();
 }
 
+WorkBudget Scheduler::GrammarBudget(size_t sessions) const {
+  return WorkBudget(kGrammarWork * std::min(sessions, pool_.threads()) / sessions);
+}
+
+void Scheduler::ResumeGrammars() {
+  waiting_.clear();
+  for (const auto& job : running_) {
+    if (job->session->waits_for_grammar()) waiting_.push_back(job.get());
+  }
+  if (waiting_.empty()) return;
+  const WorkBudget budget = GrammarBudget(waiting_.size());
+  pool_.ParallelFor(waiting_.size(), 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      events_[i] = Caught([&] { return waiting_[i]->session->Resume(budget); });
+    }
+  });
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    if (!waiting_[i]->started) waiting_[i]->started = Clock::now();
+    Deliver(*waiting_[i], std::move(events_[i]));
+  }
+  EraseEnded();
+}
+
 void Scheduler::AddPrompts() {
   prefilling_.clear();
   for (const auto& job : running_) {
-    if (job->session->prefilling()) prefilling_.push_back(job.get());
+    InferenceSession& session = *job->session;
+    if (session.prefilling() && !session.waits_for_grammar()) prefilling_.push_back(job.get());
   }
   std::ranges::stable_sort(prefilling_, {}, &ActiveJob::turn);
   size_t budget = pacer_.PrefillTokens(step_.decoding);
@@ -324,14 +367,11 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
     const bool has_logits = batch[i].logits != LogitRows::kNone;
     logits_[i] = has_logits ? scratch_.logits(row++) : std::span<const float>();
   }
+  const WorkBudget budget = GrammarBudget(batch.size());
   const size_t grain = std::max<size_t>(1, kSmallSample / transformer_.config().vocab);
   pool_.ParallelFor(batch.size(), grain, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      try {
-        events_[i] = jobs[i]->session->Accept(logits_[i]);
-      } catch (const std::exception&) {
-        events_[i] = tl::unexpected<Error>(CaughtError());
-      }
+      events_[i] = Caught([&] { return jobs[i]->session->Accept(logits_[i], budget); });
     }
   });
   for (size_t i = 0; i < batch.size(); ++i) Deliver(*jobs[i], std::move(events_[i]));

@@ -89,6 +89,8 @@ class Scheduler {
   void Admit();
   Status Begin(ActiveJob& job);  // gives it a session
   void Step();
+  WorkBudget GrammarBudget(size_t sessions) const;  // of each of so many
+  void ResumeGrammars();
   void AddPrompts();
   size_t AddToBatch(ActiveJob& job, size_t limit);  // the tokens that it adds
   // Whether this very step computes what the job's prompt goes on with.
@@ -113,11 +115,12 @@ class Scheduler {
   std::vector<std::unique_ptr<ActiveJob>> running_;
   std::vector<ActiveJob*> prefilling_;  // in the order of their turns
   size_t prompt_tokens_read_ = 0;
+  std::vector<ActiveJob*> waiting_;     // for their grammars
   std::vector<ActiveJob*> batch_jobs_;  // one for each entry of batch_, those that decode first
   std::vector<BatchEntry> batch_;
   StepStats step_;
-  std::vector<std::span<const float>> logits_;             // likewise; [vocab] or empty
-  std::vector<Result<std::optional<TokenEvent>>> events_;  // likewise
+  std::vector<std::span<const float>> logits_;             // [i] of batch_[i]: [vocab], or empty
+  std::vector<Result<std::optional<TokenEvent>>> events_;  // [i] of batch_[i] or of waiting_[i]
 
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came

@@ -76,7 +76,9 @@ void InferenceSession::Reset() {
   output_.clear();
   utf8_ = {};
   stop_ = {};
+  sampled_.reset();
   matcher_.reset();
+  mask_ready_ = false;
   finish_ = FinishReason::kNone;
 }
 
@@ -89,15 +91,12 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   output_.reserve(options_.max_tokens);  // steps do not allocate
   sampler_.Reset(options_.sampling, prompt_);
   stop_ = StopMatcher(options_.stop);
-  if (options_.grammar != nullptr) {
-    matcher_.emplace(options_.grammar);
-    allowed_.resize(options_.grammar->vocabulary().words());
-  }
+  if (options_.grammar != nullptr) allowed_.resize(options_.grammar->vocabulary().words());
   return {};
 }
 
 BatchEntry InferenceSession::NextEntry(size_t limit) {
-  assert(limit >= 1 && !prompt_.empty() && !finished());
+  assert(limit >= 1 && !prompt_.empty() && !finished() && !waits_for_grammar());
   if (!prefilling()) return {&kv_, {&output_.back(), 1}, LogitRows::kLast};
   const auto rest = std::span<const int32_t>(prompt_).subspan(kv_.length());
   if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
@@ -116,24 +115,27 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) 
   store.Insert(scope, tokens, kv_);
 }
 
-Result<SampledToken> InferenceSession::Sample(std::span<const float> logits) {
-  if (!matcher_) return sampler_.Sample(logits, position());
-  if (Status ok = matcher_->Allow(options_.ignore_eos, allowed_); !ok) {
-    return tl::unexpected<Error>(std::move(ok.error()));
-  }
-  return sampler_.Sample(logits, position(), allowed_);
+Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits,
+                                                           WorkBudget budget) {
+  if (logits.empty()) return std::nullopt;
+  assert(position() == prompt_.size() + output_.size() && !waits_for_grammar());
+  TRY(sampled_, matcher_ ? sampler_.Sample(logits, position(), allowed_)
+                         : sampler_.Sample(logits, position()));
+  output_.push_back(sampled_->token);
+  mask_ready_ = false;
+  return ReadSampled(budget);
 }
 
-Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits) {
-  if (logits.empty()) return std::nullopt;
-  assert(position() == prompt_.size() + output_.size());
-  Result<SampledToken> sampled = Sample(logits);
-  if (!sampled) return tl::unexpected<Error>(std::move(sampled.error()));
+Result<std::optional<TokenEvent>> InferenceSession::Resume(WorkBudget budget) {
+  assert(waits_for_grammar());
+  if (sampled_) return ReadSampled(budget);
+  if (!matcher_) matcher_.emplace(options_.grammar);
+  TRY(mask_ready_, matcher_->Allow(options_.ignore_eos, allowed_, budget));
+  return std::nullopt;
+}
 
-  TokenEvent event{output_.size(), std::move(*sampled), {}, FinishReason::kNone};
-  const int32_t token = event.sampled.token;
-  output_.push_back(token);
-
+Result<std::optional<TokenEvent>> InferenceSession::ReadSampled(WorkBudget budget) {
+  const int32_t token = sampled_->token;
   const bool end_token = tokenizer_->IsEndOfGeneration(token);
   std::string text;
   const bool ends = end_token && (!options_.ignore_eos || matcher_);
@@ -141,15 +143,17 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
     finish_ = FinishReason::kStop;
   } else {
     std::string_view bytes = tokenizer_->TokenBytes(token);
-    if (matcher_ && bytes.empty()) bytes = options_.grammar->vocabulary().Spoken(token);
+    if (matcher_) {
+      if (bytes.empty()) bytes = options_.grammar->vocabulary().Spoken(token);
+      TRY(const bool read, matcher_->Accept(bytes, budget));
+      if (!read) return std::nullopt;
+    }
     if (!end_token) text = utf8_.Push(bytes);
     if (output_.size() == options_.max_tokens) finish_ = FinishReason::kLength;
-    if (matcher_ && !matcher_->Accept(bytes)) {
-      return Fail(ErrorKind::kInternal, "a token was chosen that the grammar does not allow");
-    }
     if (matcher_ && matcher_->must_end()) finish_ = FinishReason::kStop;  // without a step for it
   }
   if (finished()) text += utf8_.Finish();
+  TokenEvent event{output_.size() - 1, *std::exchange(sampled_, {}), {}, FinishReason::kNone};
   event.text = stop_.Push(text, finished());
   if (stop_.stopped()) finish_ = FinishReason::kStop;
   event.finish = finish_;

@@ -4,6 +4,7 @@
 //
 //   session.Begin(prompt, options)
 //   while (!session.finished()) {
+//     while (session.waits_for_grammar()) session.Resume(budget)
 //     entry = session.NextEntry(budget)           the prompt's next chunk, or the last token
 //     transformer.Forward({entry, ...})
 //     event = session.Accept(logits or nothing)   a token, once the prompt is done
@@ -67,7 +68,8 @@ class InferenceSession {
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationOptions options);
 
   // The tokens to feed next, at most `limit` (>= 1): a chunk of the prompt or the last token.
-  // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished.
+  // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished, and not
+  // waiting for the grammar.
   BatchEntry NextEntry(size_t limit);
   // True while the prompt is not wholly in the cache.
   bool prefilling() const { return kv_.length() < prompt_.size(); }
@@ -79,9 +81,21 @@ class InferenceSession {
   void GivePrefix(PrefixStore& store, const std::string& scope) const;
 
   // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
-  // token; without, returns nothing. Errors are the sampler's, and kInvalidArgument
-  // where the grammar allows no token; they end the generation's use.
-  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
+  // token; without, returns nothing. Nor does it where the budget is spent before the grammar has
+  // read the token, which Resume then returns. Errors are the sampler's and those of Resume; they
+  // end the generation's use.
+  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits,
+                                                         WorkBudget budget = {});
+
+  // Whether the grammar has work to do before the next entry: to read the last token, or to find
+  // which tokens may come next. A hostile grammar has so much of it that others must not wait.
+  bool waits_for_grammar() const {
+    return options_.grammar != nullptr && !mask_ready_ && !prompt_.empty() && !finished();
+  }
+  // Does some of that work. Returns the token that has been read with it, if any. kInvalidArgument
+  // where the grammar allows no token. What it returns does not depend on the budgets.
+  // REQUIRES: waits_for_grammar().
+  [[nodiscard]] Result<std::optional<TokenEvent>> Resume(WorkBudget budget = {});
 
   bool finished() const { return finish_ != FinishReason::kNone; }
   FinishReason finish_reason() const { return finish_; }
@@ -96,7 +110,8 @@ class InferenceSession {
 
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
-  [[nodiscard]] Result<SampledToken> Sample(std::span<const float> logits);
+  // The event of the token that was sampled, once the grammar has read it; nothing until then.
+  [[nodiscard]] Result<std::optional<TokenEvent>> ReadSampled(WorkBudget budget);
 
   const Tokenizer* tokenizer_;
   KvCache kv_;
@@ -106,8 +121,10 @@ class InferenceSession {
   std::vector<int32_t> prompt_, output_;
   Utf8Assembler utf8_;
   StopMatcher stop_;
+  std::optional<SampledToken> sampled_;  // not read by the grammar yet
   std::optional<GrammarMatcher> matcher_;
   std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar
+  bool mask_ready_ = false;        // allowed_ is of the next token
   FinishReason finish_ = FinishReason::kNone;
 };
 

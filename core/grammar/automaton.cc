@@ -10,6 +10,10 @@ namespace {
 // Frames whose stacks are all in use at once: only a grammar made for it needs so many.
 constexpr size_t kMostFrames = size_t{1} << 21;
 
+// Places that one byte may lead to, each counted as often as it is come to: some tens of
+// milliseconds, which is as long as nothing can interrupt.
+constexpr size_t kMostFollowed = size_t{1} << 20;
+
 constexpr size_t kFirstSeen = 256;  // a power of two
 constexpr uint64_t kFrameSeed = 1, kConfigSeed = 2;
 
@@ -117,13 +121,16 @@ GrammarAutomaton::Config GrammarAutomaton::Close() {
     seen_.assign(kFirstSeen, {});
     time_ = 1;
   }
+  size_t followed = 0;
   while (true) {
     while (!work_.empty()) {
       const Head head = work_.back();
       work_.pop_back();
+      ++followed;
       if (!See(head)) continue;
       Follow(head);
-      if (seen_count_ > 8 * kMaxHeads || found_.size() > kMaxHeads) {
+      if (seen_count_ > 8 * kMaxHeads || found_.size() > kMaxHeads ||
+          followed + work_.size() > kMostFollowed) {
         too_large_ = true;
         work_.clear();
       }
@@ -137,6 +144,7 @@ GrammarAutomaton::Config GrammarAutomaton::Close() {
     if (!too_large_) work_.push_back({grammar_->start(rule), InternFrame(calls_[rule])});
     calls_[rule].clear();
   }
+  work_done_ += followed;
   if (too_large_ || (found_.empty() && !complete_)) return kDead;
   return InternConfig();
 }
@@ -221,6 +229,7 @@ void GrammarAutomaton::Forget(std::span<Config> live) {
     if (!frame_lives[i]) continue;
     for (uint32_t k = frames_[i].begin; k < frames_[i].end; ++k) frame_lives[edges_[k].frame] = 1;
   }
+  work_done_ += size();
   const auto old_frames = std::exchange(frames_, {frames_[kBottom]});
   const auto old_edges = std::exchange(edges_, {});
   frame_ids_.clear();

@@ -57,6 +57,9 @@ class GrammarAutomaton {
   }
   void StartCounting() { ++count_; }
 
+  // What has been done so far: places followed, and what Forget has carried over.
+  uint64_t work() const { return work_done_; }
+
   // Whether so much is kept that Forget should be called.
   bool full() const { return size() > kept_; }
   // Forgets all but `live`, whose numbers it replaces by their new ones. start() is gone then.
@@ -119,6 +122,7 @@ class GrammarAutomaton {
       seen_;  // a hash table; the number is the time of the entry
   uint32_t time_ = 0;
   size_t seen_count_ = 0;
+  uint64_t work_done_ = 0;
 };
 
 }  // namespace lockstep

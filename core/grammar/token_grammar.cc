@@ -19,17 +19,21 @@ TokenGrammar::TokenGrammar(std::shared_ptr<const Grammar> grammar,
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar)
     : grammar_(std::move(grammar)), automaton_(grammar_->grammar()), at_(automaton_.start()) {}
 
-Status GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed) {
+Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, WorkBudget budget) {
   const GrammarVocabulary& vocabulary = grammar_->vocabulary();
   assert(allowed.size() == vocabulary.words());
   const MaskKey key{grammar_->id(), automaton_.key(at_)};
+  // Between two slices another session may have found the mask.
   std::shared_ptr<const TokenMask> mask = vocabulary.masks().Find(key);
   if (mask == nullptr) {
-    path_.assign(1, at_);
-    mask = std::make_shared<const TokenMask>(vocabulary.Walk(automaton_, &path_));
-    at_ = path_.front();
+    if (!walk_) walk_ = vocabulary.Begin(automaton_, at_);
+    const bool whole = vocabulary.Continue(*walk_, automaton_, budget);
+    at_ = walk_->path.front();
+    if (!whole) return false;
+    mask = std::make_shared<const TokenMask>(std::move(walk_->mask));
     vocabulary.masks().Insert(key, mask);
   }
+  walk_.reset();
   if (mask->too_costly) {
     return Fail(ErrorKind::kInvalidArgument,
                 "the grammar has too many ways to read the text so far; make it less ambiguous",
@@ -43,20 +47,29 @@ Status GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed) {
       any = true;
     }
   }
-  if (any) return {};
+  if (any) return true;
   return Fail(ErrorKind::kInvalidArgument,
               "the grammar cannot go on: no token of this model continues the text so far",
               "grammar");
 }
 
-bool GrammarMatcher::Accept(std::string_view bytes) {
-  if (automaton_.full()) automaton_.Forget({&at_, 1});
-  GrammarAutomaton::Config config = at_;
-  for (const char byte : bytes) {
-    config = automaton_.Next(config, static_cast<uint8_t>(byte));
-    if (config == GrammarAutomaton::kDead) return false;
+Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget budget) {
+  if (read_ == 0) {
+    if (automaton_.full()) automaton_.Forget({&at_, 1});
+    reading_ = at_;
   }
-  at_ = config;
+  for (; read_ < bytes.size(); ++read_) {
+    if (budget.spent()) return false;
+    const uint64_t before = automaton_.work();
+    reading_ = automaton_.Next(reading_, static_cast<uint8_t>(bytes[read_]));
+    budget.Spend(1 + kFollowCost * (automaton_.work() - before));
+    if (reading_ == GrammarAutomaton::kDead) {
+      read_ = 0;
+      return Fail(ErrorKind::kInternal, "a token was chosen that the grammar does not allow");
+    }
+  }
+  at_ = reading_;
+  read_ = 0;
   return true;
 }
 

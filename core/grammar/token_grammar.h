@@ -4,14 +4,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "core/base/status.h"
 #include "core/grammar/automaton.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/token_mask.h"
+#include "core/grammar/work_budget.h"
 
 namespace lockstep {
 
@@ -36,14 +37,19 @@ class GrammarMatcher {
  public:
   explicit GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar);
 
+  // Both return false where the budget was spent first: then the same call is to be made again, and
+  // no other, until it returns true.
+
   // The tokens that may come next. Those that end a generation are among them where the text may
   // end here; if `end_last`, only where nothing else is allowed. kInvalidArgument if no token is
   // left, or if the grammar has too many ways to read the text.
-  [[nodiscard]] Status Allow(bool end_last, std::span<uint64_t> allowed /* [vocabulary.words()] */);
+  [[nodiscard]] Result<bool> Allow(bool end_last,
+                                   std::span<uint64_t> allowed /* [vocabulary.words()] */,
+                                   WorkBudget budget = {});
 
-  // Goes on by the bytes of a token. False, and stays where it is, if the grammar does not allow
-  // them.
-  bool Accept(std::string_view bytes);
+  // Goes on by the bytes of a token. kInternal, and stays where it is, if the grammar does not
+  // allow them.
+  [[nodiscard]] Result<bool> Accept(std::string_view bytes, WorkBudget budget = {});
 
   bool complete() const { return automaton_.complete(at_); }  // may the text end here?
   bool must_end() const { return complete() && automaton_.heads(at_) == 0; }
@@ -52,7 +58,10 @@ class GrammarMatcher {
   std::shared_ptr<const TokenGrammar> grammar_;
   GrammarAutomaton automaton_;
   GrammarAutomaton::Config at_;
-  std::vector<GrammarAutomaton::Config> path_;  // of a walk
+  std::optional<MaskWalk> walk_;  // from at_, in the middle of Allow
+  // In the middle of Accept: the bytes read so far, and where they lead.
+  size_t read_ = 0;
+  GrammarAutomaton::Config reading_ = GrammarAutomaton::kDead;
 };
 
 }  // namespace lockstep

@@ -7,9 +7,10 @@
 namespace lockstep {
 namespace {
 
-// Of a walk, in ways to read a text, each configuration counted once: what it takes to find them if
-// none is known yet. A text in a JSON string has some hundred in all.
-constexpr size_t kMaxWork = size_t{1} << 20;
+// The ways to read a text that one walk may meet, each configuration counted once. A text in a JSON
+// string has some hundred in all. Whether a walk meets more does not depend on what the automaton
+// knows already, as its work does: the refusal must not depend on it either.
+constexpr size_t kMaxWalkHeads = size_t{1} << 20;
 
 }  // namespace
 
@@ -79,32 +80,46 @@ GrammarVocabulary::GrammarVocabulary(std::span<const std::string_view> tokens,
   for (const uint32_t node : open) nodes_[node].end = static_cast<uint32_t>(nodes_.size());
 }
 
-TokenMask GrammarVocabulary::Walk(GrammarAutomaton& automaton,
-                                  std::vector<GrammarAutomaton::Config>* path) const {
-  TokenMask mask;
-  mask.allowed.resize(words());
-  path->resize(Grammar::kAliasReach + 1);
-  GrammarAutomaton::Config* const at = path->data();  // [depth]
+MaskWalk GrammarVocabulary::Begin(GrammarAutomaton& automaton,
+                                  GrammarAutomaton::Config from) const {
+  MaskWalk walk;
+  walk.mask.allowed.resize(words());
+  walk.path.resize(Grammar::kAliasReach + 1);
+  walk.path.front() = from;
   automaton.StartCounting();
-  size_t work = 0;
-  for (size_t i = 0; i < nodes_.size();) {
-    const Node& node = nodes_[i];
+  return walk;
+}
+
+bool GrammarVocabulary::Continue(MaskWalk& walk, GrammarAutomaton& automaton,
+                                 WorkBudget& budget) const {
+  GrammarAutomaton::Config* const at = walk.path.data();  // [depth]
+  uint64_t done = automaton.work();
+  const auto spend = [&] {
+    budget.Spend(1 + kFollowCost * (automaton.work() - done));
+    done = automaton.work();
+  };
+  for (; walk.node < nodes_.size(); spend()) {
+    if (budget.spent()) return false;
+    const Node& node = nodes_[walk.node];
     const GrammarAutomaton::Config config = automaton.Next(at[node.depth - 1], node.byte);
-    if (automaton.CountsFirst(config)) work += 1 + automaton.heads(config);
-    if (work > kMaxWork) return {.allowed = {}, .any = false, .too_costly = true};
+    if (automaton.CountsFirst(config)) walk.heads += 1 + automaton.heads(config);
+    if (walk.heads > kMaxWalkHeads) {
+      walk.mask = {.allowed = {}, .any = false, .too_costly = true};
+      return true;
+    }
     if (config == GrammarAutomaton::kDead) {
-      i = node.end;
+      walk.node = node.end;
       continue;
     }
     at[node.depth] = config;
     if (automaton.full()) automaton.Forget({at, size_t{node.depth} + 1});
     for (int32_t token = node.token; token >= 0; token = same_[token]) {
-      mask.allowed[static_cast<size_t>(token) / 64] |= uint64_t{1} << (token % 64);
-      mask.any = true;
+      walk.mask.allowed[static_cast<size_t>(token) / 64] |= uint64_t{1} << (token % 64);
+      walk.mask.any = true;
     }
-    ++i;
+    ++walk.node;
   }
-  return mask;
+  return true;
 }
 
 }  // namespace lockstep

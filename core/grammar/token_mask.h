@@ -14,6 +14,7 @@
 
 #include "core/base/lru_cache.h"
 #include "core/grammar/automaton.h"
+#include "core/grammar/work_budget.h"
 #include "core/tokenizer/tokenizer.h"
 
 namespace lockstep {
@@ -22,6 +23,14 @@ struct TokenMask {
   std::vector<uint64_t> allowed;  // [(vocab + 63) / 64] bit i % 64 of word i / 64: token i
   bool any = false;               // is one allowed?
   bool too_costly = false;        // not found: the walk would have taken too long
+};
+
+// A walk over the trie that is under way.
+struct MaskWalk {
+  TokenMask mask;                              // so far
+  std::vector<GrammarAutomaton::Config> path;  // [depth] after that many bytes; the first: from
+  size_t node = 0;                             // to be visited next
+  size_t heads = 0;                            // of the configurations met
 };
 
 // What a mask depends on besides the vocabulary.
@@ -67,9 +76,13 @@ class GrammarVocabulary {
   }
   MaskCache& masks() const { return masks_; }
 
-  // The tokens whose bytes the automaton takes after path->front(); the rest of `path` is scratch.
-  // Only these configurations outlive a Forget. A pure function of grammar and configuration.
-  TokenMask Walk(GrammarAutomaton& automaton, std::vector<GrammarAutomaton::Config>* path) const;
+  // A walk that finds the tokens whose bytes the automaton takes after `from`. The mask is a pure
+  // function of the grammar and the configuration, in however many slices it is found.
+  MaskWalk Begin(GrammarAutomaton& automaton, GrammarAutomaton::Config from) const;
+  // Goes on with a walk until it is complete or the budget is spent; true if it is complete.
+  // Nothing else may be asked of the automaton meanwhile. Of its configurations only those of the
+  // walk outlive a Forget.
+  bool Continue(MaskWalk& walk, GrammarAutomaton& automaton, WorkBudget& budget) const;
 
  private:
   // The trie's nodes in the order of their bytes, a node's children right behind it.

@@ -40,6 +40,9 @@ Result<Json> Generate(const Model& model, const Json& schema, uint64_t seed, Gra
   Scratch scratch(model.config(), 64, 1, pool.threads());
   std::string text;
   while (!session->finished()) {
+    if (session->waits_for_grammar()) {
+      if (const auto ready = session->Resume(); !ready) return tl::unexpected(ready.error());
+    }
     const BatchEntry entry = session->NextEntry(64);
     ok = model.transformer.Forward({&entry, 1}, scratch, pool);
     if (!ok) return tl::unexpected(ok.error());

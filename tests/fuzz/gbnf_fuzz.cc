@@ -42,7 +42,8 @@ void Run(const Tokenizer& tokenizer, std::shared_ptr<const GrammarVocabulary> vo
       const auto id = static_cast<int32_t>(token);
       if ((mask[token / 64] >> (token % 64) & 1) == 0) continue;
       if (tokenizer.IsControl(id)) continue;
-      Check(matcher.Accept(tokenizer.TokenBytes(id)), "an allowed token is not accepted");
+      Check(matcher.Accept(tokenizer.TokenBytes(id)).has_value(),
+            "an allowed token is not accepted");
       break;
     }
   }

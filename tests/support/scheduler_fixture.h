@@ -163,6 +163,9 @@ class SchedulerTest : public testing::Test {
     Answer answer;
     EXPECT_TRUE(session.Begin(request.prompt, request.options));
     while (!session.finished()) {
+      if (session.waits_for_grammar()) {
+        EXPECT_FALSE(session.Resume().value());  // without a bound it is done at once
+      }
       const BatchEntry entry = session.NextEntry(kContext);
       EXPECT_TRUE(transformer_->Forward({&entry, 1}, scratch, one));
       answer.Add(*session.Accept(scratch.logits(0)).value());

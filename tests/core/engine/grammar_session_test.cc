@@ -29,6 +29,9 @@ class GrammarSessionTest : public SchedulerTest {
         std::make_shared<TokenGrammar>(ParseGbnf("root ::= " + gbnf).value(), vocabulary_);
     return request;
   }
+  void MustSubmitTo(const Job& request, const std::shared_ptr<Recorder>& recorder) {
+    EXPECT_TRUE(Submit(request, recorder));
+  }
   std::string Text(const Answer& answer) {
     std::string text;
     for (const std::string& part : answer.texts) text += part;
@@ -124,6 +127,55 @@ TEST_F(GrammarSessionTest, LoadChangesNothing) {
     for (const Job& request : requests) recorders.push_back(MustSubmit(request));
     for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(recorders[i]->Wait(), alone[i]) << i;
   }
+}
+
+// Each text leads to places of its own, and each byte by way of tens of thousands of empty calls.
+std::string Hostile() {
+  std::string gbnf = "item*";
+  for (char c = 'a'; c <= 'z'; ++c) gbnf += fmt::format(" | item* \"{}\" item{{40}}", c);
+  gbnf += "\nn ::= \"\"\nitem ::=";
+  for (int i = 0; i < 50'000; ++i) gbnf += " n";
+  return gbnf + " [ -~]";
+}
+
+TEST_F(GrammarSessionTest, AHostileGrammarIsSlowForItselfAlone) {
+  const Job hostile = Constrained(Hostile(), 1, 2), neighbour = Request("neighbour", 3, 100);
+  const Answer alone = Alone(hostile);
+  ASSERT_EQ(alone.tokens.size(), 2u);
+  Start(2);
+  Job same = hostile;  // compiled anew: without the masks that are found already
+  same.options.grammar = Constrained(Hostile(), 1).options.grammar;
+  const auto beside = NewRecorder(), slow = NewRecorder();
+  size_t meanwhile = 0;
+  slow->on_token = [&](size_t tokens) {
+    if (tokens == 1) meanwhile = beside->count();
+  };
+  beside->on_token = [&](size_t tokens) {
+    if (tokens == 1) MustSubmitTo(same, slow);
+  };
+  EXPECT_TRUE(Submit(neighbour, beside));
+  EXPECT_EQ(beside->Wait(), Alone(neighbour));
+  EXPECT_EQ(slow->Wait(), alone);
+  EXPECT_GT(meanwhile, 5u);
+}
+
+TEST_F(GrammarSessionTest, AHostileGrammarIsCancelledInTheMiddleOfItsWork) {
+  Start(2);
+  const Job hostile = Constrained(Hostile(), 1, 2);
+  const auto beside = NewRecorder(), slow = NewRecorder();
+  beside->on_token = [&](size_t tokens) {
+    if (tokens == 1) MustSubmitTo(hostile, slow);
+    if (tokens == 3) *hostile.cancelled = true;
+  };
+  size_t at_end = 0;
+  slow->on_end = [&] { at_end = beside->count(); };
+  EXPECT_TRUE(Submit(Request("neighbour", 3, 100), beside));
+  const Answer answer = slow->Wait();
+  beside->Wait();
+  EXPECT_EQ(at_end, 3u);
+  EXPECT_TRUE(answer.tokens.empty());
+  ASSERT_TRUE(answer.error.has_value());
+  EXPECT_EQ(answer.error->kind, ErrorKind::kCancelled);
 }
 
 TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {

@@ -133,7 +133,7 @@ TEST(TokenMaskTest, LongRepetitionsEndExactly) {
     }
     EXPECT_EQ(IsSet(mask, kEnd), length >= 300);
     EXPECT_EQ(matcher.must_end(), length == 700);
-    EXPECT_EQ(matcher.Accept("a"), length < 700);
+    EXPECT_EQ(matcher.Accept("a").has_value(), length < 700);
   }
 }
 
@@ -158,9 +158,33 @@ TEST(TokenMaskTest, EndsWhereTheGrammarMayEnd) {
 
   GrammarMatcher stuck(Bind("root ::= \"a\" \"x\"", vocabulary));  // no token has an x
   EXPECT_TRUE(stuck.Accept("a"));
-  const Status status = stuck.Allow(false, mask);
+  const Result<bool> status = stuck.Allow(false, mask);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().kind, ErrorKind::kInvalidArgument);
+}
+
+// However often the work is interrupted, the masks are the same.
+TEST(TokenMaskTest, SlicesChangeNothing) {
+  const std::vector<std::string> tokens = Tokens("abc", 150);
+  const auto slow_vocabulary = Vocabulary(tokens, 0), vocabulary = Vocabulary(tokens);
+  Random random(3);
+  for (int round = 0; round < 20; ++round) {
+    const std::string gbnf = RandomGrammar(random);
+    if (!ParseGbnf(gbnf)) continue;
+    GrammarMatcher whole(Bind(gbnf, vocabulary)), sliced(Bind(gbnf, slow_vocabulary));
+    std::vector<uint64_t> mask(vocabulary->words()), same(mask);
+    for (int step = 0; step < 8 && whole.Allow(false, mask); ++step) {
+      size_t slices = 1;
+      while (!sliced.Allow(false, same, WorkBudget(1)).value()) ++slices;
+      EXPECT_GT(slices, 1u);
+      EXPECT_EQ(mask, same) << gbnf;
+      const size_t token = 1 + random.Below(tokens.size() - 1);
+      const bool taken = whole.Accept(tokens[token]).has_value();
+      auto read = sliced.Accept(tokens[token], WorkBudget(1));
+      while (read && !*read) read = sliced.Accept(tokens[token], WorkBudget(1));
+      EXPECT_EQ(read.has_value(), taken);
+    }
+  }
 }
 
 // Distinct sets of states without end: what is kept is bounded, and so is the time of a walk.
