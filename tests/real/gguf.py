@@ -105,7 +105,7 @@ TYPES = {
 
 
 class Gguf:
-    """The file stays mapped. `metadata` has every key; `shapes` and `types` every tensor by name."""
+    """The file stays mapped. `metadata` has every key, `shapes` and `types` every tensor's name."""
 
     def __init__(self, path):
         self.path = path

@@ -1,9 +1,9 @@
 """Probabilities: how far lockstep's are from a float32 evaluation of the same file.
 
 The API gives the 20 likeliest tokens of a position. The Kullback-Leibler divergence is that of
-these and of all others taken as one event, at most that of all tokens one by one. A position is asked
-for as the first token behind its prefix; the prefix cache makes that cheap. The error of a drawn
-token is how far its log-probability is off, weighted with its probability."""
+these and of all others taken as one event, at most that of all tokens one by one. A position is
+asked for as the first token behind its prefix; the prefix cache makes that cheap. The error of a
+drawn token is how far its log-probability is off, weighted with its probability."""
 import math
 import re
 import subprocess
@@ -113,8 +113,8 @@ def true_perplexity(reference, ids, window):
 
 
 def perplexity(service, reference, model, text, tokens, window, tolerance):
-    """The row of the first `tokens` tokens of the text. The errors of single tokens, some hundredths
-    each, leave more of themselves in the mean of few."""
+    """The row of the first `tokens` tokens of the text. The errors of single tokens, some
+    hundredths each, leave more of themselves in the mean of few."""
     ids = service.tokens(text, begin=True)[:tokens]
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
         file.write(text)

@@ -45,8 +45,8 @@ def rotate(x, base, neighbours):
 
 
 def attend(q, k, v, window):
-    """Causal attention. q: [tokens][heads][width], k and v: [tokens][kv_heads][width]. `window`: the
-    positions that a query sees, itself included, or None for all."""
+    """Causal attention. q: [tokens][heads][width], k and v: [tokens][kv_heads][width]. `window`:
+    the positions that a query sees, itself included, or None for all."""
     tokens, heads, width = q.shape
     group = heads // k.shape[1]
     out = np.empty_like(q)

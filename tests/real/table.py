@@ -15,10 +15,10 @@ from reference import Reference
 from rows import Row, note, table
 from service import Refused, Service
 
-# Mean and largest KL, mean error of a drawn token, how often the likeliest token is right. What they
-# were when first measured, and little more: the size is that of activations rounded to 8 bits, as in
-# llama.cpp 0.7.0, whose mean KL was .0040 and .0088 and whose mean errors were .0625 and .073, on
-# texts like these.
+# Mean and largest KL, mean error of a drawn token, how often the likeliest token is right. What
+# they were when first measured, and little more: the size is that of activations rounded to 8 bits,
+# as in llama.cpp 0.7.0, whose mean KL was .0040 and .0088, and mean errors .0625 and .073, on texts
+# like these.
 SMOLLM2_BARS = (0.0042, 0.10, 0.0633, 0.95)
 SMOLLM2_OUTLIER_BAR = 0.10
 GEMMA_BARS = (0.0047, 0.10, 0.052, 0.94)
@@ -40,8 +40,8 @@ def gather(rows, what, source):
 
 
 def resident(service):
-    return [Row("resident memory after these requests", f"{service.resident_mib():.0f} MiB", "shown",
-                True)]
+    return [Row("resident memory after these requests", f"{service.resident_mib():.0f} MiB",
+                "shown", True)]
 
 
 def completes(service):

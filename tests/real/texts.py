@@ -28,20 +28,21 @@ TEXTS = {
               "Vernunft und Gewissen begabt und sollen einander im Geiste der Brüderlichkeit "
               "begegnen.",
     "Chinese": "人人生而自由,在尊严和权利上一律平等。他们赋有理性和良心。",
-    "question": "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
-                "Face<|im_end|>\n<|im_start|>user\nWhat is the capital of France?<|im_end|>\n"
-                "<|im_start|>assistant\nThe capital of France is Paris.<|im_end|>\n",
+    "question": "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
+                "Hugging Face<|im_end|>\n<|im_start|>user\nWhat is the capital of France?"
+                "<|im_end|>\n<|im_start|>assistant\nThe capital of France is Paris.<|im_end|>\n",
     "anthem": "<|im_start|>user\nName the national anthem of France.<|im_end|>\n<|im_start|>"
-              "assistant\nL'Étoile, la Marseillaise, is the national anthem of France.<|im_end|>\n",
-    "turns": "<|im_start|>user\nWrite one sentence about the sea.<|im_end|>\n<|im_start|>assistant\n"
-             "The sea is vast, and its waves never rest.<|im_end|>\n<|im_start|>user\nAnother one."
-             "<|im_end|>\n<|im_start|>assistant\nThe sea hides more than it shows.<|im_end|>\n",
+              "assistant\nL'Étoile, la Marseillaise, is the national anthem of France."
+              "<|im_end|>\n",
+    "turns": "<|im_start|>user\nWrite one sentence about the sea.<|im_end|>\n<|im_start|>"
+             "assistant\nThe sea is vast, and its waves never rest.<|im_end|>\n<|im_start|>user\n"
+             "Another one.<|im_end|>\n<|im_start|>assistant\nThe sea hides more than it shows.<|im_end|>\n",
 }
-# Behind the last token lies the largest error that was found in SmolLM2: a few of its activations are
-# much larger than all others, and what they are rounded with is too coarse for the rest.
-OUTLIER = ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
-           "<|im_end|>\n<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>"
-           "assistant\nL'Étoile, la Marse")
+# Behind the last token lies the largest error that was found in SmolLM2: a few of its activations
+# are much larger than all others, and what they are rounded with is too coarse for the rest.
+OUTLIER = ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+           "Face<|im_end|>\n<|im_start|>user\nWhat is the capital of France?<|im_end|>\n"
+           "<|im_start|>assistant\nL'Étoile, la Marse")
 OF_GEMMA = ("prose", "encyclopaedia", "code", "French", "German")  # a base model, without chats
 
 

@@ -1,5 +1,5 @@
-"""Tokens: equal to those of the tokenizers that the models were published with, built here from what
-the GGUF files say."""
+"""Tokens: equal to those of the tokenizers that the models were published with, built here from
+what the GGUF files say."""
 import struct
 
 import sentencepiece
@@ -12,7 +12,7 @@ COUNT, SEED = 3000, 20260225
 CONTROL_TOKEN = 3  # tokenizer.ggml.token_type
 BPE, BYTE_FALLBACK = 2, 1
 
-# Gemma's texts whose tokens are wrong still: what lockstep gives instead of sentencepiece's.
+# The texts whose tokens are not sentencepiece's still, and what goes wrong with them.
 KNOWN_DIFFERENCES = {
     "\u2581": "the sign that stands for a space in the file, as a character of a text",
     "<s>": "a token of HTML, taken for the beginning of a sequence",
@@ -21,7 +21,7 @@ KNOWN_DIFFERENCES = {
 
 
 def smollm_tokenizer(file):
-    """As SmolLM2's tokenizer.json: each digit alone, then GPT-2's words in its alphabet of bytes."""
+    """As SmolLM2's tokenizer.json: each digit alone, then GPT-2's words in its byte alphabet."""
     tokens = file.metadata["tokenizer.ggml.tokens"]
     kinds = file.metadata["tokenizer.ggml.token_type"]
     merges = [tuple(merge.split(" ")) for merge in file.metadata["tokenizer.ggml.merges"]]
@@ -60,10 +60,10 @@ def field(number, value):
 
 
 def sentencepiece_of(file):
-    """The file's vocabulary as a sentencepiece model, whose numbers of types GGUF has taken over. The
-    spaces of user-defined tokens are themselves in GGUF files, but U+2581 in the original."""
-    pieces = zip([token.replace(" ", "\u2581") for token in file.metadata["tokenizer.ggml.tokens"]],
-                 file.metadata["tokenizer.ggml.scores"],
+    """The file's vocabulary as a sentencepiece model, whose numbers of types GGUF has taken over.
+    The spaces of user-defined tokens are themselves in GGUF files, but U+2581 in the original."""
+    texts_of = [token.replace(" ", "\u2581") for token in file.metadata["tokenizer.ggml.tokens"]]
+    pieces = zip(texts_of, file.metadata["tokenizer.ggml.scores"],
                  file.metadata["tokenizer.ggml.token_type"])
     special = {40: "unknown", 41: "bos", 42: "eos", 43: "padding"}
     trainer = field(3, BPE) + field(35, BYTE_FALLBACK) + b"".join(
@@ -108,15 +108,14 @@ def smollm2(service, file):
 
 def gemma(service, file):
     peer = sentencepiece_of(file)
-    strings = [text for text in texts.random_strings(COUNT, SEED + 1)]
+    strings = texts.random_strings(COUNT, SEED + 1)
     for known in KNOWN_DIFFERENCES:
         strings = [text.replace(known, "") for text in strings]
     wrong = different(service, strings, [peer.encode(text) for text in strings], False)
     yield Row(f"tokens of {COUNT} strings = sentencepiece", f"{COUNT - len(wrong)}", "all",
               not wrong)
     known = [f"a {text} b{text}c" for text in KNOWN_DIFFERENCES]
-    mended = [text for text in known
-              if service.tokens(text) == peer.encode(text)]
+    mended = [text for text in known if service.tokens(text) == peer.encode(text)]
     for text in mended:
         note(f"{text!r} has sentencepiece's tokens now: strike it from KNOWN_DIFFERENCES")
     yield Row("known to differ from sentencepiece: " + ", ".join(map(repr, KNOWN_DIFFERENCES)),
