@@ -1,14 +1,13 @@
 """One lockstep process on a published file, and what the rows of the table ask of it."""
 import concurrent.futures
-import contextlib
 import http.client
 import json
 import os
-import socket
-import subprocess
-import tempfile
+import sys
 import threading
-import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from launch import Process  # noqa: E402
 
 LOCKSTEP = os.environ["LOCKSTEP"]
 SESSIONS = 8
@@ -20,38 +19,14 @@ class Refused(Exception):
     """An answer other than 200: the status and the body."""
 
 
-class Service:
+class Service(Process):
     """A context manager: ready when entered, ended when left. Every method may be called by many
     threads, which have a connection each."""
 
     def __init__(self, model, *flags):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.log = tempfile.TemporaryFile("w+")
+        super().__init__([LOCKSTEP, "--model", model, "--sessions", SESSIONS, *PATIENCE, *flags],
+                         seconds=START_SECONDS)
         self.local = threading.local()
-        self.command = [LOCKSTEP, "--model", model, "--port", str(self.port), "--sessions",
-                        str(SESSIONS), *PATIENCE, *map(str, flags)]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("LOCKSTEP_")}
-        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log,
-                                        env=environment)
-
-    def __enter__(self):
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__()
-                raise Refused(f"{' '.join(self.command)} does not serve:\n{self.log_text()}")
-            time.sleep(0.05)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def log_text(self):
-        self.log.seek(0)
-        return self.log.read()[-3000:]
 
     def post(self, path, body):
         """The answer. A connection that the server has closed is made anew once."""
@@ -84,14 +59,6 @@ class Service:
                                        "add_special": begin})["tokens"]
 
     def resident_mib(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
             sizes = dict(line.split(":", 1) for line in status)
         return int(sizes["VmRSS"].split()[0]) / 1024
-
-    def _ready(self):
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            with contextlib.closing(connection):
-                connection.request("GET", "/readyz")
-                return connection.getresponse().status == 200
-        return False

@@ -11,6 +11,10 @@ import urllib.error
 import urllib.request
 
 
+# What a shell has set for other servers is not meant for the tests'.
+OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("LOCKSTEP_")}
+
+
 class DoesNotStart(Exception):
     """What the server wrote instead of getting ready."""
 
@@ -48,7 +52,7 @@ class Process:
 
         self.process = subprocess.Popen([*map(str, command), "--port", str(self.port)],
                                         stdout=output or self.log, stderr=output or self.log,
-                                        preexec_fn=limit, env={**os.environ, **(environment or {})})
+                                        preexec_fn=limit, env={**OUTSIDE, **(environment or {})})
         self.pid = self.process.pid
         if ready is None:
             return
