@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "core/kernels/cpu_features.h"
+#include "core/kernels/float_mode.h"
 
 namespace lockstep {
 namespace {

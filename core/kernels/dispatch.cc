@@ -1,10 +1,13 @@
+// A table is chosen by what it computes, not only by what the processor says: a fixed input goes
+// through every kernel of it and of the reference, and one bit of difference (a compiler's fault,
+// an emulator's, a processor's) sends the program back to the reference.
 #include "core/kernels/dispatch.h"
 
 #include <cstring>
 #include <vector>
 
 #include "core/kernels/aligned_buffer.h"
-#include "core/kernels/cpu_features.h"
+#include "core/kernels/isas.h"
 #include "core/kernels/matmul.h"
 #include "core/kernels/packed_matrix.h"
 
@@ -117,16 +120,9 @@ Answer KnownAnswer(const KernelTable& kernels) {
 
 std::vector<const KernelTable*> AvailableKernels() {
   std::vector<const KernelTable*> tables;
-#if defined(__x86_64__)
-  const CpuFeatures cpu = DetectCpu();
-  if (cpu.amx) tables.push_back(&AmxKernels());
-  if (cpu.avx512_vnni) tables.push_back(&Avx512Kernels());
-  if (cpu.avx2_fma_f16c) tables.push_back(&Avx2Kernels());
-#elif defined(__aarch64__)
-  if (DetectCpu().neon_dot) tables.push_back(&NeonDotKernels());
-  tables.push_back(&NeonKernels());
-#endif
-  tables.push_back(&ScalarKernels());
+  for (const Isa& isa : Isas()) {
+    if (isa.runs_here()) tables.push_back(&isa.kernels());
+  }
   return tables;
 }
 

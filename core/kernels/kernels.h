@@ -167,11 +167,6 @@ size_t MatMulScratchBytes(size_t k);
 //   r = fma(n, -ln2_low, fma(n, -ln2_high, x))
 //   and fma(P(r), r * r, r + 1) * 2^n, P by Horner with fma. Constants: exp_constants.h.
 
-const KernelTable& ScalarKernels();
-const KernelTable& Avx2Kernels();     // REQUIRES: DetectCpu().avx2_fma_f16c
-const KernelTable& Avx512Kernels();   // REQUIRES: DetectCpu().avx512_vnni
-const KernelTable& AmxKernels();      // REQUIRES: DetectCpu().amx
-const KernelTable& NeonKernels();     // of every aarch64 processor
-const KernelTable& NeonDotKernels();  // REQUIRES: DetectCpu().neon_dot
+const KernelTable& ScalarKernels();  // the others: isas.h
 
 }  // namespace lockstep

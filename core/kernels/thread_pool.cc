@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "core/kernels/cpu_features.h"
+#include "core/kernels/float_mode.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "core/engine/sampler.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model/model.h"
 #include "server/json/json_text.h"

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/kernels/isas.h"
 #include "server/host/cpu_quota.h"
 
 namespace lockstep {
@@ -159,7 +160,8 @@ void AddFlags(CLI::App& app, Options& options, Words& words) {
       "MiB for sessions and prefix cache; without it what the memory allows")
       ->check(Within(1, kMaxMib))
       ->default_str("");
-  Add(app, "isa", options.isa, "kernels to use: auto, or those of a lesser processor");
+  Add(app, "isa", options.isa,
+      "instruction set: auto, or " + IsaNames() + "; the answers are the same");
   AddQueueFlags(app, options, words);
   Add(app, "log-level", words.log_level, "debug, info, warning, error or off")
       ->check(CLI::IsMember(Keys(kLogLevels)).description(""));

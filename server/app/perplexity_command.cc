@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/gguf/mapped_file.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model/model.h"
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/transformer/transformer.h"
 #include "tests/support/tiny_model.h"
 

@@ -27,8 +27,8 @@
 #include <vector>
 
 #include "core/kernels/aligned_buffer.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/kernels/matmul.h"
 #include "tests/support/random.h"
 #include "tests/support/random_tensor.h"

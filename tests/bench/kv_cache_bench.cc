@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/transformer/transformer.h"
 #include "tests/support/tiny_model.h"
 

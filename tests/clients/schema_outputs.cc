@@ -8,8 +8,8 @@
 #include <string>
 
 #include "core/engine/session.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/model/model.h"
 #include "server/generation/grammar_cache.h"
 #include "server/json/json_text.h"

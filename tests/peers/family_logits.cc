@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "core/gguf/mapped_file.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/transformer/transformer.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_model.h"

@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "core/gguf/mapped_file.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/model/model.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"

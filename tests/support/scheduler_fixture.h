@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "core/engine/scheduler.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_model.h"
 

@@ -1,7 +1,7 @@
 #include "tests/support/testable_kernels.h"
 
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/isas.h"
 
 namespace lockstep {
 
@@ -10,8 +10,9 @@ const KernelTable& EmulatedAmxKernels();  // emulated_amx.cc
 std::vector<const KernelTable*> TestableKernels() {
   std::vector<const KernelTable*> tables = AvailableKernels();
 #if defined(__x86_64__)
-  const CpuFeatures cpu = DetectCpu();
-  if (cpu.avx512_vnni && !cpu.amx) tables.push_back(&EmulatedAmxKernels());
+  if (FindIsa("avx512")->runs_here() && !FindIsa("amx")->runs_here()) {
+    tables.push_back(&EmulatedAmxKernels());
+  }
 #endif
   return tables;
 }

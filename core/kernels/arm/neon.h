@@ -14,7 +14,7 @@ inline constexpr size_t kRegisters = kLanes / kWidth;  // of 16 lanes
 
 // [kWeightTypes]
 const KernelTable::MatMulFn* MatMulTable();
-const KernelTable::MatMulFn* DotMatMulTable();  // REQUIRES: DetectCpu().neon_dot
+const KernelTable::MatMulFn* DotMatMulTable();  // REQUIRES: sdot
 void Attention(const AttentionJob& job);
 
 // The first n lanes of memory; the others are zero, or left alone. REQUIRES: n <= 4.

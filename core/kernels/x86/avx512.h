@@ -8,7 +8,11 @@
 #include "core/kernels/exp_constants.h"
 #include "core/kernels/kernels.h"
 
-namespace lockstep::avx512 {
+namespace lockstep {
+
+const KernelTable& Avx512Kernels();  // which those for AMX are based on
+
+namespace avx512 {
 
 inline constexpr size_t kWidth = 16;  // floats in a register
 
@@ -63,4 +67,5 @@ static inline __m512 LoadHalf(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 
-}  // namespace lockstep::avx512
+}  // namespace avx512
+}  // namespace lockstep

@@ -7,8 +7,8 @@
 
 #include "core/engine/sampler.h"
 #include "core/grammar/token_grammar.h"
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/transformer/transformer.h"
 #include "tests/support/tiny_model.h"
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "core/kernels/half.h"
 #include "core/kernels/packed_matrix.h"
 #include "tests/support/dequantize.h"

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <vector>
 
-#include "core/kernels/cpu_features.h"
 #include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
 #include "tests/support/random.h"
 #include "tests/support/random_tensor.h"
 

@@ -1,0 +1,32 @@
+#include "core/kernels/isas.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace lockstep {
+namespace {
+
+TEST(IsasTest, EachIsFoundByItsNameWhichIsThatOfItsKernels) {
+  for (const Isa& isa : Isas()) {
+    EXPECT_EQ(FindIsa(isa.name), &isa);
+    if (isa.runs_here()) {
+      EXPECT_STREQ(isa.kernels().isa, isa.name);
+    }
+  }
+  EXPECT_EQ(FindIsa("sse9"), nullptr);
+}
+
+TEST(IsasTest, TheLastIsScalarAndRunsEverywhere) {
+  EXPECT_TRUE(Isas().back().runs_here());
+  EXPECT_EQ(&Isas().back().kernels(), &ScalarKernels());
+}
+
+TEST(IsasTest, NamesAreASentencesPart) {
+  const std::string names = IsaNames(), end = " or scalar";
+  ASSERT_GT(names.size(), end.size());
+  EXPECT_EQ(names.substr(names.size() - end.size()), end);
+}
+
+}  // namespace
+}  // namespace lockstep
