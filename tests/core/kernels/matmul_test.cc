@@ -14,7 +14,7 @@ namespace lockstep {
 namespace {
 
 PackedMatrix RandomQ8(size_t rows, size_t cols, Random& random) {
-  const std::vector<uint8_t> file = RandomTensorBytes(random, 8, rows * cols, 0.5);
+  const std::vector<uint8_t> file = RandomTensorBytes(random, WeightType::kQ8_0, rows * cols, 0.5);
   PackedMatrix w = MakePackedMatrix(WeightType::kQ8_0, rows, cols);
   for (size_t p = 0; p < w.panel_count(); ++p) PackPanel(file.data(), p, w);
   return w;
