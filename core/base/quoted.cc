@@ -1,3 +1,4 @@
+// A message may reach a terminal or a log, so nothing that a file or a client wrote may act there.
 #include "core/base/quoted.h"
 
 #include <fmt/format.h>
@@ -9,12 +10,6 @@
 namespace lockstep {
 namespace {
 
-// The length of the character at the front of `text`, 0 if there is no well-formed one.
-size_t CharacterLength(std::string_view text) {
-  const Utf8Scan scan = ScanUtf8(text);
-  return scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 0;
-}
-
 // C0, DEL and C1 (U+0080 to U+009F): what a terminal may act on.
 bool IsControlCharacter(std::string_view character) {
   const uint8_t first = static_cast<uint8_t>(character[0]);
@@ -24,22 +19,14 @@ bool IsControlCharacter(std::string_view character) {
 
 }  // namespace
 
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = CharacterLength(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 std::string Escaped(std::string_view text, size_t max_bytes) {
   std::string out;
   while (!text.empty()) {
     if (out.size() >= max_bytes) return out + "...";
-    const size_t length = CharacterLength(text);
-    const std::string_view character = text.substr(0, length == 0 ? 1 : length);
-    if (length == 0 || IsControlCharacter(character)) {
+    const Utf8Scan scan = ScanUtf8(text);
+    const bool whole = scan.kind == Utf8Scan::Kind::kCharacter;
+    const std::string_view character = text.substr(0, scan.length);
+    if (!whole || IsControlCharacter(character)) {
       for (const char c : character) out += fmt::format("\\x{:02x}", static_cast<uint8_t>(c));
     } else {
       if (character == "\"" || character == "\\") out += '\\';

@@ -1,4 +1,4 @@
-// Text from files and clients: is it UTF-8, and how to show it in a message.
+// How text from files and clients is shown in a message. Stateless.
 #pragma once
 
 #include <cstddef>
@@ -6,9 +6,6 @@
 #include <string_view>
 
 namespace lockstep {
-
-// Well-formed as Unicode defines it: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text);
 
 // `text` for a message or a terminal: control characters, quotes, backslashes and bytes that are
 // not UTF-8 are escaped; beyond about max_bytes it is cut and ends in "...".

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/gguf/gguf_reader.h"
 
 namespace lockstep {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/grammar_compiler.h"
 #include "core/grammar/utf8_ranges.h"
@@ -211,7 +212,7 @@ bool Parser::ParseLiteral(Node* node) {
     if (AtEnd()) return Refuse("a literal has no closing quote");
     uint32_t code;
     if (!ParseChar(&code)) return false;
-    node->bytes += Utf8Of(code);
+    AppendUtf8(code, &node->bytes);
   }
   ++at_;
   return true;
@@ -242,9 +243,8 @@ bool Parser::ParseClass(Node* node) {
 
 bool Parser::ParseChar(uint32_t* code) {
   if (Peek() != '\\') {
-    size_t length;
-    *code = FirstCodePoint(text_.substr(at_), &length);
-    at_ += length;
+    *code = FirstCodePoint(text_.substr(at_));
+    at_ += CharacterLength(text_.substr(at_));
     return true;
   }
   ++at_;
@@ -372,7 +372,8 @@ Result<std::shared_ptr<const Grammar>> Parser::Parse() {
 // Of characters with a meaning in literals or classes, and of those that cannot be seen.
 std::string Escape(uint32_t code, std::string_view special) {
   if (code < 0x20 || code == 0x7F) return fmt::format("\\x{:02X}", code);
-  const std::string text = Utf8Of(code);
+  std::string text;
+  AppendUtf8(code, &text);
   return special.find(text) == special.npos ? text : "\\" + text;
 }
 
@@ -384,8 +385,8 @@ Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text) {
 
 std::string GbnfLiteral(std::string_view text) {
   std::string out = "\"";
-  for (size_t i = 0, length; i < text.size(); i += length) {
-    out += Escape(FirstCodePoint(text.substr(i), &length), "\"\\");
+  for (; !text.empty(); text.remove_prefix(CharacterLength(text))) {
+    out += Escape(FirstCodePoint(text), "\"\\");
   }
   return out + '"';
 }

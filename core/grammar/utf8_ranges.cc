@@ -1,41 +1,16 @@
 #include "core/grammar/utf8_ranges.h"
 
 #include <algorithm>
+#include <string>
+
+#include "core/base/utf8.h"
 
 namespace lockstep {
 namespace {
 
 constexpr uint32_t kFirstSurrogate = 0xD800, kLastSurrogate = 0xDFFF;
 
-size_t Encode(uint32_t code, uint8_t* bytes) {
-  if (code < 0x80) {
-    bytes[0] = static_cast<uint8_t>(code);
-    return 1;
-  }
-  const size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  constexpr uint8_t kLead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-  for (size_t i = length - 1; i > 0; --i, code >>= 6) {
-    bytes[i] = static_cast<uint8_t>(0x80 | (code & 0x3F));
-  }
-  bytes[0] = static_cast<uint8_t>(kLead[length] | code);
-  return length;
-}
-
 }  // namespace
-
-std::string Utf8Of(uint32_t code) {
-  uint8_t bytes[4];
-  const size_t length = Encode(code, bytes);
-  return std::string(reinterpret_cast<const char*>(bytes), length);
-}
-
-uint32_t FirstCodePoint(std::string_view text, size_t* length) {
-  const auto lead = static_cast<uint8_t>(text[0]);
-  *length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  uint32_t code = *length == 1 ? lead : lead & (0x7Fu >> *length);
-  for (size_t i = 1; i < *length; ++i) code = code << 6 | (static_cast<uint8_t>(text[i]) & 0x3F);
-  return code;
-}
 
 std::vector<CodeRange> Normalized(std::vector<CodeRange> ranges) {
   std::vector<CodeRange> valid;
@@ -92,11 +67,14 @@ void AppendUtf8Ranges(CodeRange range, std::vector<ByteSequence>* out) {
       return;
     }
   }
-  uint8_t low[4], high[4];
+  std::string low, high;
+  AppendUtf8(range.low, &low);
+  AppendUtf8(range.high, &high);
   ByteSequence sequence;
-  sequence.length = Encode(range.low, low);
-  Encode(range.high, high);
-  for (size_t i = 0; i < sequence.length; ++i) sequence.bytes[i] = {low[i], high[i]};
+  sequence.length = low.size();
+  for (size_t i = 0; i < low.size(); ++i) {
+    sequence.bytes[i] = {static_cast<uint8_t>(low[i]), static_cast<uint8_t>(high[i])};
+  }
   out->push_back(sequence);
 }
 

@@ -4,21 +4,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
 namespace lockstep {
-
-inline constexpr uint32_t kMaxCodePoint = 0x10FFFF;
-
-inline bool IsCodePoint(uint32_t code) {
-  return code <= kMaxCodePoint && (code < 0xD800 || code > 0xDFFF);
-}
-// REQUIRES: IsCodePoint(code).
-std::string Utf8Of(uint32_t code);
-// The first character of `text`. REQUIRES: `text` is UTF-8 and not empty. `length`: its bytes.
-uint32_t FirstCodePoint(std::string_view text, size_t* length);
 
 struct CodeRange {
   uint32_t low, high;  // both included

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/interpreter.h"
 #include "core/jinja/objects.h"
-#include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/jinja/failure.h"
 #include "core/jinja/parser.h"
 #include "core/jinja/renderer.h"

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/jinja/failure.h"
 #include "core/jinja/string_literal.h"
 #include "core/jinja/unicode.h"
@@ -97,15 +98,8 @@ class Lexer {
     if (!text.empty()) Add(Token::Kind::kText, std::string(text));
   }
 
-  static size_t LastCharacterLength(std::string_view text) {
-    size_t length = 1;
-    while (length < 4 && length < text.size() && (text[text.size() - length] & 0xC0) == 0x80) {
-      ++length;
-    }
-    return length;
-  }
   static bool EndsInSpace(std::string_view text) {
-    return IsSpace(FirstCharacter(text.substr(text.size() - LastCharacterLength(text))));
+    return IsSpace(FirstCodePoint(text.substr(text.size() - LastCharacterLength(text))));
   }
 
   // lstrip_blocks: a tag that is the first thing on its line takes its indent away.
@@ -124,7 +118,7 @@ class Lexer {
   // or a comment that does not end in "+".
   void AfterTag(char sign, bool trims) {
     if (sign == '-') {
-      while (!rest_.empty() && IsSpace(FirstCharacter(rest_))) Take(CharacterLength(rest_));
+      while (!rest_.empty() && IsSpace(FirstCodePoint(rest_))) Take(CharacterLength(rest_));
     } else if (sign != '+' && trims) {
       Skip("\n");
     }

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "core/base/quoted.h"
-#include "core/jinja/unicode.h"
+#include "core/base/utf8.h"
 
 namespace lockstep::jinja {
 namespace {
@@ -26,7 +26,7 @@ size_t AppendNumbered(std::string_view text, size_t skip, size_t size, int base,
                          Quoted(text.substr(0, skip + size), 20));
     return text.size();
   }
-  AppendCharacter(c, out);
+  AppendUtf8(c, out);
   return skip + used;
 }
 

@@ -1,6 +1,7 @@
 // str() and repr() of values, and what string methods and filters have in common.
 #include <string.h>
 
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/numbers.h"
 #include "core/jinja/unicode.h"
@@ -10,7 +11,7 @@ namespace {
 
 // The characters of `text` from either end that are in `characters`, or are white space.
 bool IsStripped(std::string_view character, const Text* characters) {
-  if (characters == nullptr) return IsSpace(FirstCharacter(character));
+  if (characters == nullptr) return IsSpace(FirstCodePoint(character));
   return characters->bytes().find(character) != std::string::npos;
 }
 
@@ -26,7 +27,7 @@ std::string Quoted(std::string_view text) {
   std::string out(1, quote);
   for (size_t length; !text.empty(); text.remove_prefix(length)) {
     length = CharacterLength(text);
-    const uint32_t c = FirstCharacter(text);
+    const uint32_t c = FirstCodePoint(text);
     if (c == '\\' || c == static_cast<uint8_t>(quote)) {
       out.append("\\").append(text.substr(0, 1));
     } else if (c == '\n' || c == '\r' || c == '\t') {
@@ -108,7 +109,7 @@ std::vector<Value> SplitLines(Interpreter& run, const Text& text, bool keep_ends
   run.budget().Scan(bytes.size());
   size_t begin = 0;
   for (size_t at = 0; at < bytes.size();) {
-    const uint32_t c = FirstCharacter(bytes.substr(at));
+    const uint32_t c = FirstCodePoint(bytes.substr(at));
     size_t end = at + CharacterLength(bytes.substr(at));
     const bool ends = (c >= '\n' && c <= '\r') || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
                       c == 0x2028 || c == 0x2029;
@@ -140,8 +141,7 @@ Text Stripped(Interpreter& run, const Text& text, const Value& characters, bool 
     begin += length;
   }
   while (right && end > begin) {
-    size_t last = end - 1;
-    while (last > begin && end - last < 4 && (bytes[last] & 0xC0) == 0x80) --last;
+    const size_t last = end - LastCharacterLength(bytes.substr(begin, end - begin));
     if (!IsStripped(bytes.substr(last, end - last), set)) break;
     end = last;
   }

@@ -36,7 +36,7 @@ std::string Mapped(std::string_view text, const LongCase (&longer)[kCount], Map 
   std::string out;
   for (size_t length; !text.empty(); text.remove_prefix(length)) {
     length = CharacterLength(text);
-    const uint32_t c = FirstCharacter(text);
+    const uint32_t c = FirstCodePoint(text);
     const auto* const found = std::find_if(std::begin(longer), std::end(longer),
                                            [c](const LongCase& one) { return one.letter == c; });
     const uint32_t mapped = map(c);
@@ -45,53 +45,13 @@ std::string Mapped(std::string_view text, const LongCase (&longer)[kCount], Map 
     } else if (mapped == c) {
       out += text.substr(0, length);
     } else {
-      AppendCharacter(mapped, &out);
+      AppendUtf8(mapped, &out);
     }
   }
   return out;
 }
 
 }  // namespace
-
-size_t CharacterLength(std::string_view text) {
-  if (IsAscii(static_cast<uint8_t>(text[0]))) return 1;
-  const Utf8Scan scan = ScanUtf8(text);
-  return scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 1;
-}
-
-uint32_t FirstCharacter(std::string_view text) {
-  const size_t length = CharacterLength(text);
-  const uint8_t first = static_cast<uint8_t>(text[0]);
-  if (length == 1) return first;
-  uint32_t c = first & (0x7Fu >> length);
-  for (size_t i = 1; i < length; ++i) c = c << 6 | (static_cast<uint8_t>(text[i]) & 0x3Fu);
-  return c;
-}
-
-size_t CountCharacters(std::string_view text) {
-  size_t count = 0;
-  for (size_t i = 0; i < text.size(); ++count) i += CharacterLength(text.substr(i));
-  return count;
-}
-
-size_t CharacterOffset(std::string_view text, size_t index) {
-  size_t offset = 0;
-  for (; index > 0 && offset < text.size(); --index) offset += CharacterLength(text.substr(offset));
-  return offset;
-}
-
-void AppendCharacter(uint32_t c, std::string* out) {
-  if (c < 0x800) return AppendUtf8(c, out);
-  const auto tail = [](uint32_t bits) { return static_cast<char>(0x80 | (bits & 0x3F)); };
-  if (c < 0x10000) {
-    *out += static_cast<char>(0xE0 | c >> 12);
-  } else {
-    *out += static_cast<char>(0xF0 | c >> 18);
-    *out += tail(c >> 12);
-  }
-  *out += tail(c >> 6);
-  *out += tail(c);
-}
 
 bool IsSpace(uint32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||

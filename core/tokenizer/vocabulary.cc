@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 
 namespace lockstep {
 namespace {

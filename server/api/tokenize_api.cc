@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {

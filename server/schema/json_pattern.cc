@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/utf8_ranges.h"
 
@@ -78,9 +78,8 @@ class PatternReader {
     return true;
   }
   uint32_t NextChar() {
-    size_t length;
-    const uint32_t code = FirstCodePoint(text_.substr(at_), &length);
-    at_ += length;
+    const uint32_t code = FirstCodePoint(text_.substr(at_));
+    at_ += CharacterLength(text_.substr(at_));
     return code;
   }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/utf8_ranges.h"
 #include "server/schema/json_number.h"
@@ -308,8 +309,9 @@ std::string SchemaReader::OtherName(std::vector<std::string> names) {
     const bool is_name = names[part.begin].size() == part.at;
     if (!is_name) choices = "\"\"";
     for (size_t i = part.begin + (is_name ? 1 : 0); i < part.end;) {
-      size_t length;
-      const uint32_t code = FirstCodePoint(std::string_view(names[i]).substr(part.at), &length);
+      const std::string_view rest_of_name = std::string_view(names[i]).substr(part.at);
+      const uint32_t code = FirstCodePoint(rest_of_name);
+      const size_t length = CharacterLength(rest_of_name);
       const std::string character = names[i].substr(part.at, length);
       size_t end = i;
       while (end < part.end && names[end].compare(part.at, length, character) == 0) ++end;

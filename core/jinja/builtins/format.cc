@@ -3,9 +3,9 @@
 #include <cctype>
 #include <cmath>
 
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/numbers.h"
-#include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
 namespace {
@@ -225,7 +225,7 @@ class PercentFormatter {
         Throw("'%c' needs a character");
       }
       std::string character;
-      AppendCharacter(static_cast<uint32_t>(value.Int64()), &character);
+      AppendUtf8(static_cast<uint32_t>(value.Int64()), &character);
       return FormatText(out, Text(character, true), spec);
     }
     if (!value.IsNumber()) Throw("'%{}' needs a number, not a {}", spec.type, value.TypeName());

@@ -1,6 +1,7 @@
 // What may stand behind "is".
 #include <cmath>
 
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/unicode.h"
 
@@ -33,7 +34,7 @@ bool Divides(BuiltinCall& call, int64_t divisor, int64_t rest) {
 bool IsCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t)) {
   bool any = false;
   for (std::string_view rest = text.bytes(); !rest.empty();) {
-    const uint32_t c = FirstCharacter(rest);
+    const uint32_t c = FirstCodePoint(rest);
     if (other(c)) return false;
     any = any || wanted(c);
     rest.remove_prefix(CharacterLength(rest));

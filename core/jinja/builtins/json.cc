@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/numbers.h"
-#include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
 namespace {
@@ -130,7 +130,7 @@ class JsonWriter {
   }
 
   void AppendCharacterOf(std::string_view character, std::string* out) const {
-    const uint32_t c = FirstCharacter(character);
+    const uint32_t c = FirstCodePoint(character);
     const size_t at = kEscaped.find(character[0]);
     if (at != kEscaped.npos) {
       *out += '\\';
@@ -266,7 +266,7 @@ class JsonReader {
       if (!Skip("\\") || rest_.empty()) FailHere("'\"'");
       std::string character;
       if (Skip("u")) {
-        AppendCharacter(ReadEscape(), &character);
+        AppendUtf8(ReadEscape(), &character);
       } else {
         const size_t letter = kEscapeLetters.find(rest_[0]);
         if (letter == kEscapeLetters.npos && rest_[0] != '/') FailHere("an escape");

@@ -3,7 +3,6 @@
 
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/builtins/selection.h"
-#include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
 namespace {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/unicode.h"
 
@@ -30,7 +31,7 @@ Value TitleMethod(BuiltinCall& call) {
   Builder out(&call.run.budget());
   for (size_t at = 0; at < bytes.size();) {
     size_t end = at;
-    while (end < bytes.size() && IsAlpha(FirstCharacter(bytes.substr(end)))) {
+    while (end < bytes.size() && IsAlpha(FirstCodePoint(bytes.substr(end)))) {
       end += CharacterLength(bytes.substr(end));
     }
     if (end == at) {
@@ -65,7 +66,7 @@ std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64
   const std::string_view bytes = Self(call).bytes();
   size_t begin = 0;
   const auto skip_spaces = [&] {
-    while (begin < bytes.size() && IsSpace(FirstCharacter(bytes.substr(begin)))) {
+    while (begin < bytes.size() && IsSpace(FirstCodePoint(bytes.substr(begin)))) {
       begin += CharacterLength(bytes.substr(begin));
     }
   };
@@ -80,7 +81,7 @@ std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64
       continue;
     }
     skip_spaces();
-    for (end = begin; end < bytes.size() && !IsSpace(FirstCharacter(bytes.substr(end)));) {
+    for (end = begin; end < bytes.size() && !IsSpace(FirstCodePoint(bytes.substr(end)));) {
       end += CharacterLength(bytes.substr(end));
     }
     if (end == begin) return parts;
@@ -93,20 +94,15 @@ std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64
   return parts;
 }
 
-size_t LastCharacter(std::string_view text) {  // where it begins
-  size_t at = text.size() - 1;
-  while (at > 0 && text.size() - at < 4 && (text[at] & 0xC0) == 0x80) --at;
-  return at;
-}
-
 std::vector<Value> SplitFromRight(BuiltinCall& call, const Text* separator, int64_t limit) {
   std::vector<Value> parts;
   std::string_view rest = Self(call).bytes();
   const auto ends_in_space = [&] {
-    return !rest.empty() && IsSpace(FirstCharacter(rest.substr(LastCharacter(rest))));
+    return !rest.empty() &&
+           IsSpace(FirstCodePoint(rest.substr(rest.size() - LastCharacterLength(rest))));
   };
   const auto skip_spaces = [&] {
-    while (ends_in_space()) rest = rest.substr(0, LastCharacter(rest));
+    while (ends_in_space()) rest.remove_suffix(LastCharacterLength(rest));
   };
   for (; limit != 0; --limit) {
     if (separator != nullptr) {
@@ -118,7 +114,7 @@ std::vector<Value> SplitFromRight(BuiltinCall& call, const Text* separator, int6
     }
     skip_spaces();
     const size_t end = rest.size();
-    while (!rest.empty() && !ends_in_space()) rest = rest.substr(0, LastCharacter(rest));
+    while (!rest.empty() && !ends_in_space()) rest.remove_suffix(LastCharacterLength(rest));
     if (end == rest.size()) break;
     parts.push_back(Part(call, rest.size(), end));
   }
@@ -289,7 +285,7 @@ Value All(BuiltinCall& call) {
   std::string_view rest = Self(call).bytes();
   bool all = !rest.empty();
   for (; all && !rest.empty(); rest.remove_prefix(CharacterLength(rest))) {
-    all = kHolds(FirstCharacter(rest));
+    all = kHolds(FirstCodePoint(rest));
   }
   return Value::Bool(all);
 }
@@ -300,7 +296,7 @@ template <bool (*kWanted)(uint32_t), bool (*kOther)(uint32_t)>
 Value OneCase(BuiltinCall& call) {
   bool any = false;
   for (std::string_view rest = Self(call).bytes(); !rest.empty();) {
-    const uint32_t c = FirstCharacter(rest);
+    const uint32_t c = FirstCodePoint(rest);
     if (kOther(c)) return Value::Bool(false);
     any = any || kWanted(c);
     rest.remove_prefix(CharacterLength(rest));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/unicode.h"
 
@@ -31,9 +32,9 @@ Value TitleFilter(BuiltinCall& call) {
   };
   Builder out(&call.run.budget());
   for (size_t at = 0; at < bytes.size();) {
-    const bool separator = separates(FirstCharacter(bytes.substr(at)));
+    const bool separator = separates(FirstCodePoint(bytes.substr(at)));
     size_t end = at;
-    while (end < bytes.size() && separates(FirstCharacter(bytes.substr(end))) == separator) {
+    while (end < bytes.size() && separates(FirstCodePoint(bytes.substr(end))) == separator) {
       end += CharacterLength(bytes.substr(end));
     }
     out.Append(Capitalized(call.run, text.Slice(at, end)));
@@ -147,7 +148,7 @@ Value WordCount(BuiltinCall& call) {
   int64_t words = 0;
   bool inside = false;
   for (std::string_view rest = text.bytes(); !rest.empty();) {
-    const uint32_t c = FirstCharacter(rest);
+    const uint32_t c = FirstCodePoint(rest);
     const bool word = IsAlpha(c) || IsDigit(c) || c == '_';
     words += word && !inside ? 1 : 0;
     inside = word;

@@ -5,7 +5,7 @@
 #include <ctime>
 #include <utility>
 
-#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "server/api/response_format.h"
 #include "server/api/server_info.h"
 #include "server/http/error_reply.h"

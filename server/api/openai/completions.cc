@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/utf8.h"
 #include "server/api/openai/common.h"
 #include "server/http/error_reply.h"
 
@@ -72,11 +73,6 @@ void ReadBestOf(FieldReader& fields, GenerateRequest& request) {
   }
 }
 
-size_t Characters(std::string_view text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
-}
-
 class CompletionsWriter : public OpenAiWriter {
  public:
   CompletionsWriter(const GenerationService& service, const CompletionsRequest& request)
@@ -88,7 +84,7 @@ class CompletionsWriter : public OpenAiWriter {
     offsets_.resize(generation.answers().size());
     for (size_t i = 0; echo_ && i < offsets_.size(); ++i) {
       const std::string prompt = PromptText(generation, i);
-      offsets_[i] = Characters(prompt);
+      offsets_[i] = CountCharacterStarts(prompt);
       events += Chunk(generation, i, {{"text", prompt}, {"logprobs", nullptr}});
     }
     return events;
@@ -110,7 +106,7 @@ class CompletionsWriter : public OpenAiWriter {
   std::string_view chunk_object() const override { return "text_completion"; }
   Json Choice(const Generation& generation, const Answer& answer, size_t index) override {
     const std::string prompt = echo_ ? PromptText(generation, index) : std::string();
-    size_t offset = Characters(prompt);
+    size_t offset = CountCharacterStarts(prompt);
     return {{"text", prompt + answer.text},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs, &offset) : nullptr}};
   }
@@ -138,7 +134,7 @@ class CompletionsWriter : public OpenAiWriter {
       top.emplace(label, LogprobNumber(token.logprob));
       tops.push_back(std::move(top));
       offsets.push_back(*offset);
-      *offset += Characters(service().TokenBytes(token.token));
+      *offset += CountCharacterStarts(service().TokenBytes(token.token));
     }
     return {{"tokens", tokens},
             {"token_logprobs", logprobs},

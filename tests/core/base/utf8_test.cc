@@ -46,12 +46,70 @@ TEST(Utf8, TellsUnfinishedFromInvalid) {
   ExpectScan("\xE0\x9F", Kind::kInvalid, 1);
 }
 
+TEST(Utf8, WellFormed) {
+  for (const char* text :
+       {"", "plain", "\u00e9", "\u2581the", "\U0001F600", "\uD7FF", "\uE000", "\U0010FFFF"}) {
+    EXPECT_TRUE(IsUtf8(text)) << text;
+  }
+}
+
+TEST(Utf8, IllFormed) {
+  for (const char* text :
+       {"\x80", "\xFF", "a\xC3", "\xC0\xAF", "\xC1\x81", "\xE0\x80\xAF", "\xED\xA0\x80",
+        "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xE2\x96", "\xE2\x96z", "\xF5\x80\x80\x80"}) {
+    EXPECT_FALSE(IsUtf8(text)) << testing::PrintToString(text);
+  }
+}
+
+TEST(Utf8, ATextIsARowOfCharacters) {
+  const std::string_view text = "a\u00e9\u2581\U0001F600";
+  EXPECT_EQ(CharacterLength(text.substr(1)), 2u);
+  EXPECT_EQ(FirstCodePoint(text.substr(1)), 0xE9u);
+  EXPECT_EQ(FirstCodePoint(text.substr(3)), 0x2581u);
+  EXPECT_EQ(FirstCodePoint(text.substr(6)), 0x1F600u);
+  EXPECT_EQ(LastCharacterLength(text), 4u);
+  EXPECT_EQ(LastCharacterLength(text.substr(0, 6)), 3u);
+  EXPECT_EQ(LastCharacterLength("a"), 1u);
+  EXPECT_EQ(CountCharacters(text), 4u);
+  EXPECT_EQ(CharacterOffset(text, 2), 3u);
+  EXPECT_EQ(CharacterOffset(text, 9), text.size());
+  EXPECT_EQ(CountCharacters(""), 0u);
+}
+
+TEST(Utf8, AByteOfNoCharacterIsACharacterOfItsOwn) {
+  EXPECT_EQ(CharacterLength("\xE2\x96z"), 1u);
+  EXPECT_EQ(FirstCodePoint("\xE2\x96z"), 0xE2u);
+  EXPECT_EQ(LastCharacterLength("z\x96"), 1u);
+  EXPECT_EQ(CountCharacters("\xE2\x96z\x80"), 4u);
+}
+
+TEST(Utf8, CountsOfPiecesAddUp) {
+  const std::string_view text = "a\u00e9\u2581\U0001F600";
+  for (size_t cut = 0; cut <= text.size(); ++cut) {
+    EXPECT_EQ(CountCharacterStarts(text.substr(0, cut)) + CountCharacterStarts(text.substr(cut)),
+              4u);
+  }
+}
+
+TEST(Utf8, KnowsWhatUnicodeCallsACharacter) {
+  for (const uint32_t code : {0u, 0xD7FFu, 0xE000u, 0x10FFFFu}) EXPECT_TRUE(IsCodePoint(code));
+  for (const uint32_t code : {0xD800u, 0xDFFFu, 0x110000u}) EXPECT_FALSE(IsCodePoint(code));
+}
+
 TEST(Utf8, AppendsCodePoints) {
   std::string out;
   for (const uint32_t code_point : {0x41u, 0x7Fu, 0x80u, 0x120u, 0x7FFu}) {
     AppendUtf8(code_point, &out);
   }
   EXPECT_EQ(out, "A\x7F\xC2\x80\xC4\xA0\xDF\xBF");
+  for (uint32_t code = 0; code <= kMaxCodePoint; code += code < 0x1000 ? 1 : 0x10) {
+    out.clear();
+    AppendUtf8(code, &out);
+    if (!IsCodePoint(code)) continue;
+    EXPECT_TRUE(IsUtf8(out)) << code;
+    EXPECT_EQ(FirstCodePoint(out), code);
+    EXPECT_EQ(CharacterLength(out), out.size());
+  }
 }
 
 // Table 3-8 of the Unicode standard: how often U+FFFD stands for ill-formed bytes.

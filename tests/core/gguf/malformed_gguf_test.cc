@@ -9,7 +9,7 @@
 #include <set>
 #include <span>
 
-#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/kernels/kernels.h"
 #include "core/model/model.h"
 #include "tests/support/random.h"

@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "tests/server/app/end_to_end_fixture.h"
 
 namespace lockstep {
