@@ -62,10 +62,9 @@ class Bench {
 
   // `batch` streams of n tokens each, decoded and sampled together.
   Result<Measurement> Decode(size_t n, size_t batch, size_t depth) {
-    return Median({"decode", batch, depth, n, 0}, [&](std::vector<Stream>& streams) {
-      Status ok;
-      for (size_t i = 0; i < n && ok; ++i) ok = Step(streams);
-      return ok;
+    return Median({"decode", batch, depth, n, 0}, [&](std::vector<Stream>& streams) -> Status {
+      for (size_t i = 0; i < n; ++i) TRY_OK(Step(streams));
+      return {};
     });
   }
 
@@ -108,14 +107,13 @@ class Bench {
 
   // The logits are those of the last token.
   Status Feed(Stream& stream, std::span<const int32_t> tokens) {
-    Status ok;
-    while (ok && !tokens.empty()) {
+    while (!tokens.empty()) {
       const BatchEntry entry{&stream.kv, tokens.first(std::min(chunk_, tokens.size())),
                              tokens.size() <= chunk_ ? LogitRows::kLast : LogitRows::kNone};
       tokens = tokens.subspan(entry.tokens.size());
-      ok = model_.transformer.Forward({&entry, 1}, scratch_, pool_);
+      TRY_OK(model_.transformer.Forward({&entry, 1}, scratch_, pool_));
     }
-    return ok;
+    return {};
   }
 
   Status Step(std::vector<Stream>& streams) {
@@ -131,7 +129,7 @@ class Bench {
       }
     });
     if (!sampled) return Fail(ErrorKind::kInternal, "the model gave no finite logit");
-    return ok;
+    return {};
   }
 
   static Status Sample(Stream& stream, std::span<const float> logits) {
