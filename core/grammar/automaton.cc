@@ -1,3 +1,35 @@
+// A grammar is a recursive transition network (Woods, 1970): an automaton for each rule, with
+// calls. Reading a text by it takes a stack of places to return to, and a text that can be read in
+// several ways has several stacks. They are kept as one graph-structured stack (Tomita, 1985; in
+// the form of the GLL parsers of Scott and Johnstone, 2010): a frame is a node, its edges say where
+// the text may go on after the called rule and on which frame below. For
+//   root ::= "[" root "]" | "x"
+// with `open` before "[" or "x", and `close` before "]":
+//
+//   text      heads (state @ frame)       the frame in use, and its edges
+//   ""        open @ bottom
+//   "["       open @ f1                   f1: close @ bottom
+//   "[["      open @ f2                   f2: close @ f1
+//   "[[x"     close @ f1                  the end of root at f2 has followed the edge of f2
+//   "[[x]"    close @ bottom
+//
+// All calls of one rule at one place in the text share one frame. Of
+//   s ::= "a" s "b" | "a" s "c" | ""
+// the text "aaa" has eight stacks, but three frames of two edges each: time and memory are
+// polynomial in the length of the text, however ambiguous the grammar is.
+//
+// On top of that stands a deterministic automaton that is built as it is used (the lazy subset
+// construction of RE2's and grep's DFAs): a set of heads is a configuration, equal sets are
+// interned as one, and what a byte leads to is computed once (Compute) and then read from a table
+// (Next).
+//
+// A frame never changes once it is interned, so that equal frames can be one and have a key that is
+// computed once. For this all callers of a rule must be known before the rule is entered: Close
+// follows rules in an order in which callers come first, which exists because no rule calls itself
+// before it has matched a byte. Two more short cuts keep stacks small: a call with nothing behind
+// it leaves no frame (as tail calls do), and a rule that matches nothing is passed over.
+//
+// Forget is a copying collector: it keeps what the live configurations reach and renumbers it.
 #include "core/grammar/automaton.h"
 
 #include <algorithm>
@@ -7,7 +39,7 @@
 namespace lockstep {
 namespace {
 
-// Frames whose stacks are all in use at once: only a grammar made for it needs so many.
+// How many frames may be in use at once. Only a grammar that is made for it needs so many.
 constexpr size_t kMostFrames = size_t{1} << 21;
 
 // Places that one byte may lead to, each counted as often as it is come to: some tens of
@@ -50,6 +82,7 @@ GrammarAutomaton::Config GrammarAutomaton::Compute(Config config, uint8_t byte_c
   return next;
 }
 
+// Open addressing with linear probing: this is asked once for each place that a byte leads to.
 bool GrammarAutomaton::See(Head head) {
   if (2 * ++seen_count_ > seen_.size()) {
     std::vector<std::pair<Head, uint32_t>> old(2 * seen_.size());
@@ -113,6 +146,8 @@ void GrammarAutomaton::Follow(Head head) {
   }
 }
 
+// The epsilon closure: from work_ to all that can be reached without a byte. Within a rule the
+// order does not matter; between rules callers come first, by way of the heap called_.
 GrammarAutomaton::Config GrammarAutomaton::Close() {
   found_.clear();
   complete_ = too_large_ = false;
@@ -149,6 +184,8 @@ GrammarAutomaton::Config GrammarAutomaton::Close() {
   return InternConfig();
 }
 
+// 128 bits that stand for what the heads are and not for how this automaton has numbered them, so
+// that every matcher of a grammar finds the masks of the others.
 ConfigKey GrammarAutomaton::KeyOf(std::span<const Head> heads, uint64_t seed) const {
   ConfigKey key{Mix(seed), Mix(~seed)};
   for (const Head& head : heads) {  // a sum: the order of the frames is this automaton's own

@@ -1,8 +1,7 @@
-// What a grammar may go on with after each text, found out as it is asked for and kept: a
-// deterministic automaton over bytes whose configurations are sets of (state, frame). A frame says
-// where a called rule goes on afterwards, which may be several places at once: stacks that share
-// what they have in common, so that an ambiguous grammar costs polynomial time and not exponential.
-// Equal frames and equal configurations are one. Belongs to one matcher and one thread.
+// What a grammar may go on with after each text: a lazily built deterministic automaton over bytes.
+// Its configurations are sets of (state, frame), where a frame is a node of a graph-structured
+// stack and says where a called rule goes on afterwards, so that an ambiguous grammar costs
+// polynomial time and not exponential. Belongs to one matcher and one thread.
 //
 // Everything that Next says is a function of the grammar and the bytes since Start alone. Beyond
 // kMaxDepth calls inside of each other, or kMaxHeads ways to read the text, a byte is refused.
@@ -113,13 +112,14 @@ class GrammarAutomaton {
   std::unordered_multimap<uint64_t, Frame> frame_ids_;    // by hash
   std::unordered_multimap<uint64_t, Config> config_ids_;  // by hash
 
-  // Of Close.
+  // Scratch that Close reuses from call to call, so that a step allocates nothing.
   std::vector<Head> work_, found_;
   std::vector<std::vector<Head>> calls_;  // [rules] where to go on after the rule
   std::vector<uint32_t> called_;          // a heap of rules' order, the smallest in front
   bool complete_ = false, too_large_ = false;
-  std::vector<std::pair<Head, uint32_t>>
-      seen_;  // a hash table; the number is the time of the entry
+  // A hash table; the number says in which call of Close the entry was made, so that no call has to
+  // clear what the last one left.
+  std::vector<std::pair<Head, uint32_t>> seen_;
   uint32_t time_ = 0;
   size_t seen_count_ = 0;
   uint64_t work_done_ = 0;

@@ -1,3 +1,14 @@
+// Reads llama.cpp's GBNF by recursive descent, one function for each line of its grammar:
+//
+//   rule     = name "::=" choice newline             ParseRule
+//   choice   = sequence { "|" sequence }             ParseChoice
+//   sequence = { item { "*" | "+" | "?" | "{m,n}" }} ParseSequence, ParseRepetitions
+//   item     = literal | class | "." | name | "(" choice ")"   ParseItem
+//
+// The text is a client's. Recursion goes only through parentheses, of which at most
+// kMaxGrammarNesting may stand in each other; what stacks up without them, as in a****, is bounded
+// by the height of the tree that it makes, because compiling and freeing the tree go down it. The
+// first mistake ends the parse, with the line and column where it was seen.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,21 +27,14 @@ namespace {
 
 using Node = GrammarNode;
 
-// Of a rule's parts within parts: a repetition, a choice and a sequence in each of the parentheses
-// that may stand in each other, and as many repetitions of repetitions again.
+// How deep the parts of a rule may lie in each other: each pair of parentheses may add a
+// repetition, a choice and a sequence, and repetitions of repetitions get as much again.
 constexpr uint32_t kMaxGrammarHeight = 4 * kMaxGrammarNesting;
 constexpr uint64_t kMaxRepetition = 1'000'000'000;  // far beyond what fits
 
 bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_';
-}
-
-Node Call(uint32_t rule) {
-  Node node;
-  node.kind = Node::Kind::kRule;
-  node.rule = rule;
-  return node;
 }
 
 Node Collected(Node::Kind kind, std::vector<Node> items) {
@@ -42,7 +46,6 @@ Node Collected(Node::Kind kind, std::vector<Node> items) {
   return node;
 }
 
-// Recursive descent; the first problem ends it. Every Parse* returns false after a problem.
 class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
@@ -50,16 +53,16 @@ class Parser {
   Result<std::shared_ptr<const Grammar>> Parse();
 
  private:
-  bool ParseRule();
-  bool ParseChoice(size_t depth, Node* node);
-  bool ParseSequence(size_t depth, Node* node);
-  bool ParseItem(size_t depth, Node* node);
-  bool ParseLiteral(Node* node);
-  bool ParseClass(Node* node);
-  bool ParseChar(uint32_t* code);
-  bool ParseHex(size_t digits, uint32_t* code);
-  bool ParseRepetitions(Node* node);
-  bool ParseCount(uint32_t* count);
+  Status ParseRule();
+  Status ParseChoice(size_t depth, Node* node);
+  Status ParseSequence(size_t depth, Node* node);
+  Status ParseItem(size_t depth, Node* node);
+  Status ParseLiteral(Node* node);
+  Status ParseClass(Node* node);
+  Status ParseChar(uint32_t* code);
+  Status ParseHex(size_t digits, uint32_t* code);
+  Status ParseRepetitions(Node* node);
+  Status ParseCount(uint32_t* count);
   std::string_view ParseName();
   uint32_t RuleOf(std::string_view name);
 
@@ -71,24 +74,25 @@ class Parser {
     return true;
   }
   void SkipSpace(bool newlines);
-  bool Refuse(const std::string& problem);
+  // An error that names the place.
+  tl::unexpected<Error> FailHere(const std::string& problem) const;
 
   std::string_view text_;
   size_t at_ = 0;
-  std::string problem_;
   std::vector<std::string> names_;
   std::vector<size_t> first_use_;  // [rules] where in the text
   std::vector<std::optional<Node>> rules_;
   std::unordered_map<std::string_view, uint32_t> ids_;
 };
 
-bool Parser::Refuse(const std::string& problem) {
+tl::unexpected<Error> Parser::FailHere(const std::string& problem) const {
   const std::string_view before = text_.substr(0, std::min(at_, text_.size()));
   const size_t line = static_cast<size_t>(std::ranges::count(before, '\n')) + 1;
   const size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
-  problem_ =
-      fmt::format("the grammar is not acceptable at line {}, column {}: {}", line, column, problem);
-  return false;
+  return Fail(
+      ErrorKind::kInvalidArgument,
+      fmt::format("the grammar is not acceptable at line {}, column {}: {}", line, column, problem),
+      "grammar");
 }
 
 void Parser::SkipSpace(bool newlines) {
@@ -120,34 +124,34 @@ uint32_t Parser::RuleOf(std::string_view name) {
   return id->second;
 }
 
-bool Parser::ParseRule() {
+Status Parser::ParseRule() {
   const std::string_view name = ParseName();
-  if (name.empty()) return Refuse("a rule's name is expected, as in root ::= \"text\"");
+  if (name.empty()) return FailHere("a rule's name is expected, as in root ::= \"text\"");
   const uint32_t id = RuleOf(name);
-  if (rules_[id]) return Refuse(fmt::format("the rule {} is defined twice", Quoted(name)));
+  if (rules_[id]) return FailHere(fmt::format("the rule {} is defined twice", Quoted(name)));
   if (rules_.size() > kMaxGrammarRules) {
-    return Refuse(fmt::format("there are more than {} rules", kMaxGrammarRules));
+    return FailHere(fmt::format("there are more than {} rules", kMaxGrammarRules));
   }
   SkipSpace(false);
-  if (!Take("::=")) return Refuse(fmt::format("\"::=\" is expected after {}", Quoted(name)));
+  if (!Take("::=")) return FailHere(fmt::format("\"::=\" is expected after {}", Quoted(name)));
   SkipSpace(true);
   Node node;
-  if (!ParseChoice(0, &node)) return false;
+  TRY_OK(ParseChoice(0, &node));
   rules_[id] = std::move(node);
   if (!AtEnd() && Peek() != '\n' && Peek() != '\r') {
-    return Refuse("the end of the rule is expected: start the next one on a new line");
+    return FailHere("the end of the rule is expected: start the next one on a new line");
   }
   SkipSpace(true);
-  return true;
+  return {};
 }
 
-bool Parser::ParseChoice(size_t depth, Node* node) {
+Status Parser::ParseChoice(size_t depth, Node* node) {
   if (depth > kMaxGrammarNesting) {
-    return Refuse(fmt::format("parentheses are nested more than {} deep", kMaxGrammarNesting));
+    return FailHere(fmt::format("parentheses are nested more than {} deep", kMaxGrammarNesting));
   }
   std::vector<Node> items;
   while (true) {
-    if (!ParseSequence(depth, &items.emplace_back())) return false;
+    TRY_OK(ParseSequence(depth, &items.emplace_back()));
     const size_t end = at_;
     SkipSpace(true);  // an alternative may also begin the next line
     if (Peek() != '|') {
@@ -158,26 +162,26 @@ bool Parser::ParseChoice(size_t depth, Node* node) {
     SkipSpace(true);
   }
   *node = Collected(Node::Kind::kChoice, std::move(items));
-  return true;
+  return {};
 }
 
-bool Parser::ParseSequence(size_t depth, Node* node) {
+Status Parser::ParseSequence(size_t depth, Node* node) {
   std::vector<Node> items;
   const bool nested = depth > 0;
   while (!AtEnd() && Peek() != '|' && Peek() != ')' && Peek() != '\n' && Peek() != '\r') {
     Node& item = items.emplace_back();
-    if (!ParseItem(depth, &item)) return false;
+    TRY_OK(ParseItem(depth, &item));
     SkipSpace(nested);
     while (std::string_view("*+?{").find(Peek()) != std::string_view::npos && !AtEnd()) {
-      if (!ParseRepetitions(&item)) return false;
+      TRY_OK(ParseRepetitions(&item));
       SkipSpace(nested);
     }
   }
   *node = Collected(Node::Kind::kSequence, std::move(items));
-  return true;
+  return {};
 }
 
-bool Parser::ParseItem(size_t depth, Node* node) {
+Status Parser::ParseItem(size_t depth, Node* node) {
   const char c = Peek();
   if (c == '"') return ParseLiteral(node);
   if (c == '[') return ParseClass(node);
@@ -185,70 +189,72 @@ bool Parser::ParseItem(size_t depth, Node* node) {
     ++at_;
     node->kind = Node::Kind::kClass;
     node->ranges = Normalized({{0, kMaxCodePoint}});
-    return true;
+    return {};
   }
   if (c == '(') {
     ++at_;
     SkipSpace(true);
-    if (!ParseChoice(depth + 1, node)) return false;
-    return Take(")") || Refuse("\")\" is expected");
+    TRY_OK(ParseChoice(depth + 1, node));
+    if (!Take(")")) return FailHere("\")\" is expected");
+    return {};
   }
   if (IsNameChar(c)) {
-    *node = Call(RuleOf(ParseName()));
-    return true;
+    node->kind = Node::Kind::kRule;
+    node->rule = RuleOf(ParseName());
+    return {};
   }
   if (c == '<' || c == '!') {
-    return Refuse(
+    return FailHere(
         "references to tokens, such as <think> or <[7]>, are not supported; write the "
         "token's text as a literal");
   }
-  return Refuse("a literal, a class, a rule's name or \"(\" is expected");
+  return FailHere("a literal, a class, a rule's name or \"(\" is expected");
 }
 
-bool Parser::ParseLiteral(Node* node) {
+Status Parser::ParseLiteral(Node* node) {
   ++at_;
   node->kind = Node::Kind::kLiteral;
   while (Peek() != '"' || AtEnd()) {
-    if (AtEnd()) return Refuse("a literal has no closing quote");
+    if (AtEnd()) return FailHere("a literal has no closing quote");
     uint32_t code;
-    if (!ParseChar(&code)) return false;
+    TRY_OK(ParseChar(&code));
     AppendUtf8(code, &node->bytes);
   }
   ++at_;
-  return true;
+  return {};
 }
 
-bool Parser::ParseClass(Node* node) {
+Status Parser::ParseClass(Node* node) {
   ++at_;
   node->kind = Node::Kind::kClass;
   const bool negated = Take("^");
   std::vector<CodeRange> ranges;
   while (Peek() != ']' || AtEnd()) {
-    if (AtEnd()) return Refuse("a class has no closing bracket");
+    if (AtEnd()) return FailHere("a class has no closing bracket");
     CodeRange range;
-    if (!ParseChar(&range.low)) return false;
+    TRY_OK(ParseChar(&range.low));
     range.high = range.low;
     if (Peek() == '-' && at_ + 1 < text_.size() && text_[at_ + 1] != ']') {
       ++at_;
-      if (!ParseChar(&range.high)) return false;
-      if (range.high < range.low) return Refuse("a range of a class ends before it begins");
+      TRY_OK(ParseChar(&range.high));
+      if (range.high < range.low) return FailHere("a range of a class ends before it begins");
     }
     ranges.push_back(range);
   }
   ++at_;
   node->ranges = Normalized(std::move(ranges));
   if (negated) node->ranges = Complement(node->ranges);
-  return true;
+  return {};
 }
 
-bool Parser::ParseChar(uint32_t* code) {
+Status Parser::ParseChar(uint32_t* code) {
   if (Peek() != '\\') {
     *code = FirstCodePoint(text_.substr(at_));
     at_ += CharacterLength(text_.substr(at_));
-    return true;
+    return {};
   }
   ++at_;
-  if (AtEnd()) return Refuse("the grammar ends after a backslash");
+  if (AtEnd()) return FailHere("the grammar ends after a backslash");
   const char c = text_[at_++];
   switch (c) {
     case 'x':
@@ -259,27 +265,27 @@ bool Parser::ParseChar(uint32_t* code) {
       return ParseHex(8, code);
     case 'n':
       *code = '\n';
-      return true;
+      return {};
     case 'r':
       *code = '\r';
-      return true;
+      return {};
     case 't':
       *code = '\t';
-      return true;
+      return {};
     case '\\':
     case '"':
     case '[':
     case ']':
       *code = static_cast<uint32_t>(c);
-      return true;
+      return {};
     default:
-      return Refuse(
+      return FailHere(
           "an unknown escape; there are \\n \\r \\t \\\\ \\\" \\[ \\] \\xHH \\uHHHH "
           "\\UHHHHHHHH");
   }
 }
 
-bool Parser::ParseHex(size_t digits, uint32_t* code) {
+Status Parser::ParseHex(size_t digits, uint32_t* code) {
   *code = 0;
   for (size_t i = 0; i < digits; ++i) {
     const char c = Peek();
@@ -287,16 +293,16 @@ bool Parser::ParseHex(size_t digits, uint32_t* code) {
                       : c >= 'a' && c <= 'f' ? c - 'a' + 10
                       : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                              : -1;
-    if (value < 0) return Refuse(fmt::format("{} hexadecimal digits are expected", digits));
+    if (value < 0) return FailHere(fmt::format("{} hexadecimal digits are expected", digits));
     *code = *code << 4 | static_cast<uint32_t>(value);
     ++at_;
   }
-  if (!IsCodePoint(*code)) return Refuse("an escape names no character of Unicode");
-  return true;
+  if (!IsCodePoint(*code)) return FailHere("an escape names no character of Unicode");
+  return {};
 }
 
-bool Parser::ParseCount(uint32_t* count) {
-  if (Peek() < '0' || Peek() > '9') return Refuse("a number is expected, as in {2,5}");
+Status Parser::ParseCount(uint32_t* count) {
+  if (Peek() < '0' || Peek() > '9') return FailHere("a number is expected, as in {2,5}");
   uint64_t value = 0;
   while (Peek() >= '0' && Peek() <= '9') {
     value = std::min(value * 10 + static_cast<uint64_t>(Peek() - '0'), kMaxRepetition);
@@ -304,10 +310,10 @@ bool Parser::ParseCount(uint32_t* count) {
   }
   *count = static_cast<uint32_t>(value);
   SkipSpace(false);
-  return true;
+  return {};
 }
 
-bool Parser::ParseRepetitions(Node* node) {
+Status Parser::ParseRepetitions(Node* node) {
   Node repeat;
   repeat.kind = Node::Kind::kRepeat;
   repeat.max = Node::kUnlimited;
@@ -316,29 +322,27 @@ bool Parser::ParseRepetitions(Node* node) {
   if (c == '?') repeat.max = 1;
   if (c == '{') {
     SkipSpace(false);
-    if (!ParseCount(&repeat.min)) return false;
+    TRY_OK(ParseCount(&repeat.min));
     if (Take(",")) {
       SkipSpace(false);
-      if (Peek() != '}' && !ParseCount(&repeat.max)) return false;
+      if (Peek() != '}') TRY_OK(ParseCount(&repeat.max));
     } else {
       repeat.max = repeat.min;
     }
-    if (!Take("}")) return Refuse("\"}\" is expected");
-    if (repeat.max < repeat.min) return Refuse("a repetition's maximum is below its minimum");
+    if (!Take("}")) return FailHere("\"}\" is expected");
+    if (repeat.max < repeat.min) return FailHere("a repetition's maximum is below its minimum");
   }
   repeat.height = node->height + 1;
   repeat.items.push_back(std::move(*node));
   *node = std::move(repeat);
-  return node->height <= kMaxGrammarHeight ||
-         Refuse(fmt::format("repetitions are nested too deeply: more than {} levels with the "
-                            "parentheses, choices and sequences inside of them",
-                            kMaxGrammarHeight));
+  if (node->height <= kMaxGrammarHeight) return {};
+  return FailHere(
+      fmt::format("repetitions are nested too deeply: more than {} levels with the "
+                  "parentheses, choices and sequences inside of them",
+                  kMaxGrammarHeight));
 }
 
 Result<std::shared_ptr<const Grammar>> Parser::Parse() {
-  const auto refused = [this] {
-    return Fail(ErrorKind::kInvalidArgument, std::move(problem_), "grammar");
-  };
   if (text_.size() > kMaxGrammarBytes) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("the grammar has {} bytes, more than the {} allowed", text_.size(),
@@ -349,15 +353,13 @@ Result<std::shared_ptr<const Grammar>> Parser::Parse() {
     return Fail(ErrorKind::kInvalidArgument, "the grammar is not valid UTF-8", "grammar");
   }
   SkipSpace(true);
-  while (!AtEnd()) {
-    if (!ParseRule()) return refused();
-  }
+  while (!AtEnd()) TRY_OK(ParseRule());
   std::vector<Node> rules;
   for (size_t i = 0; i < rules_.size(); ++i) {
     if (!rules_[i]) {
       at_ = first_use_[i];
-      Refuse(fmt::format("the rule {} is used here, but defined nowhere", Quoted(names_[i])));
-      return refused();
+      return FailHere(
+          fmt::format("the rule {} is used here, but defined nowhere", Quoted(names_[i])));
     }
     rules.push_back(std::move(*rules_[i]));
   }
@@ -369,7 +371,7 @@ Result<std::shared_ptr<const Grammar>> Parser::Parse() {
   return GrammarCompiler::Compile(names_, rules, root->second);
 }
 
-// Of characters with a meaning in literals or classes, and of those that cannot be seen.
+// What means something in literals or classes, or cannot be seen, is escaped.
 std::string Escape(uint32_t code, std::string_view special) {
   if (code < 0x20 || code == 0x7F) return fmt::format("\\x{:02X}", code);
   std::string text;

@@ -1,3 +1,25 @@
+// Thompson's construction ("Regular Expression Search Algorithm", CACM 1968), from the end to the
+// beginning: Emit(node, next) makes the states that match the node and go on at `next`, and returns
+// where they begin, so that no jump is ever patched but the one that closes a loop. The rule
+//   root ::= "ab" | [c]*
+// becomes, in the order in which the states are made:
+//
+//   0 kAccept
+//   1 kSplit  2 or 0     the loop
+//   2 kByte   'c', 1
+//   3 kByte   'b', 0
+//   4 kByte   'a', 3
+//   5 kSplit  4 or 1     where the rule starts
+//
+// Equal states are one (hash-consing, as for minimal acyclic automata): alternatives with a common
+// end share it, and what a client writes 60,000 times over costs no more than once. A repeated part
+// that is more than a call becomes a rule of its own, so that x{1000} is a thousand calls and not a
+// thousand copies of x.
+//
+// What has to be known of states before they can be run, whether a rule may match nothing and which
+// states can never reach an end, are least fixpoints over the graph of states. They are computed
+// with work lists, as is the order of the rules: no recursion follows what a client wrote but
+// Emit's, down a tree whose height the parser bounds.
 #include "core/grammar/grammar_compiler.h"
 
 #include <fmt/format.h>
@@ -24,6 +46,7 @@ bool GrammarCompiler::SameState::operator()(const State& a, const State& b) cons
          a.other == b.other;
 }
 
+// Two states that do the same and go on at the same state are interchangeable.
 uint32_t GrammarCompiler::Add(const State& state) {
   const auto [known, is_new] = known_.try_emplace(state, 0);
   if (is_new) known->second = AddNew(state);
@@ -125,12 +148,15 @@ uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
       at = Emit(*copy, at);
       if (optional) at = AddSplit(at, next);
       places.push_back(at);
+      // With at least kAliasReach copies still to come, no token can tell this place from the one
+      // behind it, so both get the masks of one.
       if (copy->kind == Node::Kind::kRule && places.size() > Grammar::kAliasReach) {
         grammar_->states_[at].alias = places[Grammar::kAliasReach];
       }
     }
   };
   if (unlimited) {
+    // The loop's way in is not known yet, so it is equal to no other state.
     const uint32_t loop = AddNew({.kind = Kind::kSplit, .next = 0, .other = next});
     const uint32_t body = Emit(*copy, loop);
     grammar_->states_[loop].next = body;
@@ -143,6 +169,8 @@ uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
   return at;
 }
 
+// A property that holds at kAccept and spreads backwards. Each state is looked at again only when
+// one that it depends on has come to hold, so the time is linear in the number of edges.
 template <class Holds>
 std::vector<uint8_t> GrammarCompiler::Fixpoint(const Holds& holds) const {
   const std::vector<State>& states = grammar_->states_;
@@ -221,6 +249,8 @@ std::vector<uint32_t> GrammarCompiler::LeftCalls(uint32_t rule) const {
   return calls;
 }
 
+// A topological order, by depth-first search with its own stack. Meeting a rule that is still open
+// is a circle: that rule can call itself before it has matched a byte.
 uint32_t GrammarCompiler::OrderRules() {
   const auto rules = static_cast<uint32_t>(grammar_->rules());
   enum : uint8_t { kNew, kOpen, kDone };
@@ -266,6 +296,9 @@ uint32_t GrammarCompiler::OrderRules() {
   return rules;
 }
 
+// Two bytes that no range of the grammar tells apart are of one class. Most
+// grammars have a few dozen, so that the automaton's table of transitions is a fraction of what 256
+// columns would take.
 void GrammarCompiler::FindClasses() {
   std::bitset<257> begins;
   for (const State& state : grammar_->states_) {

@@ -79,9 +79,10 @@ class GrammarCompiler {
   std::shared_ptr<Grammar> grammar_ = std::make_shared<Grammar>();
   std::unordered_map<State, uint32_t, StateHash, SameState> known_;  // by Add
   std::vector<uint8_t> nullable_;                                    // [states]
-  std::vector<const GrammarNode*> pending_;  // repeated parts, whose rules are yet to be emitted
-  std::vector<uint32_t> pending_rules_;      // likewise
-  mutable std::vector<uint8_t> seen_;        // [states] scratch of LeftCalls
+  // Repeated parts whose rules are yet to be emitted, and the numbers of those rules.
+  std::vector<const GrammarNode*> pending_;
+  std::vector<uint32_t> pending_rules_;
+  mutable std::vector<uint8_t> seen_;  // [states] scratch of LeftCalls
   bool full_ = false;
 };
 

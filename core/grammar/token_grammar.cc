@@ -1,3 +1,7 @@
+// The step of a generation under a grammar: Allow gives the sampler its mask, from the cache or by
+// a walk, and Accept moves the automaton on by the bytes of the token that was chosen. Both may
+// stop in the middle when a budget is spent. What is kept for that, a walk or the bytes read so
+// far, is all that a matcher remembers besides its place.
 #include "core/grammar/token_grammar.h"
 
 #include <algorithm>
@@ -40,6 +44,7 @@ Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, W
                 "grammar");
   }
   std::ranges::copy(mask->allowed, allowed.begin());
+  // Whether the text may end is not part of the mask: it also depends on what the request asked.
   bool any = mask->any;
   if (complete() && !(end_last && any)) {
     for (const int32_t token : vocabulary.end_tokens()) {
@@ -54,7 +59,7 @@ Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, W
 }
 
 Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget budget) {
-  if (read_ == 0) {
+  if (read_ == 0) {  // only here is at_ all that must be kept
     if (automaton_.full()) automaton_.Forget({&at_, 1});
     reading_ = at_;
   }

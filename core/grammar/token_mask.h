@@ -1,6 +1,6 @@
-// A model's vocabulary as grammars need it: which tokens may come next is found by one walk over a
-// trie of their bytes. Made once for each model; immutable but for the masks found so far, and safe
-// to share between threads.
+// A model's vocabulary as grammars need it: a trie of the tokens' bytes, one walk over which finds
+// the tokens that may come next, and a cache of the masks found so far. Made once for each model;
+// immutable but for that cache, and safe to share between threads.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ namespace lockstep {
 struct TokenMask {
   std::vector<uint64_t> allowed;  // [(vocab + 63) / 64] bit i % 64 of word i / 64: token i
   bool any = false;               // is one allowed?
-  bool too_costly = false;        // not found: the walk would have taken too long
+  bool too_costly = false;        // the grammar has too many ways to read what may come next
 };
 
 // A walk over the trie that is under way.

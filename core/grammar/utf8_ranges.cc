@@ -1,3 +1,13 @@
+// A class of characters has to become ranges of bytes, because tokens cut text between any two
+// bytes and the automaton reads bytes. As in RE2 (compile.cc) and Rust's utf8-ranges, a range of
+// code points is cut until, within each piece, every byte varies independently of the others:
+//
+//   U+00E9 to U+07FF     [C3] [A9-BF]
+//                        [C4-DF] [80-BF]
+//
+// The first cut is where the number of bytes changes. Then the pieces are cut where the last 6, 12
+// and 18 bits, which are the last 1, 2 and 3 bytes, do not run from all zeros to all ones. The
+// recursion is at most as deep as there are such cuts in one range, fewer than ten.
 #include "core/grammar/utf8_ranges.h"
 
 #include <algorithm>
