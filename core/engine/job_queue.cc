@@ -1,3 +1,13 @@
+// Two things are decided here, and they are not the same. Who is served next is for FairShares; who
+// finds no place in a full queue is decided by what waits: the newest job of the client with the
+// most jobs goes ("drop from the longest queue", as in McKenney's stochastic fairness queueing,
+// 1990), so that a burst shuts out its own sender and a client's first job always finds a place.
+// With room for four jobs,
+//
+//   a1 a2 a3 b1   and b2 comes:   a3 goes     a had the most
+//   a1 a2 b1 b2   and b3 comes:   b3 itself   nobody has more than b would have
+//
+// A queue is some tens of jobs, so it is searched and not indexed.
 #include "core/engine/job_queue.h"
 
 #include <algorithm>
@@ -7,21 +17,6 @@
 
 namespace lockstep {
 
-JobStats ActiveJob::stats() const {
-  const auto seconds = [](Clock::time_point from, Clock::time_point to) {
-    return std::chrono::duration<double>(to - from).count();
-  };
-  const Clock::time_point now = Clock::now();
-  JobStats stats;
-  stats.queue_s = seconds(submitted, started.value_or(now));
-  if (started) stats.prefill_s = seconds(*started, first_token.value_or(now));
-  if (first_token) stats.decode_s = seconds(*first_token, *last_token);
-  stats.prompt_tokens = prompt_tokens;
-  stats.cached_tokens = cached_tokens;
-  stats.generated_tokens = generated_tokens;
-  return stats;
-}
-
 bool JobQueue::Fits(size_t requests, size_t tokens, size_t extra) const {
   return requests <= max_requests_ + extra && (tokens <= max_tokens_ || requests == 1);
 }
@@ -29,7 +24,7 @@ bool JobQueue::Fits(size_t requests, size_t tokens, size_t extra) const {
 std::unique_ptr<ActiveJob> JobQueue::Push(std::unique_ptr<ActiveJob> job, size_t extra) {
   std::unique_ptr<ActiveJob> displaced;
   if (!Fits(jobs_.size() + 1, tokens_ + job->prompt_tokens, extra)) {
-    std::unordered_map<std::string, size_t> waiting;
+    std::unordered_map<std::string, size_t> waiting;  // jobs of each client
     for (const auto& other : jobs_) ++waiting[other->client];
     const size_t own = waiting[job->client];
     const auto most =

@@ -2,35 +2,16 @@
 // fair between clients. Not thread-safe.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
+#include "core/engine/active_job.h"
 #include "core/engine/fair_shares.h"
-#include "core/engine/job.h"
-#include "core/engine/session_pool.h"
 
 namespace lockstep {
-
-// A job from Submit to its sink's last call, and how far it is.
-struct ActiveJob : Job {
-  using Clock = std::chrono::steady_clock;
-
-  explicit ActiveJob(Job job) : Job(std::move(job)), prompt_tokens(prompt.size()) {}
-
-  SessionLease session;
-  Clock::time_point submitted = Clock::now();
-  std::optional<Clock::time_point> started, first_token, last_token;
-  const size_t prompt_tokens;  // prompt itself moves into the session
-  size_t cached_tokens = 0, generated_tokens = 0;
-  size_t turn = 0;  // in the order in which prompts are read
-
-  JobStats stats() const;
-};
 
 class JobQueue {
  public:

@@ -1,3 +1,16 @@
+// A radix tree of texts whose every edge is one block of kBlock tokens, kept as a hash table from
+// (parent, the block's tokens) to the block. With blocks of two tokens, after "a b c d" and
+// "a b e f" of one scope with the root 1:
+//
+//   (1, a b) -> block 0, id 2
+//   (2, c d) -> block 1, id 3
+//   (2, e f) -> block 2, id 4
+//
+// Ids are never used twice, so a block whose parent made room for others, and was computed again,
+// can never be found by way of the new parent. That cannot even happen while blocks go in the order
+// of the list: a path is always moved to its front from the last block to the first, so a parent is
+// newer than its children, and the oldest block is a leaf. This is RadixAttention's eviction of the
+// least recently used leaf, without looking for leaves.
 #include "core/engine/prefix_store.h"
 
 #include <fmt/format.h>
@@ -24,10 +37,9 @@ Result<std::unique_ptr<PrefixStore>> PrefixStore::Create(const ModelConfig& conf
                             "has {} bytes; give it more, or 0 to do without",
                             max_bytes, kBlock, block_bytes));
   }
-  Result<KvCache> kv = KvCache::Create(config, blocks * kBlock, kv_type);
-  if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
-  if (Status all = kv->Append(blocks * kBlock); !all) return tl::unexpected<Error>(all.error());
-  return std::unique_ptr<PrefixStore>(new PrefixStore(*std::move(kv), blocks, block_bytes));
+  TRY(KvCache kv, KvCache::Create(config, blocks * kBlock, kv_type));
+  TRY_OK(kv.Append(blocks * kBlock));
+  return std::unique_ptr<PrefixStore>(new PrefixStore(std::move(kv), blocks, block_bytes));
 }
 
 PrefixStore::PrefixStore(KvCache kv, size_t blocks, size_t block_bytes)
@@ -72,6 +84,7 @@ void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> toke
     path.push_back(block);
   }
   if (path.size() == stored) return;
+  // The old part is in front of the new blocks already, and the whole path is to be in order.
   for (size_t i = 0; i < stored; ++i) Unlink(path[i]);
   for (size_t i = path.size(); i-- > 0;) PushNewest(path[i]);
 }

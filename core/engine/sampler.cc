@@ -1,3 +1,11 @@
+// The draw is by the inverse of the distribution function: the candidates' weights are added up in
+// a fixed order until they pass a uniform number, and that number is a function of seed and
+// position (a counter-based generator, Salmon et al., 2011), so that a token can be drawn again
+// without what was drawn before. All sums are in double and in the order of the ids or of Better,
+// which is total: no sort, thread or vector width can change a bit.
+//
+// Most of the time would go into sorting a vocabulary of 100,000 of which 40 matter. So top-k is a
+// heap of k, and top-p sorts only as far as its sum needs.
 #include "core/engine/sampler.h"
 
 #include <algorithm>
@@ -92,7 +100,7 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t pos
     for (const Candidate& c : candidates_) out.top.push_back({c.token, (*log_softmax)(c.logit)});
   }
   Adjust();
-  if (!allowed.empty()) Keep(allowed);
+  if (!allowed.empty()) ApplyMask(allowed);
   const int32_t best = ArgMax();
   if (logits_[best] == -kInfinity) {
     return Fail(ErrorKind::kInternal,
@@ -131,7 +139,7 @@ void Sampler::Adjust() {
   }
 }
 
-void Sampler::Keep(std::span<const uint64_t> allowed) {
+void Sampler::ApplyMask(std::span<const uint64_t> allowed) {
   assert(allowed.size() == (logits_.size() + 63) / 64);
   for (size_t word = 0; word < allowed.size(); ++word) {
     const uint64_t bits = allowed[word];
@@ -151,7 +159,7 @@ int32_t Sampler::Draw(float largest, double uniform) {
   const auto weight = [&](float logit) {
     return DetExp((double{logit} - largest) / params_.temperature);
   };
-  double total = 0;  // of what top-k leaves
+  double total = 0;  // of the weights that top-k leaves
   if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size()) {
     SelectTop(params_.top_k);
     for (Candidate& c : candidates_) {
@@ -169,8 +177,8 @@ int32_t Sampler::Draw(float largest, double uniform) {
   }
   // Each of top-p and min-p keeps the beginning of the same order, so the one that leaves less to
   // sort may go first.
-  const double least = std::min(1.0, double{params_.min_p});
-  std::erase_if(candidates_, [least](const Candidate& c) { return c.weight < least; });
+  const double min_weight = std::min(1.0, double{params_.min_p});
+  std::erase_if(candidates_, [=](const Candidate& c) { return c.weight < min_weight; });
   if (params_.top_p < 1) KeepTopP(params_.top_p * total);
 
   double kept = 0;
@@ -181,7 +189,7 @@ int32_t Sampler::Draw(float largest, double uniform) {
     sum += c.weight;
     if (target < sum) return c.token;
   }
-  return candidates_.back().token;
+  return candidates_.back().token;  // rounding left the target at the very end
 }
 
 bool Sampler::Better(const Candidate& a, const Candidate& b) {

@@ -64,7 +64,7 @@ class Sampler {
 
   bool CopyLogits(std::span<const float> logits /* [vocab] */);  // false if none is finite
   void Adjust();                                                 // bias and penalties
-  void Keep(std::span<const uint64_t> allowed);                  // the others get -infinity
+  void ApplyMask(std::span<const uint64_t> allowed);             // the others get -infinity
   int32_t ArgMax() const;
   int32_t Draw(float largest, double uniform);
   void SelectTop(size_t k);    // candidates_: the k best, best first

@@ -1,10 +1,11 @@
 // The one thread that calls Transformer::Forward. Each step takes a token of every decoding
 // session first, then chunks of prompts, as many tokens as let the step end in time (StepPacer), so
-// that a long prompt never stalls the streams of others. A prompt that begins like an earlier one
-// starts from where the prefix store knows it. Requests beyond the free sessions wait in a bounded
-// queue that is fair between clients (JobQueue). Cancellation and deadlines are looked at in
-// every step, for queued and running requests alike. Memory that cannot be had ends the request
-// that needed it, never the thread.
+// that a long prompt never stalls the streams of others. A session whose grammar has more to do
+// than a step allows sits out until it is done. A prompt that begins like an earlier one starts
+// from where the prefix store knows it. Requests beyond the free sessions wait in a bounded queue
+// that is fair between clients (JobQueue). Cancellation and deadlines are looked at in every step,
+// for queued and running requests alike. Memory that cannot be had ends the request that needed it,
+// never the thread.
 #pragma once
 
 #include <atomic>
@@ -17,8 +18,8 @@
 
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/engine/active_job.h"
 #include "core/engine/fair_shares.h"
-#include "core/engine/job.h"
 #include "core/engine/job_queue.h"
 #include "core/engine/prefix_store.h"
 #include "core/engine/session_pool.h"
@@ -84,12 +85,11 @@ class Scheduler {
 
   void Loop();
   void EndExpired();
-  // Why the request must end now, if it must.
-  std::optional<Error> Expired(const ActiveJob& job, Clock::time_point now) const;
   void Admit();
   Status Begin(ActiveJob& job);  // gives it a session
   void Step();
-  WorkBudget GrammarBudget(size_t sessions) const;  // of each of so many
+  WorkBudget GrammarBudget(size_t sessions) const;  // for each of so many
+  // Does a slice of what the grammars have left undone.
   void ResumeGrammars();
   void AddPrompts();
   size_t AddToBatch(ActiveJob& job, size_t limit);  // the tokens that it adds
@@ -97,6 +97,8 @@ class Scheduler {
   bool IsBeingComputed(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   void Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
+  // Gives the prefix store what the job's session has computed.
+  void Remember(const ActiveJob& job);
   void Deliver(ActiveJob& job, Result<std::optional<TokenEvent>> event);
   void EraseEnded();
   void EndAll();

@@ -1,3 +1,15 @@
+// From logits to a token event:
+//
+//   Accept        the sampler picks a token, of those that the grammar's mask allows
+//   ReadSampled   the grammar reads the token's bytes; then it is known whether the text must end
+//                 here, and the bytes pass two filters that let out only what is certain:
+//                 Utf8Assembler whole characters, StopMatcher no beginning of a stop string
+//   Resume        the grammar finds the mask of the next token
+//
+// The order matters: an event says whether it is the last one, and the filters then let out what
+// they held back, so it cannot be made before the grammar has read the token. With a hostile
+// grammar that, like the mask, may take longer than a step; sampled_ and mask_ready_ say where it
+// stands.
 #include "core/engine/session.h"
 
 #include <fmt/format.h>
@@ -29,7 +41,7 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
   if (prompt.empty()) {
     return Fail(ErrorKind::kInvalidArgument, "prompt is empty; give at least one token", "prompt");
   }
-  if (Status tokens = CheckTokens(prompt, vocab); !tokens) return tokens;
+  TRY_OK(CheckTokens(prompt, vocab));
   if (options.max_tokens == 0) {
     return Fail(ErrorKind::kInvalidArgument, "max_tokens is 0; ask for at least one token",
                 "max_tokens");
@@ -61,9 +73,8 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
                                                   const Tokenizer& tokenizer, size_t context,
                                                   KvType kv_type) {
-  Result<KvCache> kv = KvCache::Create(config, context, kv_type);
-  if (!kv) return tl::unexpected<Error>(std::move(kv.error()));
-  return InferenceSession(tokenizer, std::move(*kv), config.vocab);
+  TRY(KvCache kv, KvCache::Create(config, context, kv_type));
+  return InferenceSession(tokenizer, std::move(kv), config.vocab);
 }
 
 InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab)
@@ -84,7 +95,7 @@ void InferenceSession::Reset() {
 
 Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions options) {
   Reset();
-  if (Status ok = CheckGeneration(prompt, options, vocab_, context()); !ok) return ok;
+  TRY_OK(CheckGeneration(prompt, options, vocab_, context()));
   prompt_ = std::move(prompt);
   options_ = std::move(options);
   options_.max_tokens = std::min(options_.max_tokens, context() - prompt_.size());

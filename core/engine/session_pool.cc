@@ -1,3 +1,7 @@
+// All sessions are made at the start and none ever after: their caches reserve address space, which
+// is what fails where a machine is too small, and that must be known before the first client comes.
+// A lease gives its session back however it ends, and the session's memory goes back to the system
+// outside of the lock.
 #include "core/engine/session_pool.h"
 
 #include <fmt/format.h>
@@ -33,10 +37,8 @@ Result<std::unique_ptr<SessionPool>> SessionPool::Create(const ModelConfig& conf
                                                          KvType kv_type) {
   std::vector<std::unique_ptr<InferenceSession>> made;
   for (size_t i = 0; i < sessions; ++i) {
-    Result<InferenceSession> session =
-        InferenceSession::Create(config, tokenizer, context, kv_type);
-    if (!session) return tl::unexpected<Error>(std::move(session.error()));
-    made.push_back(std::make_unique<InferenceSession>(std::move(*session)));
+    TRY(auto session, InferenceSession::Create(config, tokenizer, context, kv_type));
+    made.push_back(std::make_unique<InferenceSession>(std::move(session)));
   }
   return std::unique_ptr<SessionPool>(new SessionPool(std::move(made)));
 }

@@ -1,3 +1,9 @@
+// The time of a step is taken to be linear: what it costs to decode for those that do, which is
+// nearly constant as long as reading the weights prevails, and a share for each prompt token. Both
+// are learned as exponential moving averages from the steps that were made, steps without prompt
+// tokens for the one and all others for the other. The budget is what is left of the time that a
+// stream may pause. With 50 ms for decoding and 2 ms for a prompt token, (200 - 50) / 2 = 75
+// tokens.
 #include "core/engine/step_pacer.h"
 
 #include <algorithm>
@@ -8,12 +14,13 @@ namespace {
 // A stream that pauses for a fifth of a second still reads as one. Where nobody reads yet, longer
 // steps waste less, but a cancelled request holds its session until the step ends.
 constexpr double kStreamStep = 0.2, kPrefillStep = 0.5;
-// Before anything was measured; and less than a few rows cost as much as these.
-constexpr size_t kFirstPrefill = 64, kLeastPrefill = 16;
-constexpr double kNewest = 0.3;  // weight of the newest step against all before it
+// What a first step takes, before anything was measured; and the fewest that any step takes, since
+// fewer rows than these cost a matrix product as much.
+constexpr size_t kFirstPrefill = 64, kMinPrefill = 16;
+constexpr double kSmoothing = 0.3;  // weight of the newest step against all before it
 
 void Blend(double& average, double value) {
-  average = average == 0 ? value : average + kNewest * (value - average);
+  average = average == 0 ? value : average + kSmoothing * (value - average);
 }
 
 }  // namespace
@@ -22,14 +29,16 @@ size_t StepPacer::PrefillTokens(size_t decoding) const {
   const double time = decoding > 0 ? std::max(0.0, kStreamStep - decode_s_) : kPrefillStep;
   const double tokens =
       prefill_token_s_ == 0 ? static_cast<double>(kFirstPrefill) : time / prefill_token_s_;
-  const double least = static_cast<double>(std::min(kLeastPrefill, max_prefill_));
-  return static_cast<size_t>(std::clamp(tokens, least, static_cast<double>(max_prefill_)));
+  const double lowest = static_cast<double>(std::min(kMinPrefill, max_prefill_));
+  return static_cast<size_t>(std::clamp(tokens, lowest, static_cast<double>(max_prefill_)));
 }
 
 void StepPacer::Observe(const StepStats& step) {
   if (step.prefill_tokens == 0) {
     Blend(decode_s_, step.seconds);
   } else {
+    // Decoding was measured in other steps and may have been dearer there; some of the time is
+    // always the prompts'.
     const double decode = step.decoding > 0 ? std::min(decode_s_, 0.9 * step.seconds) : 0;
     Blend(prefill_token_s_, (step.seconds - decode) / static_cast<double>(step.prefill_tokens));
   }

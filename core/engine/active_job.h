@@ -1,0 +1,37 @@
+// A job on its way through the scheduler, from Submit to its sink's last call. Not thread-safe: the
+// queue's while it waits, the scheduler's thread's afterwards.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "core/base/status.h"
+#include "core/engine/job.h"
+#include "core/engine/session_pool.h"
+
+namespace lockstep {
+
+double InSeconds(std::chrono::steady_clock::duration duration);
+
+struct ActiveJob : Job {
+  using Clock = std::chrono::steady_clock;
+
+  explicit ActiveJob(Job job) : Job(std::move(job)), prompt_tokens(prompt.size()) {}
+
+  SessionLease session;
+  Clock::time_point submitted = Clock::now();
+  std::optional<Clock::time_point> started, first_token, last_token;
+  const size_t prompt_tokens;  // prompt itself moves into the session
+  size_t cached_tokens = 0, generated_tokens = 0;
+  // Prompts are read in this order: the tokens that the scheduler had read when this job came to
+  // it, and those of its own prompt.
+  size_t turn = 0;
+
+  JobStats stats() const;
+  // Why the job must end now, if it must: it was cancelled, or is past a deadline.
+  std::optional<Error> Expired(Clock::time_point now) const;
+};
+
+}  // namespace lockstep
