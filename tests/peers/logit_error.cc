@@ -68,8 +68,8 @@ void WriteTokens(const GgufFile& file, const std::string& text_path, size_t wind
     }
   } else {
     const MappedFile text = Need(MappedFile::Open(text_path));
-    source = tokenizer.Encode(
-        {reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size()}, false);
+    const auto* bytes = reinterpret_cast<const char*>(text.bytes().data());
+    source = tokenizer.Encode(std::string_view(bytes, text.bytes().size()), false);
   }
   if (source.size() < (window - 1) * count) {
     throw std::runtime_error(fmt::format("{}: {} tokens do not fill {} windows of {}", text_path,
