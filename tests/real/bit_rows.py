@@ -2,13 +2,14 @@
 however many threads and whichever instructions it has."""
 import platform
 
+import texts
 from rows import Row, note
 from service import Service
 
-# Each comes twice: the second time from the prefix that the first has left.
-PROMPTS = ["The old king had three sons, and", "def main():\n    ", "Le jour de gloire est",
-           "In the year 1848, the city of Vienna"]
-TOKENS = 12
+# Long enough for the prefix cache to keep some of each.
+PROMPTS = [texts.tale()[:400], "The old king had three sons. " * 8 + "The eldest",
+           texts.TEXTS["code"], texts.TEXTS["French"]]
+TOKENS = 10
 
 
 def requests():
@@ -22,13 +23,16 @@ def answer(reply):
 
 
 def alone(service):
-    return [answer(service.post("/generate", body)) for body in requests()]
+    """Each on its own, and how many tokens of the prompts were read from the prefix cache."""
+    replies = [service.post("/generate", body) for body in requests()]
+    cached = sum(reply["usage"]["prompt_tokens_details"]["cached_tokens"] for reply in replies)
+    return [answer(reply) for reply in replies], cached
 
 
 def among_others(service):
-    """Each among seven others, which come first and are longer."""
-    others = [{"prompt": prompt + " and" * (5 * n), "max_tokens": 2 * TOKENS, "temperature": 1,
-               "seed": n} for n, prompt in enumerate(PROMPTS * 2)]
+    """Each twice, among others that come first and take longer."""
+    others = [{"prompt": prompt[:50] + " and" * (5 * n), "max_tokens": 2 * TOKENS,
+               "temperature": 1, "seed": n} for n, prompt in enumerate(PROMPTS * 2)]
     mixed = [body for pair in zip(others, requests() + requests()) for body in pair]
     replies = service.post_all("/generate", mixed)[1::2]
     return [answer(reply) for reply in replies]
@@ -46,17 +50,20 @@ def configurations():
 
 
 def rows(service, model):
-    """`service` runs with 2 threads and the instructions that it has chosen."""
-    first = alone(service)
-    seen = {"again, from the kept prefix": alone(service)}
+    """`service` runs with 2 threads and the instructions that it has chosen, and has not seen the
+    prompts."""
+    first, _ = alone(service)
+    again, cached = alone(service)
     mixed = among_others(service)
-    seen["among others"], seen["among others, twice"] = mixed[:len(first)], mixed[len(first):]
+    seen = {f"again, {cached} tokens of prompts being kept": again,
+            "among others": mixed[:len(first)], "among others again": mixed[len(first):]}
     for what, flags in configurations():
         with Service(model, *flags, "--context", "256") as other:
-            seen[what] = alone(other)
+            seen[what], _ = alone(other)
     different = [what for what, got in seen.items() if got != first]
+    note(f"bits compared with: {'; '.join(seen)}")
     for what in different:
         note(f"bits differ: {what}")
-    note(f"bits compared with: {'; '.join(seen)}")
     yield Row(f"same bits of {len(first)} answers in {len(seen)} other settings",
               f"{len(seen) - len(different)}", "all", not different)
+    yield Row("tokens of their prompts kept for the second time", f"{cached}", "some", cached > 0)

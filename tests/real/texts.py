@@ -36,7 +36,8 @@ TEXTS = {
               "<|im_end|>\n",
     "turns": "<|im_start|>user\nWrite one sentence about the sea.<|im_end|>\n<|im_start|>"
              "assistant\nThe sea is vast, and its waves never rest.<|im_end|>\n<|im_start|>user\n"
-             "Another one.<|im_end|>\n<|im_start|>assistant\nThe sea hides more than it shows.<|im_end|>\n",
+             "Another one.<|im_end|>\n<|im_start|>assistant\nThe sea hides more than it shows."
+             "<|im_end|>\n",
 }
 # Behind the last token lies the largest error that was found in SmolLM2: a few of its activations
 # are much larger than all others, and what they are rounded with is too coarse for the rest.
