@@ -1,17 +1,41 @@
-// Keys and values of a block of the KV cache as registers of floats, for the walk of attention. An
-// Isa's registers, a type of the including file's own anonymous namespace, so that each file has
-// its own copy, are
+// Keys and values of a block of the KV cache as registers of floats, for the walk of attention. A
+// block is 64 positions of one head. Its keys lie in four groups of 16 positions, a dimension of
+// all 16 side by side, so that a register holds one dimension of several positions and each of its
+// lanes is the sum for one of them; its values lie as they are used, a position after the other:
 //
-//   using Type; static constexpr size_t kWidth;             floats in one, at most 16
-//   static Type Halves(const uint16_t* p, size_t in)        f16, of which `in` are to be read
-//   static Type Bytes(const int8_t* p, Type scale)          kWidth int8 times scale
-//   static Type Everywhere(uint16_t half)                   an f16 in every lane
-//   static Type Load(const float* p)                        aligned, as in Store(float* p, Type)
+//   keys    group 0                     values  position 0   d0 d1 d2 ...
+//             d0  p0  p1 ... p15                position 1   d0 d1 d2 ...
+//             d1  p0  p1 ... p15                ...
+//             ...
+//           group 1
+//             d0  p16 p17 ... p31
+//
+// A Rows type reads one of the three forms of a block, f16, int8 with scales, and floats. All have
+//   Key(part, d)       dimension d of the kWidth positions from kWidth * part on
+//   Value(j, d, n)     of position j the kWidth dimensions from d on, of which n are head_dim's
+// Those of the cache also fetch what the next block has in the same place, `next` bytes further on:
+// no hardware prefetcher foresees it.
 #pragma once
 
-#include "core/kernels/kernels.h"
+#include "core/kernels/formulas.h"
 
 namespace lockstep {
+
+// What attention asks of a register besides.
+template <class R>
+concept AttentionRegister = FloatRegister<R> &&
+    requires(const uint16_t* halves, const int8_t* bytes, size_t n) {
+  { R::LoadHalves(halves, n) } -> std::same_as<typename R::Type>;  // the first n of them f16
+  { R::LoadInt8(bytes) } -> std::same_as<typename R::Type>;        // kWidth int8
+  { R::BroadcastHalf(*halves) } -> std::same_as<typename R::Type>;
+  // By the number of queries in hand, how many key groups, and how many registers of values, are
+  // worked on together: what hides the latency of fma and fits in registers.
+  { R::ScoreGroups(n) } -> std::same_as<size_t>;
+  { R::ValueRegisters(n) } -> std::same_as<size_t>;
+  // Whether the sums of values are to be a function of their own: inlined, gcc 12 keeps those of
+  // AVX-512 in memory, which takes a quarter longer; called, those of AVX2 take a third longer.
+  { R::kAddsApart } -> std::convertible_to<bool>;
+};
 
 // Parts of AttentionJob::scratch.
 struct AttentionScratch {
@@ -23,14 +47,9 @@ struct AttentionScratch {
   size_t width;   // head_dim in whole sixteens
 };
 
-// All three have
-//   Key(part, d)      d of the kWidth positions from kWidth * part on
-//   Value(j, d, in)   of position j the kWidth values from d on, of which `in` are head_dim's
-// Those of the cache also fetch what the next block has in the same place, `next` bytes further on:
-// no hardware prefetcher foresees it.
-template <class R>
+template <AttentionRegister R>
 struct AttentionRows {
-  // Where a key's d begins in a block of the keys.
+  // Where dimension d of positions begins in a block of keys.
   static size_t KeyAt(size_t part, size_t d, size_t head_dim) {
     constexpr size_t kParts = kKeyGroup / R::kWidth;
     return (part / kParts * head_dim + d) * kKeyGroup + part % kParts * R::kWidth;
@@ -43,7 +62,7 @@ struct AttentionRows {
   }
 };
 
-template <class R>
+template <AttentionRegister R>
 struct HalfRows : AttentionRows<R> {
   const void *keys, *values;
   size_t dim, next;
@@ -51,35 +70,35 @@ struct HalfRows : AttentionRows<R> {
   HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
       : keys(kv.keys), values(kv.values), dim(head_dim), next(to_next) {}
   typename R::Type Key(size_t part, size_t d) const {
-    return R::Halves(this->template Fetch<uint16_t>(keys, this->KeyAt(part, d, dim), next),
-                     R::kWidth);
+    return R::LoadHalves(this->template Fetch<uint16_t>(keys, this->KeyAt(part, d, dim), next),
+                         R::kWidth);
   }
-  typename R::Type Value(size_t j, size_t d, size_t in) const {
-    return R::Halves(this->template Fetch<uint16_t>(values, j * dim + d, next), in);
+  typename R::Type Value(size_t j, size_t d, size_t n) const {
+    return R::LoadHalves(this->template Fetch<uint16_t>(values, j * dim + d, next), n);
   }
 };
 
-template <class R>
-struct ByteRows : AttentionRows<R> {
+template <AttentionRegister R>
+struct Int8Rows : AttentionRows<R> {
   KvBlock kv;
   size_t dim, next;
 
-  ByteRows(const KvBlock& block, size_t head_dim, size_t to_next)
+  Int8Rows(const KvBlock& block, size_t head_dim, size_t to_next)
       : kv(block), dim(head_dim), next(to_next) {}
   typename R::Type Key(size_t part, size_t d) const {
     const size_t i = this->KeyAt(part, d, dim), lane = i % kKeyGroup;
     const size_t scales = i / kKeyGroup / kQuantBlock * kKeyGroup + lane;
-    return R::Bytes(this->template Fetch<int8_t>(kv.keys, i, next),
-                    R::Halves(kv.key_scales + scales, R::kWidth));
+    return R::LoadInt8(this->template Fetch<int8_t>(kv.keys, i, next)) *
+           R::LoadHalves(kv.key_scales + scales, R::kWidth);
   }
   typename R::Type Value(size_t j, size_t d, size_t) const {  // head_dim is whole blocks of 32
     const size_t i = j * dim + d;
-    return R::Bytes(this->template Fetch<int8_t>(kv.values, i, next),
-                    R::Everywhere(kv.value_scales[i / kQuantBlock]));
+    return R::LoadInt8(this->template Fetch<int8_t>(kv.values, i, next)) *
+           R::BroadcastHalf(kv.value_scales[i / kQuantBlock]);
   }
 };
 
-template <class R>
+template <AttentionRegister R>
 struct FloatRows : AttentionRows<R> {  // expanded
   const float *keys, *values;
   size_t dim, width;

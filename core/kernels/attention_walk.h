@@ -1,26 +1,22 @@
-// The walk of attention through the cache, which the vector files share: a block of it is turned to
-// floats once for up to 64 queries, taken in tiles of 4, 2 and 1, or for few of them on the way to
-// each tile, as storing it would take longer. What needs registers is the Isa's, a type of the
-// including file's own anonymous namespace, so that each file has its own copy.
+// Attention over the KV cache in one pass, with the online softmax of Milakov and Gimelshein as
+// FlashAttention uses it: of each query only the largest score so far (m), the sum of the weights
+// (l, in 16 lanes) and the weighted sum of the values (out) are kept, and where a block of the
+// cache has a larger score, what was summed before is scaled down by exp(m - m').
 //
-//   using Registers; those of attention_rows.h, of whose three `rows` is one
-//   template <size_t H, class Rows> static void Weigh(job, rows, s, q, span, n, slot, c)
-//     the online softmax's step for H queries: their weights to s.p, zero outside of span[h]; s.m
-//     and s.lanes of the slots from `slot` brought up to date; c: the factors of what was summed
-//     before. The block has n positions.
-//   template <size_t H, class Rows> static void AddValues(rows, p, begin, end, head_dim, c, out)
-//     out[h][d] = out[h][d] * c[h], then fma(p[h][j], value[j][d], .) for begin <= j < end
-//   static float SumLanes(lanes)
-//     the 16 lanes added in halves
+//            block 0        block 1        block 2          a block: 64 positions
+//   query 0  tile 0         tile 0         tile 0           a tile: 4, 2 or 1 queries by a block;
+//   query 1  |              |              |                the keys that it loads serve all of
+//   them
+//   ...
+//   query 4  tile 1         tile 1         tile 1
+//
+// A block is turned to floats once for up to 64 queries, or, for few of them, on the way to each
+// tile, as storing it would take longer.
 #pragma once
 
 #include "core/kernels/attention_rows.h"
-#include "core/kernels/kernels.h"
 
 namespace lockstep {
-
-static inline size_t Least(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t Beyond(size_t a, size_t b) { return a > b ? a - b : 0; }
 
 // The positions [begin, end) of a block that a query attends to; empty before its first block,
 // whose weights then are zero and change nothing, as nothing has been summed yet.
@@ -31,7 +27,7 @@ struct AttendedSpan {
 // Queries up to which expanding a block does not pay.
 inline constexpr size_t kDirectQueries = 8;
 
-template <class Isa>
+template <AttentionRegister R>
 class AttentionWalk {
  public:
   static void Attend(const AttentionJob& job) {
@@ -44,12 +40,19 @@ class AttentionWalk {
     s.m = s.p + 4 * kAttentionBlock;
     const size_t queries = job.rows * job.heads;
     for (size_t i = 0; i < queries; i += kAttentionQueries) {
-      Queries(job, s, i, Least(kAttentionQueries, queries - i));
+      Queries(job, s, i, Min(kAttentionQueries, queries - i));
     }
   }
 
  private:
-  using R = typename Isa::Registers;
+  using T = typename R::Type;
+  using F = Formulas<R>;
+  static constexpr size_t kParts = kAttentionBlock / R::kWidth;  // registers of a query's scores
+  static constexpr size_t kGroupParts = kKeyGroup / R::kWidth;   // of those of a key group
+
+  static size_t Min(size_t a, size_t b) { return a < b ? a : b; }
+  // a - b, or 0 if that is less.
+  static size_t Subtract(size_t a, size_t b) { return a > b ? a - b : 0; }
 
   static size_t Offset(const AttentionJob& job, size_t query) {
     return query / job.heads * job.stride + query % job.heads * job.head_dim;
@@ -72,7 +75,7 @@ class AttentionWalk {
     const size_t earliest = job.First(first / job.heads);
     const size_t first_block = earliest / kAttentionBlock * kAttentionBlock;
     for (size_t begin = first_block; begin < longest; begin += kAttentionBlock) {
-      const size_t n = Least(kAttentionBlock, longest - begin);
+      const size_t n = Min(kAttentionBlock, longest - begin);
       const uint8_t* block = job.kv.blocks + begin / kAttentionBlock * job.kv.stride;
       const KvBlock kv = BlockAt(job.kv.type, block, job.head_dim);
       const size_t next = begin + n < longest ? job.kv.stride : 0;
@@ -80,11 +83,15 @@ class AttentionWalk {
       if (job.kv.type == KvType::kF16) {
         Block(job, s, HalfRows<R>(kv, job.head_dim, next), part);
       } else {
-        Block(job, s, ByteRows<R>(kv, job.head_dim, next), part);
+        Block(job, s, Int8Rows<R>(kv, job.head_dim, next), part);
       }
     }
     for (size_t i = 0; i < count; ++i) {
-      const float total = Isa::SumLanes(s.lanes + i * kLanes);
+      T lanes[F::kRegisters];
+      for (size_t r = 0; r < F::kRegisters; ++r) {
+        lanes[r] = R::Load(s.lanes + i * kLanes + r * R::kWidth);
+      }
+      const float total = F::AddLanes(lanes);
       float* out = job.out + Offset(job, first + i);
       for (size_t d = 0; d < job.head_dim; ++d) out[d] /= total;
     }
@@ -106,18 +113,17 @@ class AttentionWalk {
   // Keys and values of the first n positions, as floats.
   template <class Rows>
   static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
-    constexpr size_t kParts = kKeyGroup / R::kWidth;  // of a key group
     float* key = s.keys;
     for (size_t group = 0; group * kKeyGroup < n; ++group) {
       for (size_t d = 0; d < head_dim; ++d) {
-        for (size_t i = 0; i < kParts; ++i, key += R::kWidth) {
-          R::Store(key, rows.Key(group * kParts + i, d));
+        for (size_t i = 0; i < kGroupParts; ++i, key += R::kWidth) {
+          R::Store(key, rows.Key(group * kGroupParts + i, d));
         }
       }
     }
     for (size_t j = 0; j < n; ++j) {
       for (size_t d = 0; d < head_dim; d += R::kWidth) {
-        R::Store(s.values + j * s.width + d, rows.Value(j, d, Least(R::kWidth, head_dim - d)));
+        R::Store(s.values + j * s.width + d, rows.Value(j, d, Min(R::kWidth, head_dim - d)));
       }
     }
   }
@@ -128,45 +134,177 @@ class AttentionWalk {
     for (size_t i = 0; i < part.count;) {
       const size_t left = part.count - i;
       if (Length(job, part.first + i) <= part.begin) {
-        ++i;
+        i += 1;
       } else if (left >= 4) {
-        Tile<4>(job, s, rows, part, i), i += 4;
+        Tile<4>(job, s, rows, part, i);
+        i += 4;
       } else if (left >= 2) {
-        Tile<2>(job, s, rows, part, i), i += 2;
+        Tile<2>(job, s, rows, part, i);
+        i += 2;
       } else {
-        Tile<1>(job, s, rows, part, i), ++i;
+        Tile<1>(job, s, rows, part, i);
+        i += 1;
       }
     }
   }
 
-  // H queries from slot i, which all reach into the block.
-  template <size_t H, class Rows>
+  // kQueries from slot i, which all reach into the block.
+  template <size_t kQueries, class Rows>
   static void Tile(const AttentionJob& job, const AttentionScratch& s, const Rows& rows,
                    const Part& part, size_t i) {
-    const float* q[H];
-    float *out[H], c[H];
-    AttendedSpan span[H];
-    for (size_t h = 0; h < H; ++h) {
+    const float* q[kQueries];
+    float *out[kQueries], correction[kQueries];
+    AttendedSpan span[kQueries];
+    for (size_t h = 0; h < kQueries; ++h) {
       const size_t query = part.first + i + h;
       q[h] = job.q + Offset(job, query);
       out[h] = job.out + Offset(job, query);
-      span[h].end = Least(kAttentionBlock, Length(job, query) - part.begin);
-      span[h].begin = Least(span[h].end, Beyond(job.First(query / job.heads), part.begin));
+      span[h].end = Min(kAttentionBlock, Length(job, query) - part.begin);
+      span[h].begin = Min(span[h].end, Subtract(job.First(query / job.heads), part.begin));
     }
-    Isa::template Weigh<H>(job, rows, s, q, span, part.n, i, c);
+    T score[kQueries][kParts];
+    Scores(rows, q, job.head_dim, part.n, score);
+    for (size_t h = 0; h < kQueries; ++h) {
+      correction[h] = Softmax(job, score[h], span[h], s.m + i + h, s.lanes + (i + h) * kLanes,
+                              s.p + h * kAttentionBlock);
+    }
     const auto add_some = [&](size_t h, size_t begin, size_t end, float by) {
       const float* const p = s.p + h * kAttentionBlock;
-      Isa::template AddValues<1>(rows, p, begin, end, job.head_dim, {by}, {out[h]});
+      AddValues<1>(rows, p, begin, end, job.head_dim, {by}, {out[h]});
     };
-    if (span[H - 1].begin != span[0].begin) {  // each for itself, so that values go in order
-      for (size_t h = 0; h < H; ++h) add_some(h, span[h].begin, span[h].end, c[h]);
+    if (span[kQueries - 1].begin != span[0].begin) {
+      // Each query for itself, so that values go in order.
+      for (size_t h = 0; h < kQueries; ++h) add_some(h, span[h].begin, span[h].end, correction[h]);
       return;
     }
     // The rows of a tile may end in this block at different positions, the first row first.
-    Isa::template AddValues<H>(rows, s.p, span[0].begin, span[0].end, job.head_dim, c, out);
-    for (size_t h = 1; h < H; ++h) {
+    AddValues<kQueries>(rows, s.p, span[0].begin, span[0].end, job.head_dim, correction, out);
+    for (size_t h = 1; h < kQueries; ++h) {
       if (span[h].end != span[0].end) add_some(h, span[0].end, span[h].end, 1.0f);
     }
+  }
+
+  // Unscaled scores of a block's n positions; zero for what is left of it.
+  template <size_t kQueries, class Rows>
+  static void Scores(const Rows& rows, const float* const (&q)[kQueries], size_t head_dim, size_t n,
+                     T (&score)[kQueries][kParts]) {
+    constexpr size_t kTogether = R::ScoreGroups(kQueries), kGroups = kAttentionBlock / kKeyGroup;
+    const size_t groups = (n + kKeyGroup - 1) / kKeyGroup;
+    size_t g = 0;
+    for (; g + kTogether <= groups; g += kTogether) {
+      GroupScores<kTogether>(rows, q, head_dim, g, score);
+    }
+    for (; g < groups; ++g) GroupScores<1>(rows, q, head_dim, g, score);
+    for (; g < kGroups; ++g) {
+      for (auto& of_query : score) {
+        for (size_t i = 0; i < kGroupParts; ++i) {
+          of_query[g * kGroupParts + i] = R::Broadcast(0.0f);
+        }
+      }
+    }
+  }
+
+  template <size_t kGroups, size_t kQueries, class Rows>
+  static void GroupScores(const Rows& rows, const float* const (&q)[kQueries], size_t head_dim,
+                          size_t group, T (&score)[kQueries][kParts]) {
+    constexpr size_t kKeys = kGroups * kGroupParts;
+    T sum[kQueries][kKeys] = {};
+    for (size_t d = 0; d < head_dim; ++d) {
+      T key[kKeys];
+      for (size_t i = 0; i < kKeys; ++i) key[i] = rows.Key(group * kGroupParts + i, d);
+      for (size_t h = 0; h < kQueries; ++h) {
+        const T v = R::Broadcast(q[h][d]);
+        for (size_t i = 0; i < kKeys; ++i) sum[h][i] = R::Fma(v, key[i], sum[h][i]);
+      }
+    }
+    for (size_t h = 0; h < kQueries; ++h) {
+      for (size_t i = 0; i < kKeys; ++i) score[h][group * kGroupParts + i] = sum[h][i];
+    }
+  }
+
+  // The step of the online softmax of one query: from scores to weights, in p, zero outside of the
+  // span; its m and lanes are brought up to date. Gives the factor of what was summed before.
+  static float Softmax(const AttentionJob& job, T (&score)[kParts], AttendedSpan span, float* m,
+                       float* lanes, float* p) {
+    const T scale = R::Broadcast(job.scale), never = R::Broadcast(-__builtin_inff());
+    T max = R::Broadcast(*m);
+    for (size_t i = 0; i < kParts; ++i) {
+      const size_t from = i * R::kWidth;
+      score[i] = score[i] * scale;
+      if (job.soft_cap != 0) score[i] = F::SoftCap(score[i], job.soft_cap);
+      score[i] = R::Select(Min(R::kWidth, Subtract(span.begin, from)),
+                           Min(R::kWidth, Subtract(span.end, from)), score[i], never);
+      max = R::Max(score[i], max);
+    }
+    const float block_max = R::Largest(max);
+    const T top = R::Broadcast(block_max), correction = F::Exp(R::Broadcast(*m) - top);
+    *m = block_max;
+    T sum[F::kRegisters];
+    for (size_t r = 0; r < F::kRegisters; ++r) {
+      sum[r] = R::Load(lanes + r * R::kWidth) * correction;
+    }
+    for (size_t i = 0; i < kParts; ++i) {
+      const T weight = F::Exp(score[i] - top);
+      sum[i % F::kRegisters] = sum[i % F::kRegisters] + weight;
+      R::Store(p + i * R::kWidth, weight);
+    }
+    for (size_t r = 0; r < F::kRegisters; ++r) R::Store(lanes + r * R::kWidth, sum[r]);
+    float first[R::kWidth];
+    R::Store(first, correction);
+    return first[0];
+  }
+
+  // out[h][d] = out[h][d] * correction[h], then fma(p[h][j], value[j][d], .) for begin <= j < end.
+  template <size_t kQueries, class Rows>
+  static void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t head_dim,
+                        const float (&correction)[kQueries], float* const (&out)[kQueries]) {
+    constexpr size_t kTogether = R::ValueRegisters(kQueries);
+    size_t d = 0;
+    for (; d + kTogether * R::kWidth <= head_dim; d += kTogether * R::kWidth) {
+      if constexpr (R::kAddsApart) {
+        AddColumnsApart<kTogether>(rows, p, begin, end, d, correction, out);
+      } else {
+        AddColumns<kTogether>(rows, p, begin, end, d, R::kWidth, correction, out);
+      }
+    }
+    for (; d < head_dim; d += R::kWidth) {
+      AddColumns<1>(rows, p, begin, end, d, Min(R::kWidth, head_dim - d), correction, out);
+    }
+  }
+
+  // The same for kVectors whole registers from d on, or for one of which n lanes are head_dim's.
+  template <size_t kVectors, size_t kQueries, class Rows>
+  static void AddColumns(const Rows& rows, const float* p, size_t begin, size_t end, size_t d,
+                         size_t given, const float (&correction)[kQueries],
+                         float* const (&out)[kQueries]) {
+    const size_t n = kVectors > 1 ? R::kWidth : given;  // a constant for whole registers
+    T sum[kQueries][kVectors];
+    for (size_t h = 0; h < kQueries; ++h) {
+      for (size_t v = 0; v < kVectors; ++v) {
+        sum[h][v] = R::LoadFirst(out[h] + d + v * R::kWidth, n) * R::Broadcast(correction[h]);
+      }
+    }
+    for (size_t j = begin; j < end; ++j) {
+      T value[kVectors];
+      for (size_t v = 0; v < kVectors; ++v) value[v] = rows.Value(j, d + v * R::kWidth, n);
+      for (size_t h = 0; h < kQueries; ++h) {
+        const T weight = R::Broadcast(p[h * kAttentionBlock + j]);
+        for (size_t v = 0; v < kVectors; ++v) sum[h][v] = R::Fma(weight, value[v], sum[h][v]);
+      }
+    }
+    for (size_t h = 0; h < kQueries; ++h) {
+      for (size_t v = 0; v < kVectors; ++v) {
+        R::StoreFirst(out[h] + d + v * R::kWidth, n, sum[h][v]);
+      }
+    }
+  }
+
+  template <size_t kVectors, size_t kQueries, class Rows>
+  [[gnu::noinline]] static void AddColumnsApart(const Rows& rows, const float* p, size_t begin,
+                                                size_t end, size_t d,
+                                                const float (&correction)[kQueries],
+                                                float* const (&out)[kQueries]) {
+    AddColumns<kVectors>(rows, p, begin, end, d, R::kWidth, correction, out);
   }
 };
 

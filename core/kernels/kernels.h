@@ -139,7 +139,7 @@ struct KernelTable {
   void (*silu_mul)(const float* g, const float* u, size_t n, float* y);
 
   // The same with GELU in its tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0)));
-  // constants: exp_constants.h. u may be nullptr: y is not multiplied then.
+  // constants: formulas.h. u may be nullptr: y is not multiplied then.
   void (*gelu_mul)(const float* g, const float* u, size_t n, float* y);
   // y = cap * tanh(y / cap), as cap - (2 * cap) / (exp(y * (2 / cap)) + 1)
   void (*soft_cap)(float cap, size_t n, float* y);
@@ -165,7 +165,7 @@ size_t MatMulScratchBytes(size_t k);
 // exp in all of the above: zero for NaN and x < -87; else with x cut at 88,
 //   n = fma(x, log2(e), 1.5 * 2^23) - 1.5 * 2^23, which is rint(x * log2(e))
 //   r = fma(n, -ln2_low, fma(n, -ln2_high, x))
-//   and fma(P(r), r * r, r + 1) * 2^n, P by Horner with fma. Constants: exp_constants.h.
+//   and fma(P(r), r * r, r + 1) * 2^n, P by Horner with fma. Constants: formulas.h.
 
 const KernelTable& ScalarKernels();  // the others: isas.h
 

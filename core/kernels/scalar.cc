@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "core/kernels/exp_constants.h"
+#include "core/kernels/formulas.h"
 #include "core/kernels/half.h"
 #include "core/kernels/kernels.h"
 #include "core/kernels/packed_matrix.h"
@@ -12,27 +12,33 @@
 namespace lockstep {
 namespace {
 
-float Exp(float x) {
-  namespace c = exp_constants;
-  if (!(x >= c::kLowest)) return 0.0f;
-  x = x > c::kHighest ? c::kHighest : x;
-  const float n = std::fma(x, c::kLog2E, c::kRound) - c::kRound;
-  const float r = std::fma(n, -c::kLn2Low, std::fma(n, -c::kLn2High, x));
-  float p = c::kC[0];
-  for (int i = 1; i < 6; ++i) p = std::fma(p, r, c::kC[i]);
-  p = std::fma(p, r * r, r + 1.0f);
-  const int32_t power = static_cast<int32_t>(n) + 127;
-  return p * std::bit_cast<float>(power << 23);
-}
+// The register of formulas.h: a float, so that what is computed by it reads as plain C++.
+struct Floats {
+  using Type = float;
+  static constexpr size_t kWidth = 1;
 
-float SoftCap(float x, float cap) { return cap - (2.0f * cap) / (Exp(x * (2.0f / cap)) + 1.0f); }
-
-float AddLanes(float* lane) {
-  for (size_t half = kLanes / 2; half != 0; half /= 2) {
-    for (size_t i = 0; i < half; ++i) lane[i] += lane[i + half];
+  static float Broadcast(float x) { return x; }
+  static float Load(const float* p) { return *p; }
+  static void Store(float* p, float v) { *p = v; }
+  static float LoadFirst(const float* p, size_t n) { return n == 0 ? 0.0f : *p; }
+  static void StoreFirst(float* p, size_t n, float v) {
+    if (n != 0) *p = v;
   }
-  return lane[0];
-}
+  static float Select(size_t begin, size_t end, float v, float other) {
+    return begin == 0 && end != 0 ? v : other;
+  }
+  static float Fma(float a, float b, float c) { return std::fma(a, b, c); }
+  static float Min(float a, float b) { return a < b ? a : b; }
+  static float Max(float a, float b) { return a > b ? a : b; }
+  static float PowerOfTwo(float n) {
+    return n >= -126.0f ? std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23) : 0.0f;
+  }
+  static float ZeroBelow(float x, float bound, float v) { return x >= bound ? v : 0.0f; }
+  static float Sum(float v) { return v; }
+  static float Largest(float v) { return v; }
+};
+
+using F = Formulas<Floats>;
 
 template <WeightType type>
 void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
@@ -142,7 +148,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
       more = std::fma(-first.lost[i], first.lost[i], more);
       more = std::fma(second.lost[i], second.lost[i], more);
     }
-    const RoundedBlock& best = AddLanes(lane) < 0 ? second : first;
+    const RoundedBlock& best = F::AddLanes(lane) < 0 ? second : first;
     int32_t sum[2] = {0, 0};
     for (size_t i = 0; i < kQuantBlock; ++i) {
       out.q[b * kQuantBlock + i] = best.q[i];
@@ -165,27 +171,6 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   }
 }
 
-void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
-  float lane[kLanes] = {};
-  for (size_t i = 0; i < n; ++i) lane[i % kLanes] = std::fma(x[i], x[i], lane[i % kLanes]);
-  const float mean = AddLanes(lane) / static_cast<float>(n);
-  const float inverse = 1.0f / std::sqrt(mean + eps);
-  for (size_t i = 0; i < n; ++i) y[i] = (x[i] * inverse) * w[i];
-}
-
-void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
-  float lane[kLanes] = {}, square[kLanes] = {};
-  for (size_t i = 0; i < n; ++i) lane[i % kLanes] += x[i];
-  const float mean = AddLanes(lane) / static_cast<float>(n);
-  for (size_t i = 0; i < n; ++i) {
-    const float d = x[i] - mean;
-    square[i % kLanes] = std::fma(d, d, square[i % kLanes]);
-  }
-  const float variance = AddLanes(square) / static_cast<float>(n);
-  const float inverse = 1.0f / std::sqrt(variance + eps);
-  for (size_t i = 0; i < n; ++i) y[i] = std::fma((x[i] - mean) * inverse, w[i], b[i]);
-}
-
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t h = 0; h < heads; ++h, x += head_dim) {
@@ -195,27 +180,6 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
       x[2 * i + 1] = std::fma(a, sin[i], b * cos[i]);
     }
   }
-}
-
-void SiluMul(const float* g, const float* u, size_t n, float* y) {
-  for (size_t i = 0; i < n; ++i) y[i] = (g[i] / (1.0f + Exp(-g[i]))) * u[i];
-}
-
-void GeluMul(const float* g, const float* u, size_t n, float* y) {
-  namespace c = exp_constants;
-  for (size_t i = 0; i < n; ++i) {
-    const float z = g[i] * std::fma(g[i] * g[i], c::kGelu1, c::kGelu0);
-    const float gelu = g[i] / (1.0f + Exp(-z));
-    y[i] = u != nullptr ? gelu * u[i] : gelu;
-  }
-}
-
-void SoftCapAll(float cap, size_t n, float* y) {
-  for (size_t i = 0; i < n; ++i) y[i] = SoftCap(y[i], cap);
-}
-
-void Add(const float* x, float by, size_t n, float* y) {
-  for (size_t i = 0; i < n; ++i) y[i] = std::fma(x[i], by, y[i]);
 }
 
 void ToHalf(const float* x, size_t n, uint16_t* y) {
@@ -260,15 +224,15 @@ void AttendQuery(const AttentionJob& job, size_t first, size_t length, const flo
       float dot = 0.0f;
       for (size_t d = 0; d < job.head_dim; ++d) dot = std::fma(q[d], Key(job, begin + j, d), dot);
       s[j] = dot * job.scale;
-      if (job.soft_cap != 0) s[j] = SoftCap(s[j], job.soft_cap);
+      if (job.soft_cap != 0) s[j] = F::SoftCap(s[j], job.soft_cap);
       block_max = s[j] > block_max ? s[j] : block_max;
     }
-    const float c = Exp(m - block_max);
+    const float c = F::Exp(m - block_max);
     m = block_max;
     for (float& l : lane) l *= c;
     for (size_t d = 0; d < job.head_dim; ++d) out[d] *= c;
     for (size_t j = 0; j < kAttentionBlock; ++j) {
-      const float p = Exp(s[j] - m);
+      const float p = F::Exp(s[j] - m);
       lane[j % kLanes] += p;
       if (!attended(j)) continue;
       for (size_t d = 0; d < job.head_dim; ++d) {
@@ -276,7 +240,7 @@ void AttendQuery(const AttentionJob& job, size_t first, size_t length, const flo
       }
     }
   }
-  const float total = AddLanes(lane);
+  const float total = F::AddLanes(lane);
   for (size_t d = 0; d < job.head_dim; ++d) out[d] /= total;
 }
 
@@ -318,13 +282,13 @@ const KernelTable& ScalarKernels() {
       .matmul = kMatMul.of,
       .quantize = Quantize,
       .to_bfloat16 = ToBFloat16,
-      .rms_norm = RmsNorm,
-      .layer_norm = LayerNorm,
+      .rms_norm = Elementwise<Floats>::RmsNorm,
+      .layer_norm = Elementwise<Floats>::LayerNorm,
       .rope = Rope,
-      .silu_mul = SiluMul,
-      .gelu_mul = GeluMul,
-      .soft_cap = SoftCapAll,
-      .add = Add,
+      .silu_mul = Elementwise<Floats>::SiluMul,
+      .gelu_mul = Elementwise<Floats>::GeluMul,
+      .soft_cap = Elementwise<Floats>::SoftCap,
+      .add = Elementwise<Floats>::Add,
       .to_half = ToHalf,
       .attention = Attention,
   };

@@ -43,7 +43,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     float32x4_t max = vdupq_n_f32(0.0f);
     for (size_t i = 0; i < kQuantBlock; i += kWidth) {
-      max = Greater(vabsq_f32(vld1q_f32(x + i)), max);
+      max = Floats::Max(vabsq_f32(vld1q_f32(x + i)), max);
     }
     const float amax = vmaxvq_f32(max);
     const RoundedBlock first(x, amax, kActivationMax[0]), second(x, amax, kActivationMax[1]);
@@ -54,7 +54,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
         more[r] = vfmaq_f32(more[r], second.lost[half][r], second.lost[half][r]);
       }
     }
-    const RoundedBlock& best = AddLanes(more) < 0 ? second : first;
+    const RoundedBlock& best = Formulas<Floats>::AddLanes(more) < 0 ? second : first;
     int32_t sum[2];
     for (size_t i = 0; i < 2; ++i) {
       sum[i] = StoreCodes(best.code[i], out.q + b * kQuantBlock + 16 * i);
@@ -71,7 +71,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
 void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   for (size_t i = 0; i < k; i += kWidth) {
     const size_t n = Least(kWidth, k - i);
-    const float32x4_t v = LoadFirst(x + i, n);
+    const float32x4_t v = Floats::LoadFirst(x + i, n);
     const uint32x4_t bits = vreinterpretq_u32_f32(v);
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
     uint32x4_t half = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
@@ -82,57 +82,7 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
     uint16_t four[kWidth];
     vst1_u16(four, vshrn_n_u32(half, 16));
     for (size_t j = 0; j < n; ++j) bf16[i + j] = four[j];
-    StoreFirst(f32 + i, vreinterpretq_f32_u32(half), n);
-  }
-}
-
-void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
-  float32x4_t squares[kRegisters] = {};
-  for (size_t i = 0; i < n; i += kLanes) {
-    for (size_t j = 0; j < kRegisters; ++j) {
-      const size_t at = i + j * kWidth;
-      if (at >= n) break;
-      const float32x4_t v = LoadFirst(x + at, Least(kWidth, n - at));
-      squares[j] = vfmaq_f32(squares[j], v, v);
-    }
-  }
-  const float mean = AddLanes(squares) / static_cast<float>(n);
-  const float32x4_t inverse = vdupq_n_f32(1.0f / __builtin_sqrtf(mean + eps));
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
-    const float32x4_t v = vmulq_f32(LoadFirst(x + i, left), inverse);
-    StoreFirst(y + i, vmulq_f32(v, LoadFirst(w + i, left)), left);
-  }
-}
-
-void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
-  // fn(four values, how many of them there are, sum so far) gives the new sum.
-  const auto mean_of = [x, n](const auto& fn) {
-    float32x4_t sum[kRegisters] = {};
-    for (size_t i = 0; i < n; i += kWidth) {
-      const size_t left = Least(kWidth, n - i);
-      float32x4_t& lanes = sum[i / kWidth % kRegisters];
-      lanes = fn(LoadFirst(x + i, left), left, lanes);
-    }
-    return AddLanes(sum) / static_cast<float>(n);
-  };
-  const float mean =
-      mean_of([](float32x4_t v, size_t, float32x4_t sum) { return vaddq_f32(sum, v); });
-  const float32x4_t center = vdupq_n_f32(mean);
-  const float variance = mean_of([center](float32x4_t v, size_t left, float32x4_t sum) {
-    float32x4_t d = vsubq_f32(v, center);
-    if (left < kWidth) {
-      float four[kWidth];
-      vst1q_f32(four, d);
-      d = LoadFirst(four, left);
-    }
-    return vfmaq_f32(sum, d, d);
-  });
-  const float inverse = 1.0f / __builtin_sqrtf(variance + eps);
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
-    const float32x4_t v = vmulq_n_f32(vsubq_f32(LoadFirst(x + i, left), center), inverse);
-    StoreFirst(y + i, vfmaq_f32(LoadFirst(b + i, left), v, LoadFirst(w + i, left)), left);
+    Floats::StoreFirst(f32 + i, n, vreinterpretq_f32_u32(half));
   }
 }
 
@@ -140,7 +90,7 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
           size_t pairs) {
   for (size_t i = 0; i < pairs; i += kWidth) {
     const size_t left = Least(kWidth, pairs - i);
-    const float32x4_t c = LoadFirst(cos + i, left), s = LoadFirst(sin + i, left);
+    const float32x4_t c = Floats::LoadFirst(cos + i, left), s = Floats::LoadFirst(sin + i, left);
     for (size_t h = 0; h < heads; ++h) {
       float* pair = x + h * head_dim + 2 * i;
       float few[2 * kWidth] = {};
@@ -159,46 +109,11 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
   }
 }
 
-void SiluMul(const float* g, const float* u, size_t n, float* y) {
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
-    const float32x4_t v = LoadFirst(g + i, left);
-    StoreFirst(y + i, vmulq_f32(Gate(v, v), LoadFirst(u + i, left)), left);
-  }
-}
-
-void GeluMul(const float* g, const float* u, size_t n, float* y) {
-  namespace c = exp_constants;
-  const float32x4_t c0 = vdupq_n_f32(c::kGelu0), c1 = vdupq_n_f32(c::kGelu1);
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
-    const float32x4_t v = LoadFirst(g + i, left);
-    float32x4_t gelu = Gate(v, vmulq_f32(v, vfmaq_f32(c0, vmulq_f32(v, v), c1)));
-    if (u != nullptr) gelu = vmulq_f32(gelu, LoadFirst(u + i, left));
-    StoreFirst(y + i, gelu, left);
-  }
-}
-
-void SoftCapAll(float cap, size_t n, float* y) {
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
-    StoreFirst(y + i, SoftCap(LoadFirst(y + i, left), cap), left);
-  }
-}
-
-void Add(const float* x, float by, size_t n, float* y) {
-  const float32x4_t factor = vdupq_n_f32(by);
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
-    StoreFirst(y + i, vfmaq_f32(LoadFirst(y + i, left), LoadFirst(x + i, left), factor), left);
-  }
-}
-
 // FPCR.FZ does not reach conversions to half: its denormals are kept, as on x86.
 void ToHalf(const float* x, size_t n, uint16_t* y) {
   for (size_t i = 0; i < n; i += kWidth) {
     const size_t left = Least(kWidth, n - i);
-    const uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(LoadFirst(x + i, left)));
+    const uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(Floats::LoadFirst(x + i, left)));
     if (left == kWidth) {
       vst1_u16(y + i, half);
       continue;
@@ -215,13 +130,13 @@ KernelTable Table(const char* isa, const KernelTable::MatMulFn* matmul) {
       .matmul = matmul,
       .quantize = Quantize,
       .to_bfloat16 = ToBFloat16,
-      .rms_norm = RmsNorm,
-      .layer_norm = LayerNorm,
+      .rms_norm = Elementwise<Floats>::RmsNorm,
+      .layer_norm = Elementwise<Floats>::LayerNorm,
       .rope = Rope,
-      .silu_mul = SiluMul,
-      .gelu_mul = GeluMul,
-      .soft_cap = SoftCapAll,
-      .add = Add,
+      .silu_mul = Elementwise<Floats>::SiluMul,
+      .gelu_mul = Elementwise<Floats>::GeluMul,
+      .soft_cap = Elementwise<Floats>::SoftCap,
+      .add = Elementwise<Floats>::Add,
       .to_half = ToHalf,
       .attention = Attention,
   };

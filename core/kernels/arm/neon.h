@@ -1,11 +1,11 @@
-// What the NEON files share; nobody else includes it. Everything is static, so that no copy
-// compiled with other flags is linked in its place. 16 virtual lanes are four registers.
+// What the NEON files share; nobody else includes it. Everything is in an anonymous namespace,
+// so that no copy compiled with other flags is linked in its place. 16 virtual lanes are four
+// registers.
 #pragma once
 
 #include <arm_neon.h>
 
-#include "core/kernels/exp_constants.h"
-#include "core/kernels/kernels.h"
+#include "core/kernels/formulas.h"
 
 namespace lockstep::neon {
 
@@ -17,64 +17,81 @@ const KernelTable::MatMulFn* MatMulTable();
 const KernelTable::MatMulFn* DotMatMulTable();  // REQUIRES: sdot
 void Attention(const AttentionJob& job);
 
-// The first n lanes of memory; the others are zero, or left alone. REQUIRES: n <= 4.
-static inline float32x4_t LoadFirst(const float* p, size_t n) {
-  if (n == kWidth) return vld1q_f32(p);
-  float four[kWidth] = {};
-  for (size_t i = 0; i < n; ++i) four[i] = p[i];
-  return vld1q_f32(four);
-}
+namespace {
 
-static inline void StoreFirst(float* p, float32x4_t v, size_t n) {
-  if (n == kWidth) return vst1q_f32(p, v);
-  float four[kWidth];
-  vst1q_f32(four, v);
-  for (size_t i = 0; i < n; ++i) p[i] = four[i];
-}
-
-// a > b ? a : b, which fmax is not for NaN.
-static inline float32x4_t Greater(float32x4_t a, float32x4_t b) {
-  return vbslq_f32(vcgtq_f32(a, b), a, b);
-}
-
-static inline float32x4_t Exp(float32x4_t x) {
-  namespace c = exp_constants;
-  const uint32x4_t in_range = vcgeq_f32(x, vdupq_n_f32(c::kLowest));
-  x = vminq_f32(x, vdupq_n_f32(c::kHighest));
-  const float32x4_t round = vdupq_n_f32(c::kRound);
-  const float32x4_t n = vsubq_f32(vfmaq_f32(round, x, vdupq_n_f32(c::kLog2E)), round);
-  float32x4_t r = vfmaq_f32(x, n, vdupq_n_f32(-c::kLn2High));
-  r = vfmaq_f32(r, n, vdupq_n_f32(-c::kLn2Low));
-  float32x4_t p = vdupq_n_f32(c::kC[0]);
-  for (int i = 1; i < 6; ++i) p = vfmaq_f32(vdupq_n_f32(c::kC[i]), p, r);
-  p = vfmaq_f32(vaddq_f32(r, vdupq_n_f32(1.0f)), p, vmulq_f32(r, r));
-  const int32x4_t power = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
-  p = vmulq_f32(p, vreinterpretq_f32_s32(vshlq_n_s32(power, 23)));
-  return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(p), in_range));
-}
-
-// g / (1 + exp(-z))
-static inline float32x4_t Gate(float32x4_t g, float32x4_t z) {
-  return vdivq_f32(g, vaddq_f32(vdupq_n_f32(1.0f), Exp(vnegq_f32(z))));
-}
-
-static inline float32x4_t SoftCap(float32x4_t x, float cap) {
-  const float32x4_t over = vaddq_f32(Exp(vmulq_n_f32(x, 2.0f / cap)), vdupq_n_f32(1.0f));
-  return vsubq_f32(vdupq_n_f32(cap), vdivq_f32(vdupq_n_f32(2.0f * cap), over));
-}
-
-static inline float AddLanes(const float32x4_t (&x)[kRegisters]) {
-  const float32x4_t four = vaddq_f32(vaddq_f32(x[0], x[2]), vaddq_f32(x[1], x[3]));
-  const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
-  return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
-}
-
-static inline float32x4_t LoadHalf(const uint16_t* p) {
+inline float32x4_t LoadHalf(const uint16_t* p) {
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
+// The register of formulas.h and attention_walk.h.
+struct Floats {
+  using Type = float32x4_t;
+  static constexpr size_t kWidth = neon::kWidth;
+
+  static Type Broadcast(float x) { return vdupq_n_f32(x); }
+  static Type Load(const float* p) { return vld1q_f32(p); }
+  static void Store(float* p, Type v) { vst1q_f32(p, v); }
+  static Type LoadFirst(const float* p, size_t n) {
+    if (n == kWidth) return Load(p);
+    float four[kWidth] = {};
+    for (size_t i = 0; i < n; ++i) four[i] = p[i];
+    return Load(four);
+  }
+  static void StoreFirst(float* p, size_t n, Type v) {
+    if (n == kWidth) return Store(p, v);
+    float four[kWidth];
+    Store(four, v);
+    for (size_t i = 0; i < n; ++i) p[i] = four[i];
+  }
+  static Type Select(size_t begin, size_t end, Type v, Type other) {
+    static constexpr uint32_t kLane[kWidth] = {0, 1, 2, 3};
+    const uint32x4_t lane = vld1q_u32(kLane);
+    const uint32x4_t from = vcgeq_u32(lane, vdupq_n_u32(static_cast<uint32_t>(begin)));
+    const uint32x4_t to = vcltq_u32(lane, vdupq_n_u32(static_cast<uint32_t>(end)));
+    return vbslq_f32(vandq_u32(from, to), v, other);
+  }
+  static Type Fma(Type a, Type b, Type c) { return vfmaq_f32(c, a, b); }
+  // fmin and fmax are something else for NaN.
+  static Type Min(Type a, Type b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+  static Type Max(Type a, Type b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+  static Type PowerOfTwo(Type n) {
+    const int32x4_t power = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
+    return vreinterpretq_f32_s32(vshlq_n_s32(power, 23));
+  }
+  static Type ZeroBelow(Type x, float bound, Type v) {
+    const uint32x4_t kept = vcgeq_f32(x, vdupq_n_f32(bound));
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), kept));
+  }
+  static float Sum(Type x) {
+    const float32x2_t two = vadd_f32(vget_low_f32(x), vget_high_f32(x));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+  }
+  static float Largest(Type x) { return vmaxvq_f32(x); }
+
+  // For attention.
+  static Type LoadHalves(const uint16_t* p, size_t n) {
+    if (n == kWidth) return LoadHalf(p);
+    uint16_t some[kWidth] = {};
+    for (size_t i = 0; i < n; ++i) some[i] = p[i];
+    return LoadHalf(some);
+  }
+  static Type LoadInt8(const int8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof(four));
+    const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+  }
+  static Type BroadcastHalf(uint16_t half) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
+  }
+  // A key group, of four registers, for at most four queries: with more chains gcc 12 spills.
+  static constexpr size_t ScoreGroups(size_t) { return 1; }
+  static constexpr size_t ValueRegisters(size_t) { return 4; }
+  static constexpr bool kAddsApart = false;
+};
+
 // 16 bytes as floats.
-static inline void ToFloats(int8x16_t bytes, float32x4_t (&f)[kRegisters]) {
+inline void ToFloats(int8x16_t bytes, float32x4_t (&f)[kRegisters]) {
   const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
   f[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(low)));
   f[1] = vcvtq_f32_s32(vmovl_high_s16(low));
@@ -82,4 +99,5 @@ static inline void ToFloats(int8x16_t bytes, float32x4_t (&f)[kRegisters]) {
   f[3] = vcvtq_f32_s32(vmovl_high_s16(high));
 }
 
+}  // namespace
 }  // namespace lockstep::neon

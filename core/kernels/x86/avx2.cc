@@ -31,7 +31,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
       v[i] = _mm256_loadu_ps(x + i * kWidth);
       max = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), max);
     }
-    const float amax = MaxLanes(max), m0 = kActivationMax[0], m1 = kActivationMax[1];
+    const float amax = Floats::Largest(max), m0 = kActivationMax[0], m1 = kActivationMax[1];
     alignas(16) float ratio[4] = {};  // codes per unit, and units per code, for both
     if (!(amax < 1e-30f)) {
       _mm_store_ps(ratio,
@@ -47,7 +47,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
       const __m256 d0 = Lost(v[i], code[i], ratio[2]), d1 = Lost(v[i], other[i], ratio[3]);
       more[i % 2] = _mm256_fmadd_ps(d1, d1, _mm256_fnmadd_ps(d0, d0, more[i % 2]));
     }
-    const bool better = AddLanes(more[0], more[1]) < 0;
+    const bool better = Formulas<Floats>::AddLanes(more) < 0;
     const float scale = better ? ratio[3] : ratio[2];
     const __m256i mask = _mm256_set1_epi32(better ? -1 : 0);  // no branch: it cannot be foreseen
     for (size_t i = 0; i < 4; ++i) code[i] = _mm256_blendv_epi8(code[i], other[i], mask);
@@ -86,8 +86,8 @@ __m256i RoundToBFloat16(__m256 v) {
 void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   for (size_t i = 0; i < k; i += kWidth) {
     const size_t n = k - i < kWidth ? k - i : kWidth;
-    const __m256i rounded = RoundToBFloat16(LoadFirst(x + i, n));
-    StoreFirst(f32 + i, n, _mm256_castsi256_ps(rounded));
+    const __m256i rounded = RoundToBFloat16(Floats::LoadFirst(x + i, n));
+    Floats::StoreFirst(f32 + i, n, _mm256_castsi256_ps(rounded));
     const __m256i low = _mm256_srli_epi32(rounded, 16);
     const __m128i half =
         _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
@@ -98,58 +98,6 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
       _mm_store_si128(reinterpret_cast<__m128i*>(last), half);
       for (size_t j = 0; j < n; ++j) bf16[i + j] = last[j];
     }
-  }
-}
-
-void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
-  __m256 low = _mm256_setzero_ps(), high = low;
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + i + kWidth);
-    low = _mm256_fmadd_ps(a, a, low);
-    high = _mm256_fmadd_ps(b, b, high);
-  }
-  if (i < n) {
-    const size_t left = n - i;
-    const __m256 a = _mm256_maskload_ps(x + i, First(left));
-    low = _mm256_fmadd_ps(a, a, low);
-    if (left > kWidth) {
-      const __m256 b = _mm256_maskload_ps(x + i + kWidth, First(left - kWidth));
-      high = _mm256_fmadd_ps(b, b, high);
-    }
-  }
-  const float mean = AddLanes(low, high) / static_cast<float>(n);
-  const float inverse = 1.0f / __builtin_sqrtf(mean + eps);
-  const __m256 by = _mm256_set1_ps(inverse);
-  for (i = 0; i + kWidth <= n; i += kWidth) {
-    const __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), by);
-    _mm256_storeu_ps(y + i, _mm256_mul_ps(v, _mm256_loadu_ps(w + i)));
-  }
-  for (; i < n; ++i) y[i] = (x[i] * inverse) * w[i];
-}
-
-void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
-  // fn(values of eight lanes, how many of them there are, sum so far) gives the new sum.
-  const auto mean_of = [x, n](const auto& fn) {
-    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    for (size_t i = 0; i < n; i += kWidth) {
-      const size_t left = n - i < kWidth ? n - i : kWidth;
-      __m256& lanes = sum[i / kWidth % 2];
-      lanes = fn(LoadFirst(x + i, left), left, lanes);
-    }
-    return AddLanes(sum[0], sum[1]) / static_cast<float>(n);
-  };
-  const float mean = mean_of([](__m256 v, size_t, __m256 sum) { return _mm256_add_ps(sum, v); });
-  const __m256 center = _mm256_set1_ps(mean);
-  const float variance = mean_of([center](__m256 v, size_t left, __m256 sum) {
-    const __m256 d = _mm256_and_ps(_mm256_sub_ps(v, center), _mm256_castsi256_ps(First(left)));
-    return _mm256_fmadd_ps(d, d, sum);
-  });
-  const __m256 by = _mm256_set1_ps(1.0f / __builtin_sqrtf(variance + eps));
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = n - i < kWidth ? n - i : kWidth;
-    const __m256 v = _mm256_mul_ps(_mm256_sub_ps(LoadFirst(x + i, left), center), by);
-    StoreFirst(y + i, left, _mm256_fmadd_ps(v, LoadFirst(w + i, left), LoadFirst(b + i, left)));
   }
 }
 
@@ -173,48 +121,6 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
   }
 }
 
-__m256 SiluMulEight(__m256 g, __m256 u) { return _mm256_mul_ps(Gate(g, g), u); }
-
-void SiluMul(const float* g, const float* u, size_t n, float* y) {
-  size_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
-    _mm256_storeu_ps(y + i, SiluMulEight(_mm256_loadu_ps(g + i), _mm256_loadu_ps(u + i)));
-  }
-  if (i == n) return;
-  const __m256i last = First(n - i);
-  _mm256_maskstore_ps(
-      y + i, last, SiluMulEight(_mm256_maskload_ps(g + i, last), _mm256_maskload_ps(u + i, last)));
-}
-
-void GeluMul(const float* g, const float* u, size_t n, float* y) {
-  namespace c = exp_constants;
-  const __m256 c0 = _mm256_set1_ps(c::kGelu0), c1 = _mm256_set1_ps(c::kGelu1);
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = n - i < kWidth ? n - i : kWidth;
-    const __m256 v = LoadFirst(g + i, left);
-    const __m256 z = _mm256_mul_ps(v, _mm256_fmadd_ps(_mm256_mul_ps(v, v), c1, c0));
-    const __m256 gelu = Gate(v, z);
-    StoreFirst(y + i, left, u != nullptr ? _mm256_mul_ps(gelu, LoadFirst(u + i, left)) : gelu);
-  }
-}
-
-void SoftCapAll(float cap, size_t n, float* y) {
-  for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = n - i < kWidth ? n - i : kWidth;
-    StoreFirst(y + i, left, SoftCap(LoadFirst(y + i, left), cap));
-  }
-}
-
-void Add(const float* x, float by, size_t n, float* y) {
-  const __m256 factor = _mm256_set1_ps(by);
-  size_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
-    const __m256 sum = _mm256_fmadd_ps(_mm256_loadu_ps(x + i), factor, _mm256_loadu_ps(y + i));
-    _mm256_storeu_ps(y + i, sum);
-  }
-  for (; i < n; ++i) y[i] = __builtin_fmaf(x[i], by, y[i]);
-}
-
 void ToHalf(const float* x, size_t n, uint16_t* y) {
   constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   size_t i = 0;
@@ -236,13 +142,13 @@ const KernelTable& Avx2Kernels() {
       .matmul = avx2::kMatMul.of,
       .quantize = avx2::Quantize,
       .to_bfloat16 = avx2::ToBFloat16,
-      .rms_norm = avx2::RmsNorm,
-      .layer_norm = avx2::LayerNorm,
+      .rms_norm = Elementwise<avx2::Floats>::RmsNorm,
+      .layer_norm = Elementwise<avx2::Floats>::LayerNorm,
       .rope = avx2::Rope,
-      .silu_mul = avx2::SiluMul,
-      .gelu_mul = avx2::GeluMul,
-      .soft_cap = avx2::SoftCapAll,
-      .add = avx2::Add,
+      .silu_mul = Elementwise<avx2::Floats>::SiluMul,
+      .gelu_mul = Elementwise<avx2::Floats>::GeluMul,
+      .soft_cap = Elementwise<avx2::Floats>::SoftCap,
+      .add = Elementwise<avx2::Floats>::Add,
       .to_half = avx2::ToHalf,
       .attention = avx2::Attention,
   };

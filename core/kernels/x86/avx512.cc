@@ -121,43 +121,6 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   }
 }
 
-void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
-  __m512 squares = _mm512_setzero_ps();
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __m512 v = _mm512_maskz_loadu_ps(First(n - i < kWidth ? n - i : kWidth), x + i);
-    squares = _mm512_fmadd_ps(v, v, squares);
-  }
-  const float mean = AddLanes(squares) / static_cast<float>(n);
-  const __m512 inverse = _mm512_set1_ps(1.0f / __builtin_sqrtf(mean + eps));
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    const __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), inverse);
-    _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(v, _mm512_maskz_loadu_ps(mask, w + i)));
-  }
-}
-
-void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps, float* y) {
-  __m512 sum = _mm512_setzero_ps(), squares = sum;
-  for (size_t i = 0; i < n; i += kWidth) {
-    sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(First(n - i < kWidth ? n - i : kWidth), x + i));
-  }
-  const __m512 mean = _mm512_set1_ps(AddLanes(sum) / static_cast<float>(n));
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    const __m512 d = _mm512_maskz_sub_ps(mask, _mm512_maskz_loadu_ps(mask, x + i), mean);
-    squares = _mm512_fmadd_ps(d, d, squares);
-  }
-  const float variance = AddLanes(squares) / static_cast<float>(n);
-  const __m512 inverse = _mm512_set1_ps(1.0f / __builtin_sqrtf(variance + eps));
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    const __m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean);
-    const __m512 v = _mm512_fmadd_ps(_mm512_mul_ps(d, inverse), _mm512_maskz_loadu_ps(mask, w + i),
-                                     _mm512_maskz_loadu_ps(mask, b + i));
-    _mm512_mask_storeu_ps(y + i, mask, v);
-  }
-}
-
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   const __m512i interleave =
@@ -175,44 +138,6 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
       const __m512 b = _mm512_mul_ps(_mm512_movehdup_ps(v), sc);
       _mm512_mask_storeu_ps(pair, mask, _mm512_fmaddsub_ps(_mm512_moveldup_ps(v), cs, b));
     }
-  }
-}
-
-void SiluMul(const float* g, const float* u, size_t n, float* y) {
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    const __m512 v = _mm512_maskz_loadu_ps(mask, g + i);
-    const __m512 silu = Gate(v, v);
-    _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(silu, _mm512_maskz_loadu_ps(mask, u + i)));
-  }
-}
-
-void GeluMul(const float* g, const float* u, size_t n, float* y) {
-  namespace c = exp_constants;
-  const __m512 c0 = _mm512_set1_ps(c::kGelu0), c1 = _mm512_set1_ps(c::kGelu1);
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    const __m512 v = _mm512_maskz_loadu_ps(mask, g + i);
-    __m512 gelu = Gate(v, _mm512_mul_ps(v, _mm512_fmadd_ps(_mm512_mul_ps(v, v), c1, c0)));
-    if (u != nullptr) gelu = _mm512_mul_ps(gelu, _mm512_maskz_loadu_ps(mask, u + i));
-    _mm512_mask_storeu_ps(y + i, mask, gelu);
-  }
-}
-
-void SoftCapAll(float cap, size_t n, float* y) {
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    _mm512_mask_storeu_ps(y + i, mask, SoftCap(_mm512_maskz_loadu_ps(mask, y + i), cap));
-  }
-}
-
-void Add(const float* x, float by, size_t n, float* y) {
-  const __m512 factor = _mm512_set1_ps(by);
-  for (size_t i = 0; i < n; i += kWidth) {
-    const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
-    const __m512 v = _mm512_maskz_loadu_ps(mask, x + i);
-    _mm512_mask_storeu_ps(y + i, mask,
-                          _mm512_fmadd_ps(v, factor, _mm512_maskz_loadu_ps(mask, y + i)));
   }
 }
 
@@ -234,13 +159,13 @@ const KernelTable& Avx512Kernels() {
       .matmul = avx512::kMatMul.of,
       .quantize = avx512::Quantize,
       .to_bfloat16 = avx512::ToBFloat16,
-      .rms_norm = avx512::RmsNorm,
-      .layer_norm = avx512::LayerNorm,
+      .rms_norm = Elementwise<avx512::Floats>::RmsNorm,
+      .layer_norm = Elementwise<avx512::Floats>::LayerNorm,
       .rope = avx512::Rope,
-      .silu_mul = avx512::SiluMul,
-      .gelu_mul = avx512::GeluMul,
-      .soft_cap = avx512::SoftCapAll,
-      .add = avx512::Add,
+      .silu_mul = Elementwise<avx512::Floats>::SiluMul,
+      .gelu_mul = Elementwise<avx512::Floats>::GeluMul,
+      .soft_cap = Elementwise<avx512::Floats>::SoftCap,
+      .add = Elementwise<avx512::Floats>::Add,
       .to_half = avx512::ToHalf,
       .attention = avx512::Attention,
   };

@@ -1,0 +1,193 @@
+// The formulas of kernels.h, written once over registers of floats. Each instruction set gives a
+// type R with what its register can do; every lane is computed by the same operations in the same
+// order whatever the width, so that the reference, whose register is one float, and all others give
+// the same bits.
+//
+// R is in the anonymous namespace of the files of its instruction set, and so is what is made of
+// these templates: no other file can get code that was compiled with their flags.
+#pragma once
+
+#include <concepts>
+
+#include "core/kernels/kernels.h"
+
+namespace lockstep {
+
+// R::Type has the arithmetic operators and a unary minus, each of them in every lane.
+template <class R>
+concept FloatRegister = requires(typename R::Type v, const float* from, float* to, size_t n) {
+  requires kLanes % R::kWidth == 0;  // floats in a register
+  { R::Broadcast(1.0f) } -> std::same_as<typename R::Type>;
+  // All lanes; or the first n <= kWidth, where those beyond are zero, or left alone in memory.
+  { R::Load(from) } -> std::same_as<typename R::Type>;
+  { R::Store(to, v) } -> std::same_as<void>;
+  { R::LoadFirst(from, n) } -> std::same_as<typename R::Type>;
+  { R::StoreFirst(to, n, v) } -> std::same_as<void>;
+  // The lanes from a first to before a last one of a register, the others of another.
+  { R::Select(n, n, v, v) } -> std::same_as<typename R::Type>;
+  { R::Fma(v, v, v) } -> std::same_as<typename R::Type>;  // a * b + c
+  { R::Min(v, v) } -> std::same_as<typename R::Type>;     // a < b ? a : b
+  { R::Max(v, v) } -> std::same_as<typename R::Type>;     // a > b ? a : b
+  // 2^n for whole numbers from -126 to 127; anything for others.
+  { R::PowerOfTwo(v) } -> std::same_as<typename R::Type>;
+  // The second where the first is not below the bound, 0 elsewhere and for NaN.
+  { R::ZeroBelow(v, 1.0f, v) } -> std::same_as<typename R::Type>;
+  { R::Sum(v) } -> std::same_as<float>;  // the lanes, added in halves
+  { R::Largest(v) } -> std::same_as<float>;
+};
+
+namespace exp_constants {
+
+inline constexpr float kLowest = -87.0f;  // below: zero, so that no result is denormal
+inline constexpr float kHighest = 88.0f;
+inline constexpr float kLog2E = 1.44269504088896341f;
+inline constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves an integer
+inline constexpr float kLn2High = 0.693359375f;
+inline constexpr float kLn2Low = -2.12194440e-4f;
+// exp(r) = 1 + r + r^2 * (((((c0 r + c1) r + c2) r + c3) r + c4) r + c5): the minimax polynomial of
+// Cephes expf (S. Moshier), with a relative error below 2e-7.
+inline constexpr float kC[6] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                                4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+
+}  // namespace exp_constants
+
+// 2 * sqrt(2 / pi), and 0.044715 times that: GELU's tanh form.
+inline constexpr float kGelu0 = 1.59576912160573071f;
+inline constexpr float kGelu1 = 0.07135481627260025f;
+
+template <FloatRegister R>
+struct Formulas {
+  using T = typename R::Type;
+  static constexpr size_t kWidth = R::kWidth;
+  static constexpr size_t kRegisters = kLanes / kWidth;  // of the virtual lanes
+
+  // x = n ln2 + r with |r| <= ln2 / 2 and a whole n; e^r is a polynomial, 2^n a float's exponent.
+  static T Exp(T x) {
+    namespace c = exp_constants;
+    const T cut = R::Min(x, R::Broadcast(c::kHighest)), round = R::Broadcast(c::kRound);
+    const T n = R::Fma(cut, R::Broadcast(c::kLog2E), round) - round;
+    T r = R::Fma(n, R::Broadcast(-c::kLn2High), cut);
+    r = R::Fma(n, R::Broadcast(-c::kLn2Low), r);
+    T p = R::Broadcast(c::kC[0]);
+    for (int i = 1; i < 6; ++i) p = R::Fma(p, r, R::Broadcast(c::kC[i]));
+    p = R::Fma(p, r * r, r + R::Broadcast(1.0f));
+    return R::ZeroBelow(x, c::kLowest, p * R::PowerOfTwo(n));
+  }
+
+  // g / (1 + exp(-z)): of SiLU z is g, of GELU what follows.
+  static T Gate(T g, T z) { return g / (R::Broadcast(1.0f) + Exp(-z)); }
+  static T GeluArgument(T g) {
+    return g * R::Fma(g * g, R::Broadcast(kGelu1), R::Broadcast(kGelu0));
+  }
+
+  static T SoftCap(T x, float cap) {
+    const T over = Exp(x * R::Broadcast(2.0f / cap)) + R::Broadcast(1.0f);
+    return R::Broadcast(cap) - R::Broadcast(2.0f * cap) / over;
+  }
+
+  // The 16 virtual lanes, added in halves: 8 sums, then 4, 2 and 1.
+  static float AddLanes(T (&lanes)[kRegisters]) {
+    for (size_t half = kRegisters / 2; half != 0; half /= 2) {
+      for (size_t i = 0; i < half; ++i) lanes[i] = lanes[i] + lanes[i + half];
+    }
+    return R::Sum(lanes[0]);
+  }
+};
+
+// The kernels that treat each element for itself, or sum over a row.
+template <FloatRegister R>
+struct Elementwise {
+  using F = Formulas<R>;
+  using T = typename R::Type;
+  static constexpr size_t kWidth = R::kWidth;
+
+  static void RmsNorm(const float* x, const float* w, size_t n, float eps, float* y) {
+    const float mean = Mean(x, n, [](T v, size_t, T sum) { return R::Fma(v, v, sum); });
+    const T inverse = R::Broadcast(1.0f / __builtin_sqrtf(mean + eps));
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          R::StoreFirst(y + i, count,
+                        R::LoadFirst(x + i, count) * inverse * R::LoadFirst(w + i, count));
+        });
+  }
+
+  static void LayerNorm(const float* x, const float* w, const float* b, size_t n, float eps,
+                        float* y) {
+    const T mean = R::Broadcast(Mean(x, n, [](T v, size_t, T sum) { return sum + v; }));
+    const float variance = Mean(x, n, [=](T v, size_t count, T sum) {
+      const T d = R::Select(0, count, v - mean, R::Broadcast(0.0f));
+      return R::Fma(d, d, sum);
+    });
+    const T inverse = R::Broadcast(1.0f / __builtin_sqrtf(variance + eps));
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          const T v = (R::LoadFirst(x + i, count) - mean) * inverse;
+          R::StoreFirst(y + i, count,
+                        R::Fma(v, R::LoadFirst(w + i, count), R::LoadFirst(b + i, count)));
+        });
+  }
+
+  static void SiluMul(const float* g, const float* u, size_t n, float* y) {
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          const T v = R::LoadFirst(g + i, count);
+          R::StoreFirst(y + i, count, F::Gate(v, v) * R::LoadFirst(u + i, count));
+        });
+  }
+
+  static void GeluMul(const float* g, const float* u, size_t n, float* y) {
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          const T v = R::LoadFirst(g + i, count);
+          T gelu = F::Gate(v, F::GeluArgument(v));
+          if (u != nullptr) gelu = gelu * R::LoadFirst(u + i, count);
+          R::StoreFirst(y + i, count, gelu);
+        });
+  }
+
+  static void SoftCap(float cap, size_t n, float* y) {
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          R::StoreFirst(y + i, count, F::SoftCap(R::LoadFirst(y + i, count), cap));
+        });
+  }
+
+  static void Add(const float* x, float by, size_t n, float* y) {
+    const T factor = R::Broadcast(by);
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          const T sum = R::Fma(R::LoadFirst(x + i, count), factor, R::LoadFirst(y + i, count));
+          R::StoreFirst(y + i, count, sum);
+        });
+  }
+
+ private:
+  // fn(i, kWidth) for each whole register of n floats, then fn(i, how many are left). In whole
+  // registers the number is a constant, so that they need no mask.
+  template <class Fn>
+  [[gnu::always_inline]] static inline void ForEach(size_t n, Fn fn) {
+    size_t i = 0;
+    for (; i + kWidth <= n; i += kWidth) fn(i, kWidth);
+    if (i < n) fn(i, n - i);
+  }
+
+  // The lanes' sum by n, where fn(values, how many they are, sum) gives the new sum of the lanes
+  // that these values go to.
+  template <class Fn>
+  [[gnu::always_inline]] static inline float Mean(const float* x, size_t n, Fn fn) {
+    T lanes[F::kRegisters] = {};
+    size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      for (size_t r = 0; r < F::kRegisters; ++r) {
+        lanes[r] = fn(R::Load(x + i + r * kWidth), kWidth, lanes[r]);
+      }
+    }
+    for (size_t r = 0; r < F::kRegisters; ++r) {
+      const size_t begin = i + r * kWidth, left = n - begin < kWidth ? n - begin : kWidth;
+      if (begin < n) lanes[r] = fn(R::LoadFirst(x + begin, left), left, lanes[r]);
+    }
+    return F::AddLanes(lanes) / static_cast<float>(n);
+  }
+};
+
+}  // namespace lockstep
