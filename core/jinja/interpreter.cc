@@ -4,6 +4,13 @@
 
 namespace lockstep::jinja {
 
+void RequireDefined(const Value& value) {
+  const auto* undefined = value.As<Value::Undefined>();
+  if (undefined == nullptr) return;
+  if (undefined->why != nullptr) Throw("{}", *undefined->why);
+  Throw("a value is undefined");
+}
+
 int64_t RequireInt64(std::string_view user, const Value& value) {
   if (value.IsInt64()) return value.Int64();
   if (value.IsInteger()) Throw("{} needs an integer of at most 64 bits", user);

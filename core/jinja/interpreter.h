@@ -24,6 +24,8 @@ struct Arguments {
 struct Loop;
 struct Scope;
 
+// Throws the reason why it is undefined, if it is.
+void RequireDefined(const Value& value);
 // The value of a count, a width or an index. `user` needs it, which a Failure names.
 int64_t RequireInt64(std::string_view user, const Value& value);
 
@@ -54,14 +56,14 @@ class Interpreter {
     return raw;
   }
 
-  // attributes.cc
+  // interpreter_attributes.cc
   Value Attribute(const Value& value, const std::string& name);  // value.name
   Value Item(const Value& value, const Value& key);              // value[key]
   Value Slice(const Value& value, const Value& begin, const Value& end, const Value& step);
   std::vector<Value> Items(const Value& value);  // what "for" goes through
   int64_t Length(const Value& value);
 
-  // operators.cc
+  // interpreter_operators.cc
   Value Arithmetic(Operator op, const Value& a, const Value& b);
   Value Negative(const Value& value);
   bool Compare(Operator op, const Value& a, const Value& b);
@@ -69,7 +71,7 @@ class Interpreter {
   bool Less(const Value& a, const Value& b);
   bool Contains(const Value& container, const Value& item);
 
-  // strings.cc
+  // interpreter_text.cc
   Text Str(const Value& value);
   void AppendStr(const Value& value, Builder* out);
   void AppendRepr(const Value& value, bool trusted, Builder* out);

@@ -38,7 +38,7 @@ class Renderer final : public Interpreter {
   Value BlockValue(const Stmt& stmt);
   Value Lookup(const Expr& name) const;
 
-  // evaluate.cc
+  // renderer_expressions.cc
   Value Evaluate(const Expr& expr);
   Value Call(const Value& callee, Arguments arguments);
   Value EvaluateCall(const Expr& expr);

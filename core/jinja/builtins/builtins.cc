@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/jinja/scopes.h"
+
 namespace lockstep::jinja {
 namespace {
 
@@ -18,37 +20,16 @@ size_t SizeOf(const Value& value) {
   return value.AsDict() != nullptr ? value.AsDict()->entries.size() / 8 : 0;
 }
 
-// "name" or "name?" off the front of the list of parameters.
-std::string_view NextParameter(std::string_view* parameters) {
-  const size_t end = std::min(parameters->find(' '), parameters->size());
-  const std::string_view parameter = parameters->substr(0, end);
-  parameters->remove_prefix(std::min(end + 1, parameters->size()));
-  return parameter;
-}
-
 // Puts the arguments into their places.
 void Bind(BuiltinCall* call, Arguments arguments) {
   const std::string_view name = call->builtin.name;
-  std::vector<std::string_view> names;
-  bool more = false;
-  bool more_named = false;
-  size_t required = 0;
-  for (std::string_view rest = call->builtin.parameters; !rest.empty();) {
-    std::string_view parameter = NextParameter(&rest);
-    if (parameter == "*" || parameter == "**") {
-      (parameter == "*" ? more : more_named) = true;
-      continue;
-    }
-    const bool optional = parameter.ends_with('?');
-    if (optional) parameter.remove_suffix(1);
-    names.push_back(parameter);
-    if (!optional) required = names.size();
-  }
+  const Parameters& parameters = call->builtin.parameters;
+  const std::span names = std::span(parameters.names).first(parameters.count);
   call->arguments.resize(names.size());
   for (size_t i = 0; i < arguments.positional.size(); ++i) {
     if (i < names.size()) {
       call->arguments[i] = std::move(arguments.positional[i]);
-    } else if (more) {
+    } else if (parameters.more) {
       call->rest.positional.push_back(std::move(arguments.positional[i]));
     } else {
       Throw("{} takes at most {} arguments, not {}", name, names.size(),
@@ -61,13 +42,13 @@ void Bind(BuiltinCall* call, Arguments arguments) {
       std::optional<Value>& place = call->arguments[static_cast<size_t>(at - names.begin())];
       if (place.has_value()) Throw("{} is given {} twice", name, key);
       place = std::move(value);
-    } else if (more_named) {
+    } else if (parameters.more_named) {
       call->rest.named.emplace_back(std::move(key), std::move(value));
     } else {
       Throw("{} has no parameter '{}'", name, key);
     }
   }
-  for (size_t i = 0; i < required; ++i) {
+  for (size_t i = 0; i < parameters.required; ++i) {
     if (!call->Has(i)) Throw("{} needs its argument '{}'", name, names[i]);
   }
 }
@@ -110,9 +91,12 @@ const Builtin* FindMethod(const Value& self, std::string_view name) {
 
 Value CallBuiltin(Interpreter& run, const Builtin& builtin, const Value& self,
                   Arguments arguments) {
-  size_t size = SizeOf(self);
+  // map('map', 'map', ...) goes down into a string's characters, which are strings again: as deep
+  // as it has arguments, and each call copies those behind it.
+  const Deeper deeper(&run.budget());
+  size_t size = SizeOf(self) + arguments.positional.size() / 8;
   for (const Value& argument : arguments.positional) size += SizeOf(argument);
-  run.budget().Step(1 + size);
+  run.budget().Step(size);
   BuiltinCall call{run, builtin, self, {}, {}};
   Bind(&call, std::move(arguments));
   return builtin.run(call);

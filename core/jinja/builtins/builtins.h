@@ -1,6 +1,7 @@
 // The filters, tests, functions and methods that templates may use, in one table for each.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,11 +15,35 @@ namespace lockstep::jinja {
 
 struct BuiltinCall;
 
+// What a builtin takes, from a table's row: in "old new count? *" the names stand in order, "?"
+// behind those that may be left out; "*" takes any further positional arguments, "**" any further
+// named ones. Read when the tables are compiled.
+struct Parameters {
+  constexpr Parameters(std::string_view row) {  // NOLINT: rows are written without the type's name
+    while (!row.empty()) {
+      const std::string_view word = row.substr(0, row.find(' '));
+      row.remove_prefix(word.size() < row.size() ? word.size() + 1 : word.size());
+      const bool optional = word.ends_with('?');
+      if (word == "*" || word == "**") {
+        (word == "*" ? more : more_named) = true;
+      } else {
+        names[count++] = word.substr(0, word.size() - (optional ? 1 : 0));
+        if (!optional) required = count;
+      }
+    }
+  }
+  constexpr Parameters(const char* row) : Parameters(std::string_view(row)) {}  // NOLINT
+
+  std::array<std::string_view, 4> names;
+  size_t count = 0;
+  size_t required = 0;  // of them, the first ones
+  bool more = false;
+  bool more_named = false;
+};
+
 struct Builtin {
   std::string_view name;
-  // "old new count?": the names in order, "?" behind those that may be left out. "*" takes any
-  // further positional arguments, "**" any further named ones.
-  std::string_view parameters;
+  Parameters parameters;
   Value (*run)(BuiltinCall& call);
 };
 
@@ -49,7 +74,7 @@ const Builtin* FindMethod(const Value& self, std::string_view name);
 
 Value CallBuiltin(Interpreter& run, const Builtin& builtin, const Value& self, Arguments arguments);
 
-// Parts of the tables, by file.
+// The tables, each in the file of its name.
 std::span<const Builtin> TextFilters();
 std::span<const Builtin> JsonFilters();
 std::span<const Builtin> ListFilters();
@@ -60,16 +85,5 @@ std::span<const Builtin> Functions();
 std::span<const Builtin> StringMethods();
 std::span<const Builtin> DictMethods();
 std::span<const Builtin> ListMethods();
-
-// Used by more than one of these files.
-Value FormatPercent(Interpreter& run, const Text& format, const Value& arguments);
-Value FormatBraces(Interpreter& run, const Text& format, const Arguments& arguments);
-std::vector<Value> SplitLines(Interpreter& run, const Text& text, bool keep_ends);
-Text Stripped(Interpreter& run, const Text& text, const Value& characters, bool left, bool right);
-Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& to, int64_t count);
-Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill);
-Text Capitalized(Interpreter& run, const Text& text);
-Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view));
-void SortValues(Interpreter& run, std::vector<std::pair<Value, Value>>* keyed, bool reverse);
 
 }  // namespace lockstep::jinja

@@ -1,10 +1,12 @@
-// Python's two ways of formatting: "%s" % x and "{}".format(x).
+// "%s" % x and "{}".format(x). What fmt can do is left to it; what is written out is where Python
+// differs: widths count characters, and every character keeps its trust mark.
+#include "core/jinja/builtins/format.h"
+
 #include <algorithm>
 #include <cctype>
 #include <cmath>
 
 #include "core/base/utf8.h"
-#include "core/jinja/builtins/builtins.h"
 #include "core/jinja/numbers.h"
 
 namespace lockstep::jinja {

@@ -3,6 +3,7 @@
 
 #include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/text_functions.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
@@ -28,18 +29,6 @@ bool IsSequence(const Value& value) {
 bool Divides(BuiltinCall& call, int64_t divisor, int64_t rest) {
   const Value left = call.run.Arithmetic(Operator::kModulo, call.self, Value::Int(divisor));
   return call.run.Equal(left, Value::Int(rest));
-}
-
-// Whether every letter is of one case, and there is one.
-bool IsCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t)) {
-  bool any = false;
-  for (std::string_view rest = text.bytes(); !rest.empty();) {
-    const uint32_t c = FirstCodePoint(rest);
-    if (other(c)) return false;
-    any = any || wanted(c);
-    rest.remove_prefix(CharacterLength(rest));
-  }
-  return any;
 }
 
 // Python's "is": values without a place in memory of their own are the same if they are equal.
@@ -86,7 +75,7 @@ constexpr Builtin kTests[] = {
     {"iterable", "", Test([](auto& call) { return IsIterable(call.self); })},
     {"le", "other", Comparison<Operator::kLessEqual>},
     {"lessthan", "other", Comparison<Operator::kLess>},
-    {"lower", "", Test([](auto& call) { return IsCase(call.SelfText(), IsLower, IsUpper); })},
+    {"lower", "", Test([](auto& call) { return IsOfCase(call.SelfText(), IsLower, IsUpper); })},
     {"lt", "other", Comparison<Operator::kLess>},
     {"mapping", "", Test([](auto& call) { return call.self.AsDict() != nullptr; })},
     {"ne", "other", Comparison<Operator::kNotEqual>},
@@ -99,7 +88,7 @@ constexpr Builtin kTests[] = {
     {"test", "", Test([](auto& call) { return FindTest(call.SelfText().bytes()) != nullptr; })},
     {"true", "", Test([](auto& call) { return IsBool(call.self) && call.self.Truth(); })},
     {"undefined", "", Test([](auto& call) { return call.self.IsUndefined(); })},
-    {"upper", "", Test([](auto& call) { return IsCase(call.SelfText(), IsUpper, IsLower); })},
+    {"upper", "", Test([](auto& call) { return IsOfCase(call.SelfText(), IsUpper, IsLower); })},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/selection.h"
 #include "core/jinja/numbers.h"
 
 namespace lockstep::jinja {
@@ -94,7 +95,7 @@ class JsonWriter {
   void Object(const Dict& dict) {
     if (dict.entries.empty()) return Add("{}");
     run_.budget().Make(dict.entries.size() * 2 * sizeof(Value));
-    std::vector<std::pair<Value, Value>> keyed;  // key, (key, value)
+    Keyed keyed;  // key, (key, value)
     for (const auto& [key, value] : dict.entries) {
       keyed.emplace_back(key, run_.NewList({key, value}, List::Kind::kTuple));
     }

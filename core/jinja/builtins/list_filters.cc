@@ -7,8 +7,6 @@
 namespace lockstep::jinja {
 namespace {
 
-using Keyed = std::vector<std::pair<Value, Value>>;
-
 Value Default(BuiltinCall& call) {
   const bool missing = call.self.IsUndefined() || (call.Truth(1) && !call.self.Truth());
   return missing ? call.At(0, Literal("")) : call.self;
@@ -198,11 +196,5 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> ListFilters() { return kFilters; }
-
-void SortValues(Interpreter& run, Keyed* keyed, bool reverse) {
-  std::stable_sort(keyed->begin(), keyed->end(), [&](const auto& a, const auto& b) {
-    return reverse ? run.Less(b.first, a.first) : run.Less(a.first, b.first);
-  });
-}
 
 }  // namespace lockstep::jinja

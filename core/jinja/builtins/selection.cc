@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/text_functions.h"
 #include "core/jinja/numbers.h"
 #include "core/jinja/unicode.h"
 
@@ -167,6 +168,12 @@ Value SortKey(Interpreter& run, const Value& attribute, const Value& item, bool 
     keys.push_back(Folded(run, Attribute(run, Literal(part)).Of(item), case_sensitive));
   }
   return run.NewList(std::move(keys));
+}
+
+void SortValues(Interpreter& run, Keyed* keyed, bool reverse) {
+  std::stable_sort(keyed->begin(), keyed->end(), [&](const auto& a, const auto& b) {
+    return reverse ? run.Less(b.first, a.first) : run.Less(a.first, b.first);
+  });
 }
 
 }  // namespace lockstep::jinja

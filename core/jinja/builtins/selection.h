@@ -1,7 +1,7 @@
 // What filters mean by an attribute: "a.b.0", a path of keys, indexes and attributes.
 #pragma once
 
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/jinja/interpreter.h"
@@ -19,6 +19,10 @@ class Attribute {
   std::vector<Value> keys_;
   Value otherwise_;
 };
+
+// What is sorted, behind what it is sorted by.
+using Keyed = std::vector<std::pair<Value, Value>>;
+void SortValues(Interpreter& run, Keyed* keyed, bool reverse);
 
 // What sort and its like compare: the attribute, or a list of those in "a,b"; text in lower case
 // unless `case_sensitive`.

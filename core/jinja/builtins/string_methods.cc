@@ -5,6 +5,8 @@
 
 #include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/format.h"
+#include "core/jinja/builtins/text_functions.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {
@@ -294,14 +296,7 @@ bool IsAlphaOrDigit(uint32_t c) { return IsAlpha(c) || IsDigit(c); }
 
 template <bool (*kWanted)(uint32_t), bool (*kOther)(uint32_t)>
 Value OneCase(BuiltinCall& call) {
-  bool any = false;
-  for (std::string_view rest = Self(call).bytes(); !rest.empty();) {
-    const uint32_t c = FirstCodePoint(rest);
-    if (kOther(c)) return Value::Bool(false);
-    any = any || kWanted(c);
-    rest.remove_prefix(CharacterLength(rest));
-  }
-  return Value::Bool(any);
+  return Value::Bool(IsOfCase(Self(call), kWanted, kOther));
 }
 
 constexpr Builtin kMethods[] = {

@@ -4,6 +4,8 @@
 
 #include "core/base/utf8.h"
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/format.h"
+#include "core/jinja/builtins/text_functions.h"
 #include "core/jinja/unicode.h"
 
 namespace lockstep::jinja {

@@ -5,6 +5,7 @@
 #include <compare>
 
 #include "core/jinja/builtins/builtins.h"
+#include "core/jinja/builtins/format.h"
 #include "core/jinja/interpreter.h"
 
 namespace lockstep::jinja {
@@ -118,13 +119,6 @@ std::partial_ordering Order(Budget* budget, const Value& a, const Value& b) {
   if (negative != y.starts_with('-')) return negative ? 0 <=> 1 : 1 <=> 0;
   const auto size = x.size() != y.size() ? x.size() <=> y.size() : x <=> y;
   return negative ? 0 <=> size : size;
-}
-
-void RequireDefined(const Value& value) {
-  const auto* undefined = value.As<Value::Undefined>();
-  if (undefined == nullptr) return;
-  if (undefined->why != nullptr) Throw("{}", *undefined->why);
-  Throw("a value is undefined");
 }
 
 }  // namespace

@@ -150,9 +150,7 @@ Value Renderer::EvaluateCall(const Expr& expr) {
 
 Value Renderer::Call(const Value& callee, Arguments arguments) {
   if (Object* const object = callee.AsObject()) return object->Call(*this, std::move(arguments));
-  if (const auto* undefined = callee.As<Value::Undefined>()) {
-    if (undefined->why != nullptr) Throw("{}", *undefined->why);
-  }
+  RequireDefined(callee);
   Throw("a value of type {} cannot be called", callee.TypeName());
 }
 

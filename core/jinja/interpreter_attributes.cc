@@ -10,15 +10,9 @@
 namespace lockstep::jinja {
 namespace {
 
-[[noreturn]] void ThrowUndefined(const Value& value) {
-  const auto* undefined = value.As<Value::Undefined>();
-  if (undefined->why != nullptr) Throw("{}", *undefined->why);
-  Throw("a value is undefined");
-}
-
-Value Missing(const Value& value, const std::string& name) {
+Value NoAttribute(std::string_view type, const std::string& name) {
   return Value::UndefinedBecause(
-      fmt::format("'{} object' has no attribute {}", value.TypeName(), Quoted(name)));
+      fmt::format("'{} object' has no attribute {}", type, Quoted(name)));
 }
 
 // Lists and dicts are shared and never change; Python's methods that would change one are refused.
@@ -67,12 +61,11 @@ Value Object::Call(Interpreter& /*run*/, Arguments /*arguments*/) {
 }
 
 Value Object::Attribute(Interpreter& /*run*/, const std::string& name) {
-  return Value::UndefinedBecause(
-      fmt::format("'{} object' has no attribute {}", TypeName(), Quoted(name)));
+  return NoAttribute(TypeName(), name);
 }
 
 Value Interpreter::Attribute(const Value& value, const std::string& name) {
-  if (value.IsUndefined()) ThrowUndefined(value);
+  RequireDefined(value);
   if (const Builtin* method = FindMethod(value, name)) {
     return Value(static_cast<Object*>(Own<Function>(method, value)));
   }
@@ -88,11 +81,11 @@ Value Interpreter::Attribute(const Value& value, const std::string& name) {
     if (name == "grouper") return list->items[0];
     if (name == "list") return list->items[1];
   }
-  return Missing(value, name);
+  return NoAttribute(value.TypeName(), name);
 }
 
 Value Interpreter::Item(const Value& value, const Value& key) {
-  if (value.IsUndefined()) ThrowUndefined(value);
+  RequireDefined(value);
   if (const Dict* dict = value.AsDict()) {
     if (const Value* found = dict->Find(key)) return *found;
   }
@@ -120,7 +113,7 @@ Value Interpreter::Item(const Value& value, const Value& key) {
 
 Value Interpreter::Slice(const Value& value, const Value& begin, const Value& end,
                          const Value& step) {
-  if (value.IsUndefined()) ThrowUndefined(value);
+  RequireDefined(value);
   if (const Text* text = value.AsText()) {
     budget().Scan(text->size());
     const std::string_view bytes = text->bytes();

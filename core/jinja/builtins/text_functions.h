@@ -1,0 +1,26 @@
+// What the filters and the methods of strings have in common: Python's str.strip, replace and so
+// on. Stateless, but for the budget of the run.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/jinja/interpreter.h"
+
+namespace lockstep::jinja {
+
+// At the ends of lines that str.splitlines knows, of which "\n" is but one.
+std::vector<Value> SplitLines(Interpreter& run, const Text& text, bool keep_ends);
+// Without the characters at its ends that are in `characters`; white space, if that is None.
+Text Stripped(Interpreter& run, const Text& text, const Value& characters, bool left, bool right);
+// `count` < 0: wherever `from` stands.
+Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& to, int64_t count);
+Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill);
+Text Capitalized(Interpreter& run, const Text& text);
+// With each part of one trust mapped by itself: Upper or Lower.
+Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view));
+// Whether it has letters of the one case and none of the other: IsUpper and IsLower.
+bool IsOfCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t));
+
+}  // namespace lockstep::jinja
