@@ -1,4 +1,5 @@
-// The command line and the LOCKSTEP_* environment, checked.
+// The command line and the LOCKSTEP_* environment, checked. A default stands at the member that the
+// flag sets, here or in the options of the part that obeys it; --help and the README print it.
 #pragma once
 
 #include <chrono>
@@ -9,9 +10,11 @@
 
 #include "core/engine/scheduler.h"
 #include "core/kernels/kernels.h"
+#include "server/api/router.h"
 #include "server/app/bench_command.h"
 #include "server/app/logging.h"
 #include "server/app/perplexity_command.h"
+#include "server/http/http_server.h"
 
 namespace lockstep {
 
@@ -20,12 +23,10 @@ enum class Command { kServe, kInspect, kBench, kPerplexity, kProbe };
 struct Options {
   Command command = Command::kServe;
 
-  std::string model;  // empty: the embedded one
-  std::string host = "127.0.0.1";
-  int port = 8080;
-  size_t threads = 0;  // of the inside of a step; filled in with UsableCpus() when not given
-  size_t sessions = 8;
-  size_t context = 0;  // 0: the model's, at most kDefaultContext
+  std::string model;    // empty: the embedded one
+  size_t threads = 0;   // of the inside of a step; filled in with UsableCpus() when not given
+  size_t sessions = 8;  // requests that are decoded at once
+  size_t context = 0;   // 0: the model's, at most kDefaultContext
   std::string isa = "auto";
   KvType kv_type = KvType::kF16;
   size_t prefix_cache_mib = 256;  // 0: prefixes are not kept
@@ -33,19 +34,13 @@ struct Options {
   bool prefix_cache_given = false;
   bool sizes_given = false;  // that, --sessions, --context or --kv-memory
 
-  size_t queue = 64;
-  size_t queue_tokens = 128 * 1024;
-  size_t prefill_tokens = 512;
-  size_t max_body = 1024 * 1024;
-  Deadlines deadlines;
-  std::chrono::seconds stall_timeout{30};
+  SchedulerOptions scheduling;  // the caller adds observer and prefixes
+  HttpServerOptions http;       // the caller adds what follows from the rest, and the callbacks
+  ApiSettings api;              // the caller adds keys and metrics
   std::chrono::seconds drain_timeout{25};
 
   std::vector<std::string> api_keys;
   std::string api_key_file;
-  std::vector<std::string> cors_origins;
-  std::vector<std::string> model_aliases;
-  bool lenient = false;
   bool metrics = true, vllm_metrics = true;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;

@@ -62,12 +62,8 @@ Result<ApiSettings> MakeSettings(const Options& options) {
   if (!keys) return tl::unexpected(keys.error());
   Log(LogLevel::kInfo, "access",
       {{"api_keys", keys->size()}, {"metrics", options.metrics ? "yes" : "no"}});
-  ApiSettings settings;
+  ApiSettings settings = options.api;
   settings.keys = *std::move(keys);
-  settings.cors.origins = options.cors_origins;
-  settings.deadlines = options.deadlines;
-  settings.generate.model_aliases = options.model_aliases;
-  settings.generate.lenient = options.lenient;
   return settings;
 }
 
@@ -76,13 +72,13 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
     return std::chrono::duration_cast<std::chrono::seconds>(time).count();
   };
   Log(LogLevel::kInfo, "limits of requests",
-      {{"queue", options.queue},
-       {"queue_tokens", options.queue_tokens},
-       {"prefill_tokens", options.prefill_tokens},
-       {"queue_seconds", seconds(options.deadlines.queue)},
-       {"first_token_seconds", seconds(options.deadlines.first_token)},
-       {"request_seconds", seconds(options.deadlines.total)},
-       {"stall_seconds", seconds(options.stall_timeout)},
+      {{"queue", options.scheduling.max_queued},
+       {"queue_tokens", options.scheduling.max_queued_tokens},
+       {"prefill_tokens", options.scheduling.prefill_tokens},
+       {"queue_seconds", seconds(options.api.deadlines.queue)},
+       {"first_token_seconds", seconds(options.api.deadlines.first_token)},
+       {"request_seconds", seconds(options.api.deadlines.total)},
+       {"stall_seconds", seconds(options.scheduling.stall_timeout)},
        {"drain_seconds", seconds(options.drain_timeout)},
        {"json_depth", kMaxJsonDepth},
        {"stops", kMaxStops},
@@ -110,7 +106,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
 
 void LogServing(const Options& options, const Engine& engine, Clock::time_point start) {
   Log(LogLevel::kInfo, "serving",
-      {{"address", fmt::format("http://{}:{}", options.host, options.port)},
+      {{"address", fmt::format("http://{}:{}", options.http.host, options.http.port)},
        {"model", engine.model->name},
        {"source", engine.model->source},
        {"fingerprint", engine.service->model().fingerprint},
@@ -175,12 +171,11 @@ int RunServe(const Options& options) {
   Engine engine;  // outlives the server
   ApiHandlers handlers(*std::move(settings));
 
-  HttpServerOptions http;
-  http.host = options.host;
-  http.port = options.port;
-  http.threads = options.sessions + options.queue + 8;  // the last refuse, or wait for slow readers
-  http.limits.body = options.max_body;
-  http.request_bytes = std::max(http.request_bytes, 4 * options.max_body);
+  HttpServerOptions http = options.http;
+  // Eight threads beyond those that generate or queue: they send refusals and finish slow
+  // downloads.
+  http.threads = options.sessions + options.scheduling.max_queued + 8;
+  http.request_bytes = std::max(http.request_bytes, 4 * http.limits.body);
   http.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
     return handlers.Refuse(request, error.status, error.message);
   };
@@ -230,11 +225,11 @@ int RunServe(const Options& options) {
 int RunProbe(const Options& options) {
   // An address to listen on everywhere is no address to ask. The numeric ones of loopback need no
   // /etc/hosts, which a container may lack.
-  const std::string host = options.host == "0.0.0.0" ? "127.0.0.1"
-                           : options.host == "::"    ? "::1"
-                                                     : options.host;
+  const std::string host = options.http.host == "0.0.0.0" ? "127.0.0.1"
+                           : options.http.host == "::"    ? "::1"
+                                                          : options.http.host;
   const auto status =
-      HttpGetStatus(host, options.port, options.probe_path, std::chrono::seconds(3));
+      HttpGetStatus(host, options.http.port, options.probe_path, std::chrono::seconds(3));
   if (status && *status >= 200 && *status < 300) return 0;
   fmt::print(
       stderr, "lockstep: {}\n",

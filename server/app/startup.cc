@@ -84,11 +84,7 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer, options.sessions,
                                          context, options.kv_type));
 
-  SchedulerOptions scheduling;
-  scheduling.max_queued = options.queue;
-  scheduling.max_queued_tokens = options.queue_tokens;
-  scheduling.prefill_tokens = options.prefill_tokens;
-  scheduling.stall_timeout = options.stall_timeout;
+  SchedulerOptions scheduling = options.scheduling;
   scheduling.observer = observer;
   Engine engine;
   engine.memory = plan;

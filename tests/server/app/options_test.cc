@@ -32,8 +32,8 @@ TEST(Options, DefaultsServeTheEmbeddedModel) {
   ASSERT_TRUE(parsed.options.has_value()) << parsed.output;
   EXPECT_EQ(parsed.options->command, Command::kServe);
   EXPECT_EQ(parsed.options->model, "");
-  EXPECT_EQ(parsed.options->host, "127.0.0.1");
-  EXPECT_EQ(parsed.options->port, 8080);
+  EXPECT_EQ(parsed.options->http.host, "127.0.0.1");
+  EXPECT_EQ(parsed.options->http.port, 8080);
   EXPECT_EQ(parsed.options->threads, UsableCpus());
   EXPECT_EQ(parsed.options->drain_timeout, std::chrono::seconds(25));
 }
@@ -104,15 +104,15 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
   const ParsedOptions parsed = Parse({"serve", "--sessions", "5"});
   ASSERT_TRUE(parsed.options.has_value()) << parsed.output;
   const Options& o = *parsed.options;
-  EXPECT_EQ(o.port, 81);
+  EXPECT_EQ(o.http.port, 81);
   EXPECT_EQ(o.model, "a.gguf");
-  EXPECT_EQ(o.host, "::1");
+  EXPECT_EQ(o.http.host, "::1");
   EXPECT_EQ(o.threads, 3u);
   EXPECT_EQ(o.sessions, 5u);
   EXPECT_EQ(o.context, 55u);
   EXPECT_EQ(o.isa, "scalar");
-  EXPECT_EQ(o.queue, 6u);
-  EXPECT_EQ(o.prefill_tokens, 7u);
+  EXPECT_EQ(o.scheduling.max_queued, 6u);
+  EXPECT_EQ(o.scheduling.prefill_tokens, 7u);
   EXPECT_EQ(o.drain_timeout, std::chrono::seconds(8));
   EXPECT_EQ(o.log_level, LogLevel::kDebug);
   EXPECT_EQ(o.log_format, LogFormat::kJson);
@@ -120,8 +120,8 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
   // What Kubernetes makes up for a service that is called lockstep.
   for (const char* link : {"tcp://10.96.12.34:80", "udp://[fd00::1]:80"}) {
     const Variable service("LOCKSTEP_PORT", link);
-    EXPECT_EQ(Parse({}).options.value().port, 8080);
-    EXPECT_EQ(Parse({"--port", "9"}).options.value().port, 9);
+    EXPECT_EQ(Parse({}).options.value().http.port, 8080);
+    EXPECT_EQ(Parse({"--port", "9"}).options.value().http.port, 9);
   }
   const Variable bad("LOCKSTEP_PORT", "http");
   EXPECT_EQ(Parse({}).exit_code, 2);
@@ -134,10 +134,10 @@ TEST(Options, ListsTakeOneWordForEachFlag) {
                               "--model-alias", "gpt", "--lenient", "inspect", "f"})
                            .options;
   ASSERT_TRUE(options);
-  EXPECT_THAT(options->model_aliases, testing::ElementsAre("gpt"));
-  EXPECT_TRUE(options->lenient);
+  EXPECT_THAT(options->api.generate.model_aliases, testing::ElementsAre("gpt"));
+  EXPECT_TRUE(options->api.generate.lenient);
   EXPECT_THAT(options->api_keys, testing::ElementsAre("a", "b"));
-  EXPECT_THAT(options->cors_origins, testing::ElementsAre("*"));
+  EXPECT_THAT(options->api.cors.origins, testing::ElementsAre("*"));
   EXPECT_EQ(options->command, Command::kInspect);
   const Variable key("LOCKSTEP_API_KEY", "secret");
   const ParsedOptions parsed = Parse({});
@@ -153,15 +153,15 @@ TEST(Options, LimitsOfRequestsAndMemory) {
              "70", "--max-body", "80", "--no-metrics", "--no-vllm-metrics"})
           .options;
   ASSERT_TRUE(options);
-  EXPECT_EQ(options->queue_tokens, 500u);
-  EXPECT_EQ(options->deadlines.queue, std::chrono::seconds(3));
-  EXPECT_EQ(options->deadlines.first_token, std::chrono::seconds(4));
-  EXPECT_EQ(options->deadlines.total, std::chrono::seconds(5));
-  EXPECT_EQ(options->stall_timeout, std::chrono::seconds(6));
+  EXPECT_EQ(options->scheduling.max_queued_tokens, 500u);
+  EXPECT_EQ(options->api.deadlines.queue, std::chrono::seconds(3));
+  EXPECT_EQ(options->api.deadlines.first_token, std::chrono::seconds(4));
+  EXPECT_EQ(options->api.deadlines.total, std::chrono::seconds(5));
+  EXPECT_EQ(options->scheduling.stall_timeout, std::chrono::seconds(6));
   EXPECT_EQ(options->prefix_cache_mib, 0u);
   EXPECT_TRUE(options->prefix_cache_given);
   EXPECT_EQ(options->kv_memory_mib, 70u);
-  EXPECT_EQ(options->max_body, 80u);
+  EXPECT_EQ(options->http.limits.body, 80u);
   EXPECT_FALSE(options->metrics);
   EXPECT_FALSE(options->vllm_metrics);
 }
@@ -169,7 +169,7 @@ TEST(Options, LimitsOfRequestsAndMemory) {
 TEST(Options, AnEmptyVariableCountsAsUnset) {
   const Variable port("LOCKSTEP_PORT", ""), model("LOCKSTEP_MODEL", "");
   ASSERT_TRUE(Parse({}).options.has_value());
-  EXPECT_EQ(Parse({}).options->port, 8080);
+  EXPECT_EQ(Parse({}).options->http.port, 8080);
 }
 
 TEST(Options, CommandsTakeTheSharedFlags) {
@@ -195,7 +195,7 @@ TEST(Options, CommandsTakeTheSharedFlags) {
   EXPECT_EQ(perplexity.options->perplexity.isa, "scalar");
   const auto probe = Parse({"probe", "--port", "99", "--path", "/livez"});
   EXPECT_EQ(probe.options->command, Command::kProbe);
-  EXPECT_EQ(probe.options->port, 99);
+  EXPECT_EQ(probe.options->http.port, 99);
   EXPECT_EQ(probe.options->probe_path, "/livez");
 }
 

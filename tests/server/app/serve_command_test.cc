@@ -47,7 +47,7 @@ class Serving {
   Serving(const std::string& model, int port) {
     Options options;
     options.model = model;
-    options.port = port;
+    options.http.port = port;
     options.threads = 2;
     options.log_level = LogLevel::kOff;
     child_ = fork();

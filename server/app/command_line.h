@@ -1,0 +1,115 @@
+// Declares flags to the command line's library, each with a variable of the environment that sets
+// it where the command line does not. A default is the value that the flag's target has when the
+// flag is declared, and stands nowhere else: the help shows it. For one thread; the targets must
+// outlive the flags.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+// Names are those of the library: "-m,--model". A flag that is declared for a program and for its
+// command has one variable, named after its first long name: LOCKSTEP_MODEL.
+class Flags {
+ public:
+  enum class WhenEmpty { kUnset, kError };  // what a variable without a value means
+
+  // A whole number in decimal digits, and nothing else.
+  template <std::integral T>
+  CLI::Option* Number(CLI::App& app, const std::string& names, T& value, size_t low, size_t high,
+                      const std::string& help) {
+    return Value(app, names, help, std::to_string(value), "N",
+                 [&value](const std::string& text) { value = static_cast<T>(ToNumber(text)); })
+        ->transform(Decimal(low, high));
+  }
+  CLI::Option* Seconds(CLI::App& app, const std::string& names, auto& duration,
+                       const std::string& help) {
+    constexpr size_t kMostSeconds = 86'400;
+    const auto shown = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+    return Value(app, names, help, std::to_string(shown), "N",
+                 [&duration](const std::string& text) {
+                   duration = std::chrono::seconds(ToNumber(text));
+                 })
+        ->transform(Decimal(1, kMostSeconds));
+  }
+  CLI::Option* Text(CLI::App& app, const std::string& names, std::string& value,
+                    const std::string& help, WhenEmpty when_empty = WhenEmpty::kUnset);
+  // One of a few words. REQUIRES: the value is one of them.
+  template <class T>
+  CLI::Option* Choice(CLI::App& app, const std::string& names, T& value,
+                      const std::map<std::string, T>& words, const std::string& help) {
+    std::string shown, all;
+    for (const auto& [word, meaning] : words) {
+      if (meaning == value) shown = word;
+      all += (all.empty() ? "" : ", ") + word;
+    }
+    return Value(app, names, help, shown, "TEXT",
+                 [&value, words](const std::string& word) { value = words.at(word); })
+        ->check(CLI::Validator(
+            [words, all](std::string& word) {
+              return words.contains(word) ? std::string() : word + " is none of " + all;
+            },
+            ""));
+  }
+  // May be given more than once; the variable has commas between the items. The help shows no
+  // items.
+  CLI::Option* List(CLI::App& app, const std::string& names, std::vector<std::string>& list,
+                    const std::string& help, WhenEmpty when_empty = WhenEmpty::kUnset);
+  // Takes no value: makes the target `meant`. The variable says yes or no.
+  template <class T>
+  CLI::Option* Switch(CLI::App& app, const std::string& names, T& target, T meant,
+                      const std::string& help) {
+    CLI::Option* option = app.add_flag_function(
+        names,
+        [&target, meant](int64_t count) {
+          if (count > 0) target = meant;
+        },
+        help);
+    Declare(option, Kind::kSwitch, WhenEmpty::kUnset);
+    return option;
+  }
+
+  // A number from low to high. Takes leading zeros away, which the library would read as octal.
+  static CLI::Validator Decimal(size_t low, size_t high);
+
+  // The flag has no variable from here on.
+  void ForgetVariable(const CLI::Option* option);
+  // Sets from the environment what the command line left unset. Throws CLI::Error, which names flag
+  // and variable.
+  void ReadEnvironment();
+  // The help says each flag's variable from here on. The library must not know them before: its
+  // versions differ in what they do with a value that is wrong.
+  void ShowVariables();
+
+ private:
+  enum class Kind { kValue, kList, kSwitch };
+  struct Declared {
+    std::string variable;
+    Kind kind;
+    WhenEmpty when_empty;
+    std::vector<CLI::Option*> options;  // the program's first, then those of its commands
+  };
+
+  static size_t ToNumber(const std::string& digits);
+  CLI::Option* Value(CLI::App& app, const std::string& names, const std::string& help,
+                     const std::string& shown, const char* type,
+                     const std::function<void(const std::string&)>& take,
+                     WhenEmpty when_empty = WhenEmpty::kUnset);
+  void Declare(CLI::Option* option, Kind kind, WhenEmpty when_empty);
+  static void Apply(const Declared& flag, const std::string& value);
+
+  std::vector<Declared> flags_;
+};
+
+// For an argument that nothing takes: "--modle is unknown; did you mean --model?".
+std::string UnknownArgument(const CLI::App& app, const std::string& argument);
+
+}  // namespace lockstep
