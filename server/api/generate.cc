@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -15,33 +16,25 @@
 #include "server/api/respond.h"
 #include "server/api/tgi_api.h"
 #include "server/http/error_reply.h"
+#include "server/http/media_type.h"
 
 namespace lockstep {
 namespace {
 
 // Empty if the body may be read as JSON; else what to send instead.
 std::string ContentTypeProblem(std::string_view content_type) {
-  const size_t semicolon = std::min(content_type.find(';'), content_type.size());
-  const std::string_view type = TrimSpaces(content_type.substr(0, semicolon));
-  if (type.empty()) return "the request has no Content-Type: send application/json";
-  if (EqualsNoCase(type, "application/x-www-form-urlencoded")) {
+  if (TrimSpaces(content_type).empty()) {
+    return "the request has no Content-Type: send application/json";
+  }
+  const std::optional<MediaType> media = ParseMediaType(content_type);
+  if (media && media->type == "application/x-www-form-urlencoded") {
     return "the body is marked as a form, as curl -d does by itself: "
            "add -H 'Content-Type: application/json'";
   }
-  if (!EqualsNoCase(type, "application/json")) {
-    return fmt::format("the Content-Type is {}: send application/json", Quoted(type));
+  if (!media || media->type != "application/json") {
+    return fmt::format("the Content-Type is {}: send application/json", Quoted(content_type));
   }
-  std::string_view parameter = TrimSpaces(content_type.substr(semicolon));
-  while (!parameter.empty() && (parameter[0] == ';' || parameter[0] == ' ')) {
-    parameter.remove_prefix(1);
-  }
-  if (parameter.size() >= 8 && EqualsNoCase(parameter.substr(0, 8), "charset=")) {
-    std::string_view charset = parameter.substr(8);
-    if (charset.size() >= 2 && charset.front() == '"')
-      charset = charset.substr(1, charset.size() - 2);
-    if (!EqualsNoCase(charset, "utf-8")) return "the charset must be utf-8";
-  }
-  return {};
+  return media->IsUtf8() ? "" : "the charset must be utf-8";
 }
 
 // X-Request-Timeout-Ms, where it is there and less than what the server allows.

@@ -1,6 +1,5 @@
 // What passes between the HTTP server and whoever answers its requests: plain structs, without the
-// HTTP library, JSON or a model. Each belongs to the request that it is of, and has no lock of its
-// own.
+// HTTP library, JSON or a model. Each belongs to one request, and has no lock of its own.
 #pragma once
 
 #include <strings.h>
@@ -28,11 +27,17 @@ inline std::string_view FindHeader(const HttpHeaders& headers, std::string_view 
   return {};
 }
 
-// Without spaces and tabs at both ends.
+// The text without spaces and tabs at both ends.
 inline std::string_view TrimSpaces(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
   if (begin == text.npos) return {};
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+// What names and other words of headers are made of: RFC 9110's tchar.
+inline bool IsTokenCharacter(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
 }
 
 struct HttpRequest {
