@@ -1,3 +1,14 @@
+// A state machine over lines and counted bytes, which takes what has come and keeps the rest: each
+// Take... is one step of it, and says whether there was enough. So a request reads the same whether
+// it comes in one piece or in single bytes, e.g. for a chunked body:
+//
+//   kRequestLine -> kHeaders -> kChunkSize -> kChunk -> kChunkEnd -> kChunkSize ... -> kTrailers
+//   "POST / ..."    "Host: h"   "5"           "hello"   CRLF         "0"               CRLF ->
+//   kWhole
+//
+// Two servers in a row that read one stream of bytes differently can be made to take one client's
+// bytes for another's request (request smuggling). Therefore what RFC 9112 leaves to a server's
+// leniency is an error here: bare line feeds, folded lines, two lengths, a length beside chunks.
 #include "server/http/request_reader.h"
 
 #include <algorithm>
@@ -11,7 +22,7 @@ namespace {
 template <class T>
 using Expected = tl::expected<T, ReadError>;
 
-tl::unexpected<ReadError> Reject(int status, std::string message) {
+tl::unexpected<ReadError> Fail(int status, std::string message) {
   return tl::unexpected(ReadError{status, std::move(message)});
 }
 
@@ -20,12 +31,8 @@ tl::unexpected<ReadError> Passed(const Expected<T>& failed) {
   return tl::unexpected(failed.error());
 }
 
-// RFC 9110's tchar.
 bool IsToken(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) ||
-           (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(), IsTokenCharacter);
 }
 
 bool HasControls(std::string_view text) {
@@ -33,12 +40,16 @@ bool HasControls(std::string_view text) {
                      [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
-// Whether a comma-separated header value has this word.
-bool HasWord(std::string_view list, std::string_view word) {
-  while (!list.empty()) {
-    const size_t comma = std::min(list.find(','), list.size());
-    if (EqualsNoCase(TrimSpaces(list.substr(0, comma)), word)) return true;
-    list.remove_prefix(std::min(comma + 1, list.size()));
+// Whether the comma-separated list of a header has this word. A list may be spread over several
+// lines of that name, which mean the same as one line with commas (RFC 9110, 5.3).
+bool ListHas(const HttpHeaders& headers, std::string_view name, std::string_view word) {
+  for (const auto& [key, value] : headers) {
+    if (!EqualsNoCase(key, name)) continue;
+    for (std::string_view list = value; !list.empty();) {
+      const size_t comma = std::min(list.find(','), list.size());
+      if (EqualsNoCase(TrimSpaces(list.substr(0, comma)), word)) return true;
+      list.remove_prefix(std::min(comma + 1, list.size()));
+    }
   }
   return false;
 }
@@ -52,30 +63,31 @@ Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
   const size_t first = line.find(' ');
   const size_t last = line.rfind(' ');
   if (first == line.npos || first == last) {
-    return Reject(400, "the first line is not an HTTP request line");
+    return Fail(400, "the first line is not an HTTP request line");
   }
   const std::string_view method = line.substr(0, first);
   const std::string_view version = line.substr(last + 1);
   std::string_view target = line.substr(first + 1, last - first - 1);
   if (!IsToken(method) || HasControls(target) || target.find(' ') != target.npos) {
-    return Reject(400, "the first line is not an HTTP request line");
+    return Fail(400, "the first line is not an HTTP request line");
   }
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
     const bool other = version.size() == 8 && version.starts_with("HTTP/") && version[6] == '.';
-    return other ? Reject(505, "the server speaks HTTP/1.1 and HTTP/1.0")
-                 : Reject(400, "the first line is not an HTTP request line");
+    return other ? Fail(505, "the server speaks HTTP/1.1 and HTTP/1.0")
+                 : Fail(400, "the first line is not an HTTP request line");
   }
-  constexpr std::string_view kMethods[] = {"GET",    "HEAD",  "POST",   "PUT",
-                                           "DELETE", "PATCH", "OPTIONS"};
+  // All that RFC 9110 has: a route says 405 to what it does not take.
+  constexpr std::string_view kMethods[] = {"GET",   "HEAD",    "POST",  "PUT",    "DELETE",
+                                           "PATCH", "OPTIONS", "TRACE", "CONNECT"};
   if (std::find(std::begin(kMethods), std::end(kMethods), method) == std::end(kMethods)) {
-    return Reject(501, "the server does not know this method");
+    return Fail(501, "the server does not know this method");
   }
   if (target.starts_with("http://")) {  // the absolute form, which proxies send
     target.remove_prefix(std::min(target.find('/', 7), target.size()));
     if (target.empty()) target = "/";
   }
   if (target.empty() || (target[0] != '/' && target != "*")) {
-    return Reject(400, "the request's path must begin with /");
+    return Fail(400, "the request's path must begin with /");
   }
   request.method = method;
   request.target = target;
@@ -86,7 +98,7 @@ Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
 Expected<void> ParseHeader(std::string_view line, HttpHeaders& headers) {
   const size_t colon = line.find(':');
   if (colon == line.npos || !IsToken(line.substr(0, colon)) || HasControls(line)) {
-    return Reject(400, "a header line is malformed");
+    return Fail(400, "a header line is malformed");
   }
   headers.emplace_back(line.substr(0, colon), TrimSpaces(line.substr(colon + 1)));
   return {};
@@ -103,18 +115,18 @@ Expected<Framing> ReadFraming(const RawRequest& request, size_t max_body) {
   const HttpHeaders& headers = request.headers;
   const size_t lengths = Count(headers, "Content-Length");
   if (Count(headers, "Transfer-Encoding") > 0) {
-    if (lengths > 0) return Reject(400, "Content-Length and Transfer-Encoding exclude each other");
-    if (request.http_1_0) return Reject(400, "HTTP/1.0 has no Transfer-Encoding");
+    if (lengths > 0) return Fail(400, "Content-Length and Transfer-Encoding exclude each other");
+    if (request.http_1_0) return Fail(400, "HTTP/1.0 has no Transfer-Encoding");
     if (Count(headers, "Transfer-Encoding") > 1 ||
         !EqualsNoCase(FindHeader(headers, "Transfer-Encoding"), "chunked")) {
-      return Reject(501, "the only Transfer-Encoding is chunked");
+      return Fail(501, "the only Transfer-Encoding is chunked");
     }
     framing.chunked = true;
     return framing;
   }
   if (lengths == 0) {
     if (request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
-      return Reject(411, "the request has no Content-Length");
+      return Fail(411, "the request has no Content-Length");
     }
     return framing;
   }
@@ -122,10 +134,10 @@ Expected<Framing> ReadFraming(const RawRequest& request, size_t max_body) {
   uint64_t length = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
   if (lengths > 1 || error != std::errc() || end != text.data() + text.size()) {
-    return Reject(400, "Content-Length must be one number");
+    return Fail(400, "Content-Length must be one number");
   }
   if (length > max_body) {
-    return Reject(413, "the body has more than " + std::to_string(max_body) + " bytes");
+    return Fail(413, "the body has more than " + std::to_string(max_body) + " bytes");
   }
   framing.length = length;
   return framing;
@@ -134,17 +146,17 @@ Expected<Framing> ReadFraming(const RawRequest& request, size_t max_body) {
 Expected<void> CheckHeaders(RawRequest& request) {
   const HttpHeaders& headers = request.headers;
   if (!request.http_1_0 && Count(headers, "Host") != 1) {
-    return Reject(400, "the request must have one Host header");
+    return Fail(400, "the request must have one Host header");
   }
   const std::string_view coding = FindHeader(headers, "Content-Encoding");
   if (!coding.empty() && !EqualsNoCase(coding, "identity")) {
-    return Reject(415, "the server takes no compressed bodies: leave Content-Encoding out");
+    return Fail(415, "the server takes no compressed bodies: leave Content-Encoding out");
   }
   const std::string_view expect = FindHeader(headers, "Expect");
   if (!expect.empty() && !EqualsNoCase(expect, "100-continue")) {
-    return Reject(417, "the only expectation is 100-continue");
+    return Fail(417, "the only expectation is 100-continue");
   }
-  request.keep_alive = !request.http_1_0 && !HasWord(FindHeader(headers, "Connection"), "close");
+  request.keep_alive = !request.http_1_0 && !ListHas(headers, "Connection", "close");
   return {};
 }
 
@@ -225,8 +237,7 @@ RequestReader::Progress RequestReader::TakeLine(size_t max, int too_long, std::s
   const size_t end = buffer_.find('\n', begin_ + searched_);
   const size_t length = std::min(end, buffer_.size()) - begin_;
   if (length > max + 1) {
-    return Reject(too_long,
-                  "a line of the request has more than " + std::to_string(max) + " bytes");
+    return Fail(too_long, "a line of the request has more than " + std::to_string(max) + " bytes");
   }
   if (end == buffer_.npos) {
     searched_ = length;
@@ -234,7 +245,7 @@ RequestReader::Progress RequestReader::TakeLine(size_t max, int too_long, std::s
   }
   searched_ = 0;
   if (length == 0 || buffer_[end - 1] != '\r') {
-    return Reject(400, "a line of the request does not end with CR LF");
+    return Fail(400, "a line of the request does not end with CR LF");
   }
   line = std::string_view(buffer_).substr(begin_, length - 1);
   begin_ = end + 1;
@@ -245,7 +256,7 @@ RequestReader::Progress RequestReader::TakeRequestLine() {
   if (begin_ == buffer_.size()) return false;
   // Anything but HTTP, TLS for one, may never send the end of a line.
   if (!IsToken({buffer_.data() + begin_, 1}) && buffer_[begin_] != '\r') {
-    return Reject(400, "this is not HTTP; the server speaks plain HTTP/1.1");
+    return Fail(400, "this is not HTTP; the server speaks plain HTTP/1.1");
   }
   std::string_view line;
   if (const auto taken = TakeLine(limits_.line, 414, line); !taken || !*taken) return taken;
@@ -261,9 +272,9 @@ RequestReader::Progress RequestReader::TakeHeader() {
   if (line.empty()) return EndHead();
   header_bytes_ += line.size() + 2;
   if (request_.headers.size() == limits_.headers || header_bytes_ > limits_.header_bytes) {
-    return Reject(431, "the request has more than " + std::to_string(limits_.headers) +
-                           " headers, or more than " + std::to_string(limits_.header_bytes) +
-                           " bytes of them");
+    return Fail(431, "the request has more than " + std::to_string(limits_.headers) +
+                         " headers, or more than " + std::to_string(limits_.header_bytes) +
+                         " bytes of them");
   }
   if (auto parsed = ParseHeader(line, request_.headers); !parsed) return Passed(parsed);
   return true;
@@ -300,10 +311,10 @@ RequestReader::Progress RequestReader::TakeChunkSize() {
   uint32_t size = 0;  // a longer number is an error of from_chars
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size, 16);
   if (digits.size() > 8 || error != std::errc() || end != digits.data() + digits.size()) {
-    return Reject(400, "a chunk of the body has a malformed size");
+    return Fail(400, "a chunk of the body has a malformed size");
   }
   if (size > limits_.body - request_.body.size()) {
-    return Reject(413, "the body has more than " + std::to_string(limits_.body) + " bytes");
+    return Fail(413, "the body has more than " + std::to_string(limits_.body) + " bytes");
   }
   body_left_ = size;
   step_ = size == 0 ? Step::kTrailers : Step::kChunk;
@@ -313,7 +324,7 @@ RequestReader::Progress RequestReader::TakeChunkSize() {
 RequestReader::Progress RequestReader::TakeChunkEnd() {
   std::string_view line;
   if (const auto taken = TakeLine(limits_.line, 400, line); !taken || !*taken) return taken;
-  if (!line.empty()) return Reject(400, "a chunk of the body is longer than its size");
+  if (!line.empty()) return Fail(400, "a chunk of the body is longer than its size");
   step_ = Step::kChunkSize;
   return true;
 }
@@ -324,7 +335,7 @@ RequestReader::Progress RequestReader::TakeTrailer() {
   if (line.empty()) {
     step_ = Step::kWhole;
   } else if (++trailers_ > limits_.headers) {
-    return Reject(431, "the body has too many trailers");
+    return Fail(431, "the body has too many trailers");
   }
   return true;
 }

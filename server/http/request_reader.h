@@ -48,15 +48,15 @@ class RequestReader {
   State state() const;
   // Reads on. REQUIRES: neither kWhole nor kRefused.
   void Feed(std::string_view bytes);
-  // For what the bytes do not tell: the client is too slow, has gone, or is one too many. Forgets
-  // the body.
+  // Ends the request for a reason that its bytes do not tell: the client is too slow, has gone, or
+  // is one too many. Forgets the body.
   void Refuse(ReadError error);
   // Begins the next request, of which a part or all may have come already. REQUIRES: kWhole.
   void Next();
 
   const RawRequest& request() const { return request_; }  // complete if kWhole
-  const ReadError& error() const { return error_; }       // of kRefused
-  // Of memory, about: what has come of the request and is not yet dropped.
+  const ReadError& error() const { return error_; }       // why it is kRefused
+  // About how much memory the request takes: what has come of it and is not yet dropped.
   size_t bytes() const { return header_bytes_ + request_.body.size() + buffer_.size() - begin_; }
   // True once if the client wants to be told to send its body (Expect: 100-continue).
   bool TakeContinue();

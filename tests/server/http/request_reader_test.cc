@@ -61,6 +61,23 @@ TEST(RequestReader, ReadsRequestsOneAfterTheOther) {
   }
 }
 
+// A list may be spread over several lines of its name.
+TEST(RequestReader, AnyLineOfConnectionCanEndIt) {
+  const std::pair<const char*, bool> cases[] = {
+      {"Connection: keep-alive\nConnection: close\n", false},
+      {"Connection: close\nConnection: keep-alive\n", false},
+      {"Connection: keep-alive, Upgrade\nConnection: TE\nconnection: x , CLOSE\n", false},
+      {"Connection: keep-alive\nConnection: closed\n", true},
+      {"X-Connection: close\n", true},
+  };
+  for (const auto& [lines, keep_alive] : cases) {
+    RequestReader reader({});
+    reader.Feed(Http(std::string("GET / HTTP/1.1\nHost: h\n") + lines + "\n"));
+    ASSERT_EQ(reader.state(), State::kWhole);
+    EXPECT_EQ(reader.request().keep_alive, keep_alive) << lines;
+  }
+}
+
 TEST(RequestReader, TellsHowFarItIs) {
   RequestReader reader({});
   const std::pair<std::string, State> steps[] = {
