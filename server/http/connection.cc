@@ -1,3 +1,5 @@
+// The socket never blocks. Who must wait for it, a worker that streams, polls with a deadline; all
+// others come back when the poller says that it is ready.
 #include "server/http/connection.h"
 
 #include <netinet/in.h>
@@ -86,10 +88,12 @@ void Connection::ShutDown() { shutdown(socket_, SHUT_WR); }
 bool Connection::WaitWritable(Clock::time_point deadline) const {
   constexpr milliseconds kSlice{100};  // how soon a stop is noticed
   while (!stopping_) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    if (left <= milliseconds::zero()) return false;
+    const auto left =
+        std::max(std::chrono::ceil<milliseconds>(deadline - Clock::now()), milliseconds::zero());
     pollfd fd{socket_, POLLOUT, 0};
     if (poll(&fd, 1, static_cast<int>(std::min(left, kSlice).count())) > 0) return true;
+    // Only now: to a process that was stopped for longer the client may have read on meanwhile.
+    if (left == milliseconds::zero()) return false;
   }
   return false;
 }

@@ -34,7 +34,7 @@ class Counted {
 
 class Connection {
  public:
-  static constexpr size_t kWritePiece = 64 * 1024;  // of which each has the whole write_stall
+  static constexpr size_t kWritePiece = 64 * 1024;  // each may take the whole write_stall
   static constexpr ssize_t kEnd = 0;                // the client sends no more, or is gone
   static constexpr ssize_t kNothingYet = -1;
 
@@ -51,9 +51,10 @@ class Connection {
   // What has come: the number of bytes, kEnd or kNothingYet. Does not block.
   ssize_t Receive(char* data, size_t size);
 
-  // To be sent by Flush.
+  // Adds to what Flush sends.
   void Queue(std::string_view bytes) { queued_.append(bytes); }
-  // Sends of it what the client takes now. True if nothing is left, or all is lost. Does not block.
+  // Sends as much of what is queued as the client takes now. True if nothing is left, or all is
+  // lost. Does not block.
   bool Flush();
   size_t flushed() const { return flushed_; }  // bytes since nothing was queued
 
@@ -71,8 +72,8 @@ class Connection {
 
   RequestReader reader;
   std::optional<Counted> counted_open, counted_active;
-  std::optional<Counted> counted_bytes;  // of the reader
-  size_t requests = 0;                   // answered
+  std::optional<Counted> counted_bytes;  // what the reader holds
+  size_t requests = 0;                   // so many were answered here
   bool last = false;                     // to be closed after the reply
 
  private:

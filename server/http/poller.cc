@@ -1,7 +1,14 @@
+// One thread and epoll hold any number of slow clients for the price of their memory, where a
+// thread each would let a thousand of them take all. Each held connection is in one phase with one
+// deadline:
+//
+//   kIdle -> kHead -> kBody -> (handed out) -> kFlush -> kIdle, or -> kLinger -> closed
+//
+// waits_ has the deadlines in order, so that the next one is known at once and the earliest, who
+// has kept us waiting longest, is found first when somebody must make room.
 #include "server/http/poller.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -10,15 +17,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <string_view>
 #include <system_error>
+
+#include "server/http/listener.h"
 
 namespace lockstep {
 namespace {
 
 using std::chrono::milliseconds;
 
-// Of the connections that are over the limit and still read their 503.
+// How many connections over the limit may be open to read their 503.
 constexpr size_t kRefusedAtOnce = 128;
 // Before descriptors or memory are tried for again.
 constexpr milliseconds kAcceptPause{100};
@@ -32,11 +40,9 @@ constexpr size_t kReadSize = 16 * 1024;
 // one, and most prompts are smaller.
 constexpr size_t kSmallRequest = 4 * kReadSize;
 
-std::string NumericAddress(const sockaddr_storage& address, socklen_t size) {
-  char host[NI_MAXHOST] = "";
-  getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host, sizeof host, nullptr, 0,
-              NI_NUMERICHOST);
-  return host;
+// The accept that failed may succeed once a connection is closed.
+bool NeedsRoom(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 }  // namespace
@@ -158,19 +164,23 @@ void Poller::Accept() {
     const int socket = accept4(listener_, reinterpret_cast<sockaddr*>(&address), &size,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) {
-      const bool passing = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-      if (!passing) PauseAccepting();  // no descriptor, for one: the listener stays readable
-      return;
+      const int why = errno;
+      if (why == EAGAIN || why == EINTR || why == ECONNABORTED) return;
+      // The kernel looks for a free descriptor before it looks whether anybody waits for one.
+      pollfd waiting{listener_, POLLIN, 0};
+      if (poll(&waiting, 1, 0) == 0) return;
+      if (NeedsRoom(why) && MakeRoom() == Room::kNow) continue;
+      return PauseAccepting();  // without it the listener, which stays readable, would be spun on
     }
     ConnectionPtr connection;
     try {
-      connection = std::make_shared<Connection>(socket, NumericAddress(address, size),
-                                                options_.limits, options_.write_stall, stopping_);
+      connection = std::make_shared<Connection>(socket, NumericAddress(address), options_.limits,
+                                                options_.write_stall, stopping_);
     } catch (const std::exception&) {
       close(socket);
       return PauseAccepting();
     }
-    const bool too_many = open_ >= options_.connections && !MakeRoom();
+    const bool too_many = open_ >= options_.connections && MakeRoom() == Room::kNone;
     connection->counted_open.emplace(open_);
     connection->counted_bytes.emplace(request_bytes_, 0);
     Guard(socket, [&] {
@@ -181,10 +191,21 @@ void Poller::Accept() {
   }
 }
 
-bool Poller::MakeRoom() {
+// Nobody is served by those who idle or drip a head, and by those who linger nobody any more: they
+// go first, without a word. A body that comes in slowly may be an honest one on a bad line: its
+// client is told to try again.
+Poller::Room Poller::MakeRoom() {
+  if (EndOne(Phase::kIdle, Phase::kHead) || EndOne(Phase::kLinger, Phase::kLinger)) {
+    return Room::kNow;
+  }
+  if (DropABody(0, "the server has too many slow requests")) return Room::kSoon;
+  return EndOne(Phase::kFlush, Phase::kFlush) ? Room::kNow : Room::kNone;
+}
+
+bool Poller::EndOne(Phase first, Phase last) {
   for (const auto& [deadline, socket] : waits_) {
     const auto held = held_.find(socket);
-    if (held == held_.end() || held->second.phase > Phase::kHead) continue;
+    if (held == held_.end() || held->second.phase < first || held->second.phase > last) continue;
     Release(held->second);
     return true;
   }
@@ -242,7 +263,8 @@ void Poller::OnReady(Held& held) {
     case Phase::kIdle:
     case Phase::kHead:
     case Phase::kBody:
-      return ReadSome(held);
+      ReadSome(held);
+      return;
     case Phase::kFlush:
       return FlushSome(held);
     case Phase::kLinger:
@@ -250,40 +272,74 @@ void Poller::OnReady(Held& held) {
   }
 }
 
+// A process that was stopped, or had to wait for a processor, finds the deadline over and the bytes
+// there: what has arrived counts before the time does.
 void Poller::OnDeadline(Held& held) {
-  if (held.phase == Phase::kHead || held.phase == Phase::kBody) {
-    Refuse(held, 408, "the request did not arrive in time");
-  } else {
+  const int socket = held.connection->socket();
+  const Phase phase = held.phase;
+  const auto waits_on = [&] {
+    const auto still = held_.find(socket);
+    return still != held_.end() && still->second.phase == phase;
+  };
+  if (phase == Phase::kFlush) {
+    const size_t taken = held.connection->flushed();
+    FlushSome(held);
+    if (waits_on() && held.connection->flushed() == taken) Release(held);
+    return;
+  }
+  if (phase == Phase::kLinger) {
     Release(held);
+    return;
+  }
+  while (waits_on() && ReadSome(held)) {
+  }
+  if (!waits_on()) return;
+  if (phase == Phase::kIdle) {
+    Release(held);
+  } else {
+    Refuse(held, 408, "the request did not arrive in time");
   }
 }
 
-void Poller::ReadSome(Held& held) {
+bool Poller::ReadSome(Held& held) {
   char data[kReadSize];
   const ssize_t n = held.connection->Receive(data, sizeof data);
-  if (n == Connection::kNothingYet) return;
+  if (n == Connection::kNothingYet) return false;
   if (n == Connection::kEnd) {
-    if (held.phase != Phase::kIdle) return Refuse(held, 400, "the request ended early");
-    Release(held);
-    return;
+    if (held.phase == Phase::kIdle) {
+      Release(held);
+    } else {
+      Refuse(held, 400, "the request ended early");
+    }
+    return true;
   }
   held.connection->reader.Feed({data, static_cast<size_t>(n)});
   held.connection->counted_bytes->Set(held.connection->reader.bytes());
   const int socket = held.connection->socket();
-  while (request_bytes_ > options_.request_bytes && DropABody()) {
+  while (request_bytes_ > options_.request_bytes &&
+         DropABody(kSmallRequest, "the server has too many large requests at once")) {
   }
   if (held_.contains(socket)) ReadOn(held);  // else it was dropped itself
+  return true;
 }
 
-bool Poller::DropABody() {
-  for (const auto& [deadline, socket] : waits_) {
-    const auto held = held_.find(socket);
-    if (held == held_.end() || held->second.phase != Phase::kBody) continue;
-    if (held->second.connection->reader.bytes() <= kSmallRequest) continue;
-    Refuse(held->second, 503, "the server has too many large requests at once");
-    return true;
+// The slowest is the one with the fewest bytes a second. Each has a small request's worth and a
+// second to its credit, so that one which has only just begun is not taken for slow.
+bool Poller::DropABody(size_t at_least, const char* message) {
+  Held* slowest = nullptr;
+  double least = 0;
+  const auto now = Clock::now();
+  for (auto& [socket, held] : held_) {
+    const size_t bytes = held.phase == Phase::kBody ? held.connection->reader.bytes() : 0;
+    if (held.phase != Phase::kBody || bytes < at_least) continue;
+    const std::chrono::duration<double> age = now - held.deadline + options_.limits.body_time;
+    const double rate = static_cast<double>(bytes + kSmallRequest) / (age.count() + 1);
+    if (slowest != nullptr && rate >= least) continue;
+    slowest = &held;
+    least = rate;
   }
-  return false;
+  if (slowest != nullptr) Refuse(*slowest, 503, message);
+  return slowest != nullptr;
 }
 
 void Poller::DropSome(Held& held) {

@@ -27,9 +27,9 @@ struct PollerOptions {
   RequestLimits limits;
   std::chrono::milliseconds idle;         // for a connection's next request to begin
   std::chrono::milliseconds write_stall;  // for each Connection::kWritePiece of a reply
-  size_t connections;  // one more ends the longest idle or dripping one, or is refused with a 503
-  // Of all requests in memory. Beyond it the larger ones that still come in are refused with a 503,
-  // the oldest first.
+  size_t connections;                     // one more makes room, or is refused with a 503
+  // How much memory all requests may take. Beyond it the larger ones that still come in are refused
+  // with a 503, the slowest first.
   size_t request_bytes;
 };
 
@@ -69,10 +69,14 @@ class Poller {
   void EndWaits();
 
   void Accept();
-  // Ends the connection that has sent no whole head for the longest time, if there is one.
-  bool MakeRoom();
-  // Refuses the oldest of the larger requests whose body still comes in, if there is one.
-  bool DropABody();
+  // Ends one of the connections that are held here, if there is any: now, or once it has its 503.
+  enum class Room { kNone, kSoon, kNow };
+  Room MakeRoom();
+  // Closes the one with the earliest deadline in these phases, if there is one.
+  bool EndOne(Phase first, Phase last);
+  // Refuses the slowest of the bodies that come in and have at least so many bytes, if there is
+  // one.
+  bool DropABody(size_t at_least, const char* message);
   void PauseAccepting();
   bool SetEvents(int operation, int socket, uint32_t events);
   // No memory for a step: its connection ends, the others go on.
@@ -86,7 +90,7 @@ class Poller {
   // Each may end with the connection closed or handed out, and `held` gone.
   void OnReady(Held& held);
   void OnDeadline(Held& held);
-  void ReadSome(Held& held);
+  bool ReadSome(Held& held);  // false if nothing had come
   void DropSome(Held& held);
   void FlushSome(Held& held);
   void ReadOn(Held& held);
@@ -98,7 +102,7 @@ class Poller {
   int epoll_ = -1, wake_ = -1;
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> open_{0};           // connections, wherever they are
-  std::atomic<size_t> request_bytes_{0};  // likewise, of what their readers hold
+  std::atomic<size_t> request_bytes_{0};  // what the readers of all of them hold
 
   // The poller's thread only.
   std::unordered_map<int, Held> held_;                 // by socket

@@ -23,7 +23,11 @@ inline std::string Http(const std::string& text) {
 
 class RawClient {
  public:
+  // Port -1: not yet connected.
   explicit RawClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    if (port >= 0) Connect(port);
+  }
+  void Connect(int port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
@@ -98,7 +102,7 @@ class RawClient {
   }
 
   int socket_;
-  bool connected_;
+  bool connected_ = false;
   std::string received_;
 };
 

@@ -1,0 +1,93 @@
+#include "server/http/connection.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+namespace lockstep {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A connection, and the other end of its socket.
+class ConnectionTest : public testing::Test {
+ protected:
+  ConnectionTest() {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    client_ = ends[1];
+    connection_.emplace(ends[0], "peer", RequestLimits{}, milliseconds(200), stopping_);
+  }
+  ~ConnectionTest() override { CloseClient(); }
+  void CloseClient() {
+    if (client_ >= 0) close(std::exchange(client_, -1));
+  }
+  // Reads so many bytes as a client.
+  size_t Take(size_t bytes) {
+    std::string data(bytes, '\0');
+    size_t taken = 0;
+    for (ssize_t n; taken < bytes && (n = read(client_, data.data(), bytes - taken)) > 0;) {
+      taken += static_cast<size_t>(n);
+    }
+    return taken;
+  }
+
+  std::atomic<bool> stopping_{false};
+  int client_ = -1;
+  std::optional<Connection> connection_;
+};
+
+TEST_F(ConnectionTest, ReceivesWithoutWaiting) {
+  char data[8];
+  EXPECT_EQ(connection_->Receive(data, sizeof data), Connection::kNothingYet);
+  ASSERT_EQ(write(client_, "abc", 3), 3);
+  EXPECT_EQ(connection_->Receive(data, sizeof data), 3);
+  EXPECT_FALSE(connection_->Gone());
+  CloseClient();
+  EXPECT_TRUE(connection_->Gone());
+  EXPECT_EQ(connection_->Receive(data, sizeof data), Connection::kEnd);
+}
+
+TEST_F(ConnectionTest, FlushSendsWhatTheClientTakes) {
+  const std::string much(4 << 20, 'x');
+  connection_->Queue(much);
+  EXPECT_FALSE(connection_->Flush());
+  const size_t before = connection_->flushed();
+  EXPECT_GT(before, 0u);
+  EXPECT_LT(before, much.size());
+  std::thread client([this, &much] { EXPECT_EQ(Take(much.size()), much.size()); });
+  while (!connection_->Flush()) std::this_thread::yield();
+  client.join();
+  EXPECT_EQ(connection_->flushed(), 0u);
+  EXPECT_FALSE(connection_->broken());
+}
+
+TEST_F(ConnectionTest, WriteGivesUpOnAClientThatDoesNotRead) {
+  EXPECT_FALSE(connection_->Write(std::string(4 << 20, 'x')));
+  EXPECT_TRUE(connection_->broken());
+  EXPECT_FALSE(connection_->Write("more"));
+}
+
+TEST_F(ConnectionTest, AStopEndsAWriteAtOnce) {
+  stopping_ = true;
+  EXPECT_FALSE(connection_->Write(std::string(4 << 20, 'x')));
+  EXPECT_TRUE(connection_->Gone());
+}
+
+TEST_F(ConnectionTest, ASumHasEachShareOnce) {
+  std::atomic<size_t> sum{0};
+  {
+    Counted one(sum), other(sum, 10);
+    EXPECT_EQ(sum, 11u);
+    other.Set(4);
+    EXPECT_EQ(sum, 5u);
+  }
+  EXPECT_EQ(sum, 0u);
+}
+
+}  // namespace
+}  // namespace lockstep
