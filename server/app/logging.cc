@@ -1,11 +1,22 @@
+// spdlog gives levels, times and the lock; the sink is ours, because every sink of spdlog waits for
+// its file: with a pipe that nobody reads each request, each health check and the end of the
+// process would hang on their line in the log. A queue and a thread of its own would only put off
+// the end.
 #include "server/app/logging.h"
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <climits>
 #include <memory>
+#include <mutex>
+#include <string_view>
 
 namespace lockstep {
 namespace {
@@ -47,20 +58,64 @@ std::string Quoted(std::string_view text) {
   return quoted + '"';
 }
 
+// Writes what stderr takes at once. Its file may be shared with other processes, so it is not made
+// nonblocking for all of them. Instead each write is of a size that a pipe which polls as writable
+// takes whole (PIPE_BUF, POSIX), and a socket, which journald gives, is told not to wait.
+class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (dropped_ > 0 && !TellDropped()) {
+      ++dropped_;
+    } else if (!Write({line.data(), line.size()})) {
+      ++dropped_;
+    }
+  }
+  void flush_() override {}
+
+ private:
+  // In a line of its own in the log's format, before the first line that gets through again.
+  bool TellDropped() {
+    const std::string text = FormatLogLine(log_format, "the log was not read; lines were dropped",
+                                           {{"lines", dropped_}});
+    spdlog::memory_buf_t line;
+    formatter_->format(spdlog::details::log_msg("", spdlog::level::warn, text), line);
+    if (!Write({line.data(), line.size()})) return false;
+    dropped_ = 0;
+    return true;
+  }
+
+  static bool Write(std::string_view line) {
+    while (!line.empty()) {
+      const std::string_view piece = line.substr(0, PIPE_BUF);
+      ssize_t n = send(STDERR_FILENO, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n < 0 && errno == ENOTSOCK) {
+        pollfd fd{STDERR_FILENO, POLLOUT, 0};
+        if (poll(&fd, 1, 0) != 1 || (fd.revents & POLLOUT) == 0) return false;
+        n = write(STDERR_FILENO, piece.data(), piece.size());
+      }
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return false;  // a full disk or a closed pipe loses lines and nothing else
+      line.remove_prefix(static_cast<size_t>(n));
+    }
+    return true;
+  }
+
+  size_t dropped_ = 0;
+};
+
 }  // namespace
 
 LogField::LogField(std::string_view field, double number)
     : key(field), value(fmt::format("{:.1f}", number)) {}
 
 void SetUpLogging(LogLevel level, LogFormat format) {
-  auto logger =
-      std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("", std::make_shared<NonblockingSink>());
   logger->set_level(ToSpdlog(level));
-  logger->flush_on(spdlog::level::debug);
   logger->set_pattern(format == LogFormat::kJson
                           ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
                           : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  // A full disk or a closed pipe loses log lines and nothing else.
   logger->set_error_handler([](const std::string&) {});
   log_format = format;
   spdlog::set_default_logger(std::move(logger));

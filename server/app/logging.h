@@ -1,6 +1,7 @@
 // Logs to stderr, one line for each event, as text or JSON. Prompts and generated text are never
-// logged, and values are escaped, so that no request can forge a line. Thread-safe after
-// SetUpLogging.
+// logged, and values are escaped, so that no request can forge a line. Nothing waits for the log:
+// while whoever reads it does not, lines are dropped, and then their number is logged. Thread-safe
+// after SetUpLogging.
 #pragma once
 
 #include <concepts>

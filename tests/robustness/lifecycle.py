@@ -1,5 +1,6 @@
 """The process itself: how it starts, ends, and is ended, and the system that it runs on."""
 import asyncio
+import fcntl
 import glob
 import os
 import re
@@ -69,7 +70,8 @@ def second_signal(test):
     with Server(test.binary, *SLOW) as server:
         client = socket.create_connection(("127.0.0.1", server.port))
         body = b'{"prompt":[1],"max_tokens":400,"ignore_eos":true}'
-        client.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        client.sendall(b"POST /generate HTTP/1.1\r\nHost: localhost\r\n"
+                       b"Content-Type: application/json\r\n"
                        b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         expect(poll(lambda: server.work()[1] == 1, 5) is not None, "the request does not run")
         server.terminate()
@@ -132,7 +134,7 @@ def replaced_file(test):
 
 
 def lost_output(test):
-    """The log's reader goes away, or the disk is full: serving goes on."""
+    """The log's reader goes away or sleeps, or the disk is full: serving goes on."""
     read_end, write_end = os.pipe()
     with os.fdopen(write_end, "w") as pipe, Server(test.binary, output=pipe, wait=False) as server:
         with os.fdopen(read_end) as reader:
@@ -142,6 +144,14 @@ def lost_output(test):
             server.generate(generation("Once", 4))
         server.terminate()
         expect((code := server.exit_code(5)) == 0, f"exit code {code} with a closed pipe")
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)  # is full after a few lines
+    with os.fdopen(write_end, "w") as pipe, Server(test.binary, output=pipe) as server:
+        for _ in range(100):
+            server.generate(generation("Once", 4))
+        server.terminate()
+        expect((code := server.exit_code(5)) == 0, f"exit code {code} with a pipe nobody reads")
+    os.close(read_end)
     with open("/dev/full", "w") as full, Server(test.binary, output=full) as server:
         for _ in range(20):
             server.generate(generation("Once", 4))

@@ -1,7 +1,12 @@
 #include "server/app/logging.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 namespace lockstep {
 namespace {
@@ -51,6 +56,58 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
                             "\"route\":\"/generate\",\"status\":200,\"outcome\":\"stop\","
                             "\"prompt_tokens\":0,\"tokens\":7,\"first_token_ms\":12.3,"
                             "\"tokens_per_second\":56.8,\"total_ms\":0.0\\}\n"));
+}
+
+// Stands in for stderr: a pipe or a socket, of which the test reads one end.
+class Stderr {
+ public:
+  explicit Stderr(bool socket) : before_(dup(STDERR_FILENO)) {
+    int ends[2];
+    EXPECT_EQ(socket ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends), 0);
+    reader_ = ends[0];
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    fcntl(reader_, F_SETFL, O_NONBLOCK);
+  }
+  ~Stderr() {
+    dup2(before_, STDERR_FILENO);
+    close(before_);
+    close(reader_);
+  }
+  std::string Read() const {
+    std::string text;
+    char data[4096];
+    for (ssize_t n; (n = read(reader_, data, sizeof data)) > 0;) {
+      text.append(data, static_cast<size_t>(n));
+    }
+    return text;
+  }
+
+ private:
+  const int before_;
+  int reader_ = -1;
+};
+
+TEST(Logging, NothingWaitsForALogThatIsNotRead) {
+  for (const bool socket : {false, true}) {
+    const Stderr log(socket);
+    SetUpLogging(LogLevel::kInfo, LogFormat::kText);
+    constexpr size_t kLines = 20'000;  // megabytes: more than any buffer of the kernel
+    for (size_t i = 0; i < kLines; ++i) {
+      Log(LogLevel::kInfo, "line", {{"text", std::string(200, 'x')}});
+    }
+    const std::string kept = log.Read();
+    const auto lines = static_cast<size_t>(std::count(kept.begin(), kept.end(), '\n'));
+    EXPECT_GT(lines, 10u);
+    EXPECT_LT(lines, kLines);
+    EXPECT_THAT(kept, testing::EndsWith("x\"\n"));  // each is whole
+    Log(LogLevel::kInfo, "read again");
+    const std::string later = log.Read();
+    EXPECT_THAT(later,
+                testing::HasSubstr(" warning the log was not read; lines were dropped lines=" +
+                                   std::to_string(kLines - lines) + "\n"));
+    EXPECT_THAT(later, testing::EndsWith(" info read again\n"));
+  }
 }
 
 }  // namespace
