@@ -32,10 +32,17 @@ void Pause() {
 ThreadPool::ThreadPool(size_t threads) {
   assert(threads >= 1);
   workers_.reserve(threads - 1);
-  for (size_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
+  try {
+    for (size_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
+  } catch (...) {  // those that were to be had must not outlive the pool
+    Stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Stop() {
   stop_.store(true);
   state_.fetch_add(kTask);
   state_.notify_all();

@@ -15,7 +15,8 @@ namespace lockstep {
 
 class ThreadPool {
  public:
-  // `threads` counts the caller: 1 starts no worker. REQUIRES: threads >= 1.
+  // `threads` counts the caller: 1 starts no worker. Throws std::system_error if the machine gives
+  // no more threads. REQUIRES: threads >= 1.
   explicit ThreadPool(size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -55,6 +56,7 @@ class ThreadPool {
   void Run(size_t n, size_t grain, RangeFn range_fn, const void* fn);
   void Work(size_t thread);
   void WorkerLoop(size_t thread);
+  void Stop();
 
   std::vector<std::thread> workers_;  // constant after construction
 

@@ -20,7 +20,8 @@ namespace lockstep {
 namespace {
 
 constexpr char kFooter[] = R"(
-The environment can set each flag by the name beside it; the command line wins. To try it:
+The environment can set each flag by the name beside it; the command line wins. To try it, with the
+embedded model, or as `lockstep model.gguf` with another:
 
   lockstep &
   curl -sN localhost:8080/generate -H 'Content-Type: application/json' \
@@ -86,6 +87,9 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
              Flags::WhenEmpty::kError);
   flags.Text(app, "--api-key-file", options.api_key_file,
              "file of such keys, one a line, # for comments", Flags::WhenEmpty::kError);
+  flags.List(app, "--allowed-host", options.http.allowed_hosts,
+             "name that requests may have as Host, or * for any, where only this machine can reach "
+             "the server and there is no key; may be repeated");
   flags.List(app, "--cors-origin", options.api.cors.origins,
              "origin whose web pages may use the API, or *; may be repeated");
   flags.List(app, "--model-alias", options.api.generate.model_aliases,

@@ -1,3 +1,6 @@
+// The order of starting is what makes a restart safe: the address is taken first, so that a second
+// server on it fails at once and health checks are answered while the model loads; the model is
+// loaded by a thread beside, so that a signal can end a long load.
 #include "server/app/serve_command.h"
 
 #include <fmt/format.h>
@@ -12,16 +15,22 @@
 #include <cstdio>
 #include <future>
 #include <memory>
+#include <new>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <vector>
 
 #include "core/kernels/thread_pool.h"
 #include "server/api/metrics.h"
 #include "server/api/openai/messages.h"
 #include "server/api/request_fields.h"
 #include "server/api/router.h"
+#include "server/api/routes.h"
 #include "server/app/logging.h"
 #include "server/app/startup.h"
 #include "server/http/http_server.h"
+#include "server/http/listener.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -29,12 +38,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kProgressEvery{2};
-// For answers that are already made and only have to be written.
+constexpr std::chrono::seconds kProgressEvery{10};
+// So long answers that are already made may take to be written.
 constexpr std::chrono::seconds kWriteGrace{2};
 
 constexpr rlim_t kDescriptors = 8192;
-// From the first request that is taken to the end of StartEngine's thread.
+// StartEngine's thread ends within this time of the first request that is taken.
 constexpr std::chrono::milliseconds kLastOfLoad{100};
 
 // The signals that end the server are waited for by one thread, not handled in whichever runs.
@@ -56,22 +65,31 @@ int ExitCode(const Error& error) {
   return code;
 }
 
-// What the routes need of the options; the caller adds the metrics.
+// The caller adds the metrics.
 Result<ApiSettings> MakeSettings(const Options& options) {
-  auto keys = ApiKeys::Load(options.api_keys, options.api_key_file);
-  if (!keys) return tl::unexpected(keys.error());
-  Log(LogLevel::kInfo, "access",
-      {{"api_keys", keys->size()}, {"metrics", options.metrics ? "yes" : "no"}});
   ApiSettings settings = options.api;
-  settings.keys = *std::move(keys);
+  TRY(settings.keys, ApiKeys::Load(options.api_keys, options.api_key_file));
   return settings;
+}
+
+HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
+  HttpServerOptions http = options.http;
+  // Eight threads beyond those that generate or queue: they send refusals and finish slow
+  // downloads.
+  http.threads = options.sessions + options.scheduling.max_queued + 8;
+  // All that the threads can answer must find a connection, and others must still get in.
+  http.connections = std::max(http.connections, 2 * (http.threads + http.waiting));
+  http.request_bytes = std::max(http.request_bytes, 4 * http.limits.body);
+  http.is_control = IsControlPath;
+  http.guard_loopback = !has_keys;
+  return http;
 }
 
 void LogLimits(const Options& options, const HttpServerOptions& http) {
   const auto seconds = [](auto time) {
     return std::chrono::duration_cast<std::chrono::seconds>(time).count();
   };
-  Log(LogLevel::kInfo, "limits of requests",
+  Log(LogLevel::kDebug, "limits of requests",
       {{"queue", options.scheduling.max_queued},
        {"queue_tokens", options.scheduling.max_queued_tokens},
        {"prefill_tokens", options.scheduling.prefill_tokens},
@@ -88,7 +106,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"answers", kMaxAnswersInAll},
        {"messages", kMaxMessages},
        {"tools", kMaxTools}});
-  Log(LogLevel::kInfo, "limits of HTTP",
+  Log(LogLevel::kDebug, "limits of HTTP",
       {{"line_bytes", http.limits.line},
        {"headers", http.limits.headers},
        {"header_bytes", http.limits.header_bytes},
@@ -104,17 +122,25 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"waiting", http.waiting}});
 }
 
-void LogServing(const Options& options, const Engine& engine, Clock::time_point start) {
-  Log(LogLevel::kInfo, "serving",
-      {{"address", fmt::format("http://{}:{}", options.http.host, options.http.port)},
-       {"model", engine.model->name},
+// The last lines of a start; the very last ends with the address, which is what one looks for.
+void LogServing(const Options& options, const Engine& engine, const HttpServer& server,
+                bool has_keys, Clock::time_point start) {
+  Log(LogLevel::kInfo, "model",
+      {{"name", engine.model->name},
        {"source", engine.model->source},
        {"fingerprint", engine.service->model().fingerprint},
        {"isa", engine.model->transformer.kernels().isa},
        {"threads", options.threads},
-       {"sessions", options.sessions},
-       {"context", engine.context},
        {"load_seconds", std::chrono::duration<double>(Clock::now() - start).count()}});
+  if (!has_keys && !server.loopback()) {
+    Log(LogLevel::kWarning,
+        "whoever reaches the address may use the server: --api-key or --api-key-file restricts it",
+        {{"host", options.http.host}});
+  }
+  Log(LogLevel::kInfo, "serving",
+      {{"sessions", options.sessions},
+       {"context", engine.context},
+       {"address", "http://" + HostAndPort(options.http.host, server.port())}});
 }
 
 // 0, or the signal that came first.
@@ -153,29 +179,20 @@ void AllowManyDescriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-}  // namespace
-
-int RunServe(const Options& options) {
-  const auto start = Clock::now();
-  SetUpLogging(options.log_level, options.log_format);
-  const sigset_t signals = BlockSignals();
-  AllowManyDescriptors();
-  ShareOneHeap();
+// From the address to the last answer: the exit code.
+int Serve(const Options& options, const sigset_t& signals, Clock::time_point start) {
   const auto kernels = FindKernels(options.isa);
   if (!kernels) return ExitCode(kernels.error());
   auto settings = MakeSettings(options);
   if (!settings) return ExitCode(settings.error());
+  const bool has_keys = !settings->keys.empty();
   ThreadPool pool(options.threads);
   Metrics metrics(options.vllm_metrics);
   if (options.metrics) settings->metrics = &metrics;
   Engine engine;  // outlives the server
   ApiHandlers handlers(*std::move(settings));
 
-  HttpServerOptions http = options.http;
-  // Eight threads beyond those that generate or queue: they send refusals and finish slow
-  // downloads.
-  http.threads = options.sessions + options.scheduling.max_queued + 8;
-  http.request_bytes = std::max(http.request_bytes, 4 * http.limits.body);
+  HttpServerOptions http = MakeHttpOptions(options, has_keys);
   http.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
     return handlers.Refuse(request, error.status, error.message);
   };
@@ -187,28 +204,25 @@ int RunServe(const Options& options) {
       http, [&handlers](const HttpRequest& request) { return handlers.Handle(request); });
   if (!server) return ExitCode(server.error());
   LogLimits(options, http);
-  Log(LogLevel::kInfo, "loading the model",
-      {{"source", options.model.empty() ? "embedded" : options.model}});
 
   auto started = std::async(std::launch::async, [&]() -> Status {
-    auto built = StartEngine(
-        options, **kernels, pool, &metrics,
-        [&handlers](size_t done, size_t total) { handlers.SetLoaded(done * 100 / total); });
-    if (!built) return tl::unexpected(built.error());
-    engine = *std::move(built);
+    TRY(engine,
+        StartEngine(options, **kernels, pool, &metrics, [&handlers](size_t done, size_t total) {
+          handlers.SetLoaded(done * 100 / total);
+        }));
     handlers.Open(*engine.service);
     return {};
   });
   int signal = WaitForEngine(signals, started, handlers);
   if (signal > 0) ExitAtTheNextSignal(signals);
-  // With the signal the load may have come to its end, and requests may run already.
+  // The load may have come to its end together with the signal, and requests may run already.
   if (signal > 0 && started.wait_for(kLastOfLoad) != std::future_status::ready) {
     (*server)->Stop(kWriteGrace);
     Log(LogLevel::kInfo, "stopped while loading");
     _exit(0);  // nothing is lost, and the loading thread need not be waited for
   }
   if (const Status status = started.get(); !status) return ExitCode(status.error());
-  LogServing(options, engine, start);
+  LogServing(options, engine, **server, has_keys, start);
 
   if (signal == 0) {
     sigwait(&signals, &signal);
@@ -222,18 +236,49 @@ int RunServe(const Options& options) {
   return 0;
 }
 
+// An address to listen on everywhere is no address to ask. The numeric ones of loopback need no
+// /etc/hosts, which a container may lack.
+std::vector<std::string> HostsToProbe(const std::string& host) {
+  if (host == "0.0.0.0") return {"127.0.0.1"};
+  if (host == "::") return {"127.0.0.1", "::1"};
+  return {host};
+}
+
+}  // namespace
+
+int RunServe(const Options& options) {
+  const auto start = Clock::now();
+  SetUpLogging(options.log_level, options.log_format);
+  const sigset_t signals = BlockSignals();
+  AllowManyDescriptors();
+  ShareOneHeap();
+  // The parts give back what they have when they are left by an exception.
+  try {
+    return Serve(options, signals, start);
+  } catch (const std::system_error& error) {
+    Log(LogLevel::kError,
+        fmt::format("a thread cannot be started: {}; raise the limit of threads or of memory "
+                    "(ulimit -u and -v, TasksMax), or lower --threads and --queue",
+                    error.code().message()));
+  } catch (const std::bad_alloc&) {
+    Log(LogLevel::kError,
+        "there is not enough memory to start; raise its limit (ulimit -v, MemoryMax), or lower "
+        "--sessions, --context and --prefix-cache");
+  }
+  return 1;
+}
+
 int RunProbe(const Options& options) {
-  // An address to listen on everywhere is no address to ask. The numeric ones of loopback need no
-  // /etc/hosts, which a container may lack.
-  const std::string host = options.http.host == "0.0.0.0" ? "127.0.0.1"
-                           : options.http.host == "::"    ? "::1"
-                                                          : options.http.host;
-  const auto status =
-      HttpGetStatus(host, options.http.port, options.probe_path, std::chrono::seconds(3));
-  if (status && *status >= 200 && *status < 300) return 0;
-  fmt::print(
-      stderr, "lockstep: {}\n",
-      status ? fmt::format("{} answered {}", options.probe_path, *status) : status.error().message);
+  std::string problem;
+  for (const std::string& host : HostsToProbe(options.http.host)) {
+    const auto status =
+        HttpGetStatus(host, options.http.port, options.probe_path, std::chrono::seconds(3));
+    if (status && *status >= 200 && *status < 300) return 0;
+    problem = status ? fmt::format("{} answered {}", options.probe_path, *status)
+                     : status.error().message;
+    if (status) break;
+  }
+  fmt::print(stderr, "lockstep: {}\n", problem);
   return 1;
 }
 

@@ -1,3 +1,5 @@
+// Clients of OpenAI's API decide by status, type and code whether to try again, so these stand in
+// one table each, and no handler writes its own.
 #include "server/http/error_reply.h"
 
 #include <fmt/format.h>
@@ -16,14 +18,14 @@ namespace {
 // another server started in seconds.
 constexpr double kQueueRetryS = 1, kUnavailableRetryS = 5, kMaxRetryS = 3600;
 
-// What an error looks like from outside.
-struct ErrorLook {
+// All of an error but its message.
+struct ErrorForm {
   int status;
   const char* type;
   const char* code;  // nullptr: null
 };
 
-ErrorLook LookOf(ErrorKind kind) {
+ErrorForm FormOf(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
       return {400, "invalid_request_error", nullptr};
@@ -46,37 +48,35 @@ ErrorLook LookOf(ErrorKind kind) {
   return {500, "server_error", "internal_error"};
 }
 
-ErrorLook LookOf(int status) {
+ErrorForm FormOf(int status) {
   static const std::map<int, const char*> kCodes = {
-      {401, "invalid_api_key"},       {404, "not_found"},
-      {405, "method_not_allowed"},    {408, "request_timeout"},
-      {411, "length_required"},       {413, "body_too_large"},
-      {414, "uri_too_long"},          {415, "unsupported_media_type"},
-      {417, "expectation_failed"},    {431, "headers_too_large"},
-      {500, "internal_error"},        {501, "not_implemented"},
-      {505, "version_not_supported"},
+      {401, "invalid_api_key"},    {403, "host_not_allowed"},      {404, "not_found"},
+      {405, "method_not_allowed"}, {408, "request_timeout"},       {411, "length_required"},
+      {413, "body_too_large"},     {414, "uri_too_long"},          {415, "unsupported_media_type"},
+      {417, "expectation_failed"}, {431, "headers_too_large"},     {500, "internal_error"},
+      {501, "not_implemented"},    {505, "version_not_supported"},
   };
   const auto code = kCodes.find(status);
   return {status, status < 500 ? "invalid_request_error" : "server_error",
           code == kCodes.end() ? nullptr : code->second};
 }
 
-std::string ErrorBody(const ErrorLook& look, std::string_view message, std::string_view param) {
+std::string ErrorBody(const ErrorForm& form, std::string_view message, std::string_view param) {
   return fmt::format(R"({{"error":{{"message":{},"type":"{}","param":{},"code":{}}}}})",
-                     DumpString(message), look.type, param.empty() ? "null" : DumpString(param),
-                     look.code == nullptr ? "null" : DumpString(look.code));
+                     DumpString(message), form.type, param.empty() ? "null" : DumpString(param),
+                     form.code == nullptr ? "null" : DumpString(form.code));
 }
 
-std::string_view CodeOrType(const ErrorLook& look) {
-  return look.code != nullptr ? look.code : look.type;
+std::string_view CodeOrType(const ErrorForm& form) {
+  return form.code != nullptr ? form.code : form.type;
 }
 
-HttpReply MakeErrorReply(const ErrorLook& look, std::string body) {
+HttpReply MakeErrorReply(const ErrorForm& form, std::string body) {
   HttpReply reply;
-  reply.status = look.status;
+  reply.status = form.status;
   reply.body = std::move(body);
-  if (look.status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
-  reply.record->outcome = CodeOrType(look);
+  if (form.status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  reply.record->outcome = CodeOrType(form);
   return reply;
 }
 
@@ -88,30 +88,30 @@ void AddRetryAfter(HttpReply& reply, double seconds) {
   seconds = std::min(seconds, kMaxRetryS);
   reply.headers.emplace_back("Retry-After",
                              fmt::format("{:.0f}", std::max(1.0, std::ceil(seconds))));
-  // Of a second and less, for the client libraries that know it.
+  // The client libraries that know it can so be told less than a second.
   reply.headers.emplace_back("retry-after-ms", fmt::format("{:.0f}", std::ceil(seconds * 1000)));
 }
 
 HttpReply ErrorReply(const Error& error) {
-  const ErrorLook look = LookOf(error.kind);
-  HttpReply reply = MakeErrorReply(look, RenderError(error));
+  const ErrorForm form = FormOf(error.kind);
+  HttpReply reply = MakeErrorReply(form, RenderError(error));
   AddRetryAfter(reply, error.retry_after_s);
   // The client libraries try again after a 504. What took too long once will do so twice.
-  if (look.status == 504) reply.headers.emplace_back("x-should-retry", "false");
+  if (form.status == 504) reply.headers.emplace_back("x-should-retry", "false");
   return reply;
 }
 
 HttpReply ErrorReply(int status, std::string_view message) {
-  const ErrorLook look = LookOf(status);
-  HttpReply reply = MakeErrorReply(look, ErrorBody(look, message, {}));
+  const ErrorForm form = FormOf(status);
+  HttpReply reply = MakeErrorReply(form, ErrorBody(form, message, {}));
   AddRetryAfter(reply, 0);
   return reply;
 }
 
-std::string_view ErrorCode(ErrorKind kind) { return CodeOrType(LookOf(kind)); }
+std::string_view ErrorCode(ErrorKind kind) { return CodeOrType(FormOf(kind)); }
 
 std::string RenderError(const Error& error) {
-  return ErrorBody(LookOf(error.kind), error.message, error.param);
+  return ErrorBody(FormOf(error.kind), error.message, error.param);
 }
 
 }  // namespace lockstep

@@ -15,7 +15,7 @@ namespace lockstep {
 HttpReply ErrorReply(const Error& error);
 // Says when to try again, to a reply with 429 or 503; 0: not known.
 void AddRetryAfter(HttpReply& reply, double seconds);
-// For what HTTP itself refuses: 404, 405, 408, 413, ...
+// The reply to what HTTP itself refuses: 404, 405, 408, 413, ...
 HttpReply ErrorReply(int status, std::string_view message);
 std::string RenderError(const Error& error);
 // The error's code, such as "queue_full", for the log.

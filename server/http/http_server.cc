@@ -1,29 +1,34 @@
+// The way of a request: the poller reads it whole and hands its connection to Dispatch, which picks
+// the threads that answer it; Serve runs there, has httplib write what the handler says, and gives
+// the connection back. httplib is kept at arm's length. It makes headers, chunks and content
+// providers into bytes, which it does well, but never sees a socket or a client's bytes: its own
+// accepting holds a thread for each connection, and its own reading trusts too much.
 #include "server/http/http_server.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <httplib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "core/base/mutex.h"
+#include "core/base/quoted.h"
+#include "server/http/allowed_hosts.h"
 #include "server/http/connection.h"
 #include "server/http/ids.h"
+#include "server/http/listener.h"
 #include "server/http/poller.h"
+#include "server/http/workers.h"
 
 namespace lockstep {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kBacklog = 1024;  // a fuller one drops connects, which are tried again after 1 s
 constexpr size_t kControlThreads = 2;
 constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
 
@@ -73,70 +78,41 @@ class ReplayStream : public httplib::Stream {
   size_t used_ = 0;
 };
 
-// Threads that answer requests, of which a bounded number waits for one.
-class Lane {
- public:
-  Lane(size_t threads, size_t waiting) : pool_(threads), most_(threads + waiting) {}
-  ~Lane() { pool_.shutdown(); }  // after what it still has
-
-  // False if too many wait.
-  bool Post(std::function<void()> work) {
-    if (jobs_ >= most_) return false;
-    pool_.enqueue([counted = std::make_shared<Counted>(jobs_), work = std::move(work)] { work(); });
-    return true;
-  }
-
- private:
-  std::atomic<size_t> jobs_{0};
-  httplib::ThreadPool pool_;
-  const size_t most_;
-};
-
 }  // namespace
 
 class HttpServer::Impl : private httplib::Server {
  public:
   Impl(HttpServerOptions options, HttpHandler handler)
       : options_(std::move(options)), handler_(std::move(handler)) {
-    // SO_REUSEADDR only: with the library's SO_REUSEPORT a second server would share the port.
-    set_socket_options([](socket_t sock) {
-      const int on = 1;
-      setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-      fcntl(sock, F_SETFL, O_NONBLOCK);
-    });
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       Answer(request, response);
       return HandlerResponse::Handled;
     });
-    // For the header that tells the client.
+    // httplib tells them to the client, in the header Keep-Alive; the poller keeps them.
     set_keep_alive_timeout(std::chrono::ceil<std::chrono::seconds>(options_.idle).count());
     set_keep_alive_max_count(options_.requests_per_connection);
   }
   ~Impl() override { Stop(milliseconds(0)); }
 
   Status Start() {
-    errno = 0;
-    port_ = options_.port == 0                           ? bind_to_any_port(options_.host)
-            : bind_to_port(options_.host, options_.port) ? options_.port
-                                                         : -1;
-    if (port_ <= 0) {
-      const bool telling = errno == EADDRINUSE || errno == EACCES || errno == EADDRNOTAVAIL;
-      const std::string why = telling ? std::generic_category().message(errno)
-                                      : "the host is not an address of this machine";
+    TRY(listener_, Listen(options_.host, options_.port));
+    svr_sock_ = listener_.socket;  // httplib ends the streams of a server that has none
+    TRY(poller_, Poller::Create(listener_.socket,
+                                {options_.limits, options_.idle, options_.write_stall,
+                                 options_.connections, options_.request_bytes},
+                                [this](Poller::ConnectionPtr connection) {
+                                  Dispatch(std::move(connection));
+                                }));
+    try {
+      control_.emplace(kControlThreads, kUnbounded);
+      data_.emplace(options_.threads, options_.waiting);
+      poller_->Start();
+    } catch (const std::system_error& error) {
       return Fail(ErrorKind::kUnavailable,
-                  fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, why));
+                  fmt::format("cannot start {} threads to answer requests: {}; raise the limit of "
+                              "threads (ulimit -u, TasksMax), or lower --queue",
+                              kControlThreads + options_.threads + 1, error.code().message()));
     }
-    ::listen(svr_sock_, kBacklog);  // the library's own backlog is 5
-    control_.emplace(kControlThreads, kUnbounded);
-    data_.emplace(options_.threads, options_.waiting);
-    auto poller = Poller::Create(
-        svr_sock_,
-        {options_.limits, options_.idle, options_.write_stall, options_.connections,
-         options_.request_bytes},
-        [this](Poller::ConnectionPtr connection) { Dispatch(std::move(connection)); });
-    if (!poller) return tl::unexpected(poller.error());
-    poller_ = *std::move(poller);
-    poller_->Start();
     return {};
   }
 
@@ -150,13 +126,13 @@ class HttpServer::Impl : private httplib::Server {
     if (poller_) poller_->Stop();
     data_.reset();
     control_.reset();
-    if (const int listener = svr_sock_.exchange(INVALID_SOCKET); listener != INVALID_SOCKET) {
-      close(listener);
-    }
+    svr_sock_ = INVALID_SOCKET;
+    if (listener_.socket >= 0) close(std::exchange(listener_.socket, -1));
     return none_left;
   }
 
-  int port() const { return port_; }
+  int port() const { return listener_.port; }
+  bool loopback() const { return listener_.loopback; }
   size_t active() const { return active_; }
 
  private:
@@ -171,16 +147,23 @@ class HttpServer::Impl : private httplib::Server {
       }
     };
     RequestReader& reader = connection->reader;
-    if (reader.state() == RequestReader::State::kWhole && !IsControl(reader.request())) {
+    if (reader.state() == RequestReader::State::kWhole) CheckHost(reader);
+    if (reader.state() == RequestReader::State::kWhole &&
+        !options_.is_control(PathOf(reader.request()))) {
       if (data_->Post(work)) return;
       reader.Refuse({503, "too many requests wait to be answered"});
     }
     control_->Post(work);
   }
 
-  bool IsControl(const RawRequest& request) const {
-    const auto& paths = options_.control_paths;
-    return std::find(paths.begin(), paths.end(), PathOf(request)) != paths.end();
+  // No browser sends a request without a Host, which HTTP/1.0 allows.
+  void CheckHost(RequestReader& reader) const {
+    if (!options_.guard_loopback || !listener_.loopback) return;
+    const std::string_view host = FindHeader(reader.request().headers, "Host");
+    if (host.empty() && reader.request().http_1_0) return;
+    if (IsAllowedHost(host, options_.allowed_hosts)) return;
+    reader.Refuse({403, "this server answers to localhost only, not to " + Quoted(host) +
+                            "; --allowed-host names others, --api-key lets them in"});
   }
 
   static std::string PathOf(const RawRequest& request) {
@@ -293,11 +276,11 @@ class HttpServer::Impl : private httplib::Server {
 
   const HttpServerOptions options_;
   const HttpHandler handler_;
-  int port_ = -1;
+  Listener listener_{-1, 0, false};
   std::atomic<size_t> active_{0};
   std::unique_ptr<Poller> poller_;
-  Mutex stop_mutex_;                    // one Stop at a time
-  std::optional<Lane> control_, data_;  // they use the poller
+  Mutex stop_mutex_;                       // one Stop at a time
+  std::optional<Workers> control_, data_;  // they use the poller
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -306,11 +289,12 @@ HttpServer::~HttpServer() = default;
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
                                                       HttpHandler handler) {
   auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));
-  if (Status status = impl->Start(); !status) return tl::unexpected(status.error());
+  TRY_OK(impl->Start());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
 int HttpServer::port() const { return impl_->port(); }
+bool HttpServer::loopback() const { return impl_->loopback(); }
 size_t HttpServer::active() const { return impl_->active(); }
 bool HttpServer::Stop(milliseconds grace) { return impl_->Stop(grace); }
 
@@ -322,7 +306,7 @@ Result<int> HttpGetStatus(const std::string& host, int port, const std::string& 
   const httplib::Result result = client.Get(path);
   if (!result) {
     return Fail(ErrorKind::kUnavailable,
-                fmt::format("no answer from http://{}:{}{}: {}", host, port, path,
+                fmt::format("no answer from http://{}{}: {}", HostAndPort(host, port), path,
                             httplib::to_string(result.error())));
   }
   return result->status;

@@ -1,7 +1,7 @@
 // HTTP/1.1. Connections wait and are read in the poller; whole requests are answered by threads,
 // and those to the control paths by threads of their own, which no other request can hold up.
-// cpp-httplib binds the address and writes the replies; this is the only file that knows it. Serves
-// from construction until Stop or destruction; all methods may be called from any thread.
+// cpp-httplib writes the replies; this is the only file that knows it. Serves from Start until Stop
+// or destruction; all methods may be called from any thread.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/status.h"
@@ -23,19 +24,24 @@ struct HttpServerOptions {
   int port = 8080;      // 0: any free one
   size_t threads = 16;  // each answers one request at a time
   size_t waiting = 64;  // requests that may wait for a thread; more get a 503
-  // Open at once. One more takes the place of one that idles or drips, else it gets a 503.
+  // Open at once. One more takes the place of one that idles, drips or reads slowly, so that health
+  // checks get in; only where all are being answered it gets a 503.
   size_t connections = 1'024;
   size_t requests_per_connection = 100;
-  // Of all requests in memory, about. Beyond it those of more than 64 KiB that still come in get a
-  // 503. REQUIRES: at least limits.body.
+  // About how much memory all requests may take. Beyond it the slowest of those with more than
+  // 64 KiB that still come in get a 503. REQUIRES: at least limits.body.
   size_t request_bytes = 32 * 1024 * 1024;
-  // Where answers are made at once, and must be: health and metrics.
-  std::vector<std::string> control_paths = {"/livez", "/readyz", "/health", "/ping", "/metrics"};
+  // Whether a path's answers are made at once, and must be: health and metrics.
+  std::function<bool(std::string_view path)> is_control = [](std::string_view) { return false; };
+  // Where only this machine can reach the server, other names for it in Host than those of loopback
+  // and `allowed_hosts` get a 403: see allowed_hosts.h.
+  bool guard_loopback = false;
+  std::vector<std::string> allowed_hosts;
   RequestLimits limits;
   std::chrono::milliseconds idle{5'000};          // wait for a connection's next request
   std::chrono::milliseconds write_stall{10'000};  // for each 64 KiB that a client does not take
   std::function<void(const RequestRecord&)> log = [](const RequestRecord&) {};
-  // The answer to a request that could not be read; of it there are the headers that came.
+  // The answer to a request that could not be read. The request has what headers came of it.
   std::function<HttpReply(const HttpRequest&, const ReadError&)> refuse =
       [](const HttpRequest&, const ReadError& error) {
         return ErrorReply(error.status, error.message);
@@ -44,12 +50,14 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // Errors are kUnavailable: the address cannot be had. `handler` is called on many threads.
+  // Errors are kUnavailable: the address or the threads cannot be had. `handler` is called on many
+  // threads.
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> Start(HttpServerOptions options,
                                                                  HttpHandler handler);
   ~HttpServer();
 
   int port() const;
+  bool loopback() const;  // only this machine can reach it
   // Requests that were read and are not yet wholly answered.
   size_t active() const;
   // Waits up to `grace` until none is active, then ends all connections. True if none was cut off.

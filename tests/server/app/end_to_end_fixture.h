@@ -13,6 +13,7 @@
 #include "core/kernels/dispatch.h"
 #include "core/model/model.h"
 #include "server/api/router.h"
+#include "server/api/routes.h"
 #include "server/generation/generation_service.h"
 #include "server/http/http_server.h"
 #include "tests/server/generation/fake_service.h"
@@ -43,6 +44,7 @@ class EndToEndFixture : public testing::Test {
     HttpServerOptions options;
     options.port = 0;
     options.threads = kSessions + kQueue + 8;
+    options.is_control = IsControlPath;
     auto server = HttpServer::Start(
         options, [this](const HttpRequest& request) { return handlers_->Handle(request); });
     ASSERT_TRUE(server.has_value()) << server.error().message;

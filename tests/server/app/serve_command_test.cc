@@ -2,21 +2,37 @@
 #include "server/app/serve_command.h"
 
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "server/http/http_server.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"
 
+#if defined(__has_feature)
+#define LOCKSTEP_HAS_FEATURE(x) __has_feature(x)
+#else
+#define LOCKSTEP_HAS_FEATURE(x) 0
+#endif
+
 namespace lockstep {
 namespace {
+
+constexpr bool kSanitized =
+    LOCKSTEP_HAS_FEATURE(address_sanitizer) || LOCKSTEP_HAS_FEATURE(thread_sanitizer);
 
 // A port of the loopback interface, which is taken for as long as this lives.
 class TakenPort {
@@ -42,16 +58,26 @@ class TakenPort {
 
 int FreePort() { return TakenPort().port(); }
 
+Options OptionsFor(const std::string& model, int port) {
+  Options options;
+  options.model = model;
+  options.http.port = port;
+  options.threads = 2;
+  options.log_level = LogLevel::kOff;
+  return options;
+}
+
 class Serving {
  public:
-  Serving(const std::string& model, int port) {
-    Options options;
-    options.model = model;
-    options.http.port = port;
-    options.threads = 2;
-    options.log_level = LogLevel::kOff;
+  Serving(const std::string& model, int port) : Serving(OptionsFor(model, port), {}) {}
+  // The log goes to the file `log`. `prepare` runs in the process first.
+  Serving(
+      const Options& options, const std::string& log, void (*prepare)() = [] {}) {
     child_ = fork();
-    if (child_ == 0) _exit(RunServe(options));
+    if (child_ != 0) return;
+    if (!log.empty() && freopen(log.c_str(), "w", stderr) == nullptr) _exit(99);
+    prepare();
+    _exit(RunServe(options));
   }
   ~Serving() {
     if (child_ > 0) {
@@ -75,6 +101,69 @@ class Serving {
 int StatusOf(const char* path, int port) {
   const auto status = HttpGetStatus("127.0.0.1", port, path, std::chrono::seconds(5));
   return status ? *status : 0;
+}
+
+std::vector<std::string> LinesOf(const std::string& file) {
+  std::ifstream in(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// What one looks for, the address, is the end of the last of few lines.
+TEST(ServeCommandTest, AStartIsFourLinesWithTheAddressLast) {
+  const TempFile model(TinyModel()), log;
+  const struct {
+    const char* host;
+    const char* shown;
+    size_t warnings;
+  } cases[] = {{"127.0.0.1", "127.0.0.1", 0}, {"::", "[::]", 1}, {"0.0.0.0", "0.0.0.0", 1}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.host);
+    const int port = FreePort();
+    Options options = OptionsFor(model.path(), port);
+    options.http.host = c.host;
+    options.log_level = LogLevel::kInfo;
+    Serving serving(options, log.path());
+    ASSERT_TRUE(Eventually([&] { return StatusOf("/readyz", port) == 200; }));
+    std::vector<std::string> lines;
+    ASSERT_TRUE(Eventually([&] {
+      lines = LinesOf(log.path());
+      return !lines.empty() && lines.back().find(" serving ") != std::string::npos;
+    }));
+    EXPECT_LE(lines.size(), 4u);
+    EXPECT_THAT(lines.back(), testing::EndsWith(" address=\"http://" + std::string(c.shown) + ":" +
+                                                std::to_string(port) + "\""));
+    EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                            [](const std::string& line) {
+                              return line.find(" warning ") != std::string::npos &&
+                                     line.find("--api-key") != std::string::npos;
+                            }),
+              c.warnings);
+    Options probe;
+    probe.http.host = c.host;
+    probe.http.port = port;
+    EXPECT_EQ(RunProbe(probe), 0);
+  }
+}
+
+TEST(ServeCommandTest, WhereNoThreadsAreToBeHadItSaysSo) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer takes more memory than the limit leaves";
+  const TempFile model(TinyModel()), log;
+  Options options = OptionsFor(model.path(), FreePort());
+  options.log_level = LogLevel::kInfo;
+  Serving serving(options, log.path(), [] {
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    // Less than the stacks of the threads that answer.
+    const rlim_t bytes = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + (size_t{40} << 20);
+    const rlimit limit{bytes, bytes};
+    setrlimit(RLIMIT_AS, &limit);
+  });
+  EXPECT_EQ(serving.ExitCode(), 1);
+  const auto lines = LinesOf(log.path());
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], testing::HasSubstr("ulimit"));
 }
 
 TEST(ServeCommandTest, IsLoadingThenReadyUntilASignal) {

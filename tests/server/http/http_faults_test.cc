@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <thread>
@@ -67,6 +69,7 @@ TEST_F(HttpFaultsTest, EachHasItsStatus) {
       {"garbage", "\x01\x02\x03\x04", 400},
       {"TLS hello", "\x16\x03\x01\x02\x01", 400},
       {"version 9.9", Http("GET /livez HTTP/9.9\nHost: h\n\n"), 505},
+      {"TRACE", Http("TRACE /livez HTTP/1.1\nHost: h\n\n"), 405},
       {"unknown method", Http("BREW /livez HTTP/1.1\nHost: h\n\n"), 501},
       {"long target", Http("GET /" + std::string(8200, 'a') + " HTTP/1.1\nHost: h\n\n"), 414},
       {"long header", Http(get + "X: " + std::string(8200, 'a') + "\n\n"), 431},
@@ -314,7 +317,111 @@ TEST_F(HttpFaultsTest, AConnectionTooManyIsRefused) {
   EXPECT_TRUE(Eventually([&] { return Reply("GET /livez").starts_with("HTTP/1.1 200 "); }));
 }
 
-// Bodies that stop half way must not fill the memory: the oldest make way for the newest.
+// Slow bodies that hold every connection: who comes gets in, and the slowest make room for it.
+TEST_F(HttpFaultsTest, SlowBodiesMakeRoomForOthers) {
+  service_.script = "ab";
+  options_.connections = 8;
+  options_.limits.body_time = seconds(30);
+  Start();
+  const std::string head = Http(
+      "POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\n"
+      "Content-Length: 300000\n\n");
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    // The first is the oldest, but not the slowest: it has sent the most.
+    clients.back()->Send(head + R"({"prompt":")" + std::string(i == 0 ? 200'000 : 10, 'a'));
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+  const std::string refused = clients[1]->ReadReply();
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(refused, HasSubstr("too many slow requests"));
+  EXPECT_THAT(refused, HasSubstr("Retry-After: "));
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(Generated(), StartsWith("HTTP/1.1 200 "));
+  clients[0]->Send(std::string(300'000 - 200'000 - 13, 'a') + R"("})");
+  EXPECT_THAT(clients[0]->ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
+// Readers that take nothing of their replies hold every connection.
+TEST_F(HttpFaultsTest, SlowReadersMakeRoomForOthers) {
+  options_.connections = 4;
+  options_.write_stall = seconds(60);
+  handler_ = [](const HttpRequest& request) {
+    HttpReply reply;
+    reply.body = request.path == "/long" ? std::string(8 * 1024 * 1024, 'x') : "short";
+    return reply;
+  };
+  Start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (size_t i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->SendRequest("GET /long");
+    ASSERT_TRUE(Eventually([&] { return records().size() == i + 1; }));
+  }
+  EXPECT_TRUE(Eventually([&] { return Reply("GET /short").ends_with("short"); }));
+}
+
+// Every thread of the server sleeps while the requests arrive and their time runs out, as after
+// SIGSTOP or on a machine that was asleep.
+TEST_F(HttpFaultsTest, WhatHasArrivedCountsBeforeTheTime) {
+  service_.script = "ab";
+  options_.waiting = 100;
+  options_.idle = options_.limits.header_time = options_.limits.body_time = seconds(3);
+  Start();
+  const std::string body = R"({"prompt":")" + std::string(100'000, 'a') + R"("})";
+  const std::string whole =
+      Http("POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: " +
+           std::to_string(body.size()) + "\n\n") +
+      body;
+  // A child sends for the clients, since the threads of this process, the server's, are stopped.
+  std::vector<std::unique_ptr<RawClient>> clients;
+  const size_t sent[] = {0, 10, 200};  // until then: they idle, send a head, send a body
+  for (size_t i = 0; i < 90; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->Send(whole.substr(0, sent[i % 3]));
+  }
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child == 0) {
+    kill(parent, SIGSTOP);
+    for (size_t i = 0; i < clients.size(); ++i) clients[i]->Send(whole.substr(sent[i % 3]));
+    usleep(3'500'000);
+    kill(parent, SIGCONT);
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  for (auto& client : clients) EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpFaultsTest, ALoopbackServerWithoutKeysAnswersToItsOwnNamesOnly) {
+  options_.guard_loopback = true;
+  options_.allowed_hosts = {"llm.example"};
+  Start();
+  const std::pair<std::string, int> cases[] = {
+      {"localhost", 200},
+      {"127.0.0.1:" + std::to_string(port()), 200},
+      {"[::1]:1", 200},
+      {"LLM.example:443", 200},
+      {"evil.example", 403},
+      {"evil.example:" + std::to_string(port()), 403},
+      {"localhost.evil.example", 403},
+  };
+  for (const auto& [host, status] : cases) {
+    for (const char* path : {"/livez", "/metrics", "/"}) {
+      RawClient client(port());
+      client.Send(Http("GET " + std::string(path) + " HTTP/1.1\nHost: " + host + "\n\n"));
+      const std::string reply = client.ReadReply();
+      EXPECT_EQ(reply.starts_with("HTTP/1.1 403 "), status == 403) << host << path << reply;
+      EXPECT_EQ(reply.find(R"("code":"host_not_allowed")") != reply.npos, status == 403);
+    }
+  }
+  RawClient old(port());
+  old.Send(Http("GET /livez HTTP/1.0\n\n"));
+  EXPECT_THAT(old.ReadToEnd(), StartsWith("HTTP/1.1 200 "));
+}
+
+// Bodies that stop half way must not fill the memory: the slowest make way for the others.
 TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
   constexpr size_t kHalf = 128 * 1024;
   service_.script = "ab";
@@ -422,7 +529,33 @@ TEST_F(HttpFaultsTest, AStreamIsNotHeldUpByASlowReader) {
   EXPECT_TRUE(Eventually([&] { return client.ReadSome(1) && records().size() == 1; }));
 }
 
-// Without descriptors nothing can be accepted: that is waited for, without spinning.
+// With no descriptor left, connections that idle give theirs to new ones.
+TEST_F(HttpFaultsTest, WithoutDescriptorsIdleConnectionsMakeRoom) {
+  options_.idle = seconds(60);
+  Start();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->SendRequest("GET /livez");
+    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  }
+  std::vector<std::unique_ptr<RawClient>> more;
+  for (int i = 0; i < 4; ++i) more.push_back(std::make_unique<RawClient>(-1));  // sockets alone
+  rlimit none = before;
+  none.rlim_cur = OpenDescriptors();  // those of the clients below are open already
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  for (auto& client : more) {
+    client->Connect(port());
+    client->SendRequest("GET /livez");
+    EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+// Without descriptors and without idle connections nothing can be accepted: that is waited for,
+// without spinning.
 TEST_F(HttpFaultsTest, DescriptorsRunOutAndComeBack) {
   options_.idle = seconds(60);
   service_.script = "ab";

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/api/router.h"
+#include "server/api/routes.h"
 #include "server/http/http_server.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/server/http/raw_client.h"
@@ -24,6 +25,7 @@ class HttpServerFixture : public testing::Test {
   HttpServerFixture() {
     options_.port = 0;
     options_.threads = 8;
+    options_.is_control = IsControlPath;
     options_.limits.header_time = std::chrono::milliseconds(300);
     options_.limits.body_time = std::chrono::milliseconds(300);
     options_.log = [this](const RequestRecord& record) {
