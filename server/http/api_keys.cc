@@ -1,3 +1,5 @@
+// Only hashes are kept, so that no dump of the memory shows a key, and they are compared in
+// constant time, so that no clock tells how much of a guess was right.
 #include "server/http/api_keys.h"
 
 #include <fmt/format.h>
@@ -32,6 +34,7 @@ Result<ApiKeys> ApiKeys::Load(const std::vector<std::string>& keys, const std::s
   }
   if (file.empty()) return loaded;
   std::ifstream in(file);
+  const size_t before = loaded.size();
   size_t number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
@@ -47,11 +50,11 @@ Result<ApiKeys> ApiKeys::Load(const std::vector<std::string>& keys, const std::s
     }
     loaded.hashes_.push_back(HashOf(key));
   }
-  if (!in.eof() || number == 0) {
+  if (!in.eof()) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("--api-key-file: {} cannot be read", Quoted(file)), "api-key-file");
   }
-  if (loaded.empty()) {  // would let everyone in
+  if (loaded.size() == before) {  // a secret that was not put there, which would let everyone in
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("--api-key-file: {} has no key", Quoted(file)), "api-key-file");
   }

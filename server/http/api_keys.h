@@ -16,7 +16,8 @@ namespace lockstep {
 class ApiKeys {
  public:
   ApiKeys() = default;  // no keys: everyone may
-  // Of these keys and of the file's, one a line, # for comments; empty path: no file. Errors are
+  // Takes these keys and those of the file, which has one a line, and # for comments. An empty path
+  // is no file, but a file without a key is an error: it would let everyone in. Errors are
   // kInvalidArgument and do not show a key.
   [[nodiscard]] static Result<ApiKeys> Load(const std::vector<std::string>& keys,
                                             const std::string& file);
