@@ -58,8 +58,9 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   }
   const bool get = route->method == "GET";
   if (request.method != route->method && !(get && request.method == "HEAD")) {
-    HttpReply reply = ErrorReply(405, fmt::format("{} takes {} only", route->path, route->method));
-    reply.headers.emplace_back("Allow", get ? "GET, HEAD" : "POST");
+    const char* const allowed = get ? "GET, HEAD" : route->path == "/" ? "GET, HEAD, POST" : "POST";
+    HttpReply reply = ErrorReply(405, fmt::format("{} takes {} only", route->path, allowed));
+    reply.headers.emplace_back("Allow", allowed);
     return reply;
   }
   GenerationService* const service = service_;

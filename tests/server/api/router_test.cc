@@ -50,7 +50,7 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"POST", "/livez", 405, "GET, HEAD"},
       {"GET", "/generate", 405, "POST"},
       {"DELETE", "/generate", 405, "POST"},
-      {"PUT", "/", 405, "POST"},
+      {"PUT", "/", 405, "GET, HEAD, POST"},
       {"GET", "/info", 200, ""},
       {"GET", "/v1/models/fake", 200, ""},
       {"GET", "/v1/models/other", 404, ""},
