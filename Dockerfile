@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="lockstep" \
 COPY --from=build /image /
 # Serves the embedded model; for another one, mount a folder at /models and set LOCKSTEP_MODEL to
 # /models/NAME.gguf.
-ENV LOCKSTEP_HOST=0.0.0.0 LOCKSTEP_PORT=8080
+ENV LOCKSTEP_HOST=:: LOCKSTEP_PORT=8080
 EXPOSE 8080
 USER 65532:65532
 STOPSIGNAL SIGTERM
