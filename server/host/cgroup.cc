@@ -1,3 +1,5 @@
+// The files are read anew at each call, which happens at start and at scrapes only. Where v1 and v2
+// are mounted together, lines of both are followed; a folder that does not exist has no limit.
 #include "server/host/cgroup.h"
 
 #include <fstream>

@@ -1,3 +1,6 @@
+// std::thread::hardware_concurrency knows the affinity but no quota: in a container with two
+// processors of 64 it would start 64 threads, which use up a period's quota in a few milliseconds
+// and then all stand still to its end.
 #include "server/host/cpu_quota.h"
 
 #include <sched.h>

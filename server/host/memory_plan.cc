@@ -1,3 +1,6 @@
+// The plan is a sum of what is known before a byte of the weights is read. It is compared with a
+// share of the limit and not with all of it, because what it leaves out (page cache, the kernel's
+// buffers) counts for the limit of a control group too.
 #include "server/host/memory_plan.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// The files of /proc are text for people, which the kernel promises to keep; what is not there
+// counts as 0, so that a scrape never fails for it.
 #include "server/host/process_stats.h"
 
 #include <sys/resource.h>

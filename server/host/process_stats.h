@@ -15,7 +15,7 @@ struct ProcessStats {
 };
 ProcessStats ReadProcessStats();
 
-// In how many periods of their CPU quota the process's control groups were made to wait.
+// The number of periods of their CPU quota in which the process's control groups had to wait.
 size_t ThrottledPeriods(const CgroupPaths& paths = {});
 
 }  // namespace lockstep

@@ -1,3 +1,6 @@
+// A browser lets a page's script read another server's reply only where the reply says so (the
+// Fetch standard). An origin that is not listed gets the reply without the words: the browser
+// refuses then, and no other client notices a difference.
 #include "server/http/cors.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// An id has 64 random bits of the process and a count: no lock and no system call for each, and two
+// replicas behind one gateway do not give the same.
 #include "server/http/ids.h"
 
 #include <fmt/format.h>
@@ -12,7 +14,7 @@ namespace lockstep {
 uint64_t RandomBits() {
   uint64_t bits = 0;
   if (getrandom(&bits, sizeof bits, 0) == sizeof bits) return bits;
-  // Without the system call the clock has to do: the bits need to differ, not to be secret.
+  // Where the kernel lacks the call the clock has to do: the bits must differ, not be secret.
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) *
          0x9E3779B97F4A7C15u;
 }

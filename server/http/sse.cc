@@ -1,3 +1,4 @@
+// Framing alone; when a part of a stream is sent is the business of whoever makes the events.
 #include "server/http/sse.h"
 
 #include <algorithm>

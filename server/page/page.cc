@@ -1,3 +1,6 @@
+// The page is part of the binary, so that it fits the server that it talks to, and reads nothing
+// from a disk. Its Content-Security-Policy names the hashes of its own script and style: text of a
+// model that the page should ever show as HTML could run nothing.
 #include "server/page/page.h"
 
 #include <fmt/format.h>
@@ -18,7 +21,7 @@ namespace {
 constexpr char kNoPage[] =
     "this build has no page: configure with LOCKSTEP_PAGE=ON for one, or POST to /generate";
 
-// Of the content, so that it is the same on every server that has the same page.
+// A hash of the content, so that it is the same on every server that has the same page.
 std::string EntityTag(std::string_view content) {
   std::array<uint8_t, 32> hash{};
   EVP_Digest(content.data(), content.size(), hash.data(), nullptr, EVP_sha256(), nullptr);

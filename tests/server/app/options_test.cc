@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <sstream>
 
 #include "server/host/cpu_quota.h"
 
@@ -80,6 +85,12 @@ TEST(Options, BadValuesExitWith2AndNameTheFlag) {
       {"bench", "--depth", "-1"},
       {"bench", "--repeat", "0"},
       {"--port", "1", "--port", "2"},
+      {"--port", "0x50"},
+      {"--port", "+80"},
+      {"--threads", ""},
+      {"--api-key", ""},
+      {"--api-key-file", ""},
+      {"--allowed-host", ""},
   };
   for (const auto& arguments : cases) {
     const ParsedOptions parsed = Parse(arguments);
@@ -127,6 +138,88 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
   EXPECT_EQ(Parse({}).exit_code, 2);
   EXPECT_THAT(Parse({}).output, HasSubstr("--port"));
   EXPECT_TRUE(Parse({"--port", "1"}).options.has_value());
+}
+
+// With every version of the library, of which the later ones pass over a variable that is wrong.
+TEST(Options, ABadVariableExitsWith2AndIsNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"LOCKSTEP_SESSIONS", "abc"},      {"LOCKSTEP_SESSIONS", "0"},
+      {"LOCKSTEP_KV_MEMORY", "2GiB"},    {"LOCKSTEP_PORT", "65536"},
+      {"LOCKSTEP_KV_TYPE", "f64"},       {"LOCKSTEP_LOG_LEVEL", "loud"},
+      {"LOCKSTEP_DRAIN_TIMEOUT", "1.5"}, {"LOCKSTEP_LENIENT", "perhaps"},
+      {"LOCKSTEP_API_KEY", ""},          {"LOCKSTEP_API_KEY", "a,,b"},
+      {"LOCKSTEP_API_KEY_FILE", ""},     {"LOCKSTEP_CORS_ORIGIN", "a, "},
+  };
+  for (const auto& [name, value] : cases) {
+    const Variable variable(name, value);
+    const ParsedOptions parsed = Parse({});
+    EXPECT_EQ(parsed.exit_code, 2) << name << "=" << value;
+    EXPECT_THAT(parsed.output, HasSubstr(name)) << value;
+    EXPECT_EQ(std::count(parsed.output.begin(), parsed.output.end(), '\n'), 1);
+  }
+}
+
+TEST(Options, NumbersAreDecimal) {
+  const auto options =
+      Parse({"--context", "0512", "--port", "021031", "--sessions", "007"}).options;
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->context, 512u);
+  EXPECT_EQ(options->http.port, 21031);
+  EXPECT_EQ(options->sessions, 7u);
+  const Variable queue("LOCKSTEP_QUEUE", "010");
+  EXPECT_EQ(Parse({}).options.value().scheduling.max_queued, 10u);
+  EXPECT_THAT(Parse({"bench", "--prompt", "010,020"}).options.value().bench.prompt,
+              testing::ElementsAre(10, 20));
+}
+
+TEST(Options, VariablesCanBeListsAndSwitches) {
+  const Variable keys("LOCKSTEP_API_KEY", "one, two,three"), on("LOCKSTEP_LENIENT", "true"),
+      off("LOCKSTEP_NO_METRICS", "0"), none("LOCKSTEP_NO_VLLM_METRICS", "1");
+  const auto options = Parse({}).options;
+  ASSERT_TRUE(options);
+  EXPECT_THAT(options->api_keys, testing::ElementsAre("one", "two", "three"));
+  EXPECT_TRUE(options->api.generate.lenient);
+  EXPECT_TRUE(options->metrics);
+  EXPECT_FALSE(options->vllm_metrics);
+  EXPECT_THAT(Parse({"--api-key", "a,b"}).options.value().api_keys, testing::ElementsAre("a,b"));
+}
+
+TEST(Options, TheModelNeedsNoFlag) {
+  for (const auto& arguments :
+       std::vector<std::vector<const char*>>{{"a.gguf"},
+                                             {"serve", "a.gguf"},
+                                             {"a.gguf", "--port", "1"},
+                                             {"-m", "a.gguf"},
+                                             {"--model=a.gguf"},
+                                             {"bench", "-m", "a.gguf"},
+                                             {"bench", "a.gguf"},
+                                             {"--model", "a.gguf", "a.gguf"}}) {
+    const ParsedOptions parsed = Parse(arguments);
+    ASSERT_TRUE(parsed.options) << parsed.output;
+    EXPECT_EQ(parsed.options->model, "a.gguf");
+  }
+  EXPECT_EQ(Parse({"/models/file"}).options.value().model, "/models/file");
+  EXPECT_EQ(Parse({"-c", "9"}).options.value().context, 9u);
+  EXPECT_EQ(Parse({"--ctx-size", "9"}).options.value().context, 9u);
+  EXPECT_EQ(Parse({"-v"}).options.value().log_level, LogLevel::kDebug);
+  EXPECT_THAT(Parse({"a.gguf", "b.gguf"}).output, HasSubstr("two models"));
+}
+
+TEST(Options, AMisspeltNameIsGuessed) {
+  const std::pair<std::vector<const char*>, const char*> cases[] = {
+      {{"--modle", "a.gguf"}, "did you mean --model?"},
+      {{"--modle=a.gguf"}, "did you mean --model?"},
+      {{"serve", "--prot", "1"}, "did you mean --port?"},
+      {{"bench", "--promtp", "1"}, "did you mean --prompt?"},
+      {{"serv"}, "did you mean serve?"},
+      {{"--quantum"}, "see --help"},
+      {{"dance"}, "see --help"},
+  };
+  for (const auto& [arguments, guess] : cases) {
+    const ParsedOptions parsed = Parse(arguments);
+    EXPECT_EQ(parsed.exit_code, 2);
+    EXPECT_THAT(parsed.output, HasSubstr(guess));
+  }
 }
 
 TEST(Options, ListsTakeOneWordForEachFlag) {
@@ -208,10 +301,48 @@ TEST(Options, HelpAndVersionExitWith0) {
       EXPECT_THAT(parsed.output, HasSubstr(part));
     }
   }
-  EXPECT_THAT(Parse({"bench", "--help"}).output, HasSubstr("--batch"));
-  EXPECT_THAT(Parse({"perplexity", "--help"}).output, HasSubstr("--chunks"));
+  // A command's help has the flags of the program that it obeys, too.
+  for (const char* flag : {"--batch", "--model", "--threads", "--isa", "--prefill-tokens"}) {
+    EXPECT_THAT(Parse({"bench", "--help"}).output, HasSubstr(flag));
+  }
+  for (const char* flag : {"--chunks", "--model", "LOCKSTEP_MODEL", "--kv-type"}) {
+    EXPECT_THAT(Parse({"perplexity", "--help"}).output, HasSubstr(flag));
+  }
+  for (const char* flag : {"--path", "--host", "--port"}) {
+    EXPECT_THAT(Parse({"probe", "--help"}).output, HasSubstr(flag));
+  }
   EXPECT_THAT(Parse({"--version"}).output, testing::MatchesRegex("lockstep [0-9.]+\n"));
   EXPECT_EQ(Parse({"--version"}).exit_code, 0);
+}
+
+// The README's table is what --help says: flag, default, meaning.
+TEST(Options, TheReadmeHasTheFlagsOfTheHelp) {
+#if !defined(__x86_64__)
+  GTEST_SKIP() << "the README names the instruction sets of x86";
+#endif
+  std::istringstream help(Parse({"--help"}).output);
+  // "  -m,--model TEXT=default (Env:LOCKSTEP_MODEL)", then the meaning, on that line or the next. A
+  // later version of the library has " [default]".
+  const std::regex flag(R"(^  ((?:-\w,)?--[^ ]+)(?: (?:TEXT|N))?(?:=(\S+)| \[(.*?)\])?(?: \.\.\.)?)"
+                        R"(\s*(?:\(Env:LOCKSTEP_\w+\))?(?:\s+(\S.*))?$)");
+  std::string table = "| flag | default | |\n|---|---|---|\n";
+  for (std::string line; std::getline(help, line);) {
+    std::smatch part;
+    if (!std::regex_match(line, part, flag)) continue;
+    const std::string names = std::regex_replace(part[1].str(), std::regex(","), "`, `");
+    const std::string value = part[2].str() + part[3].str();
+    std::string meaning = part[4];
+    if (names.ends_with("--help") || names == "--version") continue;
+    if (meaning.empty() && std::getline(help, line)) {
+      meaning = line.substr(std::min(line.find_first_not_of(' '), line.size()));
+    }
+    table += "| `" + names + "` | " + value + " | " + meaning + " |\n";
+  }
+  std::ifstream file(LOCKSTEP_TEST_DATA_DIR "/../../server/README.md");
+  const std::string readme(std::istreambuf_iterator<char>(file), {});
+  EXPECT_THAT(table, HasSubstr("--port"));
+  EXPECT_NE(readme.find(table), readme.npos) << "server/README.md should have this table:\n"
+                                             << table;
 }
 
 }  // namespace
