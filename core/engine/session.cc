@@ -101,7 +101,7 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   options_.max_tokens = std::min(options_.max_tokens, context() - prompt_.size());
   output_.reserve(options_.max_tokens);  // steps do not allocate
   sampler_.Reset(options_.sampling, prompt_);
-  stop_ = StopMatcher(options_.stop);
+  stop_ = StopMatcher(options_.stop, options_.stop_limit);
   if (options_.grammar != nullptr) allowed_.resize(options_.grammar->vocabulary().words());
   return {};
 }

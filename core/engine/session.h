@@ -33,6 +33,7 @@ struct GenerationOptions {
   size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
   SamplingParams sampling;
   std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it
+  StopLimit stop_limit;           // where these end to act
   std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
   bool ignore_eos = false;        // go on after an end-of-generation token
   // What the text may be; null: anything. Only tokens that it allows are chosen: those that end the

@@ -18,10 +18,13 @@ namespace lockstep {
 
 std::string StopMatcher::Push(std::string_view text, bool last) {
   held_ += text;
+  if (past_limit_) return std::exchange(held_, {});
+  bool marked = false;
+  const size_t limit = FindMarker(last, &marked);
   size_t begin = 0, end = std::string::npos;
   for (const std::string& stop : stops_) {
     const size_t at = held_.find(stop);
-    if (at == std::string::npos) continue;
+    if (at == std::string::npos || at >= limit) continue;
     if (at + stop.size() < end || (at + stop.size() == end && at < begin)) {
       begin = at;
       end = at + stop.size();
@@ -32,10 +35,31 @@ std::string StopMatcher::Push(std::string_view text, bool last) {
     held_.resize(begin);
     return std::exchange(held_, {});
   }
-  const size_t certain = last ? held_.size() : held_.size() - MayBecomeStop();
+  past_limit_ = marked;
+  size_t certain = held_.size();
+  if (!last && !marked) certain = std::min(held_.size() - MayBecomeStop(), limit);
   std::string out = held_.substr(0, certain);
   held_.erase(0, certain);
+  begun_ = begun_ || !out.empty();
   return out;
+}
+
+// Where the limit's marker begins, wholly there or, unless `last`, an end of the text that may yet
+// become one; behind the text if it is not there.
+size_t StopMatcher::FindMarker(bool last, bool* whole) const {
+  const std::string_view marker = limit_.marker, text = held_;
+  if (marker.empty() || (limit_.at_start && begun_)) return text.size();
+  if (limit_.at_start) {
+    *whole = text.starts_with(marker);
+    return *whole || (!last && marker.starts_with(text)) ? 0 : text.size();
+  }
+  const size_t at = text.find(marker);
+  *whole = at != text.npos;
+  if (*whole) return at;
+  for (size_t n = last ? 0 : std::min(text.size(), marker.size() - 1); n > 0; --n) {
+    if (text.ends_with(marker.substr(0, n))) return text.size() - n;
+  }
+  return text.size();
 }
 
 // How much of the end of the text is the beginning of a stop string.

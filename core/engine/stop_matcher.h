@@ -8,24 +8,37 @@
 
 namespace lockstep {
 
+// Where stop strings end to act: at the first `marker`, which may have to be the beginning of the
+// text. What begins there is a whole that a stop must not cut, such as a call of a tool.
+struct StopLimit {
+  std::string marker;  // empty: they act everywhere
+  bool at_start = false;
+};
+
 class StopMatcher {
  public:
   StopMatcher() = default;
-  // REQUIRES: none is empty.
-  explicit StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+  // REQUIRES: no stop is empty.
+  explicit StopMatcher(std::vector<std::string> stops, StopLimit limit = {})
+      : stops_(std::move(stops)), limit_(std::move(limit)) {}
 
   // Adds to the text and returns what has become certain: all in front of the stop string that is
   // complete first (of those that end together, the longest), or else all but an end that may
-  // become one. With `last` no more text comes, and all of it is certain.
+  // become one, or the limit of all stops. With `last` no more text comes, and all of it is
+  // certain.
   std::string Push(std::string_view text, bool last);
   bool stopped() const { return stopped_; }  // nothing may be pushed any more
 
  private:
   size_t MayBecomeStop() const;
+  size_t FindMarker(bool last, bool* whole) const;
 
   std::vector<std::string> stops_;
+  StopLimit limit_;
   std::string held_;  // not certain yet
   bool stopped_ = false;
+  bool begun_ = false;       // text was returned
+  bool past_limit_ = false;  // no stop acts any more
 };
 
 }  // namespace lockstep

@@ -51,5 +51,35 @@ TEST(StopMatcherTest, TheLastPushReleasesEverything) {
   EXPECT_EQ(StopMatcher().Push("text", false), "text");
 }
 
+TEST(StopMatcherTest, NoStopActsFromTheLimitOn) {
+  const struct {
+    StopLimit limit;
+    const char* text;
+    const char* certain;
+    bool stopped;
+  } kCases[] = {
+      {{"<call>"}, "a<call>b STOP c", "a<call>b STOP c", false},
+      {{"<call>"}, "a STOP<call>b", "a ", true},
+      {{"<call>"}, "a<call STOP", "a<call ", true},
+      {{"<STOP>"}, "a<STOP>b", "a<STOP>b", false},  // within the marker, too
+      {{"<call>"}, "<STO", "<STO", false},
+      {{"{", true}, "{STOP}", "{STOP}", false},
+      {{"{", true}, "a{STOP}", "a{", true},
+      {{"{\"n", true}, "{STOP}", "{", true},
+  };
+  for (const auto& test : kCases) {
+    StopMatcher whole({"STOP"}, test.limit), bytes({"STOP"}, test.limit);
+    EXPECT_EQ(whole.Push(test.text, true), test.certain) << test.text;
+    EXPECT_EQ(whole.stopped(), test.stopped);
+    std::string out;
+    for (const char byte : std::string(test.text)) {
+      if (!bytes.stopped()) out += bytes.Push({&byte, 1}, false);
+    }
+    if (!bytes.stopped()) out += bytes.Push("", true);
+    EXPECT_EQ(out, test.certain) << test.text;
+    EXPECT_EQ(bytes.stopped(), test.stopped);
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
