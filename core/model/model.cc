@@ -62,13 +62,26 @@ struct SetOnReturn {
 constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up to 20 KB
 
 // Empty if the file has none. The one place that limits it: to parse it is left to whoever chats.
-Result<std::string> ReadChatTemplate(const GgufFile& file) {
-  TRY(const auto text, file.GetString("tokenizer.chat_template"));
+Result<std::string> ReadChatTemplate(const GgufFile& file, const std::string& key) {
+  TRY(const auto text, file.GetString(key));
   if (text && text->size() > kMaxChatTemplate) {
-    return file.Bad(fmt::format("tokenizer.chat_template has {} bytes: at most {} are allowed",
-                                text->size(), kMaxChatTemplate));
+    return file.Bad(fmt::format("{} has {} bytes: at most {} are allowed", key, text->size(),
+                                kMaxChatTemplate));
   }
   return std::string(text.value_or(""));
+}
+
+// The file lists their names, or should; the one that matters most is looked for in any case.
+Result<std::map<std::string, std::string>> ReadNamedChatTemplates(const GgufFile& file) {
+  TRY(const auto* const listed, file.GetStrings("tokenizer.chat_templates"));
+  std::vector<std::string> names = {"tool_use"};
+  if (listed != nullptr) names.insert(names.end(), listed->begin(), listed->end());
+  std::map<std::string, std::string> templates;
+  for (const std::string& name : names) {
+    TRY(std::string text, ReadChatTemplate(file, "tokenizer.chat_template." + name));
+    if (!text.empty()) templates.emplace(name, std::move(text));
+  }
+  return templates;
 }
 
 // The containers throw when memory runs out; no exception leaves this file.
@@ -88,16 +101,20 @@ std::span<const uint8_t> EmbeddedModel() {
   return {lockstep_embedded_model, lockstep_embedded_model_end};
 }
 
-ModelFile::ModelFile(GgufParts parts, ModelConfig config, std::string chat_template)
+ModelFile::ModelFile(GgufParts parts, ModelConfig config, std::string chat_template,
+                     std::map<std::string, std::string> named_chat_templates)
     : parts_(std::move(parts)),
       config_(std::move(config)),
-      chat_template_(std::move(chat_template)) {}
+      chat_template_(std::move(chat_template)),
+      named_chat_templates_(std::move(named_chat_templates)) {}
 
 Result<ModelFile> ModelFile::Create(GgufParts parts) {
   return WithoutThrowing(parts.file().name(), [&]() -> Result<ModelFile> {
     TRY(ModelConfig config, ReadModelConfig(parts.file()));
-    TRY(std::string chat_template, ReadChatTemplate(parts.file()));
-    return ModelFile(std::move(parts), std::move(config), std::move(chat_template));
+    TRY(std::string chat_template, ReadChatTemplate(parts.file(), "tokenizer.chat_template"));
+    TRY(auto named_chat_templates, ReadNamedChatTemplates(parts.file()));
+    return ModelFile(std::move(parts), std::move(config), std::move(chat_template),
+                     std::move(named_chat_templates));
   });
 }
 
@@ -145,10 +162,10 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
     if (std::string warning = tokenizer.warning(); !warning.empty()) {
       warnings.push_back(std::move(warning));
     }
-    return std::unique_ptr<const Model>(
-        new Model{std::move(name), file.name(), std::move(fingerprint), std::move(tokenizer),
-                  Transformer(std::move(open.config_), std::move(weights), kernels),
-                  std::move(warnings), std::move(open.chat_template_)});
+    return std::unique_ptr<const Model>(new Model{
+        std::move(name), file.name(), std::move(fingerprint), std::move(tokenizer),
+        Transformer(std::move(open.config_), std::move(weights), kernels), std::move(warnings),
+        std::move(open.chat_template_), std::move(open.named_chat_templates_)});
   });
 }
 

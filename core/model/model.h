@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,6 +28,7 @@ struct Model {
   Transformer transformer;
   std::vector<std::string> warnings;  // about the file, for the log
   std::string chat_template;          // tokenizer.chat_template; empty if the file has none
+  std::map<std::string, std::string> named_chat_templates;  // tokenizer.chat_template.NAME, by name
   const ModelConfig& config() const { return transformer.config(); }
 };
 
@@ -60,11 +62,13 @@ class ModelFile {
                                                           const LoadProgress& progress = {}) &&;
 
  private:
-  ModelFile(GgufParts parts, ModelConfig config, std::string chat_template);
+  ModelFile(GgufParts parts, ModelConfig config, std::string chat_template,
+            std::map<std::string, std::string> named_chat_templates);
 
   GgufParts parts_;
   ModelConfig config_;
   std::string chat_template_;
+  std::map<std::string, std::string> named_chat_templates_;
 };
 
 // Opens and loads at once, for whoever plans nothing. The bytes may go after the call.
