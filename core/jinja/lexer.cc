@@ -253,7 +253,7 @@ class Lexer {
     if (rest_[0] == '0' && rest_.size() > 2) {
       const char letter = static_cast<char>(rest_[1] | 0x20);
       base = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 10;
-      if (base != 10) at = 2;
+      if (base != 10) at = rest_[2] == '_' ? 3 : 2;
       if (base == 16) allowed = "0123456789abcdefABCDEF";
       if (base == 8) allowed = "01234567";
       if (base == 2) allowed = "01";

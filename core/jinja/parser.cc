@@ -159,7 +159,12 @@ std::unique_ptr<Stmt> Parser::ParseStatement() {
   }
   if (tag == "print") {
     auto stmt = NewStmt(Stmt::Kind::kPrint, line);
-    stmt->value = ParseTuple(true);
+    auto all = New(Expr::Kind::kConcat, line);
+    while (Now().kind != Kind::kBlockEnd) {
+      if (!all->operands.empty()) ExpectOperator(",");
+      all->operands.push_back(ParseExpression());
+    }
+    stmt->value = Done(std::move(all));
     return stmt;
   }
   const bool closes = tag.starts_with("end") || tag == "else" || tag == "elif";

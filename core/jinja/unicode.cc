@@ -31,6 +31,20 @@ constexpr LongCase kLongUpper[] = {{0xDF, "SS"},   {0xFB00, "FF"},  {0xFB01, "FI
                                    {0xFB05, "ST"}, {0xFB06, "ST"}};
 constexpr LongCase kLongLower[] = {{0x130, "i\xCC\x87"}};
 
+// What glibc prints and Python escapes: format characters and those for private use.
+struct CodeRange {
+  uint32_t first, last;
+};
+constexpr CodeRange kHidden[] = {
+    {0xAD, 0xAD},       {0x600, 0x605},     {0x61C, 0x61C},
+    {0x6DD, 0x6DD},     {0x70F, 0x70F},     {0x890, 0x891},
+    {0x8E2, 0x8E2},     {0x180E, 0x180E},   {0x200B, 0x200F},
+    {0x202A, 0x202E},   {0x2060, 0x206F},   {0xE000, 0xF8FF},
+    {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},   {0x110BD, 0x110BD},
+    {0x110CD, 0x110CD}, {0x13430, 0x13438}, {0x1BCA0, 0x1BCA3},
+    {0x1D173, 0x1D17A}, {0xE0001, 0xE007F}, {0xF0000, kMaxCodePoint},
+};
+
 template <size_t kCount, class Map>
 std::string Mapped(std::string_view text, const LongCase (&longer)[kCount], Map map) {
   std::string out;
@@ -66,7 +80,10 @@ bool IsDigit(uint32_t c) { return c >= '0' && c <= '9'; }
 bool IsUpper(uint32_t c) { return iswupper_l(Wide(c), Locale()) != 0; }
 bool IsLower(uint32_t c) { return iswlower_l(Wide(c), Locale()) != 0; }
 bool IsPrintable(uint32_t c) {
-  return c == ' ' || (!IsSpace(c) && iswprint_l(Wide(c), Locale()) != 0);
+  const bool hidden = std::any_of(std::begin(kHidden), std::end(kHidden), [c](const auto& range) {
+    return c >= range.first && c <= range.last;
+  });
+  return c == ' ' || (!IsSpace(c) && !hidden && iswprint_l(Wide(c), Locale()) != 0);
 }
 
 std::string Upper(std::string_view text) {

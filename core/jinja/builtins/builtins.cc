@@ -92,9 +92,10 @@ const Builtin* FindMethod(const Value& self, std::string_view name) {
 Value CallBuiltin(Interpreter& run, const Builtin& builtin, const Value& self,
                   Arguments arguments) {
   // map('map', 'map', ...) goes down into a string's characters, which are strings again: as deep
-  // as it has arguments, and each call copies those behind it.
+  // as it has arguments, and each call holds a copy of those behind it.
   const Deeper deeper(&run.budget());
-  size_t size = SizeOf(self) + arguments.positional.size() / 8;
+  run.budget().Make(arguments.positional.size() * sizeof(Value));
+  size_t size = SizeOf(self);
   for (const Value& argument : arguments.positional) size += SizeOf(argument);
   run.budget().Step(size);
   BuiltinCall call{run, builtin, self, {}, {}};
