@@ -1,4 +1,5 @@
-// A parsed template. Immutable, so any number of threads may run one at once.
+// The syntax tree of a template, which the parser builds and the renderer walks. Immutable once it
+// is built, so any number of threads may run one at once.
 #pragma once
 
 #include <memory>
@@ -60,14 +61,14 @@ struct Expr {
     kCall,         // operands[0](arguments)
     kFilter,       // operands[0] | builtin(arguments)
     kTest,         // operands[0] is builtin(arguments)
-    kNot,          // operands[0], as in the two below
-    kNegative,     //
-    kPositive,     //
+    kNot,          // not operands[0]
+    kNegative,     // -operands[0]
+    kPositive,     // +operands[0]
     kArithmetic,   // operands[0] operators[0] operands[1]
     kConcat,       // operands[0] ~ operands[1] ~ ...
     kCompare,      // operands[0] operators[0] operands[1] operators[1] operands[2] ...
-    kAnd,          // operands, as in the line below
-    kOr,           //
+    kAnd,          // operands[0] and operands[1] and ...
+    kOr,           // operands[0] or operands[1] or ...
     kConditional,  // operands[0] if operands[1] else operands[2], which may be null
     kBlockText,    // what a filter block or a set block has rendered
   };

@@ -1,3 +1,6 @@
+// The only door to jinja: what is thrown inside becomes an Error here. A template is parsed once,
+// when its model loads, and run anew for each request; a run owns all that changes, so that
+// requests share nothing but the immutable Program.
 #include "core/jinja/chat_template.h"
 
 #include <fmt/format.h>

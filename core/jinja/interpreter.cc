@@ -1,5 +1,5 @@
-// Making values. What they take is counted before it is taken, so that a template that would fill
-// the memory fails instead.
+// Making values, and asking them for what a builtin needs. What they take is counted before it is
+// taken, so that a template that would fill the memory fails instead.
 #include "core/jinja/interpreter.h"
 
 namespace lockstep::jinja {

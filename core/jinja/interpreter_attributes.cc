@@ -1,4 +1,7 @@
-// What is inside a value: attributes, items, slices, and what a loop goes through.
+// What is inside a value: attributes, items, slices, and what a loop goes through. jinja2 looks in
+// both places, in opposite orders: "x.name" takes a method before an item, "x['name']" an item
+// before an attribute. So {"items": 1}.items is the method, and {"items": 1}["items"] is 1. What is
+// not there is undefined, which fails only when something is done with it.
 #include <algorithm>
 
 #include "core/base/quoted.h"
@@ -84,6 +87,8 @@ Value Interpreter::Attribute(const Value& value, const std::string& name) {
   return NoAttribute(value.TypeName(), name);
 }
 
+// Strings are indexed by characters, which takes time in proportion to their length: that is
+// counted.
 Value Interpreter::Item(const Value& value, const Value& key) {
   RequireDefined(value);
   if (const Dict* dict = value.AsDict()) {
@@ -152,6 +157,8 @@ Value Interpreter::Slice(const Value& value, const Value& begin, const Value& en
   return NewList(std::move(items), kind);
 }
 
+// Of a dict the keys, of a string the characters. A generator is empty the second time, and what is
+// undefined is empty, as in jinja2.
 std::vector<Value> Interpreter::Items(const Value& value) {
   std::vector<Value> items;
   if (value.IsUndefined()) return items;

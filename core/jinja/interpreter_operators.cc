@@ -1,4 +1,6 @@
-// Arithmetic and comparison, with Python's rules for each pair of types.
+// Arithmetic and comparison, with Python's rules for each pair of types: "//" and "%" round down,
+// "/" makes a float, True is 1, and lists compare item by item. Python's integers do not end; here
+// sums and products beyond 64 bits are refused, which is better than a wrong number in a prompt.
 #include <string.h>
 
 #include <cmath>
@@ -21,17 +23,20 @@ std::string_view Symbol(Operator op) {
   Throw("'{}' leaves the range of integers", Symbol(op));
 }
 
+// C++ rounds toward 0, Python down.
 int64_t FloorDivided(int64_t a, int64_t b) {
   const int64_t quotient = a / b;
   return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
+// The rest has the sign of b, also where it is 0.
 double FloatModulo(double a, double b) {
   const double rest = std::fmod(a, b);
   if (rest == 0) return std::copysign(0.0, b);
   return (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
+// By squaring; a negative exponent makes a float, as in Python.
 Value Power(int64_t base, int64_t exponent) {
   if (exponent < 0)
     return Value::Float(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
@@ -211,6 +216,8 @@ bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
   }
 }
 
+// Never fails: values of different types are unequal. The nesting of values is bounded, but a list
+// can hold one list many times over, so each comparison is a step of the budget.
 bool Interpreter::Equal(const Value& a, const Value& b) {
   budget().Step();
   if (a.IsNumber() && b.IsNumber()) return Order(&budget(), a, b) == 0;

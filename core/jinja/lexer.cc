@@ -1,3 +1,9 @@
+// jinja2's lexer with trim_blocks and lstrip_blocks set, as Hugging Face's transformers set them.
+// White space is settled here, before there is a tree, because it depends on the characters around
+// a tag and on nothing else:
+//   "-" in a tag takes all white space on its side; "+" keeps all of it;
+//   else a block or a comment takes the newline behind it, and the indent before it if it is the
+//   first thing on its line. {{ variables }} take nothing.
 #include "core/jinja/lexer.h"
 
 #include <algorithm>
@@ -149,6 +155,7 @@ class Lexer {
     return true;
   }
 
+  // Up to {% endraw %}; its own signs trim as those of any block do.
   void Raw() {
     for (size_t tag = 0; (tag = rest_.find("{%", tag)) != rest_.npos; ++tag) {
       size_t at = tag + 2;
@@ -245,6 +252,7 @@ class Lexer {
     return digits;
   }
 
+  // Python's numbers. A float is read at once; an integer stays text, since it may have any size.
   void Number() {
     static constexpr std::string_view kDecimal = "0123456789";
     size_t at = 0;

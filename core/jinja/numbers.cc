@@ -1,3 +1,5 @@
+// std::to_chars and std::from_chars do the arithmetic; what stands here is where Python's texts
+// differ from C++'s: underscores, white space, prefixes, and when an exponent is written.
 #include "core/jinja/numbers.h"
 
 #include <fmt/format.h>

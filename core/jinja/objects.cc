@@ -1,3 +1,6 @@
+// Attributes and methods of the objects. Their methods are builtins as all others are, so that
+// arguments are bound and counted in one way; they only are looked up here, by object, and not in a
+// table by type.
 #include "core/jinja/objects.h"
 
 #include <array>

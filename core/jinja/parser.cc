@@ -1,3 +1,6 @@
+// Statements, and the parser's way through the tokens. Each ParseX stands behind the first word of
+// what it parses. As in jinja2 what a name means is not known here, save one thing: each name gets
+// a number, its slot, by which a running template finds it without comparing any text.
 #include "core/jinja/parser.h"
 
 #include <algorithm>
@@ -205,6 +208,7 @@ std::unique_ptr<Stmt> Parser::ParseIf(int line) {
   return stmt;
 }
 
+// {% set a = 1 %}, or the block form {% set a | filter %}text{% endset %}.
 std::unique_ptr<Stmt> Parser::ParseSet(int line) {
   auto stmt = NewStmt(Stmt::Kind::kSet, line);
   stmt->target = ParseTarget(true);
@@ -270,6 +274,7 @@ void Parser::ParseSignature(Macro* macro) {
   FailUnknown(unknown);
 }
 
+// A loop around a macro's definition is not around what the macro runs: break does not reach out.
 void Parser::ParseMacroBody(Macro* macro, std::string_view end, int line) {
   const size_t unknown = unknown_.size();
   macros_.push_back(macro);

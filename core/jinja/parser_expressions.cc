@@ -1,4 +1,8 @@
-// Expressions, one function for each level of precedence, loosest first.
+// Expressions: recursive descent with a function for each level of precedence, loosest first, in
+// the order of jinja2's parser:
+//   a if b else c, or, and, not, == < in ..., + -, ~, * / // %, **, | is, unary - +, . [] ()
+// jinja2 is not Python here, and templates depend on it: "**" is left-associative, "-2 ** 2" is 4,
+// and "~" binds tighter than "+".
 #include <algorithm>
 
 #include "core/base/quoted.h"

@@ -1,5 +1,7 @@
-// Statements. A scope is a list of slots, which the parser numbered, so that no name is compared
-// while a template runs.
+// Statements of a running template, and jinja2's scopes: a loop, a macro and a block see the
+// variables around them, but what they set is theirs and ends with them; {% if %} has no scope.
+// Scopes link to the one around them, and a macro keeps the chain of where it was defined. A scope
+// is a list of slots, which the parser numbered, so that no name is compared while a template runs.
 #include "core/jinja/renderer.h"
 
 #include "core/jinja/builtins/builtins.h"
@@ -34,6 +36,8 @@ Renderer::Flow Renderer::Run(const Block& block) {
   return Flow::kNormal;
 }
 
+// What `body` would have added to the prompt. The limit of the prompt's length does not hold for
+// it, only the budget: it may be cut down before it is printed.
 template <class Body>
 Text Renderer::Captured(const Body& body) {
   Builder outer = std::exchange(output_, Builder(&budget()));
@@ -99,6 +103,7 @@ Renderer::Flow Renderer::RunIf(const Stmt& stmt) {
   return Flow::kNormal;
 }
 
+// What {% set x | filter %} and {% filter f %} make of their body's text.
 Value Renderer::BlockValue(const Stmt& stmt) {
   Text text = Captured([&] {
     const NewScope scope(&scope_, scope_);
@@ -110,6 +115,8 @@ Value Renderer::BlockValue(const Stmt& stmt) {
   return value;
 }
 
+// The condition of "for x in y if z" is settled for all items before the first turn, since
+// loop.length and loop.last count only those that pass.
 void Renderer::RunLoop(const Stmt& stmt, const Value& items, size_t depth) {
   Loop* const loop = Own<Loop>();
   loop->stmt = &stmt;
@@ -146,6 +153,7 @@ Value Renderer::CallLoop(Loop* loop, const Value& items) {
   }));
 }
 
+// {% call f() %}body{% endcall %} calls f with the body as a macro named caller.
 void Renderer::RunCallBlock(const Stmt& stmt) {
   const Expr& call = *stmt.value;
   const Value callee = Evaluate(*call.operands[0]);
@@ -155,6 +163,9 @@ void Renderer::RunCallBlock(const Stmt& stmt) {
   AppendStr(Call(callee, std::move(arguments)), &output_);
 }
 
+// A macro's arguments bind as Python's do, with two differences: what is missing is undefined
+// rather than an error, and what is too much is taken only by a macro whose body names varargs or
+// kwargs.
 Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& closure,
                           Arguments arguments) {
   const Deeper deeper(&budget());

@@ -1,4 +1,7 @@
-// Expressions.
+// Expressions of a running template, by a walk over the tree. Operands are evaluated in Python's
+// order, and those that Python does not evaluate ("and", "or", "if") are not. line_ is set again
+// behind whatever may have called a macro, so that a failure names the line of the operator and not
+// of the macro.
 #include "core/jinja/builtins/builtins.h"
 #include "core/jinja/renderer.h"
 

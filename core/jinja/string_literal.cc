@@ -1,3 +1,5 @@
+// jinja2 decodes a literal with Python's "unicode-escape", so that its escapes are Python's. One
+// that names a surrogate is refused, since a prompt is UTF-8 and could not hold it.
 #include "core/jinja/string_literal.h"
 
 #include <fmt/format.h>

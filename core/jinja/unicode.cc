@@ -1,3 +1,7 @@
+// Python has its own tables of Unicode, glibc has nearly the same, and templates change the case of
+// little but ASCII. So the tables are glibc's in its locale C.UTF-8, which needs no files, with
+// Python's answers written out where the two are known to differ. newlocale and the ..._l functions
+// leave the process's locale alone.
 #include "core/jinja/unicode.h"
 
 #include <locale.h>

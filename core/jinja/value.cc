@@ -1,3 +1,7 @@
+// A value is a variant of small things and shared pointers to immutable ones, so that copying one
+// is cheap and a request's messages are never copied by the template that reads them. Depth and
+// trust are computed when a container is made, from those of its parts: to ask for them is free,
+// and to nest too deep is noticed before anything recurses.
 #include "core/jinja/value.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// How builtins are found and called. The tables are searched by name when a template is parsed, so
+// a list is good enough; at run time a call has its Builtin already.
 #include "core/jinja/builtins/builtins.h"
 
 #include <algorithm>

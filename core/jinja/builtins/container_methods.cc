@@ -1,4 +1,6 @@
-// The methods of dicts, lists and tuples that change nothing.
+// The methods of dicts, lists and tuples that change nothing. jinja2's sandbox for chat templates
+// is immutable too: there those that change something are refused when they are called, here they
+// are not found (interpreter_attributes.cc says why).
 #include "core/jinja/builtins/builtins.h"
 
 namespace lockstep::jinja {

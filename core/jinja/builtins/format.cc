@@ -26,6 +26,7 @@ struct Spec {
 // No number has as many digits, and fmt would make any number of them.
 constexpr int64_t kMaxPrecision = 1000;
 
+// Fills up to the width, which counts characters; zeros go between the sign and the digits.
 void Pad(Builder* out, const Text& body, const Spec& spec, char align) {
   const int64_t missing = spec.width - static_cast<int64_t>(CountCharacters(body.bytes()));
   const size_t count = missing > 0 ? static_cast<size_t>(missing) : 0;
@@ -132,6 +133,8 @@ int64_t ReadInt(std::string_view text, size_t* at) {
   return value;
 }
 
+// One pass over the format. A tuple is taken item by item, a dict by name, and anything else is the
+// one argument.
 class PercentFormatter {
  public:
   PercentFormatter(Interpreter* run, const Text& format, const Value& arguments)
@@ -253,6 +256,7 @@ class PercentFormatter {
   bool named_ = false;
 };
 
+// [[fill]align][sign][#][0][width][,|_][.precision][type], as Python's format specification has it.
 Spec ParseSpec(std::string_view text) {
   Spec spec;
   size_t at = 0;

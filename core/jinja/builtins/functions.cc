@@ -1,4 +1,6 @@
-// What templates can call by name.
+// What templates can call by name: jinja2's globals, save lipsum, which no template needs, and the
+// two that transformers adds, raise_exception and strftime_now. cycler, joiner and namespace make
+// an Object, since they change.
 #include <array>
 #include <ctime>
 
@@ -76,6 +78,8 @@ Value RaiseException(BuiltinCall& call) {
   throw Failure{call.Str(0, "").bytes(), call.run.line(), true};
 }
 
+// In the server's time zone, as datetime.now() is. Never trusted input: the format comes from the
+// template, and the buffer bounds what strftime may write.
 Value StrftimeNow(BuiltinCall& call) {
   const std::string& format = call.TextAt(0).bytes();
   if (format.empty()) return Literal("");

@@ -1,4 +1,6 @@
-// What may stand behind "is".
+// What may stand behind "is". jinja2 asks Python what a value can do (is it iterable, a sequence, a
+// mapping?); with a closed set of types the answers are listed here. What is undefined counts as an
+// empty sequence, as there.
 #include <cmath>
 
 #include "core/base/utf8.h"

@@ -1,4 +1,5 @@
-// Filters of lists and dicts.
+// Filters of lists and dicts. Those that are generators in jinja2 make a List::Kind::kGenerator,
+// which can be gone through only once and has no length: what fails elsewhere should not work here.
 #include <algorithm>
 
 #include "core/jinja/builtins/builtins.h"
@@ -80,6 +81,7 @@ Value DictSort(BuiltinCall& call) {
   return call.run.NewList(std::move(sorted));
 }
 
+// The first item of each key stays.
 Value Unique(BuiltinCall& call) {
   const Value by = call.At(1, Value::Null());
   Dict seen;
@@ -110,6 +112,9 @@ Value ItemsFilter(BuiltinCall& call) {
   return call.run.NewList(std::move(items), List::Kind::kGenerator);
 }
 
+// jinja2 sorts by the key and then groups neighbours, so groups come in the order of their keys;
+// text in another case is in the same group, which is named by its first item's key as that is
+// written.
 Value GroupBy(BuiltinCall& call) {
   const bool case_sensitive = call.Truth(2);
   const Attribute attribute(call.run, call.At(0), call.At(1, Value::Null()));
@@ -155,6 +160,8 @@ Value Batch(BuiltinCall& call) {
   return call.run.NewList(std::move(batches), List::Kind::kGenerator);
 }
 
+// Columns, in contrast to batch's rows: as many lists as `slices`, the first ones longer by an
+// item.
 Value SliceFilter(BuiltinCall& call) {
   const int64_t slices = call.Int(0, 1);
   if (slices == 0) Throw("division by zero");

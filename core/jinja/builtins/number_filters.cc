@@ -1,4 +1,4 @@
-// Filters of numbers.
+// Filters of numbers. int and float never fail: what cannot be read is the default, 0.
 #include <cmath>
 
 #include "core/jinja/builtins/builtins.h"
@@ -39,6 +39,9 @@ Value Abs(BuiltinCall& call) {
   return Value::Float(std::abs(call.self.Number()));
 }
 
+// Python rounds half to even, and by the decimal value: 2.675 to two digits is 2.67, as the double
+// is a little less than it looks. fmt does that for digits behind the point; ceil and floor are
+// jinja2's own, which scale and so do not.
 Value Round(BuiltinCall& call) {
   if (!call.self.IsNumber()) Throw("round needs a number, not a {}", call.self.TypeName());
   const double value = call.self.Number();

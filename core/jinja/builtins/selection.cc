@@ -1,4 +1,6 @@
-// map, select and reject, and the aggregates, which all can look at an attribute of each item.
+// map, select, reject and their like, and the aggregates, which all can look at an attribute of
+// each item. The filter or test that map('upper') or select('odd') names is found when the call
+// runs, as in jinja2, and an unknown name fails only if there is an item to apply it to.
 #include "core/jinja/builtins/selection.h"
 
 #include <algorithm>

@@ -1,4 +1,6 @@
-// The methods of strings.
+// The methods of Python's str, by code points and with Unicode's letters. They are called on
+// strings only, and take strings only, whereas the filters of text_filters.cc make text of
+// anything. Searching is by memmem, since std::string::find takes quadratic time on a hostile text.
 #include <string.h>
 
 #include <algorithm>
@@ -96,6 +98,7 @@ std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64
   return parts;
 }
 
+// rsplit differs from split only where `limit` leaves something over: that is then at the left end.
 std::vector<Value> SplitFromRight(BuiltinCall& call, const Text* separator, int64_t limit) {
   std::vector<Value> parts;
   std::string_view rest = Self(call).bytes();
@@ -173,6 +176,7 @@ std::pair<size_t, size_t> Bounds(BuiltinCall& call) {
   return {offset(1, 0), std::min(offset(2, count), bytes.size())};
 }
 
+// startswith and endswith, which take one string or a tuple of which any may match.
 bool Matches(BuiltinCall& call, bool at_end) {
   const auto [begin, end] = Bounds(call);
   if (begin > end) return false;

@@ -1,4 +1,6 @@
-// Filters that make text.
+// jinja2's filters that make text. Their names are often those of string methods, and their rules
+// are not: title begins words at white space and brackets, the method at every letter behind a
+// non-letter; default arguments differ; and each takes str(value) of what is no string.
 #include <algorithm>
 #include <array>
 
@@ -82,6 +84,7 @@ Value Escape(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
+// Byte by byte, as the encoding of a URL is of UTF-8.
 Value UrlEncode(BuiltinCall& call) {
   static constexpr std::string_view kPlain = "_.-~/";
   const Text text = call.SelfText();
@@ -121,6 +124,7 @@ Value Indent(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
+// Text that is longer by no more than `leeway` stays whole: there is little to gain by cutting it.
 Value Truncate(BuiltinCall& call) {
   const Text text = call.SelfText();
   const Text end = call.Str(2, "...");

@@ -92,6 +92,7 @@ Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& 
   return out.Take();
 }
 
+// Of an odd number of missing characters Python puts the one more to the left if the width is odd.
 Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill) {
   const int64_t missing = width - static_cast<int64_t>(CountCharacters(text.bytes()));
   if (missing <= 0) return text;
@@ -103,6 +104,7 @@ Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fil
   return out.Take();
 }
 
+// Part by part, so that a mapping that changes lengths ("ß" to "SS") cannot move a mark.
 Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view)) {
   Builder out(&run.budget());
   size_t begin = 0;
@@ -114,6 +116,8 @@ Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_v
   return out.Take();
 }
 
+// Python has title case for the few letters that are two in one ("ǆ" becomes "ǅ"); here they become
+// upper case, which no template is known to depend on.
 Text Capitalized(Interpreter& run, const Text& text) {
   if (text.empty()) return text;
   const size_t first = CharacterLength(text.bytes());
