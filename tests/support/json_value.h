@@ -13,7 +13,7 @@ namespace lockstep {
 inline TemplateValue ValueFromJson(const nlohmann::ordered_json& json) {
   if (json.is_null()) return TemplateValue::Null();
   if (json.is_boolean()) return TemplateValue::Bool(json.get<bool>());
-  if (json.is_number_integer()) return TemplateValue::Int(json.get<int64_t>());
+  if (json.is_number_integer()) return TemplateValue::Integer(json.dump());
   if (json.is_number()) return TemplateValue::Float(json.get<double>());
   if (json.is_string()) return TemplateValue::String(json.get<std::string>());
   if (json.is_array()) {
