@@ -99,6 +99,24 @@ void Parser::FailAt(int line, std::string message) const {
   throw Failure{std::move(message), line};
 }
 
+int Parser::Slot(const std::string& name) {
+  const auto [at, added] = slots_.try_emplace(name, static_cast<int>(program_.names.size()));
+  if (added) program_.names.push_back(name);
+  return at->second;
+}
+
+ExprPtr Parser::NameOf(const Token& token) {
+  auto expr = New(Expr::Kind::kName, token.line);
+  expr->name = token.text;
+  expr->slot = Slot(token.text);
+  for (Macro* macro : macros_) {
+    macro->uses_caller = macro->uses_caller || token.text == "caller";
+    macro->uses_varargs = macro->uses_varargs || token.text == "varargs";
+    macro->uses_kwargs = macro->uses_kwargs || token.text == "kwargs";
+  }
+  return Done(std::move(expr));
+}
+
 Program Parser::Run() {
   program_.body = ParseBlock({}, "", 1);
   FailUnknown(0);

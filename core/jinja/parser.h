@@ -46,6 +46,8 @@ class Parser {
   void ExpectName(std::string_view word);
   std::string ExpectAnyName(std::string_view what);
   void Expect(Kind kind, std::string_view what);
+  ExprPtr NameOf(const Token& token);
+  int Slot(const std::string& name);  // the same for the same name
   [[noreturn]] void FailExpected(std::string_view what) const;
   [[noreturn]] void FailAt(int line, std::string message) const;
 
@@ -87,8 +89,6 @@ class Parser {
   CallArguments ParseArguments();
   const Builtin* Find(const Expr& filter_or_test);
   void FailUnknown(size_t since) const;
-  ExprPtr NameOf(const Token& token);
-  int Slot(const std::string& name);
 
   static std::unique_ptr<Expr> New(Expr::Kind kind, int line, ExprPtr first = nullptr,
                                    ExprPtr second = nullptr);

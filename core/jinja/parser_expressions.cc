@@ -68,24 +68,6 @@ ExprPtr Parser::Done(std::unique_ptr<Expr> expr) const {
   return expr;
 }
 
-int Parser::Slot(const std::string& name) {
-  const auto [at, added] = slots_.try_emplace(name, static_cast<int>(program_.names.size()));
-  if (added) program_.names.push_back(name);
-  return at->second;
-}
-
-ExprPtr Parser::NameOf(const Token& token) {
-  auto expr = New(Expr::Kind::kName, token.line);
-  expr->name = token.text;
-  expr->slot = Slot(token.text);
-  for (Macro* macro : macros_) {
-    macro->uses_caller = macro->uses_caller || token.text == "caller";
-    macro->uses_varargs = macro->uses_varargs || token.text == "varargs";
-    macro->uses_kwargs = macro->uses_kwargs || token.text == "kwargs";
-  }
-  return Done(std::move(expr));
-}
-
 ExprPtr Parser::ParseExpression() {
   const Nested nested(this);
   const size_t unknown = unknown_.size();

@@ -41,9 +41,11 @@ class Renderer final : public Interpreter {
   // renderer_expressions.cc
   Value Evaluate(const Expr& expr);
   Value Call(const Value& callee, Arguments arguments);
+  Value EvaluateBuiltin(const Expr& expr);
   Value EvaluateCall(const Expr& expr);
   Value EvaluateCompare(const Expr& expr);
   Value EvaluateDict(const Expr& expr);
+  Value EvaluateLogic(const Expr& expr);
   Value EvaluateSlice(const Expr& expr);
   Arguments Evaluate(const CallArguments& arguments);
 

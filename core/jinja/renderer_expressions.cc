@@ -38,13 +38,8 @@ Value Renderer::Evaluate(const Expr& expr) {
     case Expr::Kind::kCall:
       return EvaluateCall(expr);
     case Expr::Kind::kFilter:
-    case Expr::Kind::kTest: {
-      if (expr.builtin == nullptr) Throw("{}", UnknownBuiltin(expr));
-      const Value value = operand(0);
-      Arguments arguments = Evaluate(expr.arguments);
-      line_ = expr.line;
-      return CallBuiltin(*this, *expr.builtin, value, std::move(arguments));
-    }
+    case Expr::Kind::kTest:
+      return EvaluateBuiltin(expr);
     case Expr::Kind::kNot:
       return Value::Bool(!operand(0).Truth());
     case Expr::Kind::kNegative:
@@ -65,20 +60,32 @@ Value Renderer::Evaluate(const Expr& expr) {
     case Expr::Kind::kCompare:
       return EvaluateCompare(expr);
     case Expr::Kind::kAnd:
-    case Expr::Kind::kOr: {
-      const bool stops_at = expr.kind == Expr::Kind::kOr;
-      Value value = operand(0);
-      for (size_t i = 1; i < expr.operands.size() && value.Truth() != stops_at; ++i) {
-        value = operand(i);
-      }
-      return value;
-    }
+    case Expr::Kind::kOr:
+      return EvaluateLogic(expr);
     case Expr::Kind::kConditional:
       if (operand(1).Truth()) return operand(0);
       if (expr.operands[2] != nullptr) return operand(2);
       return Value::UndefinedBecause("an if without else was false, and so has no value");
   }
   return Value();
+}
+
+Value Renderer::EvaluateBuiltin(const Expr& expr) {
+  if (expr.builtin == nullptr) Throw("{}", UnknownBuiltin(expr));
+  const Value value = Evaluate(*expr.operands[0]);
+  Arguments arguments = Evaluate(expr.arguments);
+  line_ = expr.line;
+  return CallBuiltin(*this, *expr.builtin, value, std::move(arguments));
+}
+
+// The first operand that settles it, or the last one.
+Value Renderer::EvaluateLogic(const Expr& expr) {
+  const bool stops_at = expr.kind == Expr::Kind::kOr;
+  Value value = Evaluate(*expr.operands[0]);
+  for (size_t i = 1; i < expr.operands.size() && value.Truth() != stops_at; ++i) {
+    value = Evaluate(*expr.operands[i]);
+  }
+  return value;
 }
 
 Value Renderer::EvaluateDict(const Expr& expr) {
