@@ -74,7 +74,7 @@ struct Expr {
   };
   Kind kind;
   int line;
-  int height = 1;  // of the tree below; bounded, since running and freeing it recurse
+  int height = 1;  // the tree's, which is bounded since running and freeing it recurse
   Value value;
   std::string name;
   int slot = -1;

@@ -14,8 +14,8 @@ namespace lockstep {
 
 struct TemplateLimits {
   size_t steps = 5'000'000;                // operations; those on large values count as several
-  size_t depth = 500;                      // of nested statements, expressions and macro calls
-  size_t output_bytes = size_t{16} << 20;  // of the prompt
+  size_t depth = 500;                      // statements, expressions and calls within each other
+  size_t output_bytes = size_t{16} << 20;  // the prompt's length
   size_t made_bytes = size_t{256} << 20;   // all strings and lists made on the way, freed or not
 };
 

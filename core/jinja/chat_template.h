@@ -1,7 +1,7 @@
 // A model's chat template: makes the prompt of a conversation's messages. The language is the
 // Jinja that Hugging Face's tokenizers run, with their settings and functions (trim_blocks,
-// lstrip_blocks, break and continue, tojson, raise_exception, strftime_now, {% generation %}).
-// Immutable once parsed: any number of threads may render it at once.
+// lstrip_blocks, break and continue, tojson, raise_exception, strftime_now, {% generation %}), and
+// from_json. Immutable once parsed: any number of threads may render it at once.
 #pragma once
 
 #include <memory>

@@ -11,7 +11,7 @@ namespace lockstep::jinja {
 
 struct Failure {
   std::string message;
-  int line = 0;              // of the template; 0: not known where it was thrown
+  int line = 0;              // where the template fails; 0: not known where it was thrown
   bool by_template = false;  // the template called raise_exception: the message is its own
 };
 

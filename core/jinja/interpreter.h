@@ -36,7 +36,7 @@ class Interpreter {
   Interpreter& operator=(const Interpreter&) = delete;
 
   Budget& budget() { return budget_; }
-  virtual int line() const = 0;  // of what runs, or of what failed
+  virtual int line() const = 0;  // the line that runs, or that failed
   virtual Value CallMacro(const Macro& macro, const std::shared_ptr<Scope>& closure,
                           Arguments arguments) = 0;
   // loop(items), in a loop marked as recursive.

@@ -157,8 +157,8 @@ Value Interpreter::Slice(const Value& value, const Value& begin, const Value& en
   return NewList(std::move(items), kind);
 }
 
-// Of a dict the keys, of a string the characters. A generator is empty the second time, and what is
-// undefined is empty, as in jinja2.
+// A loop over a dict goes through its keys, one over a string through its characters. A generator
+// is empty the second time, and what is undefined is empty, as in jinja2.
 std::vector<Value> Interpreter::Items(const Value& value) {
   std::vector<Value> items;
   if (value.IsUndefined()) return items;

@@ -20,7 +20,7 @@ struct Token {
     kInteger,  // `text` is its decimal digits
     kFloat,
     kOperator,
-    kEnd,  // of the template
+    kEnd,  // the end of the template
   };
   Kind kind;
   std::string text;

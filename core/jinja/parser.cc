@@ -12,7 +12,7 @@
 namespace lockstep::jinja {
 namespace {
 
-constexpr int kMaxNesting = 300;  // of the functions that count; a bracket takes three
+constexpr int kMaxNesting = 300;  // calls of the functions that count; a bracket takes three
 
 std::string Described(const Token& token) {
   switch (token.kind) {

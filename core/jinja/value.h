@@ -51,10 +51,10 @@ class TemplateValue {
   // Text of the model's own, such as bos_token.
   static TemplateValue TrustedString(std::string utf8);
   static TemplateValue List(std::vector<TemplateValue> items);
-  // Of two entries of one key the later wins, at the place of the first.
+  // Where two entries have one key, the later one's value stands at the place of the first.
   static TemplateValue Dict(std::vector<std::pair<std::string, TemplateValue>> entries);
 
-  // For the interpreter.
+  // What follows is for the interpreter alone.
   using Data =
       std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const jinja::BigInteger>,
                    std::shared_ptr<const jinja::Text>, std::shared_ptr<const jinja::List>,
@@ -116,7 +116,7 @@ struct List {
     kTuple,
     kGroup,      // a tuple (grouper, list) whose items also have these names
     kRange,      // what range() returns
-    kView,       // of a dict's keys, values or items: has a length but no indexes
+    kView,       // a dict's keys, values or items: it has a length but no indexes
     kGenerator,  // what most filters return: can only be gone through, and only once
   };
 

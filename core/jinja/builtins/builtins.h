@@ -36,7 +36,7 @@ struct Parameters {
 
   std::array<std::string_view, 4> names;
   size_t count = 0;
-  size_t required = 0;  // of them, the first ones
+  size_t required = 0;  // so many, the first ones, may not be left out
   bool more = false;
   bool more_named = false;
 };

@@ -92,7 +92,8 @@ Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& 
   return out.Take();
 }
 
-// Of an odd number of missing characters Python puts the one more to the left if the width is odd.
+// Where an odd number of characters is missing, Python puts the larger half to the left if the
+// width is odd, too.
 Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill) {
   const int64_t missing = width - static_cast<int64_t>(CountCharacters(text.bytes()));
   if (missing <= 0) return text;
@@ -122,7 +123,8 @@ Text Capitalized(Interpreter& run, const Text& text) {
   if (text.empty()) return text;
   const size_t first = CharacterLength(text.bytes());
   const Text upper = Mapped(run, text.Slice(0, first), Upper);
-  const size_t title = CharacterLength(upper.bytes());  // of "SS", which capitalises one letter
+  const size_t title = CharacterLength(
+      upper.bytes());  // of "SS", which stands for one letter, only the first S stays
   Text out = upper.Slice(0, title);
   out.Append(Mapped(run, upper.Slice(title, upper.size()), Lower));
   out.Append(Mapped(run, text.Slice(first, text.size()), Lower));
