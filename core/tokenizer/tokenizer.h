@@ -20,7 +20,7 @@ namespace lockstep {
 enum class SpecialTokens {
   // "<s>" in the text is three characters: the rule for all text from outside. User-defined tokens
   // are recognised, as ordinary words of the vocabulary that happen not to be cut; not those,
-  // however, that look or act like control tokens ("<|user|>", "</s>").
+  // however, that can only be control tokens: "<|user|>", or what the metadata name EOS.
   kAsText,
   kParse,  // control and user-defined tokens are recognised by their text, the longest first
 };
@@ -40,7 +40,7 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool add_special,
                               SpecialTokens special = SpecialTokens::kAsText) const;
 
-  // The same by kParse where the text is trusted and by kAsText elsewhere: words may cross from one
+  // Encodes by kParse where the text is trusted and by kAsText elsewhere: words may cross from one
   // run to the next, but no byte of a control token's text is from outside. BOS and EOS are not
   // added where the text brings them.
   std::vector<int32_t> Encode(const TrustedText& text, bool add_special) const;
@@ -58,8 +58,8 @@ class Tokenizer {
   int32_t bos() const;                       // -1 if the file names none
   int32_t eos() const;                       // -1 if the file names none
   const std::string& name() const;           // for people, such as "gpt2, qwen2"
-  bool adds_bos() const;                     // where asked to add_special; so below
-  bool adds_eos() const;
+  bool adds_bos() const;                     // where asked to add_special
+  bool adds_eos() const;                     // where asked to add_special
   size_t vocab_size() const;
   // What the vocabulary cannot express, for the log; empty if there is nothing to say.
   std::string warning() const;

@@ -1,3 +1,6 @@
+// What a file says of its tokens is taken at its word, as far as a word can be taken: each text
+// once, in UTF-8 and of a bounded size, each type one that the format knows, each role the id of a
+// token.
 #include "core/tokenizer/vocabulary.h"
 
 #include <fmt/format.h>
@@ -12,8 +15,14 @@
 namespace lockstep {
 namespace {
 
-// Texts that end a turn or a document in published models whose metadata does not always say so.
-// The last ones stand between the files of a repository, or fill up.
+// A token's text is copied from the file, and looked for in a client's text byte by byte: the first
+// limit bounds that look-up, and the second one, which counts from every byte of a text, a search
+// for special tokens. Published vocabularies stay below 1,024 and 100 bytes.
+constexpr size_t kMaxText = 4096;
+constexpr size_t kMaxSpecialText = 256;
+
+// Files whose metadata do not say where a turn or a document ends have control tokens that do. The
+// last of these texts stand between the files of a repository, or fill up.
 constexpr std::string_view kEndTexts[] = {"<|endoftext|>",
                                           "<|end_of_text|>",
                                           "<|eot_id|>",
@@ -48,8 +57,6 @@ constexpr std::string_view kEndTexts[] = {"<|endoftext|>",
                                           "<REPO>",
                                           "<reponame>",
                                           "<|file_sep|>"};
-constexpr std::array<std::string_view, 4> kMarkTexts = {"<s>", "<bos>", "<unk>", "<pad>"};
-
 bool IsEndText(std::string_view text) {
   return std::find(std::begin(kEndTexts), std::end(kEndTexts), text) != std::end(kEndTexts);
 }
@@ -60,13 +67,19 @@ bool IsTag(std::string_view text) {
          (text.starts_with("<｜") && text.ends_with("｜>"));
 }
 
-// Files often call their control tokens user-defined, and now and then normal. A text that can only
-// be a control token is one, whatever its type says: text from outside must not become it.
+// What a token is, its type says, with one exception, which llama.cpp makes as well: published
+// files call tags user-defined (DeepSeek Coder's <|EOT|>, the only end of its turns) and now and
+// then normal. Text from outside must not become them. No other text makes a token control: "<s>"
+// and
+// "</s>" among Gemma's user-defined tokens are tags of HTML, as "<b>" is.
 bool IsControlInDisguise(TokenKind kind, std::string_view text) {
-  if (kind == TokenKind::kNormal) return IsTag(text) && IsEndText(text);
-  return kind == TokenKind::kUserDefined &&
-         (IsTag(text) || IsEndText(text) ||
-          std::find(kMarkTexts.begin(), kMarkTexts.end(), text) != kMarkTexts.end());
+  return IsTag(text) &&
+         (kind == TokenKind::kUserDefined || (kind == TokenKind::kNormal && IsEndText(text)));
+}
+
+bool IsSpecial(TokenKind kind) {
+  return kind == TokenKind::kControl || kind == TokenKind::kUserDefined ||
+         kind == TokenKind::kUnknown;
 }
 
 Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
@@ -150,6 +163,17 @@ Result<int32_t> LoadId(const GgufFile& file, std::string_view key, size_t vocab_
   return static_cast<int32_t>(*id);
 }
 
+Status CheckSizes(const GgufFile& file, const Vocabulary& vocabulary) {
+  for (size_t id = 0; id < vocabulary.size(); ++id) {
+    const size_t limit = IsSpecial(vocabulary.kinds[id]) ? kMaxSpecialText : kMaxText;
+    if (vocabulary.texts[id].size() <= limit) continue;
+    return file.Bad(fmt::format(
+        "tokenizer.ggml.tokens[{}] has {} bytes, but the limit is {} for {} token", id,
+        vocabulary.texts[id].size(), limit, limit == kMaxText ? "a" : "a control or user-defined"));
+  }
+  return {};
+}
+
 Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
   int32_t eot = -1;
   int32_t eom = -1;
@@ -174,6 +198,7 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
   for (const int32_t id : {vocabulary->bos, vocabulary->eos, eot, eom}) {
     if (id >= 0) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
   }
+  TRY_OK(CheckSizes(file, *vocabulary));
   // gpt-oss and Solar end each message of an answer with <|end|>, and the answer otherwise.
   const auto has = [&](std::string_view text) { return vocabulary->Find(text) >= 0; };
   if ((has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && has("<|calls|>"))) {

@@ -15,8 +15,6 @@ BPE, BYTE_FALLBACK = 2, 1
 # The texts whose tokens are not sentencepiece's still, and what goes wrong with them.
 KNOWN_DIFFERENCES = {
     "\u2581": "the sign that stands for a space in the file, as a character of a text",
-    "<s>": "a token of HTML, taken for the beginning of a sequence",
-    "</s>": "a token of HTML, taken for the end of a sequence",
 }
 
 

@@ -136,6 +136,29 @@ TEST(Tokenizer, KnowsWhatEndsAGeneration) {
   EXPECT_EQ(tokenizer.vocab_size(), 263u);
 }
 
+// Gemma's vocabulary has the tags of HTML: "<s>" strikes out, and "</s>" ends that, no answer.
+TEST(Tokenizer, TextsAloneMakeNoControlTokens) {
+  TinyVocabulary v = BpeVocabulary({"h i"});
+  const int32_t strike = v.Add("<s>", 4), end = v.Add("</s>", 4), bold = v.Add("<b>", 4);
+  const int32_t eos = v.Add("<eos>", 4), turn = v.Add("<end_of_turn>", 3);
+  const int32_t tag = v.Add("<|EOT|>", 4);  // so DeepSeek Coder's file has the end of its turns
+  v.builder.SetU32("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(eos));
+  const Tokenizer tokenizer = MustCreate(v.Metadata());
+  const std::string text = "<s>hi</s><b><eos><end_of_turn><|EOT|>";
+  const Ids ids = tokenizer.Encode(text, false);
+  EXPECT_THAT(std::vector(ids.begin(), ids.begin() + 4), ElementsAre(strike, 256, end, bold));
+  EXPECT_EQ(tokenizer.Decode(ids), text);
+  for (const int32_t id : {strike, end, bold}) {
+    EXPECT_FALSE(tokenizer.IsControl(id)) << id;
+    EXPECT_FALSE(tokenizer.IsEndOfGeneration(id)) << id;
+  }
+  for (const int32_t id : {eos, turn, tag}) {
+    EXPECT_TRUE(tokenizer.IsControl(id)) << id;
+    EXPECT_TRUE(tokenizer.IsEndOfGeneration(id)) << id;
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), id), 0) << id;
+  }
+}
+
 // gpt-oss: an answer has several messages.
 TEST(Tokenizer, TheEndOfAMessageIsNotTheEndOfTheAnswer) {
   TinyVocabulary v = BpeVocabulary({"h i"});

@@ -67,6 +67,22 @@ TEST(Vocabulary, RefusesTextsThatAreNotUtf8OrNotUnique) {
               HasSubstr("tokenizer.ggml.tokens[260] is \"<s>\", as is token 1"));
 }
 
+TEST(Vocabulary, LimitsTheSizeOfTexts) {
+  struct Case {
+    int32_t type;
+    size_t limit;
+  };
+  for (const auto [type, limit] : {Case{1, 4096}, Case{3, 256}, Case{4, 256}}) {
+    TinyVocabulary v = SpmVocabulary({"a"});
+    v.Add(std::string(limit, 'x'), type);
+    EXPECT_EQ(ErrorOf(v.Metadata()), "");
+    v.tokens.back() += 'x';
+    EXPECT_THAT(ErrorOf(v.Metadata()),
+                AllOf(HasSubstr("tokenizer.ggml.tokens[260] has " + std::to_string(limit + 1)),
+                      HasSubstr("the limit is " + std::to_string(limit))));
+  }
+}
+
 TEST(Vocabulary, RefusesBadTypes) {
   TinyVocabulary v = SpmVocabulary({"a"});
   for (const int32_t type : {-1, 7}) {
