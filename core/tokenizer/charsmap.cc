@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/utf8.h"
@@ -22,6 +23,10 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kKey = "tokenizer.ggml.precompiled_charsmap";
+
+// What one byte may grow to. NFKC's worst, U+FDFA, is 3 bytes that become 33.
+constexpr size_t kMaxGrowth = 16;
+constexpr size_t kCheckedDepth = 3;  // bytes of the shortest texts, which grow most
 
 uint32_t Label(uint32_t node) { return node & (1u << 31 | 0xFF); }
 bool HasLeaf(uint32_t node) { return (node >> 8 & 1) != 0; }
@@ -50,12 +55,41 @@ Result<Charsmap> Charsmap::Create(const GgufFile& file) {
   std::memcpy(map.nodes_.data(), rest.data(), size);
   rest = rest.subspan(size);
   map.replacements_.assign(rest.begin(), rest.end());
-  return map;
+  // A replacement may begin inside another, but each ends with the NUL that the last one ends with.
+  size_t longest = 0;
+  for (size_t begin = 0; begin < map.replacements_.size();) {
+    const size_t bytes_here = map.replacements_.find('\0', begin) - begin;
+    longest = std::max(longest, bytes_here);
+    begin += bytes_here + 1;
+  }
+  if (longest <= kMaxGrowth * (kCheckedDepth + 1) && map.GrowsLittle(map.Root(), 1)) return map;
+  return file.Bad(fmt::format("{} makes text more than {} times as long", kKey, kMaxGrowth));
+}
+
+uint32_t Charsmap::Root() const { return Offset(Node(0)); }
+
+// Whether no text of `depth` to kCheckedDepth bytes that begins at `index` grows too much.
+bool Charsmap::GrowsLittle(uint32_t index, size_t depth) const {
+  for (uint32_t byte = 1; byte < 256; ++byte) {
+    const uint32_t node = Node(index ^ byte);
+    if (Label(node) != byte) continue;
+    const uint32_t next = index ^ byte ^ Offset(node);
+    if (HasLeaf(node) && Replacement(Node(next)).size() > kMaxGrowth * depth) return false;
+    if (depth < kCheckedDepth && !GrowsLittle(next, depth + 1)) return false;
+  }
+  return true;
+}
+
+// Without data() if the leaf points beyond the replacements.
+std::string_view Charsmap::Replacement(uint32_t leaf) const {
+  const uint32_t begin = LeafValue(leaf);
+  if (begin >= replacements_.size()) return {};
+  return replacements_.c_str() + begin;
 }
 
 Charsmap::Part Charsmap::Next(std::string_view text) const {
   Part longest{{}, 0};
-  uint32_t index = Offset(Node(0));
+  uint32_t index = Root();
   for (size_t i = 0; i < text.size() && text[i] != '\0' && !nodes_.empty(); ++i) {
     const uint8_t byte = static_cast<uint8_t>(text[i]);
     index ^= byte;
@@ -63,8 +97,8 @@ Charsmap::Part Charsmap::Next(std::string_view text) const {
     if (Label(node) != byte) break;
     index ^= Offset(node);
     if (!HasLeaf(node)) continue;
-    const uint32_t begin = LeafValue(Node(index));
-    if (begin < replacements_.size()) longest = {replacements_.c_str() + begin, i + 1};
+    const std::string_view normal = Replacement(Node(index));
+    if (normal.data() != nullptr) longest = {normal, i + 1};
   }
   if (longest.size > 0) return longest;
   const Utf8Scan scan = ScanUtf8(text);

@@ -16,7 +16,8 @@ namespace lockstep {
 
 class Charsmap {
  public:
-  // tokenizer.ggml.precompiled_charsmap; without it, all text stays as it is.
+  // tokenizer.ggml.precompiled_charsmap; without it, all text stays as it is. A map by which a text
+  // could grow more than 16-fold is refused: a client's megabyte must not become gigabytes.
   [[nodiscard]] static Result<Charsmap> Create(const GgufFile& file);
 
   struct Part {
@@ -28,6 +29,9 @@ class Charsmap {
   Part Next(std::string_view text) const;
 
  private:
+  uint32_t Root() const;
+  bool GrowsLittle(uint32_t index, size_t depth) const;
+  std::string_view Replacement(uint32_t leaf) const;
   // 0 beyond the end: a node that no byte leads to.
   uint32_t Node(size_t index) const { return index < nodes_.size() ? nodes_[index] : 0; }
 
