@@ -8,16 +8,12 @@
 #include "core/base/utf8.h"
 
 namespace lockstep {
-namespace {
 
-// C0, DEL and C1 (U+0080 to U+009F): what a terminal may act on.
 bool IsControlCharacter(std::string_view character) {
   const uint8_t first = static_cast<uint8_t>(character[0]);
   if (character.size() == 1) return first < 0x20 || first == 0x7F;
   return first == 0xC2 && static_cast<uint8_t>(character[1]) < 0xA0;
 }
-
-}  // namespace
 
 std::string Escaped(std::string_view text, size_t max_bytes) {
   std::string out;
@@ -39,6 +35,15 @@ std::string Escaped(std::string_view text, size_t max_bytes) {
 
 std::string Quoted(std::string_view text, size_t max_bytes) {
   return '"' + Escaped(text, max_bytes) + '"';
+}
+
+std::string Listed(std::span<const std::string> names) {
+  std::string list;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) list += i + 1 == names.size() ? " and " : ", ";
+    list += names[i];
+  }
+  return list;
 }
 
 }  // namespace lockstep

@@ -1,9 +1,13 @@
+// A text is cut at its special tokens first, and each piece between them is the encoder's. Only
+// runs of a text that are trusted are searched for control tokens, so that no filter of what a
+// client sends is needed: what it writes can become words, and nothing else.
 #include "core/tokenizer/tokenizer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -66,6 +70,12 @@ bool IsAsciiSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 }  // namespace
 
 struct Tokenizer::Impl {
+  struct Encoder {
+    const char* model;
+    Status (Impl::*load)(const GgufFile& file);
+  };
+  static const Encoder kEncoders[];
+
   Status Load(const GgufFile& file);
   Status LoadSpm(const GgufFile& file);
   Status LoadBpe(const GgufFile& file);
@@ -92,25 +102,27 @@ struct Tokenizer::Impl {
   bool add_eos = false;
 };
 
+// By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default.
+const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {
+    {"llama", &Impl::LoadSpm}, {"gpt2", &Impl::LoadBpe}, {"t5", &Impl::LoadUnigram}};
+
 Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(const auto model, file.GetString("tokenizer.ggml.model"));
-  if (!model.has_value()) {
-    return file.Bad(
-        "tokenizer.ggml.model is missing: \"llama\", \"gpt2\" and \"t5\" are supported");
-  }
-  const auto load = *model == "llama"  ? &Impl::LoadSpm
-                    : *model == "gpt2" ? &Impl::LoadBpe
-                    : *model == "t5"   ? &Impl::LoadUnigram
-                                       : nullptr;
-  if (load == nullptr) {
-    return file.Bad(
-        fmt::format("tokenizer.ggml.model is {}, which is not supported: \"llama\", \"gpt2\" and "
-                    "\"t5\" are",
-                    Quoted(*model)));
+  const auto* found = std::find_if(std::begin(kEncoders), std::end(kEncoders),
+                                   [&](const Encoder& e) { return model && *model == e.model; });
+  if (found == std::end(kEncoders)) {
+    std::vector<std::string> names;
+    for (const Encoder& known : kEncoders) names.push_back(Quoted(known.model));
+    if (!model) {
+      return file.Bad(
+          fmt::format("tokenizer.ggml.model is missing: {} are supported", Listed(names)));
+    }
+    return file.Bad(fmt::format("tokenizer.ggml.model is {}, which is not supported: {} are",
+                                Quoted(*model), Listed(names)));
   }
   name = *model;
   TRY(vocabulary, Vocabulary::Load(file));
-  TRY_OK((this->*load)(file));
+  TRY_OK((this->*found->load)(file));
   TRY_OK(LoadStripping(file));
   LoadBytes();
   return {};

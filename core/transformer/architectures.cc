@@ -1,14 +1,21 @@
+// A family differs from another in a handful of traits, not in its code: transformer.cc asks the
+// row for each of them. So a new family whose traits exist is one row, and a new trait is one
+// question.
 #include "core/transformer/architectures.h"
 
 #include <algorithm>
 #include <iterator>
+#include <vector>
+
+#include "core/base/quoted.h"
 
 namespace lockstep {
 namespace {
 
 constexpr auto kMay = Presence::kMay, kMust = Presence::kMust;
 
-// By name. The values are those of the published models and of the programs that convert them.
+// The rows are in the order of their names. Their values are those of the published models and of
+// the programs that convert them to GGUF.
 constexpr Architecture kArchitectures[] = {
     {.name = "gemma2",
      .post_norm = true,
@@ -88,12 +95,9 @@ const Architecture* FindArchitecture(std::string_view name) {
 }
 
 std::string KnownArchitectures() {
-  std::string names;
-  for (const Architecture& a : kArchitectures) {
-    if (&a != kArchitectures) names += &a + 1 == std::end(kArchitectures) ? " and " : ", ";
-    names += a.name;
-  }
-  return names;
+  std::vector<std::string> names;
+  for (const Architecture& a : kArchitectures) names.emplace_back(a.name);
+  return Listed(names);
 }
 
 }  // namespace lockstep

@@ -1,3 +1,5 @@
+// A tensor is copied out of the file's mapping into panels by all threads of the pool, and its
+// pages can go as soon as it is done. Checking a file is the same walk with one panel of memory.
 #include "core/transformer/tensor_reader.h"
 
 #include <fmt/format.h>
@@ -16,12 +18,9 @@ namespace {
 constexpr size_t kPanelGrain = 8;  // panels that one thread repacks at a time
 
 std::string KnownTypes() {
-  std::string names = Name(WeightType{0});
-  for (size_t i = 1; i < kWeightTypes; ++i) {
-    names += i + 1 < kWeightTypes ? ", " : " and ";
-    names += Name(static_cast<WeightType>(i));
-  }
-  return names;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < kWeightTypes; ++i) names.emplace_back(Name(static_cast<WeightType>(i)));
+  return Listed(names);
 }
 
 // "blk.7.attn_q.weight" to "blk.N.attn_q"

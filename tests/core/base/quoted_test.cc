@@ -19,5 +19,13 @@ TEST(Quoted, CutsLongText) {
   EXPECT_EQ(Escaped("\u2581\u2581\u2581", 4), "\u2581\u2581...");  // never within a character
 }
 
+TEST(TextTest, NamesAreListedAsInASentence) {
+  const std::string names[] = {"a", "b", "c"};
+  EXPECT_EQ(Listed({}), "");
+  EXPECT_EQ(Listed(std::span(names).first(1)), "a");
+  EXPECT_EQ(Listed(std::span(names).first(2)), "a and b");
+  EXPECT_EQ(Listed(names), "a, b and c");
+}
+
 }  // namespace
 }  // namespace lockstep
