@@ -1,3 +1,6 @@
+// Every number of the metadata is checked against bounds before anything is computed from it: the
+// file is not trusted, and what it says decides on sizes, offsets and divisions. The steps run in
+// order, and each may rely on what those before it have read.
 #include "core/transformer/model_config.h"
 
 #include <fmt/format.h>
@@ -7,6 +10,7 @@
 #include <optional>
 
 #include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/gguf/metadata_keys.h"
 
 namespace lockstep {
@@ -23,8 +27,28 @@ constexpr size_t kMaxContext = 1 << 24;       // position times frequency stays 
 constexpr uint64_t kMaxKvBytes = 1ull << 40;  // of one session at full context
 constexpr size_t kMaxExperts = 1024;
 
-// Of factors that multiply activations or divide angles.
-constexpr double kLeastFactor = 1e-4, kLargestFactor = 1e6;
+constexpr size_t kMaxNameBytes = 256;  // it goes into every answer
+
+// Bounds for a factor that the metadata give: it multiplies activations or divides angles, and
+// outside of them a product in float may overflow, or vanish.
+constexpr double kMinFactor = 1e-4, kMaxFactor = 1e6;
+
+// general.name as clients are told it: in UTF-8, without control characters, of a bounded size.
+// Empty if nothing is left of it.
+std::string CleanName(std::string_view text) {
+  std::string name;
+  while (!text.empty()) {
+    const Utf8Scan scan = ScanUtf8(text);
+    const bool valid = scan.kind == Utf8Scan::Kind::kCharacter;
+    const std::string_view character = valid ? text.substr(0, scan.length) : kReplacementCharacter;
+    text.remove_prefix(scan.length);
+    if (IsControlCharacter(character) || (name.empty() && character == " ")) continue;
+    if (name.size() + character.size() > kMaxNameBytes) break;
+    name += character;
+  }
+  name.resize(name.find_last_not_of(' ') + 1);
+  return name;
+}
 
 Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
   TRY_OK(file.CheckWhole());
@@ -40,7 +64,8 @@ Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
   }
   config.architecture = *architecture;
   TRY(const auto name, file.GetString("general.name"));
-  config.name = name.value_or(config.architecture);
+  config.name = CleanName(name.value_or(""));
+  if (config.name.empty()) config.name = config.architecture;
   return {};
 }
 
@@ -94,7 +119,7 @@ Status ReadExperts(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const auto own = keys.Size("expert_feed_forward_length", 1, kMaxFfnDim);
   c.ffn_dim = own ? *own : keys.NeedSize("feed_forward_length", 1, kMaxFfnDim);
   // 0 stands for "not scaled".
-  const double scale = keys.Number("expert_weights_scale", 0, kLargestFactor).value_or(0);
+  const double scale = keys.Number("expert_weights_scale", 0, kMaxFactor).value_or(0);
   c.expert_scale = scale != 0 ? static_cast<float>(scale) : 1.0f;
   c.normalize_experts = keys.Flag("expert_weights_norm").value_or(true);
   return keys.status();
@@ -138,12 +163,12 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   c.rope.scaling = scaling.value_or(RopeScaling::kNone);
   const char* factor_key = "rope.scaling.factor";
   // 0 stands for "not scaled".
-  std::optional<double> factor = keys.Number(factor_key, 0, kLargestFactor);
-  if (!factor) factor = keys.Number(factor_key = "rope.scale_linear", 0, kLargestFactor);
+  std::optional<double> factor = keys.Number(factor_key, 0, kMaxFactor);
+  if (!factor) factor = keys.Number(factor_key = "rope.scale_linear", 0, kMaxFactor);
   c.rope.factor = factor && *factor != 0 ? *factor : 1;
-  if (c.rope.factor < kLeastFactor) {
+  if (c.rope.factor < kMinFactor) {
     keys.Refuse(factor_key, fmt::to_string(c.rope.factor),
-                fmt::format("must be 0 or at least {}", kLeastFactor));
+                fmt::format("must be 0 or at least {}", kMinFactor));
   }
   if (c.rope.scaling == RopeScaling::kLongRope && c.rope.factor != 1) {
     keys.Refuse(factor_key, fmt::to_string(c.rope.factor),
@@ -154,12 +179,11 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   }
   const auto original = keys.Size("rope.scaling.original_context_length", 1, kMaxContext);
   c.rope.original_context = static_cast<double>(original.value_or(c.context));
-  c.rope.magnitude =
-      keys.Number("rope.scaling.attn_factor", kLeastFactor, kLargestFactor).value_or(1);
-  c.rope.beta_fast = keys.Number("rope.scaling.yarn_beta_fast", kLeastFactor, kLargestFactor)
-                         .value_or(c.rope.beta_fast);
-  c.rope.beta_slow = keys.Number("rope.scaling.yarn_beta_slow", kLeastFactor, kLargestFactor)
-                         .value_or(c.rope.beta_slow);
+  c.rope.magnitude = keys.Number("rope.scaling.attn_factor", kMinFactor, kMaxFactor).value_or(1);
+  c.rope.beta_fast =
+      keys.Number("rope.scaling.yarn_beta_fast", kMinFactor, kMaxFactor).value_or(c.rope.beta_fast);
+  c.rope.beta_slow =
+      keys.Number("rope.scaling.yarn_beta_slow", kMinFactor, kMaxFactor).value_or(c.rope.beta_slow);
   if (c.rope.scaling == RopeScaling::kYarn) {
     if (c.rope.base < 2) {
       keys.Refuse("rope.freq_base", fmt::to_string(c.rope.base), "\"yarn\" wants at least 2");
@@ -216,12 +240,12 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   // Large enough that 1 / sqrt(epsilon) is finite in float.
   c.norm_eps = static_cast<float>(keys.NeedNumber(
       layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 1e-30, 1));
-  // Of all these, 0 stands for "none".
+  // In each of these keys, 0 stands for "none".
   const auto scale = [&](const char* key, float otherwise) {
-    const auto value = keys.Number(key, 0, kLargestFactor);
-    if (value && *value != 0 && *value < kLeastFactor) {
+    const auto value = keys.Number(key, 0, kMaxFactor);
+    if (value && *value != 0 && *value < kMinFactor) {
       keys.Refuse(key, fmt::to_string(*value),
-                  fmt::format("must be 0 or {} to {}", kLeastFactor, kLargestFactor));
+                  fmt::format("must be 0 or {} to {}", kMinFactor, kMaxFactor));
     }
     return value ? static_cast<float>(*value) : otherwise;
   };
@@ -234,7 +258,7 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   c.logit_soft_cap = scale("final_logit_softcapping", f.logit_soft_cap);
   const float divisor =
       f.needs_logit_scale
-          ? static_cast<float>(keys.NeedNumber("logit_scale", kLeastFactor, kLargestFactor))
+          ? static_cast<float>(keys.NeedNumber("logit_scale", kMinFactor, kMaxFactor))
           : scale("logit_scale", 0);
   c.logit_scale = divisor != 0 ? 1.0f / divisor : 1.0f;
   const float root = f.scaled_embedding ? std::sqrt(static_cast<float>(c.dim)) : 1.0f;

@@ -16,7 +16,7 @@ namespace lockstep {
 struct ModelConfig {
   const Architecture* family = nullptr;
   std::string architecture;  // the family's name
-  std::string name;          // general.name, or the architecture
+  std::string name;          // general.name, cleaned and cut, or the architecture
   size_t dim = 0;            // embedding length
   size_t layers = 0;
   size_t heads = 0;

@@ -1,3 +1,5 @@
+// The tensors that a family's traits call for, taken by name. What a file has beyond them is
+// refused: a bias that nobody adds would change every answer.
 #include "core/transformer/weights.h"
 
 #include <fmt/format.h>
@@ -9,8 +11,9 @@
 namespace lockstep {
 namespace {
 
-// Of factors that divide RoPE's frequencies; beyond, angles would lose their digits.
-constexpr float kLeastFactor = 0.01f, kLargestFactor = 1e6f;
+// Bounds for the tensors of factors that divide RoPE's frequencies. Below the first one, the angles
+// of a long context would lose their digits.
+constexpr float kMinDivisor = 0.01f, kMaxDivisor = 1e6f;
 
 // The order of heads' rows in which the values that rotate together, i and i + rope_dim / 2, are
 // 2i and 2i + 1. Queries and keys alike: their products stay the same but for the order of sums.
@@ -147,9 +150,9 @@ class Loader {
     const auto read = [&](const std::string& name, std::vector<float>& to) {
       tensors_.Vector(name, n, to);
       for (const float v : to) {
-        if (!(v >= kLeastFactor && v <= kLargestFactor)) {
+        if (!(v >= kMinDivisor && v <= kMaxDivisor)) {
           return tensors_.Refuse(fmt::format("tensor {} holds {}, but factors must be {} to {}",
-                                             name, v, kLeastFactor, kLargestFactor));
+                                             name, v, kMinDivisor, kMaxDivisor));
         }
       }
     };

@@ -51,6 +51,22 @@ TEST(ModelConfigTest, ReadsEveryField) {
   EXPECT_EQ(c->norm_eps, 1e-5f);
 }
 
+// The name becomes the model's id in every answer and a label of the metrics.
+TEST(ModelConfigTest, TheNameIsCleanedAndCut) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "llama"},
+      {" \n ", "llama"},
+      {" Tiny\n\x1b[1m ", "Tiny[1m"},
+      {"caf\xC3\xA9 \xFFx", "caf\xC3\xA9 \xEF\xBF\xBDx"},
+      {std::string(1 << 20, 'x'), std::string(256, 'x')},
+      {std::string(255, 'x') + "\xC3\xA9", std::string(255, 'x')}};
+  for (const auto& [name, wanted] : cases) {
+    const auto c = Read([&](GgufBuilder& b) { b.SetString("general.name", name); });
+    ASSERT_TRUE(c) << c.error().message;
+    EXPECT_EQ(c->name, wanted);
+  }
+}
+
 TEST(ModelConfigTest, OptionalKeysHaveTheirDefaults) {
   const auto c = Read([](GgufBuilder& b) {
     for (const char* key :
