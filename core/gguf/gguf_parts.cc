@@ -1,3 +1,5 @@
+// Each part is a GGUF file of its own, with its own header and some of the tensors; only the first
+// has the model's metadata. So the parts are parsed alone and their tables of tensors joined.
 #include "core/gguf/gguf_parts.h"
 
 #include <fmt/format.h>

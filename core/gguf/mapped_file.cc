@@ -1,3 +1,6 @@
+// A mapping is private and read-only: weights are repacked from it at load, and its pages are given
+// back as that goes on. A file that shrinks meanwhile ends the process with SIGBUS, as it would any
+// program that maps files, so that nobody should write to a model in place.
 #include "core/gguf/mapped_file.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Only the first error is kept: what is read after it is read from a file that is refused anyway,
+// so that readers need no check between two keys.
 #include "core/gguf/metadata_keys.h"
 
 #include <fmt/format.h>

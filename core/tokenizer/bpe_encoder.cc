@@ -1,3 +1,6 @@
+// Byte-level BPE (Sennrich et al. 2016, over bytes as in GPT-2). A merge is known by the pair of
+// ids that it joins, not by texts, so that a step of the merger costs one look-up of an integer.
+// With the merges "h e", "l l", "he ll", the word "hello" is h e l l o, he l l o, he ll o, hell o.
 #include "core/tokenizer/bpe_encoder.h"
 
 #include <fmt/format.h>

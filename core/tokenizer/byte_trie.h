@@ -33,7 +33,7 @@ class ByteTrie {
     const auto edge = edges_.find(EdgeKey(node, byte));
     return edge == edges_.end() ? kNone : edge->second;
   }
-  // Of the text that ends at `node`; -1: none does. REQUIRES: node != kNone.
+  // The id of the text that ends at `node`; -1 if none does. REQUIRES: node != kNone.
   int32_t IdAt(uint32_t node) const { return ids_[node]; }
 
  private:

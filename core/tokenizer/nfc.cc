@@ -1,3 +1,5 @@
+// utf8proc composes; what is ours is to keep it linear and harmless. It sees valid text only, and a
+// row of combining marks in pieces of a bounded size, since it sorts them by insertion.
 #include "core/tokenizer/nfc.h"
 
 #include <utf8proc.h>

@@ -1,3 +1,6 @@
+// The patterns are those that the models' authors published, run by PCRE2 with its just-in-time
+// compiler. Patterns of several steps cut the pieces of the step before, as in Hugging Face's
+// tokenizers.
 #include "core/tokenizer/pretokenizer.h"
 
 #include <fmt/format.h>

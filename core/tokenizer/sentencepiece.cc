@@ -1,3 +1,5 @@
+// SentencePiece escapes spaces as U+2581, so that a token can hold one and stay printable. What
+// both of its algorithms need of that stands here once.
 #include "core/tokenizer/sentencepiece.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// From each byte at which a special token can begin, the trie is walked as far as it goes. Special
+// tokens are short (the vocabulary limits them), so that this needs no automaton.
 #include "core/tokenizer/special_tokens.h"
 
 #include <cassert>

@@ -1,3 +1,6 @@
+// SentencePiece's BPE has no list of merges: two neighbours may be joined if their joined text is a
+// token, and the best score goes first. So the merger looks up substrings of the text, which the
+// vocabulary's longest token bounds.
 #include "core/tokenizer/spm_encoder.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,6 @@
+// The unigram model (Kudo 2018) by the Viterbi algorithm: cuts[i] is the best way to cut the first
+// i bytes, and every token that begins at i may improve a later one. Scores are log probabilities,
+// so that they add up. A character that is no token costs more than the worst one.
 #include "core/tokenizer/unigram_encoder.h"
 
 #include <algorithm>

@@ -31,10 +31,10 @@ struct Architecture {
   // Where there is a sliding window: all but the last of as many layers have it; 0: every layer.
   size_t window_period = 0;
   size_t default_window = 0;        // positions; 0: none unless the file says so
-  bool plain_window_rope = false;   // layers with the window do not scale their angles,
-  double window_rope_base = 0;      // and have this base; 0: the others'
-  float attention_soft_cap = 0;     // defaults
-  float logit_soft_cap = 0;         //
+  bool plain_window_rope = false;   // layers with the window do not scale their angles
+  double window_rope_base = 0;      // the base of those layers, if so; 0: that of the others
+  float attention_soft_cap = 0;     // where the file does not say
+  float logit_soft_cap = 0;         // where the file does not say
   size_t average_scale_layers = 0;  // with as many layers, scores / sqrt(dim / heads)
 
   Activation activation = Activation::kSilu;

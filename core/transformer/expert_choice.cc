@@ -1,3 +1,5 @@
+// A partial insertion sort finds the few largest of some dozens of scores; the softmax is taken
+// over the chosen ones alone where the model normalizes, since the sum over all would cancel out.
 #include "core/transformer/expert_choice.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// One mapping holds the whole context. The kernel gives it pages when they are first written, so a
+// session takes physical memory for the tokens that it has, and growing copies nothing.
 #include "core/transformer/kv_cache.h"
 
 #include <fmt/format.h>

@@ -33,7 +33,7 @@ class KvCache {
   size_t context() const { return context_; }  // positions that fit
   size_t reserved_bytes() const { return bytes_; }
   size_t used_bytes() const { return stride_ / kAttentionBlock * length_; }
-  // Of the keys and values of one position, in all layers.
+  // What the keys and values of one position take, in all layers.
   static size_t BytesPerPosition(const ModelConfig& config, KvType type);
 
   // Makes room for n more positions at the end, to be written through the pointers below.

@@ -1,3 +1,7 @@
+// Rotary position embeddings (Su et al. 2021) with the ways to stretch them: position interpolation
+// (Chen et al. 2023, kLinear) and YaRN (Peng et al. 2023). YaRN leaves the pairs alone that turn
+// often within the original context, divides those that turn rarely, and ramps between the two. In
+// double by our own exp and log, so that every machine has the same angles.
 #include "core/transformer/rope.h"
 
 #include <algorithm>

@@ -11,16 +11,16 @@ namespace lockstep {
 // Factors of each pair (llama 3, long-rope) are tensors of the file, and divide with any of these.
 enum class RopeScaling {
   kNone,
-  kLinear,    // all by the factor
-  kYarn,      // slow pairs by the factor, fast ones not, and those between by something between
-  kLongRope,  // by nothing but the factors of each pair
+  kLinear,    // every pair's frequency is divided by the factor
+  kYarn,      // slow pairs are divided by it, fast ones are not, and between them it ramps
+  kLongRope,  // only the factors of each pair divide
 };
 
 struct RopeConfig {
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1;                     // how many times longer
-  double original_context = 0;           // that the model was first made for
+  double factor = 1;                     // how many times longer the context has become
+  double original_context = 0;           // positions that the model was first made for
   double magnitude = 1;                  // the rotated values are multiplied by it
   double beta_fast = 32, beta_slow = 1;  // YaRN: turns within the original context
   bool operator==(const RopeConfig&) const = default;

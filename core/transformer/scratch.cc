@@ -1,3 +1,4 @@
+// All buffers are sized for the largest step here, so that Forward allocates nothing.
 #include "core/transformer/scratch.h"
 
 #include <algorithm>

@@ -1,3 +1,7 @@
+// A pre-norm or post-norm decoder as in the papers: each layer adds attention's and the
+// feed-forward network's output to the residual stream x. Rows of a batch are independent but for
+// attention, which reads the caches; so each phase is one parallel loop over rows or heads, and no
+// sum is ever shared between threads (R1).
 #include "core/transformer/transformer.h"
 
 #include <fmt/format.h>

@@ -51,12 +51,13 @@ class Transformer {
   // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
   size_t PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const;
   void PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const;
-  // What a layer adds: attention's to s.branch_, feed-forward's to s.norm_.
+  // The two things that a layer adds to the stream: attention leaves its own in s.branch_, the
+  // feed-forward network in s.norm_.
   void Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void FeedForwards(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
   void Logits(Scratch& s, ThreadPool& pool) const;
 
-  // Parts of the above.
+  // The steps of Attention, FeedForwards and Logits.
   void Normalize(const Norm& norm, const float* x, float* y) const;
   void StoreKeys(size_t layer, size_t row, Scratch& s) const;
   void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;

@@ -61,7 +61,7 @@ using TensorDone = std::function<void(const GgufTensor&)>;
 [[nodiscard]] Result<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
                                           ThreadPool& pool, const TensorDone& done = {});
 
-// The same checks, but nothing is kept.
+// Makes the checks of LoadWeights and keeps nothing.
 [[nodiscard]] Status CheckWeights(const GgufFile& file, const ModelConfig& config,
                                   const TensorDone& done = {});
 

@@ -1,3 +1,5 @@
+// Measures what the scheduler does, without it: prompts in chunks, streams decoded as one batch,
+// and sampling. The median of several runs counts, since other programs only ever make one slower.
 #include "server/app/bench_command.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Prints what a file says before it judges it: a file that cannot run here is inspected to find out
+// why.
 #include "server/app/inspect_command.h"
 
 #include <fmt/format.h>

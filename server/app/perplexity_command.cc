@@ -1,3 +1,5 @@
+// The figure is comparable with llama.cpp's: the same windows, the same scored half, the same
+// estimate of its error.
 #include "server/app/perplexity_command.h"
 
 #include <fmt/format.h>
