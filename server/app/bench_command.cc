@@ -13,10 +13,6 @@
 #include <utility>
 
 #include "core/engine/sampler.h"
-#include "core/kernels/dispatch.h"
-#include "core/kernels/float_mode.h"
-#include "core/kernels/thread_pool.h"
-#include "core/model/model.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -186,11 +182,11 @@ Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
   return results;
 }
 
-void PrintTable(const Model& model, const BenchOptions& options, std::string_view isa,
+void PrintTable(const Model& model, const BenchOptions& options,
                 const std::vector<Measurement>& results) {
   fmt::print("{} ({}), {:.1f} MB of weights, {} threads, {}, median of {}\n\n", model.name,
              model.source, static_cast<double>(model.transformer.weight_bytes()) / 1e6,
-             options.threads, isa, options.repeat);
+             options.threads, model.transformer.kernels().isa, options.repeat);
   fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12}\n", "test", "batch", "depth", "tokens",
              "tokens/s");
   for (const Measurement& m : results) {
@@ -199,7 +195,7 @@ void PrintTable(const Model& model, const BenchOptions& options, std::string_vie
   }
 }
 
-void PrintJson(const Model& model, const BenchOptions& options, std::string_view isa,
+void PrintJson(const Model& model, const BenchOptions& options,
                const std::vector<Measurement>& results) {
   Json list = Json::array();
   for (const Measurement& m : results) {
@@ -214,7 +210,7 @@ void PrintJson(const Model& model, const BenchOptions& options, std::string_view
                     {"system_fingerprint", model.fingerprint},
                     {"weight_bytes", model.transformer.weight_bytes()},
                     {"threads", options.threads},
-                    {"isa", isa},
+                    {"isa", model.transformer.kernels().isa},
                     {"prefill_tokens", options.prefill_tokens},
                     {"repeat", options.repeat},
                     {"results", list}};
@@ -222,26 +218,14 @@ void PrintJson(const Model& model, const BenchOptions& options, std::string_view
   fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-int Refuse(const std::string& message) {
-  fmt::print(stderr, "lockstep bench: {}\n", message);
-  return 2;
-}
-
 }  // namespace
 
 int RunBench(const BenchOptions& options) {
-  const KernelTable* kernels = ChooseKernels(options.isa).kernels;
-  if (kernels == nullptr) {
-    return Refuse(fmt::format("--isa {}: this processor has no such kernels", options.isa));
-  }
-  SetComputeFloatMode();
-  ThreadPool pool(std::max<size_t>(1, options.threads));
-  const auto model = LoadModel(options.model, *kernels, pool);
-  if (!model) return Refuse(model.error().message);
-  const auto results = Measure(**model, pool, options);
-  if (!results) return Refuse(results.error().message);
-  (options.json ? PrintJson : PrintTable)(**model, options, kernels->isa, *results);
-  return 0;
+  return RunWithModel("bench", options, [&](const Model& model, ThreadPool& pool) -> Status {
+    TRY(const auto results, Measure(model, pool, options));
+    (options.json ? PrintJson : PrintTable)(model, options, results);
+    return {};
+  });
 }
 
 }  // namespace lockstep

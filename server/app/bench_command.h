@@ -2,18 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <vector>
 
-#include "core/kernels/kernels.h"
+#include "server/app/model_command.h"
 
 namespace lockstep {
 
-struct BenchOptions {
-  std::string model;  // path, or empty: the embedded one
-  size_t threads = 1;
-  std::string isa = "auto";
-  KvType kv_type = KvType::kF16;
+struct BenchOptions : ModelOptions {
   std::vector<size_t> prompt{512};    // tokens read, one prompt at a time; 0: no such test
   std::vector<size_t> generate{128};  // tokens written by each stream; 0: no such test
   std::vector<size_t> batch{1};       // streams that are decoded together

@@ -14,10 +14,6 @@
 #include <vector>
 
 #include "core/gguf/mapped_file.h"
-#include "core/kernels/dispatch.h"
-#include "core/kernels/float_mode.h"
-#include "core/kernels/thread_pool.h"
-#include "core/model/model.h"
 
 namespace lockstep {
 namespace {
@@ -166,24 +162,12 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
   return {};
 }
 
-int Refuse(const std::string& message) {
-  fmt::print(stderr, "lockstep perplexity: {}\n", message);
-  return 2;
-}
-
 }  // namespace
 
 int RunPerplexity(const PerplexityOptions& options) {
-  const KernelTable* kernels = ChooseKernels(options.isa).kernels;
-  if (kernels == nullptr) {
-    return Refuse(fmt::format("--isa {}: this processor has no such kernels", options.isa));
-  }
-  SetComputeFloatMode();
-  ThreadPool pool(std::max<size_t>(1, options.threads));
-  const auto model = LoadModel(options.model, *kernels, pool);
-  if (!model) return Refuse(model.error().message);
-  if (const Status ok = Evaluate(**model, pool, options); !ok) return Refuse(ok.error().message);
-  return 0;
+  return RunWithModel("perplexity", options, [&](const Model& model, ThreadPool& pool) {
+    return Evaluate(model, pool, options);
+  });
 }
 
 }  // namespace lockstep

@@ -8,15 +8,11 @@
 #include <cstddef>
 #include <string>
 
-#include "core/kernels/kernels.h"
+#include "server/app/model_command.h"
 
 namespace lockstep {
 
-struct PerplexityOptions {
-  std::string model;  // path, or empty: the embedded one
-  size_t threads = 1;
-  std::string isa = "auto";
-  KvType kv_type = KvType::kF16;
+struct PerplexityOptions : ModelOptions {
   std::string file;    // the text
   size_t context = 0;  // tokens of a window; 0: the model's, at most kPerplexityContext
   size_t chunks = 0;   // windows to evaluate; 0: all that the text fills

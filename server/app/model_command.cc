@@ -1,0 +1,39 @@
+// These commands plan no memory and keep no log: whoever runs them watches them, and what goes
+// wrong is one line on stderr.
+#include "server/app/model_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/kernels/dispatch.h"
+#include "core/kernels/float_mode.h"
+
+namespace lockstep {
+namespace {
+
+Status LoadAndRun(const ModelOptions& options,
+                  const std::function<Status(const Model&, ThreadPool&)>& run) {
+  const KernelTable* kernels = ChooseKernels(options.isa).kernels;
+  if (kernels == nullptr) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("--isa {}: this processor has no such kernels", options.isa), "isa");
+  }
+  SetComputeFloatMode();
+  ThreadPool pool(std::max<size_t>(1, options.threads));
+  TRY(const auto model, LoadModel(options.model, *kernels, pool));
+  return run(*model, pool);
+}
+
+}  // namespace
+
+int RunWithModel(const char* command, const ModelOptions& options,
+                 const std::function<Status(const Model&, ThreadPool&)>& run) {
+  const Status done = LoadAndRun(options, run);
+  if (done) return 0;
+  fmt::print(stderr, "lockstep {}: {}\n", command, done.error().message);
+  return 2;
+}
+
+}  // namespace lockstep
