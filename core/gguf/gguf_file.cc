@@ -69,7 +69,7 @@ class GgufFile::Parser {
 
   [[nodiscard]] Status Run() {
     for (const auto step : {&Parser::Header, &Parser::Pairs, &Parser::Alignment, &Parser::Tensors,
-                            &Parser::PlaceData, &Parser::RefuseOverlap}) {
+                            &Parser::PlaceData, &Parser::CheckOverlap}) {
       TRY_OK((this->*step)());
     }
     return {};
@@ -90,7 +90,7 @@ class GgufFile::Parser {
   Status Tensor(size_t i);
   Status TensorSize(const GgufTensor& tensor);
   Status PlaceData();
-  Status RefuseOverlap();
+  Status CheckOverlap();
 
   template <class Stored, class Kept>
   Result<GgufValue> Scalar(std::string_view key) {
@@ -107,23 +107,23 @@ class GgufFile::Parser {
 
 Status GgufFile::Parser::Header() {
   const std::span<const uint8_t> bytes = file_.bytes_;
-  if (bytes.empty()) return reader_.Bad("the file is empty");
+  if (bytes.empty()) return reader_.Fail("the file is empty");
   TRY(const auto magic, reader_.Bytes(4, [] { return "magic"; }));
   const std::string_view text(reinterpret_cast<const char*>(magic.data()), 4);
   if (text != "GGUF") {
-    return reader_.Bad("magic is {}, not \"GGUF\": {}", Quoted(text), GuessFormat(bytes));
+    return reader_.Fail("magic is {}, not \"GGUF\": {}", Quoted(text), GuessFormat(bytes));
   }
 
   TRY(const auto version, reader_.Number<uint32_t>([] { return "version"; }));
   file_.version_ = version;
   if (version != 0 && (version & 0xFFFF) == 0) {
-    return reader_.Bad(
+    return reader_.Fail(
         "version is {:#x}: the file is big-endian, but lockstep reads little-endian files",
         version);
   }
   if (version != 2 && version != 3) {
-    return reader_.Bad("version is {}, but lockstep reads 2 and 3: convert the model again",
-                       version);
+    return reader_.Fail("version is {}, but lockstep reads 2 and 3: convert the model again",
+                        version);
   }
   TRY_OK(Count("n_tensors", kMaxTensors, kMinTensorBytes, n_tensors_));
   return Count("n_kv", kMaxPairs, kMinPairBytes, n_pairs_);
@@ -133,11 +133,11 @@ Status GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_
                                uint64_t& count) {
   TRY(const auto value, reader_.Number<uint64_t>([&] { return field; }));
   if (value > limit) {
-    return reader_.Bad("{} is {}, but the limit is {}", field, value, limit);
+    return reader_.Fail("{} is {}, but the limit is {}", field, value, limit);
   }
   if (value > reader_.remaining() / record_bytes) {
-    return reader_.Bad("{} is {}, but {} bytes hold {} at most", field, value, reader_.remaining(),
-                       reader_.remaining() / record_bytes);
+    return reader_.Fail("{} is {}, but {} bytes hold {} at most", field, value, reader_.remaining(),
+                        reader_.remaining() / record_bytes);
   }
   count = value;
   return {};
@@ -156,12 +156,12 @@ Result<std::string_view> GgufFile::Parser::UniqueName(const char* what, size_t i
                                                       Index& index) {
   const auto where = [&] { return fmt::format("{} {}", what, i); };
   TRY(auto name, reader_.String(limit, where));
-  if (name.empty()) return reader_.Bad("{} has length 0", where());
+  if (name.empty()) return reader_.Fail("{} has length 0", where());
   if (!IsUtf8(name) || name.find('\0') != name.npos) {
-    return reader_.Bad("{} is {}, not UTF-8 without NUL", where(), Quoted(name));
+    return reader_.Fail("{} is {}, not UTF-8 without NUL", where(), Quoted(name));
   }
   if (const auto [at, added] = index.emplace(name, i); !added) {
-    return reader_.Bad("{} is {}, a duplicate of number {}", where(), Quoted(name), at->second);
+    return reader_.Fail("{} is {}, a duplicate of number {}", where(), Quoted(name), at->second);
   }
   return name;
 }
@@ -170,8 +170,8 @@ Status GgufFile::Parser::Pair(size_t i) {
   TRY(const auto key, UniqueName("key of metadata pair", i, kMaxKey, file_.pair_index_));
   TRY(const auto type, reader_.Number<uint32_t>([&] { return "type of " + Quoted(key); }));
   if (type >= kGgufTypes) {
-    return reader_.Bad("type of {} is {}, but value types are 0 to {}", Quoted(key), type,
-                       kGgufTypes - 1);
+    return reader_.Fail("type of {} is {}, but value types are 0 to {}", Quoted(key), type,
+                        kGgufTypes - 1);
   }
   TRY(auto value, Value(type, key));
   file_.pairs_.push_back({key, type, std::move(value)});
@@ -211,37 +211,37 @@ Result<GgufValue> GgufFile::Parser::Value(uint32_t type, std::string_view key) {
       break;
   }
   TRY(const auto flag, reader_.Number<uint8_t>([&] { return Quoted(key); }));
-  if (flag > 1) return reader_.Bad("{} is {}, but a bool is 0 or 1", Quoted(key), flag);
+  if (flag > 1) return reader_.Fail("{} is {}, but a bool is 0 or 1", Quoted(key), flag);
   return GgufValue(flag == 1);
 }
 
 Result<GgufValue> GgufFile::Parser::Array(std::string_view key) {
   TRY(const auto type, reader_.Number<uint32_t>([&] { return "element type of " + Quoted(key); }));
   if (type == Id(kArray)) {
-    return reader_.Bad("{} is an array of arrays, which is not supported", Quoted(key));
+    return reader_.Fail("{} is an array of arrays, which is not supported", Quoted(key));
   }
   if (type >= kGgufTypes) {
-    return reader_.Bad("element type of {} is {}, but value types are 0 to {}", Quoted(key), type,
-                       kGgufTypes - 1);
+    return reader_.Fail("element type of {} is {}, but value types are 0 to {}", Quoted(key), type,
+                        kGgufTypes - 1);
   }
   TRY(const auto count, reader_.Number<uint64_t>([&] { return "count of " + Quoted(key); }));
   if (count > kMaxArray) {
-    return reader_.Bad("{} has {} elements, but the limit is {}", Quoted(key), count, kMaxArray);
+    return reader_.Fail("{} has {} elements, but the limit is {}", Quoted(key), count, kMaxArray);
   }
 
   GgufArray array{type, count, {}, {}};
   // Every element takes room in the file, so a small file cannot ask for much memory.
-  const size_t least = count * (type == Id(kString) ? 8 : GgufTypeBytes(type));
-  if (least > reader_.remaining()) {
-    return reader_.Bad("{} has {} elements of {}, at least {} bytes, but {} are left", Quoted(key),
-                       count, GgufTypeName(type), least, reader_.remaining());
+  const size_t min_bytes = count * (type == Id(kString) ? 8 : GgufTypeBytes(type));
+  if (min_bytes > reader_.remaining()) {
+    return reader_.Fail("{} has {} elements of {}, at least {} bytes, but {} are left", Quoted(key),
+                        count, GgufTypeName(type), min_bytes, reader_.remaining());
   }
   if (type != Id(kString)) {
-    TRY(const auto data, reader_.Bytes(least, [&] { return Quoted(key); }));
+    TRY(const auto data, reader_.Bytes(min_bytes, [&] { return Quoted(key); }));
     const auto wrong = std::find_if(data.begin(), data.end(), [](uint8_t b) { return b > 1; });
     if (type == Id(kBool) && wrong != data.end()) {
-      return reader_.Bad("element {} of {} is {}, but a bool is 0 or 1", wrong - data.begin(),
-                         Quoted(key), *wrong);
+      return reader_.Fail("element {} of {} is {}, but a bool is 0 or 1", wrong - data.begin(),
+                          Quoted(key), *wrong);
     }
     array.data = data;
     return GgufValue(std::move(array));
@@ -259,13 +259,13 @@ Status GgufFile::Parser::Alignment() {
   const GgufPair* pair = file_.Find("general.alignment");
   if (pair == nullptr) return {};
   if (pair->type != Id(kU32)) {
-    return reader_.Bad("general.alignment is of type {}, but must be u32",
-                       GgufTypeName(pair->type));
+    return reader_.Fail("general.alignment is of type {}, but must be u32",
+                        GgufTypeName(pair->type));
   }
   alignment_ = std::get<uint64_t>(pair->value);
   if (alignment_ < 8 || alignment_ > kMaxAlignment || (alignment_ & (alignment_ - 1)) != 0) {
-    return reader_.Bad("general.alignment is {}, but must be a power of two from 8 to {}",
-                       alignment_, kMaxAlignment);
+    return reader_.Fail("general.alignment is {}, but must be a power of two from 8 to {}",
+                        alignment_, kMaxAlignment);
   }
   return {};
 }
@@ -286,7 +286,7 @@ Status GgufFile::Parser::Tensor(size_t i) {
   };
   TRY(const auto n_dims, reader_.Number<uint32_t>(field("n_dims")));
   if (n_dims < 1 || n_dims > kMaxDims) {
-    return reader_.Bad("{} is {}, but must be 1 to {}", field("n_dims")(), n_dims, kMaxDims);
+    return reader_.Fail("{} is {}, but must be 1 to {}", field("n_dims")(), n_dims, kMaxDims);
   }
   GgufTensor tensor{name, nullptr, {}, 0, {}};
   for (uint32_t d = 0; d < n_dims; ++d) {
@@ -296,8 +296,8 @@ Status GgufFile::Parser::Tensor(size_t i) {
   TRY(const auto type, reader_.Number<uint32_t>(field("type")));
   tensor.type = FindElementType(type);
   if (tensor.type == nullptr) {
-    return reader_.Bad("{} is {}, which ggml does not define or has removed", field("type")(),
-                       type);
+    return reader_.Fail("{} is {}, which ggml does not define or has removed", field("type")(),
+                        type);
   }
   TRY(const auto offset, reader_.Number<uint64_t>(field("offset")));
   tensor.offset = offset;  // relative, until PlaceData
@@ -313,22 +313,22 @@ Status GgufFile::Parser::TensorSize(const GgufTensor& tensor) {
   for (size_t d = 0; d < tensor.dims.size(); ++d) {
     const int64_t dim = static_cast<int64_t>(tensor.dims[d]);
     if (dim < 1) {
-      return reader_.Bad("dimension {} of {} is {}, but must be at least 1", d, who, dim);
+      return reader_.Fail("dimension {} of {} is {}, but must be at least 1", d, who, dim);
     }
     if (__builtin_mul_overflow(elements, dim, &elements)) {
-      return reader_.Bad("the elements of {}, dimensions {}, are more than 2^63 - 1", who,
-                         Shape(tensor.dims));
+      return reader_.Fail("the elements of {}, dimensions {}, are more than 2^63 - 1", who,
+                          Shape(tensor.dims));
     }
   }
   const ElementType& type = *tensor.type;
   if (tensor.dims[0] % type.block_elements != 0) {
-    return reader_.Bad("dimension 0 of {} is {}, but {} needs a multiple of {}", who,
-                       tensor.dims[0], type.name, type.block_elements);
+    return reader_.Fail("dimension 0 of {} is {}, but {} needs a multiple of {}", who,
+                        tensor.dims[0], type.name, type.block_elements);
   }
   uint64_t size = static_cast<uint64_t>(elements) / type.block_elements;
   if (__builtin_mul_overflow(size, uint64_t{type.block_bytes}, &size)) {
-    return reader_.Bad("the bytes of {}, dimensions {} of {}, are more than 2^64 - 1", who,
-                       Shape(tensor.dims), type.name);
+    return reader_.Fail("the bytes of {}, dimensions {} of {}, are more than 2^64 - 1", who,
+                        Shape(tensor.dims), type.name);
   }
   tensor_bytes_.push_back(size);
   return {};
@@ -340,7 +340,7 @@ Status GgufFile::Parser::PlaceData() {
   const uint64_t start = PadUp(reader_.position(), alignment_);
   uint64_t end = start;
   if (n_tensors_ > 0 && start > file_size) {
-    return reader_.Bad(
+    return reader_.Fail(
         "the tensor data start at offset {}, but the file has {} bytes in "
         "all; it may be cut short, so fetch it again",
         start, file_size);
@@ -349,11 +349,11 @@ Status GgufFile::Parser::PlaceData() {
     GgufTensor& tensor = file_.tensors_[i];
     const uint64_t size = tensor_bytes_[i], available = file_size - start;
     if (tensor.offset % alignment_ != 0) {
-      return reader_.Bad("offset of tensor {} is {}, not a multiple of the alignment {}",
-                         Quoted(tensor.name), tensor.offset, alignment_);
+      return reader_.Fail("offset of tensor {} is {}, not a multiple of the alignment {}",
+                          Quoted(tensor.name), tensor.offset, alignment_);
     }
     if (tensor.offset > available || size > available - tensor.offset) {
-      return reader_.Bad(
+      return reader_.Fail(
           "tensor {} has {} bytes at offset {}, but the file has {} bytes "
           "of data; it may be cut short, so fetch it again",
           Quoted(tensor.name), size, tensor.offset, available);
@@ -370,7 +370,7 @@ Status GgufFile::Parser::PlaceData() {
 }
 
 // Gaps between tensors are harmless and the specification allows them; sharing bytes is not.
-Status GgufFile::Parser::RefuseOverlap() {
+Status GgufFile::Parser::CheckOverlap() {
   std::vector<const GgufTensor*> order;
   for (const GgufTensor& tensor : file_.tensors_) order.push_back(&tensor);
   std::sort(order.begin(), order.end(),
@@ -378,8 +378,8 @@ Status GgufFile::Parser::RefuseOverlap() {
   for (size_t i = 1; i < order.size(); ++i) {
     const GgufTensor &a = *order[i - 1], &b = *order[i];
     if (a.offset + a.data.size() > b.offset) {
-      return reader_.Bad("tensors {} and {} overlap: offset {} + {} bytes > offset {}",
-                         Quoted(a.name), Quoted(b.name), a.offset, a.data.size(), b.offset);
+      return reader_.Fail("tensors {} and {} overlap: offset {} + {} bytes > offset {}",
+                          Quoted(a.name), Quoted(b.name), a.offset, a.data.size(), b.offset);
     }
   }
   return {};

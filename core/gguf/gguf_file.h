@@ -103,7 +103,7 @@ class GgufFile {
   [[nodiscard]] Result<const std::vector<std::string_view>*> GetStrings(std::string_view key) const;
 
   // A kBadFile error that starts with the file's name.
-  tl::unexpected<Error> Bad(const std::string& message) const;
+  tl::unexpected<Error> Fail(const std::string& message) const;
 
  private:
   class Parser;

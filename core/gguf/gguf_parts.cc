@@ -40,20 +40,20 @@ Result<GgufParts> GgufParts::Open(const std::string& path) {
   TRY(const auto count, Number(file, "split.count", 1));
   if (count <= 1) return all;
   if (count > kMaxParts) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("split.count is {}, but at most {} parts are read: join some of "
                     "them, as with llama-gguf-split --merge",
                     count, kMaxParts));
   }
   TRY(const auto number, Number(file, "split.no", 0));
   if (number != 0) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("this is part {} of {}: give the path of the first, which ends in {}",
                     number + 1, count, Suffix(1, count)));
   }
   const std::string suffix = Suffix(1, count);
   if (!path.ends_with(suffix)) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("split.count is {}, but the name does not end in {}, by which the other parts "
                     "are found: name all parts so, or join them, as with llama-gguf-split --merge",
                     count, suffix));
@@ -64,7 +64,7 @@ Result<GgufParts> GgufParts::Open(const std::string& path) {
   }
   TRY(const auto tensors, Number(file, "split.tensors.count", file.tensors().size()));
   if (tensors != file.tensors().size()) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("split.tensors.count is {}, but the {} parts have {} tensors: fetch "
                     "all parts again, from one place",
                     tensors, count, file.tensors().size()));
@@ -75,7 +75,7 @@ Result<GgufParts> GgufParts::Open(const std::string& path) {
 Status GgufParts::Add(const std::string& path, size_t number, size_t count) {
   auto mapped = MappedFile::Open(path);
   if (!mapped) {
-    return file_->Bad(
+    return file_->Fail(
         fmt::format("part {} of {} is missing: {}", number + 1, count, mapped.error().message));
   }
   TRY(auto part, GgufFile::Parse(mapped->bytes(), path));
@@ -83,8 +83,8 @@ Status GgufParts::Add(const std::string& path, size_t number, size_t count) {
        {std::pair("split.count", count), std::pair("split.no", number)}) {
     TRY(const auto value, Number(part, key, 0));
     if (value != wanted) {
-      return part.Bad(fmt::format("{} is {}, but the name says {}: it is no part of {}", key, value,
-                                  wanted, file_->name()));
+      return part.Fail(fmt::format("{} is {}, but the name says {}: it is no part of {}", key,
+                                   value, wanted, file_->name()));
     }
   }
   TRY_OK(file_->Append(std::move(part)));

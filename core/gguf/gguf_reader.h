@@ -25,9 +25,10 @@ class GgufReader {
 
   // A kBadFile error that starts with `name`.
   template <class... Args>
-  tl::unexpected<Error> Bad(fmt::format_string<Args...> format, Args&&... args) const {
-    return Fail(ErrorKind::kBadFile,
-                fmt::format("{}: {}", name_, fmt::format(format, std::forward<Args>(args)...)));
+  tl::unexpected<Error> Fail(fmt::format_string<Args...> format, Args&&... args) const {
+    return lockstep::Fail(
+        ErrorKind::kBadFile,
+        fmt::format("{}: {}", name_, fmt::format(format, std::forward<Args>(args)...)));
   }
 
   template <class T, class Where>
@@ -52,7 +53,7 @@ class GgufReader {
   [[nodiscard]] Result<std::string_view> String(size_t limit, const Where& where) {
     TRY(const uint64_t length, Number<uint64_t>(where));
     if (length > limit) {
-      return Bad("{} has length {}, but the limit is {} bytes", where(), length, limit);
+      return Fail("{} has length {}, but the limit is {} bytes", where(), length, limit);
     }
     TRY(const auto text, Bytes(length, where));
     return std::string_view(reinterpret_cast<const char*>(text.data()), text.size());
@@ -60,7 +61,7 @@ class GgufReader {
 
  private:
   tl::unexpected<Error> Truncated(size_t wanted, const std::string& where) const {
-    return Bad(
+    return Fail(
         "{} needs {} bytes at offset {}, but the file has {} bytes in all; it may "
         "be cut short, so fetch it again",
         where, wanted, position_, bytes_.size());

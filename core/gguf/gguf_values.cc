@@ -54,8 +54,8 @@ Status GgufFile::Append(GgufFile part) {
   for (GgufTensor& tensor : part.tensors_) {
     const auto [at, is_new] = tensor_index_.emplace(tensor.name, tensors_.size());
     if (!is_new) {
-      return part.Bad(fmt::format("tensor {} is in part {}, too", Quoted(tensor.name),
-                                  tensors_[at->second].part + 1));
+      return part.Fail(fmt::format("tensor {} is in part {}, too", Quoted(tensor.name),
+                                   tensors_[at->second].part + 1));
     }
     tensor.part = parts_;
     tensors_.push_back(std::move(tensor));
@@ -69,14 +69,14 @@ Status GgufFile::Append(GgufFile part) {
 Status GgufFile::CheckWhole() const {
   TRY(const auto count, GetU64("split.count"));
   if (count.value_or(1) <= parts_) return {};
-  return Bad(
+  return Fail(
       fmt::format("split.count is {}, but {} of the parts is here: give the path of the first, "
                   "with the others beside it, or join them, as with llama-gguf-split --merge",
                   *count, parts_));
 }
 
-tl::unexpected<Error> GgufFile::Bad(const std::string& message) const {
-  return Fail(ErrorKind::kBadFile, fmt::format("{}: {}", name_, message));
+tl::unexpected<Error> GgufFile::Fail(const std::string& message) const {
+  return lockstep::Fail(ErrorKind::kBadFile, fmt::format("{}: {}", name_, message));
 }
 
 tl::unexpected<Error> GgufFile::WrongType(const GgufPair& pair, const char* wanted) const {
@@ -84,7 +84,7 @@ tl::unexpected<Error> GgufFile::WrongType(const GgufPair& pair, const char* want
   if (const auto* array = std::get_if<GgufArray>(&pair.value)) {
     type += fmt::format(" of {}", GgufTypeName(array->element_type));
   }
-  return Bad(fmt::format("{} is of type {}, but must be {}", Quoted(pair.key), type, wanted));
+  return Fail(fmt::format("{} is of type {}, but must be {}", Quoted(pair.key), type, wanted));
 }
 
 Result<std::optional<uint64_t>> GgufFile::GetU64(std::string_view key) const {
@@ -93,7 +93,7 @@ Result<std::optional<uint64_t>> GgufFile::GetU64(std::string_view key) const {
   if (const auto* value = std::get_if<uint64_t>(&pair->value)) return *value;
   const auto* value = std::get_if<int64_t>(&pair->value);
   if (value == nullptr) return WrongType(*pair, "an integer");
-  if (*value < 0) return Bad(fmt::format("{} is {}, but must be at least 0", Quoted(key), *value));
+  if (*value < 0) return Fail(fmt::format("{} is {}, but must be at least 0", Quoted(key), *value));
   return static_cast<uint64_t>(*value);
 }
 
@@ -142,8 +142,8 @@ Result<std::optional<std::vector<int32_t>>> GgufFile::GetInts(std::string_view k
   if (array->element_type == Id(GgufType::kU32)) {
     for (const int32_t value : values) {
       if (value >= 0) continue;
-      return Bad(fmt::format("an element of {} is {}, but the limit is {}", Quoted(key),
-                             static_cast<uint32_t>(value), std::numeric_limits<int32_t>::max()));
+      return Fail(fmt::format("an element of {} is {}, but the limit is {}", Quoted(key),
+                              static_cast<uint32_t>(value), std::numeric_limits<int32_t>::max()));
     }
   }
   return values;

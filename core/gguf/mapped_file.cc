@@ -16,13 +16,13 @@
 namespace lockstep {
 namespace {
 
-tl::unexpected<Error> Refuse(const std::string& path, const std::string& why) {
+tl::unexpected<Error> PathError(const std::string& path, const std::string& why) {
   return Fail(ErrorKind::kBadFile, fmt::format("{}: {}", path, why));
 }
 
 tl::unexpected<Error> SystemError(const std::string& path, const char* action) {
-  return Refuse(path,
-                fmt::format("cannot {} it: {}", action, std::generic_category().message(errno)));
+  return PathError(path,
+                   fmt::format("cannot {} it: {}", action, std::generic_category().message(errno)));
 }
 
 }  // namespace
@@ -33,9 +33,9 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   if (file.fd_ < 0) return SystemError(path, "open");
   struct stat info {};
   if (fstat(file.fd_, &info) != 0) return SystemError(path, "examine");
-  if (S_ISDIR(info.st_mode)) return Refuse(path, "is a directory, not a file");
-  if (!S_ISREG(info.st_mode)) return Refuse(path, "is not a regular file");
-  if (info.st_size == 0) return Refuse(path, "the file is empty");
+  if (S_ISDIR(info.st_mode)) return PathError(path, "is a directory, not a file");
+  if (!S_ISREG(info.st_mode)) return PathError(path, "is not a regular file");
+  if (info.st_size == 0) return PathError(path, "the file is empty");
 
   const size_t size = static_cast<size_t>(info.st_size);
   void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd_, 0);

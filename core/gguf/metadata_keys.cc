@@ -14,17 +14,17 @@ std::optional<T> MetadataKeys::Keep(Result<std::optional<T>> value) {
 }
 
 void MetadataKeys::Missing(std::string_view key) {
-  if (status_) status_ = file_.Bad(fmt::format("{} is missing", Name(key)));
+  if (status_) status_ = file_.Fail(fmt::format("{} is missing", Name(key)));
 }
 
-void MetadataKeys::Refuse(std::string_view key, const std::string& value, const std::string& what) {
-  if (status_) status_ = file_.Bad(fmt::format("{} is {}, but {}", Name(key), value, what));
+void MetadataKeys::Fail(std::string_view key, const std::string& value, const std::string& what) {
+  if (status_) status_ = file_.Fail(fmt::format("{} is {}, but {}", Name(key), value, what));
 }
 
 std::optional<size_t> MetadataKeys::Size(std::string_view key, size_t min, size_t max) {
   const std::optional<uint64_t> value = Keep(file_.GetU64(Name(key)));
   if (value && (*value < min || *value > max)) {
-    Refuse(key, fmt::to_string(*value), fmt::format("must be {} to {}", min, max));
+    Fail(key, fmt::to_string(*value), fmt::format("must be {} to {}", min, max));
   }
   return value;
 }
@@ -39,7 +39,7 @@ std::optional<double> MetadataKeys::Number(std::string_view key, double min, dou
   const std::optional<double> value = Keep(file_.GetFloat(Name(key)));
   // Written so that NaN fails.
   if (value && !(*value >= min && *value <= max)) {
-    Refuse(key, fmt::to_string(*value), fmt::format("must be {} to {}", min, max));
+    Fail(key, fmt::to_string(*value), fmt::format("must be {} to {}", min, max));
   }
   return value;
 }

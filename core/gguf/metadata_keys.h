@@ -28,7 +28,7 @@ class MetadataKeys {
   std::optional<std::string_view> Text(std::string_view key);
 
   // Records that the key's value is not one that it can have: "llama.x is 7, but " + what.
-  void Refuse(std::string_view key, const std::string& value, const std::string& what);
+  void Fail(std::string_view key, const std::string& value, const std::string& what);
 
   const Status& status() const { return status_; }
 

@@ -65,8 +65,8 @@ constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up
 Result<std::string> ReadChatTemplate(const GgufFile& file, const std::string& key) {
   TRY(const auto text, file.GetString(key));
   if (text && text->size() > kMaxChatTemplate) {
-    return file.Bad(fmt::format("{} has {} bytes: at most {} are allowed", key, text->size(),
-                                kMaxChatTemplate));
+    return file.Fail(fmt::format("{} has {} bytes: at most {} are allowed", key, text->size(),
+                                 kMaxChatTemplate));
   }
   return std::string(text.value_or(""));
 }

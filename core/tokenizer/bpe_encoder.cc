@@ -66,7 +66,7 @@ Status BpeEncoder::LoadBytes(const GgufFile& file) {
   // Vocabularies that were trained on clean text lack control characters: SmolLM2's has 8 of them
   // missing. One without any byte is written in another alphabet.
   if (missing.size() == kBytesOfUtf8) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("tokenizer.ggml.tokens has no token for any byte, such as {} for "
                     "0x61: a tokenizer of model \"gpt2\" is made of them",
                     Quoted("a")));
@@ -83,14 +83,14 @@ Status BpeEncoder::LoadBytes(const GgufFile& file) {
 Status BpeEncoder::LoadMerges(const GgufFile& file) {
   TRY(const auto merges, file.GetStrings("tokenizer.ggml.merges"));
   if (merges == nullptr) {
-    return file.Bad("tokenizer.ggml.merges is missing: a tokenizer of model \"gpt2\" needs it");
+    return file.Fail("tokenizer.ggml.merges is missing: a tokenizer of model \"gpt2\" needs it");
   }
   merges_.reserve(merges->size());
   for (size_t rank = 0; rank < merges->size(); ++rank) {
     const std::string_view merge = (*merges)[rank];
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos || space + 1 == merge.size()) {
-      return file.Bad(
+      return file.Fail(
           fmt::format("tokenizer.ggml.merges[{}] is {}: two tokens with a space "
                       "between them are needed",
                       rank, Quoted(merge)));
@@ -102,7 +102,7 @@ Status BpeEncoder::LoadMerges(const GgufFile& file) {
     for (size_t i = 0; i < 3; ++i) {
       ids[i] = vocabulary_.Find(parts[i]);
       if (ids[i] < 0) {
-        return file.Bad(
+        return file.Fail(
             fmt::format("tokenizer.ggml.merges[{}] is {}, but {} is not one of the {} "
                         "tokens in tokenizer.ggml.tokens",
                         rank, Quoted(merge), Quoted(parts[i]), vocabulary_.size()));

@@ -46,7 +46,7 @@ Result<Charsmap> Charsmap::Create(const GgufFile& file) {
     rest = rest.subspan(sizeof(size));
   }
   if (size == 0 || size % sizeof(uint32_t) != 0 || size >= rest.size() || rest.back() != 0) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("{} has {} bytes, of which {} are said to be nodes: it must hold their number, "
                     "4 bytes for each, and then texts that end in NUL",
                     kKey, bytes->size(), size));
@@ -63,7 +63,7 @@ Result<Charsmap> Charsmap::Create(const GgufFile& file) {
     begin += bytes_here + 1;
   }
   if (longest <= kMaxGrowth * (kCheckedDepth + 1) && map.GrowsLittle(map.Root(), 1)) return map;
-  return file.Bad(fmt::format("{} makes text more than {} times as long", kKey, kMaxGrowth));
+  return file.Fail(fmt::format("{} makes text more than {} times as long", kKey, kMaxGrowth));
 }
 
 uint32_t Charsmap::Root() const { return Offset(Node(0)); }

@@ -25,14 +25,14 @@ Result<std::vector<float>> LoadScores(const GgufFile& file, const Vocabulary& vo
   TRY(auto scores, file.GetFloats("tokenizer.ggml.scores"));
   const size_t count = scores.has_value() ? scores->size() : 0;
   if (count != vocabulary.size()) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("tokenizer.ggml.scores has {} values, but tokenizer.ggml.tokens "
                     "has {}: they must be as many",
                     count, vocabulary.size()));
   }
   for (size_t id = 0; id < count; ++id) {
     if (!std::isfinite((*scores)[id])) {
-      return file.Bad(
+      return file.Fail(
           fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id, (*scores)[id]));
     }
   }

@@ -31,13 +31,13 @@ Status SpmEncoder::LoadBytes(const GgufFile& file) {
   }
   if (found == byte_ids_.size()) return {};
   if (found > 0) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("tokenizer.ggml.tokens has {} byte tokens (\"<0x00>\" to "
                     "\"<0xFF>\"): all 256 are needed, or none",
                     found));
   }
   if (vocabulary_.unknown < 0) {
-    return file.Bad(
+    return file.Fail(
         "tokenizer.ggml.tokens has no byte tokens and tokenizer.ggml.unknown_token_id is missing: "
         "one of them is needed for text outside the vocabulary");
   }

@@ -114,11 +114,11 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
     std::vector<std::string> names;
     for (const Encoder& known : kEncoders) names.push_back(Quoted(known.model));
     if (!model) {
-      return file.Bad(
+      return file.Fail(
           fmt::format("tokenizer.ggml.model is missing: {} are supported", Listed(names)));
     }
-    return file.Bad(fmt::format("tokenizer.ggml.model is {}, which is not supported: {} are",
-                                Quoted(*model), Listed(names)));
+    return file.Fail(fmt::format("tokenizer.ggml.model is {}, which is not supported: {} are",
+                                 Quoted(*model), Listed(names)));
   }
   name = *model;
   TRY(vocabulary, Vocabulary::Load(file));
@@ -142,7 +142,7 @@ Status Tokenizer::Impl::LoadBpe(const GgufFile& file) {
   TRY(const auto pre, file.GetString("tokenizer.ggml.pre"));
   name += fmt::format(", {}", pre.value_or("default"));
   auto pretokenizer = Pretokenizer::Create(pre.value_or("default"));
-  if (!pretokenizer) return file.Bad(pretokenizer.error().message);
+  if (!pretokenizer) return file.Fail(pretokenizer.error().message);
   const bool add_bos_default = pretokenizer->adds_bos() && vocabulary.bos >= 0;
   TRY(encoder, BpeEncoder::Create(file, vocabulary, *std::move(pretokenizer)));
   return LoadFlags(file, add_bos_default, false);
@@ -155,12 +155,12 @@ Status Tokenizer::Impl::LoadFlags(const GgufFile& file, bool add_bos_default,
   add_bos = bos.value_or(add_bos_default);
   add_eos = eos.value_or(add_eos_default);
   if (add_bos && vocabulary.bos < 0) {
-    return file.Bad(
+    return file.Fail(
         "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is "
         "missing");
   }
   if (add_eos && vocabulary.eos < 0) {
-    return file.Bad(
+    return file.Fail(
         "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is "
         "missing");
   }

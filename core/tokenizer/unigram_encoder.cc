@@ -47,7 +47,7 @@ Status UnigramEncoder::LoadFlags(const GgufFile& file) {
   const auto& kinds = vocabulary_.kinds;
   const auto found = std::find(kinds.begin(), kinds.end(), TokenKind::kUnknown);
   if (found == kinds.end()) {
-    return file.Bad(
+    return file.Fail(
         "tokenizer.ggml.unknown_token_id is missing: a tokenizer of model \"t5\" needs it for text "
         "outside the vocabulary");
   }

@@ -85,11 +85,11 @@ bool IsSpecial(TokenKind kind) {
 Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
   TRY(const auto tokens, file.GetStrings("tokenizer.ggml.tokens"));
   if (tokens == nullptr || tokens->empty()) {
-    return file.Bad("tokenizer.ggml.tokens is missing or empty: at least 1 token is needed");
+    return file.Fail("tokenizer.ggml.tokens is missing or empty: at least 1 token is needed");
   }
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding != nullptr && embedding->rows() != tokens->size()) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("tokenizer.ggml.tokens has {} tokens, but token_embd.weight has {} "
                     "rows: they must be as many",
                     tokens->size(), embedding->rows()));
@@ -99,12 +99,12 @@ Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
   for (size_t id = 0; id < vocabulary->size(); ++id) {
     const std::string& text = vocabulary->texts[id];
     if (!IsUtf8(text)) {
-      return file.Bad(fmt::format("tokenizer.ggml.tokens[{}] is {}, which is not valid UTF-8", id,
-                                  Quoted(text)));
+      return file.Fail(fmt::format("tokenizer.ggml.tokens[{}] is {}, which is not valid UTF-8", id,
+                                   Quoted(text)));
     }
     const auto [other, is_new] = vocabulary->ids.emplace(text, static_cast<int32_t>(id));
     if (!is_new) {
-      return file.Bad(
+      return file.Fail(
           fmt::format("tokenizer.ggml.tokens[{}] is {}, as is token {}: each text may "
                       "stand once",
                       id, Quoted(text), other->second));
@@ -124,7 +124,7 @@ Status LoadKinds(const GgufFile& file, Vocabulary* vocabulary) {
     return {};
   }
   if (types->size() != vocabulary->size()) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("tokenizer.ggml.token_type has {} values, but "
                     "tokenizer.ggml.tokens has {}: they must be as many",
                     types->size(), vocabulary->size()));
@@ -136,12 +136,12 @@ Status LoadKinds(const GgufFile& file, Vocabulary* vocabulary) {
   for (size_t id = 0; id < vocabulary->size(); ++id) {
     const int32_t type = (*types)[id];
     if (type < 0 || static_cast<size_t>(type) >= kKinds.size()) {
-      return file.Bad(
+      return file.Fail(
           fmt::format("tokenizer.ggml.token_type[{}] is {}: 0 to 6 are known", id, type));
     }
     vocabulary->kinds[id] = kKinds[static_cast<size_t>(type)];
     if (vocabulary->kinds[id] == TokenKind::kByte && ByteOfText(vocabulary->texts[id]) < 0) {
-      return file.Bad(
+      return file.Fail(
           fmt::format("tokenizer.ggml.tokens[{}] is {}, but its type is 6 (byte): "
                       "\"<0x00>\" to \"<0xFF>\" are allowed",
                       id, Quoted(vocabulary->texts[id])));
@@ -155,7 +155,7 @@ Result<int32_t> LoadId(const GgufFile& file, std::string_view key, size_t vocab_
   TRY(const auto id, file.GetU64(key));
   if (!id.has_value()) return -1;
   if (*id >= vocab_size) {
-    return file.Bad(
+    return file.Fail(
         fmt::format("{} is {}, but tokenizer.ggml.tokens has {} tokens: at most {} is "
                     "allowed",
                     key, *id, vocab_size, vocab_size - 1));
@@ -167,7 +167,7 @@ Status CheckSizes(const GgufFile& file, const Vocabulary& vocabulary) {
   for (size_t id = 0; id < vocabulary.size(); ++id) {
     const size_t limit = IsSpecial(vocabulary.kinds[id]) ? kMaxSpecialText : kMaxText;
     if (vocabulary.texts[id].size() <= limit) continue;
-    return file.Bad(fmt::format(
+    return file.Fail(fmt::format(
         "tokenizer.ggml.tokens[{}] has {} bytes, but the limit is {} for {} token", id,
         vocabulary.texts[id].size(), limit, limit == kMaxText ? "a" : "a control or user-defined"));
   }

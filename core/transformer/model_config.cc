@@ -53,14 +53,14 @@ std::string CleanName(std::string_view text) {
 Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
   TRY_OK(file.CheckWhole());
   if (file.tensors().empty()) {
-    return file.Bad("n_tensors is 0: the file has no weights, perhaps a vocabulary only");
+    return file.Fail("n_tensors is 0: the file has no weights, perhaps a vocabulary only");
   }
   TRY(const auto architecture, file.GetString("general.architecture"));
-  if (!architecture) return file.Bad("general.architecture is missing");
+  if (!architecture) return file.Fail("general.architecture is missing");
   config.family = FindArchitecture(*architecture);
   if (config.family == nullptr) {
-    return file.Bad(fmt::format("general.architecture is {}, but lockstep runs {} only",
-                                Quoted(*architecture), KnownArchitectures()));
+    return file.Fail(fmt::format("general.architecture is {}, but lockstep runs {} only",
+                                 Quoted(*architecture), KnownArchitectures()));
   }
   config.architecture = *architecture;
   TRY(const auto name, file.GetString("general.name"));
@@ -78,30 +78,30 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   if (!keys.status()) return keys.status();
 
   if (c.heads % c.kv_heads != 0) {
-    keys.Refuse("attention.head_count", fmt::to_string(c.heads),
-                fmt::format("must be a multiple of head_count_kv {}", c.kv_heads));
+    keys.Fail("attention.head_count", fmt::to_string(c.heads),
+              fmt::format("must be a multiple of head_count_kv {}", c.kv_heads));
   }
   if (!key_length && c.dim % c.heads != 0) {
-    keys.Refuse("embedding_length", fmt::to_string(c.dim),
-                fmt::format("must be a multiple of head_count {}", c.heads));
+    keys.Fail("embedding_length", fmt::to_string(c.dim),
+              fmt::format("must be a multiple of head_count {}", c.heads));
   }
   if (!keys.status()) return keys.status();
   c.head_dim = key_length.value_or(c.dim / c.heads);
   if (c.head_dim > kMaxHeadDim || c.head_dim % 2 != 0) {
-    return file.Bad(fmt::format(
+    return file.Fail(fmt::format(
         "the head size ({} or embedding_length / head_count) is {}, but must be even and at most "
         "{}",
         keys.Name("attention.key_length"), c.head_dim, kMaxHeadDim));
   }
   if (value_length.value_or(c.head_dim) != c.head_dim) {
-    keys.Refuse("attention.value_length", fmt::to_string(*value_length),
-                fmt::format("must be that of the keys, {}", c.head_dim));
+    keys.Fail("attention.value_length", fmt::to_string(*value_length),
+              fmt::format("must be that of the keys, {}", c.head_dim));
   }
   if (c.family->pairs == RopePairs::kNone) return keys.status();
   c.rope_dim = rope_dim.value_or(c.head_dim);
   if (c.rope_dim % 2 != 0 || c.rope_dim > c.head_dim) {
-    keys.Refuse("rope.dimension_count", fmt::to_string(c.rope_dim),
-                fmt::format("must be even and at most the head size {}", c.head_dim));
+    keys.Fail("rope.dimension_count", fmt::to_string(c.rope_dim),
+              fmt::format("must be even and at most the head size {}", c.head_dim));
   }
   return keys.status();
 }
@@ -129,15 +129,15 @@ Status ReadVocabulary(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) 
   const auto vocab = keys.Size("vocab_size", 1, kMaxVocab);
   if (!keys.status()) return keys.status();
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
-  if (embedding == nullptr) return file.Bad("tensor token_embd.weight is missing");
+  if (embedding == nullptr) return file.Fail("tensor token_embd.weight is missing");
   c.vocab = embedding->rows();
   if (c.vocab > kMaxVocab) {
-    return file.Bad(fmt::format("tensor token_embd.weight has {} rows, but the limit is {}",
-                                c.vocab, kMaxVocab));
+    return file.Fail(fmt::format("tensor token_embd.weight has {} rows, but the limit is {}",
+                                 c.vocab, kMaxVocab));
   }
   if (vocab.value_or(c.vocab) != c.vocab) {
-    keys.Refuse("vocab_size", fmt::to_string(*vocab),
-                fmt::format("tensor token_embd.weight has {} rows", c.vocab));
+    keys.Fail("vocab_size", fmt::to_string(*vocab),
+              fmt::format("tensor token_embd.weight has {} rows", c.vocab));
   }
   return keys.status();
 }
@@ -157,8 +157,8 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const std::string_view type = keys.Text("rope.scaling.type").value_or("linear");
   const auto scaling = ScalingOf(type);
   if (!scaling) {
-    keys.Refuse("rope.scaling.type", Quoted(type),
-                "lockstep runs \"none\", \"linear\", \"yarn\" and \"longrope\" only");
+    keys.Fail("rope.scaling.type", Quoted(type),
+              "lockstep runs \"none\", \"linear\", \"yarn\" and \"longrope\" only");
   }
   c.rope.scaling = scaling.value_or(RopeScaling::kNone);
   const char* factor_key = "rope.scaling.factor";
@@ -167,12 +167,12 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   if (!factor) factor = keys.Number(factor_key = "rope.scale_linear", 0, kMaxFactor);
   c.rope.factor = factor && *factor != 0 ? *factor : 1;
   if (c.rope.factor < kMinFactor) {
-    keys.Refuse(factor_key, fmt::to_string(c.rope.factor),
-                fmt::format("must be 0 or at least {}", kMinFactor));
+    keys.Fail(factor_key, fmt::to_string(c.rope.factor),
+              fmt::format("must be 0 or at least {}", kMinFactor));
   }
   if (c.rope.scaling == RopeScaling::kLongRope && c.rope.factor != 1) {
-    keys.Refuse(factor_key, fmt::to_string(c.rope.factor),
-                "\"longrope\" has the factors of its tensors only");
+    keys.Fail(factor_key, fmt::to_string(c.rope.factor),
+              "\"longrope\" has the factors of its tensors only");
   }
   if (c.rope.factor == 1 && c.rope.scaling == RopeScaling::kLinear) {
     c.rope.scaling = RopeScaling::kNone;
@@ -186,7 +186,7 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
       keys.Number("rope.scaling.yarn_beta_slow", kMinFactor, kMaxFactor).value_or(c.rope.beta_slow);
   if (c.rope.scaling == RopeScaling::kYarn) {
     if (c.rope.base < 2) {
-      keys.Refuse("rope.freq_base", fmt::to_string(c.rope.base), "\"yarn\" wants at least 2");
+      keys.Fail("rope.freq_base", fmt::to_string(c.rope.base), "\"yarn\" wants at least 2");
     }
     // Variants of it that no model of these families has.
     keys.Number("rope.scaling.yarn_log_multiplier", 0, 0);
@@ -210,9 +210,9 @@ void ReadWindowLayers(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) 
       c.window_layers[i] = period == 0 || i % period < period - 1;
     }
   } else if (flags->element_type != Id(GgufType::kBool) || flags->count != c.layers) {
-    keys.Refuse(key,
-                fmt::format("an array of {} {}", flags->count, GgufTypeName(flags->element_type)),
-                fmt::format("must be a number, or a bool for each of {} layers", c.layers));
+    keys.Fail(key,
+              fmt::format("an array of {} {}", flags->count, GgufTypeName(flags->element_type)),
+              fmt::format("must be a number, or a bool for each of {} layers", c.layers));
   } else {
     for (size_t i = 0; i < c.layers; ++i) c.window_layers[i] = flags->data[i] != 0;
   }
@@ -244,8 +244,8 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const auto scale = [&](const char* key, float otherwise) {
     const auto value = keys.Number(key, 0, kMaxFactor);
     if (value && *value != 0 && *value < kMinFactor) {
-      keys.Refuse(key, fmt::to_string(*value),
-                  fmt::format("must be 0 or {} to {}", kMinFactor, kMaxFactor));
+      keys.Fail(key, fmt::to_string(*value),
+                fmt::format("must be 0 or {} to {}", kMinFactor, kMaxFactor));
     }
     return value ? static_cast<float>(*value) : otherwise;
   };
@@ -275,10 +275,10 @@ Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const uint64_t per_position = kBytes * c.layers * c.kv_dim();
   // Dimensions of 0 have been refused. NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
   if (c.context <= kMaxKvBytes / per_position) return {};
-  keys.Refuse("context_length", fmt::to_string(c.context),
-              fmt::format("with {} layers of {} key/value heads of {} that is a cache of {} bytes "
-                          "for each position, and the limit is {} bytes in all",
-                          c.layers, c.kv_heads, c.head_dim, per_position, kMaxKvBytes));
+  keys.Fail("context_length", fmt::to_string(c.context),
+            fmt::format("with {} layers of {} key/value heads of {} that is a cache of {} bytes "
+                        "for each position, and the limit is {} bytes in all",
+                        c.layers, c.kv_heads, c.head_dim, per_position, kMaxKvBytes));
   return keys.status();
 }
 

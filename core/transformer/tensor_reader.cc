@@ -37,8 +37,8 @@ bool TensorReader::Has(const std::string& name) {
   return file_.FindTensor(name) != nullptr;
 }
 
-void TensorReader::Refuse(const std::string& message) {
-  if (status_) status_ = file_.Bad(message);
+void TensorReader::Fail(const std::string& message) {
+  if (status_) status_ = file_.Fail(message);
 }
 
 // The tensor, if it is there in this shape; else nullptr and status_ says why.
@@ -47,10 +47,10 @@ const GgufTensor* TensorReader::Find(const std::string& name, const std::vector<
   known_.insert(Stem(name));
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
-    Refuse(fmt::format("tensor {} is missing", name));
+    Fail(fmt::format("tensor {} is missing", name));
   } else if (tensor->dims != dims) {
-    Refuse(fmt::format("tensor {} has dimensions [{}], but the metadata imply [{}]", name,
-                       fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
+    Fail(fmt::format("tensor {} has dimensions [{}], but the metadata imply [{}]", name,
+                     fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
     tensor = nullptr;
   }
   return tensor;
@@ -58,7 +58,7 @@ const GgufTensor* TensorReader::Find(const std::string& name, const std::vector<
 
 void TensorReader::Finish(const GgufTensor& tensor, bool finite) {
   used_.insert(tensor.name);
-  if (!finite) Refuse(fmt::format("tensor {} holds NaN or infinity", tensor.name));
+  if (!finite) Fail(fmt::format("tensor {} holds NaN or infinity", tensor.name));
   if (done_) done_(tensor);
 }
 
@@ -66,8 +66,8 @@ void TensorReader::Vector(const std::string& name, size_t n, std::vector<float>&
   const GgufTensor* tensor = Find(name, {n});
   if (tensor == nullptr) return;
   if (tensor->type->weight != WeightType::kF32) {
-    return Refuse(fmt::format("tensor {} is of type {}, but norms, biases and factors must be F32",
-                              name, tensor->type->name));
+    return Fail(fmt::format("tensor {} is of type {}, but norms, biases and factors must be F32",
+                            name, tensor->type->name));
   }
   out.resize(n);
   std::memcpy(out.data(), tensor->data.data(), tensor->data.size());
@@ -83,7 +83,7 @@ void TensorReader::Matrix(const std::string& name, size_t cols, const std::vecto
   if (tensor == nullptr) return;
   const std::optional<WeightType> type = tensor->type->weight;
   if (!type) {
-    return Refuse(
+    return Fail(
         fmt::format("tensor {} is of type {}, but lockstep runs {}: quantize the model "
                     "anew",
                     name, tensor->type->name, KnownTypes()));
@@ -129,10 +129,10 @@ bool TensorReader::IsFinite(const GgufTensor& tensor, WeightType type) {
 }
 
 // What is left out, be it a bias, would change every answer.
-void TensorReader::RefuseUnused(std::string_view family) {
+void TensorReader::CheckAllTaken(std::string_view family) {
   for (const GgufTensor& tensor : file_.tensors()) {
     if (used_.count(tensor.name) != 0) continue;
-    return Refuse(
+    return Fail(
         fmt::format("tensor {} is not part of the {} models that lockstep runs, which have {}",
                     Quoted(tensor.name), family, fmt::join(known_, ", ")));
   }

@@ -47,9 +47,9 @@ class TensorReader {
   void Vector(const std::string& name, size_t n, std::vector<float>& out);
 
   // Records an error, unless there is one.
-  void Refuse(const std::string& message);
-  // Refuses a file with tensors that nobody has taken; `family` is for the message.
-  void RefuseUnused(std::string_view family);
+  void Fail(const std::string& message);
+  // Records an error if the file has a tensor that nobody took; `family` is for the message.
+  void CheckAllTaken(std::string_view family);
 
   const Status& status() const { return status_; }
   size_t bytes() const { return bytes_; }  // of all that was kept

@@ -56,7 +56,7 @@ class Loader {
     if (family_.output == Presence::kMust || tensors_.Has("output.weight")) {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
     }
-    if (tensors_.status()) tensors_.RefuseUnused(family_.name);
+    if (tensors_.status()) tensors_.CheckAllTaken(family_.name);
     TRY_OK(tensors_.status());
     w.bytes = tensors_.bytes();
     return w;
@@ -151,8 +151,8 @@ class Loader {
       tensors_.Vector(name, n, to);
       for (const float v : to) {
         if (!(v >= kMinDivisor && v <= kMaxDivisor)) {
-          return tensors_.Refuse(fmt::format("tensor {} holds {}, but factors must be {} to {}",
-                                             name, v, kMinDivisor, kMaxDivisor));
+          return tensors_.Fail(fmt::format("tensor {} holds {}, but factors must be {} to {}", name,
+                                           v, kMinDivisor, kMaxDivisor));
         }
       }
     };

@@ -182,7 +182,7 @@ void PrintNeeds(const GgufFile& file) {
   print("memory", memory);
 }
 
-int Refuse(const Error& error) {
+int ExitWith(const Error& error) {
   fmt::print(stderr, "lockstep: {}\n", error.message);
   return kBadFileExit;
 }
@@ -191,7 +191,7 @@ int Refuse(const Error& error) {
 
 int RunInspect(const std::string& path) {
   auto opened = GgufParts::Open(path);
-  if (!opened) return Refuse(opened.error());
+  if (!opened) return ExitWith(opened.error());
   const GgufFile& file = opened->file();
 
   fmt::print("{}: GGUF version {}, {} bytes", path, file.version(), file.size());
@@ -204,7 +204,7 @@ int RunInspect(const std::string& path) {
   const Status runs = ModelFile::Create(*std::move(opened)).and_then(&ModelFile::Check);
   fmt::print("\nruns here: {}\n", runs ? "yes" : "no");
   std::fflush(stdout);
-  return runs ? 0 : Refuse(runs.error());
+  return runs ? 0 : ExitWith(runs.error());
 }
 
 }  // namespace lockstep
