@@ -13,8 +13,10 @@ std::optional<T> MetadataKeys::Keep(Result<std::optional<T>> value) {
   return std::nullopt;
 }
 
-void MetadataKeys::Missing(std::string_view key) {
-  if (status_) status_ = file_.Fail(fmt::format("{} is missing", Name(key)));
+template <class T>
+T MetadataKeys::Need(std::string_view key, std::optional<T> value, T otherwise) {
+  if (!value && status_) status_ = file_.Fail(fmt::format("{} is missing", Name(key)));
+  return value.value_or(otherwise);
 }
 
 void MetadataKeys::Fail(std::string_view key, const std::string& value, const std::string& what) {
@@ -30,9 +32,7 @@ std::optional<size_t> MetadataKeys::Size(std::string_view key, size_t min, size_
 }
 
 size_t MetadataKeys::NeedSize(std::string_view key, size_t min, size_t max) {
-  const std::optional<size_t> value = Size(key, min, max);
-  if (!value) Missing(key);
-  return value.value_or(min);
+  return Need(key, Size(key, min, max), min);
 }
 
 std::optional<double> MetadataKeys::Number(std::string_view key, double min, double max) {
@@ -45,20 +45,14 @@ std::optional<double> MetadataKeys::Number(std::string_view key, double min, dou
 }
 
 double MetadataKeys::NeedNumber(std::string_view key, double min, double max) {
-  const std::optional<double> value = Number(key, min, max);
-  if (!value) Missing(key);
-  return value.value_or(min);
+  return Need(key, Number(key, min, max), min);
 }
 
 std::optional<bool> MetadataKeys::Flag(std::string_view key) {
   return Keep(file_.GetBool(Name(key)));
 }
 
-bool MetadataKeys::NeedFlag(std::string_view key) {
-  const std::optional<bool> value = Flag(key);
-  if (!value) Missing(key);
-  return value.value_or(false);
-}
+bool MetadataKeys::NeedFlag(std::string_view key) { return Need(key, Flag(key), false); }
 
 std::optional<std::string_view> MetadataKeys::Text(std::string_view key) {
   return Keep(file_.GetString(Name(key)));

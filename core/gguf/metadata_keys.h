@@ -35,7 +35,9 @@ class MetadataKeys {
  private:
   template <class T>
   std::optional<T> Keep(Result<std::optional<T>> value);
-  void Missing(std::string_view key);
+  // The value, or `otherwise` and an error.
+  template <class T>
+  T Need(std::string_view key, std::optional<T> value, T otherwise);
 
   const GgufFile& file_;
   const std::string prefix_;
