@@ -1,3 +1,6 @@
+// Each function reduces its argument to a small interval, where a short polynomial or series in a
+// fixed order is exact enough, and puts the result together from there (Cody and Waite 1980). There
+// is no table and no fma, so that no compiler and no machine can round elsewhere.
 #include "core/base/det_math.h"
 
 #include <bit>
