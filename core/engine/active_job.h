@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -28,6 +29,8 @@ struct ActiveJob : Job {
   // Prompts are read in this order: the tokens that the scheduler had read when this job came to
   // it, and those of its own prompt.
   size_t turn = 0;
+
+  uint64_t grammar_work = 0;  // in units of WorkBudget
 
   JobStats stats() const;
   // Why the job must end now, if it must: it was cancelled, or is past a deadline.

@@ -88,9 +88,13 @@ class Scheduler {
   void Admit();
   Status Begin(ActiveJob& job);  // gives it a session
   void Step();
-  WorkBudget GrammarBudget(size_t sessions) const;  // for each of so many
   // Does a slice of what the grammars have left undone.
   void ResumeGrammars();
+  // Calls `work` with what is left of a step's allowance. Runs beside others, none for the same
+  // job.
+  template <class Work>
+  static Result<std::optional<TokenEvent>> Metered(ActiveJob& job, std::atomic<int64_t>& left,
+                                                   const Work& work);
   void AddPrompts();
   size_t AddToBatch(ActiveJob& job, size_t limit);  // the tokens that it adds
   // Whether this very step computes what the job's prompt goes on with.
@@ -117,7 +121,7 @@ class Scheduler {
   std::vector<std::unique_ptr<ActiveJob>> running_;
   std::vector<ActiveJob*> prefilling_;  // in the order of their turns
   size_t prompt_tokens_read_ = 0;
-  std::vector<ActiveJob*> waiting_;     // for their grammars
+  std::vector<ActiveJob*> waiting_;     // for their grammars, the least work so far first
   std::vector<ActiveJob*> batch_jobs_;  // one for each entry of batch_, those that decode first
   std::vector<BatchEntry> batch_;
   StepStats step_;

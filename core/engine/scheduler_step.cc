@@ -24,9 +24,9 @@ namespace {
 // Logits below which sampling them is not worth handing to another thread.
 constexpr size_t kSmallSample = 16 * 1024;
 // What each thread may do for grammars in a step, in units of WorkBudget: about 20 ms, in which a
-// mask over the largest vocabulary is found. A grammar that needs more sits out of batches until it
-// is done, slice by slice, so that its own stream alone is slow.
-constexpr uint64_t kGrammarWork = uint64_t{1} << 22;
+// mask over the largest vocabulary is found, for the masks of the next tokens; and a little for
+// reading those that were just chosen, which the walk for their mask has mostly done before.
+constexpr int64_t kMaskWork = int64_t{1} << 22, kReadWork = int64_t{1} << 18;
 
 // What only helps, such as remembering a prefix, is left undone where memory does not suffice.
 template <class Work>
@@ -34,16 +34,6 @@ void IfMemoryAllows(const Work& work) {
   try {
     work();
   } catch (const std::bad_alloc&) {
-  }
-}
-
-// What only one request has done ends only that request.
-template <class Work>
-auto Caught(const Work& work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const std::exception&) {
-    return tl::unexpected<Error>(CaughtError());
   }
 }
 
@@ -77,20 +67,38 @@ void Scheduler::Step() {
   EraseEnded();
 }
 
-WorkBudget Scheduler::GrammarBudget(size_t sessions) const {
-  return WorkBudget(kGrammarWork * std::min(sessions, pool_.threads()) / sessions);
+template <class Work>
+Result<std::optional<TokenEvent>> Scheduler::Metered(ActiveJob& job, std::atomic<int64_t>& left,
+                                                     const Work& work) {
+  WorkBudget budget(static_cast<uint64_t>(std::clamp<int64_t>(left, 0, kMaskWork)));
+  Result<std::optional<TokenEvent>> event;
+  try {
+    event = work(budget);
+  } catch (const std::exception&) {  // what only one job has done ends only that job
+    event = tl::unexpected<Error>(CaughtError());
+  }
+  job.grammar_work += budget.used();
+  left -= static_cast<int64_t>(budget.used());
+  return event;
 }
 
+// What a grammar needs beyond a step's allowance it gets in later steps. Whose grammar has had the
+// least work so far is served first (least attained service), so one that does not end never delays
+// those that need little; and a piece of work that cannot be interrupted overdraws the allowance
+// once for each thread and not for each session.
 void Scheduler::ResumeGrammars() {
   waiting_.clear();
   for (const auto& job : running_) {
     if (job->session->waits_for_grammar()) waiting_.push_back(job.get());
   }
   if (waiting_.empty()) return;
-  const WorkBudget budget = GrammarBudget(waiting_.size());
+  std::ranges::sort(waiting_, {}, &ActiveJob::grammar_work);
+  std::atomic<int64_t> left = kMaskWork * static_cast<int64_t>(pool_.threads());
   pool_.ParallelFor(waiting_.size(), 1, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      events_[i] = Caught([&] { return waiting_[i]->session->Resume(budget); });
+      InferenceSession& session = *waiting_[i]->session;
+      events_[i] =
+          Metered(*waiting_[i], left, [&](auto& budget) { return session.Resume(budget); });
     }
   });
   for (size_t i = 0; i < waiting_.size(); ++i) {
@@ -153,11 +161,13 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
     const bool has_logits = batch[i].logits != LogitRows::kNone;
     logits_[i] = has_logits ? scratch_.logits(row++) : std::span<const float>();
   }
-  const WorkBudget budget = GrammarBudget(batch.size());
+  std::atomic<int64_t> left = kReadWork * static_cast<int64_t>(pool_.threads());
   const size_t grain = std::max<size_t>(1, kSmallSample / transformer_.config().vocab);
   pool_.ParallelFor(batch.size(), grain, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      events_[i] = Caught([&] { return jobs[i]->session->Accept(logits_[i], budget); });
+      InferenceSession& session = *jobs[i]->session;
+      events_[i] =
+          Metered(*jobs[i], left, [&](auto& budget) { return session.Accept(logits_[i], budget); });
     }
   });
   for (size_t i = 0; i < batch.size(); ++i) Deliver(*jobs[i], std::move(events_[i]));

@@ -127,7 +127,7 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) 
 }
 
 Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits,
-                                                           WorkBudget budget) {
+                                                           WorkBudget& budget) {
   if (logits.empty()) return std::nullopt;
   assert(position() == prompt_.size() + output_.size() && !waits_for_grammar());
   TRY(sampled_, matcher_ ? sampler_.Sample(logits, position(), allowed_)
@@ -137,15 +137,19 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
   return ReadSampled(budget);
 }
 
-Result<std::optional<TokenEvent>> InferenceSession::Resume(WorkBudget budget) {
+Result<std::optional<TokenEvent>> InferenceSession::Resume(WorkBudget& budget) {
   assert(waits_for_grammar());
+  if (budget.spent()) return std::nullopt;
   if (sampled_) return ReadSampled(budget);
-  if (!matcher_) matcher_.emplace(options_.grammar);
+  if (!matcher_) {
+    matcher_.emplace(options_.grammar);
+    budget.Spend(matcher_->start_work());
+  }
   TRY(mask_ready_, matcher_->Allow(options_.ignore_eos, allowed_, budget));
   return std::nullopt;
 }
 
-Result<std::optional<TokenEvent>> InferenceSession::ReadSampled(WorkBudget budget) {
+Result<std::optional<TokenEvent>> InferenceSession::ReadSampled(WorkBudget& budget) {
   const int32_t token = sampled_->token;
   const bool end_token = tokenizer_->IsEndOfGeneration(token);
   std::string text;

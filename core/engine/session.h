@@ -86,7 +86,7 @@ class InferenceSession {
   // read the token, which Resume then returns. Errors are the sampler's and those of Resume; they
   // end the generation's use.
   [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits,
-                                                         WorkBudget budget = {});
+                                                         WorkBudget& budget);
 
   // Whether the grammar has work to do before the next entry: to read the last token, or to find
   // which tokens may come next. A hostile grammar has so much of it that others must not wait.
@@ -96,7 +96,17 @@ class InferenceSession {
   // Does some of that work. Returns the token that has been read with it, if any. kInvalidArgument
   // where the grammar allows no token. What it returns does not depend on the budgets.
   // REQUIRES: waits_for_grammar().
-  [[nodiscard]] Result<std::optional<TokenEvent>> Resume(WorkBudget budget = {});
+  [[nodiscard]] Result<std::optional<TokenEvent>> Resume(WorkBudget& budget);
+
+  // Both without a bound, for whoever has no other session to think of.
+  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits) {
+    WorkBudget unbounded;
+    return Accept(logits, unbounded);
+  }
+  [[nodiscard]] Result<std::optional<TokenEvent>> Resume() {
+    WorkBudget unbounded;
+    return Resume(unbounded);
+  }
 
   bool finished() const { return finish_ != FinishReason::kNone; }
   FinishReason finish_reason() const { return finish_; }
@@ -112,7 +122,7 @@ class InferenceSession {
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
   // The event of the token that was sampled, once the grammar has read it; nothing until then.
-  [[nodiscard]] Result<std::optional<TokenEvent>> ReadSampled(WorkBudget budget);
+  [[nodiscard]] Result<std::optional<TokenEvent>> ReadSampled(WorkBudget& budget);
 
   const Tokenizer* tokenizer_;
   KvCache kv_;

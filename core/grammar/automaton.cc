@@ -42,9 +42,9 @@ namespace {
 // How many frames may be in use at once. Only a grammar that is made for it needs so many.
 constexpr size_t kMostFrames = size_t{1} << 21;
 
-// Places that one byte may lead to, each counted as often as it is come to: some tens of
-// milliseconds, which is as long as nothing can interrupt.
-constexpr size_t kMostFollowed = size_t{1} << 20;
+// Places that one byte may lead to, each counted as often as it is come to: about ten milliseconds,
+// which is as long as nothing can interrupt.
+constexpr size_t kMostFollowed = size_t{1} << 18;
 
 constexpr size_t kFirstSeen = 256;  // a power of two
 constexpr uint64_t kFrameSeed = 1, kConfigSeed = 2;

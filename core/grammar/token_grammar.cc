@@ -21,9 +21,12 @@ TokenGrammar::TokenGrammar(std::shared_ptr<const Grammar> grammar,
     : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), id_(next_id++) {}
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar)
-    : grammar_(std::move(grammar)), automaton_(grammar_->grammar()), at_(automaton_.start()) {}
+    : grammar_(std::move(grammar)),
+      automaton_(grammar_->grammar()),
+      at_(automaton_.start()),
+      start_work_(kFollowCost * automaton_.work()) {}
 
-Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, WorkBudget budget) {
+Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, WorkBudget& budget) {
   const GrammarVocabulary& vocabulary = grammar_->vocabulary();
   assert(allowed.size() == vocabulary.words());
   const MaskKey key{grammar_->id(), automaton_.key(at_)};
@@ -58,7 +61,7 @@ Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, W
               "grammar");
 }
 
-Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget budget) {
+Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget& budget) {
   if (read_ == 0) {  // only here is at_ all that must be kept
     if (automaton_.full()) automaton_.Forget({&at_, 1});
     reading_ = at_;

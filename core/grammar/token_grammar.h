@@ -45,12 +45,23 @@ class GrammarMatcher {
   // left, or if the grammar has too many ways to read the text.
   [[nodiscard]] Result<bool> Allow(bool end_last,
                                    std::span<uint64_t> allowed /* [vocabulary.words()] */,
-                                   WorkBudget budget = {});
+                                   WorkBudget& budget);
 
   // Goes on by the bytes of a token. kInternal, and stays where it is, if the grammar does not
   // allow them.
-  [[nodiscard]] Result<bool> Accept(std::string_view bytes, WorkBudget budget = {});
+  [[nodiscard]] Result<bool> Accept(std::string_view bytes, WorkBudget& budget);
 
+  // Both without a bound.
+  [[nodiscard]] Result<bool> Allow(bool end_last, std::span<uint64_t> allowed) {
+    WorkBudget unbounded;
+    return Allow(end_last, allowed, unbounded);
+  }
+  [[nodiscard]] Result<bool> Accept(std::string_view bytes) {
+    WorkBudget unbounded;
+    return Accept(bytes, unbounded);
+  }
+
+  uint64_t start_work() const { return start_work_; }         // of the constructor, for a budget
   bool complete() const { return automaton_.complete(at_); }  // may the text end here?
   bool must_end() const { return complete() && automaton_.heads(at_) == 0; }
 
@@ -58,6 +69,7 @@ class GrammarMatcher {
   std::shared_ptr<const TokenGrammar> grammar_;
   GrammarAutomaton automaton_;
   GrammarAutomaton::Config at_;
+  uint64_t start_work_;
   std::optional<MaskWalk> walk_;  // from at_, in the middle of Allow
   // In the middle of Accept: the bytes read so far, and where they lead.
   size_t read_ = 0;
