@@ -7,8 +7,7 @@
 //
 // The text is a client's. Recursion goes only through parentheses, of which at most
 // kMaxGrammarNesting may stand in each other; what stacks up without them, as in a****, is bounded
-// by the height of the tree that it makes, because compiling and freeing the tree go down it. The
-// first mistake ends the parse, with the line and column where it was seen.
+// by the height of the tree that it makes, because compiling and freeing the tree go down it.
 #include <fmt/format.h>
 
 #include <algorithm>
