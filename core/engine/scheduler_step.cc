@@ -23,10 +23,10 @@ namespace {
 
 // Logits below which sampling them is not worth handing to another thread.
 constexpr size_t kSmallSample = 16 * 1024;
-// What each thread may do for grammars in a step, in units of WorkBudget: about 20 ms, in which a
+// What each thread may do for grammars in a step, in units of WorkBudget: about 10 ms, in which a
 // mask over the largest vocabulary is found, for the masks of the next tokens; and a little for
 // reading those that were just chosen, which the walk for their mask has mostly done before.
-constexpr int64_t kMaskWork = int64_t{1} << 22, kReadWork = int64_t{1} << 18;
+constexpr int64_t kMaskWork = int64_t{1} << 21, kReadWork = int64_t{1} << 18;
 
 // What only helps, such as remembering a prefix, is left undone where memory does not suffice.
 template <class Work>

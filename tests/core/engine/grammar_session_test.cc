@@ -178,6 +178,25 @@ TEST_F(GrammarSessionTest, AHostileGrammarIsCancelledInTheMiddleOfItsWork) {
   EXPECT_EQ(answer.error->kind, ErrorKind::kCancelled);
 }
 
+// Even with a hostile session for each thread, a grammar that needs little is served at once.
+TEST_F(GrammarSessionTest, WhoNeedsLittleDoesNotWaitForWhoNeedsMuch) {
+  Start(4);
+  const Job hostile = Constrained(Hostile(), 1, 2), other = Constrained(Hostile(), 2, 2);
+  const auto slow = NewRecorder(), slow_too = NewRecorder(), quick = NewRecorder();
+  size_t hostile_tokens = 1;
+  quick->on_end = [&] { hostile_tokens = slow->count() + slow_too->count(); };
+  Gate gate(*this);  // so that all three begin in the same step
+  MustSubmitTo(hostile, slow);
+  MustSubmitTo(other, slow_too);
+  MustSubmitTo(Constrained("\"a\"", 3), quick);
+  gate.Open();
+  EXPECT_EQ(Text(quick->Wait()), "a");
+  EXPECT_EQ(hostile_tokens, 0u);
+  *hostile.cancelled = *other.cancelled = true;
+  slow->Wait();
+  slow_too->Wait();
+}
+
 TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {
   Start(2);
   const auto vocabulary = GrammarVocabulary::Create(tokenizer_);
