@@ -110,7 +110,7 @@ class HttpServer::Impl : private httplib::Server {
     } catch (const std::system_error& error) {
       return Fail(ErrorKind::kUnavailable,
                   fmt::format("cannot start {} threads to answer requests: {}; raise the limit of "
-                              "threads (ulimit -u, TasksMax), or lower --queue",
+                              "threads or of memory (ulimit -u and -v, TasksMax), or lower --queue",
                               kControlThreads + options_.threads + 1, error.code().message()));
     }
     return {};
