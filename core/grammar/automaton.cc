@@ -56,6 +56,12 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+// `head` joined to what `hash` is of.
+template <class Head>
+uint64_t Hash(uint64_t hash, const Head& head) {
+  return Mix(hash * 3 + (uint64_t{head.state} << 32 | head.frame) + (uint64_t{head.count} << 44));
+}
+
 }  // namespace
 
 GrammarAutomaton::GrammarAutomaton(const Grammar& grammar)
@@ -95,7 +101,7 @@ bool GrammarAutomaton::See(Head head) {
     ++seen_count_;
   }
   const size_t mask = seen_.size() - 1;
-  for (size_t i = Mix(uint64_t{head.state} << 32 | head.frame) & mask;; i = (i + 1) & mask) {
+  for (size_t i = Hash(0, head) & mask;; i = (i + 1) & mask) {
     if (seen_[i].second != time_) {
       seen_[i] = {head, time_};
       return true;
@@ -105,6 +111,16 @@ bool GrammarAutomaton::See(Head head) {
       return false;
     }
   }
+}
+
+void GrammarAutomaton::Call(uint32_t rule, Head then) {
+  if (frames_[then.frame].depth >= kMaxDepth) return;
+  std::vector<Head>& edges = calls_[rule];
+  if (edges.empty()) {
+    called_.push_back(grammar_->order(rule));
+    std::ranges::push_heap(called_, std::greater<>());
+  }
+  edges.push_back(then);
 }
 
 void GrammarAutomaton::Follow(Head head) {
@@ -126,13 +142,13 @@ void GrammarAutomaton::Follow(Head head) {
       }
       // A rule that matches nothing here is passed over; its frame is for what it matches later.
       if (state.nullable) work_.push_back({state.next, head.frame});
-      if (frames_[head.frame].depth >= kMaxDepth) return;
-      std::vector<Head>& edges = calls_[state.other];
-      if (edges.empty()) {
-        called_.push_back(grammar_->order(state.other));
-        std::ranges::push_heap(called_, std::greater<>());
-      }
-      edges.push_back({state.next, head.frame});
+      Call(state.other, {state.next, head.frame});
+      return;
+    }
+    case Grammar::Kind::kRepeat: {
+      const Grammar::Repeat& bounds = grammar_->repeat(state);
+      if (head.count >= bounds.min) work_.push_back({state.next, head.frame});
+      if (head.count < bounds.max) Call(state.other, {head.state, head.frame, head.count + 1});
       return;
     }
     case Grammar::Kind::kAccept: {
@@ -184,15 +200,26 @@ GrammarAutomaton::Config GrammarAutomaton::Close() {
   return InternConfig();
 }
 
+uint64_t GrammarAutomaton::PlaceOf(const Head& head) const {
+  const Grammar::State& state = grammar_->state(head.state);
+  if (state.kind != Grammar::Kind::kRepeat) return head.state;
+  // Each time takes a byte, so that counts that are this far from both bounds go on alike.
+  constexpr uint32_t kFar = Grammar::kReach + 1;
+  const Grammar::Repeat& bounds = grammar_->repeat(state);
+  const uint32_t missing = bounds.min - std::min(bounds.min, head.count);
+  const uint32_t left = bounds.max - head.count;
+  return head.state + Mix(uint64_t{std::min(missing, kFar)} << 32 | std::min(left, kFar));
+}
+
 // 128 bits that stand for what the heads are and not for how this automaton has numbered them, so
 // that every matcher of a grammar finds the masks of the others.
 ConfigKey GrammarAutomaton::KeyOf(std::span<const Head> heads, uint64_t seed) const {
   ConfigKey key{Mix(seed), Mix(~seed)};
   for (const Head& head : heads) {  // a sum: the order of the frames is this automaton's own
-    const uint64_t state = grammar_->state(head.state).alias;
+    const uint64_t place = PlaceOf(head);
     const ConfigKey& frame = frames_[head.frame].key;
-    key.a += Mix(Mix(state + 3) + frame.a);
-    key.b += Mix(Mix(state + 5) ^ frame.b);
+    key.a += Mix(Mix(place + 3) + frame.a);
+    key.b += Mix(Mix(place + 5) ^ frame.b);
   }
   return {Mix(key.a), Mix(key.b)};
 }
@@ -203,7 +230,7 @@ GrammarAutomaton::Frame GrammarAutomaton::InternFrame(std::vector<Head>& edges) 
   uint64_t hash = kFrameSeed;
   uint32_t depth = 0;
   for (const Head& edge : edges) {
-    hash = Mix(hash * 3 + (uint64_t{edge.state} << 32 | edge.frame));
+    hash = Hash(hash, edge);
     depth = std::max(depth, frames_[edge.frame].depth);
   }
   const auto [begin, end] = frame_ids_.equal_range(hash);
@@ -230,7 +257,7 @@ GrammarAutomaton::Config GrammarAutomaton::InternConfig() {
   std::ranges::sort(found_);
   uint64_t hash = kConfigSeed + complete_;
   for (const Head& head : found_) {
-    hash = Mix(hash * 3 + (uint64_t{head.state} << 32 | head.frame));
+    hash = Hash(hash, head);
   }
   const auto [begin, end] = config_ids_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {

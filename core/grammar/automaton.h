@@ -19,7 +19,7 @@
 namespace lockstep {
 
 // What identifies a configuration wherever it is met; equal for configurations that go on alike for
-// the next Grammar::kAliasReach bytes.
+// the next Grammar::kReach bytes.
 struct ConfigKey {
   uint64_t a = 0, b = 0;
   bool operator==(const ConfigKey&) const = default;
@@ -70,10 +70,12 @@ class GrammarAutomaton {
   static constexpr Frame kBottom = 0;  // below the root rule
   static constexpr size_t kKept = size_t{1} << 20;
 
-  // A state, and the frame that its rule goes on at. As an edge of a frame: where it goes on.
+  // A state, and the frame that its rule goes on at. As an edge of a frame: where it goes on. At a
+  // kRepeat, how many times its rule has been matched; 0 at all others.
   struct Head {
     uint32_t state;
     Frame frame;
+    uint32_t count = 0;
     auto operator<=>(const Head&) const = default;
   };
   struct FrameRecord {
@@ -92,9 +94,11 @@ class GrammarAutomaton {
   // The configuration of all that can be reached from work_ without a byte.
   Config Close();
   void Follow(Head head);
+  void Call(uint32_t rule, Head then);
   bool See(Head head);  // false if it was seen since the last clearing
   Frame InternFrame(std::vector<Head>& edges);
   Config InternConfig();
+  uint64_t PlaceOf(const Head& head) const;
   ConfigKey KeyOf(std::span<const Head> heads, uint64_t seed) const;
 
   const Grammar* grammar_;

@@ -5,6 +5,8 @@
 //   kByte    one byte of [low, high], then next
 //   kSplit   next or other, at will
 //   kCall    the rule `other`, then next
+//   kRepeat  the rule `other`, as many times as repeat() says, then next; how many times it was is
+//            no matter of states but counted by the automaton, so that {0,10000} is one state
 //   kAccept  the end of the rule: goes on after the call that led here
 //   kDead    leads nowhere
 //
@@ -26,21 +28,27 @@ namespace lockstep {
 
 class Grammar {
  public:
-  enum class Kind : uint8_t { kByte, kSplit, kCall, kAccept, kDead };
+  enum class Kind : uint8_t { kByte, kSplit, kCall, kRepeat, kAccept, kDead };
   struct State {
     Kind kind;
     uint8_t low = 0, high = 0;
     bool nullable = false;  // kCall: the rule may match nothing
     uint32_t next = 0;
     uint32_t other = 0;
-    // A state that goes on alike for the next kAliasReach bytes, for all that may have been called
-    // from here: of the places inside of a long repetition, one stands for most.
-    uint32_t alias = 0;
+    uint32_t repeat = 0;  // kRepeat: which of the grammar's repetitions
   };
-  static constexpr size_t kAliasReach = 256;
+  // How often the rule of a kRepeat may follow itself. Never one that may match nothing: each time
+  // takes at least a byte.
+  struct Repeat {
+    uint32_t min, max;
+  };
+  // No token has more bytes: what differs only beyond so many has the same mask.
+  static constexpr size_t kReach = 256;
 
   const State& state(uint32_t i) const { return states_[i]; }
   size_t states() const { return states_.size(); }
+  // REQUIRES: the state is a kRepeat.
+  const Repeat& repeat(const State& state) const { return repeats_[state.repeat]; }
   size_t rules() const { return starts_.size(); }
   uint32_t root() const { return root_; }
   uint32_t start(uint32_t rule) const { return starts_[rule]; }
@@ -58,6 +66,7 @@ class Grammar {
  private:
   friend class GrammarCompiler;
   std::vector<State> states_;
+  std::vector<Repeat> repeats_;
   std::vector<uint32_t> starts_;            // [rules]
   std::vector<uint32_t> order_, by_order_;  // [rules]
   uint32_t root_ = 0;

@@ -35,6 +35,14 @@ namespace lockstep {
 
 using Node = GrammarNode;
 
+namespace {
+
+// Repetitions of up to so many are written down as often; others are counted. Both cost a frame of
+// the automaton for each time, a count costs a few instructions more and no states.
+constexpr uint32_t kMaxCopies = 4;
+
+}  // namespace
+
 size_t GrammarCompiler::StateHash::operator()(const State& state) const {
   const uint64_t way = uint64_t{state.next} << 32 | state.other;
   const uint64_t what = static_cast<uint64_t>(state.kind) << 16 | state.low << 8 | state.high;
@@ -60,8 +68,13 @@ uint32_t GrammarCompiler::AddNew(const State& state) {
     return 0;
   }
   states.push_back(state);
-  states.back().alias = static_cast<uint32_t>(states.size() - 1);
-  return states.back().alias;
+  return static_cast<uint32_t>(states.size() - 1);
+}
+
+uint32_t GrammarCompiler::AddRepeat(uint32_t rule, Grammar::Repeat bounds, uint32_t next) {
+  grammar_->repeats_.push_back(bounds);
+  const auto repeat = static_cast<uint32_t>(grammar_->repeats_.size() - 1);
+  return AddNew({.kind = Kind::kRepeat, .next = next, .other = rule, .repeat = repeat});
 }
 
 uint32_t GrammarCompiler::AddSplit(uint32_t next, uint32_t other) {
@@ -143,16 +156,9 @@ uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
   }
   uint32_t at = next;
   const auto repeat = [&](uint32_t times, bool optional) {
-    std::vector<uint32_t> places;
     for (uint32_t i = 0; i < times && !full_; ++i) {
       at = Emit(*copy, at);
       if (optional) at = AddSplit(at, next);
-      places.push_back(at);
-      // With at least kAliasReach copies still to come, no token can tell this place from the one
-      // behind it, so both get the masks of one.
-      if (copy->kind == Node::Kind::kRule && places.size() > Grammar::kAliasReach) {
-        grammar_->states_[at].alias = places[Grammar::kAliasReach];
-      }
     }
   };
   if (unlimited) {
@@ -161,7 +167,11 @@ uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
     const uint32_t body = Emit(*copy, loop);
     grammar_->states_[loop].next = body;
     at = node.min == 0 ? loop : body;
-    repeat(std::max(node.min, 1u) - 1, /*optional=*/false);
+    const uint32_t before = std::max(node.min, 1u) - 1;
+    if (before > kMaxCopies) return AddRepeat(copy->rule, {before, before}, at);
+    repeat(before, /*optional=*/false);
+  } else if (node.max > kMaxCopies) {
+    return AddRepeat(copy->rule, {node.min, node.max}, next);
   } else {
     repeat(node.max - node.min, /*optional=*/true);
     repeat(node.min, /*optional=*/false);
@@ -180,7 +190,9 @@ std::vector<uint8_t> GrammarCompiler::Fixpoint(const Holds& holds) const {
     if (state.kind == Kind::kAccept || state.kind == Kind::kDead) continue;
     before[state.next].push_back(i);
     if (state.kind == Kind::kSplit) before[state.other].push_back(i);
-    if (state.kind == Kind::kCall) before[grammar_->start(state.other)].push_back(i);
+    if (state.kind == Kind::kCall || state.kind == Kind::kRepeat) {
+      before[grammar_->start(state.other)].push_back(i);
+    }
   }
   std::vector<uint8_t> is_true(states.size());
   std::vector<uint32_t> work;
@@ -203,19 +215,33 @@ std::vector<uint8_t> GrammarCompiler::Fixpoint(const Holds& holds) const {
 void GrammarCompiler::MarkNullable() {
   nullable_ = Fixpoint([this](const State& state, const std::vector<uint8_t>& is_true) {
     if (state.kind == Kind::kSplit) return is_true[state.next] || is_true[state.other];
-    return state.kind == Kind::kCall && is_true[state.next] &&
-           is_true[grammar_->start(state.other)];
+    if (state.kind == Kind::kByte || !is_true[state.next]) return false;
+    return MayPass(state) || is_true[grammar_->start(state.other)] != 0;
   });
   for (State& state : grammar_->states_) {
     if (state.kind == Kind::kCall) state.nullable = nullable_[grammar_->start(state.other)] != 0;
   }
-  // Where a repeated part may match nothing, one byte can lead over any number of copies.
-  std::vector<State>& states = grammar_->states_;
-  for (uint32_t i = 0; i < states.size(); ++i) {
-    const State& state = states[i];
-    if (state.alias == i) continue;
-    const State& call = state.kind == Kind::kSplit ? states[state.next] : state;
-    if (call.kind != Kind::kCall || call.nullable) states[i].alias = i;
+}
+
+bool GrammarCompiler::MayPass(const State& state) const {
+  return state.kind == Kind::kRepeat && grammar_->repeat(state).min == 0;
+}
+
+void GrammarCompiler::UnrollNullable() {
+  const size_t count = grammar_->states_.size();
+  for (uint32_t i = 0; i < count && !full_; ++i) {
+    const State state = grammar_->states_[i];
+    if (state.kind != Kind::kRepeat || !nullable_[grammar_->start(state.other)]) continue;
+    // What may match nothing may as well come fewer times.
+    uint32_t at = state.next;
+    for (uint32_t k = grammar_->repeat(state).max; k > 0 && !full_; --k) {
+      const State call{.kind = Kind::kCall, .nullable = true, .next = at, .other = state.other};
+      if (k == 1) {
+        grammar_->states_[i] = call;
+      } else {
+        at = AddNew(call);
+      }
+    }
   }
 }
 
@@ -223,8 +249,9 @@ void GrammarCompiler::RemoveDead() {
   const std::vector<uint8_t> alive =
       Fixpoint([this](const State& state, const std::vector<uint8_t>& is_true) {
         if (state.kind == Kind::kSplit) return is_true[state.next] || is_true[state.other];
+        const bool calls = state.kind == Kind::kCall || state.kind == Kind::kRepeat;
         return is_true[state.next] &&
-               (state.kind != Kind::kCall || is_true[grammar_->start(state.other)]);
+               (!calls || MayPass(state) || is_true[grammar_->start(state.other)]);
       });
   for (size_t i = 0; i < alive.size(); ++i) {
     if (!alive[i]) grammar_->states_[i].kind = Kind::kDead;
@@ -244,6 +271,9 @@ std::vector<uint32_t> GrammarCompiler::LeftCalls(uint32_t rule) const {
     } else if (state.kind == Kind::kCall) {
       calls.push_back(state.other);
       if (state.nullable) work.push_back(state.next);
+    } else if (state.kind == Kind::kRepeat) {
+      calls.push_back(state.other);
+      if (MayPass(state)) work.push_back(state.next);
     }
   }
   return calls;
@@ -324,15 +354,18 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::Compile(
     const uint32_t start = compiler.Emit(*compiler.pending_[i], accept);
     grammar.starts_[compiler.pending_rules_[i]] = start;
   }
-  if (compiler.full_) {
+  const auto too_large = [] {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("the grammar is too large: it needs more than {} states; use fewer or "
                             "smaller repetitions",
                             kMaxGrammarStates),
                 "grammar");
-  }
+  };
+  if (compiler.full_) return too_large();
   compiler.RemoveDead();
   compiler.MarkNullable();
+  compiler.UnrollNullable();
+  if (compiler.full_) return too_large();
   if (grammar.state(grammar.start(root)).kind == Kind::kDead) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("the grammar matches no text: what {} begins can never end",
@@ -353,7 +386,7 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::Compile(
 }
 
 size_t Grammar::bytes() const {
-  return sizeof *this + states_.capacity() * sizeof(State) +
+  return sizeof *this + states_.capacity() * sizeof(State) + repeats_.capacity() * sizeof(Repeat) +
          3 * starts_.capacity() * sizeof(uint32_t);
 }
 

@@ -56,10 +56,14 @@ class GrammarCompiler {
   // A new state, or the equal one that there is.
   uint32_t Add(const State& state);
   uint32_t AddNew(const State& state);
+  uint32_t AddRepeat(uint32_t rule, Grammar::Repeat bounds, uint32_t next);
   uint32_t AddSplit(uint32_t next, uint32_t other);
   uint32_t AddRule(const GrammarNode& node);
 
   void MarkNullable();
+  // Writes down each repetition of what may match nothing as that many calls.
+  void UnrollNullable();
+  bool MayPass(const State& state) const;  // a kRepeat of none?
   void RemoveDead();
   // What is true of which states, where it follows from what is true of those that come after.
   template <class Holds>

@@ -70,9 +70,8 @@ GrammarVocabulary::GrammarVocabulary(std::span<const std::string_view> tokens,
       masks_(mask_bytes) {
   std::vector<int32_t> order(size_);
   std::iota(order.begin(), order.end(), 0);
-  std::erase_if(order, [&](int32_t id) {
-    return tokens[id].empty() || tokens[id].size() > Grammar::kAliasReach;
-  });
+  std::erase_if(
+      order, [&](int32_t id) { return tokens[id].empty() || tokens[id].size() > Grammar::kReach; });
   std::ranges::sort(order, [&](int32_t a, int32_t b) {
     return std::pair(tokens[a], a) < std::pair(tokens[b], b);
   });
@@ -104,7 +103,7 @@ MaskWalk GrammarVocabulary::Begin(GrammarAutomaton& automaton,
                                   GrammarAutomaton::Config from) const {
   MaskWalk walk;
   walk.mask.allowed.resize(words());
-  walk.path.resize(Grammar::kAliasReach + 1);
+  walk.path.resize(Grammar::kReach + 1);
   walk.path.front() = from;
   automaton.StartCounting();
   return walk;

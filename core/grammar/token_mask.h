@@ -59,7 +59,7 @@ class GrammarVocabulary {
   static constexpr size_t kMaskBytes = size_t{64} << 20;
 
   // Control tokens are left out, but for those with one of the texts `spoken`, which stand for it;
-  // and so are tokens of more than Grammar::kAliasReach bytes.
+  // and so are tokens of more than Grammar::kReach bytes.
   static std::shared_ptr<const GrammarVocabulary> Create(
       const Tokenizer& tokenizer, std::span<const std::string_view> spoken = {});
   // `tokens`: the bytes of each, empty for those that no grammar allows.

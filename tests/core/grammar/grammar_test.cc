@@ -1,8 +1,10 @@
 #include "core/grammar/grammar.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -121,8 +123,9 @@ TEST(GrammarTest, RefusalsSayWhatIsWrongAndWhere) {
       {"root ::= (ws root \"b\"){2} | \"c\"\nws ::= \" \"* ", "\"root\" is left-recursive"},
       {"root ::= root", "matches no text"},
       {"root ::= \"a\" root", "matches no text"},
-      {"root ::= \"a\"{1000000}", "too large"},
-      {"root ::= \"a\"{99999999999999999999}", "too large"},
+      {"root ::= \"a\"{1000000}", ""},
+      {"root ::= (\"a\"?){1000000}", "too large"},
+      {"root ::= (\"a\"?){99999999999999999999}", "too large"},
       {"root ::= ((((\"a\"{900} \"b\"){900} \"c\"){900} [d]){900}[e]){900}", ""},
       {"root ::= " + std::string(60'000, '('), "nested more than 100 deep"},
       {"root ::= \"a\"" + std::string(40'000, '*'), "nested too deeply"},
@@ -168,6 +171,35 @@ TEST(GrammarTest, EqualAlternativesAreOne) {
   EXPECT_EQ(states("root ::= \"ab\"" + Repeat(" | \"\" | \"ab\" | [c]", 10'000)),
             states("root ::= [c] | \"\" | \"ab\""));
   EXPECT_EQ(states("root ::= x | x\nx ::= \"a\""), states("root ::= x\nx ::= \"a\""));
+}
+
+// An item of one or two bytes, so that a text can be read with many counts: a length fits if one of
+// them is within the bounds.
+TEST(GrammarTest, RepetitionsCountExactly) {
+  for (size_t least = 0; least <= 9; ++least) {
+    for (size_t most = std::max<size_t>(least, 1); most <= 12; ++most) {
+      const auto grammar =
+          ParseGbnf(fmt::format("root ::= (\"a\" | \"aa\"){{{},{}}} [b]{{{},}} (\"c\"?){{{}}}",
+                                least, most, least, most))
+              .value();
+      for (size_t a = 0; a <= 2 * most + 1; ++a) {
+        const bool fits = a <= 2 * most && a >= least;
+        for (const size_t b : {least - std::min<size_t>(least, 1), least, least + 20}) {
+          for (const size_t c : {size_t{0}, most, most + 1}) {
+            const std::string text =
+                std::string(a, 'a') + std::string(b, 'b') + std::string(c, 'c');
+            EXPECT_EQ(Matches(*grammar, text), fits && b >= least && c <= most)
+                << least << " " << most << text;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(GrammarTest, ALongRepetitionIsNoLargerThanAShortOne) {
+  EXPECT_LE(ParseGbnf("root ::= [a-z]{0,1000000}").value()->states(),
+            ParseGbnf("root ::= [a-z]{0,3}").value()->states());
 }
 
 TEST(GrammarTest, LiteralsAndClassesAreQuoted) {
