@@ -1,166 +1,251 @@
+// The numbers between two bounds are found by an automaton that reads a number from the left and
+// remembers how it compares with each bound so far: 12 against 127 is "equal so far", which is less
+// if the number ends here and is undecided if it goes on. multipleOf adds the remainder so far. All
+// of this is one state, a tuple, and the automaton is whatever tuples can be reached.
 #include "server/schema/json_number.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <compare>
+#include <cstdlib>
+#include <map>
 #include <utility>
 #include <vector>
 
 namespace lockstep {
 namespace {
 
-std::string Join(const std::vector<std::string>& choices) {
-  std::string out = "(";
-  for (const std::string& choice : choices) out += (out.size() > 1 ? " | " : "") + choice;
-  return out + ")";
-}
+constexpr uint32_t kMaxModulus = 2000;  // of multipleOf, without its powers of ten
 
-std::string Quote(std::string_view digits) { return fmt::format("\"{}\"", digits); }
-
-std::string Class(char low, char high) {
-  return low == high ? fmt::format("[{}]", low) : fmt::format("[{}-{}]", low, high);
-}
-
-std::string AnyDigits(size_t least, size_t most) {
-  if (most == 0) return "\"\"";
-  return least == most ? fmt::format("[0-9]{{{}}}", most)
-                       : fmt::format("[0-9]{{{},{}}}", least, most);
-}
-
-// All digit strings of the length of both that are not before `low` and not after `high`.
-std::string SameLength(std::string_view low, std::string_view high) {
-  if (low == high) return low.empty() ? "\"\"" : Quote(low);
-  const size_t rest = low.size() - 1;
-  const std::string zeros(rest, '0'), nines(rest, '9');
-  if (low[0] == high[0]) {
-    return Quote(low.substr(0, 1)) + " " + SameLength(low.substr(1), high.substr(1));
-  }
-  std::vector<std::string> choices;
-  char first = low[0], last = high[0];  // digits after which any others may come
-  if (low.substr(1) != zeros) {
-    choices.push_back(Quote(low.substr(0, 1)) + " " + SameLength(low.substr(1), nines));
-    ++first;
-  }
-  if (high.substr(1) != nines) {
-    choices.push_back(Quote(high.substr(0, 1)) + " " + SameLength(zeros, high.substr(1)));
-    --last;
-  }
-  if (first <= last) choices.push_back(Class(first, last) + " " + AnyDigits(rest, rest));
-  return Join(choices);
-}
-
-// REQUIRES: low <= high.
-std::string NaturalRange(uint64_t low, uint64_t high) {
-  std::vector<std::string> choices;
-  const std::string last = std::to_string(high);
-  for (std::string first = std::to_string(low); first.size() <= last.size();) {
-    const bool same = first.size() == last.size();
-    choices.push_back(SameLength(first, same ? last : std::string(first.size(), '9')));
-    first = "1" + std::string(first.size(), '0');
-  }
-  return Join(choices);
-}
-
-// What the digits that are left of a fraction are compared with. No digits: with zero.
+// A bound of numbers without sign.
 struct Limit {
-  bool exists = false;
-  std::string_view digits;
+  std::string integer, fraction;
   bool exclusive = false;
 };
 
-struct Fractions {
-  bool may_end = false;              // is the empty string one of them?
-  std::vector<std::string> choices;  // those that are not empty
+// What multipleOf asks: that the digits, of which `places` stand behind the point, are a multiple
+// of `modulus` with `zeros` zeros behind it. 0.25 is {25, 2, 0}, 1200 is {12, 0, 2}.
+struct Step {
+  uint32_t modulus = 1;
+  size_t places = 0, zeros = 0;
 };
 
-// Digit strings of at most `room` digits, read as what follows "0.".
-Fractions FractionRange(Limit low, Limit high, size_t room) {
-  Fractions out;
-  if (high.exists && high.exclusive && high.digits.empty()) return out;
-  if (low.exists && low.digits.empty() && !low.exclusive) low = {};
-  out.may_end = !low.exists;
-  if (room == 0) return out;
-  const auto add = [&](char first, char last, Limit low_rest, Limit high_rest) {
-    const Fractions rest = FractionRange(low_rest, high_rest, room - 1);
-    if (!rest.may_end && rest.choices.empty()) return;
-    std::string text = Class(first, last);
-    if (!low_rest.exists && !high_rest.exists) {
-      text += " " + AnyDigits(0, room - 1);
-    } else if (!rest.choices.empty()) {
-      text += " " + Join(rest.choices) + (rest.may_end ? "?" : "");
+Result<Step> ReadStep(const Decimal& multiple) {
+  std::string digits = multiple.integer + multiple.fraction;
+  digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
+  Step step;
+  step.places = multiple.fraction.size();
+  if (step.places == 0) {
+    step.zeros = digits.size() - 1 - digits.find_last_not_of('0');
+    digits.resize(digits.size() - step.zeros);
+  }
+  if (digits.size() > 9 || std::stoul(digits) > kMaxModulus || step.places > kIntegerDigits ||
+      step.zeros > kMaxIntegerDigits) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "is supported up to 2000, zeros at the end and the point not counted");
+  }
+  step.modulus = static_cast<uint32_t>(std::stoul(digits));
+  return step;
+}
+
+// The numbers of one sign between two limits of their magnitudes.
+class MagnitudeReader {
+ public:
+  struct State {
+    enum Phase : uint8_t { kStart, kInteger, kZero, kPoint, kFraction };
+    Phase phase = kStart;
+    size_t digits = 0;      // in front of the point, or behind it
+    int low = 0, high = 0;  // as Compare with the limits, 0: equal so far
+    uint32_t rest = 0;      // of the digits so far, without the last `zeros`
+    size_t zeros = 0;       // at the end, as far as Step::zeros counts them
+    auto operator<=>(const State&) const = default;
+  };
+
+  MagnitudeReader(std::optional<Limit> low, std::optional<Limit> high, Step step, size_t max_digits,
+                  size_t max_places, bool is_step)
+      : low_(std::move(low)),
+        high_(std::move(high)),
+        step_(step),
+        max_digits_(max_digits),
+        max_places_(max_places),
+        is_step_(is_step) {}
+
+  // False: there is no such number.
+  bool Digit(const State& from, int digit, State* to) const {
+    *to = from;
+    const bool behind = from.phase == State::kPoint || from.phase == State::kFraction;
+    if (from.phase == State::kZero) return false;
+    if (from.digits >= (behind ? max_places_ : max_digits_)) return false;
+    if (from.phase == State::kStart) to->phase = digit == 0 ? State::kZero : State::kInteger;
+    if (behind) to->phase = State::kFraction;
+    to->digits = from.digits + 1;
+    to->low = After(low_, from.low, from.digits, behind, digit);
+    to->high = After(high_, from.high, from.digits, behind, digit);
+    TakeRest(digit, to);
+    return true;
+  }
+  bool Point(const State& from, State* to) const {
+    if ((from.phase != State::kInteger && from.phase != State::kZero) || max_places_ == 0) {
+      return false;
     }
-    out.choices.push_back(std::move(text));
-  };
-  const auto rest_of = [](Limit limit) {
-    limit.digits.remove_prefix(std::min<size_t>(1, limit.digits.size()));
-    return limit;
-  };
-  const auto digit_of = [](const Limit& limit) {
-    return limit.digits.empty() ? '0' : limit.digits[0];
-  };
-  if (!low.exists && !high.exists) {
-    out.choices.push_back(AnyDigits(1, room));
-    return out;
+    *to = from;
+    to->phase = State::kPoint;
+    to->digits = 0;
+    to->low = AtPoint(low_, from, from.low);
+    to->high = AtPoint(high_, from, from.high);
+    return true;
   }
-  const char first = low.exists ? digit_of(low) : '0', last = high.exists ? digit_of(high) : '9';
-  if (low.exists && high.exists && first == last) {
-    add(first, first, rest_of(low), rest_of(high));
-    return out;
+  bool Accepts(const State& state) const {
+    if (state.phase == State::kStart || state.phase == State::kPoint) return false;
+    const int low = AtEnd(low_, state, state.low), high = AtEnd(high_, state, state.high);
+    if (low_ && (low < 0 || (low == 0 && low_->exclusive))) return false;
+    if (high_ && (high > 0 || (high == 0 && high_->exclusive))) return false;
+    if (!is_step_ || state.phase == State::kZero) return true;
+    uint64_t rest = state.rest;
+    const size_t places = state.phase == State::kFraction ? state.digits : 0;
+    for (size_t i = places; i < step_.places; ++i) rest = rest * 10 % step_.modulus;
+    return rest == 0 && state.zeros == step_.zeros;
   }
-  char free_first = first, free_last = last;  // neither bound matters after these
-  if (low.exists) add(free_first++, first, rest_of(low), {});
-  if (high.exists) add(last, free_last--, {}, rest_of(high));
-  if (free_first <= free_last) add(free_first, free_last, {}, {});
+
+ private:
+  static int Sign(int difference) { return difference < 0 ? -1 : difference > 0 ? 1 : 0; }
+
+  static int After(const std::optional<Limit>& limit, int so_far, size_t at, bool behind,
+                   int digit) {
+    if (!limit) return 0;
+    const std::string& digits = behind ? limit->fraction : limit->integer;
+    if (!behind && at >= digits.size()) return 1;
+    if (so_far != 0) return so_far;
+    return Sign(digit - (at < digits.size() ? digits[at] - '0' : 0));
+  }
+  static int AtPoint(const std::optional<Limit>& limit, const State& state, int so_far) {
+    return limit && state.digits < limit->integer.size() ? -1 : so_far;
+  }
+  static int AtEnd(const std::optional<Limit>& limit, const State& state, int so_far) {
+    if (!limit) return 0;
+    const bool behind = state.phase == State::kFraction;
+    if (!behind && state.digits < limit->integer.size()) return -1;
+    const bool limit_goes_on = limit->fraction.size() > (behind ? state.digits : 0);
+    return so_far == 0 && limit_goes_on ? -1 : so_far;
+  }
+
+  void TakeRest(int digit, State* to) const {
+    if (!is_step_) return;
+    const auto take = [&](int next) {
+      to->rest = static_cast<uint32_t>((uint64_t{to->rest} * 10 + static_cast<uint64_t>(next)) %
+                                       step_.modulus);
+    };
+    if (digit == 0 && to->zeros < step_.zeros) {
+      ++to->zeros;
+      return;
+    }
+    if (digit == 0) return take(0);
+    for (; to->zeros > 0; --to->zeros) take(0);
+    take(digit);
+  }
+
+  const std::optional<Limit> low_, high_;
+  const Step step_;
+  const size_t max_digits_, max_places_;
+  const bool is_step_;
+};
+
+// Appends what `reader` reads to `states`; returns its first state. `zero`: may it begin with 0?
+Result<uint32_t> Append(const MagnitudeReader& reader, bool zero,
+                        std::vector<Language::State>* states) {
+  using State = MagnitudeReader::State;
+  std::map<State, uint32_t> numbers;
+  std::vector<State> found;
+  const auto base = static_cast<uint32_t>(states->size());
+  const auto number = [&](const State& state) {
+    const auto [known, is_new] =
+        numbers.try_emplace(state, base + static_cast<uint32_t>(found.size()));
+    if (is_new) found.push_back(state);
+    return known->second;
+  };
+  number({});
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (states->size() > 16 * Language::kMaxStates) {
+      return Fail(ErrorKind::kInvalidArgument, "is not supported with bounds of so many digits");
+    }
+    const State from = found[i];
+    Language::State& out = states->emplace_back();
+    out.accepts = reader.Accepts(from);
+    State to;
+    if (reader.Point(from, &to)) out.edges.push_back({{'.', '.'}, number(to)});
+    for (int digit = i == 0 && !zero ? 1 : 0; digit < 10; ++digit) {
+      if (!reader.Digit(from, digit, &to)) continue;
+      const auto c = static_cast<uint32_t>('0' + digit);
+      const uint32_t next = number(to);
+      if (!out.edges.empty() && out.edges.back().to == next) {
+        out.edges.back().chars.high = c;
+      } else {
+        out.edges.push_back({{c, c}, next});
+      }
+    }
+  }
+  return base;
+}
+
+bool AllNines(const std::string& digits) {
+  return std::ranges::all_of(digits, [](char c) { return c == '9'; });
+}
+
+// The magnitudes of the numbers of one sign; nothing if a limit leaves none.
+struct Magnitudes {
+  std::optional<Limit> low, high;
+  size_t max_digits = kIntegerDigits;
+  size_t max_places = 0;
+};
+
+std::optional<Magnitudes> OfSign(const NumberRange& range, bool negative) {
+  Magnitudes out;
+  const auto& near = negative ? range.high : range.low;
+  const auto& far = negative ? range.low : range.high;
+  const auto limit = [](const NumberBound& bound, bool low) {
+    Limit made{bound.value.integer, bound.value.fraction, bound.exclusive};
+    if (made.fraction.size() > kIntegerDigits) {
+      // Numbers have fewer places, so that none is between the bound and what is left of it.
+      made.fraction.resize(kIntegerDigits);
+      made.fraction.resize(made.fraction.find_last_not_of('0') + 1);  // npos + 1 is 0
+      made.exclusive = low;
+    }
+    return made;
+  };
+  if (far && far->value.negative != negative) return std::nullopt;
+  if (far) out.high = limit(*far, false);
+  if (near && near->value.negative == negative) out.low = limit(*near, true);
+  if (near && near->value.IsZero() && near->exclusive) out.low = Limit{"0", "", true};
+  const size_t most = range.integer ? kMaxIntegerDigits : kIntegerDigits;
+  if (out.high && out.high->integer.size() > most) out.high.reset();  // no number is so long
+  size_t digits = 1, places = 1;
+  for (const auto& bound : {out.low, out.high}) {
+    if (!bound) continue;
+    digits = std::max(digits, bound->integer.size());
+    places = std::max(places, bound->fraction.size());
+  }
+  const bool grows = out.low && AllNines(out.low->integer);
+  out.max_digits = std::max(kIntegerDigits, digits + (grows ? 1 : 0));
+  if (out.max_digits > kMaxIntegerDigits) out.max_digits = kMaxIntegerDigits;
+  // Few enough digits in all that a reader's double does not round across a bound.
+  if (!range.integer && digits <= kIntegerDigits) {
+    out.max_places = std::max(places, kIntegerDigits - digits);
+  }
   return out;
-}
-
-void WithFraction(const std::string& integer, const Limit& low, const Limit& high, size_t room,
-                  std::vector<std::string>* choices) {
-  const Fractions fractions = FractionRange(low, high, room);
-  const std::string tail = fractions.choices.empty() ? "" : "\".\" " + Join(fractions.choices);
-  if (fractions.may_end) {
-    choices->push_back(integer + (tail.empty() ? "" : " (" + tail + ")?"));
-  } else if (!tail.empty()) {
-    choices->push_back(integer + " " + tail);
-  }
-}
-
-// Numbers that are not negative. `low` and `high` are magnitudes.
-void AddMagnitudes(const DecimalBound& low, const std::optional<DecimalBound>& high,
-                   const std::string& sign, size_t room, std::vector<std::string>* choices) {
-  const uint64_t first = std::stoull(low.integer);
-  const uint64_t last = high ? std::stoull(high->integer) : kLargestInteger;
-  if (first > last) return;
-  const Limit above{true, low.fraction, low.exclusive};
-  const Limit below = high ? Limit{true, high->fraction, high->exclusive} : Limit{};
-  const auto literal = [&](uint64_t n) { return sign + Quote(std::to_string(n)); };
-  if (first == last) {
-    WithFraction(literal(first), above, below, room, choices);
-    return;
-  }
-  WithFraction(literal(first), above, {}, room, choices);
-  if (first + 1 <= last - 1) {
-    WithFraction(sign + NaturalRange(first + 1, last - 1), {}, {}, room, choices);
-  }
-  WithFraction(literal(last), {}, below, room, choices);
 }
 
 }  // namespace
 
-std::optional<DecimalBound> ToDecimal(double value, bool exclusive) {
-  if (!(std::abs(value) <= static_cast<double>(kLargestInteger))) return std::nullopt;
-  DecimalBound out;
-  out.exclusive = exclusive;
-  out.negative = value < 0;
-  // The shortest text that reads as the same double, without an exponent.
-  const std::string shortest = fmt::format("{}", std::abs(value));
-  std::string mantissa = shortest.substr(0, shortest.find('e'));
-  int exponent = 0;
-  if (mantissa.size() < shortest.size()) exponent = std::stoi(shortest.substr(mantissa.size() + 1));
-  const size_t point = std::min(mantissa.find('.'), mantissa.size());
-  std::string digits = mantissa.substr(0, point);
-  if (point < mantissa.size()) digits += mantissa.substr(point + 1);
+Decimal ParseDecimal(std::string_view text) {
+  Decimal out;
+  out.negative = text.starts_with('-');
+  if (out.negative) text.remove_prefix(1);
+  const size_t e = std::min(text.find_first_of("eE"), text.size());
+  const int exponent = e < text.size() ? std::atoi(std::string(text.substr(e + 1)).c_str()) : 0;
+  text = text.substr(0, e);
+  const size_t point = std::min(text.find('.'), text.size());
+  std::string digits(text.substr(0, point));
+  if (point < text.size()) digits += text.substr(point + 1);
   int before = static_cast<int>(point) + exponent;  // digits in front of the point
   if (before <= 0) {
     digits.insert(0, static_cast<size_t>(1 - before), '0');
@@ -171,47 +256,41 @@ std::optional<DecimalBound> ToDecimal(double value, bool exclusive) {
   out.fraction = digits.substr(static_cast<size_t>(before));
   out.integer.erase(0, std::min(out.integer.find_first_not_of('0'), out.integer.size() - 1));
   out.fraction.resize(out.fraction.find_last_not_of('0') + 1);  // npos + 1 is 0
-  if (out.fraction.size() > kIntegerDigits) return std::nullopt;
+  if (out.IsZero()) out.negative = false;
   return out;
 }
 
-std::string IntegerRange(int64_t low, int64_t high) {
-  std::vector<std::string> choices;
-  if (low < 0) {
-    const auto nearest = static_cast<uint64_t>(-std::min<int64_t>(high, -1));
-    choices.push_back("\"-\" " + NaturalRange(nearest, static_cast<uint64_t>(-low)));
-  }
-  if (high >= 0) {
-    choices.push_back(NaturalRange(static_cast<uint64_t>(std::max<int64_t>(low, 0)),
-                                   static_cast<uint64_t>(high)));
-  }
-  return Join(choices);
+int Compare(const Decimal& a, const Decimal& b) {
+  if (a.negative != b.negative) return a.negative ? -1 : 1;
+  int order = a.integer.size() < b.integer.size()   ? -1
+              : a.integer.size() > b.integer.size() ? 1
+                                                    : a.integer.compare(b.integer);
+  if (order == 0) order = a.fraction.compare(b.fraction);
+  return a.negative ? -order : order;
 }
 
-std::optional<std::string> DecimalRange(const std::optional<DecimalBound>& low,
-                                        const std::optional<DecimalBound>& high) {
-  // Few enough digits in all that a reader's double does not round across a bound.
-  size_t integer = 1, fraction = 1;
-  for (const auto& bound : {low, high}) {
-    integer = std::max(integer, bound ? bound->integer.size() : 1);
-    fraction = std::max(fraction, bound ? bound->fraction.size() : 1);
+Result<Language> NumberLanguage(const NumberRange& range) {
+  Step step;
+  if (range.multiple_of) {
+    TRY(step, ReadStep(*range.multiple_of));
   }
-  const size_t room = std::max(fraction, kIntegerDigits - std::min(integer, kIntegerDigits));
-  const DecimalBound zero{false, "0", "", false};
-  std::vector<std::string> choices;
-  if (!low || low->negative) {  // magnitudes from high's, or zero, to low's
-    const bool to_zero = !high || !high->negative;
-    DecimalBound nearest = to_zero ? zero : *high;
-    nearest.exclusive =
-        to_zero ? high && high->exclusive && high->integer == "0" && high->fraction.empty()
-                : high->exclusive;
-    AddMagnitudes(nearest, low, "\"-\" ", room, &choices);
+  std::vector<Language::State> states(1);
+  for (const bool negative : {true, false}) {
+    std::optional<Magnitudes> part = OfSign(range, negative);
+    if (!part) continue;
+    if (range.multiple_of) part->max_places = range.integer ? 0 : step.places;
+    const MagnitudeReader reader(part->low, part->high, step, part->max_digits, part->max_places,
+                                 range.multiple_of.has_value());
+    // An integer has no sign without a value.
+    TRY(const uint32_t first, Append(reader, !(negative && range.integer), &states));
+    if (negative) {
+      states[0].edges.push_back({{'-', '-'}, first});
+    } else {
+      const auto edges = states[first].edges;
+      states[0].edges.insert(states[0].edges.end(), edges.begin(), edges.end());
+    }
   }
-  if (!high || !high->negative) {
-    AddMagnitudes(low && !low->negative ? *low : zero, high, "", room, &choices);
-  }
-  if (choices.empty()) return std::nullopt;
-  return Join(choices);
+  return Language(std::move(states));
 }
 
 }  // namespace lockstep

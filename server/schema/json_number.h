@@ -1,32 +1,48 @@
-// Bounds of numbers as grammar: GBNF for the decimal numbers between two. Stateless.
+// What JSON schemas say of numbers (bounds, multipleOf) as the language of the numbers' texts.
+// Arithmetic is on decimal digits, so that nothing is rounded. Stateless.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "core/base/status.h"
+#include "server/schema/language.h"
+
 namespace lockstep {
 
-// No number that is written has more digits in front of its point: a double holds these exactly.
+// Numbers have at most so many digits in front of their point: a double holds these exactly. Where
+// a bound has more, integers have as many, up to kMaxIntegerDigits, which are those of a uint64.
 inline constexpr size_t kIntegerDigits = 15;
-inline constexpr int64_t kLargestInteger = 999'999'999'999'999;
+inline constexpr size_t kMaxIntegerDigits = 20;
 
-// A bound in decimal: "12.5" is {false, "12", "5", ...}.
-struct DecimalBound {
+// "-12.5" is {true, "12", "5"}.
+struct Decimal {
   bool negative = false;
   std::string integer;   // no zeros in front, but for "0" itself
   std::string fraction;  // no zeros at the end
+
+  bool IsZero() const { return integer == "0" && fraction.empty(); }
+  bool IsInteger() const { return fraction.empty(); }
+};
+// REQUIRES: the text of a JSON number that a double holds.
+Decimal ParseDecimal(std::string_view text);
+// Below zero, zero or above, as a is less than b, equal, or greater.
+int Compare(const Decimal& a, const Decimal& b);
+
+struct NumberBound {
+  Decimal value;
   bool exclusive = false;
 };
-// Nothing if the number has more than kIntegerDigits digits, or as many behind the point.
-std::optional<DecimalBound> ToDecimal(double value, bool exclusive);
+struct NumberRange {
+  std::optional<NumberBound> low, high;
+  std::optional<Decimal> multiple_of;  // above zero
+  bool integer = false;                // no fractions
+};
 
-// The integers from low to high. REQUIRES: -kLargestInteger <= low <= high <= kLargestInteger.
-std::string IntegerRange(int64_t low, int64_t high);
-
-// Numbers without an exponent; an empty bound is none. Nothing if there is no such number.
-std::optional<std::string> DecimalRange(const std::optional<DecimalBound>& low,
-                                        const std::optional<DecimalBound>& high);
+// The texts of the range's numbers, without exponents; empty if there are none. Errors are
+// kInvalidArgument and say what is not supported.
+[[nodiscard]] Result<Language> NumberLanguage(const NumberRange& range);
 
 }  // namespace lockstep

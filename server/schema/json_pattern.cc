@@ -1,3 +1,6 @@
+// Recursive descent over the pattern, one function a production of ECMA-262's grammar, into a tree
+// of a few kinds of nodes. A class is a set of ranges at once: \w, [^"] and . differ in nothing but
+// their ranges.
 #include "server/schema/json_pattern.h"
 
 #include <fmt/format.h>
@@ -5,66 +8,68 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
-#include <vector>
 
+#include "core/base/quoted.h"
 #include "core/base/utf8.h"
-#include "core/grammar/grammar.h"
-#include "core/grammar/utf8_ranges.h"
+#include "server/schema/char_classes.h"
 
 namespace lockstep {
 namespace {
 
+using Node = PatternNode;
 using Ranges = std::vector<CodeRange>;
 
 constexpr size_t kMaxPatternBytes = 16 * 1024;
 constexpr size_t kMaxNesting = 40;
 
-Ranges Intersection(const Ranges& a, const Ranges& b) {
-  Ranges outside = Complement(a);
-  for (const CodeRange& range : Complement(b)) outside.push_back(range);
-  return Complement(Normalized(std::move(outside)));
+Node Chars(Ranges chars) {
+  Node node;
+  node.kind = Node::Kind::kChars;
+  node.chars = std::move(chars);
+  return node;
 }
 
-// Any of these characters, as JSON has them in a string.
-std::string CharsToGbnf(const Ranges& ranges) {
-  static const Ranges plain = Complement(Normalized({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
-  std::string unescaped;
-  for (const CodeRange& range : Intersection(ranges, plain)) {
-    unescaped += GbnfClassChar(range.low);
-    if (range.high > range.low) unescaped += "-" + GbnfClassChar(range.high);
-  }
-  std::string out = unescaped.empty() ? "" : "[" + unescaped + "]";
-  for (const CodeRange& range : Intersection(ranges, Complement(plain))) {
-    for (uint32_t c = range.low; c <= range.high; ++c) {
-      constexpr std::string_view kShort = "\b\f\n\r\t\"\\", kNames = "bfnrt\"\\";
-      const size_t at = kShort.find(static_cast<char>(c));
-      const std::string escape =
-          at == kShort.npos ? fmt::format("\\u{:04X}", c) : std::string("\\") + kNames[at];
-      out += (out.empty() ? "" : " | ") + GbnfLiteral(escape);
-    }
-  }
-  return out.empty() ? "[]" : "(" + out + ")";
+Node Repeat(Node item, uint32_t min, uint32_t max) {
+  Node node;
+  node.kind = Node::Kind::kRepeat;
+  node.min = min;
+  node.max = max;
+  node.items.push_back(std::move(item));
+  return node;
 }
+
+Node AnyText() { return Repeat(Chars(AllChars()), 0, Node::kUnlimited); }
 
 class PatternReader {
  public:
-  PatternReader(std::string_view pattern, std::string_view any_char)
-      : text_(pattern), any_char_(any_char) {}
+  explicit PatternReader(std::string_view pattern) : text_(pattern) {}
 
-  Result<std::string> Read() {
-    if (text_.size() > kMaxPatternBytes) return Refused("it is too long");
-    if (!IsUtf8(text_)) return Refused("it is not UTF-8");
-    std::string out;
-    if (!ReadChoice(0, &out)) return Refused(problem_);
-    if (at_ < text_.size()) return Refused("\")\" has no \"(\"");
-    return out;
+  Result<Pattern> Read() {
+    if (text_.size() > kMaxPatternBytes) return Problem("it is too long");
+    if (!IsUtf8(text_)) return Problem("it is not UTF-8");
+    Pattern pattern;
+    if (!ReadChoice(0, Place::kOutermost, &pattern.node)) return Problem(problem_);
+    if (at_ < text_.size()) return Problem("\")\" has no \"(\"");
+    if (!conditions_.empty() && pattern.node.items.size() > 1) {
+      return Problem("a look-ahead is supported only where there are no alternatives beside it");
+    }
+    pattern.conditions = std::move(conditions_);
+    return pattern;
   }
 
  private:
-  static tl::unexpected<Error> Refused(const std::string& problem) {
-    return Fail(ErrorKind::kInvalidArgument, problem);
+  // Where an alternative stands, which decides whether it may have anchors and is filled up to the
+  // whole text.
+  enum class Place {
+    kOutermost,
+    kCondition,  // the same, but it begins where the text begins
+    kGroup,
+  };
+
+  static tl::unexpected<Error> Problem(const std::string& problem) {
+    return lockstep::Fail(ErrorKind::kInvalidArgument, problem);
   }
-  bool Refuse(std::string problem) {
+  bool Fail(std::string problem) {
     problem_ = std::move(problem);
     return false;
   }
@@ -83,58 +88,66 @@ class PatternReader {
     return code;
   }
 
-  bool ReadChoice(size_t depth, std::string* out);
-  bool ReadSequence(size_t depth, std::string* out);
-  bool ReadAtom(size_t depth, std::string* out);
-  bool ReadGroup(size_t depth, std::string* out);
-  bool ReadQuantifiers(std::string* out);
+  bool ReadChoice(size_t depth, Place place, Node* out);
+  bool ReadSequence(size_t depth, Place place, Node* out);
+  bool ReadConditions(size_t depth);
+  bool ReadAtom(size_t depth, Node* out);
+  bool ReadGroup(size_t depth, Node* out);
+  bool ReadQuantifier(Node* node);
   bool ReadClass(Ranges* out);
   bool ReadEscape(bool in_class, Ranges* out);
+  bool ReadCategory(bool negated, Ranges* out);
   bool ReadHex(size_t digits, uint32_t* code);
-  bool ReadNumber(std::string* out);
+  bool ReadNumber(uint32_t* out);
 
   std::string_view text_;
-  std::string_view any_char_;
   size_t at_ = 0;
   std::string problem_;
+  std::vector<Pattern::Condition> conditions_;
 };
 
-bool PatternReader::ReadChoice(size_t depth, std::string* out) {
-  if (depth > kMaxNesting) return Refuse("its groups are nested too deeply");
-  std::string choices;
+bool PatternReader::ReadChoice(size_t depth, Place place, Node* out) {
+  if (depth > kMaxNesting) return Fail("its groups are nested too deeply");
+  out->kind = Node::Kind::kChoice;
   do {
-    std::string sequence;
-    if (!ReadSequence(depth, &sequence)) return false;
-    choices += (choices.empty() ? "" : " | ") + sequence;
+    if (!ReadSequence(depth, place, &out->items.emplace_back())) return false;
   } while (Take("|"));
-  *out = "(" + choices + ")";
   return true;
 }
 
-bool PatternReader::ReadSequence(size_t depth, std::string* out) {
-  const bool outermost = depth == 0;
-  const bool begins = outermost && Take("^");
+bool PatternReader::ReadSequence(size_t depth, Place place, Node* out) {
+  const bool whole = place != Place::kGroup;
+  const bool begins = whole && Take("^");
+  if (place == Place::kOutermost && begins && !ReadConditions(depth)) return false;
   bool ends = false;
-  std::string items;
+  if (place == Place::kOutermost && !begins) out->items.push_back(AnyText());
   while (!AtEnd() && Peek() != '|' && Peek() != ')') {
-    if (outermost && Peek() == '$' && (at_ + 1 == text_.size() || Peek(1) == '|')) {
+    const char after = Peek(1);
+    if (whole && Peek() == '$' && (at_ + 1 == text_.size() || after == '|' || after == ')')) {
       ++at_;
       ends = true;
       break;
     }
-    std::string item;
-    if (!ReadAtom(depth, &item) || !ReadQuantifiers(&item)) return false;
-    items += item + " ";
+    Node item;
+    if (!ReadAtom(depth, &item) || !ReadQuantifier(&item)) return false;
+    out->items.push_back(std::move(item));
   }
-  if (items.empty()) items = "\"\" ";
-  *out = items;
-  if (!outermost) return true;
-  if (!begins) *out = fmt::format("{}* {}", any_char_, *out);
-  if (!ends) *out += fmt::format("{}*", any_char_);
+  if (whole && !ends) out->items.push_back(AnyText());
   return true;
 }
 
-bool PatternReader::ReadAtom(size_t depth, std::string* out) {
+bool PatternReader::ReadConditions(size_t depth) {
+  while (text_.substr(at_).starts_with("(?=") || text_.substr(at_).starts_with("(?!")) {
+    at_ += 3;
+    Pattern::Condition condition{text_[at_ - 1] == '!', {}};
+    if (!ReadChoice(depth + 1, Place::kCondition, &condition.node)) return false;
+    if (!Take(")")) return Fail("\"(\" has no \")\"");
+    conditions_.push_back(std::move(condition));
+  }
+  return true;
+}
+
+bool PatternReader::ReadAtom(size_t depth, Node* out) {
   const char c = Peek();
   if (c == '(') return ReadGroup(depth, out);
   Ranges ranges;
@@ -146,65 +159,66 @@ bool PatternReader::ReadAtom(size_t depth, std::string* out) {
     ++at_;
     ranges = Complement(Normalized({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}));
   } else if (c == '^' || c == '$') {
-    return Refuse(
+    return Fail(
         fmt::format("{} is supported only at an end of the whole pattern or of one of "
                     "its outermost alternatives",
                     c));
   } else if (std::string_view("*+?{}]").find(c) != std::string_view::npos && c != '\0') {
-    return Refuse(fmt::format("{} stands where a character is expected; write \\{}", c, c));
+    return Fail(fmt::format("{} stands where a character is expected; write \\{}", c, c));
   } else {
     const uint32_t code = NextChar();
     ranges = {{code, code}};
   }
-  *out = CharsToGbnf(ranges);
+  *out = Chars(std::move(ranges));
   return true;
 }
 
-bool PatternReader::ReadGroup(size_t depth, std::string* out) {
+bool PatternReader::ReadGroup(size_t depth, Node* out) {
   ++at_;
   if (Take("?")) {
     if (Take("=") || Take("!") || Take("<=") || Take("<!")) {
-      return Refuse("look-ahead and look-behind are not supported");
+      return Fail("look-ahead is supported only behind a ^ at the start, look-behind nowhere");
     }
     if (Take("<")) {  // a name
       at_ = std::min(text_.find('>', at_), text_.size());
-      if (!Take(">")) return Refuse("a group's name has no end");
+      if (!Take(">")) return Fail("a group's name has no end");
     } else if (!Take(":")) {
-      return Refuse("flags inside of a pattern are not supported");
+      return Fail("flags inside of a pattern are not supported");
     }
   }
-  if (!ReadChoice(depth + 1, out)) return false;
-  return Take(")") || Refuse("\"(\" has no \")\"");
+  if (!ReadChoice(depth + 1, Place::kGroup, out)) return false;
+  return Take(")") || Fail("\"(\" has no \")\"");
 }
 
-bool PatternReader::ReadNumber(std::string* out) {
+bool PatternReader::ReadNumber(uint32_t* out) {
   const size_t begin = at_;
   while (Peek() >= '0' && Peek() <= '9') ++at_;
-  *out = text_.substr(begin, at_ - begin);
-  return !out->empty() && out->size() <= 9;
+  const std::string digits(text_.substr(begin, at_ - begin));
+  if (digits.empty() || digits.size() > 9) return false;
+  *out = static_cast<uint32_t>(std::stoul(digits));
+  return true;
 }
 
-bool PatternReader::ReadQuantifiers(std::string* out) {
+bool PatternReader::ReadQuantifier(Node* node) {
   const char c = Peek();
   if (AtEnd() || std::string_view("*+?{").find(c) == std::string_view::npos) return true;
   ++at_;
-  if (c != '{') {
-    *out += c;
-  } else {
-    std::string least, most;
-    if (!ReadNumber(&least)) return Refuse("a number is expected after {");
-    const bool comma = Take(",");
-    if (comma && Peek() != '}' && !ReadNumber(&most)) return Refuse("a number is expected after ,");
-    if (!Take("}")) return Refuse("{ has no }");
-    if (!most.empty() && std::stoul(most) < std::stoul(least)) {
-      return Refuse("a repetition's maximum is below its minimum");
+  uint32_t min = c == '+' ? 1 : 0, max = c == '?' ? 1 : Node::kUnlimited;
+  if (c == '{') {
+    if (!ReadNumber(&min)) return Fail("a number is expected after {");
+    if (!Take(",")) {
+      max = min;
+    } else if (Peek() != '}' && !ReadNumber(&max)) {
+      return Fail("a number is expected after ,");
     }
-    *out += fmt::format("{{{}{}{}}}", least, comma ? "," : "", most);
+    if (!Take("}")) return Fail("{ has no }");
+    if (max < min) return Fail("a repetition's maximum is below its minimum");
   }
   Take("?");  // lazy: the same texts
   if (!AtEnd() && std::string_view("*+?{").find(Peek()) != std::string_view::npos) {
-    return Refuse("a repetition is repeated without a group");
+    return Fail("a repetition is repeated without a group");
   }
+  *node = Repeat(std::move(*node), min, max);
   return true;
 }
 
@@ -230,13 +244,13 @@ bool PatternReader::ReadClass(Ranges* out) {
       }
       const auto single = [](const Ranges& r) { return r.size() == 1 && r[0].low == r[0].high; };
       if (!single(low) || !single(high) || low[0].low > high[0].low) {
-        return Refuse("a range of a class has no valid ends");
+        return Fail("a range of a class has no valid ends");
       }
       low[0].high = high[0].low;
     }
     out->insert(out->end(), low.begin(), low.end());
   }
-  if (!Take("]")) return Refuse("[ has no ]");
+  if (!Take("]")) return Fail("[ has no ]");
   *out = Normalized(std::move(*out));
   if (negated) *out = Complement(*out);
   return true;
@@ -247,16 +261,16 @@ bool PatternReader::ReadHex(size_t digits, uint32_t* code) {
   for (size_t i = 0; i < digits; ++i, ++at_) {
     const char c = static_cast<char>(Peek() | 0x20);
     if (!(Peek() >= '0' && Peek() <= '9') && !(c >= 'a' && c <= 'f')) {
-      return Refuse("an escape lacks hexadecimal digits");
+      return Fail("an escape lacks hexadecimal digits");
     }
     *code = *code << 4 | static_cast<uint32_t>(Peek() <= '9' ? Peek() - '0' : c - 'a' + 10);
   }
-  return IsCodePoint(*code) || Refuse("an escape names no character of Unicode");
+  return IsCodePoint(*code) || Fail("an escape names no character of Unicode");
 }
 
 bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
   ++at_;
-  if (AtEnd()) return Refuse("it ends after a backslash");
+  if (AtEnd()) return Fail("it ends after a backslash");
   const char c = text_[at_++];
   uint32_t code = static_cast<uint32_t>(c);
   const Ranges digit = {{'0', '9'}}, word = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
@@ -264,6 +278,9 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
                         {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
                         {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
   switch (c) {
+    case 'p':
+    case 'P':
+      return ReadCategory(c == 'P', out);
     case 'd':
     case 'D':
       *out = c == 'd' ? digit : Complement(digit);
@@ -298,7 +315,7 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
       if (Take("{")) {
         const size_t end = text_.find('}', at_);
         if (end == text_.npos || end == at_ || end - at_ > 6) {
-          return Refuse("\\u{ has no character's number");
+          return Fail("\\u{ has no character's number");
         }
         if (!ReadHex(end - at_, &code)) return false;
         ++at_;
@@ -308,63 +325,30 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
       break;
     default:
       if (std::string_view("^$\\.*+?()[]{}|/-").find(c) == std::string_view::npos) {
-        return Refuse(fmt::format("{} is not supported", c >= '1' && c <= '9'   ? "a back reference"
-                                                         : c == 'k'             ? "a back reference"
-                                                         : c == 'p' || c == 'P' ? "\\p{...}"
-                                                         : (c == 'b' || c == 'B') && !in_class
-                                                             ? "a word boundary (\\b)"
-                                                             : "one of its escapes"));
+        return Fail(fmt::format("{} is not supported", c >= '1' && c <= '9' ? "a back reference"
+                                                       : c == 'k'           ? "a back reference"
+                                                       : (c == 'b' || c == 'B') && !in_class
+                                                           ? "a word boundary (\\b)"
+                                                           : "one of its escapes"));
       }
   }
   *out = {{code, code}};
   return true;
 }
 
-struct Format {
-  std::string_view name, pattern;
-};
-
-// Subsets where the standards allow what nobody writes: no leap second, no quoted local part, URIs
-// of the web only. What matches is valid by the standard.
-constexpr Format kFormats[] = {
-    {"date",
-     R"(^((\d{4})-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)$)"},
-    {"time", R"(^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$)"},
-    {"date-time",
-     R"(^((\d{4})-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$)"},
-    {"duration",
-     R"(^P((\d{1,6}Y(\d{1,6}M)?(\d{1,6}D)?|\d{1,6}M(\d{1,6}D)?|\d{1,6}D)(T(\d{1,6}H(\d{1,6}M)?(\d{1,6}S)?|\d{1,6}M(\d{1,6}S)?|\d{1,6}S))?|\d{1,6}W|T(\d{1,6}H(\d{1,6}M)?(\d{1,6}S)?|\d{1,6}M(\d{1,6}S)?|\d{1,6}S))$)"},
-    {"email",
-     R"(^[A-Za-z0-9_+-]{1,30}(\.[A-Za-z0-9_+-]{1,20}){0,2}@([A-Za-z0-9]([A-Za-z0-9-]{0,40}[A-Za-z0-9])?\.){1,3}[A-Za-z]{2,20}$)"},
-    {"hostname",
-     R"(^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,2}$)"},
-    {"ipv4", R"(^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$)"},
-    {"ipv6",
-     R"(^(([\da-fA-F]{1,4}:){7}[\da-fA-F]{1,4}|([\da-fA-F]{1,4}:){1,7}:|([\da-fA-F]{1,4}:){1,6}:[\da-fA-F]{1,4}|([\da-fA-F]{1,4}:){1,5}(:[\da-fA-F]{1,4}){1,2}|([\da-fA-F]{1,4}:){1,4}(:[\da-fA-F]{1,4}){1,3}|([\da-fA-F]{1,4}:){1,3}(:[\da-fA-F]{1,4}){1,4}|([\da-fA-F]{1,4}:){1,2}(:[\da-fA-F]{1,4}){1,5}|[\da-fA-F]{1,4}:(:[\da-fA-F]{1,4}){1,6}|:((:[\da-fA-F]{1,4}){1,7}|:))$)"},
-    {"uuid", R"(^[\da-fA-F]{8}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{12}$)"},
-    {"uri",
-     R"(^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,40}[A-Za-z0-9])?\.){0,4}[A-Za-z]{2,20}(:[1-9]\d{0,3})?(/[A-Za-z0-9._~-]{0,80}){0,16}(\?[A-Za-z0-9._~=&-]{0,200})?(#[A-Za-z0-9._~-]{0,80})?$)"},
-};
+bool PatternReader::ReadCategory(bool negated, Ranges* out) {
+  const size_t end = Take("{") ? text_.find('}', at_) : text_.npos;
+  if (end == text_.npos) return Fail("\\p has no {...}");
+  const std::string_view name = text_.substr(at_, end - at_);
+  const std::vector<CodeRange>* const chars = CharsOfCategory(name);
+  if (chars == nullptr) return Fail(fmt::format("\\p{{{}}} is not supported", Escaped(name)));
+  at_ = end + 1;
+  *out = negated ? Complement(*chars) : *chars;
+  return true;
+}
 
 }  // namespace
 
-Result<std::string> PatternToGbnf(std::string_view pattern, std::string_view any_char) {
-  return PatternReader(pattern, any_char).Read();
-}
-
-std::string_view FormatPattern(std::string_view format) {
-  for (const Format& known : kFormats) {
-    if (known.name == format) return known.pattern;
-  }
-  return {};
-}
-
-std::string FormatNames() {
-  std::string names;
-  for (const Format& known : kFormats) {
-    names += (names.empty() ? "" : ", ") + std::string(known.name);
-  }
-  return names;
-}
+Result<Pattern> ParsePattern(std::string_view text) { return PatternReader(text).Read(); }
 
 }  // namespace lockstep

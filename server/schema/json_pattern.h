@@ -1,24 +1,59 @@
-// Regular expressions over the characters of a JSON string, as GBNF that matches the string as it
-// is written in JSON. Stateless.
+// Regular expressions (ECMA-262, with the u flag) as syntax trees, and the two things that they are
+// turned into: GBNF, and a language that can be intersected with others. Stateless.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
+#include "core/grammar/utf8_ranges.h"
+#include "server/schema/language.h"
 
 namespace lockstep {
 
-// What stands between the quotes of a string in which `pattern` (ECMA-262, with the u flag) finds a
-// match. Where it is not anchored by ^ and $, `any_char` (a rule's name) may come before and after.
-// Errors are kInvalidArgument and say what is not supported: look-around, back references, word
-// boundaries, \p{...}, flags, and anchors elsewhere than at the ends of an alternative.
-[[nodiscard]] Result<std::string> PatternToGbnf(std::string_view pattern,
-                                                std::string_view any_char);
+struct PatternNode {
+  enum class Kind {
+    kChars,     // one character of `chars`
+    kSequence,  // all items
+    kChoice,    // one of items
+    kRepeat,    // items[0], min to max times
+  };
+  static constexpr uint32_t kUnlimited = UINT32_MAX;
 
-// The pattern of a "format"; empty if it is not supported.
-std::string_view FormatPattern(std::string_view format);
-// The names of those that are, for a message.
-std::string FormatNames();
+  Kind kind = Kind::kSequence;
+  std::vector<CodeRange> chars;
+  uint32_t min = 0, max = 0;
+  std::vector<PatternNode> items;
+};
+
+struct Pattern {
+  // A condition on the whole text, said by a look-ahead in front.
+  struct Condition {
+    bool negated;
+    PatternNode node;
+  };
+  PatternNode node;  // of the whole text: what is not anchored begins or ends with any characters
+  std::vector<Condition> conditions;
+};
+
+// Errors are kInvalidArgument and say what is not supported: look-around but for look-aheads at the
+// start, back references, word boundaries, flags, and anchors elsewhere than at the ends of an
+// alternative.
+[[nodiscard]] Result<Pattern> ParsePattern(std::string_view text);
+
+// A node for those of the node's texts that have `min` to `max` characters, where that is easily
+// said: all have, or there is nothing but a repeated class.
+std::optional<PatternNode> WithLengths(const PatternNode& node, size_t min,
+                                       std::optional<size_t> max);
+
+// What stands between the quotes of a JSON string that the node matches, as an expression of GBNF.
+// `any_char`: the rule that stands for any character. The conditions are not in it.
+std::string PatternToGbnf(const PatternNode& node, std::string_view any_char);
+
+// Errors are kInvalidArgument: the language has too many states.
+[[nodiscard]] Result<Language> PatternLanguage(const Pattern& pattern);
 
 }  // namespace lockstep

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace lockstep {
 namespace {
 
@@ -19,6 +21,7 @@ json-integer ::= "0" | "-"? [1-9] [0-9]{0,14}
 json-number ::= "-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,15})? ([eE] [+-]? [0-9]{1,2})?
 json-boolean ::= "true" | "false"
 json-null ::= "null"
+json-nothing ::= []
 json-value ::= json-object | json-array | json-string | json-number | json-boolean | json-null
 json-member ::= json-string ":" json-ws json-value
 json-object ::= "{" json-ws (json-member ("," json-ws json-member)* json-ws)? "}"
@@ -31,6 +34,19 @@ JsonRules::JsonRules() : text_(kPrimitives.substr(1)) {}
 
 void JsonRules::Define(std::string_view name, std::string_view body) {
   text_ += fmt::format("{} ::= {}\n", name, body);
+}
+
+std::string Repetition(size_t least, std::optional<size_t> most) {
+  return most ? fmt::format("{{{},{}}}", least, *most) : fmt::format("{{{},}}", least);
+}
+
+std::string List(std::string_view item, size_t least, std::optional<size_t> most) {
+  if (most == 0u) return "\"\"";
+  std::optional<size_t> rest = most;
+  if (rest) --*rest;
+  const std::string list = fmt::format("{0} (\",\" json-ws {0}){1} json-ws", item,
+                                       Repetition(std::max<size_t>(least, 1) - 1, rest));
+  return least == 0 ? "(" + list + ")?" : list;
 }
 
 std::string JsonRules::NewName() { return fmt::format("json-{}", names_++); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,12 +17,21 @@ class JsonRules {
   // The names of the rules of any value and of any object.
   static std::string_view Value() { return "json-value"; }
   static std::string_view Object() { return "json-object"; }
+  // Of the rule that no text matches.
+  static std::string_view Nothing() { return "json-nothing"; }
 
   const std::string& text() const { return text_; }
+  // Forgets all rules behind the first `bytes` of text(): for who has tried in vain.
+  void Truncate(size_t bytes) { text_.resize(bytes); }
 
  private:
   std::string text_;
   size_t names_ = 0;
 };
+
+// How often, as GBNF has it.
+std::string Repetition(size_t least, std::optional<size_t> most);
+// `item`, from least to most times, with commas between; then space.
+std::string List(std::string_view item, size_t least, std::optional<size_t> most);
 
 }  // namespace lockstep

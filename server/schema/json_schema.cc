@@ -1,3 +1,4 @@
+// The door to the folder: what a schema may weigh, and the way from its rules to a grammar.
 #include "server/schema/json_schema.h"
 
 #include <fmt/format.h>
@@ -21,10 +22,9 @@ Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std
                                                          const JsonSchemaOptions& options,
                                                          std::vector<std::string>* dropped) {
   JsonGrammar json;
-  const auto rule = json.Add(schema, where, options);
-  if (!rule) return tl::unexpected(rule.error());
+  TRY(const std::string rule, json.Add(schema, where, options));
   if (dropped != nullptr) *dropped = json.dropped();
-  auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", *rule, json.rules()));
+  auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", rule, json.rules()));
   if (grammar) return grammar;
   Error error = std::move(grammar.error());
   error.message =

@@ -1,14 +1,17 @@
 // JSON Schema as grammar: GBNF for the texts of the JSON values that a schema describes. Pure
 // functions of the schema.
 //
-// The grammar never allows what the schema does not, but for oneOf, which is read as anyOf; and it
-// refuses, by name and place, every keyword that it cannot hold to. It allows less than the schema:
+// The grammar never allows what the schema does not, but for oneOf, which is read as anyOf; and
+// every keyword that it cannot hold to is an error, or is dropped, by name and place. It allows
+// less than the schema:
 //   properties come in the order of the schema, those required always, others or not
 //   what is not listed is not there: no additional properties or items beside those that the schema
 //     names, unless additionalProperties or items says so
 //   a schema without a type takes the one that its keywords are for
 //   space is a blank or a newline with its indentation, behind {, [, comma and colon and before } ]
-//   numbers are short enough for a double to hold
+//   numbers are short enough for a double to hold, but where a bound is longer
+//   unique items of more than a few values come in the order of their enum
+//   where there are few items, those that `contains` asks for are the first ones
 #pragma once
 
 #include <cstddef>

@@ -1,3 +1,10 @@
+// All that is known of a keyword in general stands in one table: whether it is known, what values
+// it is about, and how two of it are joined. What it makes of a grammar stands in schema_arrays.cc.
+//
+// Joining is how combinations become grammars, for grammars have no intersection: allOf, a $ref
+// beside other keywords, and each alternative of an anyOf that has something beside it are joined
+// into one schema. Where two of a keyword cannot be one, the second waits in allOf until the first
+// is resolved: an anyOf beside an anyOf is the choice of a choice.
 #include "server/schema/schema_merge.h"
 
 #include <fmt/format.h>
@@ -12,18 +19,91 @@
 namespace lockstep {
 namespace {
 
-constexpr std::array<std::string_view, 28> kAssertions = {
-    "type",      "enum",      "const",         "properties",
-    "required",  "items",     "prefixItems",   "additionalProperties",
-    "minItems",  "maxItems",  "uniqueItems",   "additionalItems",
-    "minLength", "maxLength", "pattern",       "format",
-    "minimum",   "maximum",   "multipleOf",    "exclusiveMinimum",
-    "anyOf",     "oneOf",     "allOf",         "exclusiveMaximum",
-    "$ref",      "nullable",  "minProperties", "maxProperties"};
-constexpr std::array<std::string_view, 18> kAnnotations = {
-    "title", "description", "default",       "examples",   "example",  "$schema",
-    "$id",   "id",          "$comment",      "deprecated", "readOnly", "writeOnly",
-    "$defs", "definitions", "discriminator", "strict",     "$anchor",  "contentMediaType"};
+using enum SchemaJoin;
+
+constexpr SchemaKeyword kKeywords[] = {
+    {"$ref", "", kLater},
+    {"type", "", kTypes},
+    {"enum", "", kCommon},
+    {"const", "", kOnce},
+    {"allOf", "", kUnion},
+    {"anyOf", "", kLater},
+    {"oneOf", "", kLater},
+    {"not", "", kNeither},
+    {"if", "", kLater},
+    {"then", "", kLater},
+    {"else", "", kLater},
+    {"nullable", "", kEvery},
+    {"properties", "object", kMembers},
+    {"patternProperties", "object", kMembers},
+    {"additionalProperties", "object", kBoth},
+    {"unevaluatedProperties", "object", kBoth},
+    {"propertyNames", "object", kBoth},
+    {"required", "object", kUnion},
+    {"minProperties", "object", kLarger},
+    {"maxProperties", "object", kSmaller},
+    {"dependentRequired", "object", kLater},
+    {"dependentSchemas", "object", kLater},
+    {"dependencies", "object", kLater},
+    {"items", "array", kBoth},
+    {"prefixItems", "array", kOnce},
+    {"additionalItems", "array", kBoth},
+    {"unevaluatedItems", "array", kBoth},
+    {"contains", "array", kOnce},
+    {"minContains", "array", kOnce},
+    {"maxContains", "array", kOnce},
+    {"minItems", "array", kLarger},
+    {"maxItems", "array", kSmaller},
+    {"uniqueItems", "array", kEither},
+    {"minLength", "string", kLarger},
+    {"maxLength", "string", kSmaller},
+    {"pattern", "string", kUnion},
+    {"format", "string", kUnion},
+    {"minimum", "number", kLarger},
+    {"maximum", "number", kSmaller},
+    {"exclusiveMinimum", "number", kLarger},
+    {"exclusiveMaximum", "number", kSmaller},
+    {"multipleOf", "number", kOnce},
+};
+
+constexpr std::array<std::string_view, 38> kAnnotations = {"title",
+                                                           "description",
+                                                           "default",
+                                                           "examples",
+                                                           "example",
+                                                           "$schema",
+                                                           "$id",
+                                                           "id",
+                                                           "$comment",
+                                                           "deprecated",
+                                                           "readOnly",
+                                                           "writeOnly",
+                                                           "$defs",
+                                                           "definitions",
+                                                           "discriminator",
+                                                           "strict",
+                                                           "$anchor",
+                                                           "$dynamicAnchor",
+                                                           "$recursiveAnchor",
+                                                           "$vocabulary",
+                                                           "contentMediaType",
+                                                           "contentEncoding",
+                                                           "contentSchema",
+                                                           "markdownDescription",
+                                                           "xml",
+                                                           "externalDocs",
+                                                           "propertyOrdering",
+                                                           "enumNames",
+                                                           "enumDescriptions",
+                                                           "markdownEnumDescriptions",
+                                                           "deprecationMessage",
+                                                           "doNotSuggest",
+                                                           "defaultSnippets",
+                                                           "errorMessage",
+                                                           "order",
+                                                           "optional",
+                                                           "name",
+                                                           "meta"};
 
 bool Has(const Json& list, const Json& value) {
   return std::ranges::find(list, value) != list.end();
@@ -48,21 +128,12 @@ tl::unexpected<Error> CannotJoin(std::string_view keyword) {
   return Fail(ErrorKind::kInvalidArgument,
               fmt::format("keyword {} stands in two schemas that must hold together, which is not "
                           "supported; write it once",
-                          Quoted(keyword)));
+                          Quoted(keyword)),
+              std::string(keyword));
 }
 
-Status MergeProperties(const Json& from, Json* into) {
-  if (!from.is_object() || !into->is_object()) return CannotJoin("properties");
-  for (const auto& [name, schema] : from.items()) {
-    const auto same = into->find(name);
-    if (same == into->end()) {
-      (*into)[name] = schema;
-    } else if (*same != schema) {
-      *same = {{"allOf", Json::array({*same, schema})}};
-    }
-  }
-  return {};
-}
+Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
+Json AnyOf(Json a, Json b) { return {{"anyOf", Json::array({std::move(a), std::move(b)})}}; }
 
 // Whether `schema` forbids properties that only `other` names.
 bool Closes(const Json& schema, const Json& other) {
@@ -78,42 +149,82 @@ bool IsLarge(const Json& a, const Json& b) {
   return a.size() > kMaxJoined || b.size() > kMaxJoined;
 }
 
-Status MergeKeyword(const std::string& keyword, const Json& from, Json* into) {
+Status JoinLists(SchemaJoin join, const Json& from, Json* into) {
+  Json out = Json::array();
+  const Json left = AsList(*into);
+  for (const Json& value : left) {
+    if (join == kUnion || Has(from, value)) out.push_back(value);
+  }
+  const Json right = AsList(from);
+  for (const Json& value : right) {
+    if (join == kUnion && !Has(left, value)) out.push_back(value);
+  }
+  *into = std::move(out);
+  return {};
+}
+
+Status JoinMembers(const Json& from, Json* into) {
+  for (const auto& [name, schema] : from.items()) {
+    const auto same = into->find(name);
+    if (same == into->end()) {
+      (*into)[name] = schema;
+    } else if (*same == false || schema == false) {
+      *same = false;
+    } else if (*same != schema) {
+      *same = AllOf(*same, schema);
+    }
+  }
+  return {};
+}
+
+Status JoinKeyword(const SchemaKeyword& keyword, const Json& from, Json* into) {
   if (*into == from) return {};
   if (IsLarge(*into, from)) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("keyword {} has more than {} entries, too many to join with another's",
-                            Quoted(keyword), kMaxJoined));
+                            Quoted(keyword.name), kMaxJoined),
+                std::string(keyword.name));
   }
-  if (keyword == "properties") return MergeProperties(from, into);
-  const bool is_number = from.is_number() && into->is_number();
-  if (is_number && (keyword.starts_with("min") || keyword == "exclusiveMinimum")) {
-    if (from > *into) *into = from;
-  } else if (is_number && (keyword.starts_with("max") || keyword == "exclusiveMaximum")) {
-    if (from < *into) *into = from;
-  } else if (keyword == "type") {
-    *into = CommonTypes(*into, from);
-  } else if (keyword == "required" && from.is_array() && into->is_array()) {
-    for (const Json& name : from) {
-      if (!Has(*into, name)) into->push_back(name);
-    }
-  } else if (keyword == "enum" && from.is_array() && into->is_array()) {
-    Json common = Json::array();
-    for (const Json& value : *into) {
-      if (Has(from, value)) common.push_back(value);
-    }
-    *into = std::move(common);
-  } else if (keyword == "allOf" && from.is_array() && into->is_array()) {
-    into->insert(into->end(), from.begin(), from.end());
-  } else if (keyword == "additionalProperties" && (from == false || *into == true)) {
-    *into = from;
-  } else if (keyword == "additionalProperties" && (*into == false || from == true)) {
-    return {};
-  } else {
-    return CannotJoin(keyword);
+  const bool lists = from.is_array() && into->is_array();
+  switch (keyword.join) {
+    case kLarger:
+    case kSmaller:
+      if (!from.is_number() || !into->is_number()) break;
+      if (keyword.join == kLarger ? from > *into : from < *into) *into = from;
+      return {};
+    case kTypes:
+      *into = CommonTypes(*into, from);
+      return {};
+    case kCommon:
+      if (lists) return JoinLists(kCommon, from, into);
+      break;
+    case kUnion:
+      return JoinLists(kUnion, from, into);
+    case kMembers:
+      if (from.is_object() && into->is_object()) return JoinMembers(from, into);
+      break;
+    case kBoth:
+      if (from.is_array() || into->is_array()) break;  // items of older drafts
+      if (*into == true || from == false) *into = from;
+      if (*into != false && from != true && *into != from) *into = AllOf(*into, from);
+      return {};
+    case kNeither:
+      *into = AnyOf(*into, from);
+      return {};
+    case kEither:
+    case kEvery:
+      if (!from.is_boolean() || !into->is_boolean()) break;
+      *into = keyword.join == kEither;  // they differ
+      return {};
+    case kOnce:
+    case kLater:
+      break;
   }
-  return {};
+  return CannotJoin(keyword.name);
 }
+
+// if, then and else are about each other, so that they wait together.
+constexpr std::string_view kConditional[] = {"if", "then", "else"};
 
 // A pointer's part: ~1 is a slash, ~0 a tilde, %HH a byte.
 std::string Unescape(std::string_view part) {
@@ -139,40 +250,64 @@ std::string Unescape(std::string_view part) {
 
 }  // namespace
 
-SchemaKeyword FindSchemaKeyword(std::string_view keyword) {
-  if (std::ranges::find(kAssertions, keyword) != kAssertions.end()) {
-    return SchemaKeyword::kAssertion;
+const SchemaKeyword* FindSchemaKeyword(std::string_view keyword) {
+  const auto found = std::ranges::find(kKeywords, keyword, &SchemaKeyword::name);
+  return found == std::end(kKeywords) ? nullptr : found;
+}
+
+bool IsAnnotation(std::string_view keyword) {
+  return std::ranges::find(kAnnotations, keyword) != kAnnotations.end() ||
+         keyword.starts_with("x-");
+}
+
+bool Asserts(const Json& schema) {
+  return std::ranges::any_of(schema.items(),
+                             [](const auto& item) { return !IsAnnotation(item.key()); });
+}
+
+Json Without(const Json& schema, std::string_view keyword) {
+  Json out = Json::object();
+  for (const auto& [name, value] : schema.items()) {
+    if (name != keyword) out[name] = value;
   }
-  const bool annotates =
-      std::ranges::find(kAnnotations, keyword) != kAnnotations.end() || keyword.starts_with("x-");
-  return annotates ? SchemaKeyword::kAnnotation : SchemaKeyword::kUnknown;
+  return out;
 }
 
 Result<Json> MergeSchemas(const Json& a, const Json& b) {
   if (a == true || b == true) return a == true ? b : a;
+  if (a == false || b == false) return Json(false);
   if (!a.is_object() || !b.is_object()) {
-    return Fail(ErrorKind::kInvalidArgument, "a schema that allows nothing must hold as well");
+    return Fail(ErrorKind::kInvalidArgument, "a schema must be an object or a boolean");
   }
+  if (a.contains("const") && b.contains("const") && a["const"] != b["const"]) return Json(false);
   if (Closes(a, b) || Closes(b, a)) {
     return Fail(ErrorKind::kInvalidArgument,
                 "additionalProperties of one schema is about properties that another names, which "
-                "is not supported; list all properties in one schema");
+                "is not supported; list all properties in one schema",
+                "additionalProperties");
   }
-  Json out = Json::object();
+  Json out = Json::object(), later = Json::object();
   for (const auto& [keyword, value] : a.items()) {
-    if (FindSchemaKeyword(keyword) != SchemaKeyword::kAnnotation) out[keyword] = value;
+    if (!IsAnnotation(keyword)) out[keyword] = value;
   }
+  const bool both_conditional = a.contains("if") && b.contains("if") && a["if"] != b["if"];
   for (const auto& [keyword, value] : b.items()) {
-    if (FindSchemaKeyword(keyword) == SchemaKeyword::kAnnotation) continue;
+    if (IsAnnotation(keyword)) continue;
+    const SchemaKeyword* const known = FindSchemaKeyword(keyword);
     const auto same = out.find(keyword);
-    if (same == out.end()) {
+    const bool waits =
+        std::ranges::count(kConditional, keyword) > 0
+            ? both_conditional
+            : known != nullptr && known->join == kLater && same != out.end() && *same != value;
+    if (waits) {
+      later[keyword] = value;
+    } else if (same == out.end()) {
       out[keyword] = value;
-    } else if (keyword == "$ref" && *same != value) {
-      out["allOf"].push_back({{"$ref", value}});
-    } else if (FindSchemaKeyword(keyword) == SchemaKeyword::kAssertion) {
-      if (Status ok = MergeKeyword(keyword, value, &*same); !ok) return tl::unexpected(ok.error());
+    } else if (known != nullptr) {
+      TRY_OK(JoinKeyword(*known, value, &*same));
     }
   }
+  if (!later.empty()) out["allOf"].push_back(std::move(later));
   return out;
 }
 

@@ -1,4 +1,5 @@
-// What several JSON schemas say together, as one schema; and where references lead. Stateless.
+// The keywords of JSON schemas, what several schemas say together as one schema, and where
+// references lead. Stateless.
 #pragma once
 
 #include <string>
@@ -9,19 +10,49 @@
 
 namespace lockstep {
 
-enum class SchemaKeyword {
-  kAssertion,   // says what values are allowed, and is understood
-  kAnnotation,  // says nothing about values
-  kUnknown,
+// What a keyword becomes if two schemas that must hold together have it.
+enum class SchemaJoin {
+  kOnce,     // an error, unless both say the same
+  kLarger,   // the larger number
+  kSmaller,  // the smaller one
+  kTypes,    // the types in both lists
+  kCommon,   // the values in both lists
+  kUnion,    // the entries of both lists
+  kMembers,  // the members of both objects, those of one name in allOf
+  kBoth,     // allOf of the two
+  kNeither,  // for `not`: anyOf of the two
+  kLater,    // an entry of the joined schema's own allOf
+  kEither,   // true if one of them is
+  kEvery,    // true if both are
 };
-SchemaKeyword FindSchemaKeyword(std::string_view keyword);
+
+struct SchemaKeyword {
+  std::string_view name;
+  std::string_view type;  // of the values that it is about: empty, any
+  SchemaJoin join;
+};
+// Null for a keyword that is not supported.
+const SchemaKeyword* FindSchemaKeyword(std::string_view keyword);
+// Says nothing about which values are allowed.
+bool IsAnnotation(std::string_view keyword);
+// Whether anything in the schema is about which values are allowed.
+bool Asserts(const Json& schema);
+Json Without(const Json& schema, std::string_view keyword);
 
 // Lists and properties that are joined may have so many entries: joining compares them in pairs.
 inline constexpr size_t kMaxJoined = 1000;
 
 // Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
-// be joined.
+// be joined; it is their `param`.
 [[nodiscard]] Result<Json> MergeSchemas(const Json& a, const Json& b);
+
+// A schema for what `schema` forbids: by De Morgan's laws down to `not` of an enum, a pattern or a
+// format, which stays. Errors are kInvalidArgument.
+[[nodiscard]] Result<Json> NegateSchema(const Json& schema);
+
+// The same schema without if, then, else and what depends on properties, as choices between
+// schemas. Errors are kInvalidArgument, their `param` is the keyword.
+[[nodiscard]] Result<Json> WithoutConditions(const Json& schema);
 
 // The JSON pointer of a member or an item of what `path` points to.
 std::string ChildPointer(const std::string& path, std::string_view child);

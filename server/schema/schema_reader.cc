@@ -1,9 +1,19 @@
+// A schema is visited from the outside in, and first rid of what combines schemas: conditions
+// become choices, allOf and what stands beside a $ref or an anyOf is joined into one schema, until
+// only keywords about values of a type are left, which schema_texts.cc, schema_arrays.cc and
+// schema_objects.cc turn into rules.
+//
+// References are not followed on the spot but put down, so that neither a ring of definitions nor a
+// long chain of them is depth; equal joined schemas are one rule for the same reason.
+//
+// A schema that is not strict is read by trial: where a keyword fails, its schema is read again
+// without it. What fails once is left out at once when a schema around it is read again, so that
+// all trials together are no more than keywords times depth.
 #include "server/schema/schema_reader.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -13,60 +23,67 @@
 namespace lockstep {
 namespace {
 
-constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas, references followed
+constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas
 constexpr size_t kMaxSchemas = 8000;
 constexpr size_t kMaxParts = 100;  // of allOf
 
-Json Without(const Json& schema, std::string_view keyword) {
-  Json out = Json::object();
-  for (const auto& [name, value] : schema.items()) {
-    if (name != keyword) out[name] = value;
-  }
-  return out;
-}
-
-bool Asserts(const Json& schema) {
-  return std::ranges::any_of(schema.items(), [](const auto& item) {
-    return FindSchemaKeyword(item.key()) != SchemaKeyword::kAnnotation;
-  });
-}
-
-bool IsOfType(const Json& value, std::string_view type) {
-  if (type == "integer") {
-    return value.is_number_integer() ||
-           (value.is_number() && value.get<double>() == std::floor(value.get<double>()));
-  }
-  return type == "null"      ? value.is_null()
-         : type == "boolean" ? value.is_boolean()
-         : type == "string"  ? value.is_string()
-         : type == "array"   ? value.is_array()
-         : type == "object"  ? value.is_object()
-                             : value.is_number();
-}
-
 // What a schema without a type is about, by its keywords.
 std::string_view ImpliedType(const Json& schema) {
-  constexpr struct {
-    std::string_view type, keywords;
-  } kTypes[] = {
-      {"object", " properties required additionalProperties minProperties maxProperties "},
-      {"array", " items prefixItems additionalItems minItems maxItems uniqueItems "},
-      {"string", " minLength maxLength pattern format "},
-      {"number", " minimum maximum exclusiveMinimum exclusiveMaximum multipleOf "}};
-  for (const auto& [type, keywords] : kTypes) {
+  for (const std::string_view type : {"object", "array", "string", "number"}) {
     for (const auto& [keyword, value] : schema.items()) {
-      if (keywords.find(fmt::format(" {} ", keyword)) != keywords.npos) return type;
+      const SchemaKeyword* const known = FindSchemaKeyword(keyword);
+      if (known != nullptr && known->type == type) return type;
     }
   }
   return {};
 }
 
+bool HasConditions(const Json& schema) {
+  return schema.contains("if") || schema.contains("then") || schema.contains("else") ||
+         schema.contains("dependentRequired") || schema.contains("dependentSchemas") ||
+         schema.contains("dependencies");
+}
+
+// `not` of what the keywords of values are asked about as they are read.
+bool IsPlainNot(const Json& forbidden) {
+  return forbidden.is_object() && forbidden.size() == 1 &&
+         ((forbidden.contains("enum") && forbidden["enum"].is_array()) ||
+          forbidden.contains("pattern") || forbidden.contains("format"));
+}
+
 }  // namespace
 
-tl::unexpected<Error> SchemaReader::Refuse(const std::string& path,
-                                           std::string_view problem) const {
-  return Fail(ErrorKind::kInvalidArgument,
-              fmt::format("{}{}: {}", where_, Escaped(path, 300), problem), where_);
+tl::unexpected<Error> SchemaReader::Fail(const std::string& path, std::string_view problem) const {
+  return lockstep::Fail(ErrorKind::kInvalidArgument,
+                        fmt::format("{}{}: {}", where_, Escaped(path, 300), problem), where_);
+}
+
+tl::unexpected<Error> SchemaReader::FailKeyword(const std::string& path, std::string_view keyword,
+                                                std::string_view problem) const {
+  fault_ = {path, std::string(keyword)};
+  return Fail(ChildPointer(path, keyword), problem);
+}
+
+void SchemaReader::Drop(const std::string& path, const std::string& keyword) {
+  if (!lost_.emplace(path, keyword).second) return;
+  dropped_.push_back(fmt::format("{}{}: {}", where_, path, keyword));
+}
+
+Result<Json> SchemaReader::Join(const Json& a, Json b, const std::string& path) {
+  while (true) {
+    auto merged = MergeSchemas(a, b);
+    if (merged) return merged;
+    const std::string keyword = merged.error().param;
+    if (options_.strict || !b.is_object() || b.erase(keyword) == 0) {
+      return Fail(path, merged.error().message);
+    }
+    Drop(path, keyword);
+  }
+}
+
+SchemaReader::Rule SchemaReader::Nothing(const std::string& path, std::string_view problem) const {
+  if (choices_ > 0) return std::string(JsonRules::Nothing());
+  return Fail(path, problem);
 }
 
 std::string SchemaReader::Define(std::string_view body) {
@@ -75,149 +92,188 @@ std::string SchemaReader::Define(std::string_view body) {
   return name;
 }
 
-Result<std::string> SchemaReader::Read() { return Visit(root_, ""); }
-
-Status SchemaReader::CheckKeywords(const Json& schema, const std::string& path) {
-  for (const auto& [keyword, value] : schema.items()) {
-    if (FindSchemaKeyword(keyword) != SchemaKeyword::kUnknown) continue;
-    if (options_.strict) {
-      return Refuse(path, fmt::format("keyword {} is not supported", Quoted(keyword)));
-    }
-    std::string dropped = fmt::format("{}{}: {}", where_, path, keyword);
-    if (std::ranges::count(dropped_, dropped) == 0) dropped_.push_back(std::move(dropped));
+std::string SchemaReader::Later(const std::string& key, const Json& schema,
+                                const std::string& path) {
+  const auto [known, is_new] = later_.try_emplace(key);
+  if (is_new) {
+    known->second = rules_.NewName();
+    later_keys_.push_back(key);
+    pending_.push_back({known->second, schema, path, choices_});
   }
-  return {};
+  return known->second;
+}
+
+Result<std::string> SchemaReader::Read() {
+  const std::string root = Later("#", root_, "");
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    const Pending next = pending_[i];  // a copy: there may be more
+    choices_ = next.choices;
+    TRY(const std::string rule, Visit(next.schema, next.path));
+    rules_.Define(next.rule, rule);
+  }
+  return root;
 }
 
 SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& path) {
   if (schema == true) return std::string(JsonRules::Value());
-  if (schema == false) return Refuse(path, "the schema false allows no value");
-  if (!schema.is_object()) return Refuse(path, "a schema must be an object or a boolean");
-  if (depth_ >= kMaxDepth) {
-    return Refuse(path,
-                  "schemas are nested too deeply, or a $ref beside other keywords leads back "
-                  "to itself");
-  }
+  if (schema == false) return Nothing(path, "the schema false allows no value");
+  if (!schema.is_object()) return Fail(path, "a schema must be an object or a boolean");
+  if (depth_ >= kMaxDepth) return Fail(path, "schemas are nested too deeply");
   if (++visits_ > kMaxSchemas) {
-    return Refuse(path, fmt::format("there are more than {} schemas", kMaxSchemas));
+    return Fail(path, fmt::format("there are more than {} schemas", kMaxSchemas));
   }
   if (options_.stopped && options_.stopped()) {
     return lockstep::Fail(ErrorKind::kCancelled, "the schema is no longer wanted", where_);
   }
   if (rules_.text().size() > kMaxGrammarBytes) {
-    return Refuse(path, "the schemas up to here are too large in all");
+    return Fail(path, "the schemas up to here are too large in all");
   }
   ++depth_;
-  Rule rule = VisitObjectSchema(schema, path);
+  Rule rule = options_.strict ? VisitObjectSchema(schema, path) : VisitDropping(schema, path);
   --depth_;
   return rule;
 }
 
+SchemaReader::Rule SchemaReader::VisitDropping(const Json& schema, const std::string& path) {
+  Json rest = schema;
+  for (const auto& [lost_path, keyword] : lost_) {
+    if (lost_path == path) rest.erase(keyword);
+  }
+  while (true) {
+    const size_t bytes = rules_.text().size(), later = later_keys_.size();
+    const size_t choices = choices_, depth = depth_;
+    fault_ = {};
+    Rule rule = VisitObjectSchema(rest, path);
+    if (rule || fault_.first != path || !rest.contains(fault_.second)) return rule;
+    Drop(path, fault_.second);
+    rest.erase(fault_.second);
+    rules_.Truncate(bytes);
+    for (; later_keys_.size() > later; later_keys_.pop_back(), pending_.pop_back()) {
+      later_.erase(later_keys_.back());
+    }
+    choices_ = choices;
+    depth_ = depth;
+  }
+}
+
 SchemaReader::Rule SchemaReader::VisitObjectSchema(const Json& schema, const std::string& path) {
-  if (Status ok = CheckKeywords(schema, path); !ok) return tl::unexpected(ok.error());
+  for (const auto& [keyword, value] : schema.items()) {
+    if (FindSchemaKeyword(keyword) != nullptr || IsAnnotation(keyword)) continue;
+    fault_ = {path, keyword};
+    return Fail(path, fmt::format("keyword {} is not supported", Quoted(keyword)));
+  }
   if (schema.contains("$ref")) return Reference(schema, path);
+  if (HasConditions(schema)) {
+    const auto choices = WithoutConditions(schema);
+    if (!choices) return FailKeyword(path, choices.error().param, choices.error().message);
+    return Visit(*choices, path);
+  }
+  const char* const choice = schema.contains("anyOf")   ? "anyOf"
+                             : schema.contains("oneOf") ? "oneOf"
+                                                        : nullptr;
   if (schema.contains("allOf")) return AllOf(schema, path);
   if (const auto nullable = schema.find("nullable"); nullable != schema.end()) {
-    if (!nullable->is_boolean()) return Refuse(ChildPointer(path, "nullable"), "must be a boolean");
-    const Rule rule = Visit(Without(schema, "nullable"), path);
-    if (!rule || *nullable == false) return rule;
-    return Define(*rule + " | json-null");
+    if (!nullable->is_boolean()) return FailKeyword(path, "nullable", "must be a boolean");
+    TRY(const std::string rule, Visit(Without(schema, "nullable"), path));
+    return *nullable == false ? rule : Define(rule + " | json-null");
   }
-  if (schema.contains("anyOf")) return AnyOf(schema, "anyOf", path);
-  if (schema.contains("oneOf")) return AnyOf(schema, "oneOf", path);
-  const auto types = Types(schema, path);
-  if (!types) return tl::unexpected(types.error());
+  if (choice != nullptr) return AnyOf(schema, choice, path);
+  if (schema.contains("not") && !IsPlainNot(schema["not"])) return Not(schema, path);
+  TRY(const std::vector<std::string> types, Types(schema, path));
   if (schema.contains("enum") || schema.contains("const")) return Values(schema, path);
-  if (types->empty()) return std::string(JsonRules::Value());
+  if (types.empty()) return std::string(JsonRules::Value());
   std::string choices;
-  for (const std::string& type : *types) {
-    const Rule rule = OfType(type, schema, path);
-    if (!rule || types->size() == 1) return rule;
-    choices += (choices.empty() ? "" : " | ") + *rule;
+  for (const std::string& type : types) {
+    TRY(const std::string rule, OfType(type, schema, path));
+    if (types.size() == 1) return rule;
+    choices += (choices.empty() ? "" : " | ") + rule;
   }
   return Define(choices);
 }
 
+const Json& SchemaReader::Resolved(const Json& schema) const {
+  const Json* at = &schema;
+  for (size_t hops = 0; hops < kMaxDepth && at->is_object() && at->contains("$ref"); ++hops) {
+    const Json& reference = (*at)["$ref"];
+    if (!reference.is_string() || Asserts(Without(*at, "$ref"))) break;
+    const Json* const target = FindReference(root_, reference.get<std::string>());
+    if (target == nullptr) break;
+    at = target;
+  }
+  return *at;
+}
+
 SchemaReader::Rule SchemaReader::Reference(const Json& schema, const std::string& path) {
-  const std::string at = ChildPointer(path, "$ref");
-  if (!schema["$ref"].is_string()) return Refuse(at, "must be a string");
+  if (!schema["$ref"].is_string()) return FailKeyword(path, "$ref", "must be a string");
   const auto reference = schema["$ref"].get<std::string>();
   const Json* target = FindReference(root_, reference);
   if (target == nullptr) {
-    return Refuse(at, fmt::format("{} leads nowhere; only references into this schema are "
-                                  "supported, such as #/$defs/name",
-                                  Quoted(reference)));
+    return FailKeyword(path, "$ref",
+                       fmt::format("{} leads nowhere; only references into this schema are "
+                                   "supported, such as #/$defs/name",
+                                   Quoted(reference)));
   }
   const Json rest = Without(schema, "$ref");
-  if (Asserts(rest)) {
-    const auto merged = MergeSchemas(*target, rest);
-    if (!merged) return Refuse(at, merged.error().message);
-    return Visit(*merged, path);
-  }
-  const auto [known, is_new] = references_.try_emplace(reference);
-  if (is_new) {
-    known->second = rules_.NewName();  // before what it refers to, which may refer back
-    const Rule rule = Visit(*target, reference.substr(1));
-    if (!rule) return rule;
-    rules_.Define(references_[reference], *rule);
-  }
-  return references_[reference];
+  if (!Asserts(rest)) return Later(reference, *target, reference.substr(1));
+  TRY(const Json merged, Join(*target, rest, path));
+  return Later("joined " + Dump(merged), merged, path);
 }
 
 SchemaReader::Rule SchemaReader::AllOf(const Json& schema, const std::string& path) {
-  const std::string at = ChildPointer(path, "allOf");
   const Json& parts = schema["allOf"];
-  if (!parts.is_array() || parts.empty()) return Refuse(at, "must be a list of schemas");
+  if (!parts.is_array() || parts.empty()) {
+    return FailKeyword(path, "allOf", "must be a list of schemas");
+  }
   if (parts.size() > kMaxParts) {
-    return Refuse(at, fmt::format("has more than {} schemas", kMaxParts));
+    return FailKeyword(path, "allOf", fmt::format("has more than {} schemas", kMaxParts));
   }
   Json merged = Without(schema, "allOf");
   for (size_t i = 0; i < parts.size(); ++i) {
-    const Json* part = &parts[i];
-    // Alone, it may be recursive; joined with others it is taken in.
-    for (size_t hops = 0; part->is_object() && part->contains("$ref") && hops < kMaxDepth; ++hops) {
-      if (Asserts(Without(*part, "$ref")) || (parts.size() == 1 && !Asserts(merged))) break;
-      const Json& reference = (*part)["$ref"];
-      const Json* target =
-          reference.is_string() ? FindReference(root_, reference.get<std::string>()) : nullptr;
-      if (target == nullptr) break;  // to be refused when it is visited
-      part = target;
-    }
-    auto next = MergeSchemas(merged, *part);
-    if (!next) return Refuse(ChildPointer(at, std::to_string(i)), next.error().message);
-    merged = *std::move(next);
+    // Alone, a part may be recursive; joined with others it is taken in.
+    const bool alone = parts.size() == 1 && !Asserts(merged);
+    TRY(merged, Join(merged, alone ? parts[i] : Resolved(parts[i]),
+                     ChildPointer(ChildPointer(path, "allOf"), std::to_string(i))));
   }
-  return Visit(merged, path);
+  if (!merged.is_object() || merged.size() <= 1) return Visit(merged, path);
+  // What waits in allOf does so for a choice or a condition, which therefore comes first.
+  if (merged.contains("allOf") && !HasConditions(merged) && !merged.contains("$ref")) {
+    for (const char* choice : {"anyOf", "oneOf"}) {
+      if (merged.contains(choice)) return AnyOf(merged, choice, path);
+    }
+  }
+  return Later("joined " + Dump(merged), merged, path);
 }
 
 SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& keyword,
                                        const std::string& path) {
   const std::string at = ChildPointer(path, keyword);
   const Json& parts = schema[keyword];
-  if (!parts.is_array() || parts.empty()) return Refuse(at, "must be a list of schemas");
+  if (!parts.is_array() || parts.empty()) {
+    return FailKeyword(path, keyword, "must be a list of schemas");
+  }
   const Json rest = Without(schema, keyword);
   const bool joined = Asserts(rest);
   std::string choices;
+  ++choices_;
   for (size_t i = 0; i < parts.size(); ++i) {
     const std::string part_path = ChildPointer(at, std::to_string(i));
-    Rule rule;
+    Json part = parts[i];
     if (joined) {
-      const Json* part = &parts[i];
-      if (part->is_object() && part->contains("$ref") && !Asserts(Without(*part, "$ref")) &&
-          (*part)["$ref"].is_string()) {
-        const Json* target = FindReference(root_, (*part)["$ref"].get<std::string>());
-        if (target != nullptr) part = target;
-      }
-      const auto merged = MergeSchemas(rest, *part);
-      if (!merged) return Refuse(part_path, merged.error().message);
-      rule = Visit(*merged, part_path);
-    } else {
-      rule = Visit(parts[i], part_path);
+      TRY(part, Join(rest, Resolved(part), part_path));
     }
-    if (!rule) return rule;
-    choices += (choices.empty() ? "" : " | ") + *rule;
+    TRY(const std::string rule, Visit(part, part_path));
+    if (rule != JsonRules::Nothing()) choices += (choices.empty() ? "" : " | ") + rule;
   }
+  --choices_;
+  if (choices.empty()) return Nothing(path, fmt::format("no schema of {} allows a value", keyword));
   return Define(choices);
+}
+
+SchemaReader::Rule SchemaReader::Not(const Json& schema, const std::string& path) {
+  const auto negated = NegateSchema(Resolved(schema["not"]));
+  if (!negated) return FailKeyword(path, "not", negated.error().message);
+  TRY(const Json merged, Join(Without(schema, "not"), *negated, ChildPointer(path, "not")));
+  return Visit(merged, path);
 }
 
 Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
@@ -226,90 +282,72 @@ Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
   std::vector<std::string> types;
   const auto type = schema.find("type");
   if (type == schema.end()) {
-    if (const auto implied = ImpliedType(schema); !implied.empty()) types.emplace_back(implied);
+    if (const auto implied = ImpliedType(schema); !implied.empty()) {
+      types.emplace_back(implied);
+    } else if (schema.contains("not")) {
+      types = {"null", "boolean", "number", "string", "array", "object"};
+    }
     return types;
   }
-  const std::string at = ChildPointer(path, "type");
   const Json list = type->is_array() ? *type : Json::array({*type});
   for (const Json& name : list) {
     if (!name.is_string() ||
         kTypes.find(fmt::format(" {} ", name.get<std::string>())) == kTypes.npos) {
-      return Refuse(at, fmt::format("{} is no type of JSON; there are null, boolean, integer, "
-                                    "number, string, array and object",
-                                    Escaped(Dump(name))));
+      return FailKeyword(path, "type",
+                         fmt::format("{} is no type of JSON; there are null, boolean, integer, "
+                                     "number, string, array and object",
+                                     Escaped(Dump(name))));
     }
     auto text = name.get<std::string>();
     if (std::ranges::count(types, text) == 0) types.push_back(std::move(text));
   }
-  if (types.empty()) return Refuse(at, "no type is left, so no value is allowed");
   const auto has = [&](std::string_view name) { return std::ranges::count(types, name) > 0; };
   if (has("number")) std::erase(types, "integer");
+  if (types.empty() && choices_ == 0) {
+    return Fail(ChildPointer(path, "type"), "no type is left, so no value is allowed");
+  }
+  if (types.empty()) types.emplace_back("nothing");
   return types;
 }
 
 SchemaReader::Rule SchemaReader::Values(const Json& schema, const std::string& path) {
-  for (const auto& [keyword, value] : schema.items()) {
-    if (FindSchemaKeyword(keyword) == SchemaKeyword::kAssertion && keyword != "enum" &&
-        keyword != "const" && keyword != "type") {
-      return Refuse(path, fmt::format("keyword {} beside enum or const is not supported; leave out "
-                                      "the values that it forbids",
-                                      Quoted(keyword)));
-    }
-  }
   Json values = Json::array();
   if (schema.contains("enum")) {
     values = schema["enum"];
-    if (!values.is_array()) return Refuse(ChildPointer(path, "enum"), "must be a list of values");
+    if (!values.is_array()) return FailKeyword(path, "enum", "must be a list of values");
   }
   if (const auto only = schema.find("const"); only != schema.end()) {
     const bool listed = !schema.contains("enum") || std::ranges::count(values, *only) > 0;
     values = Json::array();
     if (listed) values.push_back(*only);
   }
-  const auto types = Types(schema, path);
-  std::string choices;
+  std::vector<std::string> texts;
+  Admission admission;
   for (const Json& value : values) {
-    const bool fits = types->empty() || std::ranges::any_of(*types, [&](const auto& type) {
-                        return IsOfType(value, type);
-                      });
-    if (!fits) continue;
-    choices += (choices.empty() ? "" : " | ") + GbnfLiteral(Dump(value));
+    TRY(const bool fits, Admits(schema, value, path, &admission));
+    if (fits) texts.push_back(Dump(value));
   }
-  if (choices.empty()) return Refuse(path, "none of the listed values is allowed");
-  return Define(choices);
+  if (texts.empty()) return Nothing(path, "none of the listed values is allowed");
+  return DefineTexts(std::move(texts));
 }
 
 SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& schema,
                                         const std::string& path) {
-  if (type == "null") return std::string("json-null");
-  if (type == "boolean") return std::string("json-boolean");
-  if (type == "integer") return Integer(schema, path);
-  if (type == "number") return Number(schema, path);
+  if (type == "nothing") return Nothing(path, "no value is allowed");
+  if (type == "null" || type == "boolean") {
+    std::vector<std::string> texts;
+    Admission admission;
+    for (const Json& value : type == "null" ? Json::array({nullptr}) : Json::array({true, false})) {
+      TRY(const bool fits, Admits(schema, value, path, &admission));
+      if (fits) texts.push_back(Dump(value));
+    }
+    if (texts.empty()) return Nothing(path, "no value is allowed");
+    return texts.size() == (type == "null" ? 1u : 2u) ? "json-" + type
+                                                      : DefineTexts(std::move(texts));
+  }
+  if (type == "integer" || type == "number") return Number(schema, type == "integer", path);
   if (type == "string") return String(schema, path);
   return type == "array" ? Array(schema, path) : Object(schema, path);
-}
-
-Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const std::string& what,
-                                                    const std::string& path) const {
-  Sizes sizes;
-  for (const bool least : {true, false}) {
-    const std::string keyword = (least ? "min" : "max") + what;
-    const auto value = schema.find(keyword);
-    if (value == schema.end()) continue;
-    const double size = value->is_number() ? value->get<double>() : -1;
-    if (size != std::floor(size) || size < 0 || size > 1e9) {
-      return Refuse(ChildPointer(path, keyword), "must be a whole number from 0 to 1000000000");
-    }
-    if (least) {
-      sizes.least = static_cast<size_t>(size);
-    } else {
-      sizes.most = static_cast<size_t>(size);
-    }
-  }
-  if (sizes.most && *sizes.most < sizes.least) {
-    return Refuse(path, fmt::format("max{0} is below min{0}, so no value is allowed", what));
-  }
-  return sizes;
 }
 
 }  // namespace lockstep

@@ -3,13 +3,17 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/status.h"
 #include "server/json/json_text.h"
+#include "server/schema/json_number.h"
 #include "server/schema/json_rules.h"
+#include "server/schema/language.h"
 #include "server/schema/schema_options.h"
 
 namespace lockstep {
@@ -26,52 +30,110 @@ class SchemaReader {
   // All take a schema and its JSON pointer, and return what can stand for it in a rule: a name or a
   // literal.
   using Rule = Result<std::string>;
-  Rule Visit(const Json& schema, const std::string& path);
-  Rule VisitObjectSchema(const Json& schema, const std::string& path);
-  Rule Reference(const Json& schema, const std::string& path);
-  Rule AllOf(const Json& schema, const std::string& path);
-  Rule AnyOf(const Json& schema, const std::string& keyword, const std::string& path);
-  Rule Values(const Json& schema, const std::string& path);
-  Rule OfType(const std::string& type, const Json& schema, const std::string& path);
-  Rule Integer(const Json& schema, const std::string& path);
-  Rule Number(const Json& schema, const std::string& path);
-  Rule String(const Json& schema, const std::string& path);
-  Rule Array(const Json& schema, const std::string& path);
-  Rule Object(const Json& schema, const std::string& path);
-  // Of a schema with properties; `more` is empty or the rule of further members' values.
-  Rule Members(const Json& schema, const std::string& more, const std::string& path);
-  Rule Map(const Json& schema, const std::string& more, const std::string& path);
-
-  Status CheckKeywords(const Json& schema, const std::string& path);
-  Result<std::vector<std::string>> Types(const Json& schema, const std::string& path) const;
-  Result<std::vector<std::string>> RequiredNames(const Json& schema, const std::string& path) const;
   // minX and maxX, 0 and nothing where they are missing.
   struct Sizes {
     size_t least = 0;
     std::optional<size_t> most;
   };
+  Rule Visit(const Json& schema, const std::string& path);
+  // Once more without each keyword at fault, where that is what the options say.
+  Rule VisitDropping(const Json& schema, const std::string& path);
+  Rule VisitObjectSchema(const Json& schema, const std::string& path);
+  // The rule of a schema that is visited when the current one is done: so that a reference is no
+  // depth, and may lead back to where it stands. Equal keys are equal schemas.
+  std::string Later(const std::string& key, const Json& schema, const std::string& path);
+  Rule Reference(const Json& schema, const std::string& path);
+  Rule AllOf(const Json& schema, const std::string& path);
+  Rule AnyOf(const Json& schema, const std::string& keyword, const std::string& path);
+  Rule Not(const Json& schema, const std::string& path);
+  Rule Values(const Json& schema, const std::string& path);
+  Rule OfType(const std::string& type, const Json& schema, const std::string& path);
+
+  // schema_arrays.cc
+  Rule Number(const Json& schema, bool integer, const std::string& path);
+  Rule String(const Json& schema, const std::string& path);
+  Rule Array(const Json& schema, const std::string& path);
+  Rule Contains(const Json& schema, const std::string& item, const std::string& path);
+  Rule Unique(const std::vector<Json>& values, const Sizes& sizes, const std::string& path);
+
+  // schema_objects.cc
+  Rule Object(const Json& schema, const std::string& path);
+  // A member that the schema names.
+  struct Member {
+    std::string rule;
+    bool required;
+  };
+  // The members in order, with commas between, then `end`; `other` is empty or the rule of further
+  // ones.
+  Rule Members(const std::vector<Member>& members, const std::string& other, Sizes sizes,
+               std::string_view end, const std::string& path);
+  // The rule of a member that is not among `names`, or empty if there is none.
+  Rule OtherMember(const Json& schema, std::vector<std::string> names, bool closed,
+                   const std::string& path);
+  // The properties of a schema, required ones that are not listed among them, each with what
+  // patternProperties says about its name.
+  Result<Json> Properties(const Json& schema, const std::vector<std::string>& required,
+                          const std::string& path);
+  struct NamePattern {
+    Language names;
+    Json schema;
+  };
+  Result<std::vector<NamePattern>> NamePatterns(const Json& schema, const std::string& path);
+
+  // schema_texts.cc: what keywords say about strings, as languages.
+  Result<Language> TextLanguage(const Json& schema, const std::string& path);
+  Result<Language> NameLanguage(const Json& schema, const std::string& path);
+  Result<Language> PatternOf(const Json& pattern, const std::string& keyword,
+                             const std::string& path) const;
+  Result<NumberRange> ReadRange(const Json& schema, bool integer, const std::string& path) const;
+  // Whether a listed value is also one of what the keywords of its type say.
+  struct Admission {
+    std::optional<Language> texts, numbers;  // made when they are first needed
+  };
+  Result<bool> Admits(const Json& schema, const Json& value, const std::string& path,
+                      Admission* admission);
+  // The values that a schema lists, references followed; nothing if it does not list them.
+  std::optional<std::vector<Json>> Listed(const Json& schema) const;
+
+  Result<std::vector<std::string>> Types(const Json& schema, const std::string& path) const;
+  Result<std::vector<std::string>> RequiredNames(const Json& schema, const std::string& path) const;
   Result<Sizes> ReadSizes(const Json& schema, const std::string& what,
                           const std::string& path) const;
-  // The bounds that the keywords of numbers set; the narrower of two.
-  struct Bound {
-    double value = 0;
-    bool exclusive = false;
-  };
-  Result<std::optional<Bound>> ReadBound(const Json& schema, bool lower,
-                                         const std::string& path) const;
+  // What `schema` refers to, if it is nothing but a reference, else itself.
+  const Json& Resolved(const Json& schema) const;
 
-  // A string that is not one of `names`, as a member's name.
-  std::string OtherName(std::vector<std::string> names);
   std::string Define(std::string_view body);
-  tl::unexpected<Error> Refuse(const std::string& path, std::string_view problem) const;
+  // A rule for exactly these texts.
+  std::string DefineTexts(std::vector<std::string> texts);
+  // No value is allowed: an error, unless there are other choices.
+  Rule Nothing(const std::string& path, std::string_view problem) const;
+  // `keyword` of the schema at `path` cannot be held to, and could be dropped.
+  tl::unexpected<Error> FailKeyword(const std::string& path, std::string_view keyword,
+                                    std::string_view problem) const;
+  tl::unexpected<Error> Fail(const std::string& path, std::string_view problem) const;
+  // MergeSchemas; if not strict, without the keywords of `b`, the schema at `path`, that cannot be
+  // joined.
+  Result<Json> Join(const Json& a, Json b, const std::string& path);
+  void Drop(const std::string& path, const std::string& keyword);
 
   JsonRules& rules_;
   const Json& root_;
   const std::string where_;
   const JsonSchemaOptions& options_;
   std::vector<std::string>& dropped_;
-  std::map<std::string, std::string> references_;  // rules, by reference
-  size_t depth_ = 0, visits_ = 0;
+
+  struct Pending {
+    std::string rule;
+    Json schema;
+    std::string path;
+    size_t choices;
+  };
+  std::vector<Pending> pending_;
+  std::map<std::string, std::string> later_;            // rules, by Later's keys
+  std::vector<std::string> later_keys_;                 // in the order of their arrival
+  std::set<std::pair<std::string, std::string>> lost_;  // path and keyword
+  mutable std::pair<std::string, std::string> fault_;   // of the last FailKeyword
+  size_t depth_ = 0, visits_ = 0, choices_ = 0;
 };
 
 }  // namespace lockstep

@@ -1,0 +1,60 @@
+// A format is a pattern that is as narrow as the validators in use are strict: what it matches is
+// valid by the standard, and not all that is valid is matched.
+#include "server/schema/json_formats.h"
+
+#include <algorithm>
+#include <array>
+
+namespace lockstep {
+namespace {
+
+struct Format {
+  std::string_view name, pattern;
+};
+
+// No leap second, no quoted local part, URIs of the web only: what nobody writes is left out.
+constexpr Format kFormats[] = {
+    {"date",
+     R"(^((\d{4})-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)$)"},
+    {"time", R"(^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$)"},
+    {"date-time",
+     R"(^((\d{4})-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$)"},
+    {"duration",
+     R"(^P((\d{1,6}Y(\d{1,6}M)?(\d{1,6}D)?|\d{1,6}M(\d{1,6}D)?|\d{1,6}D)(T(\d{1,6}H(\d{1,6}M)?(\d{1,6}S)?|\d{1,6}M(\d{1,6}S)?|\d{1,6}S))?|\d{1,6}W|T(\d{1,6}H(\d{1,6}M)?(\d{1,6}S)?|\d{1,6}M(\d{1,6}S)?|\d{1,6}S))$)"},
+    {"email",
+     R"(^[A-Za-z0-9_+-]{1,30}(\.[A-Za-z0-9_+-]{1,20}){0,2}@([A-Za-z0-9]([A-Za-z0-9-]{0,40}[A-Za-z0-9])?\.){1,3}[A-Za-z]{2,20}$)"},
+    {"hostname",
+     R"(^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,2}$)"},
+    {"ipv4", R"(^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$)"},
+    {"ipv6",
+     R"(^(([\da-fA-F]{1,4}:){7}[\da-fA-F]{1,4}|([\da-fA-F]{1,4}:){1,7}:|([\da-fA-F]{1,4}:){1,6}:[\da-fA-F]{1,4}|([\da-fA-F]{1,4}:){1,5}(:[\da-fA-F]{1,4}){1,2}|([\da-fA-F]{1,4}:){1,4}(:[\da-fA-F]{1,4}){1,3}|([\da-fA-F]{1,4}:){1,3}(:[\da-fA-F]{1,4}){1,4}|([\da-fA-F]{1,4}:){1,2}(:[\da-fA-F]{1,4}){1,5}|[\da-fA-F]{1,4}:(:[\da-fA-F]{1,4}){1,6}|:((:[\da-fA-F]{1,4}){1,7}|:))$)"},
+    {"uuid", R"(^[\da-fA-F]{8}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{4}-[\da-fA-F]{12}$)"},
+    {"uri",
+     R"(^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,40}[A-Za-z0-9])?\.){0,4}[A-Za-z]{2,20}(:[1-9]\d{0,3})?(/[A-Za-z0-9._~-]{0,80}){0,16}(\?[A-Za-z0-9._~=&-]{0,200})?(#[A-Za-z0-9._~-]{0,80})?$)"},
+};
+
+// Of OpenAPI and of the libraries that write schemas from types.
+constexpr std::array<std::string_view, 14> kAnnotations = {
+    "binary", "byte",  "password", "file-path", "directory-path", "path",   "json-string",
+    "int32",  "int64", "float",    "double",    "decimal",        "uint32", "uint64"};
+
+}  // namespace
+
+std::string_view FormatPattern(std::string_view format) {
+  const auto known = std::ranges::find(kFormats, format, &Format::name);
+  return known == std::end(kFormats) ? std::string_view() : known->pattern;
+}
+
+bool FormatIsAnnotation(std::string_view format) {
+  return std::ranges::find(kAnnotations, format) != kAnnotations.end();
+}
+
+std::string FormatNames() {
+  std::string names;
+  for (const Format& known : kFormats) {
+    names += (names.empty() ? "" : ", ") + std::string(known.name);
+  }
+  return names;
+}
+
+}  // namespace lockstep

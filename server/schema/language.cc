@@ -1,0 +1,257 @@
+// Automata are built by following all that can be reached from the start (the product construction
+// for intersections and lengths), and keep no state from which no text ends: so an empty language
+// is one without states. They are not minimized: what clients write is small, and a rule that is
+// there twice costs its text and no time.
+#include "server/schema/language.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "core/base/utf8.h"
+#include "core/grammar/grammar.h"
+
+namespace lockstep {
+namespace {
+
+constexpr CodeRange kAllChars = {0, kMaxCodePoint};
+
+tl::unexpected<Error> TooLarge() {
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("what it says needs more than {} states in all", Language::kMaxStates));
+}
+
+// The states of a product, numbered as they are met.
+class Product {
+ public:
+  using Pair = std::pair<uint32_t, uint32_t>;
+
+  uint32_t Number(Pair pair) {
+    const auto [known, is_new] = numbers_.try_emplace(pair, static_cast<uint32_t>(pairs_.size()));
+    if (is_new) pairs_.push_back(pair);
+    return known->second;
+  }
+  size_t size() const { return pairs_.size(); }
+  Pair operator[](size_t i) const { return pairs_[i]; }
+
+ private:
+  std::map<Pair, uint32_t> numbers_;
+  std::vector<Pair> pairs_;
+};
+
+// The automaton of a product: `visit(pair, state)` fills a state and numbers where it leads.
+template <class Visit>
+Result<Language> Explore(Product& product, const Visit& visit) {
+  std::vector<Language::State> states;
+  size_t edges = 0;
+  for (size_t i = 0; i < product.size(); ++i) {
+    visit(product[i], &states.emplace_back());
+    edges += states.back().edges.size();
+    if (product.size() > Language::kMaxStates || edges > Language::kMaxEdges) return TooLarge();
+  }
+  return Language(std::move(states));
+}
+
+}  // namespace
+
+Language::Language(std::vector<State> states) : states_(std::move(states)) { RemoveDead(); }
+
+Language Language::Any() { return Language({{true, {{kAllChars, 0}}}}); }
+
+Language Language::Words(std::vector<std::string> words) {
+  std::vector<State> states(1);
+  for (const std::string& word : words) {
+    uint32_t at = 0;
+    for (std::string_view rest = word; !rest.empty(); rest.remove_prefix(CharacterLength(rest))) {
+      const uint32_t code = FirstCodePoint(rest);
+      auto& edges = states[at].edges;
+      const auto edge = std::ranges::find_if(
+          edges, [code](const Edge& known) { return known.chars.low == code; });
+      if (edge != edges.end()) {
+        at = edge->to;
+        continue;
+      }
+      const auto next = static_cast<uint32_t>(states.size());
+      edges.push_back({{code, code}, next});
+      states.emplace_back();
+      at = next;
+    }
+    states[at].accepts = true;
+  }
+  for (State& state : states) {
+    std::ranges::sort(state.edges, {}, [](const Edge& edge) { return edge.chars.low; });
+  }
+  return Language(std::move(states));
+}
+
+void Language::RemoveDead() {
+  std::vector<std::vector<uint32_t>> before(states_.size());
+  std::vector<uint32_t> work;
+  std::vector<uint8_t> alive(states_.size());
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    for (const Edge& edge : states_[i].edges) before[edge.to].push_back(i);
+    alive[i] = states_[i].accepts;
+    if (alive[i]) work.push_back(i);
+  }
+  while (!work.empty()) {
+    const uint32_t done = work.back();
+    work.pop_back();
+    for (const uint32_t i : before[done]) {
+      if (!std::exchange(alive[i], 1)) work.push_back(i);
+    }
+  }
+  if (states_.empty() || !alive[0]) {
+    states_.clear();
+    return;
+  }
+  std::vector<uint32_t> number(states_.size());
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < states_.size(); ++i) number[i] = alive[i] ? kept++ : 0;
+  for (uint32_t i = 0; i < states_.size(); ++i) {
+    if (!alive[i]) continue;
+    std::erase_if(states_[i].edges, [&](const Edge& edge) { return !alive[edge.to]; });
+    for (Edge& edge : states_[i].edges) edge.to = number[edge.to];
+    if (number[i] != i) states_[number[i]] = std::move(states_[i]);
+  }
+  states_.resize(kept);
+}
+
+Result<Language> Language::And(const Language& other) const {
+  if (empty() || other.empty()) return Language({});
+  Product product;
+  product.Number({0, 0});
+  return Explore(product, [&](Product::Pair pair, State* out) {
+    const State &a = states_[pair.first], &b = other.states_[pair.second];
+    out->accepts = a.accepts && b.accepts;
+    for (size_t i = 0, j = 0; i < a.edges.size() && j < b.edges.size();) {
+      const CodeRange common = {std::max(a.edges[i].chars.low, b.edges[j].chars.low),
+                                std::min(a.edges[i].chars.high, b.edges[j].chars.high)};
+      if (common.low <= common.high) {
+        out->edges.push_back({common, product.Number({a.edges[i].to, b.edges[j].to})});
+      }
+      (a.edges[i].chars.high < b.edges[j].chars.high ? i : j) += 1;
+    }
+  });
+}
+
+Language Language::Not() const {
+  std::vector<State> states = states_;
+  const auto rest = static_cast<uint32_t>(states.size());  // where the texts go that have left
+  states.push_back({false, {{kAllChars, rest}}});
+  for (uint32_t i = 0; i < rest; ++i) {
+    std::vector<Edge> edges;
+    uint32_t low = 0;
+    for (const Edge& edge : states[i].edges) {
+      if (low < edge.chars.low) edges.push_back({{low, edge.chars.low - 1}, rest});
+      edges.push_back(edge);
+      low = edge.chars.high + 1;
+    }
+    if (low <= kMaxCodePoint) edges.push_back({{low, kMaxCodePoint}, rest});
+    states[i].edges = std::move(edges);
+  }
+  for (State& state : states) state.accepts = !state.accepts;
+  return Language(std::move(states));
+}
+
+Result<Language> Language::WithLength(size_t min, std::optional<size_t> max) const {
+  if (empty()) return *this;
+  Product product;
+  product.Number({0, 0});
+  const size_t last = max.value_or(min);  // counts beyond are alike: none, or all
+  return Explore(product, [&](Product::Pair pair, State* out) {
+    const auto [at, count] = pair;
+    out->accepts = states_[at].accepts && count >= min;
+    if (max && count == *max) return;
+    const auto next = static_cast<uint32_t>(std::min<size_t>(count + 1, last));
+    for (const Edge& edge : states_[at].edges) {
+      out->edges.push_back({edge.chars, product.Number({edge.to, next})});
+    }
+  });
+}
+
+std::pair<size_t, std::optional<size_t>> Language::Lengths() const {
+  if (empty()) return {1, 0};
+  // From length to length, the states in which a text may be; without a circle, each text has
+  // fewer characters than there are states.
+  std::vector<uint32_t> now = {0}, next;
+  std::vector<size_t> seen(states_.size(), SIZE_MAX);
+  std::optional<size_t> least;
+  size_t most = 0;
+  for (size_t length = 0; !now.empty(); ++length) {
+    if (length >= states_.size()) return {least.value_or(0), std::nullopt};
+    next.clear();
+    for (const uint32_t i : now) {
+      if (states_[i].accepts) {
+        least = least.value_or(length);
+        most = length;
+      }
+      for (const Edge& edge : states_[i].edges) {
+        if (std::exchange(seen[edge.to], length) != length) next.push_back(edge.to);
+      }
+    }
+    now.swap(next);
+  }
+  return {*least, most};
+}
+
+bool Language::Contains(std::string_view text) const {
+  if (empty()) return false;
+  uint32_t at = 0;
+  for (; !text.empty(); text.remove_prefix(CharacterLength(text))) {
+    const uint32_t code = FirstCodePoint(text);
+    const auto edge = std::ranges::find_if(states_[at].edges, [code](const Edge& known) {
+      return known.chars.low <= code && code <= known.chars.high;
+    });
+    if (edge == states_[at].edges.end()) return false;
+    at = edge->to;
+  }
+  return states_[at].accepts;
+}
+
+std::string Language::Define(JsonRules* rules) const {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < states_.size(); ++i) names.push_back(rules->NewName());
+  for (size_t i = 0; i < states_.size(); ++i) {
+    std::map<uint32_t, std::vector<CodeRange>> by_target;
+    for (const Edge& edge : states_[i].edges) by_target[edge.to].push_back(edge.chars);
+    std::string choices = states_[i].accepts ? "\"\"" : "";
+    for (auto& [to, chars] : by_target) {
+      choices += (choices.empty() ? "" : " | ") + CharsToGbnf(Normalized(std::move(chars)));
+      if (!states_[to].edges.empty()) choices += " " + names[to];
+    }
+    rules->Define(names[i], choices);
+  }
+  return names[0];
+}
+
+std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
+                                    const std::vector<CodeRange>& b) {
+  std::vector<CodeRange> outside = Complement(a);
+  for (const CodeRange& range : Complement(b)) outside.push_back(range);
+  return Complement(Normalized(std::move(outside)));
+}
+
+std::string CharsToGbnf(const std::vector<CodeRange>& chars) {
+  static const std::vector<CodeRange> plain =
+      Complement(Normalized({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
+  std::string unescaped;
+  for (const CodeRange& range : Intersection(chars, plain)) {
+    unescaped += GbnfClassChar(range.low);
+    if (range.high > range.low) unescaped += "-" + GbnfClassChar(range.high);
+  }
+  std::string out = unescaped.empty() ? "" : "[" + unescaped + "]";
+  for (const CodeRange& range : Intersection(chars, Complement(plain))) {
+    for (uint32_t c = range.low; c <= range.high; ++c) {
+      constexpr std::string_view kShort = "\b\f\n\r\t\"\\", kNames = "bfnrt\"\\";
+      const size_t at = kShort.find(static_cast<char>(c));
+      const std::string escape =
+          at == kShort.npos ? fmt::format("\\u{:04X}", c) : std::string("\\") + kNames[at];
+      out += (out.empty() ? "" : " | ") + GbnfLiteral(escape);
+    }
+  }
+  return out.empty() ? "[]" : "(" + out + ")";
+}
+
+}  // namespace lockstep

@@ -1,0 +1,172 @@
+// Grammars have no complement and no conditions, but schemas have choices: "if A then B" is "A and
+// B, or not A", and what is not A is found keyword by keyword. {"properties": {"k": {"const": 1}},
+// "required": ["k"]} is negated to: no object, or an object without k, or one whose k is something
+// else.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/base/quoted.h"
+#include "server/schema/schema_merge.h"
+
+namespace lockstep {
+namespace {
+
+constexpr size_t kMaxDepth = 20;
+constexpr const char* kTypes[] = {"null", "boolean", "number", "string", "array", "object"};
+
+Result<Json> Negate(const Json& schema, size_t depth);
+
+tl::unexpected<Error> CannotNegate(std::string_view what) {
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("what is not allowed by {} cannot be written as a grammar", what));
+}
+
+Json OtherTypes(const Json& types) {
+  const Json list = types.is_array() ? types : Json::array({types});
+  Json out = Json::array();
+  for (const char* type : kTypes) {
+    if (std::ranges::find(list, type) == list.end()) out.push_back(type);
+  }
+  return out;
+}
+
+Result<Json> NegateProperties(const Json& properties, size_t depth) {
+  Json choices = Json::array();
+  for (const auto& [name, schema] : properties.items()) {
+    TRY(Json other, Negate(schema, depth + 1));
+    if (other == false) continue;
+    Json choice = {{"type", "object"}, {"required", Json::array({name})}};
+    choice["properties"][name] = std::move(other);
+    choices.push_back(std::move(choice));
+  }
+  return Json{{"anyOf", std::move(choices)}};
+}
+
+Result<Json> NegateEach(const Json& schemas, const char* joined, size_t depth) {
+  Json parts = Json::array();
+  for (const Json& schema : schemas) {
+    TRY(Json part, Negate(schema, depth + 1));
+    parts.push_back(std::move(part));
+  }
+  return Json{{joined, std::move(parts)}};
+}
+
+// Values of another type pass `keyword`, so that they are not among what it forbids.
+Json OfType(const char* type, const char* keyword, const Json& value) {
+  return {{"type", type}, {keyword, value}};
+}
+
+Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t depth) {
+  if (keyword == "type") return Json{{"type", OtherTypes(value)}};
+  if (keyword == "enum") return Json{{"not", {{"enum", value}}}};
+  if (keyword == "const") return Json{{"not", {{"enum", Json::array({value})}}}};
+  if (keyword == "not") return value;
+  if (keyword == "allOf" && value.is_array()) return NegateEach(value, "anyOf", depth);
+  if (keyword == "anyOf" && value.is_array()) return NegateEach(value, "allOf", depth);
+  if (keyword == "properties" && value.is_object()) return NegateProperties(value, depth);
+  if (keyword == "required" && value.is_array()) {
+    Json choices = Json::array();
+    for (const Json& name : value) {
+      if (!name.is_string()) return CannotNegate(Quoted(keyword));
+      Json choice = {{"type", "object"}};
+      choice["properties"][name.get<std::string>()] = false;
+      choices.push_back(std::move(choice));
+    }
+    return Json{{"anyOf", std::move(choices)}};
+  }
+  if (keyword == "pattern" || keyword == "format") {
+    return Json{{"type", "string"}, {"not", {{keyword, value}}}};
+  }
+  if (keyword == "minimum") return OfType("number", "exclusiveMaximum", value);
+  if (keyword == "maximum") return OfType("number", "exclusiveMinimum", value);
+  if (keyword == "exclusiveMinimum") return OfType("number", "maximum", value);
+  if (keyword == "exclusiveMaximum") return OfType("number", "minimum", value);
+  const bool whole = value.is_number_integer() && value >= 0 && value < 1'000'000'000;
+  const int64_t size = whole ? value.get<int64_t>() : 0;
+  if (whole && keyword == "minLength" && size > 0) return OfType("string", "maxLength", size - 1);
+  if (whole && keyword == "maxLength") return OfType("string", "minLength", size + 1);
+  if (whole && keyword == "minItems" && size > 0) return OfType("array", "maxItems", size - 1);
+  if (whole && keyword == "maxItems") return OfType("array", "minItems", size + 1);
+  return CannotNegate(Quoted(keyword));
+}
+
+Result<Json> Negate(const Json& schema, size_t depth) {
+  if (schema.is_boolean()) return Json(schema == false);
+  if (!schema.is_object()) return CannotNegate("what is no schema");
+  if (depth > kMaxDepth) return CannotNegate("schemas inside of so many others");
+  if (schema.value("type", Json()) == "integer") {
+    return CannotNegate("the type integer: fractions alone");
+  }
+  Json choices = Json::array();
+  for (const auto& [keyword, value] : schema.items()) {
+    if (IsAnnotation(keyword)) continue;
+    TRY(Json choice, NegateKeyword(keyword, value, depth));
+    const bool is_choice = choice.is_object() && choice.size() == 1 && choice.contains("anyOf");
+    if (is_choice) {
+      choices.insert(choices.end(), choice["anyOf"].begin(), choice["anyOf"].end());
+    } else {
+      choices.push_back(std::move(choice));
+    }
+  }
+  if (choices.empty()) return Json(false);
+  if (choices.size() == 1) return choices[0];
+  return Json{{"anyOf", std::move(choices)}};
+}
+
+Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
+
+Json OrWithout(const std::string& name, Json schema) {
+  Json without = Json::object();
+  without["properties"][name] = false;
+  return {{"anyOf", Json::array({std::move(without), std::move(schema)})}};
+}
+
+Status AddDependencies(const std::string& keyword, const Json& value, Json* conditions) {
+  const auto fail = [&](const char* problem) {
+    return Fail(ErrorKind::kInvalidArgument, problem, keyword);
+  };
+  if (!value.is_object()) return fail("must be an object");
+  for (const auto& [name, needs] : value.items()) {
+    Json schema = needs;
+    if (needs.is_array()) {
+      schema = {{"required", needs}};
+    } else if (keyword == "dependentRequired" || (!needs.is_object() && !needs.is_boolean())) {
+      return fail("has an entry that is not of the expected kind");
+    }
+    if (schema == true) continue;
+    Json present = {{"required", Json::array({name})}};
+    conditions->push_back(schema == false ? OrWithout(name, false)
+                                          : OrWithout(name, AllOf(std::move(present), schema)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Json> NegateSchema(const Json& schema) { return Negate(schema, 0); }
+
+Result<Json> WithoutConditions(const Json& schema) {
+  Json rest = Json::object(), conditions = schema.value("allOf", Json::array());
+  for (const auto& [keyword, value] : schema.items()) {
+    if (keyword == "dependentRequired" || keyword == "dependentSchemas" ||
+        keyword == "dependencies") {
+      TRY_OK(AddDependencies(keyword, value, &conditions));
+    } else if (keyword != "if" && keyword != "then" && keyword != "else" && keyword != "allOf") {
+      rest[keyword] = value;
+    }
+  }
+  if (schema.contains("if") && (schema.contains("then") || schema.contains("else"))) {
+    auto other = NegateSchema(schema["if"]);
+    if (!other) return Fail(ErrorKind::kInvalidArgument, other.error().message, "if");
+    conditions.push_back(
+        {{"anyOf", Json::array({AllOf(schema["if"], schema.value("then", Json(true))),
+                                AllOf(*std::move(other), schema.value("else", Json(true)))})}});
+  }
+  if (!conditions.empty()) rest["allOf"] = std::move(conditions);
+  return rest;
+}
+
+}  // namespace lockstep

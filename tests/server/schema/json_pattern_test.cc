@@ -1,0 +1,34 @@
+#include "server/schema/json_pattern.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace lockstep {
+namespace {
+
+TEST(JsonPatternTest, TreesAreBounded) {
+  EXPECT_FALSE(ParsePattern(std::string(41, '(') + std::string(41, ')')));
+  EXPECT_TRUE(ParsePattern(std::string(40, '(') + std::string(40, ')')));
+  EXPECT_FALSE(ParsePattern(std::string(20'000, 'a')));
+}
+
+TEST(JsonPatternTest, ConditionsStandApart) {
+  const Pattern pattern = ParsePattern("^(?=a)(?!b$)c").value();
+  ASSERT_EQ(pattern.conditions.size(), 2u);
+  EXPECT_FALSE(pattern.conditions[0].negated);
+  EXPECT_TRUE(pattern.conditions[1].negated);
+  EXPECT_FALSE(ParsePattern("^(?=a)c|d"));
+  EXPECT_FALSE(ParsePattern("(?=a)c"));
+}
+
+TEST(JsonPatternTest, LengthsOfARepeatedClassAreItsNumbers) {
+  const auto bounded = WithLengths(ParsePattern("^[a-z]+$")->node, 3, 10'000);
+  ASSERT_TRUE(bounded);
+  EXPECT_EQ(PatternToGbnf(*bounded, "any"), "([a-z]){3,10000}");
+  EXPECT_TRUE(WithLengths(ParsePattern("^ab?$")->node, 1, 2));
+  EXPECT_FALSE(WithLengths(ParsePattern("^ab*$")->node, 1, 2));
+}
+
+}  // namespace
+}  // namespace lockstep
