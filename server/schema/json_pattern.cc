@@ -42,7 +42,8 @@ Node AnyText() { return Repeat(Chars(AllChars()), 0, Node::kUnlimited); }
 
 class PatternReader {
  public:
-  explicit PatternReader(std::string_view pattern) : text_(pattern) {}
+  PatternReader(std::string_view pattern, PatternAnchors anchors)
+      : text_(pattern), anchored_(anchors == PatternAnchors::kBothEnds) {}
 
   Result<Pattern> Read() {
     if (text_.size() > kMaxPatternBytes) return Problem("it is too long");
@@ -100,7 +101,8 @@ class PatternReader {
   bool ReadHex(size_t digits, uint32_t* code);
   bool ReadNumber(uint32_t* out);
 
-  std::string_view text_;
+  const std::string_view text_;
+  const bool anchored_;
   size_t at_ = 0;
   std::string problem_;
   std::vector<Pattern::Condition> conditions_;
@@ -120,7 +122,8 @@ bool PatternReader::ReadSequence(size_t depth, Place place, Node* out) {
   const bool begins = whole && Take("^");
   if (place == Place::kOutermost && begins && !ReadConditions(depth)) return false;
   bool ends = false;
-  if (place == Place::kOutermost && !begins) out->items.push_back(AnyText());
+  const bool fills_up = place != Place::kOutermost || !anchored_;
+  if (place == Place::kOutermost && !begins && fills_up) out->items.push_back(AnyText());
   while (!AtEnd() && Peek() != '|' && Peek() != ')') {
     const char after = Peek(1);
     if (whole && Peek() == '$' && (at_ + 1 == text_.size() || after == '|' || after == ')')) {
@@ -132,7 +135,7 @@ bool PatternReader::ReadSequence(size_t depth, Place place, Node* out) {
     if (!ReadAtom(depth, &item) || !ReadQuantifier(&item)) return false;
     out->items.push_back(std::move(item));
   }
-  if (whole && !ends) out->items.push_back(AnyText());
+  if (whole && !ends && fills_up) out->items.push_back(AnyText());
   return true;
 }
 
@@ -349,6 +352,8 @@ bool PatternReader::ReadCategory(bool negated, Ranges* out) {
 
 }  // namespace
 
-Result<Pattern> ParsePattern(std::string_view text) { return PatternReader(text).Read(); }
+Result<Pattern> ParsePattern(std::string_view text, PatternAnchors anchors) {
+  return PatternReader(text, anchors).Read();
+}
 
 }  // namespace lockstep

@@ -42,7 +42,12 @@ struct Pattern {
 // Errors are kInvalidArgument and say what is not supported: look-around but for look-aheads at the
 // start, back references, word boundaries, flags, and anchors elsewhere than at the ends of an
 // alternative.
-[[nodiscard]] Result<Pattern> ParsePattern(std::string_view text);
+//
+// A schema's pattern may match a part of the text; one that binds a whole answer is anchored at
+// both ends, whether it says so or not.
+enum class PatternAnchors { kAsWritten, kBothEnds };
+[[nodiscard]] Result<Pattern> ParsePattern(std::string_view text,
+                                           PatternAnchors anchors = PatternAnchors::kAsWritten);
 
 // A node for those of the node's texts that have `min` to `max` characters, where that is easily
 // said: all have, or there is nothing but a repeated class.
@@ -52,6 +57,11 @@ std::optional<PatternNode> WithLengths(const PatternNode& node, size_t min,
 // What stands between the quotes of a JSON string that the node matches, as an expression of GBNF.
 // `any_char`: the rule that stands for any character. The conditions are not in it.
 std::string PatternToGbnf(const PatternNode& node, std::string_view any_char);
+
+// A whole answer that is no JSON and that `pattern` matches, as an expression of GBNF. Line breaks
+// and tabs are its only control characters. Errors as ParsePattern's; look-aheads are not
+// supported.
+[[nodiscard]] Result<std::string> TextPatternToGbnf(std::string_view pattern);
 
 // Errors are kInvalidArgument: the language has too many states.
 [[nodiscard]] Result<Language> PatternLanguage(const Pattern& pattern);

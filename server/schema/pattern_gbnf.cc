@@ -36,6 +36,52 @@ Span Lengths(const Node& node) {
   return {std::min(out.min, kManyChars), std::min(out.max, kManyChars)};
 }
 
+// How characters are written: CharsToGbnf's way in a JSON string, or as they are.
+using CharsWriter = std::string (*)(const std::vector<CodeRange>& chars);
+
+std::string PlainCharsToGbnf(const std::vector<CodeRange>& chars) {
+  static const std::vector<CodeRange> allowed =
+      Complement(Normalized({{0, 8}, {0xB, 0xC}, {0xE, 0x1F}, {0x7F, 0x7F}}));
+  std::string out;
+  for (const CodeRange& range : Intersection(chars, allowed)) {
+    out += GbnfClassChar(range.low);
+    if (range.high > range.low) out += "-" + GbnfClassChar(range.high);
+  }
+  return "[" + out + "]";
+}
+
+bool IsAnyChar(const Node& node) {
+  return std::ranges::equal(node.chars, AllChars(), [](CodeRange a, CodeRange b) {
+    return a.low == b.low && a.high == b.high;
+  });
+}
+
+// `any_char` may be empty: then any character is written like the others.
+std::string Write(const Node& node, CharsWriter write_chars, std::string_view any_char) {
+  std::string out;
+  switch (node.kind) {
+    case Node::Kind::kChars:
+      return write_chars(node.chars);
+    case Node::Kind::kSequence:
+      for (const Node& item : node.items) out += Write(item, write_chars, any_char) + " ";
+      return out.empty() ? "\"\"" : out;
+    case Node::Kind::kChoice:
+      for (const Node& item : node.items) {
+        out += (out.empty() ? "(" : " | ") + Write(item, write_chars, any_char);
+      }
+      return out + ")";
+    case Node::Kind::kRepeat: {
+      const Node& item = node.items[0];
+      const bool any = !any_char.empty() && IsAnyChar(item);
+      out = any ? std::string(any_char) : Write(item, write_chars, any_char);
+      if (item.kind == Node::Kind::kRepeat) out = "(" + out + ")";
+      if (node.max == Node::kUnlimited) return out + fmt::format("{{{},}}", node.min);
+      return out + fmt::format("{{{},{}}}", node.min, node.max);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::optional<Node> WithLengths(const Node& node, size_t min, std::optional<size_t> max) {
@@ -56,30 +102,15 @@ std::optional<Node> WithLengths(const Node& node, size_t min, std::optional<size
 }
 
 std::string PatternToGbnf(const Node& node, std::string_view any_char) {
-  std::string out;
-  switch (node.kind) {
-    case Node::Kind::kChars:
-      return CharsToGbnf(node.chars);
-    case Node::Kind::kSequence:
-      for (const Node& item : node.items) out += PatternToGbnf(item, any_char) + " ";
-      return out.empty() ? "\"\"" : out;
-    case Node::Kind::kChoice:
-      for (const Node& item : node.items) {
-        out += (out.empty() ? "(" : " | ") + PatternToGbnf(item, any_char);
-      }
-      return out + ")";
-    case Node::Kind::kRepeat: {
-      const std::vector<CodeRange>& chars = node.items[0].chars;
-      const bool any = std::ranges::equal(chars, AllChars(), [](CodeRange a, CodeRange b) {
-        return a.low == b.low && a.high == b.high;
-      });
-      out = any ? std::string(any_char) : PatternToGbnf(node.items[0], any_char);
-      if (node.items[0].kind == Node::Kind::kRepeat) out = "(" + out + ")";
-      if (node.max == Node::kUnlimited) return out + fmt::format("{{{},}}", node.min);
-      return out + fmt::format("{{{},{}}}", node.min, node.max);
-    }
+  return Write(node, CharsToGbnf, any_char);
+}
+
+Result<std::string> TextPatternToGbnf(std::string_view pattern) {
+  TRY(const Pattern parsed, ParsePattern(pattern, PatternAnchors::kBothEnds));
+  if (!parsed.conditions.empty()) {
+    return Fail(ErrorKind::kInvalidArgument, "look-ahead is not supported");
   }
-  return out;
+  return Write(parsed.node, PlainCharsToGbnf, {});
 }
 
 }  // namespace lockstep

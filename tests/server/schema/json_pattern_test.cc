@@ -30,5 +30,11 @@ TEST(JsonPatternTest, LengthsOfARepeatedClassAreItsNumbers) {
   EXPECT_FALSE(WithLengths(ParsePattern("^ab*$")->node, 1, 2));
 }
 
+TEST(JsonPatternTest, AWholeTextIsAnchoredAndNotEscaped) {
+  EXPECT_EQ(TextPatternToGbnf("a|^b$").value(), "([a]  | [b] )");
+  EXPECT_EQ(TextPatternToGbnf("[\"x]{2}").value(), "([\"x]{2,2} )");
+  EXPECT_FALSE(TextPatternToGbnf("^(?=a)b"));
+}
+
 }  // namespace
 }  // namespace lockstep
