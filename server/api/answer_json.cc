@@ -1,3 +1,5 @@
+// Numbers are where JSON and floats part: a float is written as the shortest decimal that names it,
+// and what JSON has no number for is cut to one that it has.
 #include "server/api/answer_json.h"
 
 #include <algorithm>

@@ -45,6 +45,7 @@ struct Dialect {
   Result<DialectRequest> (*read)(const Json& body, ReadContext& context);
   // An error before the first byte of an answer, with the status that the API has for it.
   HttpReply (*error)(const Error& error);
+  const char* prompt;  // the field that holds the prompt, for an error that is about it
 };
 
 }  // namespace lockstep

@@ -4,7 +4,6 @@
 #include "server/api/generate.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -20,6 +19,8 @@
 
 namespace lockstep {
 namespace {
+
+constexpr size_t kMaxIgnoredNames = 4096;  // bytes: clients have limits for all headers together
 
 // Empty if the body may be read as JSON; else what to send instead.
 std::string ContentTypeProblem(std::string_view content_type) {
@@ -69,9 +70,15 @@ tl::expected<Json, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
 
 HttpReply NameIgnored(HttpReply reply, const std::vector<std::string>& ignored) {
   if (ignored.empty()) return reply;
-  std::vector<std::string> names;
-  for (const std::string& name : ignored) names.push_back(Escaped(name));  // they become a header
-  reply.headers.emplace_back("x-ignored-params", fmt::format("{}", fmt::join(names, ", ")));
+  std::string names;
+  size_t named = 0;
+  for (; named < ignored.size(); ++named) {
+    const std::string name = Escaped(ignored[named]);  // no line breaks in a header
+    if (names.size() + name.size() > kMaxIgnoredNames) break;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  if (named < ignored.size()) names += fmt::format(", and {} more", ignored.size() - named);
+  reply.headers.emplace_back("x-ignored-params", std::move(names));
   return reply;
 }
 
@@ -79,6 +86,7 @@ ReadContext ContextOf(const RouteCall& call) {
   const GenerateSettings& settings = call.settings.generate;
   ReadContext context{*call.service, settings.model_aliases, settings.lenient, {}};
   context.accept = FindHeader(call.request.headers, "Accept");
+  context.gone = call.caller.gone;
   return context;
 }
 

@@ -1,3 +1,5 @@
+// Counters and histograms are kept as things happen; gauges are read from the scheduler when
+// somebody asks, so that nothing has to be kept in step with it.
 #include "server/api/metrics.h"
 
 #include <fmt/format.h>

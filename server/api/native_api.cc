@@ -128,20 +128,22 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   fields.Integer("max_tokens", 1, INT32_MAX, &request.options.max_tokens);
   ReadSampling(fields, context.vocab(), request);
   ReadLogprobs(fields, &request.options.sampling.logprobs);
-  ReadNativeGrammar(fields, context, &request.options);
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
+  BindAnswerFormat(ReadNativeFormat(fields, context), fields, context, &request.options);
+  TRY_OK(fields.Finish(context.unknown()));
   return request;
 }
 
-const Dialect kNative = {[](const Json& body, ReadContext& context) -> Result<DialectRequest> {
-                           auto request = ReadNativeRequest(body, context);
-                           if (!request) return tl::unexpected(request.error());
-                           const StreamFormat format = ChooseStreamFormat(context.accept);
-                           return DialectRequest{
-                               *std::move(request),
-                               std::make_unique<NativeWriter>(context.service, format)};
-                         },
-                         ErrorReply};
+namespace {
+
+Result<DialectRequest> ReadNative(const Json& body, ReadContext& context) {
+  TRY(GenerateRequest request, ReadNativeRequest(body, context));
+  const StreamFormat format = ChooseStreamFormat(context.accept);
+  return DialectRequest{std::move(request),
+                        std::make_unique<NativeWriter>(context.service, format)};
+}
+
+}  // namespace
+
+const Dialect kNative = {ReadNative, ErrorReply, "prompt"};
 
 }  // namespace lockstep

@@ -55,15 +55,16 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
   const auto is_stop = [](const Json& text) {
     if (!text.is_string()) return false;
     const size_t size = text.get_ref<const std::string&>().size();
-    return size >= 1 && size <= kMaxStopBytes;
+    return size <= kMaxStopBytes;
   };
   const Json list = value->is_array() ? *value : Json::array({*value});
   if (list.size() > kMaxStops || !std::all_of(list.begin(), list.end(), is_stop)) {
-    return fields.Fail("stop",
-                       fmt::format("must be a string or at most {} strings, each of 1 to {} bytes",
-                                   kMaxStops, kMaxStopBytes));
+    return fields.Fail(
+        "stop", fmt::format("must be a string or at most {} strings, each of at most {} bytes",
+                            kMaxStops, kMaxStopBytes));
   }
   *stop = list.get<std::vector<std::string>>();
+  std::erase(*stop, "");
 }
 
 }  // namespace
@@ -71,7 +72,9 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
   fields.Float("temperature", {0, 100}, &sampling.temperature);
-  fields.Integer("top_k", 0, INT32_MAX, &sampling.top_k);
+  if (fields.Integer("top_k", -1, INT32_MAX, &sampling.top_k)) {
+    sampling.top_k = std::max(sampling.top_k, 0);
+  }
   fields.Float("top_p", {0, 1, true}, &sampling.top_p);
   fields.Float("min_p", {0, 1}, &sampling.min_p);
   fields.Float("repetition_penalty", {0, 100, true}, &sampling.repetition_penalty);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +17,7 @@
 
 namespace lockstep {
 
-inline constexpr size_t kMaxStops = 4, kMaxStopBytes = 256;
+inline constexpr size_t kMaxStops = 32, kMaxStopBytes = 256;
 inline constexpr size_t kMaxBiases = 1024;
 inline constexpr size_t kMaxAnswers = 8;   // to one prompt: n, best_of
 inline constexpr size_t kMaxPrompts = 32;  // of one request
@@ -26,20 +28,24 @@ inline constexpr int64_t kMaxLogprobs = 20;
 struct ReadContext {
   const GenerationService& service;
   const std::vector<std::string>& model_aliases;
-  bool lenient = false;              // unknown fields are ignored
-  std::vector<std::string> ignored;  // these, by name
-  std::string_view accept = {};      // the header Accept
+  bool lenient = false;  // unknown fields are ignored
+  // What takes no effect, by name: unknown fields, fields whose wish cannot be granted, and
+  // keywords of schemas that are not strict. The reply says so.
+  std::vector<std::string> ignored;
+  std::string_view accept = {};            // the header Accept
+  std::function<bool()> gone = {};         // whether the client has gone, and nobody waits
+  std::set<std::string>* known = nullptr;  // gets the names of all fields that are read
 
   size_t vocab() const { return service.model().vocab; }
   // For FieldReader::Finish.
-  std::vector<std::string>* unknown() { return lenient ? &ignored : nullptr; }
+  UnknownFields unknown() { return {lenient ? &ignored : nullptr, known}; }
 };
 
 // What the dialects have in common, under the names that most of them use: temperature, top_k,
 // top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, seed, stop,
-// ignore_eos and stream.
+// ignore_eos and stream. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request);
-// Of an array, each an integer from 0 to vocab - 1. `where` is the array's name, in messages.
+// An array's items, each an integer from 0 to vocab - 1; `where` is its name in messages.
 [[nodiscard]] Result<std::vector<int32_t>> ReadTokenIds(const Json& array, size_t vocab,
                                                         std::string_view where,
                                                         std::string_view param);

@@ -80,7 +80,11 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   const auto patience = comments ? keep_alive : Generation::kForever;
   auto started = Generation::Start(service, std::move(request.generate), std::move(caller),
                                    writer.id_prefix(), record);
-  if (!started) return with_record(dialect.error(started.error()));
+  if (!started) {
+    Error error = std::move(started.error());
+    if (error.kind == ErrorKind::kContextExceeded) error.param = dialect.prompt;
+    return with_record(dialect.error(error));
+  }
   Generation& generation = **started;
 
   Item item = generation.Next(patience);

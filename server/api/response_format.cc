@@ -1,99 +1,202 @@
+// Half a dozen fields say what an answer must be, each as its inventor has it. Reading them ends in
+// one AnswerFormat, so that a second one can be refused by name, and binding is done once.
 #include "server/api/response_format.h"
 
-#include <string>
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "core/grammar/grammar.h"
 #include "server/generation/grammar_cache.h"
+#include "server/schema/json_pattern.h"
 
 namespace lockstep {
 namespace {
 
-// The grammar, or its error as the field's.
-void Bind(GrammarCache::Bound bound, FieldReader& fields, std::string_view name,
-          GenerationOptions* options) {
-  if (bound) {
-    options->grammar = *std::move(bound);
-    return;
-  }
-  Error error = std::move(bound.error());
-  error.param = fields.Full(name);
-  fields.Fail(std::move(error));
-}
+using Kind = AnswerFormat::Kind;
 
-void ReadGbnf(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
-  std::string text;
-  if (!fields.Text("grammar", &text)) return;
-  Bind(context.service.grammars().Gbnf(text), fields, "grammar", options);
-}
-
-// {"name", "schema"[, "description", "strict"]}
-void ReadJsonSchema(FieldReader& format, ReadContext& context, GenerationOptions* options) {
-  const Json* const value = format.Take("json_schema");
-  if (value == nullptr || !value->is_object()) {
-    return format.Fail("json_schema", "must be an object with a name and a schema");
+// Reads the fields of one request, whichever they are, into one format.
+class FormatReader {
+ public:
+  FormatReader(ReadContext& context, bool strict) : context_(context) {
+    format_.options = {strict, context.gone};
   }
-  FieldReader fields(*value, format.Full("json_schema") + ".");
-  std::string text;
-  if (!fields.Text("name", &text) && fields.ok()) fields.Fail("name", "is missing");
-  fields.Text("description", &text);
-  bool strict = true;
-  fields.Bool("strict", &strict);
-  const Json* const schema = fields.Take("schema");
-  if (fields.ok() && schema == nullptr) fields.Fail("schema", "is missing");
-  if (Status status = fields.Finish(context.unknown()); !status) return format.Fail(status.error());
-  Bind(context.service.grammars().JsonSchema(*schema, fields.Full("schema")), format,
-       "json_schema.schema", options);
-}
+
+  AnswerFormat format() && { return std::move(format_); }
+
+  // What `name` of `owner` says, be it of the request itself or of an object in it.
+  void ReadGbnf(FieldReader& owner, std::string_view name) {
+    std::string text;
+    if (owner.Text(name, &text)) SetGbnf(owner, name, std::move(text));
+  }
+  void ReadRegex(FieldReader& owner, std::string_view name) {
+    std::string pattern;
+    if (!owner.Text(name, &pattern)) return;
+    auto rule = TextPatternToGbnf(pattern);
+    if (!rule) return owner.Fail(name, "cannot be kept: " + rule.error().message);
+    SetGbnf(owner, name, "root ::= " + *rule + "\n");
+  }
+  void ReadChoice(FieldReader& owner, std::string_view name) {
+    const Json* const list = owner.Take(name);
+    if (list == nullptr) return;
+    std::string rule;
+    for (const Json& text : list->is_array() ? *list : Json::array()) {
+      if (!text.is_string()) return owner.Fail(name, "must be a list of strings");
+      rule += (rule.empty() ? "" : " | ") + GbnfLiteral(text.get_ref<const std::string&>());
+    }
+    if (rule.empty()) return owner.Fail(name, "must be a list of at least one string");
+    SetGbnf(owner, name, "root ::= " + rule + "\n");
+  }
+  // A schema, or its text as a string.
+  void ReadSchema(FieldReader& owner, std::string_view name) {
+    const Json* const value = owner.Take(name);
+    if (value == nullptr || !Set(owner, name, Kind::kSchema)) return;
+    format_.schema = *value;
+    if (value->is_string()) {
+      auto parsed = ParseStrictObject(value->get_ref<const std::string&>());
+      if (!parsed) return owner.Fail(name, "is no JSON schema: " + parsed.error().message);
+      format_.schema = *std::move(parsed);
+    }
+    format_.schema = WithoutBigIntegers(std::move(format_.schema));
+  }
+  void ReadObject(FieldReader& owner, std::string_view name) { Set(owner, name, Kind::kObject); }
+
+  // {"name", "schema"[, "description", "strict"]}
+  void ReadNamedSchema(FieldReader& owner, std::string_view name) {
+    constexpr char kForm[] = "must be an object with a name and a schema";
+    if (!owner.Object(name, kForm, context_.unknown(),
+                      [this](FieldReader& fields) {
+                        std::string text;
+                        if (!fields.Text("name", &text) && fields.ok())
+                          fields.Fail("name", "is missing");
+                        fields.Text("description", &text);
+                        fields.Bool("strict", &format_.options.strict);
+                        ReadSchema(fields, "schema");
+                        if (fields.ok() && format_.kind != Kind::kSchema)
+                          fields.Fail("schema", "is missing");
+                      }) &&
+        owner.ok()) {
+      owner.Fail(name, kForm);
+    }
+  }
+
+  // response_format
+  void ReadTyped(FieldReader& format) {
+    std::string type;
+    format.Text("type", &type);
+    if (!format.ok() || type == "text") return;
+    if (type == "json_schema") return ReadNamedSchema(format, "json_schema");
+    if (type == "regex") return ReadRegex(format, "value");
+    if (type != "json_object" && type != "json") {
+      return format.Fail("type", "must be text, json_object or json_schema");
+    }
+    // Hugging Face's clients send the schema as "value", others as "schema".
+    const char* const name = format.Has("value") ? "value" : "schema";
+    if (format.Has(name)) return ReadSchema(format, name);
+    ReadObject(format, "type");
+  }
+
+  // structured_outputs
+  void ReadStructured(FieldReader& outputs) {
+    bool object = false;
+    ReadSchema(outputs, "json");
+    ReadRegex(outputs, "regex");
+    ReadChoice(outputs, "choice");
+    ReadGbnf(outputs, "grammar");
+    if (outputs.Bool("json_object", &object) && object) ReadObject(outputs, "json_object");
+    for (const char* name : {"whitespace_pattern", "disable_fallback", "disable_any_whitespace",
+                             "disable_additional_properties"}) {
+      outputs.Take(name);  // how the grammar is made, which is not the client's business here
+    }
+    outputs.Refuse("structural_tag", "is not supported");
+  }
+
+  // TGI's grammar
+  void ReadTgi(FieldReader& grammar) {
+    std::string type;
+    grammar.Text("type", &type);
+    if (!grammar.ok()) return;
+    if (type != "json" && type != "json_schema" && type != "regex") {
+      return grammar.Fail("type", "must be json, json_schema or regex");
+    }
+    if (type == "json") ReadSchema(grammar, "value");
+    if (type == "regex") ReadRegex(grammar, "value");
+    if (type == "json_schema") ReadNamedSchema(grammar, "value");
+    if (grammar.ok() && format_.kind == Kind::kText) grammar.Fail("value", "is missing");
+  }
+
+ private:
+  void SetGbnf(FieldReader& owner, std::string_view name, std::string text) {
+    if (Set(owner, name, Kind::kGbnf)) format_.gbnf = std::move(text);
+  }
+  // False, and an error that names both, where another field has already said what the answer is.
+  bool Set(FieldReader& owner, std::string_view name, Kind kind) {
+    if (!owner.ok()) return false;
+    if (format_.kind != Kind::kText) {
+      owner.Fail(name, fmt::format("and {} each say what the answer must be: send one of them",
+                                   format_.where));
+      return false;
+    }
+    format_.kind = kind;
+    format_.where = owner.Full(name);
+    format_.field = format_.where.substr(0, format_.where.find('.'));
+    return true;
+  }
+
+  ReadContext& context_;
+  AnswerFormat format_;
+};
 
 }  // namespace
 
-void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
-  ReadGbnf(fields, context, options);
-  const Json* const value = fields.Take("response_format");
-  if (value == nullptr) return;
-  if (!value->is_object()) return fields.Fail("response_format", "must be an object with a type");
-  FieldReader format(*value, "response_format.");
-  std::string type;
-  format.Text("type", &type);
-  if (format.ok() && type != "text" && type != "json_object" && type != "json_schema") {
-    format.Fail("type", "must be text, json_object or json_schema");
+AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
+  FormatReader reader(context, /*strict=*/false);
+  reader.ReadGbnf(fields, "grammar");
+  fields.Object("response_format", "must be an object with a type", context.unknown(),
+                [&](FieldReader& format) { reader.ReadTyped(format); });
+  fields.Object("structured_outputs", "must be an object", context.unknown(),
+                [&](FieldReader& outputs) { reader.ReadStructured(outputs); });
+  reader.ReadSchema(fields, "guided_json");
+  reader.ReadRegex(fields, "guided_regex");
+  reader.ReadChoice(fields, "guided_choice");
+  reader.ReadGbnf(fields, "guided_grammar");
+  for (const char* name : {"guided_decoding_backend", "guided_whitespace_pattern"}) {
+    fields.Take(name);  // how the grammar is made
   }
-  if (format.ok() && type != "text" && options->grammar != nullptr) {
-    format.Fail("type", "must be text where there is a grammar: send one of them");
-  }
-  if (format.ok() && type == "json_object") {
-    Bind(context.service.grammars().JsonObject(), format, "type", options);
-  }
-  if (format.ok() && type == "json_schema") ReadJsonSchema(format, context, options);
-  if (Status status = format.Finish(context.unknown()); !status) fields.Fail(status.error());
+  return std::move(reader).format();
 }
 
-void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
-  ReadGbnf(fields, context, options);
-  const Json* const schema = fields.Take("json_schema");
-  if (schema == nullptr) return;
-  if (options->grammar != nullptr)
-    return fields.Fail("json_schema", "and grammar: send one of them");
-  Bind(context.service.grammars().JsonSchema(*schema, "json_schema"), fields, "json_schema",
-       options);
+AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context) {
+  FormatReader reader(context, /*strict=*/true);
+  reader.ReadGbnf(fields, "grammar");
+  reader.ReadSchema(fields, "json_schema");
+  return std::move(reader).format();
 }
 
-void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options) {
-  const Json* const value = fields.Take("grammar");
-  if (value == nullptr) return;
-  if (!value->is_object()) return fields.Fail("grammar", "must be an object with type and value");
-  FieldReader grammar(*value, fields.Full("grammar") + ".");
-  std::string type;
-  grammar.Text("type", &type);
-  if (grammar.ok() && type != "json")
-    grammar.Fail("type", "must be json: others are not supported");
-  const Json* const schema = grammar.Take("value");
-  if (grammar.ok() && schema == nullptr) grammar.Fail("value", "is missing: a JSON schema");
-  if (grammar.ok()) {
-    Bind(context.service.grammars().JsonSchema(*schema, grammar.Full("value")), grammar, "value",
-         options);
+AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context) {
+  FormatReader reader(context, /*strict=*/true);
+  fields.Object("grammar", "must be an object with type and value", context.unknown(),
+                [&](FieldReader& grammar) { reader.ReadTgi(grammar); });
+  return std::move(reader).format();
+}
+
+void BindAnswerFormat(const AnswerFormat& format, FieldReader& fields, ReadContext& context,
+                      GenerationOptions* options) {
+  if (format.kind == Kind::kText || !fields.ok()) return;
+  GrammarCache& grammars = context.service.grammars();
+  std::vector<std::string> dropped;
+  GrammarCache::Bound bound =
+      format.kind == Kind::kGbnf ? grammars.Gbnf(format.gbnf)
+      : format.kind == Kind::kObject
+          ? grammars.JsonObject()
+          : grammars.JsonSchema(format.schema, format.where, format.options, &dropped);
+  if (!bound) {
+    Error error = std::move(bound.error());
+    error.param = format.where;
+    return fields.Fail(std::move(error));
   }
-  if (Status status = grammar.Finish(context.unknown()); !status) fields.Fail(status.error());
+  options->grammar = *std::move(bound);
+  context.ignored.insert(context.ignored.end(), dropped.begin(), dropped.end());
 }
 
 }  // namespace lockstep

@@ -1,17 +1,37 @@
 // What an answer has to be: a JSON value, or a text of a grammar. Compiled, or found compiled,
-// before anything is generated; enforced token by token.
+// before anything is generated; enforced token by token. Pure functions, safe from any thread.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "server/api/request_fields.h"
+#include "server/schema/schema_options.h"
 
 namespace lockstep {
 
-// response_format (OpenAI's: text, json_object or json_schema; a schema always binds, strict or
-// not) and grammar (GBNF), of which a request may have one.
-void ReadResponseFormat(FieldReader& fields, ReadContext& context, GenerationOptions* options);
+struct AnswerFormat {
+  enum class Kind { kText, kObject, kSchema, kGbnf };
+  Kind kind = Kind::kText;
+  std::string field;  // of the request, that says so
+  std::string where;  // what stands in it, as an error names it
+  Json schema;        // of kSchema
+  JsonSchemaOptions options;
+  std::string gbnf;  // of kGbnf
+};
+
+// The fields of OpenAI's routes, of which a request may have one: response_format (text,
+// json_object, json_schema, and TGI's json and regex), grammar (GBNF), and vLLM's
+// structured_outputs and guided_json, guided_regex, guided_choice and guided_grammar.
+AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context);
 // grammar and json_schema, as further fields of the server's own dialect.
-void ReadNativeGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options);
-// grammar of TGI's dialect: {"type": "json", "value": schema}.
-void ReadTgiGrammar(FieldReader& fields, ReadContext& context, GenerationOptions* options);
+AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
+// grammar of TGI's dialect: {"type", "value"}.
+AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context);
+
+// The grammar of a format that was read, or its error as the field's. What a schema that is not
+// strict says in vain is named as ignored.
+void BindAnswerFormat(const AnswerFormat& format, FieldReader& fields, ReadContext& context,
+                      GenerationOptions* options);
 
 }  // namespace lockstep

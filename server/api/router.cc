@@ -7,13 +7,23 @@
 #include <string>
 #include <utility>
 
-#include "core/base/quoted.h"
 #include "server/api/routes.h"
 #include "server/http/error_reply.h"
 #include "server/http/trace_context.h"
+#include "server/json/json_text.h"
 #include "server/page/page.h"
 
 namespace lockstep {
+namespace {
+
+// Ollama's clients, which ask below /api/, show the error itself to the user: a text and no object.
+std::string PlainError(const std::string& body) {
+  const auto json = ParseStrictObject(body);
+  const bool known = json && json->contains("error") && (*json)["error"].contains("message");
+  return known ? Dump(Json{{"error", (*json)["error"]["message"]}}) : body;
+}
+
+}  // namespace
 
 const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
   const Route* const route = FindRoute(request.path);
@@ -24,6 +34,7 @@ const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
 HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
   const Route* route = RouteOf(request);
   HttpReply reply = Answer(request, route);
+  if (reply.status >= 400 && request.path.starts_with("/api/")) reply.body = PlainError(reply.body);
   settings_.cors.AddHeaders(request, reply);
   if (route != nullptr) {
     reply.record->route = route->path;
@@ -53,8 +64,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
     return ErrorReply(401, "no valid API key: send Authorization: Bearer KEY");
   }
   if (route == nullptr) {
-    return ErrorReply(404, fmt::format("there is no {}; to generate text, POST to /generate",
-                                       Quoted(request.path)));
+    return ErrorReply(404, NoSuchRoute(request.path));
   }
   const bool get = route->method == "GET";
   if (request.method != route->method && !(get && request.method == "HEAD")) {

@@ -2,6 +2,12 @@
 // here, and its place in openapi.json.
 #include "server/api/routes.h"
 
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "core/base/nearest.h"
+#include "core/base/quoted.h"
 #include "server/api/generate.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
@@ -11,6 +17,8 @@
 
 namespace lockstep {
 namespace {
+
+constexpr size_t kMaxGuessedPath = 64;
 
 using enum Needs;
 using enum AnsweredBy;
@@ -25,6 +33,10 @@ constexpr Route kRoutes[] = {
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
+    // Where clients come to that were given an address without /v1.
+    {"/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
+    {"/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
+    {"/models", "GET", Models, kModel, kWorkers},
     {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
     {"/v1/models", "GET", Models, kModel, kWorkers},
@@ -46,6 +58,18 @@ const Route* FindRoute(std::string_view path) {
     if (prefix ? path.starts_with(route.path) : path == route.path) return &route;
   }
   return nullptr;
+}
+
+std::string NoSuchRoute(std::string_view path) {
+  std::vector<std::string> paths;
+  for (const Route& route : kRoutes) paths.emplace_back(route.path);
+  const std::string nearest = Nearest(path.substr(0, kMaxGuessedPath), paths);
+  const Route* const route = nearest.empty() ? nullptr : FindRoute(nearest);
+  return fmt::format("there is no {}; {} GET /openapi.json lists all routes", Quoted(path),
+                     route == nullptr
+                         ? "chats go to POST /v1/chat/completions, prompts to POST /v1/completions "
+                           "or /generate;"
+                         : fmt::format("did you mean {} {}?", route->method, route->path));
 }
 
 bool IsControlPath(std::string_view path) {

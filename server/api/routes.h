@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "server/api/route.h"
@@ -12,6 +13,8 @@ namespace lockstep {
 std::span<const Route> AllRoutes();
 // nullptr where there is none. The method is not looked at.
 const Route* FindRoute(std::string_view path);
+// What a client is told that asks for a path without a route: the nearest one.
+std::string NoSuchRoute(std::string_view path);
 // For the HTTP server, which chooses the thread.
 bool IsControlPath(std::string_view path);
 

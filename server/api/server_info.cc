@@ -22,6 +22,9 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
           {"created", model.created},
           {"owned_by", "lockstep"},
           {"context_length", model.context},
+          {"max_model_len", model.context},  // the same, as vLLM's clients read it
+          {"context_window", model.context},
+          {"meta", {{"n_ctx", model.context}}},  // and llama-server's
           {"chat", model.chat},
           {"system_fingerprint", model.fingerprint}};
 }
@@ -50,7 +53,9 @@ bool IsModelName(const ServedModel& model, const std::vector<std::string>& alias
 
 Error NoSuchModel(const ServedModel& model, std::string_view name) {
   return {ErrorKind::kNotFound,
-          fmt::format("there is no model {}; this server has {}", Quoted(name), Quoted(model.name)),
+          fmt::format("there is no model {}; this server has {}, and answers to other names that "
+                      "are given to it by --model-alias",
+                      Quoted(name.substr(0, kMaxModelName)), Quoted(model.name)),
           "model"};
 }
 

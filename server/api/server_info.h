@@ -11,6 +11,8 @@
 
 namespace lockstep {
 
+inline constexpr size_t kMaxModelName = 256;  // bytes of a name in a request
+
 // Whether the model answers to it; the alias * stands for any.
 bool IsModelName(const ServedModel& model, const std::vector<std::string>& aliases,
                  std::string_view name);

@@ -81,7 +81,7 @@ void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& reque
   fields.Integer("top_n_tokens", 0, kMaxTopTokens, &request.top_n_tokens);
   fields.Integer("truncate", 1, INT32_MAX, truncate);
   ReadTgiSampling(fields, context, generate);
-  ReadTgiGrammar(fields, context, &generate.options);
+  BindAnswerFormat(ReadTgiFormat(fields, context), fields, context, &generate.options);
   ReadTgiUnsupported(fields);
 }
 
@@ -213,19 +213,13 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
   fields.Bool("stream", &generate.stream);
   if (stream) generate.stream = true;
   size_t truncate = 0;
-  if (const Json* const parameters = fields.Take("parameters"); parameters != nullptr) {
-    if (!parameters->is_object()) {
-      fields.Fail("parameters", "must be an object");
-    } else {
-      FieldReader inner(*parameters, "parameters.");
-      ReadParameters(inner, context, request, &truncate);
-      if (Status status = inner.Finish(context.unknown()); !status) fields.Fail(status.error());
-    }
-  } else {
+  if (!fields.Object("parameters", "must be an object", context.unknown(),
+                     [&](FieldReader& parameters) {
+                       ReadParameters(parameters, context, request, &truncate);
+                     })) {
     generate.options.sampling.temperature = 0;
   }
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
+  TRY_OK(fields.Finish(context.unknown()));
   if (generate.stream && generate.best_of > 1) {
     return Fail(ErrorKind::kInvalidArgument,
                 "parameters.best_of above 1 cannot be streamed: the best is known only at the end",
@@ -248,19 +242,18 @@ HttpReply TgiErrorReply(const Error& error) {
 
 template <bool kStream, bool kAsList>
 Result<DialectRequest> ReadTgi(const Json& body, ReadContext& context) {
-  auto request = ReadTgiRequest(body, kStream, context);
-  if (!request) return tl::unexpected(request.error());
-  request->as_list = kAsList;
-  auto writer = std::make_unique<TgiWriter>(context.service, *request);
-  return DialectRequest{std::move(request->generate), std::move(writer)};
+  TRY(TgiRequest request, ReadTgiRequest(body, kStream, context));
+  request.as_list = kAsList;
+  auto writer = std::make_unique<TgiWriter>(context.service, request);
+  return DialectRequest{std::move(request.generate), std::move(writer)};
 }
 
 }  // namespace
 
 bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
 
-const Dialect kTgi = {ReadTgi<false, false>, TgiErrorReply};
-const Dialect kTgiStream = {ReadTgi<true, false>, TgiErrorReply};
-const Dialect kTgiList = {ReadTgi<false, true>, TgiErrorReply};
+const Dialect kTgi = {ReadTgi<false, false>, TgiErrorReply, "inputs"};
+const Dialect kTgiStream = {ReadTgi<true, false>, TgiErrorReply, "inputs"};
+const Dialect kTgiList = {ReadTgi<false, true>, TgiErrorReply, "inputs"};
 
 }  // namespace lockstep

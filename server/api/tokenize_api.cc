@@ -48,8 +48,7 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   fields.Bool("with_pieces", &with_pieces);
   fields.Bool("return_token_strs", &with_strings);
   fields.Text("model", &model);
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
+  TRY_OK(fields.Finish(context.unknown()));
 
   const std::vector<int32_t> ids =
       service.Tokenize(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
@@ -81,11 +80,9 @@ Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {
   } else if (!tokens->is_array()) {
     fields.Fail("tokens", "must be a list of token ids");
   }
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
-  const auto ids = ReadTokenIds(*tokens, context.vocab(), "tokens", "tokens");
-  if (!ids) return tl::unexpected(ids.error());
-  const std::string text = context.service.Decode(*ids);
+  TRY_OK(fields.Finish(context.unknown()));
+  TRY(const std::vector<int32_t> ids, ReadTokenIds(*tokens, context.vocab(), "tokens", "tokens"));
+  const std::string text = context.service.Decode(ids);
   return Dump(Json{{"content", text}, {"prompt", text}});
 }
 

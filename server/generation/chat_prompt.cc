@@ -1,3 +1,5 @@
+// A conversation is JSON until here, because that is how it comes and because templates print parts
+// of it as JSON; what is rendered are the template's own values.
 #include "server/generation/chat_prompt.h"
 
 #include <utility>
@@ -13,8 +15,9 @@ TemplateValue FromJson(const Json& json) {
     case Json::value_t::number_integer:
       return TemplateValue::Int(json.get<int64_t>());
     case Json::value_t::number_unsigned:
-      if (json.get<uint64_t>() <= INT64_MAX) return TemplateValue::Int(json.get<int64_t>());
-      [[fallthrough]];
+      return TemplateValue::Integer(std::to_string(json.get<uint64_t>()));
+    case Json::value_t::binary:
+      return TemplateValue::Integer(BigIntegerDigits(json));
     case Json::value_t::number_float:
       return TemplateValue::Float(json.get<double>());
     case Json::value_t::string:
@@ -36,24 +39,37 @@ TemplateValue FromJson(const Json& json) {
   }
 }
 
-}  // namespace
-
-Result<TrustedText> RenderChat(const Result<ChatModel>& chat, const Json& variables) {
-  if (!chat) return tl::unexpected(chat.error());
-  return RenderChat(*chat, variables);
-}
-
-Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
+Result<TrustedText> Render(const ChatModel& chat, const Json& variables) {
   std::vector<std::pair<std::string, TemplateValue>> entries;
   for (const auto& [key, value] : variables.items()) entries.emplace_back(key, FromJson(value));
   entries.emplace_back("bos_token", TemplateValue::TrustedString(chat.bos));
   entries.emplace_back("eos_token", TemplateValue::TrustedString(chat.eos));
-  auto prompt = chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
-  if (!prompt) {
-    Error error = std::move(prompt.error());
-    error.param = "messages";
-    return tl::unexpected(std::move(error));
+  return chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
+}
+
+// Empty texts in the place of null; false where there is none.
+bool FillNullContents(Json* variables) {
+  bool any = false;
+  const auto messages = variables->find("messages");
+  if (messages == variables->end()) return false;
+  for (Json& message : *messages) {
+    const auto content = message.find("content");
+    if (content == message.end() || !content->is_null()) continue;
+    *content = "";
+    any = true;
   }
+  return any;
+}
+
+}  // namespace
+
+Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
+  auto prompt = Render(chat, variables);
+  if (!prompt) {
+    Json filled = variables;
+    if (FillNullContents(&filled)) prompt = Render(chat, filled);
+  }
+  if (!prompt) prompt.error().param = "messages";
   return prompt;
 }
 

@@ -11,10 +11,10 @@
 
 namespace lockstep {
 
-// `variables` as ReadChatVariables makes them; bos_token and eos_token are added. Errors are
-// kInvalidArgument: the model has no template, or the template refuses the conversation.
-[[nodiscard]] Result<TrustedText> RenderChat(const Result<ChatModel>& chat, const Json& variables);
-// The same for a template by itself.
+// `variables` as ReadChatVariables makes them; bos_token and eos_token are added. A message of
+// calls alone has null for its content, as Hugging Face's library renders it; a template that fails
+// on null, as some published ones do, gets "". Errors are kInvalidArgument: the template refuses
+// the conversation.
 [[nodiscard]] Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables);
 // How the model calls tools: what its template makes of a conversation in which one was called.
 std::optional<ToolStyle> FindToolStyle(const ChatModel& chat);

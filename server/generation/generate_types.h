@@ -14,10 +14,10 @@
 
 namespace lockstep {
 
-// Of a request to generate, what its body does not say.
+// What is known of a request from its connection and headers, and not from its body.
 struct Caller {
   std::string client;        // as in Job
-  std::string prefix_scope;  // likewise
+  std::string prefix_scope;  // as in Job
   Deadlines deadlines;
   std::function<bool()> gone = [] { return false; };
 };
@@ -27,7 +27,7 @@ struct GenerateRequest {
   using Prompt = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
   std::vector<Prompt> prompts;
   GenerationOptions options;
-  // Of each prompt so many answers, the likeliest of so many. Answer i of a prompt has the seed
+  // Each prompt gets n answers, the likeliest of best_of. Answer i of a prompt has the seed
   // that was sent plus i, so that it can be had again by itself.
   size_t n = 1, best_of = 1;
   bool has_seed = false;
@@ -55,9 +55,9 @@ struct Usage {
 
 // "stop" or "length".
 std::string_view FinishName(FinishReason reason);
-// Of the prompt's tokens that no earlier request had left in the cache.
+// Counts the prompt's tokens that no earlier request had left in the cache.
 double PrefillTokensPerSecond(const Answer& answer);
-// Of the answer's tokens but the first, which is prefill's.
+// Counts the answer's tokens but the first, which is prefill's.
 double DecodeTokensPerSecond(const Answer& answer);
 
 }  // namespace lockstep

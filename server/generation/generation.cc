@@ -30,6 +30,16 @@ double MeanLogprob(const Answer& answer) {
   return answer.logprobs.empty() ? 0 : sum / static_cast<double>(answer.logprobs.size());
 }
 
+// Several clients look for these words to know that they must shorten a conversation.
+tl::unexpected<Error> TooLong(size_t tokens, size_t context) {
+  return Fail(
+      ErrorKind::kContextExceeded,
+      fmt::format("prompt is too long: {} tokens; this model's maximum context length is {} "
+                  "tokens, of which the answer needs at least one. Shorten the prompt, or "
+                  "start the server with a larger --context",
+                  tokens, context));
+}
+
 }  // namespace
 
 Generation::Generation(GenerationService& service, GenerateRequest request, Caller caller,
@@ -56,10 +66,11 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   for (GenerateRequest::Prompt& prompt : wanted.prompts) {
     auto* const ids = std::get_if<std::vector<int32_t>>(&prompt);
     made->prompts_.push_back(ids != nullptr ? *ids : service.Encode(std::get<std::string>(prompt)));
-    made->record_->prompt_tokens += made->prompts_.back().size();
+    const size_t tokens = made->prompts_.back().size();
+    made->record_->prompt_tokens += tokens;
     for (size_t i = 0; i < wanted.best_of; ++i) {
       Answer answer;
-      answer.prompt_tokens = made->prompts_.back().size();
+      answer.prompt_tokens = tokens;
       answer.seed = sampling.seed + i;
       answer.negative_seed = wanted.negative_seed;
       answer.wants_logprobs = wants_logprobs;
@@ -67,7 +78,7 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
     }
   }
   for (size_t i = made->answers_.size(); i > 0; --i) made->waiting_.push_back(i - 1);
-  if (Status status = made->SubmitWaiting(); !status) return tl::unexpected(status.error());
+  TRY_OK(made->SubmitWaiting());
   made->ended_ = false;
   return made;
 }
@@ -89,11 +100,13 @@ Job Generation::MakeJob(size_t index) const {
 }
 
 Status Generation::SubmitWaiting() {
+  if (request_.options.max_tokens == 0) return {};  // see Next
   while (!waiting_.empty()) {
     if (Status status = service_.Submit(MakeJob(waiting_.back())); !status) {
       if (running_ > 0 && status.error().kind == ErrorKind::kOverloaded) return {};
       cancelled_->store(true);  // those that run already
-      return status;
+      if (status.error().kind != ErrorKind::kContextExceeded) return status;
+      return TooLong(answers_[waiting_.back()].prompt_tokens, service_.model().context);
     }
     waiting_.pop_back();
     ++running_;
@@ -108,6 +121,12 @@ Generation::~Generation() {
 }
 
 Generation::Item Generation::Next(milliseconds patience) {
+  if (request_.options.max_tokens == 0 && !waiting_.empty()) {  // nothing for the scheduler to do
+    const size_t index = waiting_.back();
+    waiting_.pop_back();
+    answers_[index].finish = FinishReason::kLength;
+    return AnswerEnd{index};
+  }
   if (running_ == 0) {
     ended_ = true;
     record_->outcome = FinishName(answers_[0].finish);

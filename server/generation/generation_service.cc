@@ -1,3 +1,5 @@
+// Straight calls into the model and the scheduler; what has a thought of its own is the choice of
+// chat templates.
 #include "server/generation/generation_service.h"
 
 #include <ctime>
@@ -9,14 +11,8 @@
 namespace lockstep {
 namespace {
 
-Result<ChatModel> MakeChatModel(const Model& model) {
-  if (model.chat_template.empty()) {
-    return Fail(ErrorKind::kInvalidArgument,
-                "the model has no chat template: send a prompt of your own to /v1/completions, or "
-                "serve a model whose file has tokenizer.chat_template",
-                "messages");
-  }
-  auto parsed = ChatTemplate::Parse(model.chat_template);
+Result<ChatModel> ParseChatModel(const Model& model, const std::string& source) {
+  auto parsed = ChatTemplate::Parse(source);
   if (!parsed) {
     return Fail(ErrorKind::kInvalidArgument,
                 "the model's chat template cannot be used: " + parsed.error().message +
@@ -26,9 +22,26 @@ Result<ChatModel> MakeChatModel(const Model& model) {
   const auto text = [&model](int32_t token) {
     return token < 0 ? std::string() : std::string(model.tokenizer.TokenText(token));
   };
-  ChatModel chat{*std::move(parsed), model.chat_template, text(model.tokenizer.bos()),
+  ChatModel chat{*std::move(parsed), source, text(model.tokenizer.bos()),
                  text(model.tokenizer.eos()), std::nullopt};
   chat.tools = FindToolStyle(chat);
+  return chat;
+}
+
+Result<ChatModel> MakeChatModel(const Model& model) {
+  if (model.chat_template.empty()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "the model has no chat template: send a prompt of your own to /v1/completions, or "
+                "serve a model whose file has tokenizer.chat_template",
+                "messages");
+  }
+  TRY(ChatModel chat, ParseChatModel(model, model.chat_template));
+  for (const auto& [name, source] : model.named_chat_templates) {
+    auto named = ParseChatModel(model, source);
+    if (!named) continue;  // one that is not needed for most requests takes none of them down
+    named->name = name;
+    chat.named.push_back(*std::move(named));
+  }
   return chat;
 }
 

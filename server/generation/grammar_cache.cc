@@ -1,3 +1,5 @@
+// The key is the text itself behind a word for its kind, and not a hash of it: two texts must never
+// share a grammar, since one of them would bind what the other one's client asked for.
 #include "server/generation/grammar_cache.h"
 
 #include <algorithm>

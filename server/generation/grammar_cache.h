@@ -22,7 +22,7 @@ namespace lockstep {
 class GrammarCache {
  public:
   static constexpr size_t kMaxEntries = 256;
-  // Of texts and grammars, masks have their own. The newest is kept, however large it is.
+  // For texts and grammars; masks have a limit of their own. The newest is kept in any case.
   static constexpr size_t kMaxBytes = size_t{64} << 20;
 
   // The tokenizer must outlive the cache. Its vocabulary is prepared at the first use.

@@ -1,3 +1,6 @@
+// A queue with one writer and one reader. The writer is the scheduler, which serves everybody: it
+// never waits and never fails here, so that a reader that is slow, or no memory, costs one request
+// and not the step.
 #include "server/generation/token_stream.h"
 
 #include <utility>

@@ -1,3 +1,7 @@
+// A call is the same few pieces in every style, in the same order: what opens it, what stands
+// before the name, before the arguments and after them. The grammar that binds a model's text and
+// the reader that takes calls out of it are both made of these pieces, so that they cannot
+// disagree.
 #include "server/generation/tool_calls.h"
 
 #include <fmt/format.h>
@@ -14,12 +18,12 @@ namespace {
 constexpr std::string_view kSpace = " \t\r\n";
 
 // How a call is written: before name, between name and arguments, after these.
-struct Look {
+struct Form {
   std::string_view opens;  // what no text has, and calls begin with; empty: the message's beginning
   std::string_view before_name, before_arguments, after;
 };
 
-Look LookOf(ToolStyle style) {
+Form FormOf(ToolStyle style) {
   switch (style) {
     case ToolStyle::kHermes:
       return {"<tool_call>", "\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>"};
@@ -96,6 +100,12 @@ std::optional<ToolStyle> DetectToolStyle(std::string_view rendered) {
   return std::nullopt;
 }
 
+StopLimit CallsBegin(ToolStyle style) {
+  const Form form = FormOf(style);
+  if (form.opens.empty()) return {std::string(form.before_name), /*at_start=*/true};
+  return {std::string(form.opens), /*at_start=*/false};
+}
+
 std::string NewToolCallId(ToolStyle style) {
   const std::string id = NewId("call");
   const bool nine = style == ToolStyle::kMistral || style == ToolStyle::kMistralArgs;
@@ -103,21 +113,21 @@ std::string NewToolCallId(ToolStyle style) {
 }
 
 std::string ToolGrammar(ToolStyle style, const ToolGrammarParts& parts) {
-  const Look look = LookOf(style);
+  const Form form = FormOf(style);
   std::string call = "call ::= ";
   std::string rules;
   for (size_t i = 0; i < parts.tools.size(); ++i) {
     const auto& tool = parts.tools[i];
     const std::string head =
-        fmt::format("{}{}{}", look.before_name, tool.name, look.before_arguments);
+        fmt::format("{}{}{}", form.before_name, tool.name, form.before_arguments);
     call += fmt::format("{}call{}", i == 0 ? "" : " | ", i);
     rules += fmt::format("call{} ::= {} {}{}{}\n", i, GbnfLiteral(head), tool.arguments,
                          style == ToolStyle::kMistral ? " call-id?" : "",
-                         look.after.empty() ? "" : " " + GbnfLiteral(look.after));
+                         form.after.empty() ? "" : " " + GbnfLiteral(form.after));
   }
   rules += call + "\n";
 
-  const std::string opens = look.opens.empty() ? "" : GbnfLiteral(look.opens) + " ";
+  const std::string opens = form.opens.empty() ? "" : GbnfLiteral(form.opens) + " ";
   std::string calls = "call";
   if (style == ToolStyle::kMistral) {  // may give each call an id; the server's own is told instead
     rules += "call-id ::= \", \\\"id\\\": \\\"\" [a-zA-Z0-9]{9} \"\\\"\"\n";
@@ -131,8 +141,8 @@ std::string ToolGrammar(ToolStyle style, const ToolGrammarParts& parts) {
   if (!parts.instead->empty()) {
     return rules + fmt::format("root ::= {}calls | {}\n", opens, *parts.instead);
   }
-  if (!look.opens.empty()) return rules + TextUntil(look.opens, "calls") + "root ::= text0\n";
-  return rules + TextNotBeginningWith(look.before_name) + "root ::= calls | text0\n";
+  if (!form.opens.empty()) return rules + TextUntil(form.opens, "calls") + "root ::= text0\n";
+  return rules + TextNotBeginningWith(form.before_name) + "root ::= calls | text0\n";
 }
 
 std::vector<ToolDelta> ToolCallReader::Push(std::string_view text) {
@@ -171,9 +181,9 @@ void ToolCallReader::EmitText(std::vector<ToolDelta>& out, size_t size) {
 }
 
 bool ToolCallReader::ReadText(std::vector<ToolDelta>& out) {
-  const Look look = LookOf(style_);
-  if (look.opens.empty()) {
-    const std::string_view beginning = look.before_name;
+  const Form form = FormOf(style_);
+  if (form.opens.empty()) {
+    const std::string_view beginning = form.before_name;
     if (state_ == State::kStart && held_.starts_with(beginning)) {
       state_ = State::kHead;
       return true;
@@ -183,25 +193,25 @@ bool ToolCallReader::ReadText(std::vector<ToolDelta>& out) {
     EmitText(out, held_.size());
     return false;
   }
-  const size_t opens = held_.find(look.opens);
+  const size_t opens = held_.find(form.opens);
   const std::string_view text = std::string_view(held_).substr(
-      0, opens != held_.npos ? opens : held_.size() - PartAtEnd(held_, look.opens));
+      0, opens != held_.npos ? opens : held_.size() - PartAtEnd(held_, form.opens));
   EmitText(out, text.find_last_not_of(kSpace) + 1);  // npos + 1 is 0
   if (opens == held_.npos) return false;
-  held_.erase(0, held_.find(look.opens) + look.opens.size());
+  held_.erase(0, held_.find(form.opens) + form.opens.size());
   state_ = State::kHead;
   return true;
 }
 
 bool ToolCallReader::ReadHead(std::vector<ToolDelta>& out) {
-  const Look look = LookOf(style_);
-  const size_t before = held_.find(look.before_name);
+  const Form form = FormOf(style_);
+  const size_t before = held_.find(form.before_name);
   if (before == held_.npos) return false;
-  const size_t name = before + look.before_name.size();
-  const size_t end = held_.find(look.before_arguments, name);
+  const size_t name = before + form.before_name.size();
+  const size_t end = held_.find(form.before_arguments, name);
   if (end == held_.npos) return false;
   out.push_back({{}, calls_++, held_.substr(name, end - name), {}});
-  held_.erase(0, end + look.before_arguments.size());
+  held_.erase(0, end + form.before_arguments.size());
   state_ = State::kArguments;
   depth_ = 0;
   return true;
@@ -228,9 +238,9 @@ bool ToolCallReader::ReadArguments(std::vector<ToolDelta>& out) {
 }
 
 bool ToolCallReader::ReadTail() {
-  const Look look = LookOf(style_);
+  const Form form = FormOf(style_);
   if (style_ == ToolStyle::kLlama3) return false;
-  const std::string_view next = style_ == ToolStyle::kMistral ? look.before_name : look.opens;
+  const std::string_view next = style_ == ToolStyle::kMistral ? form.before_name : form.opens;
   const size_t at = held_.find(next);
   if (at == held_.npos) return false;
   held_.erase(0, style_ == ToolStyle::kMistral ? at : at + next.size());

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/engine/stop_matcher.h"
+
 namespace lockstep {
 
 enum class ToolStyle {
@@ -17,7 +19,7 @@ enum class ToolStyle {
   kMistral,  // [TOOL_CALLS][{"name": "f", "arguments": {...}}, ...]
   kMistralArgs,  // [TOOL_CALLS]f[ARGS]{...}, of its models since 2025
 };
-// Of what the styles write, what some vocabularies have as control tokens.
+// What the styles write that some vocabularies have as control tokens.
 inline constexpr std::string_view kToolTokens[] = {"<tool_call>", "</tool_call>", "[TOOL_CALLS]",
                                                    "[ARGS]"};
 inline constexpr std::string_view kToolStyles =
@@ -26,12 +28,14 @@ inline constexpr std::string_view kToolStyles =
 // The style of a model, from a conversation with a tool and a call of it that its template has
 // rendered; nothing if it is none of these.
 std::optional<ToolStyle> DetectToolStyle(std::string_view rendered);
+// Where a text stops being text and calls begin: no stop string acts there.
+StopLimit CallsBegin(ToolStyle style);
 // Ids of calls that the style's templates take back: Mistral's insist on nine letters and digits.
 std::string NewToolCallId(ToolStyle style);
 
 struct ToolGrammarParts {
   struct Tool {
-    std::string name;       // letters, digits, _ and -
+    std::string name;       // ASCII without quotes, brackets, backslashes and blanks
     std::string arguments;  // the GBNF rule of its arguments, a JSON object
   };
   std::vector<Tool> tools;

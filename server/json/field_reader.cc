@@ -77,11 +77,6 @@ bool FieldReader::Integer(std::string_view name, int64_t low, int64_t high, int6
   return false;
 }
 
-void FieldReader::SkipNull(std::string_view name) {
-  const auto field = object_.find(name);
-  if (field != object_.end() && field->is_null()) read_.emplace(name);
-}
-
 void FieldReader::Refuse(std::string_view name, std::string_view why) {
   if (Take(name) != nullptr) Fail(name, why);
 }
@@ -95,15 +90,20 @@ void FieldReader::Fail(Error error) {
   if (ok()) status_ = tl::unexpected(std::move(error));
 }
 
-Status FieldReader::Finish(std::vector<std::string>* ignored) {
+Status FieldReader::Finish(const UnknownFields& unknown) {
+  if (unknown.known != nullptr) {
+    for (const std::string& name : read_) unknown.known->insert(Full(name));
+  }
   for (const auto& [name, value] : object_.items()) {
     if (!ok()) break;
-    if (read_.contains(name)) continue;
-    if (ignored != nullptr) {
-      ignored->push_back(Full(name));
+    if (value.is_null() || read_.contains(name)) continue;
+    if (unknown.ignored != nullptr) {
+      unknown.ignored->push_back(Full(name));
       continue;
     }
-    Fail({ErrorKind::kInvalidArgument, fmt::format("unknown field {}", Quoted(Full(name))),
+    Fail({ErrorKind::kInvalidArgument,
+          fmt::format("unknown field {}: leave it out; a server started with --lenient ignores it",
+                      Quoted(Full(name))),
           Full(name).substr(0, 64)});
   }
   return status_;

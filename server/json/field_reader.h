@@ -1,7 +1,7 @@
 // Reads the fields of a JSON object from a client, one after the other by name: what nobody read is
-// unknown, and refused or ignored in the end. null counts as absent. The first thing wrong is
-// remembered, and nothing is read after it; every refusal names the field. Used by one thread; the
-// object must outlive the reader.
+// unknown, and refused or ignored in the end. null counts as absent, under any name. The first
+// thing wrong is remembered, and nothing is read after it; every error names the field. Used by one
+// thread; the object must outlive the reader.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,15 @@ bool IsIntegerIn(const Json& value, int64_t low, int64_t high);
 // What a float cannot tell from 0 counts as the least positive one, where 0 is refused.
 bool ToFloat(const Json& value, const FloatRange& range, float* out);
 
+// What becomes of names at the end of reading.
+struct UnknownFields {
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  UnknownFields(std::vector<std::string>* to_ignored, std::set<std::string>* to_known = nullptr)
+      : ignored(to_ignored), known(to_known) {}
+  std::vector<std::string>* ignored;  // gets those that no one read; where null, one is an error
+  std::set<std::string>* known;       // gets those that were asked for, unless it is null
+};
+
 class FieldReader {
  public:
   // `prefix` comes before the names in messages: "messages[2]." of an object within another.
@@ -47,8 +56,29 @@ class FieldReader {
   }
   bool Integer(std::string_view name, int64_t low, int64_t high, int64_t* out);
 
-  // The field may be there as null.
-  void SkipNull(std::string_view name);
+  // An object with a reader of its own: `read` takes the fields of `value`, which is called `name`
+  // here, and `what` says what it must be. True if it is well.
+  template <class Read>
+  bool Nested(const Json& value, std::string_view name, std::string_view what,
+              const UnknownFields& unknown, const Read& read) {
+    if (!ok()) return false;
+    if (!value.is_object()) {
+      Fail(name, what);
+      return false;
+    }
+    FieldReader inner(value, Full(name) + ".");
+    read(inner);
+    if (Status status = inner.Finish(unknown); !status) Fail(std::move(status.error()));
+    return ok();
+  }
+  // The same for the field of that name; false if it is absent.
+  template <class Read>
+  bool Object(std::string_view name, std::string_view what, const UnknownFields& unknown,
+              const Read& read) {
+    const Json* const value = Take(name);
+    return value != nullptr && Nested(*value, name, what, unknown, read);
+  }
+
   // The field, if it is there, is one that we know and cannot do.
   void Refuse(std::string_view name, std::string_view why);
   // `message` follows the field's full name and a space.
@@ -57,11 +87,12 @@ class FieldReader {
   bool ok() const { return status_.has_value(); }
   const Error& error() const { return status_.error(); }  // REQUIRES: not ok()
   bool IsRead(std::string_view name) const { return read_.contains(name); }
+  bool Has(std::string_view name) { return Take(name) != nullptr; }
   // The name with its prefix.
   std::string Full(std::string_view name) const { return prefix_ + std::string(name); }
 
-  // Puts the names that no one read into *ignored; where that is nullptr, one is an error.
-  [[nodiscard]] Status Finish(std::vector<std::string>* ignored);
+  // The first thing that was wrong, a name that no one read among them.
+  [[nodiscard]] Status Finish(const UnknownFields& unknown);
 
  private:
   const Json& object_;

@@ -1,3 +1,7 @@
+// One pass over the text checks it and builds the values, without recursion: the library's reader
+// is told by events, and a stack of the containers that are open takes them. It is our own builder
+// and not the library's because it has to see each key (no key may occur twice) and the digits of
+// numbers that no number of the library can hold.
 #include "server/json/json_text.h"
 
 #include <fmt/format.h>
@@ -18,27 +22,33 @@ tl::unexpected<Error> Invalid(std::string message) {
   return Fail(ErrorKind::kInvalidArgument, std::move(message));
 }
 
-// A first pass over the text that builds nothing.
-class Checker : public nlohmann::json_sax<Json> {
+bool IsIntegerText(std::string_view text) {
+  return text.find_first_of(".eE") == std::string_view::npos;
+}
+
+class Builder : public nlohmann::json_sax<Json> {
  public:
   const std::string& problem() const { return problem_; }
+  Json& value() { return value_; }
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(int64_t) override { return true; }
-  bool number_unsigned(uint64_t) override { return true; }
-  bool number_float(double, const std::string& text) override {
-    return text.size() <= kMaxNumberLength || Refuse("a number has more than 64 characters");
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(int64_t value) override { return Put(value); }
+  bool number_unsigned(uint64_t value) override { return Put(value); }
+  bool number_float(double value, const std::string& text) override {
+    if (text.size() > kMaxNumberLength) return Stop("a number has more than 64 characters");
+    return IsIntegerText(text) ? Put(BigInteger(text)) : Put(value);
   }
-  bool string(std::string&) override { return true; }
+  bool string(std::string& text) override { return Put(std::move(text)); }
   bool binary(binary_t&) override { return false; }
-  bool start_object(size_t) override { return Open(); }
-  bool start_array(size_t) override { return Open(); }
+  bool start_object(size_t) override { return Open(Json::object()); }
+  bool start_array(size_t) override { return Open(Json::array()); }
   bool key(std::string& key) override {
-    if (!keys_.back().insert(key).second) {
-      return Refuse(fmt::format("{} occurs twice", Quoted(key)));
-    }
-    return keys_.back().size() <= kMaxJsonKeys || Refuse("an object has more than 1024 fields");
+    std::set<std::string>& keys = open_.back().keys;
+    if (!keys.insert(key).second) return Stop(fmt::format("{} occurs twice", Quoted(key)));
+    if (keys.size() > kMaxJsonKeys) return Stop("an object has more than 1024 fields");
+    key_ = std::move(key);
+    return true;
   }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
@@ -49,28 +59,67 @@ class Checker : public nlohmann::json_sax<Json> {
     if (reason.starts_with("number overflow")) reason = "a number is too large";  // then quoted
     reason = reason.substr(0, reason.find("; last read"));
     reason.remove_prefix(reason.starts_with("parse error") ? reason.find(": ") + 2 : 0);
-    return Refuse(fmt::format("{} (at byte {})", reason, position));
+    return Stop(fmt::format("{} (at byte {})", reason, position));
   }
 
  private:
-  bool Open() {
-    keys_.emplace_back();
-    return keys_.size() <= kMaxJsonDepth || Refuse("it is more than 64 levels deep");
+  struct Container {
+    Json* value;  // stays where it is: what holds it gets no further members before it is closed
+    std::set<std::string> keys;
+  };
+
+  // Where a value was put that has been read.
+  Json* Place(Json value) {
+    if (open_.empty()) return &(value_ = std::move(value));
+    Json& parent = *open_.back().value;
+    if (parent.is_array()) return &parent.get_ref<Json::array_t&>().emplace_back(std::move(value));
+    // Not by operator[], which would look through all keys for this one.
+    Json::object_t::Container& members = parent.get_ref<Json::object_t&>();
+    return &members.emplace_back(std::move(key_), std::move(value)).second;
   }
-  bool Close() {
-    keys_.pop_back();
+  bool Put(Json value) {
+    Place(std::move(value));
     return true;
   }
-  bool Refuse(std::string problem) {
+  bool Open(Json empty) {
+    if (open_.size() >= kMaxJsonDepth) return Stop("it is more than 64 levels deep");
+    Json* const value = Place(std::move(empty));
+    open_.push_back({value, {}});
+    return true;
+  }
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+  bool Stop(std::string problem) {
     problem_ = std::move(problem);
     return false;
   }
 
-  std::vector<std::set<std::string>> keys_;  // of each object and array that is open
+  Json value_;
+  std::vector<Container> open_;
+  std::string key_;  // of the value that comes next
   std::string problem_;
 };
 
 }  // namespace
+
+// A value of the one kind that the library has and JSON does not: no other value can be mistaken
+// for it.
+Json BigInteger(std::string_view digits) { return Json::binary({digits.begin(), digits.end()}); }
+
+std::string BigIntegerDigits(const Json& value) {
+  if (!value.is_binary()) return {};
+  return {value.get_binary().begin(), value.get_binary().end()};
+}
+
+Json WithoutBigIntegers(Json json) {
+  if (json.is_binary()) return std::stod(BigIntegerDigits(json));  // at most 64 digits: a double
+  if (json.is_structured()) {
+    for (Json& item : json) item = WithoutBigIntegers(std::move(item));
+  }
+  return json;
+}
 
 Result<Json> ParseStrictObject(std::string_view text) {
   if (text.empty()) return Invalid("the body is empty: send a JSON object");
@@ -79,13 +128,12 @@ Result<Json> ParseStrictObject(std::string_view text) {
   }
   // The library takes a NUL for the end of the text.
   if (text.find('\0') != text.npos) return Invalid("the body is not JSON: it has a NUL byte");
-  Checker checker;
-  if (!Json::sax_parse(text, &checker)) {
-    return Invalid("the body is not acceptable JSON: " + checker.problem());
+  Builder builder;
+  if (!Json::sax_parse(text, &builder)) {
+    return Invalid("the body is not acceptable JSON: " + builder.problem());
   }
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return Invalid("the body must be a JSON object, {...}");
-  return json;
+  if (!builder.value().is_object()) return Invalid("the body must be a JSON object, {...}");
+  return std::move(builder.value());
 }
 
 std::string Dump(const Json& json) {

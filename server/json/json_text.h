@@ -17,8 +17,17 @@ inline constexpr size_t kMaxJsonDepth = 64;   // copying and rendering recurse: 
 inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found by looking at all
 
 // An object, well-formed UTF-8 without a byte order mark, at most 64 levels deep, no key twice, no
-// number that a double cannot hold. Errors are kInvalidArgument and quote nothing but keys.
+// number that a double cannot hold. Errors are kInvalidArgument and quote nothing but keys. An
+// integer that 64 bits do not hold is a BigInteger.
 [[nodiscard]] Result<Json> ParseStrictObject(std::string_view text);
+
+// An integer with all of its digits, which the library has no number for. No reader of a field
+// takes it for a number.
+Json BigInteger(std::string_view digits);
+std::string BigIntegerDigits(const Json& value);  // empty if the value is no such integer
+// With the nearest double in the place of each, for who calculates with them.
+Json WithoutBigIntegers(Json json);
+
 // On one line. Bytes that are not UTF-8 (a single token need not be whole characters) become
 // U+FFFD.
 std::string Dump(const Json& json);

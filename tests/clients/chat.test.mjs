@@ -148,7 +148,6 @@ test("what cannot be done is refused by name", async () => {
     [{ messages: [{ role: "wizard", content: "x" }] }, "messages[0].role"],
     [{ messages: [{ role: "user", content: 1 }] }, "messages[0].content"],
     [{ top_logprobs: 2 }, "top_logprobs"],
-    [{ reasoning_effort: "high" }, "reasoning_effort"],
     [{ chat_template: "{{ messages }}" }, "chat_template"],
     [{ max_tokens: 5, max_completion_tokens: 6 }, "max_tokens"],
     [{ modalities: ["audio"] }, "modalities"],

@@ -6,19 +6,28 @@
 #include <utility>
 #include <vector>
 
-#include "server/api/openai/messages.h"
-#include "server/api/openai/tools.h"
+#include "server/api/openai/chat_request.h"
+#include "server/api/openai/tool_choice.h"
 #include "server/generation/chat_prompt.h"
 #include "server/http/error_reply.h"
 
 namespace lockstep {
 namespace {
 
+// -1 is no limit, as llama-server has it.
+bool ReadLimit(FieldReader& fields, std::string_view name, size_t* limit) {
+  int64_t count = 0;
+  if (!fields.Integer(name, -1, INT32_MAX, &count)) return false;
+  if (count == 0) fields.Fail(name, "must not be 0: a chat's answer has a token at least");
+  *limit = count < 0 ? size_t{INT32_MAX} : static_cast<size_t>(count);
+  return fields.ok();
+}
+
 void ReadMaxTokens(FieldReader& fields, size_t* max_tokens) {
   *max_tokens = INT32_MAX;  // what the context leaves
-  const bool newer = fields.Integer("max_completion_tokens", 1, INT32_MAX, max_tokens);
+  const bool newer = ReadLimit(fields, "max_completion_tokens", max_tokens);
   size_t older = 0;
-  if (!fields.Integer("max_tokens", 1, INT32_MAX, &older)) return;
+  if (!ReadLimit(fields, "max_tokens", &older)) return;
   if (newer && older != *max_tokens) {
     fields.Fail("max_tokens", "is the older name of max_completion_tokens, and differs: send one");
   }
@@ -31,8 +40,8 @@ void ReadLogprobs(FieldReader& fields, int32_t* logprobs) {
   if (wanted) *logprobs = 0;
   int32_t top = 0;
   if (!fields.Integer("top_logprobs", 0, kMaxLogprobs, &top)) return;
-  if (!wanted) return fields.Fail("top_logprobs", "needs logprobs to be true");
-  *logprobs = top;
+  if (!wanted && top > 0) fields.Fail("top_logprobs", "needs logprobs to be true");
+  if (wanted) *logprobs = top;
 }
 
 void ReadModalities(FieldReader& fields) {
@@ -81,19 +90,18 @@ class ChatWriter : public OpenAiWriter {
   std::string_view Finish(const Answer& answer) const override {
     const bool calls =
         tools_ && answer.finish == FinishReason::kStop && HasToolCalls(*tools_, answer.text);
-    return calls ? "tool_calls" : OpenAiWriter::Finish(answer);
+    return calls ? tools_->finish_reason() : OpenAiWriter::Finish(answer);
   }
 
   // The logprobs go with the first of them.
-  std::string Deltas(const Generation& generation, size_t i, const std::vector<ToolDelta>& deltas,
+  std::string Deltas(const Generation& generation, size_t i, const std::vector<Json>& deltas,
                      Json logprobs) {
     if (deltas.empty() && !logprobs.is_null()) {
       return Delta(generation, i, Json::object(), std::move(logprobs));
     }
     std::string events;
-    for (const ToolDelta& delta : deltas) {
-      events +=
-          Delta(generation, i, ToolDeltaJson(*tools_, delta), std::exchange(logprobs, nullptr));
+    for (const Json& delta : deltas) {
+      events += Delta(generation, i, delta, std::exchange(logprobs, nullptr));
     }
     return events;
   }
@@ -125,8 +133,8 @@ class ChatWriter : public OpenAiWriter {
     return {{"content", std::move(content)}, {"refusal", nullptr}};
   }
 
-  const std::optional<ToolStyle> tools_;
-  std::vector<ToolCallReader> calls_;  // of each answer of a stream
+  const std::optional<ToolForm> tools_;
+  std::vector<ToolAnswer> calls_;  // of each answer of a stream
 };
 
 Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
@@ -135,34 +143,33 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ChatRequest request;
   GenerateRequest& generate = request.generate;
   FieldReader fields(body);
-  ReadChatVariables(fields, context, &request.variables);
+  ReadChatVariables(fields, context, &request.chat);
   ReadOpenAiFields(fields, context, request);
   ReadMaxTokens(fields, &generate.options.max_tokens);
   ReadLogprobs(fields, &generate.options.sampling.logprobs);
   ReadToolChoice(fields, context, request);
   ReadModalities(fields);
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
-  TRY(const TrustedText prompt, RenderChat(context.service.chat(), request.variables));
+  if (!request.tools) BindAnswerFormat(request.format, fields, context, &generate.options);
+  TRY_OK(fields.Finish(context.unknown()));
+  TRY(const TrustedText prompt, RenderChat(*request.chat.model, request.chat.values));
   generate.prompts = {context.service.EncodeChat(prompt)};
   return request;
 }
 
 }  // namespace
 
-const Dialect kOpenAiChat = {ReadWith<ReadChatRequest, ChatWriter>, ErrorReply};
+const Dialect kOpenAiChat = {ReadWith<ReadChatRequest, ChatWriter>, ErrorReply, "messages"};
 
 Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) {
   // Without a template there is nothing to do with messages, whatever they are.
   if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
-  Json variables;
+  ChatVariables chat;
   FieldReader fields(body);
-  ReadChatVariables(fields, context, &variables);
+  ReadChatVariables(fields, context, &chat);
   std::string model;
   fields.Text("model", &model);
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
-  TRY(const TrustedText prompt, RenderChat(context.service.chat(), variables));
+  TRY_OK(fields.Finish(context.unknown()));
+  TRY(const TrustedText prompt, RenderChat(*chat.model, chat.values));
   return Dump(Json{{"prompt", prompt.bytes()}});
 }
 

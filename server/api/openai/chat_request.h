@@ -3,15 +3,15 @@
 
 #include <optional>
 
+#include "server/api/openai/chat_variables.h"
 #include "server/api/openai/common.h"
-#include "server/generation/tool_calls.h"
-#include "server/json/json_text.h"
+#include "server/api/openai/tool_answer.h"
 
 namespace lockstep {
 
 struct ChatRequest : OpenAiRequest {
-  Json variables;                  // of the chat template
-  std::optional<ToolStyle> tools;  // calls of tools are read out of the answers
+  ChatVariables chat;
+  std::optional<ToolForm> tools;  // calls of tools are read out of the answers
 };
 
 }  // namespace lockstep

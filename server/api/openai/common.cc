@@ -1,3 +1,4 @@
+// What both of OpenAI's routes read and write in the same way.
 #include "server/api/openai/common.h"
 
 #include <fmt/format.h>
@@ -5,8 +6,8 @@
 #include <ctime>
 #include <utility>
 
+#include "core/base/quoted.h"
 #include "core/base/utf8.h"
-#include "server/api/response_format.h"
 #include "server/api/server_info.h"
 #include "server/http/error_reply.h"
 #include "server/http/sse.h"
@@ -18,39 +19,60 @@ void ReadModel(FieldReader& fields, const ReadContext& context, std::string* mod
   const ServedModel& served = context.service.model();
   *model = served.name;
   if (!fields.Text("model", model)) return;
+  // The name stands in every event of a stream.
+  if (model->size() > kMaxModelName) {
+    return fields.Fail("model", fmt::format("has more than {} bytes", kMaxModelName));
+  }
   if (IsModelName(served, context.model_aliases, *model)) return;
   fields.Fail(NoSuchModel(served, *model));
 }
 
 void ReadStreamOptions(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
-  const Json* const value = fields.Take("stream_options");
-  if (value == nullptr) return;
-  if (!value->is_object()) return fields.Fail("stream_options", "must be an object");
-  if (!request.generate.stream) {
-    return fields.Fail("stream_options", "is only allowed when stream is true");
+  const bool sent = fields.Object(
+      "stream_options", "must be an object", context.unknown(), [&](FieldReader& options) {
+        options.Bool("include_usage", &request.include_usage);
+        options.Bool("continuous_usage_stats", &request.continuous_usage);
+        bool obfuscation = false;
+        options.Bool("include_obfuscation", &obfuscation);
+        if (obfuscation) options.Fail("include_obfuscation", "is not supported: leave it out");
+      });
+  if (sent && !request.generate.stream) {
+    fields.Fail("stream_options", "is only allowed when stream is true");
   }
-  FieldReader options(*value, "stream_options.");
-  options.Bool("include_usage", &request.include_usage);
-  bool obfuscation = false;
-  options.Bool("include_obfuscation", &obfuscation);
-  if (obfuscation) options.Fail("include_obfuscation", "is not supported: leave it out");
-  if (Status status = options.Finish(context.unknown()); !status) fields.Fail(status.error());
 }
 
-// Fields that change nothing here. What they ask of others' servers is refused.
-void ReadWithoutEffect(FieldReader& fields) {
+// How many answers there are to a prompt, and out of how many they are the best.
+void ReadCounts(FieldReader& fields, GenerateRequest& request) {
+  fields.Integer("n", 1, kMaxAnswers, &request.n);
+  request.best_of = request.n;
+  fields.Integer("best_of", 1, kMaxAnswers, &request.best_of);
+  if (request.best_of < request.n) {
+    fields.Fail("best_of",
+                fmt::format("is {}, but n is {}: it must not be less", request.best_of, request.n));
+  }
+  if (request.stream && request.best_of > request.n) {
+    fields.Fail("best_of", "above n cannot be streamed: the best is known only at the end");
+  }
+}
+
+// What asks something of OpenAI's servers that this one does not do, and changes no answer here. It
+// is told, so that nobody counts on it.
+void ReadForOthers(FieldReader& fields, ReadContext& context) {
   std::string text;
-  fields.Text("user", &text);
-  fields.Text("safety_identifier", &text);
-  fields.Text("prompt_cache_key", &text);
+  for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) {
+    fields.Text(name, &text);
+  }
   if (const Json* const metadata = fields.Take("metadata"); metadata && !metadata->is_object()) {
     fields.Fail("metadata", "must be an object");
   }
   bool store = false;
-  fields.Bool("store", &store);
-  if (store) fields.Fail("store", "is not supported: this server keeps no answers");
+  if (fields.Bool("store", &store) && store) context.ignored.emplace_back("store");
   if (fields.Text("service_tier", &text) && text != "auto" && text != "default") {
-    fields.Fail("service_tier", "must be auto or default: this server has one");
+    context.ignored.emplace_back("service_tier");
+  }
+  for (const char* name :
+       {"verbosity", "prediction", "prompt_cache_retention", "web_search_options"}) {
+    if (fields.Has(name)) context.ignored.emplace_back(name);
   }
 }
 
@@ -72,11 +94,10 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
     }
     sampling.repetition_penalty = other_name;
   }
-  fields.Integer("n", 1, kMaxAnswers, &generate.n);
-  generate.best_of = generate.n;
+  ReadCounts(fields, generate);
   ReadStreamOptions(fields, context, request);
-  ReadResponseFormat(fields, context, &generate.options);
-  ReadWithoutEffect(fields);
+  request.format = ReadResponseFormat(fields, context);
+  ReadForOthers(fields, context);
 }
 
 std::string TokenLabel(const GenerationService& service, int32_t token) {
@@ -92,6 +113,7 @@ OpenAiWriter::OpenAiWriter(const GenerationService& service, const OpenAiRequest
     : service_(service),
       model_(request.model),
       include_usage_(request.include_usage),
+      continuous_usage_(request.continuous_usage),
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
 Json OpenAiWriter::Head(const Generation& generation, std::string_view object) const {
@@ -125,7 +147,11 @@ std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json
   if (!finish.is_null()) whole["seed"] = SeedJson(generation.answers()[index]);
   Json json = Head(generation, chunk_object());
   json["choices"] = Json::array({std::move(whole)});
-  if (include_usage_) json["usage"] = nullptr;
+  if (continuous_usage_) {
+    json["usage"] = UsageJson(generation.usage());
+  } else if (include_usage_) {
+    json["usage"] = nullptr;
+  }
   return FrameEvent(StreamFormat::kSse, Dump(json));
 }
 

@@ -12,19 +12,23 @@
 
 #include "server/api/answer_json.h"
 #include "server/api/dialect.h"
+#include "server/api/response_format.h"
 
 namespace lockstep {
 
 struct OpenAiRequest {
   GenerateRequest generate;
   std::string model;  // as the request names it
+  AnswerFormat format;
   bool include_usage = false;
+  bool continuous_usage = false;  // in each piece of the stream
 };
 
 // Sets the defaults that OpenAI documents (temperature 1, top_p 1, nothing else cut off), and reads
-// model, n, stream_options, response_format, grammar, the sampling fields under all their names,
-// and what is taken without effect: user, metadata, store (false), service_tier, safety_identifier,
-// prompt_cache_key.
+// model, n, best_of, stream_options, the format of the answer, the sampling fields under all their
+// names, and what is for OpenAI's own servers: user, metadata, safety_identifier and
+// prompt_cache_key, which say nothing to this one, and store, service_tier, verbosity, prediction,
+// prompt_cache_retention and web_search_options, which are named as ignored.
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request);
 
 // The token as text: its bytes where they are whole characters, else "bytes:\xe2\x80"; a control
@@ -57,17 +61,16 @@ class OpenAiWriter : public AnswerWriter {
 
   const GenerationService& service_;
   const std::string model_;
-  const bool include_usage_;
+  const bool include_usage_, continuous_usage_;
   const int64_t created_;
 };
 
 // Dialect::read out of a reader of some kind of OpenAiRequest and the writer that answers it.
 template <auto kRead, class Writer>
 Result<DialectRequest> ReadWith(const Json& body, ReadContext& context) {
-  auto request = kRead(body, context);
-  if (!request) return tl::unexpected(request.error());
-  auto writer = std::make_unique<Writer>(context.service, *request);
-  return DialectRequest{std::move(request->generate), std::move(writer)};
+  TRY(auto request, kRead(body, context));
+  auto writer = std::make_unique<Writer>(context.service, request);
+  return DialectRequest{std::move(request.generate), std::move(writer)};
 }
 
 }  // namespace lockstep

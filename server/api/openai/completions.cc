@@ -57,20 +57,19 @@ void ReadPrompts(FieldReader& fields, size_t vocab, std::vector<GenerateRequest:
   }
 }
 
-void ReadBestOf(FieldReader& fields, GenerateRequest& request) {
-  fields.Integer("best_of", 1, kMaxAnswers, &request.best_of);
-  if (request.best_of < request.n) {
-    fields.Fail("best_of",
-                fmt::format("is {}, but n is {}: it must not be less", request.best_of, request.n));
-  }
-  if (request.stream && request.best_of > request.n) {
-    fields.Fail("best_of", "above n cannot be streamed: the best is known only at the end");
-  }
+void CheckAnswersInAll(FieldReader& fields, const GenerateRequest& request) {
   if (request.prompts.size() * request.best_of > kMaxAnswersInAll) {
     fields.Fail("n", fmt::format("answers to each of {} prompts are too many: {} in all is the "
                                  "most, those that best_of drops included",
                                  request.prompts.size(), kMaxAnswersInAll));
   }
+}
+
+// 0 asks for the prompt alone, with echo, and -1 is no limit, as llama-server has it.
+void ReadMaxTokens(FieldReader& fields, size_t* max_tokens) {
+  int64_t count = 0;
+  if (!fields.Integer("max_tokens", -1, INT32_MAX, &count)) return;
+  *max_tokens = count < 0 ? size_t{INT32_MAX} : static_cast<size_t>(count);
 }
 
 class CompletionsWriter : public OpenAiWriter {
@@ -111,7 +110,7 @@ class CompletionsWriter : public OpenAiWriter {
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs, &offset) : nullptr}};
   }
 
-  // Of choice `index`, as it came or, of ids, as they read.
+  // The prompt of choice `index` as it came or, if it came as ids, as they read.
   std::string PromptText(const Generation& generation, size_t index) const {
     const GenerateRequest& request = generation.request();
     const GenerateRequest::Prompt& prompt = request.prompts[index / request.n];
@@ -153,8 +152,8 @@ Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext&
   FieldReader fields(body);
   ReadPrompts(fields, context.vocab(), generate.prompts);
   ReadOpenAiFields(fields, context, request);
-  ReadBestOf(fields, generate);
-  fields.Integer("max_tokens", 1, INT32_MAX, &generate.options.max_tokens);
+  CheckAnswersInAll(fields, generate);
+  ReadMaxTokens(fields, &generate.options.max_tokens);
   fields.Integer("logprobs", 0, kMaxLogprobs, &generate.options.sampling.logprobs);
   fields.Bool("echo", &request.echo);
   if (request.echo && generate.options.sampling.logprobs >= 0) {
@@ -163,14 +162,14 @@ Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext&
   if (const Json* const suffix = fields.Take("suffix"); suffix != nullptr && *suffix != "") {
     fields.Fail("suffix", "is not supported: the model continues texts, it does not fill gaps");
   }
-  if (Status status = fields.Finish(context.unknown()); !status)
-    return tl::unexpected(status.error());
+  BindAnswerFormat(request.format, fields, context, &generate.options);
+  TRY_OK(fields.Finish(context.unknown()));
   return request;
 }
 
 }  // namespace
 
-const Dialect kOpenAiCompletions = {ReadWith<ReadCompletionsRequest, CompletionsWriter>,
-                                    ErrorReply};
+const Dialect kOpenAiCompletions = {ReadWith<ReadCompletionsRequest, CompletionsWriter>, ErrorReply,
+                                    "prompt"};
 
 }  // namespace lockstep

@@ -7,6 +7,12 @@
 #include <future>
 #include <set>
 
+#include "server/api/native_api.h"
+#include "server/api/openai/chat.h"
+#include "server/api/openai/completions.h"
+#include "server/api/routes.h"
+#include "server/api/tgi_api.h"
+#include "server/api/tokenize_api.h"
 #include "server/json/json_text.h"
 #include "tests/server/generation/fake_service.h"
 
@@ -59,6 +65,9 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"GET", "/generate_stream", 405, "POST"},
       {"GET", "/../livez", 404, ""},
       {"POST", "/generate/", 404, ""},
+      {"GET", "/models", 200, ""},
+      {"GET", "/chat/completions", 405, "POST"},
+      {"TRACE", "/generate", 405, "POST"},
       {"POST", "/v1/embeddings", 501, ""},
       {"OPTIONS", "*", 404, ""},
   };
@@ -68,6 +77,29 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
     EXPECT_EQ(reply.status, status);
     EXPECT_EQ(FindHeader(reply.headers, "Allow"), allow);
     EXPECT_THAT(reply.body, StartsWith(status == 200 ? "{" : R"({"error":{"message":)"));
+  }
+}
+
+TEST_F(ApiHandlersTest, AnUnknownPathNamesTheNearestRoute) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"/v1/chat/completion", "did you mean POST /v1/chat/completions?"},
+      {"/v1/model", "did you mean GET /v1/models?"},
+      {"/readiez", "did you mean GET /readyz?"},
+      {"/somewhere/else/entirely", "chats go to POST /v1/chat/completions"},
+  };
+  for (const auto& [path, says] : cases) {
+    EXPECT_THAT(Handle("GET", path).body, HasSubstr(says)) << path;
+  }
+  EXPECT_THAT(Handle("GET", "/api/tags").body, StartsWith(R"({"error":"there is no )"));
+}
+
+// The server sends health checks to threads of their own by the same table.
+TEST_F(ApiHandlersTest, ControlPathsAreThoseThatNeverWait) {
+  for (const char* path : {"/livez", "/readyz", "/health", "/ping", "/metrics"}) {
+    EXPECT_TRUE(IsControlPath(path)) << path;
+  }
+  for (const char* path : {"/", "/generate", "/v1/models", "/v1/models/livez", "/livez/"}) {
+    EXPECT_FALSE(IsControlPath(path)) << path;
   }
 }
 
@@ -85,35 +117,56 @@ TEST_F(ApiHandlersTest, WhatOpenApiSaysIsThere) {
   }
 }
 
-// Each field that the document has for a request is known: null stands for its absence.
-TEST_F(ApiHandlersTest, TheFieldsOfOpenApiAreKnown) {
+// The fields that readers take are those that the document has, no more and no less.
+TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
+  service_.SetChatTemplate("{{ messages[0].content }}");
   const Json document = Json::parse(Handle("GET", "/openapi.json").body, nullptr, false);
   const Json& schemas = document["components"]["schemas"];
-  const auto fields = [&schemas](const std::string& name,
-                                 const auto& self) -> std::set<std::string> {
+  const auto written = [&schemas](const std::string& name,
+                                  const auto& self) -> std::set<std::string> {
     std::set<std::string> names;
     for (const auto& [field, schema] : schemas[name]["properties"].items()) names.insert(field);
     for (const Json& part : schemas[name].value("allOf", Json::array())) {
+      if (!part.contains("$ref")) continue;
       names.merge(
           self(part["$ref"].get<std::string>().substr(strlen("#/components/schemas/")), self));
     }
     return names;
   };
-  service_.script = "x";
-  const std::tuple<const char*, const char*, const char*> requests[] = {
-      {"NativeRequest", "/generate", "prompt"},
-      {"TgiRequest", "/generate_stream", "inputs"},
-      {"CompletionsRequest", "/v1/completions", "prompt"}};
-  for (const auto& [name, path, required] : requests) {
-    Json body = Json::object();
-    for (const std::string& field : fields(name, fields)) body[field] = nullptr;
-    EXPECT_GE(body.size(), 3u);
-    body[required] = "x";
-    HttpRequest request = Post(body.dump());
-    request.path = path;
-    const HttpReply reply = handlers_.Handle(request);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-  }
+  const std::vector<std::string> aliases;
+  // Those below `prefix`, of which the document has a schema of its own.
+  const auto read = [&](const auto& reader, const char* body, const std::string& prefix) {
+    std::set<std::string> all, names;
+    ReadContext context{service_, aliases, false, {}};
+    context.known = &all;
+    const auto result = reader(ParseStrictObject(body).value(), context);
+    EXPECT_TRUE(result.has_value()) << result.error().message;
+    for (const std::string& name : all) {
+      const std::string rest = name.substr(std::min(prefix.size(), name.size()));
+      if (name.starts_with(prefix) && rest.find_first_of(".[") == rest.npos) names.insert(rest);
+    }
+    return names;
+  };
+  constexpr char kPrompt[] = R"({"prompt":"x"})", kInputs[] = R"({"inputs":"x","parameters":{}})",
+                 kChat[] = R"({"messages":[{"role":"assistant","content":"x"}]})",
+                 kTools[] = R"({"messages":[{"role":"user","content":"x"}],"tool_choice":"none",
+                     "tools":[{"type":"function","function":{"name":"f"}}]})",
+                 kOutputs[] = R"({"prompt":"x","structured_outputs":{}})";
+  EXPECT_EQ(read(kNative.read, kPrompt, ""), written("NativeRequest", written));
+  EXPECT_EQ(read(kTgi.read, kInputs, ""), written("TgiRequest", written));
+  EXPECT_EQ(read(kTgi.read, kInputs, "parameters."), written("TgiParameters", written));
+  EXPECT_EQ(read(kOpenAiCompletions.read, kPrompt, ""), written("CompletionsRequest", written));
+  EXPECT_EQ(read(kOpenAiCompletions.read, kOutputs, "structured_outputs."),
+            written("StructuredOutputs", written));
+  EXPECT_EQ(read(kOpenAiChat.read, kChat, ""), written("ChatRequest", written));
+  EXPECT_EQ(read(kOpenAiChat.read, kTools, "tools[0].function."), written("Function", written));
+  EXPECT_EQ(read(AnswerApplyTemplate, kChat, ""), written("ApplyTemplateRequest", written));
+  EXPECT_EQ(read(AnswerTokenize, R"({"text":"x"})", ""), written("TokenizeRequest", written));
+  EXPECT_EQ(read(AnswerDetokenize, R"({"tokens":[1]})", ""), written("DetokenizeRequest", written));
+  // An assistant's message has every field but the id of the call that a tool answers.
+  std::set<std::string> message = read(kOpenAiChat.read, kChat, "messages[0].");
+  message.insert("tool_call_id");
+  EXPECT_EQ(message, written("Message", written));
 }
 
 TEST_F(ApiHandlersTest, InsistsOnJson) {

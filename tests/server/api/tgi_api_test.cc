@@ -47,7 +47,7 @@ TEST_F(TgiApiTest, RefusesInItsOwnForm) {
       {R"({"inputs":"x","parameters":{"decoder_input_details":true}})", "decoder_input_details"},
       {R"({"inputs":"x","parameters":{"best_of":2}})", "do_sample"},
       {R"({"inputs":"x","stream":true,"parameters":{"best_of":2,"do_sample":true}})", "streamed"},
-      {R"({"inputs":"x","parameters":{"stop":["","b"]}})", "parameters.stop"},
+      {R"({"inputs":"x","parameters":{"stop":["a",1]}})", "parameters.stop"},
   };
   for (const auto& [body, says] : cases) {
     SCOPED_TRACE(body);

@@ -59,7 +59,6 @@ TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
       {"[{}]", "messages[0].role"},
       {R"([{"role":123,"content":"x"}])", "messages[0].role"},
       {R"([{"role":"wizard","content":"x"}])", "messages[0].role"},
-      {R"([{"role":"function","content":"x"}])", "messages[0].role"},
       {R"([{"role":"user"}])", "messages[0].content"},
       {R"([{"role":"user","content":null}])", "messages[0].content"},
       {R"([{"role":"user","content":123}])", "messages[0].content"},
@@ -67,8 +66,10 @@ TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
       {R"([{"role":"user","content":["x"]}])", "messages[0].content[0]"},
       {R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])",
        "messages[0].content[0].type"},
-      {R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0]"},
-      {R"([{"role":"user","content":[{"type":"text","text":1}]}])", "messages[0].content[0]"},
+      {R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0].text"},
+      {R"([{"role":"user","content":[{"type":"text","text":1}]}])", "messages[0].content[0].text"},
+      {R"([{"role":"user","content":[{"type":"text","text":"x","cache_control":{}}]}])",
+       "messages[0].content[0].cache_control"},
       {R"([{"role":"user","content":"x","name":1}])", "messages[0].name"},
       {R"([{"role":"user","content":"x","weight":1}])", "messages[0].weight"},
       {R"([{"role":"user","content":"x","tool_calls":[]}])", "messages[0].tool_calls"},
@@ -81,7 +82,8 @@ TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
        "messages[0].tool_calls[0].function.name"},
       {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]}])",
        "messages[0].tool_calls[0].function.arguments"},
-      {R"([{"role":"assistant","content":"x","function_call":{}}])", "messages[0].function_call"},
+      {R"([{"role":"assistant","content":"x","function_call":{}}])",
+       "messages[0].function_call.name"},
       {many, "messages"},
   };
   for (const auto& [messages, param] : cases) {
@@ -109,7 +111,8 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
       {R"("response_format":{"type":"json_schema"})", "response_format.json_schema"},
       {R"("response_format":{"type":"json_schema","json_schema":{"name":"n"}})",
        "response_format.json_schema.schema"},
-      {R"("response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"not":{}}}})",
+      {R"("response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,
+          "schema":{"properties":{"a":{"type":"string","pattern":"(a)\\1"}}}}})",
        "response_format.json_schema.schema"},
       {R"("response_format":{"type":"json_object"},"grammar":"root ::= \"a\"")",
        "response_format.type"},
@@ -125,7 +128,7 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
       {R"("max_completion_tokens":0)", "max_completion_tokens"},
       {R"("modalities":["audio"])", "modalities"},
       {R"("audio":{})", "audio"},
-      {R"("best_of":2)", "best_of"},
+      {R"("best_of":2,"n":3)", "best_of"},
       {R"("prompt":"x")", "prompt"},
   };
   for (const auto& [fields, param] : cases) {
@@ -135,10 +138,79 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
   }
+}
+
+TEST_F(OpenAiChatTest, EffortIsMappedToWhatTheTemplateKnows) {
+  const auto prompt = [this](const char* chat_template, const char* effort) {
+    service_.SetChatTemplate(chat_template);
+    return Prompt(R"([{"role":"user","content":"x"}])",
+                  std::string(R"(,"reasoning_effort":")") + effort + "\"");
+  };
+  EXPECT_EQ(prompt("{{ reasoning_effort }}", "low"), "low");
+  EXPECT_EQ(prompt("{{ enable_thinking }}", "minimal"), "False");
+  EXPECT_EQ(prompt("{{ enable_thinking }}", "high"), "True");
   service_.SetChatTemplate("{{ messages[0].content }}");
-  EXPECT_THAT(
-      Post(kChat, R"({"messages":[{"role":"user","content":"x"}],"reasoning_effort":"low"})").body,
-      HasSubstr(R"("param":"reasoning_effort")"));
+  const HttpReply reply =
+      Post(kChat, R"({"messages":[{"role":"user","content":"x"}],"reasoning_effort":"low"})");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "reasoning_effort");
+}
+
+// What servers give out, and what clients make of it, is taken back.
+TEST_F(OpenAiChatTest, AnswersComeBackAsTheyWere) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({"role":"assistant","content":"a","reasoning":"r","provider_specific_fields":{"x":1},
+           "annotations":[],"refusal":null,"audio":null,"unheard_of":null})",
+       R"([{"role": "assistant", "content": "a", "reasoning_content": "r"}])"},
+      {R"({"role":"assistant","content":[{"type":"text","text":"a","unheard_of":null},
+           {"type":"refusal","refusal":"b"}]})",
+       R"([{"role": "assistant", "content": "a\nb"}])"},
+      {R"({"role":"assistant","content":null,"tool_calls":[]})",
+       R"([{"role": "assistant", "content": null}])"},
+      {R"({"role":"assistant","content":"","tool_calls":[{"index":0,"id":"1","type":"function",
+           "provider_specific_fields":null,"function":{"name":"a.b","arguments":""}}]})",
+       R"([{"role": "assistant", "content": "", "tool_calls": [{"id": "1", "type": "function", )"
+       R"("function": {"name": "a.b", "arguments": {}}}]}])"},
+      {R"({"role":"assistant","tool_calls":[{"id":"1","type":"custom",
+           "custom":{"name":"f","input":"i"}}]})",
+       R"([{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", )"
+       R"("function": {"name": "f", "arguments": {"input": "i"}}}]}])"},
+      {R"({"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
+          {"role":"function","name":"f","content":"r"})",
+       R"([{"role": "assistant", "content": null, "tool_calls": [{"id": "call00000", )"
+       R"("type": "function", "function": {"name": "f", "arguments": {}}}]}])"
+       R"([{"role": "tool", "content": "r", "name": "f", "tool_call_id": "call00000"}])"},
+  };
+  for (const auto& [messages, prompt] : cases) {
+    EXPECT_EQ(Prompt("[" + messages + "]"), "<s>" + prompt + ">") << messages;
+  }
+}
+
+TEST_F(OpenAiChatTest, AnEmptyTextWhereATemplateFailsOnNull) {
+  service_.SetChatTemplate("{% for m in messages %}{{ 'x' in m.content }}{% endfor %}");
+  EXPECT_EQ(Prompt(R"([{"role":"assistant","content":null,"tool_calls":[]}])"), "False");
+}
+
+TEST_F(OpenAiChatTest, IntegersKeepTheirDigits) {
+  EXPECT_THAT(Prompt(R"([{"role":"assistant","tool_calls":[{"id":"1","function":{"name":"f",
+                      "arguments":"{\"a\":12297829382473034411,\"b\":18446744073709551616}"}}]}])",
+                     R"(,"chat_template_kwargs":{"mood":-9223372036854775809})"),
+              testing::AllOf(HasSubstr(R"({"a": 12297829382473034411, "b": 18446744073709551616})"),
+                             HasSubstr("-9223372036854775809")));
+}
+
+TEST_F(OpenAiChatTest, LimitsOfTokens) {
+  const auto limit = [this](const char* field) {
+    EXPECT_EQ(
+        Post(kChat, std::string(R"({"messages":[{"role":"user","content":"x"}],)") + field + "}")
+            .status,
+        200)
+        << field;
+    return service_.request(service_.submitted() - 1).options.max_tokens;
+  };
+  EXPECT_EQ(limit(R"("max_tokens":-1)"), size_t{INT32_MAX});
+  EXPECT_EQ(limit(R"("max_completion_tokens":3,"max_tokens":3)"), 3u);
+  EXPECT_EQ(limit(R"("logprobs":false,"top_logprobs":0,"best_of":1)"), size_t{INT32_MAX});
 }
 
 TEST_F(OpenAiChatTest, AModelWithoutATemplateSaysSo) {

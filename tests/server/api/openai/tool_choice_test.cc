@@ -64,6 +64,13 @@ TEST_F(OpenAiToolsTest, TheChoiceBindsTheText) {
       {R"(,"tool_choice":"required","parallel_tool_calls":false)", false, true, true, false},
       {R"(,"tool_choice":{"type":"function","function":{"name":"now"}})", false, false, true,
        false},
+      {R"(,"tool_choice":"now")", false, false, true, false},
+      {R"(,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
+           {"type":"function","function":{"name":"add"}}]}})",
+       true, true, false, false},
+      {R"(,"tool_choice":{"type":"allowed_tools","mode":"required","tools":[
+           {"type":"function","name":"now"}]})",
+       false, false, true, false},
       {R"(,"response_format":{"type":"json_object"})", false, true, true, true},
   };
   for (const auto& c : cases) {
@@ -86,6 +93,15 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
   const std::pair<std::string, const char*> cases[] = {
       {R"(,"tool_choice":"required")", "tool_choice"},
       {tools + R"(,"tool_choice":"maybe")", "tool_choice"},
+      {tools + R"(,"functions":[{"name":"f"}])", "functions"},
+      {tools + R"(,"function_call":"auto")", "function_call"},
+      {tools + R"(,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
+           {"type":"function","function":{"name":"sub"}}]}})",
+       "tool_choice"},
+      {tools + R"(,"tool_choice":{"type":"allowed_tools","mode":"none","tools":[]})",
+       "tool_choice.mode"},
+      {R"(,"tools":[{"type":"custom","custom":{"name":"f","format":{"type":"grammar"}}}])",
+       "tools[0].custom.format.type"},
       {tools + R"(,"tool_choice":{})", "tool_choice"},
       {tools + R"(,"tool_choice":{"type":"function","function":{}})", "tool_choice.function.name"},
       {tools + R"(,"tool_choice":{"type":"function","function":{"name":"sub"}})", "tool_choice"},
@@ -98,7 +114,8 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
        "tools[1].function.name"},
       {R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"array"}}}])",
        "tools[0].function.parameters"},
-      {R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{"not":{}}}}])",
+      {R"(,"tools":[{"type":"function","function":{"name":"f","strict":true,
+           "parameters":{"properties":{"a":{"type":"string","pattern":"(a)\\1"}}}}}])",
        "tools[0].function.parameters"},
   };
   for (const auto& [fields, param] : cases) {
@@ -110,6 +127,64 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
   service_.SetChatTemplate("{{ messages[0].content }}");
   EXPECT_THAT(Post(tools).body, HasSubstr("does not say how to call"));
   EXPECT_EQ(Post(tools + R"(,"tool_choice":"none")").status, 200);
+}
+
+// A call is one thing: a stop string cuts the text before it, and nothing of the call.
+TEST_F(OpenAiToolsTest, StopsActOutsideOfCalls) {
+  ASSERT_EQ(Post("," + std::string(kTools) + R"(,"stop":["add"])").status, 200);
+  const GenerationOptions options = service_.request(0).options;
+  EXPECT_EQ(options.stop_limit.marker, "<tool_call>");
+  EXPECT_FALSE(options.stop_limit.at_start);
+}
+
+TEST_F(OpenAiToolsTest, NamesMayHaveDotsAndBeLong) {
+  const std::string name = "mcp.server/" + std::string(200, 'x');
+  EXPECT_EQ(Post(R"(,"tools":[{"type":"function","function":{"name":")" + name + "\"}}]").status,
+            200);
+  EXPECT_TRUE(Allows("<tool_call>\n{\"name\": \"" + name + "\", \"arguments\": {}}\n</tool_call>"));
+}
+
+// What a tool that is not strict says beyond what can be kept is told, and the rest holds.
+TEST_F(OpenAiToolsTest, WhatIsDroppedOfASchemaIsNamed) {
+  const HttpReply reply = Post(R"(,"tools":[{"type":"function","function":{"name":"now",
+      "parameters":{"type":"object","properties":{},"dependentSchemas":{"a":{}}}}}])");
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_THAT(
+      std::string(FindHeader(reply.headers, "X-Ignored-Params")),
+      testing::AllOf(HasSubstr("tools[0].function.parameters"), HasSubstr("dependentSchemas")));
+  EXPECT_TRUE(Allows(kNow));
+}
+
+TEST_F(OpenAiToolsTest, FunctionsAreAnsweredInTheirOwnForm) {
+  service_.script = kNow;
+  constexpr char kFunctions[] = R"(,"functions":[{"name":"now","parameters":null}])";
+  const Json answer = Json::parse(Post(kFunctions).body, nullptr, false)["choices"][0];
+  EXPECT_EQ(answer["finish_reason"], "function_call");
+  EXPECT_EQ(answer["message"]["function_call"].dump(), R"j({"name":"now","arguments":"{}"})j");
+  EXPECT_FALSE(answer["message"].contains("tool_calls"));
+  EXPECT_FALSE(Allows(std::string(kNow) + "\n" + kNow));
+  ASSERT_EQ(Post(std::string(kFunctions) + R"(,"function_call":{"name":"now"})").status, 200);
+  EXPECT_FALSE(Allows("Four."));
+  const HttpReply stream = Post(std::string(kFunctions) + R"(,"stream":true)");
+  std::string events;
+  for (BodyPart part; part.then != BodyPart::Then::kLast;) events += (part = stream.next()).data;
+  EXPECT_THAT(events, HasSubstr(R"("delta":{"function_call":{"name":"now","arguments":""}})"));
+  EXPECT_THAT(events, HasSubstr(R"("finish_reason":"function_call")"));
+}
+
+TEST_F(OpenAiToolsTest, CustomToolsHaveATextForTheirArguments) {
+  service_.script =
+      "<tool_call>\n{\"name\": \"sh\", \"arguments\": {\"input\": \"ls\\n\"}}\n</tool_call>";
+  constexpr char kCustom[] = R"(,"tools":[{"type":"custom","custom":{"name":"sh"}}])";
+  const Json answer = Json::parse(Post(kCustom).body, nullptr, false)["choices"][0];
+  EXPECT_EQ(answer["message"]["tool_calls"][0]["type"], "custom");
+  EXPECT_EQ(answer["message"]["tool_calls"][0]["custom"].dump(),
+            R"j({"name":"sh","input":"ls\n"})j");
+  EXPECT_TRUE(Allows(service_.script));
+  const HttpReply stream = Post(std::string(kCustom) + R"(,"stream":true)");
+  std::string events;
+  for (BodyPart part; part.then != BodyPart::Then::kLast;) events += (part = stream.next()).data;
+  EXPECT_THAT(events, HasSubstr(R"j("custom":{"name":"sh","input":"ls\n"})j"));
 }
 
 TEST_F(OpenAiToolsTest, CallsAreFieldsOfTheMessage) {

@@ -1,0 +1,64 @@
+#include "server/json/json_text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(JsonText, ReadsWhatItWrites) {
+  for (const char* text : {
+           R"({})",
+           R"({"b":1,"a":[{},[],[[1,2],3],{"c":{"d":null}},true],"e":-0.5,"f":"\u20ac\"\n"})",
+           R"({"":{"x":18446744073709551615,"y":-9223372036854775808}})",
+       }) {
+    const auto json = ParseStrictObject(text);
+    ASSERT_TRUE(json.has_value()) << text;
+    EXPECT_EQ(*json, Json::parse(text)) << text;
+  }
+}
+
+TEST(JsonText, RefusesWhatIsNoStrictObject) {
+  std::string wide = "{";
+  for (int i = 0; i < 1025; ++i) wide += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":0";
+  const std::string deep(70, '[');
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "empty"},
+      {"[]", "must be a JSON object"},
+      {"\xEF\xBB\xBF{}", "byte order mark"},
+      {std::string("{}\0", 3), "NUL"},
+      {R"({"a":1,"a":1})", "\"a\" occurs twice"},
+      {R"({"a":{"b":1,"b":1}})", "\"b\" occurs twice"},
+      {R"({"a":1e999})", "too large"},
+      {R"({"a":)" + std::string(65, '1') + "}", "more than 64 characters"},
+      {R"({"a":)" + deep + "}", "64 levels"},
+      {wide + "}", "1024 fields"},
+      {R"({"a":"\ud800"})", "surrogate"},
+      {R"({"a":1}x)", "at byte 8"},
+  };
+  for (const auto& [text, says] : cases) {
+    const auto json = ParseStrictObject(text);
+    ASSERT_FALSE(json.has_value()) << text;
+    EXPECT_THAT(json.error().message, HasSubstr(says));
+  }
+  EXPECT_TRUE(ParseStrictObject(R"({"a":{"b":1},"b":{"b":1}})").has_value());
+}
+
+TEST(JsonText, IntegersBeyond64BitsKeepTheirDigits) {
+  const Json json =
+      ParseStrictObject(R"({"a":[18446744073709551616,-9223372036854775809],"b":1e30})").value();
+  EXPECT_EQ(BigIntegerDigits(json["a"][0]), "18446744073709551616");
+  EXPECT_EQ(BigIntegerDigits(json["a"][1]), "-9223372036854775809");
+  EXPECT_EQ(BigIntegerDigits(json["b"]), "");
+  EXPECT_EQ(WithoutBigIntegers(json).dump(),
+            R"({"a":[1.8446744073709552e+19,-9.223372036854776e+18],"b":1e+30})");
+}
+
+TEST(JsonText, WritesBytesThatAreNoTextAsReplacements) {
+  EXPECT_EQ(DumpString("a\xff\"\n"), "\"a\xEF\xBF\xBD\\\"\\n\"");
+}
+
+}  // namespace
+}  // namespace lockstep
