@@ -12,7 +12,7 @@ namespace {
 // What any value is made of. Escapes of surrogates come in pairs, numbers are short enough for a
 // double, and space ends.
 constexpr std::string_view kPrimitives = R"gbnf(
-json-ws ::= (" " | "\n" (" "{0,32} | "\t"{1,8}))?
+json-ws ::= (" " | "\n" (" "{0,24} | "\t"{1,8}))?
 json-char ::= [^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" json-unit)
 json-unit ::= [0-9a-cA-CefEF] json-hex{3} | [dD] [0-7] json-hex{2} | [dD] [89abAB] json-hex{2} "\\u" [dD] [c-fC-F] json-hex{2}
 json-hex ::= [0-9a-fA-F]
