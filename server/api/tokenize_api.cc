@@ -51,7 +51,7 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   TRY_OK(fields.Finish(context.unknown()));
 
   const std::vector<int32_t> ids =
-      service.Tokenize(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
+      service.Encode(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
   Json reply;
   Json& tokens = reply["tokens"] = Json::array();
   for (const int32_t id : ids) {

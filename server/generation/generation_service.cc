@@ -66,8 +66,8 @@ std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
   return model_.tokenizer.Encode(text, /*add_special=*/true);
 }
 
-std::vector<int32_t> SchedulerService::Tokenize(std::string_view text, bool add_special,
-                                                SpecialTokens special) const {
+std::vector<int32_t> SchedulerService::Encode(std::string_view text, bool add_special,
+                                              SpecialTokens special) const {
   return model_.tokenizer.Encode(text, add_special, special);
 }
 
@@ -91,7 +91,7 @@ bool SchedulerService::IsEndOfGeneration(int32_t token) const {
 
 // What the template gives out is the whole prompt: whether it begins with BOS is its business where
 // it writes it, and the tokenizer's where it does not.
-std::vector<int32_t> SchedulerService::EncodeChat(const TrustedText& prompt) const {
+std::vector<int32_t> SchedulerService::Encode(const TrustedText& prompt) const {
   return model_.tokenizer.Encode(prompt, /*add_special=*/true);
 }
 

@@ -32,8 +32,8 @@ class GenerationService {
   virtual const ServedModel& model() const = 0;
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
   // As Tokenizer::Encode.
-  virtual std::vector<int32_t> Tokenize(std::string_view text, bool add_special,
-                                        SpecialTokens special) const = 0;
+  virtual std::vector<int32_t> Encode(std::string_view text, bool add_special,
+                                      SpecialTokens special) const = 0;
   virtual std::string Decode(std::span<const int32_t> tokens) const = 0;
   // The bytes that a token stands for; a control token stands for none, and has a name. REQUIRES:
   // 0 <= token < model().vocab, here and below.
@@ -44,7 +44,7 @@ class GenerationService {
   // Or why there is none: what a client that sends messages is to be told.
   virtual const Result<ChatModel>& chat() const = 0;
   // A prompt of parts, in which only what is trusted can become control tokens.
-  virtual std::vector<int32_t> EncodeChat(const TrustedText& prompt) const = 0;
+  virtual std::vector<int32_t> Encode(const TrustedText& prompt) const = 0;
   virtual GrammarCache& grammars() const = 0;  // of the model's vocabulary
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(Job job) = 0;
@@ -60,8 +60,8 @@ class SchedulerService : public GenerationService {
 
   const ServedModel& model() const override { return served_; }
   std::vector<int32_t> Encode(std::string_view text) const override;
-  std::vector<int32_t> Tokenize(std::string_view text, bool add_special,
-                                SpecialTokens special) const override;
+  std::vector<int32_t> Encode(std::string_view text, bool add_special,
+                              SpecialTokens special) const override;
   std::string Decode(std::span<const int32_t> tokens) const override;
   std::string_view TokenBytes(int32_t token) const override;
   std::string_view TokenText(int32_t token) const override;
@@ -69,7 +69,7 @@ class SchedulerService : public GenerationService {
   bool IsEndOfGeneration(int32_t token) const override;
   const Result<ChatModel>& chat() const override { return chat_; }
   GrammarCache& grammars() const override { return *grammars_; }
-  std::vector<int32_t> EncodeChat(const TrustedText& prompt) const override;
+  std::vector<int32_t> Encode(const TrustedText& prompt) const override;
   Status Submit(Job job) override;
   SchedulerState state() const override;
 

@@ -50,16 +50,15 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
     return (*found)->grammar;
   }
   auto entry = std::make_shared<Entry>();
-  const auto grammar = compile(&entry->dropped);
-  if (!grammar) return tl::unexpected(grammar.error());
+  TRY(const auto grammar, compile(&entry->dropped));
   std::call_once(vocabulary.prepared, [&] {
     const bool tools = &vocabulary == &with_tool_tokens_;
     vocabulary.made = GrammarVocabulary::Create(
         tokenizer_, tools ? std::span(kToolTokens) : std::span<const std::string_view>());
   });
   if (dropped != nullptr) *dropped = entry->dropped;
-  entry->grammar = std::make_shared<const TokenGrammar>(*grammar, vocabulary.made);
-  const size_t bytes = std::min(key.size() + (*grammar)->bytes(), max_bytes_);
+  entry->grammar = std::make_shared<const TokenGrammar>(grammar, vocabulary.made);
+  const size_t bytes = std::min(key.size() + grammar->bytes(), max_bytes_);
   return bound_.Insert(std::move(key), std::move(entry), bytes)->grammar;
 }
 

@@ -152,7 +152,7 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   if (!request.tools) BindAnswerFormat(request.format, fields, context, &generate.options);
   TRY_OK(fields.Finish(context.unknown()));
   TRY(const TrustedText prompt, RenderChat(*request.chat.model, request.chat.values));
-  generate.prompts = {context.service.EncodeChat(prompt)};
+  generate.prompts = {context.service.Encode(prompt)};
   return request;
 }
 

@@ -6,7 +6,6 @@
 #include <ctime>
 #include <utility>
 
-#include "core/base/quoted.h"
 #include "core/base/utf8.h"
 #include "server/api/server_info.h"
 #include "server/http/error_reply.h"

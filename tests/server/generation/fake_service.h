@@ -23,8 +23,8 @@ class FakeService : public GenerationService {
     return {text.begin(), text.end()};
   }
   // "^" is the control token, where it is parsed, and BOS.
-  std::vector<int32_t> Tokenize(std::string_view text, bool add_special,
-                                SpecialTokens special) const override {
+  std::vector<int32_t> Encode(std::string_view text, bool add_special,
+                              SpecialTokens special) const override {
     std::vector<int32_t> ids;
     if (add_special) ids.push_back('^');
     for (const char c : text)
@@ -45,7 +45,7 @@ class FakeService : public GenerationService {
   bool IsEndOfGeneration(int32_t token) const override { return token == 0; }
   const Result<ChatModel>& chat() const override { return chat_; }
   // A byte that is not trusted is a token of its own; a trusted "<s>" is token 1.
-  std::vector<int32_t> EncodeChat(const TrustedText& prompt) const override {
+  std::vector<int32_t> Encode(const TrustedText& prompt) const override {
     std::vector<int32_t> tokens;
     const std::string& text = prompt.bytes();
     for (size_t i = 0; i < text.size(); ++i) {
