@@ -1,3 +1,7 @@
+// ggml's quantized blocks, taken apart. Each format keeps its scales and the bits of its codes in
+// an order of its own, which suits ggml's dot products; here each is read once, while a model
+// loads, into one form, so that the kernels see panels alone. Codes are handled by fours, as the
+// bytes of a word: loading a model is bound by it.
 #include "core/kernels/file_group.h"
 
 #include <cstring>

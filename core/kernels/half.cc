@@ -1,3 +1,5 @@
+// Conversions by their bits, for where no instruction set may be assumed: the reference, the
+// repacking of weights, and the tests. The kernels' instructions give the same bits.
 #include "core/kernels/half.h"
 
 #include <bit>

@@ -79,7 +79,7 @@ static inline KvBlock BlockAt(KvType type, const uint8_t* block, size_t head_dim
 // Rows of consecutive positions of one sequence, and the query heads that share its key/value head.
 struct AttentionJob {
   const float* q;  // [rows][stride]: [heads][head_dim] from the start of each, already rotated
-  float* out;      // likewise
+  float* out;      // [rows][stride], the same
   size_t stride, rows, heads, head_dim;
   KvView kv;
   size_t length;          // row r attends to positions 0 .. length + r - 1; >= 1

@@ -16,6 +16,12 @@
 //     4 bits  [4][16][4]  byte [j][row][i] has columns 8j + i (low nibble) and 8j + 4 + i
 //     2 bits  [2][16][4]  byte [v][row][i] has columns 16v + 4t + i at bit 2t
 //     1 bit   [16][4]     byte [row][i] has columns 4t + i at bit t
+//
+// An example, 4 bits, vector j of a plane, 64 bytes; four bytes are what one lane multiplies by:
+//   row 0                           row 1                           ... row 15
+//   [c4|c0] [c5|c1] [c6|c2] [c7|c3] [c4|c0] [c5|c1] [c6|c2] [c7|c3] ...
+// The low nibbles of all are columns 8j to 8j + 3 of the 16 rows, the high nibbles the next four,
+// so that one load, a mask and a shift give two registers of codes, in the order of the rows.
 #pragma once
 
 #include <cstddef>
@@ -166,6 +172,17 @@ static consteval auto TableOf(Make make) {
 // The non-linear weights of IQ4_NL and IQ4_XS, as ggml defines them.
 inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                           1,    13,   25,  38,  53,  69,  89,  113};
+
+// The x86 products of bytes want unsigned codes, which are weight + UnsignedBias; a weight of the
+// table is made unsigned by 128.
+static constexpr int UnsignedBias(QuantFormat f) { return f.table ? 128 : f.bias; }
+
+// ActivationView::offset is -128 * sum; this shift makes it -UnsignedBias * sum. REQUIRES: a bias.
+static constexpr int OffsetShift(QuantFormat f) {
+  int shift = 0;
+  while ((UnsignedBias(f) << shift) < 128) ++shift;
+  return shift;
+}
 
 // Bytes of a group's parts, 16 rows each.
 static constexpr size_t LowPlaneBytes(QuantFormat f) { return 64 * f.low_bits; }

@@ -1,3 +1,6 @@
+// Who computes which rows of a product. The right-hand side is brought to the form that the weights
+// want once, by all threads; then the panels of all matrices that share it are dealt out together,
+// as what a thread waits for at the end of each call costs more than the call of a small matrix.
 #include "core/kernels/matmul.h"
 
 #include <algorithm>

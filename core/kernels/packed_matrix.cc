@@ -1,3 +1,6 @@
+// From rows as a GGUF file stores them to panels, one row of a panel at a time, and back to single
+// values. Where the parts of a group are is worked out from its format at compile time; the layout
+// itself is drawn in layout.h.
 #include "core/kernels/packed_matrix.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // The reference kernels: plain C++ in the order of operations that kernels.h lays down. Slow, and
-// right by inspection.
+// right by inspection; what formulas.h has is used with a register of one float.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -83,24 +83,25 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
 template <WeightType type>
 void MultiplyRow(const uint8_t* panel, size_t lane, const ActivationView& x, size_t n, float* y,
                  size_t ldy) {
-  constexpr QuantFormat f = FormatOf(type).quant;
-  const float* sums = f.sub == kQuantBlock ? x.sum : x.sub_sum;
+  constexpr QuantFormat format = FormatOf(type).quant;
+  const float* sums = format.sub == kQuantBlock ? x.sum : x.sub_sum;
   for (size_t c = 0; c < n; ++c) y[c * ldy] = 0.0f;
-  for (size_t k = 0; k < x.k; k += f.sub) {
-    const uint8_t* group = panel + k / f.group * GroupBytes(f);
-    const uint8_t* block = group + HeaderBytes(f) + k % f.group / kQuantBlock * BlockBytes(f);
-    const PanelScale s = PanelScaleOf(f, group, k % f.group / f.sub, lane);
-    int weight[f.sub];
-    for (size_t i = 0; i < f.sub; ++i)
-      weight[i] = PanelWeight(f, block, (k + i) % kQuantBlock, lane);
+  for (size_t k = 0; k < x.k; k += format.sub) {
+    const uint8_t* group = panel + k / format.group * GroupBytes(format);
+    const uint8_t* block =
+        group + HeaderBytes(format) + k % format.group / kQuantBlock * BlockBytes(format);
+    const PanelScale s = PanelScaleOf(format, group, k % format.group / format.sub, lane);
+    int weight[format.sub];
+    for (size_t i = 0; i < format.sub; ++i)
+      weight[i] = PanelWeight(format, block, (k + i) % kQuantBlock, lane);
     for (size_t c = 0; c < n; ++c) {
       const int8_t* q = x.q + c * x.k + k;
       int32_t dot = 0;
-      for (size_t i = 0; i < f.sub; ++i) dot += weight[i] * q[i];
+      for (size_t i = 0; i < format.sub; ++i) dot += weight[i] * q[i];
       const float dx = x.scale[(c * x.k + k) / kQuantBlock];
       float& acc = y[c * ldy];
       acc = std::fma(static_cast<float>(dot), s.scale * dx, acc);
-      if (f.minimum) acc = std::fma(s.minimum, sums[(c * x.k + k) / f.sub], acc);
+      if (format.minimum) acc = std::fma(s.minimum, sums[(c * x.k + k) / format.sub], acc);
     }
   }
 }
@@ -116,11 +117,11 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
   }
 }
 
-// A block's codes where the largest value is scaled to `most`.
+// A block's codes where the largest value is scaled to `most`, and their rounding errors.
 struct RoundedBlock {
   float scale;
   int8_t q[kQuantBlock];
-  float lost[kQuantBlock];
+  float error[kQuantBlock];
 
   RoundedBlock(const float* x, float amax, float most) {
     const bool zero = amax < 1e-30f;
@@ -129,7 +130,7 @@ struct RoundedBlock {
     for (size_t i = 0; i < kQuantBlock; ++i) {
       const float code = std::isfinite(x[i]) ? std::nearbyint(x[i] * inverse) : 0.0f;
       q[i] = static_cast<int8_t>(code);
-      lost[i] = std::fma(-code, scale, x[i]);
+      error[i] = std::fma(-code, scale, x[i]);
     }
   }
 };
@@ -145,8 +146,8 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
     float lane[kLanes] = {};
     for (size_t i = 0; i < kQuantBlock; ++i) {
       float& more = lane[i % kLanes];  // error of the second than of the first
-      more = std::fma(-first.lost[i], first.lost[i], more);
-      more = std::fma(second.lost[i], second.lost[i], more);
+      more = std::fma(-first.error[i], first.error[i], more);
+      more = std::fma(second.error[i], second.error[i], more);
     }
     const RoundedBlock& best = F::AddLanes(lane) < 0 ? second : first;
     int32_t sum[2] = {0, 0};

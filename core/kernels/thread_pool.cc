@@ -1,3 +1,7 @@
+// One word holds the task's number, whether it is open, and how many workers are inside: a worker
+// enters by a compare-and-swap that fails if the task was closed or replaced meanwhile, so that no
+// lock is taken and nobody waits for a worker that the system has not let run. Ranges are taken
+// from a counter, as threads of a shared machine go at different speeds.
 #include "core/kernels/thread_pool.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The element-wise kernels for NEON: same functions, same order of operations as scalar.cc.
+// The table of NEON. Rounding to int8 and bfloat16, and rotating, which take narrowing and paired
+// loads of NEON, are written here; the rest is formulas.h over its register.
 #if defined(__aarch64__)
 
 #include "core/kernels/arm/neon.h"
@@ -7,13 +8,12 @@ namespace lockstep {
 namespace neon {
 namespace {
 
-size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+size_t Min(size_t a, size_t b) { return a < b ? a : b; }
 
-// 16 values to codes, and their sum.
-// A block's codes where the largest value is scaled to `most`, and what they lose.
+// A block's codes where the largest value is scaled to `most`, and their rounding errors.
 struct RoundedBlock {
   int32x4_t code[2][kRegisters];
-  float32x4_t lost[2][kRegisters];
+  float32x4_t error[2][kRegisters];
   float scale;
 
   RoundedBlock(const float* x, float amax, float most) {
@@ -25,7 +25,7 @@ struct RoundedBlock {
         const float32x4_t v = vld1q_f32(x);
         // Infinity times the inverse 0 is NaN, which becomes 0.
         code[half][r] = vcvtnq_s32_f32(vmulq_n_f32(v, inverse));
-        lost[half][r] = vfmsq_n_f32(v, vcvtq_f32_s32(code[half][r]), scale);
+        error[half][r] = vfmsq_n_f32(v, vcvtq_f32_s32(code[half][r]), scale);
       }
     }
   }
@@ -50,8 +50,8 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
     float32x4_t more[kRegisters] = {};  // error of the second than of the first
     for (size_t half = 0; half < 2; ++half) {
       for (size_t r = 0; r < kRegisters; ++r) {
-        more[r] = vfmsq_f32(more[r], first.lost[half][r], first.lost[half][r]);
-        more[r] = vfmaq_f32(more[r], second.lost[half][r], second.lost[half][r]);
+        more[r] = vfmsq_f32(more[r], first.error[half][r], first.error[half][r]);
+        more[r] = vfmaq_f32(more[r], second.error[half][r], second.error[half][r]);
       }
     }
     const RoundedBlock& best = Formulas<Floats>::AddLanes(more) < 0 ? second : first;
@@ -70,7 +70,7 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
 // To nearest even; denormals to zero, and NaN stays NaN.
 void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   for (size_t i = 0; i < k; i += kWidth) {
-    const size_t n = Least(kWidth, k - i);
+    const size_t n = Min(kWidth, k - i);
     const float32x4_t v = Floats::LoadFirst(x + i, n);
     const uint32x4_t bits = vreinterpretq_u32_f32(v);
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
@@ -89,7 +89,7 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t i = 0; i < pairs; i += kWidth) {
-    const size_t left = Least(kWidth, pairs - i);
+    const size_t left = Min(kWidth, pairs - i);
     const float32x4_t c = Floats::LoadFirst(cos + i, left), s = Floats::LoadFirst(sin + i, left);
     for (size_t h = 0; h < heads; ++h) {
       float* pair = x + h * head_dim + 2 * i;
@@ -112,7 +112,7 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
 // FPCR.FZ does not reach conversions to half: its denormals are kept, as on x86.
 void ToHalf(const float* x, size_t n, uint16_t* y) {
   for (size_t i = 0; i < n; i += kWidth) {
-    const size_t left = Least(kWidth, n - i);
+    const size_t left = Min(kWidth, n - i);
     const uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(Floats::LoadFirst(x + i, left)));
     if (left == kWidth) {
       vst1_u16(y + i, half);

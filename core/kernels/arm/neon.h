@@ -68,12 +68,17 @@ struct Floats {
   }
   static float Largest(Type x) { return vmaxvq_f32(x); }
 
-  // For attention.
+  // For attention and panels of floats.
   static Type LoadHalves(const uint16_t* p, size_t n) {
     if (n == kWidth) return LoadHalf(p);
     uint16_t some[kWidth] = {};
     for (size_t i = 0; i < n; ++i) some[i] = p[i];
     return LoadHalf(some);
+  }
+  static void LoadPairs(const uint8_t* p, Type& first, Type& second) {
+    const uint32x4_t pairs = vreinterpretq_u32_u8(vld1q_u8(p));
+    first = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
+    second = vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000u)));
   }
   static Type LoadInt8(const int8_t* p) {
     int32_t four;

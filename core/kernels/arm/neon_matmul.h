@@ -7,96 +7,12 @@
 #pragma once
 
 #include "core/kernels/arm/neon.h"
+#include "core/kernels/float_tile.h"
 
 namespace lockstep::neon {
 namespace {
 
 // ---- float types
-
-template <WeightType type>
-float32x4_t LoadWeights(const uint8_t* panel, size_t element) {
-  if constexpr (type == WeightType::kF32) {
-    return vld1q_f32(reinterpret_cast<const float*>(panel) + element);
-  } else {
-    return LoadHalf(reinterpret_cast<const uint16_t*>(panel) + element);
-  }
-}
-
-// P panels times C columns.
-template <WeightType type, size_t P, size_t C>
-struct FloatTile {
-  static void Run(const uint8_t* w, size_t panel_bytes, const ActivationView& x, size_t first,
-                  float* y, size_t ldy) {
-    float32x4_t acc[P][C][kRegisters] = {};
-    const float* column = x.f32 + first * x.stride;
-    for (size_t k = 0; k < x.k; ++k) {
-      for (size_t p = 0; p < P; ++p) {
-        for (size_t r = 0; r < kRegisters; ++r) {
-          const float32x4_t v = LoadWeights<type>(w + p * panel_bytes, k * kPanelRows + r * kWidth);
-          for (size_t c = 0; c < C; ++c) {
-            acc[p][c][r] = vfmaq_n_f32(acc[p][c][r], v, column[c * x.stride + k]);
-          }
-        }
-      }
-    }
-    for (size_t p = 0; p < P; ++p) {
-      for (size_t c = 0; c < C; ++c) {
-        float* to = y + (first + c) * ldy + p * kPanelRows;
-        for (size_t r = 0; r < kRegisters; ++r) vst1q_f32(to + r * kWidth, acc[p][c][r]);
-      }
-    }
-  }
-};
-
-template <size_t P, size_t C>
-struct FloatTile<WeightType::kBF16, P, C> {
-  using Chains = float32x4_t[P][C][kRegisters];
-
-  // Pair i of the columns: the even and the odd one's chain.
-  static void Pair(const uint8_t* w, size_t panel_bytes, const float* column, size_t stride,
-                   size_t i, bool odd_too, Chains& e, Chains& o) {
-    for (size_t p = 0; p < P; ++p) {
-      for (size_t r = 0; r < kRegisters; ++r) {
-        const uint32x4_t pair =
-            vreinterpretq_u32_u8(vld1q_u8(w + p * panel_bytes + i * 64 + r * 16));
-        const float32x4_t even = vreinterpretq_f32_u32(vshlq_n_u32(pair, 16));
-        const float32x4_t odd = vreinterpretq_f32_u32(vandq_u32(pair, vdupq_n_u32(0xffff0000u)));
-        for (size_t c = 0; c < C; ++c) {
-          const float* x = column + c * stride + 2 * i;
-          e[p][c][r] = vfmaq_n_f32(e[p][c][r], even, x[0]);
-          if (odd_too) o[p][c][r] = vfmaq_n_f32(o[p][c][r], odd, x[1]);
-        }
-      }
-    }
-  }
-
-  static void Run(const uint8_t* w, size_t panel_bytes, const ActivationView& x, size_t first,
-                  float* y, size_t ldy) {
-    Chains acc = {};
-    const float* column = x.f32 + first * x.stride;
-    for (size_t begin = 0; begin < x.k; begin += kQuantBlock) {
-      Chains e = {}, o = {};
-      const size_t left = x.k - begin < kQuantBlock ? x.k - begin : kQuantBlock;
-      for (size_t i = 0; i < left / 2; ++i) {
-        Pair(w, panel_bytes, column, x.stride, begin / 2 + i, true, e, o);
-      }
-      if (left % 2 != 0) Pair(w, panel_bytes, column, x.stride, x.k / 2, false, e, o);
-      for (size_t p = 0; p < P; ++p) {
-        for (size_t c = 0; c < C; ++c) {
-          for (size_t r = 0; r < kRegisters; ++r) {
-            acc[p][c][r] = vaddq_f32(acc[p][c][r], vaddq_f32(e[p][c][r], o[p][c][r]));
-          }
-        }
-      }
-    }
-    for (size_t p = 0; p < P; ++p) {
-      for (size_t c = 0; c < C; ++c) {
-        float* to = y + (first + c) * ldy + p * kPanelRows;
-        for (size_t r = 0; r < kRegisters; ++r) vst1q_f32(to + r * kWidth, acc[p][c][r]);
-      }
-    }
-  }
-};
 
 // Eight chains hide the latency of fmla on two pipes, and sixteen on four; with more of them, gcc
 // 12 puts some in memory. BF16 has twice as many as there are products.
@@ -107,18 +23,19 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
   const size_t bytes = PanelBytes(type, x.k), whole = n / kColumns * kColumns;
   for (size_t p = 0; p < panels; ++p) {
     for (size_t c = 0; c < whole; c += kColumns) {
-      FloatTile<type, 1, kColumns>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
+      FloatTile<Floats, type, 1, kColumns>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows,
+                                                ldy);
     }
   }
   size_t p = 0;
   for (; p + kPanels <= panels; p += kPanels) {
     for (size_t c = whole; c < n; ++c) {
-      FloatTile<type, kPanels, 1>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
+      FloatTile<Floats, type, kPanels, 1>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
     }
   }
   for (; p < panels; ++p) {
     for (size_t c = whole; c < n; ++c) {
-      FloatTile<type, 1, 1>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
+      FloatTile<Floats, type, 1, 1>::Run(w + p * bytes, bytes, x, c, y + p * kPanelRows, ldy);
     }
   }
 }
@@ -155,69 +72,71 @@ uint8x16_t MoveBits(uint8x16_t v) {
   return vandq_u8(v, vdupq_n_u8(((1 << bits) - 1) << to));
 }
 
-// The weights of columns 4t .. 4t + 3 of four rows, which `block` points to.
-template <QuantFormat f, int t>
+// The weights of columns 4 * step .. + 3 of four rows, which `block` points to; layout.h draws the
+// planes of packed bits.
+template <QuantFormat format, int step>
 int8x16_t WeightsOf(const uint8_t* block) {
-  constexpr int kLow = static_cast<int>(f.low_bits), kHigh = static_cast<int>(f.high_bits);
+  constexpr int kLow = static_cast<int>(format.low_bits),
+                kHigh = static_cast<int>(format.high_bits);
   constexpr int kShare = 8 / kLow;
-  uint8x16_t code = vld1q_u8(block + t / kShare * 64);
-  if constexpr (kLow < 8) code = MoveBits<t % kShare * kLow, 0, kLow>(code);
+  uint8x16_t code = vld1q_u8(block + step / kShare * 64);
+  if constexpr (kLow < 8) code = MoveBits<step % kShare * kLow, 0, kLow>(code);
   if constexpr (kHigh > 0) {
     constexpr int kHighShare = 8 / kHigh;
-    const uint8x16_t high = vld1q_u8(block + LowPlaneBytes(f) + t / kHighShare * 64);
-    code = vorrq_u8(code, MoveBits<t % kHighShare * kHigh, kLow, kHigh>(high));
+    const uint8x16_t high = vld1q_u8(block + LowPlaneBytes(format) + step / kHighShare * 64);
+    code = vorrq_u8(code, MoveBits<step % kHighShare * kHigh, kLow, kHigh>(high));
   }
-  if constexpr (f.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
-  if constexpr (f.bias != 0) code = vsubq_u8(code, vdupq_n_u8(f.bias));
+  if constexpr (format.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
+  if constexpr (format.bias != 0) code = vsubq_u8(code, vdupq_n_u8(format.bias));
   return vreinterpretq_s8_u8(code);
 }
 
-template <QuantFormat f, int t, size_t C>
-void AddStep(const uint8_t* block, const int8x16_t (&q)[C], int32x4_t (&dot)[C]) {
-  const int8x16_t weights = WeightsOf<f, t>(block);
-  for (size_t c = 0; c < C; ++c) dot[c] = AddProducts<t % 4>(dot[c], weights, q[c]);
+template <QuantFormat format, int step, size_t kColumns>
+void AddStep(const uint8_t* block, const int8x16_t (&q)[kColumns], int32x4_t (&dot)[kColumns]) {
+  const int8x16_t weights = WeightsOf<format, step>(block);
+  for (size_t c = 0; c < kColumns; ++c) dot[c] = AddProducts<step % 4>(dot[c], weights, q[c]);
 }
 
 // The 16 columns from 16 * half of a block. Called out of line, the sums would go through memory.
-template <QuantFormat f, int half, size_t C>
-[[gnu::always_inline]] inline void AddHalf(const uint8_t* block, const int8x16_t (&q)[C],
-                                           int32x4_t (&dot)[kRegisters][C]) {
+template <QuantFormat format, int half, size_t kColumns>
+[[gnu::always_inline]] inline void AddHalf(const uint8_t* block, const int8x16_t (&q)[kColumns],
+                                           int32x4_t (&dot)[kRegisters][kColumns]) {
   for (size_t r = 0; r < kRegisters; ++r) {
-    AddStep<f, 4 * half>(block + 16 * r, q, dot[r]);
-    AddStep<f, 4 * half + 1>(block + 16 * r, q, dot[r]);
-    AddStep<f, 4 * half + 2>(block + 16 * r, q, dot[r]);
-    AddStep<f, 4 * half + 3>(block + 16 * r, q, dot[r]);
+    AddStep<format, 4 * half>(block + 16 * r, q, dot[r]);
+    AddStep<format, 4 * half + 1>(block + 16 * r, q, dot[r]);
+    AddStep<format, 4 * half + 2>(block + 16 * r, q, dot[r]);
+    AddStep<format, 4 * half + 3>(block + 16 * r, q, dot[r]);
   }
 }
 
 // The scales and minima of a group's sub-blocks.
-template <QuantFormat f>
+template <QuantFormat format>
 class Scales {
  public:
-  explicit Scales(const uint8_t* group) : subs_(group + (f.minimum ? 4 : 2) * kPanelRows) {
+  explicit Scales(const uint8_t* group) : subs_(group + (format.minimum ? 4 : 2) * kPanelRows) {
     const auto* half = reinterpret_cast<const uint16_t*>(group);
     for (size_t r = 0; r < kRegisters; ++r) {
       scale_[r] = LoadHalf(half + r * kWidth);
-      if constexpr (f.minimum) minimum_[r] = LoadHalf(half + kPanelRows + r * kWidth);
+      if constexpr (format.minimum) minimum_[r] = LoadHalf(half + kPanelRows + r * kWidth);
     }
   }
   void Scale(size_t sub, float32x4_t (&out)[kRegisters]) const {
-    if constexpr (f.group == kQuantBlock) {
+    if constexpr (format.group == kQuantBlock) {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = scale_[r];
     } else {
       uint8x16_t bytes = vld1q_u8(subs_ + sub * kPanelRows);
-      if constexpr (f.nibble_scales) bytes = vandq_u8(bytes, vdupq_n_u8(15));
+      if constexpr (format.nibble_scales) bytes = vandq_u8(bytes, vdupq_n_u8(15));
       ToFloats(vreinterpretq_s8_u8(bytes), out);
       for (size_t r = 0; r < kRegisters; ++r) out[r] = vmulq_f32(scale_[r], out[r]);
     }
   }
   void Minimum(size_t sub, float32x4_t (&out)[kRegisters]) const {
-    if constexpr (f.group == kQuantBlock) {
+    if constexpr (format.group == kQuantBlock) {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = minimum_[r];
     } else {
-      const size_t row = f.nibble_scales ? sub : f.group / f.sub + sub;
+      const size_t row = format.nibble_scales ? sub : format.group / format.sub + sub;
       uint8x16_t bytes = vld1q_u8(subs_ + row * kPanelRows);
-      if constexpr (f.nibble_scales) bytes = vshrq_n_u8(bytes, 4);
+      if constexpr (format.nibble_scales) bytes = vshrq_n_u8(bytes, 4);
       const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_high_u8(bytes);
       out[0] = vcvtq_f32_u32(vmovl_u16(vget_low_u16(low)));
       out[1] = vcvtq_f32_u32(vmovl_high_u16(low));
@@ -232,51 +151,51 @@ class Scales {
   float32x4_t scale_[kRegisters], minimum_[kRegisters];
 };
 
-// One panel times C columns, straight from the packed weights.
-template <QuantFormat f, size_t C>
+// One panel times kColumns columns, straight from the packed weights.
+template <QuantFormat format, size_t kColumns>
 void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t ldy) {
-  constexpr size_t kSubs = kQuantBlock / f.sub;
-  const size_t subs = x.k / f.sub, blocks = x.k / kQuantBlock;
+  constexpr size_t kSubs = kQuantBlock / format.sub;
+  const size_t subs = x.k / format.sub, blocks = x.k / kQuantBlock;
   const float* sum = kSubs == 1 ? x.sum : x.sub_sum;
-  float32x4_t acc[kRegisters][C] = {};
+  float32x4_t acc[kRegisters][kColumns] = {};
   // Sub-block h of block b of the group, which begins at column `first`.
-  const auto add_sub = [&]<int h>(const Scales<f>& scales, const uint8_t* block, size_t first,
+  const auto add_sub = [&]<int h>(const Scales<format>& scales, const uint8_t* block, size_t first,
                                   size_t b) {
-    const size_t k = first + b * kQuantBlock, sub = k / f.sub + h;
-    int32x4_t dot[kRegisters][C] = {};
-    int8x16_t q[C];
-    for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(x.q + c * x.k + k + 16 * h);
-    AddHalf<f, h>(block, q, dot);
+    const size_t k = first + b * kQuantBlock, sub = k / format.sub + h;
+    int32x4_t dot[kRegisters][kColumns] = {};
+    int8x16_t q[kColumns];
+    for (size_t c = 0; c < kColumns; ++c) q[c] = vld1q_s8(x.q + c * x.k + k + 16 * h);
+    AddHalf<format, h>(block, q, dot);
     if constexpr (kSubs == 1) {
-      for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(x.q + c * x.k + k + 16);
-      AddHalf<f, 1>(block, q, dot);
+      for (size_t c = 0; c < kColumns; ++c) q[c] = vld1q_s8(x.q + c * x.k + k + 16);
+      AddHalf<format, 1>(block, q, dot);
     }
     float32x4_t scale[kRegisters];
     scales.Scale(b * kSubs + h, scale);
-    for (size_t c = 0; c < C; ++c) {
+    for (size_t c = 0; c < kColumns; ++c) {
       for (size_t r = 0; r < kRegisters; ++r) {
         const float32x4_t both = vmulq_n_f32(scale[r], x.scale[c * blocks + k / kQuantBlock]);
         acc[r][c] = vfmaq_f32(acc[r][c], vcvtq_f32_s32(dot[r][c]), both);
       }
     }
-    if constexpr (f.minimum) {
+    if constexpr (format.minimum) {
       scales.Minimum(b * kSubs + h, scale);
-      for (size_t c = 0; c < C; ++c) {
+      for (size_t c = 0; c < kColumns; ++c) {
         for (size_t r = 0; r < kRegisters; ++r) {
           acc[r][c] = vfmaq_n_f32(acc[r][c], scale[r], sum[c * subs + sub]);
         }
       }
     }
   };
-  for (size_t first = 0; first < x.k; first += f.group, group += GroupBytes(f)) {
-    const Scales<f> scales(group);
-    for (size_t b = 0; b < f.group / kQuantBlock; ++b) {
-      const uint8_t* block = group + HeaderBytes(f) + b * BlockBytes(f);
+  for (size_t first = 0; first < x.k; first += format.group, group += GroupBytes(format)) {
+    const Scales<format> scales(group);
+    for (size_t b = 0; b < format.group / kQuantBlock; ++b) {
+      const uint8_t* block = group + HeaderBytes(format) + b * BlockBytes(format);
       add_sub.template operator()<0>(scales, block, first, b);
       if constexpr (kSubs == 2) add_sub.template operator()<1>(scales, block, first, b);
     }
   }
-  for (size_t c = 0; c < C; ++c) {
+  for (size_t c = 0; c < kColumns; ++c) {
     for (size_t r = 0; r < kRegisters; ++r) {
       vst1q_f32(y + c * ldy + r * kWidth, acc[r][c]);
     }
@@ -289,35 +208,36 @@ struct Expanded {
   float *scales, *minima;  // [k / sub][16]
 };
 
-template <QuantFormat f, int t>
+template <QuantFormat format, int step>
 void ExpandStep(const uint8_t* block, int8_t* weights) {
   for (size_t r = 0; r < kRegisters; ++r) {
-    const int8x16_t v = WeightsOf<f, t>(block + r * 16);
-    vst1q_s8(weights + t * 64 + r * 16, v);
+    const int8x16_t v = WeightsOf<format, step>(block + r * 16);
+    vst1q_s8(weights + step * 64 + r * 16, v);
   }
 }
 
-template <QuantFormat f>
+template <QuantFormat format>
 void Expand(const uint8_t* group, size_t k, const Expanded& out) {
   int8_t* weights = out.weights;
   float *scales = out.scales, *minima = out.minima;
-  for (size_t first = 0; first < k; first += f.group, group += GroupBytes(f)) {
-    const Scales<f> s(group);
-    for (size_t sub = 0; sub < f.group / f.sub; ++sub) {
+  for (size_t first = 0; first < k; first += format.group, group += GroupBytes(format)) {
+    const Scales<format> s(group);
+    for (size_t sub = 0; sub < format.group / format.sub; ++sub) {
       float32x4_t v[kRegisters];
       s.Scale(sub, v);
       for (size_t r = 0; r < kRegisters; ++r, scales += kWidth) vst1q_f32(scales, v[r]);
-      if constexpr (f.minimum) {
+      if constexpr (format.minimum) {
         s.Minimum(sub, v);
         for (size_t r = 0; r < kRegisters; ++r, minima += kWidth) vst1q_f32(minima, v[r]);
       }
     }
-    const uint8_t* block = group + HeaderBytes(f);
-    for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += BlockBytes(f), weights += 512) {
-      ExpandStep<f, 0>(block, weights), ExpandStep<f, 1>(block, weights);
-      ExpandStep<f, 2>(block, weights), ExpandStep<f, 3>(block, weights);
-      ExpandStep<f, 4>(block, weights), ExpandStep<f, 5>(block, weights);
-      ExpandStep<f, 6>(block, weights), ExpandStep<f, 7>(block, weights);
+    const uint8_t* block = group + HeaderBytes(format);
+    for (size_t b = 0; b < format.group / kQuantBlock;
+         ++b, block += BlockBytes(format), weights += 512) {
+      [&]<size_t... step>(std::index_sequence<step...>) __attribute__((always_inline)) {
+        (ExpandStep<format, step>(block, weights), ...);
+      }
+      (std::make_index_sequence<8>());
     }
   }
 }
@@ -327,17 +247,17 @@ constexpr size_t kTileRows = 8;
 constexpr size_t kTileRegisters = kTileRows / kWidth;
 
 // Columns 4t .. 4t + 3 of an expanded panel; `lane` is t % 4.
-template <int lane, size_t C>
-void AddExpanded(const int8_t* weights, const int8x16_t (&q)[C],
-                 int32x4_t (&dot)[kTileRegisters][C]) {
+template <int lane, size_t kColumns>
+void AddExpanded(const int8_t* weights, const int8x16_t (&q)[kColumns],
+                 int32x4_t (&dot)[kTileRegisters][kColumns]) {
   for (size_t r = 0; r < kTileRegisters; ++r) {
     const int8x16_t v = vld1q_s8(weights + lane * 64 + r * 16);
-    for (size_t c = 0; c < C; ++c) dot[r][c] = AddProducts<lane>(dot[r][c], v, q[c]);
+    for (size_t c = 0; c < kColumns; ++c) dot[r][c] = AddProducts<lane>(dot[r][c], v, q[c]);
   }
 }
 
-// Rows `row` to row + 7 of an expanded panel times C columns from `first`.
-template <size_t kSub, bool kMinimum, size_t C>
+// Rows `row` to row + 7 of an expanded panel times kColumns columns from `first`.
+template <size_t kSub, bool kMinimum, size_t kColumns>
 void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, float* y,
           size_t ldy) {
   constexpr size_t kSubs = kQuantBlock / kSub;
@@ -346,31 +266,33 @@ void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, 
   const float* dx = x.scale + first * blocks;
   const int8_t* column = x.q + first * x.k;
   const int8_t* weights = w.weights + row * 4;
-  float32x4_t acc[kTileRegisters][C] = {};
+  float32x4_t acc[kTileRegisters][kColumns] = {};
   for (size_t s = 0; s < subs; ++s) {
-    int32x4_t dot[kTileRegisters][C] = {};
+    int32x4_t dot[kTileRegisters][kColumns] = {};
 #pragma GCC unroll 2
     for (size_t k = s * kSub; k < (s + 1) * kSub; k += 16, weights += 256) {
-      int8x16_t q[C];
-      for (size_t c = 0; c < C; ++c) q[c] = vld1q_s8(column + c * x.k + k);
-      AddExpanded<0>(weights, q, dot), AddExpanded<1>(weights, q, dot);
-      AddExpanded<2>(weights, q, dot), AddExpanded<3>(weights, q, dot);
+      int8x16_t q[kColumns];
+      for (size_t c = 0; c < kColumns; ++c) q[c] = vld1q_s8(column + c * x.k + k);
+      AddExpanded<0>(weights, q, dot);
+      AddExpanded<1>(weights, q, dot);
+      AddExpanded<2>(weights, q, dot);
+      AddExpanded<3>(weights, q, dot);
     }
     for (size_t r = 0; r < kTileRegisters; ++r) {
       const float32x4_t scale = vld1q_f32(w.scales + s * kPanelRows + row + r * kWidth);
-      for (size_t c = 0; c < C; ++c) {
+      for (size_t c = 0; c < kColumns; ++c) {
         const float32x4_t both = vmulq_n_f32(scale, dx[c * blocks + s / kSubs]);
         acc[r][c] = vfmaq_f32(acc[r][c], vcvtq_f32_s32(dot[r][c]), both);
       }
       if constexpr (kMinimum) {
         const float32x4_t minimum = vld1q_f32(w.minima + s * kPanelRows + row + r * kWidth);
-        for (size_t c = 0; c < C; ++c) {
+        for (size_t c = 0; c < kColumns; ++c) {
           acc[r][c] = vfmaq_n_f32(acc[r][c], minimum, sum[c * subs + s]);
         }
       }
     }
   }
-  for (size_t c = 0; c < C; ++c) {
+  for (size_t c = 0; c < kColumns; ++c) {
     for (size_t r = 0; r < kTileRegisters; ++r) {
       vst1q_f32(y + (first + c) * ldy + row + r * kWidth, acc[r][c]);
     }
@@ -380,14 +302,14 @@ void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, 
 template <WeightType type>
 void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                      size_t ldy, void* scratch) {
-  constexpr QuantFormat f = FormatOf(type).quant;
-  const size_t bytes = x.k / f.group * GroupBytes(f);
+  constexpr QuantFormat format = FormatOf(type).quant;
+  const size_t bytes = x.k / format.group * GroupBytes(format);
   if (n <= kDirectColumns) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
       if (n == kDirectColumns) {
-        DirectTile<f, kDirectColumns>(w, x, y, ldy);
+        DirectTile<format, kDirectColumns>(w, x, y, ldy);
       } else {
-        DirectTile<f, 1>(w, x, y, ldy);
+        DirectTile<format, 1>(w, x, y, ldy);
       }
     }
     return;
@@ -395,17 +317,17 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
   Expanded e;
   e.weights = static_cast<int8_t*>(scratch);
   e.scales = reinterpret_cast<float*>(e.weights + x.k * kPanelRows);
-  e.minima = e.scales + x.k / f.sub * kPanelRows;
+  e.minima = e.scales + x.k / format.sub * kPanelRows;
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-    Expand<f>(w, x.k, e);
+    Expand<format>(w, x.k, e);
     size_t c = 0;
     for (; c + kTileColumns <= n; c += kTileColumns) {
-      Tile<f.sub, f.minimum, kTileColumns>(e, 0, x, c, y, ldy);
-      Tile<f.sub, f.minimum, kTileColumns>(e, kTileRows, x, c, y, ldy);
+      Tile<format.sub, format.minimum, kTileColumns>(e, 0, x, c, y, ldy);
+      Tile<format.sub, format.minimum, kTileColumns>(e, kTileRows, x, c, y, ldy);
     }
     for (; c < n; ++c) {
-      Tile<f.sub, f.minimum, 1>(e, 0, x, c, y, ldy);
-      Tile<f.sub, f.minimum, 1>(e, kTileRows, x, c, y, ldy);
+      Tile<format.sub, format.minimum, 1>(e, 0, x, c, y, ldy);
+      Tile<format.sub, format.minimum, 1>(e, kTileRows, x, c, y, ldy);
     }
   }
 }

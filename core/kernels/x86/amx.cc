@@ -32,9 +32,11 @@ struct alignas(64) TileConfig {
       rows[t] = static_cast<uint8_t>(tile_rows);
       row_bytes[t] = static_cast<uint16_t>(bytes);
     };
-    set(0, kTokens, 64), set(1, kTokens, 64), set(2, kTokens, k_bytes);
-    set(3, k_bytes / 4, 64), set(4, k_bytes / 4, 64);
-    set(5, tail_tokens, 64), set(6, tail_tokens, 64), set(7, tail_tokens, k_bytes);
+    for (const size_t c : {0, 1}) set(c, kTokens, 64);
+    set(2, kTokens, k_bytes);
+    for (const size_t b : {3, 4}) set(b, k_bytes / 4, 64);
+    for (const size_t c : {5, 6}) set(c, tail_tokens, 64);
+    set(7, tail_tokens, k_bytes);
   }
 };
 
@@ -106,22 +108,22 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
   if (n <= kDirectColumns) {
     return MatMulByAvx512<type>(w, panels, x, n, y, ldy, scratch);
   }
-  constexpr QuantFormat f = FormatOf(type).quant;
-  Expanded e = avx512::ExpandedIn<f>(scratch, x.k);
-  const size_t bytes = x.k / f.group * GroupBytes(f);
+  constexpr QuantFormat format = FormatOf(type).quant;
+  Expanded e = avx512::ExpandedIn<format>(scratch, x.k);
+  const size_t bytes = x.k / format.group * GroupBytes(format);
   const size_t whole = n / kTokens * kTokens;
-  const TileConfig config(f.sub, n - whole);
+  const TileConfig config(format.sub, n - whole);
   StoresAreDone();
   _tile_loadconfig(&config);
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-    avx512::Expand<f, 0>(w, x.k, e.codes, e.scales, e.minima);
+    avx512::Expand<format, 0>(w, x.k, e.codes, e.scales, e.minima);
     StoresAreDone();
     e.next = w + bytes;
-    e.next_bytes = p + 1 < panels ? bytes / (x.k / f.sub) : 0;
+    e.next_bytes = p + 1 < panels ? bytes / (x.k / format.sub) : 0;
     for (size_t c = 0; c < whole; c += kTokens) {
-      QuantizedTile<f.sub, f.minimum, false>(e, x, c, kTokens, y, ldy);
+      QuantizedTile<format.sub, format.minimum, false>(e, x, c, kTokens, y, ldy);
     }
-    if (whole < n) QuantizedTile<f.sub, f.minimum, true>(e, x, whole, n - whole, y, ldy);
+    if (whole < n) QuantizedTile<format.sub, format.minimum, true>(e, x, whole, n - whole, y, ldy);
   }
   _tile_release();
 }

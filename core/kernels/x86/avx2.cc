@@ -1,4 +1,5 @@
-// The element-wise kernels for AVX2: same functions, same order of operations as scalar.cc.
+// The table of AVX2. Rounding to int8 and bfloat16, and rotating, which take shuffles and integers
+// of AVX2, are written here; the rest is formulas.h over its register.
 #if defined(__x86_64__)
 
 #include "core/kernels/x86/avx2.h"
@@ -18,8 +19,8 @@ __m256i Round(__m256 x, __m256 finite, float inverse) {
   return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_and_ps(x, finite), _mm256_set1_ps(inverse)));
 }
 
-// What the codes lose.
-__m256 Lost(__m256 x, __m256i code, float scale) {
+// The rounding errors of the codes.
+__m256 RoundingError(__m256 x, __m256i code, float scale) {
   return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(code), _mm256_set1_ps(scale), x);
 }
 
@@ -44,7 +45,8 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
                                           _mm256_set1_ps(__builtin_inff()), _CMP_LT_OQ);
       code[i] = Round(v[i], finite, ratio[0]);
       other[i] = Round(v[i], finite, ratio[1]);
-      const __m256 d0 = Lost(v[i], code[i], ratio[2]), d1 = Lost(v[i], other[i], ratio[3]);
+      const __m256 d0 = RoundingError(v[i], code[i], ratio[2]),
+                   d1 = RoundingError(v[i], other[i], ratio[3]);
       more[i % 2] = _mm256_fmadd_ps(d1, d1, _mm256_fnmadd_ps(d0, d0, more[i % 2]));
     }
     const bool better = Formulas<Floats>::AddLanes(more) < 0;

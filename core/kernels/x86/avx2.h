@@ -67,12 +67,18 @@ struct Floats {
     return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
   }
 
-  // For attention.
+  // For attention and panels of floats.
   static Type LoadHalves(const uint16_t* p, size_t n) {
     if (n == kWidth) return LoadHalf(p);
     uint16_t some[kWidth] = {};
     for (size_t i = 0; i < n; ++i) some[i] = p[i];
     return LoadHalf(some);
+  }
+  static void LoadPairs(const uint8_t* p, Type& first, Type& second) {
+    const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+    first = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+    second = _mm256_castsi256_ps(_mm256_and_si256(pairs, upper));
   }
   static Type LoadInt8(const int8_t* p) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));

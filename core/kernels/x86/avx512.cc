@@ -1,4 +1,5 @@
-// The element-wise kernels for AVX-512: same functions, same order of operations as scalar.cc.
+// The table of AVX-512. Rounding to int8 and bfloat16, and rotating, which take masks and shuffles
+// of AVX-512, are written here; the rest is formulas.h over its register.
 #if defined(__x86_64__)
 
 #include "core/kernels/x86/avx512.h"
@@ -48,14 +49,14 @@ void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantizedRo
     for (size_t i = 0; i < 2; ++i) {
       const __mmask16 finite =
           _mm512_cmp_ps_mask(_mm512_abs_ps(v[b][i]), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
-      __m512 lost[2];
+      __m512 error[2];
       for (size_t m = 0; m < 2; ++m) {
         code[b][i][m] =
             _mm512_maskz_cvtps_epi32(finite, _mm512_mul_ps(v[b][i], _mm512_set1_ps(inverse[m][b])));
-        lost[m] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(code[b][i][m]), _mm512_set1_ps(scale[m][b]),
-                                   v[b][i]);
+        error[m] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(code[b][i][m]), _mm512_set1_ps(scale[m][b]),
+                                    v[b][i]);
       }
-      more = _mm512_fmadd_ps(lost[1], lost[1], _mm512_fnmadd_ps(lost[0], lost[0], more));
+      more = _mm512_fmadd_ps(error[1], error[1], _mm512_fnmadd_ps(error[0], error[0], more));
     }
     const __m256 eight =
         _mm256_add_ps(_mm512_castps512_ps256(more), _mm512_extractf32x8_ps(more, 1));

@@ -64,10 +64,16 @@ struct Floats {
     return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
   }
 
-  // For attention.
+  // For attention and panels of floats.
   static Type LoadHalves(const uint16_t* p, size_t n) {
     if (n == kWidth) return LoadHalf(p);
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(First(n), p));
+  }
+  static void LoadPairs(const uint8_t* p, Type& first, Type& second) {
+    const __m512i pairs = _mm512_loadu_si512(p);
+    const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    first = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+    second = _mm512_castsi512_ps(_mm512_and_si512(pairs, upper));
   }
   static Type LoadInt8(const int8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

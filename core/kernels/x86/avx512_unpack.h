@@ -7,16 +7,6 @@
 namespace lockstep::avx512 {
 namespace {
 
-// Codes are unsigned: Codes gives weight + Bias(f).
-constexpr int Bias(QuantFormat f) { return f.table ? 128 : f.bias; }
-
-// x.offset is -128 * sum; this shift makes it -Bias * sum.
-constexpr int OffsetShift(QuantFormat f) {
-  int shift = 0;
-  while ((Bias(f) << shift) < 128) ++shift;
-  return shift;
-}
-
 // Bits [from, from + bits) of the bytes of v, at bit `to`.
 template <int from, int to, int bits>
 __m512i MoveBits(__m512i v) {
@@ -25,19 +15,22 @@ __m512i MoveBits(__m512i v) {
   return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(((1 << bits) - 1) << to)));
 }
 
-// Vector t holds columns 4t .. 4t + 3 of the block, of 16 rows.
-template <QuantFormat f, int t>
+// The codes of columns 4 * step .. + 3 of the block, of 16 rows: the planes of packed bits are
+// drawn in layout.h.
+template <QuantFormat format, size_t step>
 __m512i CodesOf(const uint8_t* block) {
-  constexpr int kLow = static_cast<int>(f.low_bits), kHigh = static_cast<int>(f.high_bits);
-  constexpr int kShare = 8 / kLow;
-  __m512i code = _mm512_loadu_si512(block + t / kShare * 64);
-  if constexpr (kLow < 8) code = MoveBits<t % kShare * kLow, 0, kLow>(code);
+  constexpr int kLow = static_cast<int>(format.low_bits),
+                kHigh = static_cast<int>(format.high_bits);
+  constexpr int kStep = static_cast<int>(step), kShare = 8 / kLow;
+  __m512i code = _mm512_loadu_si512(block + kStep / kShare * 64);
+  if constexpr (kLow < 8) code = MoveBits<kStep % kShare * kLow, 0, kLow>(code);
   if constexpr (kHigh > 0) {
     constexpr int kHighShare = 8 / kHigh;
-    const __m512i high = _mm512_loadu_si512(block + LowPlaneBytes(f) + t / kHighShare * 64);
-    code = _mm512_or_si512(code, MoveBits<t % kHighShare * kHigh, kLow, kHigh>(high));
+    const __m512i high =
+        _mm512_loadu_si512(block + LowPlaneBytes(format) + kStep / kHighShare * 64);
+    code = _mm512_or_si512(code, MoveBits<kStep % kHighShare * kHigh, kLow, kHigh>(high));
   }
-  if constexpr (f.table) {
+  if constexpr (format.table) {
     alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
                                                        129, 141, 153, 166, 181, 197, 217, 241};
     static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
@@ -47,37 +40,37 @@ __m512i CodesOf(const uint8_t* block) {
   return code;
 }
 
-template <QuantFormat f>
-void Codes(const uint8_t* block, __m512i (&c)[8]) {
-  c[0] = CodesOf<f, 0>(block), c[1] = CodesOf<f, 1>(block);
-  c[2] = CodesOf<f, 2>(block), c[3] = CodesOf<f, 3>(block);
-  c[4] = CodesOf<f, 4>(block), c[5] = CodesOf<f, 5>(block);
-  c[6] = CodesOf<f, 6>(block), c[7] = CodesOf<f, 7>(block);
+template <QuantFormat format>
+void Codes(const uint8_t* block, __m512i (&code)[8]) {
+  [&]<size_t... step>(std::index_sequence<step...>) __attribute__((always_inline)) {
+    ((code[step] = CodesOf<format, step>(block)), ...);
+  }
+  (std::make_index_sequence<8>());
 }
 
 __m512 BytesToFloat(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)); }
 
 // The scales and minima of a group's sub-blocks.
-template <QuantFormat f>
+template <QuantFormat format>
 class Scales {
  public:
   explicit Scales(const uint8_t* group)
-      : subs_(group + (f.minimum ? 4 : 2) * kPanelRows),
+      : subs_(group + (format.minimum ? 4 : 2) * kPanelRows),
         scale_(LoadHalf(reinterpret_cast<const uint16_t*>(group))) {
-    if constexpr (f.minimum) {
+    if constexpr (format.minimum) {
       minimum_ = LoadHalf(reinterpret_cast<const uint16_t*>(group) + kPanelRows);
     }
   }
   __m512 Scale(size_t sub) const {
-    if constexpr (f.group == kQuantBlock) return scale_;
+    if constexpr (format.group == kQuantBlock) return scale_;
     __m128i bytes = Load(sub);
-    if constexpr (f.nibble_scales) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    if constexpr (format.nibble_scales) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
     return _mm512_mul_ps(scale_, BytesToFloat(bytes));
   }
   __m512 Minimum(size_t sub) const {
-    if constexpr (f.group == kQuantBlock) return minimum_;
-    __m128i bytes = Load(f.nibble_scales ? sub : f.group / f.sub + sub);
-    if constexpr (f.nibble_scales) {
+    if constexpr (format.group == kQuantBlock) return minimum_;
+    __m128i bytes = Load(format.nibble_scales ? sub : format.group / format.sub + sub);
+    if constexpr (format.nibble_scales) {
       bytes = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
     }
     const __m512 magnitude = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
@@ -104,20 +97,20 @@ struct Expanded {
 };
 
 // The codes are weight + kBias.
-template <QuantFormat f, int kBias>
+template <QuantFormat format, int kBias>
 void Expand(const uint8_t* group, size_t k, uint8_t* codes, float* scales, float* minima) {
-  constexpr size_t kSubs = f.group / f.sub;
-  const __m512i bias = _mm512_set1_epi8(static_cast<char>(kBias - Bias(f)));
-  for (size_t first = 0; first < k; first += f.group, group += GroupBytes(f)) {
-    const Scales<f> s(group);
+  constexpr size_t kSubs = format.group / format.sub;
+  const __m512i bias = _mm512_set1_epi8(static_cast<char>(kBias - UnsignedBias(format)));
+  for (size_t first = 0; first < k; first += format.group, group += GroupBytes(format)) {
+    const Scales<format> s(group);
     for (size_t sub = 0; sub < kSubs; ++sub, scales += kWidth, minima += kWidth) {
       _mm512_store_ps(scales, s.Scale(sub));
-      if constexpr (f.minimum) _mm512_store_ps(minima, s.Minimum(sub));
+      if constexpr (format.minimum) _mm512_store_ps(minima, s.Minimum(sub));
     }
-    const uint8_t* block = group + HeaderBytes(f);
-    for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += BlockBytes(f)) {
+    const uint8_t* block = group + HeaderBytes(format);
+    for (size_t b = 0; b < format.group / kQuantBlock; ++b, block += BlockBytes(format)) {
       __m512i code[8];
-      Codes<f>(block, code);
+      Codes<format>(block, code);
       for (const __m512i& c : code) {
         _mm512_store_si512(codes, _mm512_add_epi8(c, bias));
         codes += 64;
@@ -126,13 +119,13 @@ void Expand(const uint8_t* group, size_t k, uint8_t* codes, float* scales, float
   }
 }
 
-// Where two panels of format f are expanded to in `scratch` (MatMulScratchBytes).
-template <QuantFormat f>
+// Where two panels are expanded to in `scratch` (MatMulScratchBytes).
+template <QuantFormat format>
 Expanded ExpandedIn(void* scratch, size_t k) {
   Expanded e;
   e.codes = static_cast<uint8_t*>(scratch);
   e.scales = reinterpret_cast<float*>(e.codes + kExpandedPanels * k * kPanelRows);
-  e.minima = e.scales + kExpandedPanels * (k / f.sub) * kWidth;
+  e.minima = e.scales + kExpandedPanels * (k / format.sub) * kWidth;
   e.next = nullptr;
   e.next_bytes = 0;
   return e;
