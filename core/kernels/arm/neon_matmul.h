@@ -8,6 +8,7 @@
 
 #include "core/kernels/arm/neon.h"
 #include "core/kernels/float_tile.h"
+#include "core/kernels/unpack.h"
 
 namespace lockstep::neon {
 namespace {
@@ -64,28 +65,27 @@ int32x4_t AddProducts(int32x4_t sum, int8x16_t weights, int8x16_t q) {
 #endif
 }
 
-// Bits [from, from + bits) of the bytes of v, at bit `to`.
-template <int from, int to, int bits>
-uint8x16_t MoveBits(uint8x16_t v) {
-  if constexpr (to > from) v = vshlq_n_u8(v, to - from);
-  if constexpr (from > to) v = vshrq_n_u8(v, from - to);
-  return vandq_u8(v, vdupq_n_u8(((1 << bits) - 1) << to));
-}
+// The register of unpack.h.
+struct Bytes {
+  using Type = uint8x16_t;
+  static Type Load(const uint8_t* p) { return vld1q_u8(p); }
+  static Type Broadcast(uint8_t byte) { return vdupq_n_u8(byte); }
+  static Type And(Type a, Type b) { return vandq_u8(a, b); }
+  static Type Or(Type a, Type b) { return vorrq_u8(a, b); }
+  template <int bits>
+  static Type ShiftLeft(Type v) {
+    return vshlq_n_u8(v, bits);
+  }
+  template <int bits>
+  static Type ShiftRight(Type v) {
+    return vshrq_n_u8(v, bits);
+  }
+};
 
-// The weights of columns 4 * step .. + 3 of four rows, which `block` points to; layout.h draws the
-// planes of packed bits.
+// The weights of columns 4 * step .. + 3 of four rows, the first of which `block` points to.
 template <QuantFormat format, int step>
 int8x16_t WeightsOf(const uint8_t* block) {
-  constexpr int kLow = static_cast<int>(format.low_bits),
-                kHigh = static_cast<int>(format.high_bits);
-  constexpr int kShare = 8 / kLow;
-  uint8x16_t code = vld1q_u8(block + step / kShare * 64);
-  if constexpr (kLow < 8) code = MoveBits<step % kShare * kLow, 0, kLow>(code);
-  if constexpr (kHigh > 0) {
-    constexpr int kHighShare = 8 / kHigh;
-    const uint8x16_t high = vld1q_u8(block + LowPlaneBytes(format) + step / kHighShare * 64);
-    code = vorrq_u8(code, MoveBits<step % kHighShare * kHigh, kLow, kHigh>(high));
-  }
+  uint8x16_t code = CodesAt<Bytes, format, step>(block);
   if constexpr (format.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
   if constexpr (format.bias != 0) code = vsubq_u8(code, vdupq_n_u8(format.bias));
   return vreinterpretq_s8_u8(code);

@@ -8,6 +8,7 @@
 #if defined(__x86_64__)
 
 #include "core/kernels/float_tile.h"
+#include "core/kernels/unpack.h"
 #include "core/kernels/x86/avx2.h"
 
 namespace lockstep::avx2 {
@@ -71,13 +72,22 @@ __m256i BroadcastFour(const int8_t* p) {
   return _mm256_set1_epi32(four);
 }
 
-// Bits [from, from + bits) of the bytes of v, at bit `to`.
-template <int from, int to, int bits>
-__m256i MoveBits(__m256i v) {
-  if constexpr (to > from) v = _mm256_slli_epi16(v, to - from);
-  if constexpr (from > to) v = _mm256_srli_epi16(v, from - to);
-  return _mm256_and_si256(v, _mm256_set1_epi8(static_cast<char>(((1 << bits) - 1) << to)));
-}
+// The register of unpack.h.
+struct Bytes {
+  using Type = __m256i;
+  static Type Load(const uint8_t* p) { return LoadInts(p); }
+  static Type Broadcast(uint8_t byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
+  static Type And(Type a, Type b) { return _mm256_and_si256(a, b); }
+  static Type Or(Type a, Type b) { return _mm256_or_si256(a, b); }
+  template <int bits>
+  static Type ShiftLeft(Type v) {
+    return _mm256_slli_epi16(v, bits);
+  }
+  template <int bits>
+  static Type ShiftRight(Type v) {
+    return _mm256_srli_epi16(v, bits);
+  }
+};
 
 __m256i LookUp(const uint8_t (&table)[16], __m256i index) {
   const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
@@ -97,30 +107,19 @@ constexpr bool TablesAreRight() {
 }
 static_assert(TablesAreRight());
 
-// The codes of columns 4 * step .. + 3 of the block, of eight rows: the planes of packed bits are
-// drawn in layout.h.
+// What the inner loops see of columns 4 * step .. + 3 of the block, of eight rows.
 template <QuantFormat format, size_t step>
 [[gnu::always_inline]] inline void CodesOf(const uint8_t* block, size_t half,
                                            __m256i (&code)[Planes(format)]) {
-  constexpr int kLow = static_cast<int>(format.low_bits),
-                kHigh = static_cast<int>(format.high_bits);
-  constexpr int kStep = static_cast<int>(step), kShare = 8 / kLow;
-  const __m256i bytes = LoadInts(block + kStep / kShare * 64 + half * 32);
+  const __m256i whole = CodesAt<Bytes, format, step>(block + half * 32);
   if constexpr (format.table) {
-    const __m256i index = MoveBits<kStep % kShare * kLow, 0, kLow>(bytes);
-    code[0] = LookUp(kTableLow, index);
-    code[1] = LookUp(kTableHigh, index);
-  } else if constexpr (kLow == 8) {
-    code[0] = MoveBits<0, 0, 4>(bytes);
-    code[1] = MoveBits<4, 0, 4>(bytes);
+    code[0] = LookUp(kTableLow, whole);
+    code[1] = LookUp(kTableHigh, whole);
+  } else if constexpr (Planes(format) == 2) {
+    code[0] = MoveBits<Bytes, 0, 0, 4>(whole);
+    code[1] = MoveBits<Bytes, 4, 0, 4>(whole);
   } else {
-    code[0] = MoveBits<kStep % kShare * kLow, 0, kLow>(bytes);
-    if constexpr (kHigh > 0) {
-      constexpr int kHighShare = 8 / kHigh;
-      const __m256i high =
-          LoadInts(block + LowPlaneBytes(format) + kStep / kHighShare * 64 + half * 32);
-      code[0] = _mm256_or_si256(code[0], MoveBits<kStep % kHighShare * kHigh, kLow, kHigh>(high));
-    }
+    code[0] = whole;
   }
 }
 

@@ -2,42 +2,39 @@
 // only.
 #pragma once
 
+#include "core/kernels/unpack.h"
 #include "core/kernels/x86/avx512.h"
 
 namespace lockstep::avx512 {
 namespace {
 
-// Bits [from, from + bits) of the bytes of v, at bit `to`.
-template <int from, int to, int bits>
-__m512i MoveBits(__m512i v) {
-  if constexpr (to > from) v = _mm512_slli_epi16(v, to - from);
-  if constexpr (from > to) v = _mm512_srli_epi16(v, from - to);
-  return _mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(((1 << bits) - 1) << to)));
-}
+// The register of unpack.h.
+struct Bytes {
+  using Type = __m512i;
+  static Type Load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static Type Broadcast(uint8_t byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
+  static Type And(Type a, Type b) { return _mm512_and_si512(a, b); }
+  static Type Or(Type a, Type b) { return _mm512_or_si512(a, b); }
+  template <int bits>
+  static Type ShiftLeft(Type v) {
+    return _mm512_slli_epi16(v, bits);
+  }
+  template <int bits>
+  static Type ShiftRight(Type v) {
+    return _mm512_srli_epi16(v, bits);
+  }
+};
 
-// The codes of columns 4 * step .. + 3 of the block, of 16 rows: the planes of packed bits are
-// drawn in layout.h.
+// The unsigned codes of columns 4 * step .. + 3 of the block, of 16 rows.
 template <QuantFormat format, size_t step>
 __m512i CodesOf(const uint8_t* block) {
-  constexpr int kLow = static_cast<int>(format.low_bits),
-                kHigh = static_cast<int>(format.high_bits);
-  constexpr int kStep = static_cast<int>(step), kShare = 8 / kLow;
-  __m512i code = _mm512_loadu_si512(block + kStep / kShare * 64);
-  if constexpr (kLow < 8) code = MoveBits<kStep % kShare * kLow, 0, kLow>(code);
-  if constexpr (kHigh > 0) {
-    constexpr int kHighShare = 8 / kHigh;
-    const __m512i high =
-        _mm512_loadu_si512(block + LowPlaneBytes(format) + kStep / kHighShare * 64);
-    code = _mm512_or_si512(code, MoveBits<kStep % kHighShare * kHigh, kLow, kHigh>(high));
-  }
-  if constexpr (format.table) {
-    alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                       129, 141, 153, 166, 181, 197, 217, 241};
-    static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
-    code = _mm512_shuffle_epi8(
-        _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kTable))), code);
-  }
-  return code;
+  const __m512i code = CodesAt<Bytes, format, step>(block);
+  if constexpr (!format.table) return code;
+  alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                     129, 141, 153, 166, 181, 197, 217, 241};
+  static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
+  const __m128i table = _mm_load_si128(reinterpret_cast<const __m128i*>(kTable));
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), code);
 }
 
 template <QuantFormat format>
