@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
 #include "core/kernels/half.h"
 #include "core/kernels/packed_matrix.h"
@@ -506,24 +505,6 @@ TEST_P(KernelsTest, AttentionEqualsScalarAndIsCloseToDouble) {
       }
     }
   }
-}
-
-TEST(DispatchTest, AutoChoosesATableThatAgreesWithScalar) {
-  SetComputeFloatMode();
-  const KernelChoice choice = ChooseKernels("auto");
-  ASSERT_NE(choice.kernels, nullptr);
-  EXPECT_EQ(choice.rejected, nullptr);
-  EXPECT_TRUE(SameAnswers(*choice.kernels, ScalarKernels()));
-  EXPECT_STREQ(ChooseKernels("scalar").kernels->isa, "scalar");
-  EXPECT_EQ(ChooseKernels("sse9").kernels, nullptr);
-}
-
-TEST(DispatchTest, AWrongKernelIsNoticed) {
-  KernelTable wrong = ScalarKernels();
-  wrong.add = [](const float* x, float by, size_t n, float* y) {
-    for (size_t i = 0; i < n; ++i) y[i] = std::nextafter(std::fma(x[i], by, y[i]), 1e9f);
-  };
-  EXPECT_FALSE(SameAnswers(wrong, ScalarKernels()));
 }
 
 }  // namespace
