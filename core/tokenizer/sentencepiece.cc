@@ -22,21 +22,22 @@ std::string ReplaceAll(std::string_view text, std::string_view from, std::string
 }
 
 Result<std::vector<float>> LoadScores(const GgufFile& file, const Vocabulary& vocabulary) {
-  TRY(auto scores, file.GetFloats("tokenizer.ggml.scores"));
-  const size_t count = scores.has_value() ? scores->size() : 0;
-  if (count != vocabulary.size()) {
+  TRY(auto in_file, file.GetFloats("tokenizer.ggml.scores"));
+  std::vector<float> scores;
+  if (in_file.has_value()) scores.swap(*in_file);
+  if (scores.size() != vocabulary.size()) {
     return file.Fail(
         fmt::format("tokenizer.ggml.scores has {} values, but tokenizer.ggml.tokens "
                     "has {}: they must be as many",
-                    count, vocabulary.size()));
+                    scores.size(), vocabulary.size()));
   }
-  for (size_t id = 0; id < count; ++id) {
-    if (!std::isfinite((*scores)[id])) {
+  for (size_t id = 0; id < scores.size(); ++id) {
+    if (!std::isfinite(scores[id])) {
       return file.Fail(
-          fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id, (*scores)[id]));
+          fmt::format("tokenizer.ggml.scores[{}] is {}: it must be finite", id, scores[id]));
     }
   }
-  return *std::move(scores);
+  return scores;
 }
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/grammar/grammar.h"
 #include "server/schema/char_classes.h"
 #include "server/schema/json_pattern.h"
 
