@@ -169,7 +169,7 @@ TEST(TokenMaskTest, SlicesChangeNothing) {
   size_t compared = 0;
   const auto slow_vocabulary = Vocabulary(tokens, 0), vocabulary = Vocabulary(tokens);
   Random random(3);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 40; ++round) {
     const std::string gbnf = RandomGrammar(random);
     if (!ParseGbnf(gbnf)) continue;
     GrammarMatcher whole(Bind(gbnf, vocabulary)), sliced(Bind(gbnf, slow_vocabulary));
