@@ -5,6 +5,7 @@
 
 #include "server/api/router.h"
 #include "server/http/error_reply.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -205,11 +206,7 @@ TEST(NativeApi, RendersTokensAndAnswers) {
   FakeService service;
   service.script = "A\"";
   const ApiHandlers handlers(service);
-  HttpRequest request;
-  request.method = "POST";
-  request.path = "/generate";
-  request.headers = {{"Content-Type", "application/json"}};
-  request.body = R"({"prompt":"once","seed":-3})";
+  HttpRequest request = JsonRequest("/generate", R"({"prompt":"once","seed":-3})");
   const std::string plain = handlers.Handle(request).body;
   EXPECT_EQ(plain.substr(plain.find(",\"text")),
             R"(,"text":"A\"","tokens":[65,34],"finish_reason":"length",)"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "server/api/router.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -17,12 +18,7 @@ class TgiApiTest : public testing::Test {
   TgiApiTest() { service_.script = "ta\n"; }
 
   HttpReply Post(const std::string& path, const std::string& body) {
-    HttpRequest request;
-    request.method = "POST";
-    request.path = path;
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = body;
-    return handlers_.Handle(request);
+    return PostJson(handlers_, path, body);
   }
   HttpReply Generate(const std::string& parameters) {
     return Post("/generate", R"({"inputs":"once","parameters":{)" + parameters + "}}");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "server/api/router.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -79,17 +80,14 @@ TEST(TokenizeApi, RefusalsNameTheField) {
 TEST(TokenizeApi, Routes) {
   FakeService service;
   const ApiHandlers handlers(service);
-  HttpRequest request;
-  request.method = "POST";
-  request.path = "/tokenize";
-  request.body = R"({"content":"a"})";
-  EXPECT_EQ(handlers.Handle(request).status, 415);
-  request.headers = {{"Content-Type", "application/json"}};
-  EXPECT_THAT(handlers.Handle(request).body, HasSubstr("[97]"));
-  request.path = "/detokenize";
-  EXPECT_EQ(handlers.Handle(request).status, 400);
-  request.body = R"({"tokens":[97]})";
-  EXPECT_THAT(handlers.Handle(request).body, HasSubstr(R"("content":"a")"));
+  constexpr char kText[] = R"({"content":"a"})";
+  HttpRequest untyped = JsonRequest("/tokenize", kText);
+  untyped.headers.clear();
+  EXPECT_EQ(handlers.Handle(untyped).status, 415);
+  EXPECT_THAT(PostJson(handlers, "/tokenize", kText).body, HasSubstr("[97]"));
+  EXPECT_EQ(PostJson(handlers, "/detokenize", kText).status, 400);
+  EXPECT_THAT(PostJson(handlers, "/detokenize", R"({"tokens":[97]})").body,
+              HasSubstr(R"("content":"a")"));
 }
 
 }  // namespace

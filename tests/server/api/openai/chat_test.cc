@@ -4,6 +4,7 @@
 
 #include "server/api/router.h"
 #include "server/json/json_text.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -27,12 +28,7 @@ class OpenAiChatTest : public testing::Test {
   }
 
   HttpReply Post(const std::string& path, const std::string& body) {
-    HttpRequest request;
-    request.method = "POST";
-    request.path = path;
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = body;
-    return handlers_.Handle(request);
+    return PostJson(handlers_, path, body);
   }
   // The prompt of messages and further fields.
   std::string Prompt(const std::string& messages, const std::string& fields = "") {
@@ -216,13 +212,9 @@ TEST_F(OpenAiChatTest, LimitsOfTokens) {
 TEST_F(OpenAiChatTest, AModelWithoutATemplateSaysSo) {
   FakeService plain;
   const ApiHandlers handlers(plain);
-  HttpRequest request;
-  request.method = "POST";
-  request.headers = {{"Content-Type", "application/json"}};
-  request.body = R"({"messages":[{"role":"user","content":"x"}]})";
+  constexpr char kUser[] = R"({"messages":[{"role":"user","content":"x"}]})";
   for (const char* path : {kChat, "/apply-template"}) {
-    request.path = path;
-    const HttpReply reply = handlers.Handle(request);
+    const HttpReply reply = PostJson(handlers, path, kUser);
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr("no template"));
   }

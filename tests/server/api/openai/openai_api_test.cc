@@ -7,6 +7,7 @@
 
 #include "server/api/router.h"
 #include "server/json/json_text.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/support/grammar_match.h"
 
@@ -25,16 +26,7 @@ class OpenAiApiTest : public testing::Test {
   OpenAiApiTest() { service_.script = "tale"; }
 
   HttpReply Post(const std::string& path, const std::string& body) {
-    return PostTo(handlers_, path, body);
-  }
-  static HttpReply PostTo(const ApiHandlers& handlers, const std::string& path,
-                          const std::string& body) {
-    HttpRequest request;
-    request.method = "POST";
-    request.path = path;
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = body;
-    return handlers.Handle(request);
+    return PostJson(handlers_, path, body);
   }
   // A prompt and further fields.
   HttpReply Complete(const std::string& fields) {
@@ -155,8 +147,8 @@ TEST_F(OpenAiApiTest, AnswersToItsNameAndAliases) {
   settings.generate.model_aliases = {"gpt"};
   const ApiHandlers aliased(service_, settings);
   const auto ask = [](const ApiHandlers& handlers, const char* model) {
-    return PostTo(handlers, kCompletions,
-                  std::string(R"({"prompt":"x","model":")") + model + "\"}");
+    return PostJson(handlers, kCompletions,
+                    std::string(R"({"prompt":"x","model":")") + model + "\"}");
   };
   EXPECT_EQ(Answer(ask(aliased, "gpt"))["model"], "gpt");
   EXPECT_EQ(ask(aliased, "gpt2").status, 404);
@@ -176,10 +168,10 @@ TEST_F(OpenAiApiTest, LenientlyIgnoresAndTells) {
   settings.generate.lenient = true;
   const ApiHandlers handlers(service_, settings);
   const HttpReply reply =
-      PostTo(handlers, kCompletions, R"({"prompt":"x","logit_bias":null,"a\nb":1,"mirostat":2})");
+      PostJson(handlers, kCompletions, R"({"prompt":"x","logit_bias":null,"a\nb":1,"mirostat":2})");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "a\\x0ab, mirostat");
-  EXPECT_EQ(PostTo(handlers, kCompletions, R"({"prompt":"x","suffix":"y"})").status, 400);
+  EXPECT_EQ(PostJson(handlers, kCompletions, R"({"prompt":"x","suffix":"y"})").status, 400);
 }
 
 // What changes no answer is taken; what was asked for and not done is named.
@@ -370,7 +362,7 @@ TEST_F(OpenAiApiTest, AStreamThatWaitsHasComments) {
   settings.generate.keep_alive = std::chrono::milliseconds(30);
   service_.script.clear();
   const ApiHandlers handlers(service_, settings);
-  const HttpReply reply = PostTo(handlers, kCompletions, R"({"prompt":"x","stream":true})");
+  const HttpReply reply = PostJson(handlers, kCompletions, R"({"prompt":"x","stream":true})");
   EXPECT_EQ(reply.next().data, ": keep-alive\n\n");
   EXPECT_EQ(reply.next().data, ": keep-alive\n\n");
   service_.Send(0, 'a');

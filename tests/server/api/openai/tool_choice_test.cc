@@ -5,6 +5,7 @@
 
 #include "server/api/router.h"
 #include "server/json/json_text.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/support/grammar_match.h"
 
@@ -32,12 +33,8 @@ class OpenAiToolsTest : public testing::Test {
   }
 
   HttpReply Post(const std::string& fields) {
-    HttpRequest request;
-    request.method = "POST";
-    request.path = "/v1/chat/completions";
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = R"({"messages":[{"role":"user","content":"x"}])" + fields + "}";
-    return handlers_.Handle(request);
+    return PostJson(handlers_, "/v1/chat/completions",
+                    R"({"messages":[{"role":"user","content":"x"}])" + fields + "}");
   }
   // Whether the last request's grammar allows a text; if it has none, all are.
   bool Allows(std::string_view text) {
