@@ -61,7 +61,7 @@ TEST(ModelConfigTest, TheNameIsCleanedAndCut) {
       {std::string(1 << 20, 'x'), std::string(256, 'x')},
       {std::string(255, 'x') + "\xC3\xA9", std::string(255, 'x')}};
   for (const auto& [name, wanted] : cases) {
-    const auto c = Read([&](GgufBuilder& b) { b.SetString("general.name", name); });
+    const auto c = Read([text = name](GgufBuilder& b) { b.SetString("general.name", text); });
     ASSERT_TRUE(c) << c.error().message;
     EXPECT_EQ(c->name, wanted);
   }
