@@ -23,6 +23,11 @@ const std::string kHead =
 class PollerTest : public testing::Test {
  protected:
   ~PollerTest() override {
+    if (poller_) poller_->Stop();
+    {
+      const MutexLock lock(mutex_);
+      whole_.clear();  // before the poller, which counts its connections
+    }
     poller_.reset();
     close(listener_.socket);
   }
