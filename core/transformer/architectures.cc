@@ -88,6 +88,8 @@ constexpr Architecture kArchitectures[] = {
 
 }  // namespace
 
+std::span<const Architecture> Architectures() { return kArchitectures; }
+
 const Architecture* FindArchitecture(std::string_view name) {
   const auto* found = std::find_if(std::begin(kArchitectures), std::end(kArchitectures),
                                    [&](const Architecture& a) { return a.name == name; });

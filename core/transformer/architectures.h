@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,7 @@ struct Architecture {
   Presence output = Presence::kMay;  // output.weight; without it the embedding is used
 };
 
+std::span<const Architecture> Architectures();                // in the order of their names
 const Architecture* FindArchitecture(std::string_view name);  // nullptr if it is not known
 std::string KnownArchitectures();                             // "gemma2, gemma3 and llama"
 

@@ -330,7 +330,13 @@ std::vector<TinyFamily> TinyFamilies() {
   neox.fused_qkv = true, neox.kv_heads = 4, neox.rope_dim = 4;
   TinyModelOptions& serial = add("gptneox-serial", "gptneox");
   serial.fused_qkv = true, serial.kv_heads = 4, serial.parallel = false;
-  add("starcoder2", "starcoder2");
+  // One that differs in nothing but its row has a plain model.
+  for (const Architecture& architecture : Architectures()) {
+    const bool has_model = std::any_of(all.begin(), all.end(), [&](const TinyFamily& family) {
+      return family.options.architecture == architecture.name;
+    });
+    if (!has_model) add(architecture.name, architecture.name);
+  }
   return all;
 }
 
