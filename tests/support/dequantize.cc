@@ -120,6 +120,7 @@ double IQ4_XS(const uint8_t* p, size_t i) {
 struct Layout {
   Format value = nullptr;
   size_t elements = 1, bytes = 0;
+  Halves halves = {};
 };
 
 Layout LayoutOf(uint32_t type) {
@@ -131,23 +132,23 @@ Layout LayoutOf(uint32_t type) {
     case 2:
       return {Q4_0, 32, 18};
     case 3:
-      return {Q4_1, 32, 20};
+      return {Q4_1, 32, 20, {0, 2, -7.5}};
     case 6:
       return {Q5_0, 32, 22};
     case 7:
-      return {Q5_1, 32, 24};
+      return {Q5_1, 32, 24, {0, 2, -15.5}};
     case 8:
       return {Q8_0, 32, 34};
     case 10:
-      return {Q2_K, 256, 84};
+      return {Q2_K, 256, 84, {80, 82, 1.5}};
     case 11:
-      return {Q3_K, 256, 110};
+      return {Q3_K, 256, 110, {108}};
     case 12:
-      return {Q4_K, 256, 144};
+      return {Q4_K, 256, 144, {0, 2, 7.5}};
     case 13:
-      return {Q5_K, 256, 176};
+      return {Q5_K, 256, 176, {0, 2, 15.5}};
     case 14:
-      return {Q6_K, 256, 210};
+      return {Q6_K, 256, 210, {208}};
     case 20:
       return {IQ4_NL, 32, 18};
     case 23:
@@ -168,6 +169,8 @@ double HalfToDouble(const uint8_t* p) {
   if (exponent == 31) value = fraction == 0 ? INFINITY : NAN;
   return (bits & 0x8000) != 0 ? -value : value;
 }
+
+Halves HalvesOf(uint32_t type) { return LayoutOf(type).halves; }
 
 std::vector<double> Dequantize(uint32_t type, std::span<const uint8_t> bytes, size_t values) {
   std::vector<double> out(values, NAN);

@@ -26,39 +26,10 @@ void StoreHalf(uint8_t* p, double value) {
   std::memcpy(p, &half, 2);
 }
 
-// Where a block's halves are. `middle`: the half for the mins (or, negative, the offset) as a
-// multiple of the scale that centres the values, random codes and mins being what they are.
-struct Halves {
-  size_t scale = 0;
-  size_t min = 0;
-  double middle = 0;  // 0: no min
-};
-
-Halves HalvesOf(WeightType type) {
-  switch (type) {
-    case WeightType::kQ4_1:
-      return {0, 2, -7.5};
-    case WeightType::kQ5_1:
-      return {0, 2, -15.5};
-    case WeightType::kQ2_K:
-      return {80, 82, 1.5};
-    case WeightType::kQ3_K:
-      return {108};
-    case WeightType::kQ4_K:
-      return {0, 2, 7.5};
-    case WeightType::kQ5_K:
-      return {0, 2, 15.5};
-    case WeightType::kQ6_K:
-      return {208};
-    default:
-      return {};
-  }
-}
-
 void FillBlock(Random& random, WeightType type, double std, uint8_t* block) {
   const FileFormat& file = FormatOf(type).file;
   for (size_t i = 0; i < file.bytes; ++i) block[i] = static_cast<uint8_t>(random.Next());
-  const Halves halves = HalvesOf(type);
+  const Halves halves = HalvesOf(file.id);
   const auto set_scale = [&](double scale) {
     StoreHalf(block + halves.scale, scale);
     if (halves.middle != 0) StoreHalf(block + halves.min, scale * halves.middle);
@@ -98,7 +69,7 @@ std::vector<uint8_t> RandomTensorBytes(Random& random, WeightType type, size_t v
 }
 
 std::vector<size_t> HalfOffsets(WeightType type) {
-  const Halves halves = HalvesOf(type);
+  const Halves halves = HalvesOf(FormatOf(type).file.id);
   if (halves.middle == 0) return {halves.scale};
   return {halves.scale, halves.min};
 }
