@@ -67,7 +67,7 @@ struct QuantFormat {
 // How a GGUF file stores a type.
 struct FileFormat {
   uint32_t id;         // of the type
-  size_t columns = 1;  // that share a block: 1, 32 or 256
+  size_t columns = 1;  // that share a block; of weight types 1, 32 or 256
   size_t bytes;        // of a block
 };
 
@@ -135,6 +135,22 @@ inline constexpr WeightFormat kWeightFormats[] = {
      .quant = {.low_bits = 4, .table = true, .sub = 32, .group = 256}},
 };
 inline constexpr size_t kWeightTypes = sizeof(kWeightFormats) / sizeof(kWeightFormats[0]);
+
+// What ggml defines and no kernel multiplies by; a type that gets kernels moves up. The ids 4, 5,
+// 31 to 33 and 36 to 38 are those of formats that ggml has removed.
+struct NamedFormat {
+  const char* name;
+  FileFormat file;
+};
+inline constexpr NamedFormat kOtherFormats[] = {
+    {"Q8_1", {9, 32, 36}},     {"Q8_K", {15, 256, 292}},   {"IQ2_XXS", {16, 256, 66}},
+    {"IQ2_XS", {17, 256, 74}}, {"IQ3_XXS", {18, 256, 98}}, {"IQ1_S", {19, 256, 50}},
+    {"IQ3_S", {21, 256, 110}}, {"IQ2_S", {22, 256, 82}},   {"I8", {24, 1, 1}},
+    {"I16", {25, 1, 2}},       {"I32", {26, 1, 4}},        {"I64", {27, 1, 8}},
+    {"F64", {28, 1, 8}},       {"IQ1_M", {29, 256, 56}},   {"TQ1_0", {34, 256, 54}},
+    {"TQ2_0", {35, 256, 66}},  {"MXFP4", {39, 32, 17}},    {"NVFP4", {40, 64, 36}},
+    {"Q1_0", {41, 128, 18}},   {"Q2_0", {42, 64, 18}},
+};
 
 static consteval bool RowsAreInOrder() {
   for (size_t i = 0; i < kWeightTypes; ++i) {
