@@ -41,9 +41,8 @@ struct ReadContext {
   UnknownFields unknown() { return {lenient ? &ignored : nullptr, known}; }
 };
 
-// What the dialects have in common, under the names that most of them use: temperature, top_k,
-// top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, seed, stop,
-// ignore_eos and stream. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
+// What the dialects have in common, under the names that most of them use: those of `Sampling` in
+// openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request);
 // An array's items, each an integer from 0 to vocab - 1; `where` is its name in messages.
 [[nodiscard]] Result<std::vector<int32_t>> ReadTokenIds(const Json& array, size_t vocab,
