@@ -102,7 +102,8 @@ struct Tokenizer::Impl {
   bool add_eos = false;
 };
 
-// By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default.
+// By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default. In
+// order, SentencePiece's BPE, byte-level BPE and SentencePiece's unigram model.
 const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {
     {"llama", &Impl::LoadSpm}, {"gpt2", &Impl::LoadBpe}, {"t5", &Impl::LoadUnigram}};
 

@@ -1,6 +1,6 @@
-// Text to token ids and back, from a GGUF file's tokenizer.* metadata: SentencePiece's BPE
-// (tokenizer.ggml.model "llama") and unigram model ("t5"), and byte-level BPE ("gpt2"). Immutable
-// after Create; every const method may be called from any thread.
+// Text to token ids and back, from a GGUF file's tokenizer.* metadata, by the encoder that
+// tokenizer.ggml.model names. Immutable after Create; every const method may be called from any
+// thread.
 #pragma once
 
 #include <cstdint>

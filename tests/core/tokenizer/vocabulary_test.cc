@@ -31,8 +31,8 @@ TEST(Vocabulary, ByteTexts) {
 
 TEST(Vocabulary, RefusesAMissingOrUnknownModel) {
   GgufBuilder builder = SpmVocabulary({"a"}).Metadata();
-  builder.SetString("tokenizer.ggml.model", "bert");
-  EXPECT_THAT(ErrorOf(builder), HasSubstr("tokenizer.ggml.model is \"bert\""));
+  builder.SetString("tokenizer.ggml.model", "nobody");
+  EXPECT_THAT(ErrorOf(builder), HasSubstr("tokenizer.ggml.model is \"nobody\""));
   builder.SetU32("tokenizer.ggml.model", 1);
   EXPECT_THAT(ErrorOf(builder), HasSubstr("tokenizer.ggml.model"));
   builder.Remove("tokenizer.ggml.model");
