@@ -14,6 +14,8 @@ namespace {
 
 using Ranges = std::vector<CodeRange>;
 
+// The ranges of each general category of Unicode (UAX #44), under its two letters and under the one
+// letter of its group: the range of "A" is in Lu and in L.
 std::map<std::string, Ranges, std::less<>> FindCategories() {
   std::map<std::string, Ranges, std::less<>> out;
   for (uint32_t code = 0; code <= kMaxCodePoint; ++code) {
@@ -31,6 +33,8 @@ std::map<std::string, Ranges, std::less<>> FindCategories() {
   return out;
 }
 
+// ECMA-262 lets \p{...} name a category by its long alias as well. An alias that is not in this
+// list is refused like a category that does not exist.
 constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {{"Letter", "L"},
                                                                         {"Uppercase_Letter", "Lu"},
                                                                         {"Lowercase_Letter", "Ll"},

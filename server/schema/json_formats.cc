@@ -12,7 +12,16 @@ struct Format {
   std::string_view name, pattern;
 };
 
-// No leap second, no quoted local part, URIs of the web only: what nobody writes is left out.
+// Dates and times follow RFC 3339, durations ISO 8601, labels of hostnames RFC 1123 (at most 63
+// characters), addresses RFC 4291 (one :: at most, no embedded IPv4) and UUIDs RFC 9562. No leap
+// second, no quoted local part, URIs of the web only: what nobody writes is left out.
+//
+// The alternatives of a date are the months of 31 days, those of 30, February up to the 28th, and
+// 29 February in the years that are leap years: those divisible by 4, but of the centuries only
+// those divisible by 400. The alternatives of an IPv6 address are the places where :: can stand.
+//
+// A count such as {1,30} bounds the text where the standard does not, since a model can otherwise
+// go on in it without end.
 constexpr Format kFormats[] = {
     {"date",
      R"(^((\d{4})-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)$)"},
@@ -33,7 +42,8 @@ constexpr Format kFormats[] = {
      R"(^https?://([A-Za-z0-9]([A-Za-z0-9-]{0,40}[A-Za-z0-9])?\.){0,4}[A-Za-z]{2,20}(:[1-9]\d{0,3})?(/[A-Za-z0-9._~-]{0,80}){0,16}(\?[A-Za-z0-9._~=&-]{0,200})?(#[A-Za-z0-9._~-]{0,80})?$)"},
 };
 
-// Of OpenAPI and of the libraries that write schemas from types.
+// These formats come from OpenAPI and from libraries that derive schemas from types. Each says how
+// a program stores the value, from which no spelling follows.
 constexpr std::array<std::string_view, 14> kAnnotations = {
     "binary", "byte",  "password", "file-path", "directory-path", "path",   "json-string",
     "int32",  "int64", "float",    "double",    "decimal",        "uint32", "uint64"};

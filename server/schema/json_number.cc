@@ -15,6 +15,8 @@
 namespace lockstep {
 namespace {
 
+// The automaton has a state for each remainder at each number of digits, so that its size grows
+// with the modulus. A power of ten in multipleOf costs less: it only counts zeros at the end.
 constexpr uint32_t kMaxModulus = 2000;  // of multipleOf, without its powers of ten
 
 // A bound of numbers without sign.
@@ -31,6 +33,7 @@ struct Step {
 };
 
 Result<Step> ReadStep(const Decimal& multiple) {
+  // Nine digits are the most that stoul is given here, which 32 bits hold.
   std::string digits = multiple.integer + multiple.fraction;
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
   Step step;
@@ -48,7 +51,9 @@ Result<Step> ReadStep(const Decimal& multiple) {
   return step;
 }
 
-// The numbers of one sign between two limits of their magnitudes.
+// Reads a number of one sign between two limits of its magnitude. Example: between 5 and 127, the
+// text 12 is above 5 for good, since it has more digits (low = 1), and equal to 127 so far (high =
+// 0). If it ends here it is below 127; another 7 keeps it equal, an 8 puts it above.
 class MagnitudeReader {
  public:
   struct State {
@@ -95,6 +100,7 @@ class MagnitudeReader {
     to->high = AtPoint(high_, from, from.high);
     return true;
   }
+  // Places that the text does not have are zeros, and 0 is a multiple of everything.
   bool Accepts(const State& state) const {
     if (state.phase == State::kStart || state.phase == State::kPoint) return false;
     const int low = AtEnd(low_, state, state.low), high = AtEnd(high_, state, state.high);
@@ -110,6 +116,9 @@ class MagnitudeReader {
  private:
   static int Sign(int difference) { return difference < 0 ? -1 : difference > 0 ? 1 : 0; }
 
+  // How a number that compared as `so_far` compares with one more digit, the one at `at` of its
+  // part. Numbers have no zeros in front, so that more digits than the limit has make it larger;
+  // behind the point, the limit goes on with zeros.
   static int After(const std::optional<Limit>& limit, int so_far, size_t at, bool behind,
                    int digit) {
     if (!limit) return 0;
@@ -118,9 +127,11 @@ class MagnitudeReader {
     if (so_far != 0) return so_far;
     return Sign(digit - (at < digits.size() ? digits[at] - '0' : 0));
   }
+  // Fewer digits in front of the point than the limit has make it smaller, whatever they are.
   static int AtPoint(const std::optional<Limit>& limit, const State& state, int so_far) {
     return limit && state.digits < limit->integer.size() ? -1 : so_far;
   }
+  // The limit has no zeros at the end of its fraction, so that digits it still has make it larger.
   static int AtEnd(const std::optional<Limit>& limit, const State& state, int so_far) {
     if (!limit) return 0;
     const bool behind = state.phase == State::kFraction;
@@ -129,6 +140,8 @@ class MagnitudeReader {
     return so_far == 0 && limit_goes_on ? -1 : so_far;
   }
 
+  // Zeros at the end are held back, up to Step::zeros of them, and enter the remainder only when
+  // other digits push them out: 1200 and 2400 are multiples of 12 with two zeros held back.
   void TakeRest(int digit, State* to) const {
     if (!is_step_) return;
     const auto take = [&](int next) {
@@ -172,6 +185,8 @@ Result<uint32_t> Append(const MagnitudeReader& reader, bool zero,
     Language::State& out = states->emplace_back();
     out.accepts = reader.Accepts(from);
     State to;
+    // The point comes before the digits in ASCII, as edges must be sorted. Digits that lead to the
+    // same state become one range.
     if (reader.Point(from, &to)) out.edges.push_back({{'.', '.'}, number(to)});
     for (int digit = i == 0 && !zero ? 1 : 0; digit < 10; ++digit) {
       if (!reader.Digit(from, digit, &to)) continue;
@@ -198,6 +213,9 @@ struct Magnitudes {
   size_t max_places = 0;
 };
 
+// The magnitudes of negative numbers are the range in a mirror: -20 < x < -3 leaves those between 3
+// and 20. `near` is the bound closer to zero and `far` the other one; a far bound across zero
+// leaves no number of this sign.
 std::optional<Magnitudes> OfSign(const NumberRange& range, bool negative) {
   Magnitudes out;
   const auto& near = negative ? range.high : range.low;
@@ -224,6 +242,7 @@ std::optional<Magnitudes> OfSign(const NumberRange& range, bool negative) {
     digits = std::max(digits, bound->integer.size());
     places = std::max(places, bound->fraction.size());
   }
+  // Numbers above a low bound of nines have a digit more: 1000 is the next after 999.
   const bool grows = out.low && AllNines(out.low->integer);
   out.max_digits = std::max(kIntegerDigits, digits + (grows ? 1 : 0));
   if (out.max_digits > kMaxIntegerDigits) out.max_digits = kMaxIntegerDigits;
@@ -236,6 +255,8 @@ std::optional<Magnitudes> OfSign(const NumberRange& range, bool negative) {
 
 }  // namespace
 
+// The exponent moves the point: 1.5e3 is {false, "1500", ""}, and 25e-3 is {false, "0", "025"}. It
+// is small, since a double holds the number, so that few zeros are added.
 Decimal ParseDecimal(std::string_view text) {
   Decimal out;
   out.negative = text.starts_with('-');
@@ -260,6 +281,8 @@ Decimal ParseDecimal(std::string_view text) {
   return out;
 }
 
+// Without zeros in front the longer integer is larger, and without zeros at the end fractions
+// compare as texts.
 int Compare(const Decimal& a, const Decimal& b) {
   if (a.negative != b.negative) return a.negative ? -1 : 1;
   int order = a.integer.size() < b.integer.size()   ? -1
@@ -274,6 +297,8 @@ Result<Language> NumberLanguage(const NumberRange& range) {
   if (range.multiple_of) {
     TRY(step, ReadStep(*range.multiple_of));
   }
+  // The first state, where all numbers begin, has the edges of both signs: the minus, and a copy of
+  // those with which the numbers without one begin.
   std::vector<Language::State> states(1);
   for (const bool negative : {true, false}) {
     std::optional<Magnitudes> part = OfSign(range, negative);

@@ -31,6 +31,7 @@ Decimal ParseDecimal(std::string_view text);
 // Below zero, zero or above, as a is less than b, equal, or greater.
 int Compare(const Decimal& a, const Decimal& b);
 
+// An exclusive bound is not itself in the range, as with exclusiveMinimum.
 struct NumberBound {
   Decimal value;
   bool exclusive = false;

@@ -20,6 +20,7 @@ using Node = PatternNode;
 using Ranges = std::vector<CodeRange>;
 
 constexpr size_t kMaxPatternBytes = 16 * 1024;
+// The reader calls itself once for each group, so that this bounds its stack.
 constexpr size_t kMaxNesting = 40;
 
 Node Chars(Ranges chars) {
@@ -38,6 +39,8 @@ Node Repeat(Node item, uint32_t min, uint32_t max) {
   return node;
 }
 
+// Stands where a pattern is not anchored. A schema's pattern may match anywhere in the text (JSON
+// Schema, 6.3.3), so that "b" is read as ^[^]*b[^]*$.
 Node AnyText() { return Repeat(Chars(AllChars()), 0, Node::kUnlimited); }
 
 class PatternReader {
@@ -51,6 +54,7 @@ class PatternReader {
     Pattern pattern;
     if (!ReadChoice(0, Place::kOutermost, &pattern.node)) return Problem(problem_);
     if (at_ < text_.size()) return Problem("\")\" has no \"(\"");
+    // A condition holds for the whole text, but a look-ahead would only bind its own alternative.
     if (!conditions_.empty() && pattern.node.items.size() > 1) {
       return Problem("a look-ahead is supported only where there are no alternatives beside it");
     }
@@ -139,6 +143,7 @@ bool PatternReader::ReadSequence(size_t depth, Place place, Node* out) {
   return true;
 }
 
+// A look-ahead says how the text begins and leaves the rest open: (?=a) is the condition ^a[^]*$.
 bool PatternReader::ReadConditions(size_t depth) {
   while (text_.substr(at_).starts_with("(?=") || text_.substr(at_).starts_with("(?!")) {
     at_ += 3;
@@ -160,6 +165,7 @@ bool PatternReader::ReadAtom(size_t depth, Node* out) {
     if (!ReadEscape(/*in_class=*/false, &ranges)) return false;
   } else if (c == '.') {
     ++at_;
+    // The dot is every character but ECMA-262's four line terminators.
     ranges = Complement(Normalized({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}));
   } else if (c == '^' || c == '$') {
     return Fail(
@@ -167,6 +173,7 @@ bool PatternReader::ReadAtom(size_t depth, Node* out) {
                     "its outermost alternatives",
                     c));
   } else if (std::string_view("*+?{}]").find(c) != std::string_view::npos && c != '\0') {
+    // With the u flag these are syntax errors, and not characters as in older expressions.
     return Fail(fmt::format("{} stands where a character is expected; write \\{}", c, c));
   } else {
     const uint32_t code = NextChar();
@@ -225,6 +232,7 @@ bool PatternReader::ReadQuantifier(Node* node) {
   return true;
 }
 
+// The ends of a range must be single characters: [\d-z] is a syntax error with the u flag.
 bool PatternReader::ReadClass(Ranges* out) {
   ++at_;
   const bool negated = Take("^");
@@ -276,6 +284,8 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
   if (AtEnd()) return Fail("it ends after a backslash");
   const char c = text_[at_++];
   uint32_t code = static_cast<uint32_t>(c);
+  // \d and \w are ASCII only, as ECMA-262 has them; \s is its white space and line terminators,
+  // which are the separators of Unicode, the controls \t to \r, and the byte order mark.
   const Ranges digit = {{'0', '9'}}, word = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
                space = {{'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680},
                         {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
@@ -327,6 +337,8 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
       }
       break;
     default:
+      // With the u flag only syntax characters and the slash may be escaped for nothing, and the
+      // minus in a class. It is taken elsewhere too, because re.escape of Python writes it.
       if (std::string_view("^$\\.*+?()[]{}|/-").find(c) == std::string_view::npos) {
         return Fail(fmt::format("{} is not supported", c >= '1' && c <= '9' ? "a back reference"
                                                        : c == 'k'           ? "a back reference"

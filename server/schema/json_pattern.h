@@ -14,6 +14,8 @@
 
 namespace lockstep {
 
+// A letter, a class and a dot are all kChars, and a group is a kChoice even if it has one
+// alternative. ^a[bc]*$ is a choice of one sequence: the characters {a}, and a repeat of {b, c}.
 struct PatternNode {
   enum class Kind {
     kChars,     // one character of `chars`

@@ -40,6 +40,8 @@ std::string Repetition(size_t least, std::optional<size_t> most) {
   return most ? fmt::format("{{{},{}}}", least, *most) : fmt::format("{{{},}}", least);
 }
 
+// The first item stands alone, so that commas stand only between items: one to three items are
+// `item ("," json-ws item){0,2} json-ws`.
 std::string List(std::string_view item, size_t least, std::optional<size_t> most) {
   if (most == 0u) return "\"\"";
   std::optional<size_t> rest = most;

@@ -24,6 +24,8 @@ Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std
   JsonGrammar json;
   TRY(const std::string rule, json.Add(schema, where, options));
   if (dropped != nullptr) *dropped = json.dropped();
+  // A schema within its own limits may still be too large a grammar. The client knows the schema
+  // and not the GBNF, so that the message says where the schema stands.
   auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", rule, json.rules()));
   if (grammar) return grammar;
   Error error = std::move(grammar.error());

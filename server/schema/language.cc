@@ -60,6 +60,7 @@ Language::Language(std::vector<State> states) : states_(std::move(states)) { Rem
 
 Language Language::Any() { return Language({{true, {{kAllChars, 0}}}}); }
 
+// The automaton of a list is a trie: words that begin alike share the states of their beginning.
 Language Language::Words(std::vector<std::string> words) {
   std::vector<State> states(1);
   for (const std::string& word : words) {
@@ -86,6 +87,8 @@ Language Language::Words(std::vector<std::string> words) {
   return Language(std::move(states));
 }
 
+// A state is alive if some text ends from there: the edges are followed backwards from all states
+// that accept. The others keep their order, so that the start stays the first.
 void Language::RemoveDead() {
   std::vector<std::vector<uint32_t>> before(states_.size());
   std::vector<uint32_t> work;
@@ -125,6 +128,8 @@ Result<Language> Language::And(const Language& other) const {
   return Explore(product, [&](Product::Pair pair, State* out) {
     const State &a = states_[pair.first], &b = other.states_[pair.second];
     out->accepts = a.accepts && b.accepts;
+    // Both lists are sorted, so that what they have in common is found as in a merge: the edge that
+    // ends first is done with.
     for (size_t i = 0, j = 0; i < a.edges.size() && j < b.edges.size();) {
       const CodeRange common = {std::max(a.edges[i].chars.low, b.edges[j].chars.low),
                                 std::min(a.edges[i].chars.high, b.edges[j].chars.high)};
@@ -136,6 +141,10 @@ Result<Language> Language::And(const Language& other) const {
   });
 }
 
+// The automaton is first made total, with an edge for every character in every state, and then the
+// states that accept change places with those that do not. That is right because it is
+// deterministic. The empty language has no states, so that `rest` is the start, and all texts come
+// out.
 Language Language::Not() const {
   std::vector<State> states = states_;
   const auto rest = static_cast<uint32_t>(states.size());  // where the texts go that have left
@@ -210,6 +219,9 @@ bool Language::Contains(std::string_view text) const {
   return states_[at].accepts;
 }
 
+// A right-linear grammar: one rule for each state, one alternative for each state that it leads to.
+// A state without edges accepts, or it would be dead, so that nothing has to follow the character
+// that leads there. Edges to one state become one class: a-z to 5 and A-Z to 5 are [A-Za-z].
 std::string Language::Define(JsonRules* rules) const {
   std::vector<std::string> names;
   for (size_t i = 0; i < states_.size(); ++i) names.push_back(rules->NewName());
@@ -226,6 +238,7 @@ std::string Language::Define(JsonRules* rules) const {
   return names[0];
 }
 
+// By De Morgan's law: what is outside of neither.
 std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
                                     const std::vector<CodeRange>& b) {
   std::vector<CodeRange> outside = Complement(a);
@@ -234,6 +247,8 @@ std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
 }
 
 std::string CharsToGbnf(const std::vector<CodeRange>& chars) {
+  // RFC 8259, section 7: a string must escape its quote, the backslash and the control characters
+  // below U+0020, and nothing else.
   static const std::vector<CodeRange> plain =
       Complement(Normalized({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
   std::string unescaped;

@@ -17,6 +17,8 @@ using Node = PatternNode;
 struct Span {
   uint64_t min, max;
 };
+// Stands for no bound. Lengths are cut to it at each node, so that a length times a repetition's 32
+// bits still fits into 64.
 constexpr uint64_t kManyChars = 1'000'000'000;
 
 Span Lengths(const Node& node) {
@@ -40,6 +42,8 @@ Span Lengths(const Node& node) {
 // How characters are written: CharsToGbnf's way in a JSON string, or as they are.
 using CharsWriter = std::string (*)(const std::vector<CodeRange>& chars);
 
+// A class loses the control characters that no answer should have: all of ASCII's but the tab, the
+// line feed and the carriage return.
 std::string PlainCharsToGbnf(const std::vector<CodeRange>& chars) {
   static const std::vector<CodeRange> allowed =
       Complement(Normalized({{0, 8}, {0xB, 0xC}, {0xE, 0x1F}, {0x7F, 0x7F}}));
@@ -75,6 +79,7 @@ std::string Write(const Node& node, CharsWriter write_chars, std::string_view an
       const Node& item = node.items[0];
       const bool any = !any_char.empty() && IsAnyChar(item);
       out = any ? std::string(any_char) : Write(item, write_chars, any_char);
+      // GBNF takes no operator directly behind another: (a{2}){3} needs the brackets.
       if (item.kind == Node::Kind::kRepeat) out = "(" + out + ")";
       if (node.max == Node::kUnlimited) return out + fmt::format("{{{},}}", node.min);
       return out + fmt::format("{{{},{}}}", node.min, node.max);
@@ -85,6 +90,8 @@ std::string Write(const Node& node, CharsWriter write_chars, std::string_view an
 
 }  // namespace
 
+// [a-z]+ of 3 to 5 characters becomes [a-z]{3,5}. A choice such as a|bcd would have to lose some of
+// its alternatives, and is left to the automaton.
 std::optional<Node> WithLengths(const Node& node, size_t min, std::optional<size_t> max) {
   const Span lengths = Lengths(node);
   if (lengths.min >= min && (!max || lengths.max <= *max)) return node;

@@ -14,7 +14,8 @@ using Node = PatternNode;
 using Ranges = std::vector<CodeRange>;
 
 constexpr size_t kMaxNfaStates = 1 << 15;
-// Of all sets of states together, in ranges of characters: some 100 ms.
+// Bounds the ranges of characters that are looked at for all sets of states together, and with them
+// the time that a hostile pattern can take: some 100 ms.
 constexpr size_t kMaxWork = size_t{1} << 21;
 
 // Thompson's automaton of a tree: states with at most two ways on that take no character, or one
@@ -55,6 +56,8 @@ class Nfa {
   const State& operator[](uint32_t i) const { return states_[i]; }
 
  private:
+  // A counted repetition is copies of its item, the optional ones nested: a{1,3} is emitted as
+  // a(a(a)?)?. One without end is a loop behind the copies that must be there: a{2,} is aaa*.
   uint32_t EmitRepeat(const Node& node, uint32_t next) {
     uint32_t at = next;
     if (node.max == Node::kUnlimited) {
@@ -73,7 +76,8 @@ class Nfa {
   std::vector<State> states_;
 };
 
-// The subset construction.
+// The subset construction. A state of the result is the set of Thompson's states in which a reader
+// of the text so far may be.
 class Determinizer {
  public:
   Result<Language> Run(const Node& node) {
@@ -98,7 +102,8 @@ class Determinizer {
   }
 
  private:
-  // The number of the set of all that `states` lead to for nothing.
+  // The epsilon closure of `states`, as a number. Only what takes a character, and the end, is kept
+  // in the set, sorted, so that equal sets are found to be equal.
   uint32_t Number(std::vector<uint32_t> states, uint32_t end) {
     std::vector<uint32_t> set;
     std::vector<uint8_t>& seen = seen_;
@@ -123,7 +128,10 @@ class Determinizer {
     return known->second;
   }
 
-  // Cuts all characters where any of the set's ranges begins or ends.
+  // Adds the edges of a set. All characters are cut where any of the set's ranges begins or ends,
+  // from low to high, and `now` has the states to which the current piece leads: the ranges a-f and
+  // d-z make the pieces a-c, d-f and g-z. `now` is empty behind the last cut, so that a piece
+  // always has a next cut to end at.
   void Leave(uint32_t from, uint32_t end, Language::State* out) {
     std::map<uint32_t, std::vector<uint32_t>> begins, ends;  // at a character, which states
     for (const uint32_t i : sets_[from]) {

@@ -60,6 +60,8 @@ SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& pa
     tail = fmt::format("({}{}){}", kComma, item,
                        Repetition(sizes.least - std::min(sizes.least, prefixed), most));
   }
+  // From the last item back to the first, each rule holds what may follow its item, so that an
+  // optional item is left out together with all behind it: a (, b (, c)?)? for minItems 1.
   for (size_t i = prefixed; i-- > 0;) {
     TRY(const std::string rule,
         Visit(prefix[i], ChildPointer(ChildPointer(path, prefix_keyword), std::to_string(i))));
@@ -94,6 +96,7 @@ SchemaReader::Rule SchemaReader::Contains(const Json& schema, const std::string&
   const std::string at = ChildPointer(path, "contains");
   TRY(const Json both, Join(schema.value("items", Json(true)), Resolved(schema["contains"]), at));
   TRY(const std::string contained, Visit(both, at));
+  // Without an upper bound nothing but the matches has to be counted, and they may stand anywhere.
   const std::string others = fmt::format("({}{})", kComma, item);
   if (sizes.least <= count && !sizes.most) {
     return Define(
@@ -120,6 +123,7 @@ SchemaReader::Rule SchemaReader::Unique(const std::vector<Json>& values, const S
     TRY(const std::string list, Members(items, "", sizes, "\"]\"", path));
     return Define("\"[\" json-ws " + list);
   }
+  // The rule names[set] writes what may follow once the values of the bits in `set` have come.
   std::vector<std::string> names;
   const size_t sets = size_t{1} << values.size();
   for (size_t set = 0; set < sets; ++set) names.push_back(rules_.NewName());

@@ -21,6 +21,8 @@ namespace {
 
 using enum SchemaJoin;
 
+// nullable is OpenAPI 3.0's. dependencies, additionalItems and a list as items are of the drafts
+// before 2020-12, which schemas in use still have.
 constexpr SchemaKeyword kKeywords[] = {
     {"$ref", "", kLater},
     {"type", "", kTypes},
@@ -66,6 +68,9 @@ constexpr SchemaKeyword kKeywords[] = {
     {"multipleOf", "number", kOnce},
 };
 
+// Keywords of JSON Schema that assert nothing (titles, identifiers, definitions that only a $ref
+// brings in), of OpenAPI (xml, externalDocs, discriminator), of editors (markdownDescription,
+// defaultSnippets), and what generators of schemas leave behind.
 constexpr std::array<std::string_view, 38> kAnnotations = {"title",
                                                            "description",
                                                            "default",
@@ -111,7 +116,8 @@ bool Has(const Json& list, const Json& value) {
 
 Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
 
-// Of two lists of types, where an integer is a number.
+// The types in both lists, where an integer is a number: integer and number have integer in common.
+// Both directions are gone through, since either list may have the narrower word.
 Json CommonTypes(const Json& a, const Json& b) {
   Json out = Json::array();
   const Json left = AsList(a), right = AsList(b);
@@ -135,7 +141,9 @@ tl::unexpected<Error> CannotJoin(std::string_view keyword) {
 Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
 Json AnyOf(Json a, Json b) { return {{"anyOf", Json::array({std::move(a), std::move(b)})}}; }
 
-// Whether `schema` forbids properties that only `other` names.
+// Whether `schema` forbids properties that only `other` names. additionalProperties looks at the
+// properties of its own schema alone: {"properties": {"a": {}}, "additionalProperties": false}
+// forbids b, but would allow it once it is joined with a schema that names b.
 bool Closes(const Json& schema, const Json& other) {
   const auto more = schema.find("additionalProperties"), named = other.find("properties");
   if (more == schema.end() || *more == true || named == other.end()) return false;
@@ -145,6 +153,8 @@ bool Closes(const Json& schema, const Json& other) {
   });
 }
 
+// The lists that are joined come from clients, and comparing them in pairs takes the square of
+// their length.
 bool IsLarge(const Json& a, const Json& b) {
   return a.size() > kMaxJoined || b.size() > kMaxJoined;
 }
@@ -226,7 +236,8 @@ Status JoinKeyword(const SchemaKeyword& keyword, const Json& from, Json* into) {
 // if, then and else are about each other, so that they wait together.
 constexpr std::string_view kConditional[] = {"if", "then", "else"};
 
-// A pointer's part: ~1 is a slash, ~0 a tilde, %HH a byte.
+// A part of a JSON pointer (RFC 6901) in the fragment of a URI: ~1 is a slash, ~0 a tilde, %HH a
+// byte. ~1 comes first, so that ~01 is the text ~1 and no slash.
 std::string Unescape(std::string_view part) {
   std::string out;
   for (size_t i = 0; i < part.size(); ++i) {
@@ -273,6 +284,8 @@ Json Without(const Json& schema, std::string_view keyword) {
   return out;
 }
 
+// {"anyOf": [A, B]} and {"anyOf": [C, D]} become {"anyOf": [A, B], "allOf": [{"anyOf": [C, D]}]}. A
+// keyword that is not known stays, for the reader to refuse by its name.
 Result<Json> MergeSchemas(const Json& a, const Json& b) {
   if (a == true || b == true) return a == true ? b : a;
   if (a == false || b == false) return Json(false);
@@ -290,6 +303,8 @@ Result<Json> MergeSchemas(const Json& a, const Json& b) {
   for (const auto& [keyword, value] : a.items()) {
     if (!IsAnnotation(keyword)) out[keyword] = value;
   }
+  // if, then and else mean nothing without each other: the three of `b` are taken together, or wait
+  // together.
   const bool both_conditional = a.contains("if") && b.contains("if") && a["if"] != b["if"];
   for (const auto& [keyword, value] : b.items()) {
     if (IsAnnotation(keyword)) continue;
@@ -317,6 +332,8 @@ std::string ChildPointer(const std::string& path, std::string_view child) {
   return out;
 }
 
+// Anchors, and references to other documents, are not looked up: a server that loads what its
+// clients name could be sent anywhere.
 const Json* FindReference(const Json& root, std::string_view reference) {
   if (!reference.starts_with('#')) return nullptr;
   reference.remove_prefix(1);

@@ -15,6 +15,8 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxDepth = 20;
+// The types that exclude each other. integer is not among them: it is a part of number, and what is
+// left of number has no name.
 constexpr const char* kTypes[] = {"null", "boolean", "number", "string", "array", "object"};
 
 Result<Json> Negate(const Json& schema, size_t depth);
@@ -33,6 +35,8 @@ Json OtherTypes(const Json& types) {
   return out;
 }
 
+// An object breaks `properties` if one of the named members is there and breaks its own schema. A
+// schema that no value breaks gives no choice.
 Result<Json> NegateProperties(const Json& properties, size_t depth) {
   Json choices = Json::array();
   for (const auto& [name, schema] : properties.items()) {
@@ -45,6 +49,7 @@ Result<Json> NegateProperties(const Json& properties, size_t depth) {
   return Json{{"anyOf", std::move(choices)}};
 }
 
+// By De Morgan's laws: not all is any not, and not any is all not.
 Result<Json> NegateEach(const Json& schemas, const char* joined, size_t depth) {
   Json parts = Json::array();
   for (const Json& schema : schemas) {
@@ -59,6 +64,8 @@ Json OfType(const char* type, const char* keyword, const Json& value) {
   return {{"type", type}, {keyword, value}};
 }
 
+// What breaks one keyword, without a look at the others: minLength 3 is broken by a string of at
+// most 2 characters.
 Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t depth) {
   if (keyword == "type") return Json{{"type", OtherTypes(value)}};
   if (keyword == "enum") return Json{{"not", {{"enum", value}}}};
@@ -67,6 +74,8 @@ Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t
   if (keyword == "allOf" && value.is_array()) return NegateEach(value, "anyOf", depth);
   if (keyword == "anyOf" && value.is_array()) return NegateEach(value, "allOf", depth);
   if (keyword == "properties" && value.is_object()) return NegateProperties(value, depth);
+  // An object without the first name, or one without the second, and so on; a property that is
+  // false may not be there.
   if (keyword == "required" && value.is_array()) {
     Json choices = Json::array();
     for (const Json& name : value) {
@@ -93,6 +102,8 @@ Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t
   return CannotNegate(Quoted(keyword));
 }
 
+// A schema is broken where any one of its keywords is, so that its negation is a choice. A keyword
+// that itself gives a choice adds its alternatives to that.
 Result<Json> Negate(const Json& schema, size_t depth) {
   if (schema.is_boolean()) return Json(schema == false);
   if (!schema.is_object()) return CannotNegate("what is no schema");
@@ -118,12 +129,15 @@ Result<Json> Negate(const Json& schema, size_t depth) {
 
 Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
 
+// No member of that name, or `schema`.
 Json OrWithout(const std::string& name, Json schema) {
   Json without = Json::object();
   without["properties"][name] = false;
   return {{"anyOf", Json::array({std::move(without), std::move(schema)})}};
 }
 
+// {"dependentRequired": {"a": ["b"]}} becomes: no a, or a and b. Before draft 2019-09 both forms
+// were called dependencies, and a list or a schema told them apart.
 Status AddDependencies(const std::string& keyword, const Json& value, Json* conditions) {
   const auto fail = [&](const char* problem) {
     return Fail(ErrorKind::kInvalidArgument, problem, keyword);
@@ -148,6 +162,7 @@ Status AddDependencies(const std::string& keyword, const Json& value, Json* cond
 
 Result<Json> NegateSchema(const Json& schema) { return Negate(schema, 0); }
 
+// An `if` without then and else asserts nothing (JSON Schema, 10.2.2), and is left out.
 Result<Json> WithoutConditions(const Json& schema) {
   Json rest = Json::object(), conditions = schema.value("allOf", Json::array());
   for (const auto& [keyword, value] : schema.items()) {

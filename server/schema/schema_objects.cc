@@ -52,6 +52,9 @@ Result<std::vector<SchemaReader::NamePattern>> SchemaReader::NamePatterns(const 
   return out;
 }
 
+// patternProperties binds the members that are named, too: with {"properties": {"ab": A},
+// "patternProperties": {"^a": B}} the value of ab must be both. A required name that is not listed
+// has the schema that any other member has.
 Result<Json> SchemaReader::Properties(const Json& schema, const std::vector<std::string>& required,
                                       const std::string& path) {
   Json properties = schema.value("properties", Json::object());
@@ -74,6 +77,7 @@ Result<Json> SchemaReader::Properties(const Json& schema, const std::vector<std:
     if (properties.contains(name)) continue;
     const Json also = matched(name), more = schema.value("additionalProperties", Json(true));
     if (also == true && more == false) {
+      // Among choices such an object is merely one alternative that has no value.
       if (choices_ == 0) {
         return FailKeyword(path, "required",
                            fmt::format("{} is not among the properties, and additionalProperties "
@@ -120,6 +124,7 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
   const bool names_members = !properties.empty() || schema.contains("patternProperties");
   const bool closed = schema.contains(more) ? schema[more] == false : names_members;
   TRY(const std::string other, OtherMember(schema, std::move(names), closed, path));
+  // An object of which nothing is said is the common rule, which all schemas share.
   if (members.empty() && sizes.least == 0 && !sizes.most &&
       other == fmt::format("json-string \":\" json-ws {}", JsonRules::Value())) {
     return std::string(JsonRules::Object());
@@ -129,6 +134,9 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
   return Define("\"{\" json-ws " + list);
 }
 
+// Each name that the schema does not list matches exactly one set of the patterns, so that the sets
+// divide the names: for one pattern, the names that match it have its schema, and those that do not
+// have additionalProperties. A set's names are one language, an intersection.
 SchemaReader::Rule SchemaReader::OtherMember(const Json& schema, std::vector<std::string> names,
                                              bool closed, const std::string& path) {
   const char* const more =
@@ -170,6 +178,11 @@ SchemaReader::Rule SchemaReader::OtherMember(const Json& schema, std::vector<std
   return choices;
 }
 
+// Dynamic programming from the last member back: next[count] is the rule for all from member i on,
+// if `count` members stand in front of it. The count decides whether a comma comes first and
+// whether minProperties and maxProperties still hold; it stops at `last`, where it makes no more
+// difference. For a required a and an optional b the rules say: "a" and then r1, where r1 is either
+// a comma, "b" and the end, or the end at once.
 SchemaReader::Rule SchemaReader::Members(const std::vector<Member>& members,
                                          const std::string& other, Sizes sizes,
                                          std::string_view end, const std::string& path) {

@@ -24,6 +24,7 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas
+// Bounds the time that one request can take: joining can make many schemas of a few.
 constexpr size_t kMaxSchemas = 8000;
 constexpr size_t kMaxParts = 100;  // of allOf
 
@@ -44,7 +45,8 @@ bool HasConditions(const Json& schema) {
          schema.contains("dependencies");
 }
 
-// `not` of what the keywords of values are asked about as they are read.
+// Whether `not` forbids only what the readers of values take out by themselves: the values of an
+// enum, or the texts of a pattern or a format. All else is negated as a schema.
 bool IsPlainNot(const Json& forbidden) {
   return forbidden.is_object() && forbidden.size() == 1 &&
          ((forbidden.contains("enum") && forbidden["enum"].is_array()) ||
@@ -69,6 +71,7 @@ void SchemaReader::Drop(const std::string& path, const std::string& keyword) {
   dropped_.push_back(fmt::format("{}{}: {}", where_, path, keyword));
 }
 
+// Each turn leaves out the one keyword of `b` at which the last one failed, so that this ends.
 Result<Json> SchemaReader::Join(const Json& a, Json b, const std::string& path) {
   while (true) {
     auto merged = MergeSchemas(a, b);
@@ -103,6 +106,7 @@ std::string SchemaReader::Later(const std::string& key, const Json& schema,
   return known->second;
 }
 
+// pending_ is a list of work: visiting one schema may add others behind it.
 Result<std::string> SchemaReader::Read() {
   const std::string root = Later("#", root_, "");
   for (size_t i = 0; i < pending_.size(); ++i) {
@@ -134,6 +138,9 @@ SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& pa
   return rule;
 }
 
+// A fault with another path is not this schema's: the schema inside has been tried without it, and
+// only a schema around can still help. A try that fails leaves rules, pending schemas and counters
+// behind, which are taken back to where it began.
 SchemaReader::Rule SchemaReader::VisitDropping(const Json& schema, const std::string& path) {
   Json rest = schema;
   for (const auto& [lost_path, keyword] : lost_) {
@@ -156,6 +163,9 @@ SchemaReader::Rule SchemaReader::VisitDropping(const Json& schema, const std::st
   }
 }
 
+// Each step takes one kind of keyword away and visits what is left, so that their order is what
+// makes combinations of them right: references first, then conditions, since they make new entries
+// of allOf, then allOf, which may join further choices, then choices, then the types.
 SchemaReader::Rule SchemaReader::VisitObjectSchema(const Json& schema, const std::string& path) {
   for (const auto& [keyword, value] : schema.items()) {
     if (FindSchemaKeyword(keyword) != nullptr || IsAnnotation(keyword)) continue;
@@ -213,6 +223,7 @@ SchemaReader::Rule SchemaReader::Reference(const Json& schema, const std::string
                                    "supported, such as #/$defs/name",
                                    Quoted(reference)));
   }
+  // Since draft 2019-09 the keywords beside a $ref hold as well; before, they were ignored.
   const Json rest = Without(schema, "$ref");
   if (!Asserts(rest)) return Later(reference, *target, reference.substr(1));
   TRY(const Json merged, Join(*target, rest, path));
@@ -276,6 +287,8 @@ SchemaReader::Rule SchemaReader::Not(const Json& schema, const std::string& path
   return Visit(merged, path);
 }
 
+// Without a type, the keywords say which type is meant; a schema of nothing but `not` may be of any
+// type, and one without either is of no type in particular, which the empty list says.
 Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
                                                      const std::string& path) const {
   constexpr std::string_view kTypes = " null boolean integer number string array object ";

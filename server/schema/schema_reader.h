@@ -46,6 +46,8 @@ class SchemaReader {
   Rule AllOf(const Json& schema, const std::string& path);
   Rule AnyOf(const Json& schema, const std::string& keyword, const std::string& path);
   Rule Not(const Json& schema, const std::string& path);
+  // The rules of an enum or a const, without the values that other keywords forbid, and of one
+  // type.
   Rule Values(const Json& schema, const std::string& path);
   Rule OfType(const std::string& type, const Json& schema, const std::string& path);
 
@@ -99,7 +101,8 @@ class SchemaReader {
   Result<std::vector<std::string>> RequiredNames(const Json& schema, const std::string& path) const;
   Result<Sizes> ReadSizes(const Json& schema, const std::string& what,
                           const std::string& path) const;
-  // What `schema` refers to, if it is nothing but a reference, else itself.
+  // What `schema` refers to if it is nothing but a reference, else the schema itself. A ring of
+  // references ends with one of them.
   const Json& Resolved(const Json& schema) const;
 
   std::string Define(std::string_view body);
@@ -122,6 +125,7 @@ class SchemaReader {
   const JsonSchemaOptions& options_;
   std::vector<std::string>& dropped_;
 
+  // A schema that Read still has to visit, and the name of the rule that waits for it.
   struct Pending {
     std::string rule;
     Json schema;
@@ -133,6 +137,8 @@ class SchemaReader {
   std::vector<std::string> later_keys_;                 // in the order of their arrival
   std::set<std::pair<std::string, std::string>> lost_;  // path and keyword
   mutable std::pair<std::string, std::string> fault_;   // of the last FailKeyword
+  // choices_ counts the alternatives around the schema that is read. Above 0, a schema that allows
+  // no value takes away one alternative and is no error.
   size_t depth_ = 0, visits_ = 0, choices_ = 0;
 };
 

@@ -16,6 +16,8 @@
 namespace lockstep {
 namespace {
 
+// 1.0 and 1e2 are integers too: JSON Schema asks for a number without a fraction, not for a way of
+// writing it.
 bool IsOfType(const Json& value, std::string_view type) {
   if (type == "integer") return value.is_number() && ParseDecimal(Dump(value)).IsInteger();
   return type == "null"      ? value.is_null()
@@ -33,6 +35,8 @@ bool IsOneOf(const Json& value, const Json& types) {
   });
 }
 
+// The one text that a number has in NumberLanguage: without exponent, and without zeros that say
+// nothing.
 std::string NumberText(const Json& value) {
   const Decimal number = ParseDecimal(Dump(value));
   return (number.negative ? "-" : "") + number.integer +
@@ -64,6 +68,7 @@ Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const st
     const std::string keyword = (least ? "min" : "max") + what;
     const auto value = schema.find(keyword);
     if (value == schema.end()) continue;
+    // What is no number is taken for -1, which the next line refuses.
     const Decimal size = value->is_number() ? ParseDecimal(Dump(*value)) : Decimal{true, "1", ""};
     if (size.negative || !size.IsInteger()) {
       return FailKeyword(path, keyword, "must be a whole number that is not negative");
@@ -103,6 +108,8 @@ Result<Language> SchemaReader::PatternOf(const Json& pattern, const std::string&
       fmt::format("the pattern {} is not acceptable: {}", Quoted(text), language.error().message));
 }
 
+// The lengths come last, since they multiply the states, and are left out where the other keywords
+// already keep them: a date has ten characters whatever minLength says.
 Result<Language> SchemaReader::TextLanguage(const Json& schema, const std::string& path) {
   Language all = Language::Any();
   const auto also = [&](const Language& language, const std::string& keyword) -> Status {
@@ -145,6 +152,8 @@ Result<Language> SchemaReader::TextLanguage(const Json& schema, const std::strin
   return FailKeyword(path, longer ? "maxLength" : "minLength", sized.error().message);
 }
 
+// A schema of propertyNames as the language of the names that it allows. Names are always texts, so
+// that keywords about other types say nothing, and a type other than string allows no name.
 Result<Language> SchemaReader::NameLanguage(const Json& schema, const std::string& path) {
   const Json& names = Resolved(schema);
   if (names.is_boolean()) return names == true ? Language::Any() : Language({});
@@ -201,11 +210,13 @@ Result<NumberRange> SchemaReader::ReadRange(const Json& schema, bool integer,
       if (value == schema.end()) continue;
       if (!value->is_number()) return FailKeyword(path, keyword, "must be a number");
       Decimal number = ParseDecimal(Dump(*value));
+      // A bound that no number of the longest kind reaches leaves no value at all.
       if (number.negative != lower && number.integer.size() > kMaxIntegerDigits) {
         return FailKeyword(
             path, keyword,
             fmt::format("no number of at most {} digits is beyond it", kMaxIntegerDigits));
       }
+      // The narrower of two bounds counts, and of two equal ones the exclusive, which comes later.
       const int order = bound ? Compare(number, bound->value) : 0;
       if (!bound || order == 0 || (lower ? order > 0 : order < 0)) {
         bound = NumberBound{std::move(number), exclusive};
@@ -221,6 +232,8 @@ Result<NumberRange> SchemaReader::ReadRange(const Json& schema, bool integer,
   return range;
 }
 
+// All keywords of a type are one language, so that the first one that is found asks for all of
+// them. The language is kept in `admission`, and made once for a list of values.
 Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const std::string& path,
                                   Admission* admission) {
   if (schema.contains("type") && !IsOneOf(value, schema["type"])) return false;
@@ -254,6 +267,8 @@ Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const s
   return true;
 }
 
+// The values of a schema that lists them all, each once; nothing where it has others or where other
+// keywords would have to be asked about each.
 std::optional<std::vector<Json>> SchemaReader::Listed(const Json& schema) const {
   const Json& resolved = Resolved(schema);
   if (!resolved.is_object()) return std::nullopt;
@@ -279,6 +294,8 @@ std::optional<std::vector<Json>> SchemaReader::Listed(const Json& schema) const 
   return out;
 }
 
+// A number about which nothing is said is the common rule, which has exponents; the automaton's
+// numbers have none, so that 1e3 cannot slip past a bound.
 SchemaReader::Rule SchemaReader::Number(const Json& schema, bool integer, const std::string& path) {
   TRY(const NumberRange range, ReadRange(schema, integer, path));
   std::vector<std::string> forbidden;
@@ -302,6 +319,8 @@ SchemaReader::Rule SchemaReader::Number(const Json& schema, bool integer, const 
   return Nothing(path, fmt::format("no {} is between the bounds", integer ? "integer" : "number"));
 }
 
+// The simplest way that keeps all keywords is taken: the common rule, then one expression written
+// as GBNF, then the intersection of languages.
 SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& path) {
   const auto only = [&](const char* keyword) -> const Json* {
     if (!schema.contains(keyword)) return nullptr;
@@ -345,6 +364,7 @@ SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& p
   return Define(fmt::format("\"\\\"\" {} \"\\\"\"", texts.Define(&rules_)));
 }
 
+// abc, abd and x become: r0 ::= "ab" r1 | "x", r1 ::= "c" | "d".
 std::string SchemaReader::DefineTexts(std::vector<std::string> texts) {
   std::ranges::sort(texts);
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
