@@ -8,6 +8,7 @@
 namespace lockstep {
 namespace {
 
+// OpenAI writes -9999.0 for a token that is not likely at all, and JSON has no infinity.
 constexpr float kLowestLogprob = -9999;
 
 }  // namespace
@@ -19,11 +20,14 @@ Json UsageJson(const Usage& usage) {
           {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
 }
 
+// The engine's seeds have 64 bits without a sign, and -1 comes here as 2^64 - 1.
 Json SeedJson(const Answer& answer) {
   if (answer.negative_seed) return static_cast<int64_t>(answer.seed);
   return answer.seed;
 }
 
+// A float that becomes a double as it is prints as -0.10000000149011612; through its shortest text
+// it is -0.1, which is the same float again.
 double LogprobNumber(float logprob) {
   logprob = std::max(logprob, kLowestLogprob);
   char text[32];

@@ -68,6 +68,8 @@ tl::expected<Json, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
   return *std::move(json);
 }
 
+// The header x-ignored-params names what took no effect, so that a client that counts on it can
+// tell. What does not fit is counted.
 HttpReply NameIgnored(HttpReply reply, const std::vector<std::string>& ignored) {
   if (ignored.empty()) return reply;
   std::string names;
@@ -92,6 +94,7 @@ ReadContext ContextOf(const RouteCall& call) {
 
 HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call) {
   ReadContext context = ContextOf(call);
+  // `context` is done with here, except for what is ignored: the reply that is made may outlive it.
   auto read = dialect.read(body, context);
   if (!read) return dialect.error(read.error());
   return NameIgnored(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),

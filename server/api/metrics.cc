@@ -67,6 +67,8 @@ constexpr VllmName kVllmNames[] = {
     {"lockstep_step_tokens", "vllm:iteration_tokens_total"},
 };
 
+// One number as a family of its own. Both members are set, as the serializer reads the one that the
+// type names.
 MetricFamily Value(const char* name, const char* help, double value, Labels labels = {},
                    MetricType type = MetricType::Gauge) {
   ClientMetric metric;
@@ -79,6 +81,7 @@ double Ratio(size_t part, size_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+// The names with process_ are those that Prometheus' own client libraries give them.
 void AddProcess(std::vector<MetricFamily>& all) {
   const ProcessStats process = ReadProcessStats();
   all.push_back(Value("process_resident_memory_bytes", "Resident memory.", process.resident_bytes));
@@ -118,10 +121,12 @@ void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
     return family;
   };
   std::vector<MetricFamily> copies;
+  // Two of vLLM's names may stand for one of ours, so that all are looked through.
   for (const MetricFamily& family : all) {
     for (const VllmName& names : kVllmNames) {
       if (family.name == names.name) copies.push_back(with_labels(family, names.vllm));
     }
+    // vLLM counts as success what ended by itself or at its limit; its label has the reason.
     if (family.name != "lockstep_generations_total") continue;
     MetricFamily success = with_labels(family, "vllm:request_success_total");
     success.metric.clear();
@@ -134,6 +139,8 @@ void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
     }
     copies.push_back(std::move(success));
   }
+  // Dashboards multiply the two to know how many tokens the cache holds; there is no GPU, but the
+  // label's name is fixed.
   MetricFamily cache = Value("vllm:cache_config_info", "KV memory, in blocks.", 1, labels);
   cache.metric[0].label.push_back({"block_size", fmt::to_string(PrefixStore::kBlock)});
   cache.metric[0].label.push_back(
@@ -144,6 +151,8 @@ void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
 
 }  // namespace
 
+// The registry owns the families, and the references stay valid for as long as it lives. Counting
+// through them takes no look-up.
 struct Metrics::Families {
   prometheus::Registry registry;
 

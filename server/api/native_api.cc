@@ -47,8 +47,11 @@ void ReadLogprobs(FieldReader& fields, int32_t* logprobs) {
   }
 }
 
+// Three places are enough for milliseconds and tokens per second, and keep the answer short.
 double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
+// The bytes are there besides the text, since a token may be a part of a character, which no JSON
+// string can hold.
 Json TokenLogprobJson(const GenerationService& service, int32_t token, float logprob) {
   const std::string_view bytes = service.TokenBytes(token);
   return {{"token", token},

@@ -23,6 +23,7 @@ void ReadLogitBias(FieldReader& fields, size_t vocab, SamplingParams& sampling) 
   for (const auto& [key, bias] : value->items()) {
     int32_t id = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    // Only the shortest spelling counts: "07" and "7" would be two biases of one token.
     if (error != std::errc() || end != key.data() + key.size() || id < 0 ||
         static_cast<size_t>(id) >= vocab || fmt::to_string(id) != key) {
       return fields.Fail(
@@ -44,6 +45,7 @@ void ReadSeed(FieldReader& fields, GenerateRequest& request) {
   if (value == nullptr) return;
   if (!value->is_number_integer()) return fields.Fail("seed", "must be an integer of 64 bits");
   request.has_seed = true;
+  // Clients that send -1 for any number are answered with the same -1.
   request.negative_seed = !value->is_number_unsigned();
   request.options.sampling.seed =
       request.negative_seed ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();
@@ -64,6 +66,7 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
                             kMaxStops, kMaxStopBytes));
   }
   *stop = list.get<std::vector<std::string>>();
+  // An empty text would be found at the beginning of every answer.
   std::erase(*stop, "");
 }
 

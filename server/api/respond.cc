@@ -13,8 +13,11 @@ namespace {
 using Item = Generation::Item;
 using Then = BodyPart::Then;
 
+// A line that begins with a colon is a comment, which readers of server-sent events skip (the HTML
+// standard, server-sent events).
 constexpr char kComment[] = ": keep-alive\n\n";
 
+// The header Server-Timing (W3C), in milliseconds, which browsers show beside the request.
 std::string ServerTiming(const JobStats& stats) {
   return fmt::format("queue;dur={:.3f}, prefill;dur={:.3f}, decode;dur={:.3f}",
                      stats.queue_s * 1000, stats.prefill_s * 1000, stats.decode_s * 1000);
@@ -43,6 +46,7 @@ HttpReply StreamReply(std::shared_ptr<Generation> generation, Item first,
                       std::shared_ptr<AnswerWriter> writer, std::chrono::milliseconds keep_alive) {
   HttpReply reply;
   reply.content_type = writer->stream_type();
+  // nginx keeps back what comes from behind it unless this header tells it not to.
   reply.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   reply.next = [generation = std::move(generation), writer = std::move(writer), keep_alive,
                 item = std::move(first), started = false]() mutable {
@@ -55,6 +59,7 @@ HttpReply StreamReply(std::shared_ptr<Generation> generation, Item first,
       started = true;
     }
     BodyPart part = std::visit(make, item);
+    // An event that is empty is not sent, so that the next one is waited for at once.
     while (begin.empty() && part.data.empty() && part.then == Then::kMore) {
       part = std::visit(make, generation->Next(keep_alive));
     }
@@ -70,6 +75,8 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
                   Caller caller, std::chrono::milliseconds keep_alive) {
   auto record = std::make_shared<RequestRecord>();
   const auto with_record = [&record](HttpReply reply) {
+    // The generation writes its outcome into the record while it runs; a reply that never had one
+    // brings the outcome of its error.
     if (record->outcome.empty()) record->outcome = reply.record->outcome;
     reply.record = record;
     return reply;

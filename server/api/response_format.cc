@@ -36,6 +36,7 @@ class FormatReader {
     if (!rule) return owner.Fail(name, "cannot be kept: " + rule.error().message);
     SetGbnf(owner, name, "root ::= " + *rule + "\n");
   }
+  // Any of the list's texts, and nothing else.
   void ReadChoice(FieldReader& owner, std::string_view name) {
     const Json* const list = owner.Take(name);
     if (list == nullptr) return;
@@ -139,6 +140,7 @@ class FormatReader {
     }
     format_.kind = kind;
     format_.where = owner.Full(name);
+    // "response_format.json_schema.schema" is of the request's field response_format.
     format_.field = format_.where.substr(0, format_.where.find('.'));
     return true;
   }
@@ -149,6 +151,8 @@ class FormatReader {
 
 }  // namespace
 
+// OpenAI's clients send schemas that no server can hold to in full, made by libraries, so that
+// these are not strict unless they say so.
 AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/false);
   reader.ReadGbnf(fields, "grammar");
@@ -166,6 +170,7 @@ AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
   return std::move(reader).format();
 }
 
+// Whoever writes for this server's own fields is told what a schema cannot do.
 AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/true);
   reader.ReadGbnf(fields, "grammar");

@@ -27,6 +27,7 @@ std::string PlainError(const std::string& body) {
 
 const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
   const Route* const route = FindRoute(request.path);
+  // Without metrics their route does not exist, so that a scrape is a 404 and no empty page.
   const bool hidden = route != nullptr && route->path == "/metrics" && settings_.metrics == nullptr;
   return hidden ? nullptr : route;
 }
@@ -66,6 +67,8 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   if (route == nullptr) {
     return ErrorReply(404, NoSuchRoute(request.path));
   }
+  // HEAD is answered wherever GET is (RFC 9110, 9.3.2). / has both, since the page above takes its
+  // GET.
   const bool get = route->method == "GET";
   if (request.method != route->method && !(get && request.method == "HEAD")) {
     const char* const allowed = get ? "GET, HEAD" : route->path == "/" ? "GET, HEAD, POST" : "POST";
@@ -73,6 +76,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
     reply.headers.emplace_back("Allow", allowed);
     return reply;
   }
+  // Read once: the model may be opened between the check and the use.
   GenerationService* const service = service_;
   if (route->needs == Needs::kModel && service == nullptr) {
     return ErrorReply(
@@ -81,6 +85,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   return route->handle({request, caller.value_or(Caller{}), service, loaded_percent(), settings_});
 }
 
+// Without keys, requests take turns by the address they come from; with keys, by the key's name.
 std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
   Caller caller;
   caller.gone = request.client_gone;
@@ -89,6 +94,8 @@ std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
     caller.client = request.peer;
     return caller;
   }
+  // The scheme's name is of any case (RFC 9110, 11.1). X-Api-Key is what some gateways and clients
+  // of other APIs send.
   constexpr std::string_view kBearer = "Bearer ";
   std::string_view key = FindHeader(request.headers, "Authorization");
   if (EqualsNoCase(key.substr(0, kBearer.size()), kBearer)) {
@@ -98,6 +105,8 @@ std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
   }
   const auto name = settings_.keys.NameOf(key);
   if (!name) return std::nullopt;
+  // Only callers of one key share stored prefixes: how quickly a prompt is answered would otherwise
+  // tell one client what another one has sent.
   caller.client = caller.prefix_scope = *name;
   return caller;
 }

@@ -16,6 +16,8 @@
 namespace lockstep {
 namespace {
 
+// One model of OpenAI's list. The context's length stands under the names by which each of the
+// clients looks for it.
 Json ModelJson(const ServedModel& model, std::string_view name) {
   return {{"id", name},
           {"object", "model"},
@@ -91,6 +93,8 @@ HttpReply Info(RouteCall call) {
                   {"version", LOCKSTEP_VERSION}});
 }
 
+// That it is answered at all is what a liveness probe asks: a model that loads or a full queue is
+// no reason for a restart.
 HttpReply Live(RouteCall) { return ReplyOf({{"status", "ok"}}); }
 
 HttpReply Ready(RouteCall call) {

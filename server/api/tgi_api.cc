@@ -17,6 +17,7 @@
 namespace lockstep {
 namespace {
 
+// As text-generation-inference documents it.
 constexpr size_t kDefaultNewTokens = 100;
 constexpr int64_t kMaxTopTokens = 20;
 
@@ -52,6 +53,7 @@ void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRe
   bool sample = false;
   ReadSampling(fields, context.vocab(), request);
   fields.Bool("do_sample", &sample);
+  // Whoever sets one of these wants chance, with or without do_sample.
   if (sampling.temperature != 1 || sampling.top_k != 0 || sampling.top_p != 1) sample = true;
   if (!sample) sampling.temperature = 0;
   if (request.best_of > 1 && !sample) {
@@ -85,6 +87,8 @@ void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& reque
   ReadTgiUnsupported(fields);
 }
 
+// The dialect tells an end of the text from a stop string, and both are kStop here: the last token
+// says which it was.
 std::string_view TgiFinishName(const GenerationService& service, const Answer& answer,
                                FinishReason finish) {
   if (finish == FinishReason::kLength) return "length";
@@ -97,6 +101,8 @@ struct ErrorShape {
   const char* type;
 };
 
+// The statuses and words of text-generation-inference, by which its clients choose an exception:
+// 422 for a bad field, where the rest of this server has 400, and 424 for a failed generation.
 ErrorShape ShapeOf(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
@@ -130,6 +136,7 @@ class TgiWriter : public AnswerWriter {
   // The last token's event has the whole text, too.
   std::string Token(const Generation& generation, size_t, const TokenEvent& token) override {
     const Answer& answer = generation.answers()[0];
+    // The dialect counts tokens from 1.
     Json json{{"index", token.index + 1}, {"token", TokenJson(token.sampled, token.text)}};
     if (request_.top_n_tokens > 0) json["top_tokens"] = TopTokens(token.sampled);
     json["generated_text"] = nullptr;
@@ -149,6 +156,7 @@ class TgiWriter : public AnswerWriter {
     Json json{{"generated_text", Text(generation, *best)}};
     if (request_.details) {
       json["details"] = DetailsJson(*best);
+      // The answers that best_of did not choose, in the order in which they were made.
       Json others = Json::array();
       for (const Answer& answer : generation.answers()) {
         if (&answer == best) continue;

@@ -41,6 +41,7 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   FieldReader fields(body);
   std::string text, model;
   const auto name = ReadText(fields, &text);
+  // vLLM's field has BOS by default, and llama-server's has not.
   bool add_special = name == "prompt", parse = true, with_pieces = false, with_strings = false;
   fields.Bool("add_special", &add_special);
   fields.Bool("add_special_tokens", &add_special);
