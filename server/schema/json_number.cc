@@ -33,7 +33,7 @@ struct Step {
 };
 
 Result<Step> ReadStep(const Decimal& multiple) {
-  // Nine digits are the most that stoul is given here, which 32 bits hold.
+  // stoul is given at most nine digits, which 32 bits hold.
   std::string digits = multiple.integer + multiple.fraction;
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
   Step step;
@@ -116,9 +116,9 @@ class MagnitudeReader {
  private:
   static int Sign(int difference) { return difference < 0 ? -1 : difference > 0 ? 1 : 0; }
 
-  // How a number that compared as `so_far` compares with one more digit, the one at `at` of its
-  // part. Numbers have no zeros in front, so that more digits than the limit has make it larger;
-  // behind the point, the limit goes on with zeros.
+  // Returns how a number that compared as `so_far` compares with one more digit, the one at `at` of
+  // its part. Numbers have no zeros in front, so that more digits than the limit has make it
+  // larger; behind the point, the limit goes on with zeros.
   static int After(const std::optional<Limit>& limit, int so_far, size_t at, bool behind,
                    int digit) {
     if (!limit) return 0;

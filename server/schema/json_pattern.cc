@@ -39,8 +39,8 @@ Node Repeat(Node item, uint32_t min, uint32_t max) {
   return node;
 }
 
-// Stands where a pattern is not anchored. A schema's pattern may match anywhere in the text (JSON
-// Schema, 6.3.3), so that "b" is read as ^[^]*b[^]*$.
+// It stands where a pattern is not anchored. A schema's pattern may match anywhere in the text
+// (JSON Schema, 6.3.3), so that "b" is read as ^[^]*b[^]*$.
 Node AnyText() { return Repeat(Chars(AllChars()), 0, Node::kUnlimited); }
 
 class PatternReader {

@@ -17,7 +17,7 @@ class JsonRules {
   // The names of the rules of any value and of any object.
   static std::string_view Value() { return "json-value"; }
   static std::string_view Object() { return "json-object"; }
-  // Of the rule that no text matches.
+  // The name of the rule that no text matches.
   static std::string_view Nothing() { return "json-nothing"; }
 
   const std::string& text() const { return text_; }

@@ -219,9 +219,10 @@ bool Language::Contains(std::string_view text) const {
   return states_[at].accepts;
 }
 
-// A right-linear grammar: one rule for each state, one alternative for each state that it leads to.
-// A state without edges accepts, or it would be dead, so that nothing has to follow the character
-// that leads there. Edges to one state become one class: a-z to 5 and A-Z to 5 are [A-Za-z].
+// The rules are a right-linear grammar: each state has a rule, with an alternative for each state
+// that it leads to. A state without edges accepts, or it would be dead, so that nothing has to
+// follow the character that leads there. Edges to one state become one class: a-z to 5 and A-Z to 5
+// are [A-Za-z].
 std::string Language::Define(JsonRules* rules) const {
   std::vector<std::string> names;
   for (size_t i = 0; i < states_.size(); ++i) names.push_back(rules->NewName());
@@ -238,7 +239,7 @@ std::string Language::Define(JsonRules* rules) const {
   return names[0];
 }
 
-// By De Morgan's law: what is outside of neither.
+// By De Morgan's law, the intersection is the complement of what is outside of either.
 std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
                                     const std::vector<CodeRange>& b) {
   std::vector<CodeRange> outside = Complement(a);

@@ -39,8 +39,8 @@ class Language {
   static Language Any();  // all texts
   static Language Words(std::vector<std::string> words);
 
-  // The intersection and the complement. Two languages of m and n states have an intersection of up
-  // to m times n, and a complement has one state more than its language.
+  // And is the intersection, of up to m times n states for languages of m and n. Not is the
+  // complement among all texts, with one state more.
   [[nodiscard]] Result<Language> And(const Language& other) const;
   Language Not() const;
   // Those of its texts that have `min` to `max` characters.

@@ -17,8 +17,8 @@ using Node = PatternNode;
 struct Span {
   uint64_t min, max;
 };
-// Stands for no bound. Lengths are cut to it at each node, so that a length times a repetition's 32
-// bits still fits into 64.
+// It stands for no bound. Lengths are cut to it at each node, so that a length times a repetition's
+// 32 bits still fits into 64.
 constexpr uint64_t kManyChars = 1'000'000'000;
 
 Span Lengths(const Node& node) {

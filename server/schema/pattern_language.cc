@@ -102,8 +102,8 @@ class Determinizer {
   }
 
  private:
-  // The epsilon closure of `states`, as a number. Only what takes a character, and the end, is kept
-  // in the set, sorted, so that equal sets are found to be equal.
+  // Returns the number of the epsilon closure of `states`. Only what takes a character, and the
+  // end, is kept in the set, sorted, so that equal sets are found to be equal.
   uint32_t Number(std::vector<uint32_t> states, uint32_t end) {
     std::vector<uint32_t> set;
     std::vector<uint8_t>& seen = seen_;

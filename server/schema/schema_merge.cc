@@ -68,9 +68,9 @@ constexpr SchemaKeyword kKeywords[] = {
     {"multipleOf", "number", kOnce},
 };
 
-// Keywords of JSON Schema that assert nothing (titles, identifiers, definitions that only a $ref
-// brings in), of OpenAPI (xml, externalDocs, discriminator), of editors (markdownDescription,
-// defaultSnippets), and what generators of schemas leave behind.
+// These are keywords of JSON Schema that assert nothing (titles, identifiers, definitions that only
+// a $ref brings in), of OpenAPI (xml, externalDocs, discriminator), of editors
+// (markdownDescription, defaultSnippets), and what generators of schemas leave behind.
 constexpr std::array<std::string_view, 38> kAnnotations = {"title",
                                                            "description",
                                                            "default",
@@ -116,8 +116,8 @@ bool Has(const Json& list, const Json& value) {
 
 Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
 
-// The types in both lists, where an integer is a number: integer and number have integer in common.
-// Both directions are gone through, since either list may have the narrower word.
+// Returns the types in both lists, where an integer is a number: integer and number have integer in
+// common. Both directions are gone through, since either list may have the narrower word.
 Json CommonTypes(const Json& a, const Json& b) {
   Json out = Json::array();
   const Json left = AsList(a), right = AsList(b);

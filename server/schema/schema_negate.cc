@@ -15,8 +15,8 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxDepth = 20;
-// The types that exclude each other. integer is not among them: it is a part of number, and what is
-// left of number has no name.
+// These types exclude each other. integer is not among them, since it is a part of number, and what
+// is left of number has no name.
 constexpr const char* kTypes[] = {"null", "boolean", "number", "string", "array", "object"};
 
 Result<Json> Negate(const Json& schema, size_t depth);
@@ -49,7 +49,7 @@ Result<Json> NegateProperties(const Json& properties, size_t depth) {
   return Json{{"anyOf", std::move(choices)}};
 }
 
-// By De Morgan's laws: not all is any not, and not any is all not.
+// De Morgan's laws turn "not all" into "any not" and "not any" into "all not", which is `joined`.
 Result<Json> NegateEach(const Json& schemas, const char* joined, size_t depth) {
   Json parts = Json::array();
   for (const Json& schema : schemas) {
@@ -64,8 +64,8 @@ Json OfType(const char* type, const char* keyword, const Json& value) {
   return {{"type", type}, {keyword, value}};
 }
 
-// What breaks one keyword, without a look at the others: minLength 3 is broken by a string of at
-// most 2 characters.
+// Returns the schema of what breaks one keyword, whatever the others say: minLength 3 is broken by
+// a string of at most 2 characters.
 Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t depth) {
   if (keyword == "type") return Json{{"type", OtherTypes(value)}};
   if (keyword == "enum") return Json{{"not", {{"enum", value}}}};
@@ -74,8 +74,8 @@ Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t
   if (keyword == "allOf" && value.is_array()) return NegateEach(value, "anyOf", depth);
   if (keyword == "anyOf" && value.is_array()) return NegateEach(value, "allOf", depth);
   if (keyword == "properties" && value.is_object()) return NegateProperties(value, depth);
-  // An object without the first name, or one without the second, and so on; a property that is
-  // false may not be there.
+  // An object breaks it without the first name, or without the second, and so on; a property that
+  // is false may not be there.
   if (keyword == "required" && value.is_array()) {
     Json choices = Json::array();
     for (const Json& name : value) {
@@ -129,7 +129,7 @@ Result<Json> Negate(const Json& schema, size_t depth) {
 
 Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
 
-// No member of that name, or `schema`.
+// Allows what has no member of that name, and what `schema` allows.
 Json OrWithout(const std::string& name, Json schema) {
   Json without = Json::object();
   without["properties"][name] = false;

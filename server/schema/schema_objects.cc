@@ -178,11 +178,11 @@ SchemaReader::Rule SchemaReader::OtherMember(const Json& schema, std::vector<std
   return choices;
 }
 
-// Dynamic programming from the last member back: next[count] is the rule for all from member i on,
-// if `count` members stand in front of it. The count decides whether a comma comes first and
-// whether minProperties and maxProperties still hold; it stops at `last`, where it makes no more
-// difference. For a required a and an optional b the rules say: "a" and then r1, where r1 is either
-// a comma, "b" and the end, or the end at once.
+// This is dynamic programming from the last member back: next[count] is the rule for all from
+// member i on, if `count` members stand in front of it. The count decides whether a comma comes
+// first and whether minProperties and maxProperties still hold; it stops at `last`, where it makes
+// no more difference. For a required a and an optional b the rules say: "a" and then r1, where r1
+// is either a comma, "b" and the end, or the end at once.
 SchemaReader::Rule SchemaReader::Members(const std::vector<Member>& members,
                                          const std::string& other, Sizes sizes,
                                          std::string_view end, const std::string& path) {

@@ -138,9 +138,10 @@ SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& pa
   return rule;
 }
 
-// A fault with another path is not this schema's: the schema inside has been tried without it, and
-// only a schema around can still help. A try that fails leaves rules, pending schemas and counters
-// behind, which are taken back to where it began.
+// A fault that names no keyword of this schema is passed on: a schema is visited in several forms
+// at one place, such as without its conditions, and an earlier form may have the keyword. A try
+// that fails leaves rules, pending schemas and counters behind, which are taken back to where it
+// began.
 SchemaReader::Rule SchemaReader::VisitDropping(const Json& schema, const std::string& path) {
   Json rest = schema;
   for (const auto& [lost_path, keyword] : lost_) {

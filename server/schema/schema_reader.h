@@ -46,8 +46,7 @@ class SchemaReader {
   Rule AllOf(const Json& schema, const std::string& path);
   Rule AnyOf(const Json& schema, const std::string& keyword, const std::string& path);
   Rule Not(const Json& schema, const std::string& path);
-  // The rules of an enum or a const, without the values that other keywords forbid, and of one
-  // type.
+  // Values is for an enum or a const, without what other keywords forbid; OfType is for one type.
   Rule Values(const Json& schema, const std::string& path);
   Rule OfType(const std::string& type, const Json& schema, const std::string& path);
 
@@ -125,7 +124,7 @@ class SchemaReader {
   const JsonSchemaOptions& options_;
   std::vector<std::string>& dropped_;
 
-  // A schema that Read still has to visit, and the name of the rule that waits for it.
+  // Read still has to visit this schema, whose rule is named in others already.
   struct Pending {
     std::string rule;
     Json schema;

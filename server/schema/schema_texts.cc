@@ -35,8 +35,8 @@ bool IsOneOf(const Json& value, const Json& types) {
   });
 }
 
-// The one text that a number has in NumberLanguage: without exponent, and without zeros that say
-// nothing.
+// Returns the one text that a number has in NumberLanguage: without exponent, and without zeros
+// that say nothing.
 std::string NumberText(const Json& value) {
   const Decimal number = ParseDecimal(Dump(value));
   return (number.negative ? "-" : "") + number.integer +
@@ -152,8 +152,8 @@ Result<Language> SchemaReader::TextLanguage(const Json& schema, const std::strin
   return FailKeyword(path, longer ? "maxLength" : "minLength", sized.error().message);
 }
 
-// A schema of propertyNames as the language of the names that it allows. Names are always texts, so
-// that keywords about other types say nothing, and a type other than string allows no name.
+// Returns the names that a schema of propertyNames allows. Names are always texts, so that keywords
+// about other types say nothing, and a type other than string allows no name.
 Result<Language> SchemaReader::NameLanguage(const Json& schema, const std::string& path) {
   const Json& names = Resolved(schema);
   if (names.is_boolean()) return names == true ? Language::Any() : Language({});
@@ -267,8 +267,8 @@ Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const s
   return true;
 }
 
-// The values of a schema that lists them all, each once; nothing where it has others or where other
-// keywords would have to be asked about each.
+// Returns each of the values once if the schema lists them all, and nothing where other keywords
+// would have to be asked about each.
 std::optional<std::vector<Json>> SchemaReader::Listed(const Json& schema) const {
   const Json& resolved = Resolved(schema);
   if (!resolved.is_object()) return std::nullopt;
