@@ -14,7 +14,7 @@
 namespace lockstep {
 namespace {
 
-// -1 is no limit, as llama-server has it.
+// Returns whether the field is there. -1 is no limit, as llama-server has it.
 bool ReadLimit(FieldReader& fields, std::string_view name, size_t* limit) {
   int64_t count = 0;
   if (!fields.Integer(name, -1, INT32_MAX, &count)) return false;
@@ -28,12 +28,16 @@ void ReadMaxTokens(FieldReader& fields, size_t* max_tokens) {
   const bool newer = ReadLimit(fields, "max_completion_tokens", max_tokens);
   size_t older = 0;
   if (!ReadLimit(fields, "max_tokens", &older)) return;
+  // Libraries send both names so that older and newer servers find theirs; the same number twice is
+  // no conflict.
   if (newer && older != *max_tokens) {
     fields.Fail("max_tokens", "is the older name of max_completion_tokens, and differs: send one");
   }
   *max_tokens = older;
 }
 
+// {"logprobs": true, "top_logprobs": 3} is 3 here; 0 is the chosen token's logprob alone, and -1,
+// the default, none.
 void ReadLogprobs(FieldReader& fields, int32_t* logprobs) {
   bool wanted = false;
   fields.Bool("logprobs", &wanted);
@@ -72,6 +76,7 @@ class ChatWriter : public OpenAiWriter {
     if (token.text.empty() && !wants_logprobs) return {};
     return Delta(generation, i, {{"content", token.text}}, logprobs);
   }
+  // The reader may hold back text that looked like the beginning of a call; at the end it is text.
   std::string AnswerEnd(const Generation& generation, size_t i) override {
     const Answer& answer = generation.answers()[i];
     return (tools_ ? Deltas(generation, i, calls_[i].Finish(), nullptr) : "") +
@@ -87,6 +92,8 @@ class ChatWriter : public OpenAiWriter {
     return {{"message", std::move(message)},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
   }
+  // An answer that was cut off keeps "length", even in the middle of a call: its arguments are not
+  // whole, and clients must not run it.
   std::string_view Finish(const Answer& answer) const override {
     const bool calls =
         tools_ && answer.finish == FinishReason::kStop && HasToolCalls(*tools_, answer.text);
@@ -149,6 +156,7 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadLogprobs(fields, &generate.options.sampling.logprobs);
   ReadToolChoice(fields, context, request);
   ReadModalities(fields);
+  // With tools, the format is a part of their grammar already.
   if (!request.tools) BindAnswerFormat(request.format, fields, context, &generate.options);
   TRY_OK(fields.Finish(context.unknown()));
   TRY(const TrustedText prompt, RenderChat(*request.chat.model, request.chat.values));

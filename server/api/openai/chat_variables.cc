@@ -67,6 +67,8 @@ const ChatModel* ChooseTemplate(FieldReader& fields, const ChatModel& chat, bool
 void ReadEffort(FieldReader& fields, ReadContext& context, ChatVariables* chat) {
   std::string effort;
   if (!fields.Text("reasoning_effort", &effort)) return;
+  // Templates have no list of the variables that they know, so that the name is looked for in their
+  // source.
   const std::string_view source = chat->model->source;
   if (source.find("reasoning_effort") != std::string_view::npos) {
     chat->values["reasoning_effort"] = effort;
@@ -82,6 +84,8 @@ void ReadEffort(FieldReader& fields, ReadContext& context, ChatVariables* chat) 
 
 void ReadChatVariables(FieldReader& fields, ReadContext& context, ChatVariables* chat) {
   chat->values = Json::object();
+  // Without it a template ends with the last message, and the model would go on in the user's
+  // place.
   chat->values["add_generation_prompt"] = true;
   ReadTemplateKwargs(fields, context, chat);
   ReadRequestVariables(fields, context, chat);

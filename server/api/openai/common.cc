@@ -26,6 +26,8 @@ void ReadModel(FieldReader& fields, const ReadContext& context, std::string* mod
   fields.Fail(NoSuchModel(served, *model));
 }
 
+// continuous_usage_stats is vLLM's. include_obfuscation asks for padding that hides the lengths of
+// tokens from whoever reads the traffic, so that it is refused and not ignored.
 void ReadStreamOptions(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
   const bool sent = fields.Object(
       "stream_options", "must be an object", context.unknown(), [&](FieldReader& options) {
@@ -80,12 +82,14 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
   GenerateRequest& generate = request.generate;
   SamplingParams& sampling = generate.options.sampling;
+  // These are OpenAI's defaults, which differ from those of the server's own dialect.
   sampling.temperature = 1;
   sampling.top_k = 0;
   sampling.top_p = 1;
   sampling.min_p = 0;
   ReadModel(fields, context, &request.model);
   ReadSampling(fields, context.vocab(), generate);
+  // This is llama-server's name for repetition_penalty.
   float other_name = sampling.repetition_penalty;
   if (fields.Float("repeat_penalty", {0, 100, true}, &other_name)) {
     if (fields.Take("repetition_penalty") && other_name != sampling.repetition_penalty) {
@@ -103,6 +107,7 @@ std::string TokenLabel(const GenerationService& service, int32_t token) {
   if (service.IsControl(token)) return std::string(service.TokenText(token));
   const std::string_view bytes = service.TokenBytes(token);
   if (IsUtf8(bytes)) return std::string(bytes);
+  // OpenAI writes it so, since a JSON string cannot hold a part of a character.
   std::string label = "bytes:";
   for (const char byte : bytes) label += fmt::format("\\x{:02x}", static_cast<uint8_t>(byte));
   return label;
@@ -115,6 +120,7 @@ OpenAiWriter::OpenAiWriter(const GenerationService& service, const OpenAiRequest
       continuous_usage_(request.continuous_usage),
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
+// All events of a stream have the same head, with the time at which the request was read.
 Json OpenAiWriter::Head(const Generation& generation, std::string_view object) const {
   return {{"id", generation.id()},
           {"object", object},
@@ -123,6 +129,7 @@ Json OpenAiWriter::Head(const Generation& generation, std::string_view object) c
           {"system_fingerprint", service_.model().fingerprint}};
 }
 
+// The seed is an addition to OpenAI's form: with it a single choice can be had again.
 std::string OpenAiWriter::Whole(const Generation& generation) {
   Json json = Head(generation, object());
   Json choices = Json::array();
@@ -138,6 +145,8 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
   return Dump(json);
 }
 
+// With include_usage every piece has "usage": null but the last, which has the numbers, as OpenAI
+// defines it.
 std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json choice,
                                 const Json& finish) const {
   Json whole{{"index", index}};

@@ -26,6 +26,8 @@ constexpr size_t kDefaultMaxTokens = 16;  // as OpenAI documents
 constexpr char kPromptForms[] =
     "must be a string, a list of strings, a list of token ids or a list of such lists";
 
+// A list of numbers is one prompt of token ids, and a list of lists is several, so that the first
+// item decides. Texts and ids do not mix.
 void ReadPrompts(FieldReader& fields, size_t vocab, std::vector<GenerateRequest::Prompt>& prompts) {
   const Json* const value = fields.Take("prompt");
   if (value == nullptr) return fields.Fail("prompt", "is missing: it " + std::string(kPromptForms));
@@ -78,6 +80,8 @@ class CompletionsWriter : public OpenAiWriter {
       : OpenAiWriter(service, request), echo_(request.echo) {}
 
   std::string_view id_prefix() const override { return "cmpl"; }
+  // With echo the prompt is a first piece of each choice, and text_offset counts from its
+  // beginning.
   std::string Begin(const Generation& generation) override {
     std::string events;
     offsets_.resize(generation.answers().size());
@@ -130,9 +134,12 @@ class CompletionsWriter : public OpenAiWriter {
       for (const TokenLogprob& other : token.top) {  // the likelier one of two of the same text
         top.emplace(TokenLabel(service(), other.token), LogprobNumber(other.logprob));
       }
+      // The chosen token is among the likeliest even where it is none of them, as OpenAI has it;
+      // emplace leaves it as it is if it was there.
       top.emplace(label, LogprobNumber(token.logprob));
       tops.push_back(std::move(top));
       offsets.push_back(*offset);
+      // A character whose bytes come in several tokens counts for the token that begins it.
       *offset += CountCharacterStarts(service().TokenBytes(token.token));
     }
     return {{"tokens", tokens},

@@ -33,6 +33,8 @@ class MessageReader {
   MessageReader(ReadContext& context, std::string_view template_source)
       : context_(context), template_source_(template_source) {}
 
+  // Returns the message as templates know it: role and content always, which may be null, and name,
+  // tool_calls, tool_call_id and reasoning_content where they were there.
   Json Read(FieldReader& message) {
     std::string role, text;
     message.Text("role", &role);
@@ -40,6 +42,8 @@ class MessageReader {
       message.Fail("role", "must be system, developer, user, assistant or tool");
     }
     TakeWithoutEffect(message);
+    // "developer" is OpenAI's newer word for the system's message, which most templates do not
+    // know.
     if (role == "developer" && template_source_.find("developer") == std::string_view::npos) {
       role = "system";
     }
@@ -97,6 +101,7 @@ class MessageReader {
   void ReadAssistant(FieldReader& message, Json* out) {
     const bool has_calls = ReadToolCalls(message, out) || ReadFunctionCall(message, out);
     std::string text;
+    // The first name is DeepSeek's, which templates know, and the second one is OpenRouter's.
     for (const char* name : {"reasoning_content", "reasoning"}) {
       if (message.Text(name, &text)) (*out)["reasoning_content"] = text;
     }
@@ -162,6 +167,9 @@ class MessageReader {
     TakeWithoutEffect(function);
     if (!function.Text("name", &name) && function.ok()) function.Fail("name", "is missing");
     function.Text("arguments", &arguments);
+    // Templates print the arguments as JSON, so that they must be an object; text in its place
+    // would be quoted once more. Arguments that an earlier answer left cut off are no object, and
+    // stay a text.
     const auto object = ParseStrictObject(arguments.empty() ? "{}" : arguments);
     return {{"name", name}, {"arguments", object.has_value() ? *object : Json(arguments)}};
   }

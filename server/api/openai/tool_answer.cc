@@ -15,6 +15,7 @@ std::string InputOf(const std::string& arguments) {
                                                  : arguments;
 }
 
+// Makes one entry of "tool_calls", with a new id.
 Json CallJson(const ToolForm& form, const std::string& name, const std::string& arguments) {
   Json call{{"id", NewToolCallId(form.style)}};
   if (form.custom.contains(name)) {
@@ -40,8 +41,11 @@ Json WithToolCalls(Json message, const ToolForm& form, std::string_view text) {
     if (piece.name) calls.emplace_back(*piece.name, "");
     if (piece.call) calls[*piece.call].second += piece.arguments;
   }
+  // A message of calls alone has null for its content, as OpenAI's has; an empty answer has an
+  // empty text.
   message["content"] = content.empty() && !calls.empty() ? Json(nullptr) : Json(content);
   if (calls.empty()) return message;
+  // The older form has one call a message; the grammar allows no second one.
   if (form.legacy) {
     message["function_call"] = {{"name", calls[0].first}, {"arguments", calls[0].second}};
     return message;
@@ -58,6 +62,8 @@ bool HasToolCalls(const ToolForm& form, std::string_view text) {
   return reader.calls() > 0;
 }
 
+// A custom call's input is a string inside of its arguments, so that it can be unescaped only when
+// they are whole; functions' arguments are passed on as they come.
 std::vector<Json> ToolAnswer::Deltas(const std::vector<ToolDelta>& pieces, bool last) {
   std::vector<Json> deltas;
   for (const ToolDelta& piece : pieces) {
@@ -83,6 +89,8 @@ std::vector<Json> ToolAnswer::Deltas(const std::vector<ToolDelta>& pieces, bool 
     }
     Json call{{"index", *piece.call}};
     if (piece.name) {
+      // Clients take a delta with an id for the beginning of a call, and add all others of its
+      // index to it.
       call["id"] = NewToolCallId(form_.style);
       call["type"] = "function";
     }

@@ -26,6 +26,7 @@ struct Choice {
   bool named = false;  // one tool, which is called once
 };
 
+// A named tool must be called, and once: OpenAI answers such a choice with one call.
 Choice OnlyThis(std::string name) { return {"required", {std::move(name)}, true}; }
 
 // {"name"}, alone or as "function" or "custom" of an object with a type.
@@ -94,6 +95,7 @@ Result<std::string> ArgumentsRule(const Json& function, const std::string& where
     return std::string(JsonGrammar::Object());
   }
   Json schema = WithoutBigIntegers(function["parameters"]);
+  // Calls name their arguments, so that a schema without a type can only mean an object.
   if (!schema.contains("type")) schema["type"] = "object";
   if (schema["type"] != "object") {
     return Fail(ErrorKind::kInvalidArgument,
@@ -149,6 +151,7 @@ Status BindGrammar(ReadContext& context, const Choice& choice, bool parallel,
   ToolGrammarParts parts;
   parts.parallel = parallel && !choice.named && !request.tools->legacy;
   TRY(parts.tools, AllowedTools(choice, request.chat.tools, context, &json));
+  // With "required" there is no answer but calls.
   parts.instead = std::nullopt;
   if (choice.word == "auto") {
     TRY(parts.instead, InsteadRule(request.format, &json));
@@ -156,6 +159,7 @@ Status BindGrammar(ReadContext& context, const Choice& choice, bool parallel,
   TRY(request.generate.options.grammar,
       context.service.grammars().ToolCalls(ToolGrammar(request.tools->style, parts) +
                                            json.rules()));
+  // A stop string is meant for text, and would cut the arguments of a call off.
   request.generate.options.stop_limit = CallsBegin(request.tools->style);
   context.ignored.insert(context.ignored.end(), json.dropped().begin(), json.dropped().end());
   return {};
@@ -173,6 +177,8 @@ void ReadToolChoice(FieldReader& fields, ReadContext& context, ChatRequest& requ
     if (choice.word == "required") fields.Fail("tool_choice", "needs tools");
     return;
   }
+  // The tools stay checked, but the prompt does not mention them, so that the model has nothing to
+  // call.
   if (choice.word == "none") {
     request.chat.values.erase("tools");
     return;

@@ -21,6 +21,7 @@ bool IsToolName(std::string_view name) {
   });
 }
 
+// Client libraries write null for what is not set, and a template would print it.
 Json WithoutNulls(const Json& object) {
   Json out = Json::object();
   for (const auto& [name, value] : object.items()) {
@@ -93,6 +94,7 @@ Json ReadTool(const Json& value, const std::string& where, FieldReader& fields,
     if (type != "function" || !has("function")) tool.Fail("type", "must be \"function\"");
     tool.Object("function", kToolForm, context.unknown(),
                 [&](FieldReader& function) { ReadFunction(function, names); });
+    // The tool is handed on whole, since templates print fields that are not read here.
     out = WithoutNulls(value);
     out["function"] = WithoutNulls(value["function"]);
   });

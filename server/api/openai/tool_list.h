@@ -9,6 +9,8 @@
 
 namespace lockstep {
 
+// OpenAI has the same limit on tools, of which each is a rule of the grammar and a part of the
+// prompt.
 inline constexpr size_t kMaxTools = 128, kMaxToolName = 256;
 
 struct ToolList {
