@@ -18,7 +18,7 @@ class AnswerWriter {
  public:
   virtual ~AnswerWriter() = default;
 
-  // What the ids of its answers begin with, such as "chatcmpl".
+  // The ids of its answers begin with this, such as "chatcmpl".
   virtual std::string_view id_prefix() const = 0;
   // The body of an answer that is not streamed.
   virtual std::string Whole(const Generation& generation) = 0;

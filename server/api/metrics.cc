@@ -67,7 +67,7 @@ constexpr VllmName kVllmNames[] = {
     {"lockstep_step_tokens", "vllm:iteration_tokens_total"},
 };
 
-// One number as a family of its own. Both members are set, as the serializer reads the one that the
+// This is a family of one number. Both members are set, as the serializer reads the one that the
 // type names.
 MetricFamily Value(const char* name, const char* help, double value, Labels labels = {},
                    MetricType type = MetricType::Gauge) {
@@ -126,7 +126,8 @@ void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
     for (const VllmName& names : kVllmNames) {
       if (family.name == names.name) copies.push_back(with_labels(family, names.vllm));
     }
-    // vLLM counts as success what ended by itself or at its limit; its label has the reason.
+    // vLLM counts a request as a success if it ended by itself or at its limit, and has the reason
+    // as a label.
     if (family.name != "lockstep_generations_total") continue;
     MetricFamily success = with_labels(family, "vllm:request_success_total");
     success.metric.clear();

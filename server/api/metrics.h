@@ -31,7 +31,7 @@ class Metrics : public SchedulerObserver {
   std::string Render(const GenerationService* service, size_t loaded_percent) const;
 
  private:
-  // Keeps prometheus-cpp out of the header: who counts need not compile it.
+  // It keeps prometheus-cpp out of the header, so that whoever counts need not compile it.
   struct Families;
   const std::unique_ptr<Families> families_;
   const bool vllm_names_;

@@ -13,11 +13,10 @@ namespace {
 using Item = Generation::Item;
 using Then = BodyPart::Then;
 
-// A line that begins with a colon is a comment, which readers of server-sent events skip (the HTML
-// standard, server-sent events).
+// The HTML standard lets readers of server-sent events skip a line that begins with a colon.
 constexpr char kComment[] = ": keep-alive\n\n";
 
-// The header Server-Timing (W3C), in milliseconds, which browsers show beside the request.
+// The W3C's header Server-Timing has milliseconds, and browsers show it beside the request.
 std::string ServerTiming(const JobStats& stats) {
   return fmt::format("queue;dur={:.3f}, prefill;dur={:.3f}, decode;dur={:.3f}",
                      stats.queue_s * 1000, stats.prefill_s * 1000, stats.decode_s * 1000);

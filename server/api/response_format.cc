@@ -36,7 +36,7 @@ class FormatReader {
     if (!rule) return owner.Fail(name, "cannot be kept: " + rule.error().message);
     SetGbnf(owner, name, "root ::= " + *rule + "\n");
   }
-  // Any of the list's texts, and nothing else.
+  // The answer is one of the list's texts and nothing else.
   void ReadChoice(FieldReader& owner, std::string_view name) {
     const Json* const list = owner.Take(name);
     if (list == nullptr) return;
@@ -140,7 +140,7 @@ class FormatReader {
     }
     format_.kind = kind;
     format_.where = owner.Full(name);
-    // "response_format.json_schema.schema" is of the request's field response_format.
+    // "response_format.json_schema.schema" belongs to the request's field response_format.
     format_.field = format_.where.substr(0, format_.where.find('.'));
     return true;
   }

@@ -76,7 +76,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
     reply.headers.emplace_back("Allow", allowed);
     return reply;
   }
-  // Read once: the model may be opened between the check and the use.
+  // It is read once, since the model may be opened between the check and the use.
   GenerationService* const service = service_;
   if (route->needs == Needs::kModel && service == nullptr) {
     return ErrorReply(

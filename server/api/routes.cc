@@ -55,7 +55,7 @@ std::span<const Route> AllRoutes() { return kRoutes; }
 
 const Route* FindRoute(std::string_view path) {
   for (const Route& route : kRoutes) {
-    // / itself ends in a slash and stands for nothing but itself.
+    // The path / ends in a slash too, but stands for nothing but itself.
     const bool prefix = route.path.size() > 1 && route.path.back() == '/';
     if (prefix ? path.starts_with(route.path) : path == route.path) return &route;
   }

@@ -16,8 +16,8 @@
 namespace lockstep {
 namespace {
 
-// One model of OpenAI's list. The context's length stands under the names by which each of the
-// clients looks for it.
+// The entry has the form of OpenAI's list. The context's length stands under the names by which
+// each of the clients looks for it.
 Json ModelJson(const ServedModel& model, std::string_view name) {
   return {{"id", name},
           {"object", "model"},

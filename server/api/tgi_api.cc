@@ -17,7 +17,7 @@
 namespace lockstep {
 namespace {
 
-// As text-generation-inference documents it.
+// text-generation-inference documents this default.
 constexpr size_t kDefaultNewTokens = 100;
 constexpr int64_t kMaxTopTokens = 20;
 
@@ -101,8 +101,8 @@ struct ErrorShape {
   const char* type;
 };
 
-// The statuses and words of text-generation-inference, by which its clients choose an exception:
-// 422 for a bad field, where the rest of this server has 400, and 424 for a failed generation.
+// Clients of text-generation-inference choose an exception by its statuses and words: 422 is a bad
+// field, where the rest of this server has 400, and 424 is a failed generation.
 ErrorShape ShapeOf(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
@@ -156,7 +156,7 @@ class TgiWriter : public AnswerWriter {
     Json json{{"generated_text", Text(generation, *best)}};
     if (request_.details) {
       json["details"] = DetailsJson(*best);
-      // The answers that best_of did not choose, in the order in which they were made.
+      // These are the answers that best_of did not choose, in the order in which they were made.
       Json others = Json::array();
       for (const Answer& answer : generation.answers()) {
         if (&answer == best) continue;
