@@ -1,4 +1,6 @@
 // lockstep: an inference server for GGUF language models on CPUs.
+//
+// Each command is a function from options to an exit code, which is all that this file knows of it.
 #include <cstdio>
 #include <exception>
 
@@ -30,6 +32,8 @@ int Run(const Options& options) {
 }  // namespace
 }  // namespace lockstep
 
+// Errors are results everywhere below; what is still thrown comes from the standard library, and
+// ends the program with a sentence and not with std::terminate's.
 int main(int argc, char** argv) {
   try {
     const lockstep::ParsedOptions parsed = lockstep::ParseOptions(argc, argv);

@@ -33,12 +33,15 @@ std::vector<int32_t> Prompt(size_t n, size_t vocab) {
   return tokens;
 }
 
+// A stream is what a session is in the scheduler: the keys and values of one text, its sampler, and
+// the token with which it goes on.
 struct Stream {
   KvCache kv;
   Sampler sampler;
   int32_t last;  // token, not yet in the cache
 };
 
+// Everything that a step needs is made before the clock starts, as in a server that runs already.
 class Bench {
  public:
   Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch)
@@ -74,6 +77,7 @@ class Bench {
     std::vector<double> seconds;
     for (int i = 0; i <= repeat_; ++i) {
       for (Stream& stream : streams) {
+        // Each run begins at the depth again, whose keys and values no run changes.
         stream.kv.Truncate(m.depth);
         stream.sampler.Reset({}, {});
         stream.last = 1;
@@ -85,6 +89,7 @@ class Bench {
       if (i > 0) seconds.push_back(std::chrono::duration<double>(end - start).count());
     }
     const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+    // The median of an even number of runs is the upper one of the two in the middle.
     std::nth_element(seconds.begin(), middle, seconds.end());
     m.tokens_per_second = static_cast<double>(m.tokens * m.batch) / *middle;
     return m;
@@ -120,6 +125,8 @@ class Bench {
       batch_.push_back({&stream.kv, {&stream.last, 1}, LogitRows::kLast});
     }
     TRY_OK(model_.transformer.Forward(batch_, scratch_, pool_));
+    // The scheduler samples in parallel, too: with many streams and a large vocabulary, sampling is
+    // a good part of a step.
     std::atomic<bool> sampled{true};
     pool_.ParallelFor(streams.size(), 1, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
@@ -145,6 +152,7 @@ class Bench {
   std::vector<BatchEntry> batch_;
 };
 
+// A size of 0 means that there is no such test, which therefore fits any context.
 Status CheckSizes(const BenchOptions& options, size_t context) {
   const size_t depth = *std::max_element(options.depth.begin(), options.depth.end());
   const auto check = [depth](const char* flag, const std::vector<size_t>& values, size_t limit) {

@@ -13,6 +13,8 @@
 namespace lockstep {
 namespace {
 
+// The first long name counts: "-m,--model" is LOCKSTEP_MODEL, and "--queue-tokens" is
+// LOCKSTEP_QUEUE_TOKENS.
 std::string VariableOf(const CLI::Option& option) {
   std::string variable = "LOCKSTEP_" + option.get_lnames().at(0);
   for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
@@ -31,6 +33,7 @@ std::vector<std::string> SplitAtCommas(const std::string& text) {
   return items;
 }
 
+// A variable must be able to say no as well, for which the command line just leaves the flag out.
 bool ReadSwitch(const std::string& text) {
   const std::string word = CLI::detail::to_lower(text);
   if (word == "1" || word == "true" || word == "yes" || word == "on") return true;
@@ -51,6 +54,8 @@ CLI::Option* Flags::Text(CLI::App& app, const std::string& names, std::string& v
 
 CLI::Option* Flags::List(CLI::App& app, const std::string& names, std::vector<std::string>& list,
                          const std::string& help, WhenEmpty when_empty) {
+  // Each --api-key takes one value. CLI11's vectors would otherwise also take what follows, and
+  // with it the model's file.
   CLI::Option* const option = app.add_option(names, list, help)
                                   ->type_name("TEXT")
                                   ->type_size(1)
@@ -64,6 +69,7 @@ void Flags::ForgetVariable(const CLI::Option* option) {
   std::erase_if(flags_, [option](const Declared& flag) { return flag.options[0] == option; });
 }
 
+// A flag that was given anywhere on the command line, be it behind the command, hides its variable.
 void Flags::ReadEnvironment() {
   for (const Declared& flag : flags_) {
     const char* const value = std::getenv(flag.variable.c_str());
@@ -75,6 +81,7 @@ void Flags::ReadEnvironment() {
     try {
       Apply(flag, value);
     } catch (const CLI::Error& error) {
+      // CLI11 names the flag in some of its messages only.
       std::string what = error.what();
       const std::string name = flag.options[0]->get_name();
       if (!what.starts_with(name)) what = name + ": " + what;
@@ -106,6 +113,7 @@ CLI::Validator Flags::Decimal(size_t low, size_t high) {
           return Quoted(text) + " is not a number from " + std::to_string(low) + " to " +
                  std::to_string(high);
         }
+        // CLI11 goes on with the text that a transform leaves, here without zeros in front.
         text = std::to_string(number);
         return std::string();
       },
@@ -130,6 +138,7 @@ CLI::Option* Flags::Value(CLI::App& app, const std::string& names, const std::st
 
 void Flags::Declare(CLI::Option* option, Kind kind, WhenEmpty when_empty) {
   std::string variable = VariableOf(*option);
+  // A command declares flags of the program again; both belong to one variable.
   const auto known = std::find_if(flags_.begin(), flags_.end(),
                                   [&](const Declared& flag) { return flag.variable == variable; });
   if (known != flags_.end()) return known->options.push_back(option);
@@ -139,6 +148,7 @@ void Flags::Declare(CLI::Option* option, Kind kind, WhenEmpty when_empty) {
 void Flags::Apply(const Declared& flag, const std::string& value) {
   CLI::Option& option = *flag.options[0];
   if (flag.kind == Kind::kSwitch) {
+    // A switch that is set to no leaves the target as it is.
     if (!ReadSwitch(value)) return;
     option.add_result("true");
   } else if (flag.kind == Kind::kList) {
@@ -149,6 +159,8 @@ void Flags::Apply(const Declared& flag, const std::string& value) {
   option.run_callback();
 }
 
+// Only flags of the command that was chosen, and of the program, are proposed: another command's
+// flag would not be taken either.
 std::string UnknownArgument(const CLI::App& app, const std::string& argument) {
   std::vector<std::string> names;
   const bool is_flag = argument.starts_with('-');

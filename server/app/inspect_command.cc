@@ -21,10 +21,12 @@
 namespace lockstep {
 namespace {
 
+// A vocabulary has a hundred thousand elements, of which the first ones show what it is.
 constexpr size_t kShownElements = 6;
 constexpr size_t kShownBytes = 100;  // of a string
 constexpr int kBadFileExit = 2;
 
+// Values in a GGUF file are not aligned, so that each number is copied out.
 template <class T>
 std::string NumberAt(const GgufArray& array, size_t i) {
   T value;
@@ -175,6 +177,7 @@ void PrintNeeds(const GgufFile& file) {
   print("types", fmt::format("{}", fmt::join(types, ", ")));
   std::string memory = fmt::format("{} for the weights", BytesText(file.size()));
   if (const auto config = ReadModelConfig(file)) {
+    // The figure is that of the default --kv-type.
     const size_t position = KvCache::BytesPerPosition(*config, KvType::kF16);
     memory += fmt::format(", {} bytes for keys and values of each token ({} for all {})", position,
                           BytesText(position * config->context), config->context);
@@ -201,8 +204,10 @@ int RunInspect(const std::string& path) {
   PrintTensors(file);
   PrintNeeds(file);
   for (const std::string& warning : file.warnings()) fmt::print("warning: {}\n", warning);
+  // Check does all that a start would do with the file, and reads all of it, but keeps nothing.
   const Status runs = ModelFile::Create(*std::move(opened)).and_then(&ModelFile::Check);
   fmt::print("\nruns here: {}\n", runs ? "yes" : "no");
+  // The table comes out before the error where both go to one file.
   std::fflush(stdout);
   return runs ? 0 : ExitWith(runs.error());
 }

@@ -21,6 +21,7 @@
 namespace lockstep {
 namespace {
 
+// A value is cut after so many bytes, so that one long path does not fill the log.
 constexpr size_t kMaxValue = 512;
 
 std::atomic<LogFormat> log_format{LogFormat::kText};
@@ -66,6 +67,7 @@ class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
+    // The number goes first, so that a gap in the log stands where it was.
     if (dropped_ > 0 && !TellDropped()) {
       ++dropped_;
     } else if (!Write({line.data(), line.size()})) {
@@ -89,6 +91,7 @@ class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
   static bool Write(std::string_view line) {
     while (!line.empty()) {
       const std::string_view piece = line.substr(0, PIPE_BUF);
+      // A send on what is no socket fails with ENOTSOCK and writes nothing.
       ssize_t n = send(STDERR_FILENO, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (n < 0 && errno == ENOTSOCK) {
         pollfd fd{STDERR_FILENO, POLLOUT, 0};
@@ -116,6 +119,7 @@ void SetUpLogging(LogLevel level, LogFormat format) {
   logger->set_pattern(format == LogFormat::kJson
                           ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
                           : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  // spdlog would otherwise write its errors to stderr, and wait there.
   logger->set_error_handler([](const std::string&) {});
   log_format = format;
   spdlog::set_default_logger(std::move(logger));
@@ -128,6 +132,7 @@ void Log(LogLevel level, std::string_view message, const LogFields& fields) {
 }
 
 void LogRequest(const RequestRecord& record) {
+  // A health check every second would bury everything else.
   const LogLevel level = record.control         ? LogLevel::kDebug
                          : record.status >= 500 ? LogLevel::kError
                                                 : LogLevel::kInfo;

@@ -20,6 +20,7 @@ Status LoadAndRun(const ModelOptions& options,
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("--isa {}: this processor has no such kernels", options.isa), "isa");
   }
+  // This thread computes as well, and must round as the pool's threads do.
   SetComputeFloatMode();
   ThreadPool pool(std::max<size_t>(1, options.threads));
   TRY(const auto model, LoadModel(options.model, *kernels, pool));

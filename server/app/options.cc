@@ -60,6 +60,7 @@ void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
                        "keys and values: f16, or q8_0 in half the memory");
 }
 
+// The server and `bench` obey this flag, so that it is declared for both.
 void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--prefill-tokens", options.scheduling.prefill_tokens, 1, kMaxContext,
                "prompt tokens that one step takes at most");
@@ -245,12 +246,14 @@ std::string Help(const CLI::App& app, Flags& flags) {
   return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
 }
 
+// 2 is the usual exit code for a wrong command line.
 ParsedOptions Refused(const std::string& why) { return {{}, 2, "lockstep: " + why + "\n"}; }
 
 }  // namespace
 
 ParsedOptions ParseOptions(int argc, const char* const* argv) {
   Options options;
+  // The flags are declared into `options`, whose members have their defaults by then.
   CLI::App app("lockstep: serves a GGUF language model over HTTP", "lockstep");
   app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
   app.footer(kFooter);
@@ -263,6 +266,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   AddLogFlags(flags, app, options);
   AddCommands(flags, app, options);
   try {
+    // CLI11 says all that ends a parse with exceptions, which must not leave this function.
     app.parse(argc, argv);
     flags.ReadEnvironment();
   } catch (const CLI::CallForHelp&) {

@@ -21,7 +21,8 @@ namespace {
 constexpr size_t kMinContext = 8;  // a standard error needs at least two scored tokens
 constexpr size_t kChunk = 128;     // tokens of one step
 
-// -log of the probability that the logits give to the token.
+// -log of the probability that the logits give to the token. The largest logit is taken out of the
+// sum, so that no exp overflows (the log-sum-exp trick).
 double Surprise(std::span<const float> logits, int32_t token) {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -40,6 +41,8 @@ class Estimate {
   size_t count() const { return count_; }
   bool finite() const { return std::isfinite(sum_); }
   double perplexity() const { return std::exp(Mean()); }
+  // The error of the mean is carried over to exp(mean) by its derivative, which is exp(mean) itself
+  // (the delta method).
   double standard_error() const {  // of perplexity(), to first order
     const double n = static_cast<double>(count_);
     const double variance = squares_ / n - Mean() * Mean();
@@ -64,6 +67,7 @@ class Evaluation {
   Status Score(std::span<const int32_t> window) {
     kv_.Truncate(0);
     const size_t last = window.size() - 1, first = window.size() / 2;
+    // Chunks end where scoring begins, so that rows of logits are made for scored tokens only.
     for (size_t at = 0; at < last;) {
       const bool scored = at >= first;
       const size_t n = std::min(kChunk, (scored ? last : first) - at);
@@ -94,6 +98,7 @@ class Evaluation {
     pool_.ParallelFor(next.size(), 8, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) surprise[i] = Surprise(scratch_.logits(i), next[i]);
     });
+    // One thread adds in order, so that the sum does not depend on the number of threads.
     for (const double s : surprise) estimate_.Add(s);
   }
 
@@ -149,6 +154,7 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
     const std::span<int32_t> window = std::span(tokens).subspan(i * context, context);
     if (adds_bos) window[0] = bos;
     const Status ok = evaluation.Score(window);
+    // llama.cpp prints its windows in the same form.
     if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation.estimate().perplexity());
     if (!ok || i + 1 == windows) fmt::print(stderr, "\n");
     if (!ok) return ok;

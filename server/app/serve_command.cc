@@ -58,6 +58,8 @@ sigset_t BlockSignals() {
   return signals;
 }
 
+// Logs the error, too. 2 says that the flags or files must change before a start can succeed; what
+// 1 stands for may pass by itself.
 int ExitCode(const Error& error) {
   const int code =
       error.kind == ErrorKind::kBadFile || error.kind == ErrorKind::kInvalidArgument ? 2 : 1;
@@ -143,7 +145,8 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
        {"address", "http://" + HostAndPort(options.http.host, server.port())}});
 }
 
-// 0, or the signal that came first.
+// 0, or the signal that came first. It looks for the engine and for signals in turns of 20 ms,
+// since one cannot wait for a future and a signal at once.
 int WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
                   const ApiHandlers& handlers) {
   const timespec tick{0, 20'000'000};
@@ -157,6 +160,8 @@ int WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
   return 0;
 }
 
+// Whoever sends a second signal does not want to wait for the drain. The thread is detached, as
+// nothing waits for it if there is none.
 void ExitAtTheNextSignal(const sigset_t& signals) {
   std::thread([signals] {
     int second_signal = 0;
@@ -181,11 +186,14 @@ void AllowManyDescriptors() {
 
 // From the address to the last answer: the exit code.
 int Serve(const Options& options, const sigset_t& signals, Clock::time_point start) {
+  // What costs nothing is checked first: a wrong flag or a bad key file must not wait for the
+  // model.
   const auto kernels = FindKernels(options.isa);
   if (!kernels) return ExitCode(kernels.error());
   auto settings = MakeSettings(options);
   if (!settings) return ExitCode(settings.error());
   const bool has_keys = !settings->keys.empty();
+  // All of these outlive the server, whose threads call them: it is destroyed first.
   ThreadPool pool(options.threads);
   Metrics metrics(options.vllm_metrics);
   if (options.metrics) settings->metrics = &metrics;
@@ -205,6 +213,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   if (!server) return ExitCode(server.error());
   LogLimits(options, http);
 
+  // The address is open from here on; until the model is there, requests are answered with 503.
   auto started = std::async(std::launch::async, [&]() -> Status {
     TRY(engine,
         StartEngine(options, **kernels, pool, &metrics, [&handlers](size_t done, size_t total) {
@@ -230,6 +239,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   }
   Log(LogLevel::kInfo, "draining; a second signal ends at once",
       {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  // The server goes on while the scheduler drains, so that answers under way are written and health
+  // checks hear of it.
   const bool finished = engine.scheduler->Drain(options.drain_timeout);
   (*server)->Stop(kWriteGrace);
   Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});
@@ -276,6 +287,8 @@ int RunProbe(const Options& options) {
     if (status && *status >= 200 && *status < 300) return 0;
     problem = status ? fmt::format("{} answered {}", options.probe_path, *status)
                      : status.error().message;
+    // A server that answers with another status has answered; the next address is tried only if
+    // none did.
     if (status) break;
   }
   fmt::print(stderr, "lockstep: {}\n", problem);

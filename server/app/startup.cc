@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kMib = size_t{1} << 20;
 
+// A context beyond the model's own is refused: the model was not trained for positions behind it.
 Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
   if (options.context > config.context) {
     return Fail(
@@ -66,6 +67,8 @@ Result<const KernelTable*> FindKernels(const std::string& isa) {
                 fmt::format("--isa: {} is unknown, or this processor lacks it", Quoted(isa)),
                 "isa");
   }
+  // A processor, or an emulator of one, may have instructions that do not compute what they should;
+  // slower kernels that are right take their place.
   if (choice.rejected != nullptr) {
     Log(LogLevel::kWarning, "these kernels fail their self-test and are not used",
         {{"isa", choice.rejected}, {"instead", choice.kernels->isa}});

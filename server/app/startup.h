@@ -16,6 +16,8 @@
 
 namespace lockstep {
 
+// The members stand in the order in which they are built. Each uses only those in front of it, and
+// is destroyed before them.
 struct Engine {
   MemoryPlan memory;
   std::unique_ptr<const Model> model;
