@@ -14,6 +14,8 @@ TemplateValue FromJson(const Json& json) {
       return TemplateValue::Bool(json.get<bool>());
     case Json::value_t::number_integer:
       return TemplateValue::Int(json.get<int64_t>());
+    // What int64 does not hold becomes an integer of any size, which templates print in all its
+    // digits. json_text.h keeps those beyond uint64 as binary values.
     case Json::value_t::number_unsigned:
       return TemplateValue::Integer(std::to_string(json.get<uint64_t>()));
     case Json::value_t::binary:
@@ -74,6 +76,8 @@ Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
 }
 
 std::optional<ToolStyle> FindToolStyle(const ChatModel& chat) {
+  // The template is given a conversation with a tool and a call of it, and shows its style in what
+  // it makes of them. The id of the call has nine letters, since Mistral's templates refuse others.
   const Json function{
       {"name", "lookup"},
       {"description", "Looks a word up."},

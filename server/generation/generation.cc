@@ -23,6 +23,8 @@ constexpr milliseconds kClientCheck{20};
 // Below 2^53: a double holds it exactly, so every JSON reader does.
 uint64_t RandomSeed() { return RandomBits() >> 11; }
 
+// best_of compares means and not sums, as OpenAI does ("the highest log probability per token"): a
+// sum would prefer short answers.
 double MeanLogprob(const Answer& answer) {
   const double sum =
       std::accumulate(answer.logprobs.begin(), answer.logprobs.end(), 0.0,
@@ -59,6 +61,8 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   GenerateRequest& wanted = made->request_;
   SamplingParams& sampling = wanted.options.sampling;
   const bool wants_logprobs = sampling.logprobs >= 0;
+  // Choosing the best takes the logprobs of all answers, whether or not the client asked to see
+  // them.
   if (wanted.best_of > wanted.n) sampling.logprobs = std::max(sampling.logprobs, 0);
   if (!wanted.has_seed) sampling.seed = RandomSeed();
 
@@ -90,6 +94,7 @@ Job Generation::MakeJob(size_t index) const {
   job.client = caller_.client;
   job.prefix_scope = caller_.prefix_scope;
   job.deadlines = caller_.deadlines;
+  // Deadlines count from Submit, but an answer that had to wait here was asked for earlier.
   job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed);
   job.prompt = prompts_[index / request_.best_of];
   job.options = request_.options;
@@ -103,6 +108,8 @@ Status Generation::SubmitWaiting() {
   if (request_.options.max_tokens == 0) return {};  // see Next
   while (!waiting_.empty()) {
     if (Status status = service_.Submit(MakeJob(waiting_.back())); !status) {
+      // A full queue is no error while answers of this request run: each that ends makes room for
+      // one.
       if (running_ > 0 && status.error().kind == ErrorKind::kOverloaded) return {};
       cancelled_->store(true);  // those that run already
       if (status.error().kind != ErrorKind::kContextExceeded) return status;
@@ -166,6 +173,7 @@ std::optional<Generation::Item> Generation::EndAnswer(size_t index, StreamEnd en
   answer.finish = end.finish;
   answer.stats = end.stats;
   if (index == 0) {
+    // The log has one line for a request, whose times are those of its first answer.
     record_->first_token_ms = (end.stats.queue_s + end.stats.prefill_s) * 1000;
     record_->tokens_per_second = DecodeTokensPerSecond(answer);
   }
@@ -187,6 +195,7 @@ std::vector<const Answer*> Generation::Chosen() const {
     const size_t begin = chosen.size();
     for (size_t i = 0; i < request_.best_of; ++i) chosen.push_back(&answers_[first + i]);
     if (request_.best_of == request_.n) continue;
+    // Equal means keep their order, so that the choice is the same each time.
     std::stable_sort(
         chosen.begin() + static_cast<ptrdiff_t>(begin), chosen.end(),
         [](const Answer* a, const Answer* b) { return MeanLogprob(*a) > MeanLogprob(*b); });
@@ -195,6 +204,8 @@ std::vector<const Answer*> Generation::Chosen() const {
   return chosen;
 }
 
+// The answers to a prompt share its tokens, so that these count once; as many of them count as
+// cached as the answer had that found the fewest, which is the one that computed the prompt.
 Usage Generation::usage() const {
   Usage usage;
   for (size_t first = 0; first < answers_.size(); first += request_.best_of) {

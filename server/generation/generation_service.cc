@@ -19,6 +19,7 @@ Result<ChatModel> ParseChatModel(const Model& model, const std::string& source) 
                     "; send a prompt of your own to /v1/completions",
                 "messages");
   }
+  // A model without BOS or EOS has -1 for it, and its templates get an empty text.
   const auto text = [&model](int32_t token) {
     return token < 0 ? std::string() : std::string(model.tokenizer.TokenText(token));
   };

@@ -49,6 +49,8 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
     if (dropped != nullptr) *dropped = (*found)->dropped;
     return (*found)->grammar;
   }
+  // No lock is held while a grammar is compiled. Two threads that miss the same key both compile
+  // it, and Insert gives both the first one.
   auto entry = std::make_shared<Entry>();
   TRY(const auto grammar, compile(&entry->dropped));
   std::call_once(vocabulary.prepared, [&] {

@@ -25,6 +25,8 @@ class TokenStream::AnswerSink : public TokenSink {
     try {
       end.error = error;
     } catch (const std::bad_alloc&) {
+      // The text of an error does not fit into the memory that is left, but its kind is enough for
+      // a status.
       end.error->kind = error.kind;
     }
     PushEnd(std::move(end));
@@ -95,6 +97,7 @@ void TokenStream::Push(std::list<Entry>& entry) {
   {
     const MutexLock lock(mutex_);
     bytes_ += entry.front().bytes;
+    // A splice moves the node and takes no memory, so that it cannot fail.
     items_.splice(items_.end(), entry);
   }
   ready_.NotifyOne();

@@ -180,6 +180,9 @@ void ToolCallReader::EmitText(std::vector<ToolDelta>& out, size_t size) {
   held_.erase(0, size);
 }
 
+// Text that could be the beginning of `opens` is held back: of "a <tool" only "a" is given out
+// until more has come. Space in front of a call belongs to the call's form and is held back as
+// well.
 bool ToolCallReader::ReadText(std::vector<ToolDelta>& out) {
   const Form form = FormOf(style_);
   if (form.opens.empty()) {
@@ -217,6 +220,8 @@ bool ToolCallReader::ReadHead(std::vector<ToolDelta>& out) {
   return true;
 }
 
+// Arguments end where their outermost brace is closed. Braces in strings do not count, and a quote
+// behind a backslash does not end a string, so that no JSON parser is needed to stream them.
 bool ToolCallReader::ReadArguments(std::vector<ToolDelta>& out) {
   size_t size = 0;
   while (size < held_.size() && state_ == State::kArguments) {
@@ -237,6 +242,7 @@ bool ToolCallReader::ReadArguments(std::vector<ToolDelta>& out) {
   return state_ == State::kTail;
 }
 
+// What stands between two calls, and behind the last one, is given to nobody.
 bool ToolCallReader::ReadTail() {
   const Form form = FormOf(style_);
   if (style_ == ToolStyle::kLlama3) return false;
