@@ -18,14 +18,17 @@ using avx512::kWidth;
 constexpr size_t kTokens = 16;        // of a whole tile
 constexpr size_t kDirectColumns = 4;  // as in AVX-512: straight from the packed weights
 
-// Tile registers (the intrinsics want them as digits): 0 and 1 are C of two panels, 2 is A, 3 and 4
-// are B; 5, 6 and 7 are C and A again for the tokens beyond the last whole tile.
+// The 64 bytes that LDTILECFG reads, laid out as the Intel SDM says. Palette 1 has eight tiles of
+// at most 16 rows of 64 bytes. The intrinsics want the numbers of the registers as digits: 0 and 1
+// are C of two panels, 2 is A, 3 and 4 are B; 5, 6 and 7 are C and A again for the tokens beyond
+// the last whole tile. A register that stays at 0 rows is not configured, and must not be used.
 struct alignas(64) TileConfig {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {};
   uint8_t rows[16] = {};
 
-  // A is [tokens][k_bytes] and B [k_bytes / 4][16] of 4 bytes.
+  // A is [tokens][k_bytes] and B [k_bytes / 4][16] of 4 bytes. An expanded panel, and one of BF16,
+  // already is B: each row of B holds four codes, or two bfloat16, of each of 16 weight rows.
   TileConfig(size_t k_bytes, size_t tail_tokens) {
     const auto set = [this](size_t t, size_t tile_rows, size_t bytes) {
       if (tile_rows == 0) return;
@@ -45,6 +48,9 @@ void StoresAreDone() { asm volatile("" ::: "memory"); }
 
 // The integer sums of one sub-block of `kSub` columns: [tokens][16] at `sums`.
 template <size_t kSub, bool kTail>
+// The integer sums of one sub-block of `kSub` columns: [tokens][16] at `sums`. They are exact, as
+// 32 products of bytes are far from the end of 32 bits. q: the first token's values, `stride` bytes
+// from one token to the next.
 void SubBlock(const int8_t* q, size_t stride, const uint8_t* codes, int32_t* sums) {
   _tile_loadd(3, codes, 64);
   if constexpr (kTail) {
@@ -70,6 +76,8 @@ void QuantizedTile(const Expanded& w, const ActivationView& x, size_t first, siz
   const int8_t* q = x.q + first * x.k;
   const float* scale = x.scale + first * blocks;
   const float* sum = (kSubs == 1 ? x.sum : x.sub_sum) + first * subs;
+  // Tiles can only be moved to vector registers through memory. With two buffers in turns, the
+  // store of one sub-block has time to finish while the one before is loaded, scaled and added up.
   alignas(64) int32_t sums[2][kTokens][kWidth];
   __m512 acc[kTokens] = {};
   SubBlock<kSub, kTail>(q, x.k, w.codes, sums[0][0]);
@@ -83,6 +91,8 @@ void QuantizedTile(const Expanded& w, const ActivationView& x, size_t first, siz
     const __m512 minimum = kMinimum ? _mm512_load_ps(w.minima + s * kWidth) : sw;
 #pragma GCC unroll 16
     for (size_t c = 0; c < kTokens; ++c) {
+      // A whole tile has a constant number of tokens, so that acc stays in registers; only the tail
+      // asks.
       if (kTail && c >= tokens) break;
       const __m512 both = _mm512_mul_ps(sw, _mm512_set1_ps(scale[c * blocks + s / kSubs]));
       const __m512 dot = _mm512_cvtepi32_ps(_mm512_load_si512(sums[s % 2][c]));
@@ -113,6 +123,8 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
   const size_t bytes = x.k / format.group * GroupBytes(format);
   const size_t whole = n / kTokens * kTokens;
   const TileConfig config(format.sub, n - whole);
+  // The configuration is loaded once for all panels, and given back at the end: in its initial
+  // state the system need not save 8 KiB of tiles when it switches threads.
   StoresAreDone();
   _tile_loadconfig(&config);
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
@@ -130,6 +142,9 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
 
 // Two panels times up to 16 columns from `first`.
 template <bool kTail>
+// Two panels times up to 16 columns from `first`, which shares each load of A. C stays in the tiles
+// for all of K. TDPBF16PS adds the even products and the odd ones in two chains, with denormals as
+// zero and to nearest even; kernels.h took its order from there, so that other machines follow.
 void BF16Tile(const uint8_t* w, size_t panel_bytes, const ActivationView& x, size_t first, float* y,
               size_t ldy) {
   const uint16_t* column = x.bf16 + first * x.stride;
@@ -169,6 +184,8 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
                 size_t ldy, void* scratch) {
   constexpr auto plain = MatMulByAvx512<WeightType::kBF16>;
   if (n <= kDirectColumns || x.k % kQuantBlock != 0) return plain(w, panels, x, n, y, ldy, scratch);
+  // A last part of fewer than 32 columns would need a configuration of its own, so the line above
+  // leaves such K to AVX-512. So is a single last panel, as tiles here take two.
   const size_t bytes = x.k * kPanelRows * sizeof(uint16_t), whole = n / kTokens * kTokens;
   const TileConfig config(kQuantBlock * sizeof(uint16_t), n - whole);
   StoresAreDone();

@@ -8,13 +8,15 @@ namespace lockstep {
 namespace avx2 {
 namespace {
 
+// The sum of the eight integers, which is exact in any order.
 int32_t AddInts(__m256i x) {
   __m128i v = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   v = _mm_add_epi32(v, _mm_shuffle_epi32(v, 0x4e));
   return _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32(v, 0xb1)));
 }
 
-// 8 values to codes, 0 where not finite.
+// Eight values to codes. A value that is not finite becomes 0: the mask clears it before the
+// product, since the conversion would make INT_MIN of it.
 __m256i Round(__m256 x, __m256 finite, float inverse) {
   return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_and_ps(x, finite), _mm256_set1_ps(inverse)));
 }
@@ -29,9 +31,12 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     __m256 v[4], max = _mm256_setzero_ps();
     for (size_t i = 0; i < 4; ++i) {
+      // vmaxps gives its second operand where one of the two is NaN. So a NaN among the values
+      // leaves the maximum as it is, which the reference does by a comparison.
       v[i] = _mm256_loadu_ps(x + i * kWidth);
       max = _mm256_max_ps(_mm256_and_ps(v[i], magnitude), max);
     }
+    // One vdivps makes all four quotients, as a division takes longer than most of the rest.
     const float amax = Floats::Largest(max), m0 = kActivationMax[0], m1 = kActivationMax[1];
     alignas(16) float ratio[4] = {};  // codes per unit, and units per code, for both
     if (!(amax < 1e-30f)) {
@@ -43,6 +48,8 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
     for (size_t i = 0; i < 4; ++i) {
       const __m256 finite = _mm256_cmp_ps(_mm256_and_ps(v[i], magnitude),
                                           _mm256_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+      // Registers 0 and 2 hold virtual lanes 0 to 7 of the 32 values, 1 and 3 hold lanes 8 to 15;
+      // each pair has one accumulator, as value i belongs to lane i % 16.
       code[i] = Round(v[i], finite, ratio[0]);
       other[i] = Round(v[i], finite, ratio[1]);
       const __m256 d0 = RoundingError(v[i], code[i], ratio[2]),
@@ -71,7 +78,11 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   }
 }
 
-// To nearest even; denormals to zero, and NaN stays NaN. The bits as the upper half of floats.
+// To nearest even; denormals become zeros of their sign, as the tile unit takes them for zero, and
+// NaN stays NaN. The result is the bits of floats whose lower halves are zero.
+// Adding 0x7fff carries into the upper half if the lower one is above its middle, and with one more
+// if the upper half is odd, if it is just the middle. In a NaN the carry could run into the sign,
+// or leave an infinity: there the quiet bit 0x400000 is set instead.
 __m256i RoundToBFloat16(__m256 v) {
   const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
   const __m256i bits = _mm256_castps_si256(v);
@@ -103,12 +114,17 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   }
 }
 
+// Four pairs at a time. With v = a0 b0 a1 b1 ..., cs = c0 s0 c1 s1 ... and sc = s0 c0 s1 c1 ...,
+// vfmaddsubps takes b * sc away from a * cs in even lanes and adds it in odd ones: a0 c0 - b0 s0,
+// a0 s0 + b0 c0, which is the rotation with the roundings that kernels.h gives.
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t h = 0; h < heads; ++h, x += head_dim) {
     size_t i = 0;
     for (; i + 4 <= pairs; i += 4) {
       const __m128 c = _mm_loadu_ps(cos + i), s = _mm_loadu_ps(sin + i);
+      // The unpacking interleaves c and s: c0 s0 c1 s1 in the lower half, c2 s2 c3 s3 in the upper
+      // one.
       const __m256 cs = _mm256_set_m128(_mm_unpackhi_ps(c, s), _mm_unpacklo_ps(c, s));
       const __m256 sc = _mm256_permute_ps(cs, 0xb1);
       const __m256 v = _mm256_loadu_ps(x + 2 * i);
@@ -124,6 +140,7 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
 }
 
 void ToHalf(const float* x, size_t n, uint16_t* y) {
+  // The rounding is in the instruction, so that it does not depend on MXCSR.
   constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   size_t i = 0;
   for (; i + kWidth <= n; i += kWidth) {

@@ -16,7 +16,8 @@ void Attention(const AttentionJob& job);
 
 namespace {
 
-// All bits of the first n lanes. REQUIRES: n < 2^31.
+// All bits of the first n lanes, and none of the others: maskload, maskstore and blendv look at the
+// top bit of a lane. REQUIRES: n < 2^31.
 inline __m256i First(size_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -42,6 +43,7 @@ struct Floats {
     if (n == kWidth) return Store(p, v);
     _mm256_maskstore_ps(p, First(n), v);
   }
+  // The lanes before `end` that are not before `begin` come from v.
   static Type Select(size_t begin, size_t end, Type v, Type other) {
     const __m256i in = _mm256_andnot_si256(First(begin), First(end));
     return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(in));
@@ -49,13 +51,18 @@ struct Floats {
   static Type Fma(Type a, Type b, Type c) { return _mm256_fmadd_ps(a, b, c); }
   static Type Min(Type a, Type b) { return _mm256_min_ps(a, b); }
   static Type Max(Type a, Type b) { return _mm256_max_ps(a, b); }
+  // A float whose exponent field, bits 23 to 30, holds n + 127 and whose other bits are zero is
+  // 2^n.
   static Type PowerOfTwo(Type n) {
     const __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(power, 23));
   }
+  // GE_OQ is false if x is NaN, so that the result is zero there.
   static Type ZeroBelow(Type x, float bound, Type v) {
     return _mm256_and_ps(v, _mm256_cmp_ps(x, _mm256_set1_ps(bound), _CMP_GE_OQ));
   }
+  // The registers are added in halves: lanes 8 apart (by the caller), then 4, 2 and 1 apart. All
+  // instruction sets add in this order, as kernels.h demands.
   static float Sum(Type x) {
     __m128 v = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -74,6 +81,8 @@ struct Floats {
     for (size_t i = 0; i < n; ++i) some[i] = p[i];
     return LoadHalf(some);
   }
+  // A bfloat16 is the upper half of a float. So the first of a pair, which is the lower half of a
+  // lane, needs a shift, and the second one only a mask.
   static void LoadPairs(const uint8_t* p, Type& first, Type& second) {
     const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));

@@ -20,6 +20,9 @@ namespace {
 template <WeightType type>
 void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                  size_t ldy, void*) {
+  // BF16 has an even and an odd chain for each output (kernels.h), so its tile is half as large. A
+  // panel takes two registers: 6 columns by 1 panel, or 1 column by 4 panels, are 12 and 8 of the
+  // 16.
   constexpr bool kTwoChains = type == WeightType::kBF16;
   constexpr size_t kColumns = kTwoChains ? 3 : 6, kPanels = kTwoChains ? 2 : 4;
   const size_t bytes = PanelBytes(type, x.k);
@@ -43,6 +46,7 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
 
 // ---- quantized types
 
+// Registers r = 0 and 1 are rows 0 to 7 and 8 to 15 of the panel.
 template <size_t kColumns>
 void StoreTile(const __m256 (&sum)[kColumns][2], float* y, size_t ldy) {
   for (size_t c = 0; c < kColumns; ++c) {
@@ -53,7 +57,10 @@ void StoreTile(const __m256 (&sum)[kColumns][2], float* y, size_t ldy) {
 // Bytes that the inner loops see of a weight: its code or that one's nibbles, the low one first.
 constexpr size_t Planes(QuantFormat format) { return format.table || format.low_bits == 8 ? 2 : 1; }
 
-// Steps of four columns that a scale is for, and that a sum of 16 bits can span.
+// SubSteps: the steps of four columns that share a scale. RunSteps: those of them that a sum of 16
+// bits can span. A step adds two products to each such sum, at most 2 * (2^bits - 1) * 127, and
+// |sum| must stay at or below 32767. 4 bits: 3810 a step, 8 steps. 5 bits: 7874, 4 steps. 6 bits:
+// 16002, 2 steps. 8 bits would overflow in one (64770), hence the two planes of nibbles.
 constexpr size_t SubSteps(QuantFormat format) { return format.sub / 4; }
 constexpr size_t RunSteps(QuantFormat format) {
   const size_t bits = Planes(format) == 2 ? 4 : format.low_bits + format.high_bits;
@@ -66,6 +73,7 @@ __m256i LoadInts(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
+// Four activations in every lane of 32 bits, where they meet the four codes of one row.
 __m256i BroadcastFour(const int8_t* p) {
   int32_t four;
   __builtin_memcpy(&four, p, 4);
@@ -79,6 +87,8 @@ struct Bytes {
   static Type Broadcast(uint8_t byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
   static Type And(Type a, Type b) { return _mm256_and_si256(a, b); }
   static Type Or(Type a, Type b) { return _mm256_or_si256(a, b); }
+  // AVX2 has no shift of bytes. The bits that cross from one byte to its neighbour are masked off
+  // by unpack.h.
   template <int bits>
   static Type ShiftLeft(Type v) {
     return _mm256_slli_epi16(v, bits);
@@ -89,12 +99,14 @@ struct Bytes {
   }
 };
 
+// vpshufb looks up within each half of 128 bits, so that the table of 16 bytes stands in both.
 __m256i LookUp(const uint8_t (&table)[16], __m256i index) {
   const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), index);
 }
 
-// kIq4Values plus 128, by nibbles.
+// kIq4Values plus 128, by nibbles. The whole sums go up to 241, and two products of that with 127
+// do not fit in 16 bits, so that each plane of nibbles has a table of its own.
 alignas(16) constexpr uint8_t kTableLow[16] = {1, 8,  13, 15, 15, 13, 10, 6,
                                                1, 13, 9,  6,  5,  5,  9,  1};
 alignas(16) constexpr uint8_t kTableHigh[16] = {0, 1, 2, 3,  4,  5,  6,  7,
@@ -145,6 +157,8 @@ class Scales {
     }
     return _mm256_mul_ps(scale_, _mm256_cvtepi32_ps(whole));
   }
+  // Q4_1 and Q5_1 store what is added. The K types store a magnitude that is subtracted, and its
+  // sign is turned here, so that both kinds are added by the same fma.
   __m256 Minimum(size_t sub) const {
     if constexpr (format.group == kQuantBlock) return minimum_;
     __m256i whole;
@@ -233,6 +247,8 @@ void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, fl
                 size_t ldy) {
   constexpr size_t kSubs = kQuantBlock / format.sub;
   const size_t subs = x.k / format.sub, blocks = x.k / kQuantBlock;
+  // The codes are weight + bias, so a sum of code * q is too large by bias * (sum of q). The
+  // offset, -128 * (sum of q), shifted right to -bias * (sum of q), takes that away exactly.
   const int32_t* offset = (format.sub == kQuantBlock ? x.offset : x.sub_offset) + column * subs;
   const float* sums = (format.sub == kQuantBlock ? x.sum : x.sub_sum) + column * subs;
   const float* x_scale = x.scale + column * blocks;
@@ -277,6 +293,8 @@ void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, fl
 }
 
 // A panel as the inner loop wants it.
+// Codes in the order in which the inner loop reads them: one step of four columns after another,
+// each with its two halves of eight rows, and each half with its planes.
 struct Expanded {
   uint8_t* codes;          // [k / 4][2][planes][8][4]
   float *scales, *minima;  // [k / sub][16]
@@ -358,6 +376,9 @@ void Tile(const Expanded& w, const ActivationView& x, size_t first, float* y, si
       if constexpr (UnsignedBias(format) != 0) {
         by = _mm256_srai_epi32(_mm256_set1_epi32(offset[c * subs + s]), OffsetShift(format));
       }
+      // Each scale is made once for all columns of the tile. The products of integers are exact, so
+      // the order of kernels.h concerns only the two fma below: first the product, then the
+      // minimum.
       for (size_t r = 0; r < 2; ++r) {
         const __m256 both = _mm256_mul_ps(_mm256_load_ps(w.scales + (2 * s + r) * kWidth), dx);
         const __m256i d = UnsignedBias(format) != 0 ? _mm256_add_epi32(dot[c][r], by) : dot[c][r];
@@ -379,6 +400,7 @@ template <QuantFormat format>
 void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float* y, size_t ldy) {
   size_t c = 0;
   for (; c + kTileColumns <= n; c += kTileColumns) Tile<format, kTileColumns>(w, x, c, y, ldy);
+  // At most two columns are left, so one of these two lines, or none, is taken.
   if (c + 2 == n) Tile<format, 2>(w, x, c, y, ldy);
   if (c + 1 == n) Tile<format, 1>(w, x, c, y, ldy);
 }
@@ -398,6 +420,8 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
     }
     return;
   }
+  // MatMulScratchBytes has room for kExpandedPanels panels of one byte a code. AVX2 expands one
+  // panel, but into two planes of codes if a code has 8 bits, so that both must fit there.
   static_assert(Planes(format) <= kExpandedPanels);
   Expanded e;
   e.codes = static_cast<uint8_t*>(scratch);

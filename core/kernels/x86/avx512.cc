@@ -18,7 +18,10 @@ __m128 Across(const __m128 (&v)[4], Join join) {
   return join(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd));
 }
 
-// Blocks go by four, as what is one number of each would take longer than all its values.
+// Up to four blocks of 32 from `x`, which are blocks `first` and on of the row. They go together,
+// since what is one number for each of them, such as the largest value, its inverse and the scale,
+// would take longer one by one than all the values do. Blocks beyond `blocks` are loaded as zeros
+// and not stored.
 void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantizedRow& out) {
   const auto max = [](auto a, auto b) { return _mm_max_ps(a, b); };
   const auto add = [](auto a, auto b) { return _mm_add_ps(a, b); };
@@ -29,13 +32,17 @@ void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantizedRo
     for (size_t i = 0; i < 2; ++i) {
       v[b][i] = _mm512_maskz_loadu_ps(b < blocks ? 0xffff : 0, x + b * kQuantBlock + i * kWidth);
     }
+    // vmaxps gives its second operand where one of the two is NaN, so that NaN leaves the maximum
+    // as it is.
     __m512 most = _mm512_max_ps(_mm512_abs_ps(v[b][0]), _mm512_setzero_ps());
     most = _mm512_max_ps(_mm512_abs_ps(v[b][1]), most);
     const __m256 eight =
         _mm256_max_ps(_mm512_castps512_ps256(most), _mm512_extractf32x8_ps(most, 1));
     part[b] = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   }
+  // Lane b of `amax`, and of all vectors of four below, belongs to block b.
   const __m128 amax = Across(part, max);
+  // Blocks that are not all but zero. The others get the scale 0 and the codes 0 by the masks.
   const __mmask8 some = _mm_cmp_ps_mask(amax, _mm_set1_ps(1e-30f), _CMP_NLT_UQ);
   alignas(16) float inverse[2][4], scale[2][4];
   for (size_t m = 0; m < 2; ++m) {
@@ -65,8 +72,12 @@ void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantizedRo
   const uint32_t better = _mm_cmp_ps_mask(Across(part, add), _mm_setzero_ps(), _CMP_LT_OQ);
   const __m128 step =
       _mm_mask_mov_ps(_mm_load_ps(scale[0]), static_cast<__mmask8>(better), _mm_load_ps(scale[1]));
+  // Lane j of sums[b] is the sum of codes 4j to 4j + 3 of block b: vpdpbusd multiplies them by
+  // ones.
   __m256i sums[4];  // of fours
   for (size_t b = 0; b < 4; ++b) {
+    // All 16 lanes if bit b of `better` is set, none if not: no branch, as it could not be
+    // foreseen.
     const auto choice = static_cast<__mmask16>(-(better >> b & 1));
     __m128i q[2];
     for (size_t i = 0; i < 2; ++i) {
@@ -104,7 +115,8 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   }
 }
 
-// To nearest even; denormals to zero, and NaN stays NaN.
+// To nearest even; denormals become zeros of their sign, as the tile unit takes them for zero, and
+// NaN stays NaN. avx2.cc explains the constants.
 void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   for (size_t i = 0; i < k; i += kWidth) {
     const __mmask16 mask = First(k - i < kWidth ? k - i : kWidth);
@@ -122,6 +134,9 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   }
 }
 
+// Eight pairs at a time, for one head after the other, so that cs and sc are made once for all
+// heads. The rotation is that of avx2.cc: vfmaddsubps gives a c - b s in even lanes, a s + b c in
+// odd ones.
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   const __m512i interleave =
@@ -145,6 +160,7 @@ void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float
 void ToHalf(const float* x, size_t n, uint16_t* y) {
   for (size_t i = 0; i < n; i += kWidth) {
     const __mmask16 mask = First(n - i < kWidth ? n - i : kWidth);
+    // The rounding is in the instruction, so that it does not depend on MXCSR.
     const __m256i half = _mm512_cvtps_ph(_mm512_maskz_loadu_ps(mask, x + i),
                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     _mm256_mask_storeu_epi16(y + i, mask, half);

@@ -37,6 +37,7 @@ struct Floats {
   static void Store(float* p, Type v) { _mm512_storeu_ps(p, v); }
   static Type LoadFirst(const float* p, size_t n) { return _mm512_maskz_loadu_ps(First(n), p); }
   static void StoreFirst(float* p, size_t n, Type v) { _mm512_mask_storeu_ps(p, First(n), v); }
+  // The lanes before `end` that are not before `begin` come from v.
   static Type Select(size_t begin, size_t end, Type v, Type other) {
     const auto in = static_cast<__mmask16>(First(end) & ~First(begin));
     return _mm512_mask_mov_ps(other, in, v);
@@ -44,6 +45,8 @@ struct Floats {
   static Type Fma(Type a, Type b, Type c) { return _mm512_fmadd_ps(a, b, c); }
   static Type Min(Type a, Type b) { return _mm512_min_ps(a, b); }
   static Type Max(Type a, Type b) { return _mm512_max_ps(a, b); }
+  // A float whose exponent field, bits 23 to 30, holds n + 127 and whose other bits are zero is
+  // 2^n.
   static Type PowerOfTwo(Type n) {
     const __m512i power = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(power, 23));
@@ -51,6 +54,8 @@ struct Floats {
   static Type ZeroBelow(Type x, float bound, Type v) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(bound), _CMP_GE_OQ), v);
   }
+  // The lanes are added in halves, 8, 4, 2 and 1 apart, the order that kernels.h demands.
+  // _mm512_reduce_add_ps leaves its order to the compiler.
   static float Sum(Type x) {
     const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
     __m128 v = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -69,6 +74,8 @@ struct Floats {
     if (n == kWidth) return LoadHalf(p);
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(First(n), p));
   }
+  // A bfloat16 is the upper half of a float. So the first of a pair, which is the lower half of a
+  // lane, needs a shift, and the second one only a mask.
   static void LoadPairs(const uint8_t* p, Type& first, Type& second) {
     const __m512i pairs = _mm512_loadu_si512(p);
     const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));

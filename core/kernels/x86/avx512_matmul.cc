@@ -18,6 +18,7 @@ constexpr size_t kDirectColumns = 4;
 template <WeightType type>
 void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                  size_t ldy, void*) {
+  // BF16 has two chains for each output (kernels.h), so half the columns make as many chains.
   constexpr size_t kColumns = type == WeightType::kBF16 ? 4 : 8;
   const size_t bytes = PanelBytes(type, x.k);
   size_t p = 0;
@@ -40,6 +41,7 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
 
 // ---- quantized types
 
+// Four activations in every lane of 32 bits, where they meet the four codes of one row.
 __m512i BroadcastFour(const int8_t* p) {
   int32_t four;
   __builtin_memcpy(&four, p, 4);
@@ -49,6 +51,8 @@ __m512i BroadcastFour(const int8_t* p) {
 // One panel times kColumns columns, straight from the packed weights.
 template <QuantFormat format, size_t kColumns>
 void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t ldy) {
+  // A step is one vpdpbusd: four columns of 16 rows. A block of 32 columns has eight of them, and
+  // one scale, or two where a scale is for 16 columns.
   constexpr size_t kSubs = kQuantBlock / format.sub, kSteps = 8 / kSubs;
   const size_t subs = x.k / format.sub, blocks = x.k / kQuantBlock;
   const int32_t* offset = format.sub == kQuantBlock ? x.offset : x.sub_offset;
@@ -65,6 +69,7 @@ void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t 
         const __m512 scale = scales.Scale(b * kSubs + h);
         for (size_t c = 0; c < kColumns; ++c) {
           __m512i dot = _mm512_setzero_si512();
+          // The codes are weight + bias, so the sum starts at -bias * (sum of q), exactly.
           if constexpr (UnsignedBias(format) != 0) {
             dot = _mm512_set1_epi32(offset[c * subs + sub] >> OffsetShift(format));
           }
@@ -97,9 +102,12 @@ void Tile(const Expanded& w, const ActivationView& x, size_t first, float* y, si
   const int8_t* q = x.q + first * x.k;
   __m512 acc[kPanels][kColumns] = {};
   for (size_t s = 0; s < subs; ++s) {
+    // Only the first tile fetches: it walks through all sub-blocks, and later tiles would ask
+    // again.
     if (first == 0) FetchNext(w, s);
     __m512i dot[kPanels][kColumns];
     for (size_t c = 0; c < kColumns; ++c) {
+      // Here every type's codes are weight + 128, which the offset takes away as it is.
       const __m512i start = _mm512_set1_epi32(offset[c * subs + s]);
       for (size_t p = 0; p < kPanels; ++p) dot[p][c] = start;
     }

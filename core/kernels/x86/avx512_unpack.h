@@ -15,6 +15,8 @@ struct Bytes {
   static Type Broadcast(uint8_t byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
   static Type And(Type a, Type b) { return _mm512_and_si512(a, b); }
   static Type Or(Type a, Type b) { return _mm512_or_si512(a, b); }
+  // AVX-512 has no shift of bytes. The bits that cross from one byte to its neighbour are masked
+  // off by unpack.h.
   template <int bits>
   static Type ShiftLeft(Type v) {
     return _mm512_slli_epi16(v, bits);
@@ -30,6 +32,7 @@ template <QuantFormat format, size_t step>
 __m512i CodesOf(const uint8_t* block) {
   const __m512i code = CodesAt<Bytes, format, step>(block);
   if constexpr (!format.table) return code;
+  // kIq4Values plus 128, which vpdpbusd takes as they are, up to 241.
   alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
                                                      129, 141, 153, 166, 181, 197, 217, 241};
   static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
@@ -38,6 +41,8 @@ __m512i CodesOf(const uint8_t* block) {
 }
 
 template <QuantFormat format>
+// All eight steps of a block, in the order of the columns. A fold unrolls the loop, as the step is
+// a template argument that decides on shifts.
 void Codes(const uint8_t* block, __m512i (&code)[8]) {
   [&]<size_t... step>(std::index_sequence<step...>) __attribute__((always_inline)) {
     ((code[step] = CodesOf<format, step>(block)), ...);
@@ -64,10 +69,13 @@ class Scales {
     if constexpr (format.nibble_scales) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
     return _mm512_mul_ps(scale_, BytesToFloat(bytes));
   }
+  // Q4_1 and Q5_1 store what is added. The K types store a magnitude that is subtracted, and its
+  // sign is turned here, so that both kinds are added by the same fma.
   __m512 Minimum(size_t sub) const {
     if constexpr (format.group == kQuantBlock) return minimum_;
     __m128i bytes = Load(format.nibble_scales ? sub : format.group / format.sub + sub);
     if constexpr (format.nibble_scales) {
+      // The shift is of 16 bits, so the mask also drops what came from the neighbouring byte.
       bytes = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
     }
     const __m512 magnitude = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
@@ -95,6 +103,8 @@ struct Expanded {
 
 // The codes are weight + kBias.
 template <QuantFormat format, int kBias>
+// Expands one panel. The codes are weight + kBias: 128 makes them unsigned, as vpdpbusd wants them,
+// and fits the activations' offset without a shift; 0 leaves them signed, as tdpbssd wants them.
 void Expand(const uint8_t* group, size_t k, uint8_t* codes, float* scales, float* minima) {
   constexpr size_t kSubs = format.group / format.sub;
   const __m512i bias = _mm512_set1_epi8(static_cast<char>(kBias - UnsignedBias(format)));
@@ -128,6 +138,9 @@ Expanded ExpandedIn(void* scratch, size_t k) {
   return e;
 }
 
+// Asks for the part of the next panels that belongs to this sub-block, one cache line after
+// another, into the second-level cache. So the fetching is spread evenly over the multiplying, and
+// the first level keeps what is in use.
 inline void FetchNext(const Expanded& e, size_t sub_block) {
   const uint8_t* from = e.next + sub_block * e.next_bytes;
   for (size_t i = 0; i < e.next_bytes; i += 64) {
