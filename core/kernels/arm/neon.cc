@@ -17,6 +17,7 @@ struct RoundedBlock {
   float scale;
 
   RoundedBlock(const float* x, float amax, float most) {
+    // Below this the inverse could overflow; kernels.h makes such blocks all zero.
     const bool zero = amax < 1e-30f;
     const float inverse = zero ? 0.0f : most / amax;
     scale = zero ? 0.0f : amax / most;
@@ -35,6 +36,7 @@ struct RoundedBlock {
 int32_t StoreCodes(const int32x4_t (&code)[kRegisters], int8_t* q) {
   const int16x8_t low = vcombine_s16(vmovn_s32(code[0]), vmovn_s32(code[1]));
   const int16x8_t high = vcombine_s16(vmovn_s32(code[2]), vmovn_s32(code[3]));
+  // Codes are from -127 to 127, so that narrowing twice without saturation loses nothing.
   vst1q_s8(q, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   return vaddvq_s32(vaddq_s32(vaddq_s32(code[0], code[1]), vaddq_s32(code[2], code[3])));
 }
@@ -43,6 +45,8 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   for (size_t b = 0; b < k / kQuantBlock; ++b, x += kQuantBlock) {
     float32x4_t max = vdupq_n_f32(0.0f);
     for (size_t i = 0; i < kQuantBlock; i += kWidth) {
+      // The new value is the first operand, so that a NaN, which no comparison holds for, leaves
+      // `max`.
       max = Floats::Max(vabsq_f32(vld1q_f32(x + i)), max);
     }
     const float amax = vmaxvq_f32(max);
@@ -67,7 +71,10 @@ void Quantize(const float* x, size_t k, const QuantizedRow& out) {
   }
 }
 
-// To nearest even; denormals to zero, and NaN stays NaN.
+// To nearest even; denormals become zeros of their sign, as the tile unit of x86 takes them for
+// zero, and NaN stays NaN. Adding 0x7fff carries into the upper half if the lower one is above its
+// middle, and with `odd` if it is just the middle and the upper half is odd. A NaN gets its quiet
+// bit instead, as a carry could turn it into something else.
 void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   for (size_t i = 0; i < k; i += kWidth) {
     const size_t n = Min(kWidth, k - i);
@@ -86,6 +93,9 @@ void ToBFloat16(const float* x, size_t k, uint16_t* bf16, float* f32) {
   }
 }
 
+// Four pairs at a time. vld2q takes the pairs apart into all a and all b, and vst2q joins them
+// again. The angles are loaded once for all heads. The last pairs of a head go through `few`, as
+// vld2q would read the next head.
 void Rope(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
           size_t pairs) {
   for (size_t i = 0; i < pairs; i += kWidth) {

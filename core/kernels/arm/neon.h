@@ -31,6 +31,8 @@ struct Floats {
   static Type Broadcast(float x) { return vdupq_n_f32(x); }
   static Type Load(const float* p) { return vld1q_f32(p); }
   static void Store(float* p, Type v) { vst1q_f32(p, v); }
+  // NEON has no masked loads or stores: what is less than a register goes through four floats on
+  // the stack, and nothing beyond the n-th is read or written.
   static Type LoadFirst(const float* p, size_t n) {
     if (n == kWidth) return Load(p);
     float four[kWidth] = {};
@@ -54,14 +56,19 @@ struct Floats {
   // fmin and fmax are something else for NaN.
   static Type Min(Type a, Type b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
   static Type Max(Type a, Type b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+  // A float whose exponent field, bits 23 to 30, holds n + 127 and whose other bits are zero is
+  // 2^n.
   static Type PowerOfTwo(Type n) {
     const int32x4_t power = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
     return vreinterpretq_f32_s32(vshlq_n_s32(power, 23));
   }
+  // A comparison with NaN is false, so that the result is zero there.
   static Type ZeroBelow(Type x, float bound, Type v) {
     const uint32x4_t kept = vcgeq_f32(x, vdupq_n_f32(bound));
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), kept));
   }
+  // The caller has added the registers, which are lanes 8 and 4 apart; here those 2 and 1 apart
+  // are. vaddvq_f32 would add neighbours first, in another order than kernels.h demands.
   static float Sum(Type x) {
     const float32x2_t two = vadd_f32(vget_low_f32(x), vget_high_f32(x));
     return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
@@ -75,6 +82,8 @@ struct Floats {
     for (size_t i = 0; i < n; ++i) some[i] = p[i];
     return LoadHalf(some);
   }
+  // A bfloat16 is the upper half of a float. So the first of a pair, which is the lower half of a
+  // lane, needs a shift, and the second one only a mask.
   static void LoadPairs(const uint8_t* p, Type& first, Type& second) {
     const uint32x4_t pairs = vreinterpretq_u32_u8(vld1q_u8(p));
     first = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
@@ -89,7 +98,8 @@ struct Floats {
   static Type BroadcastHalf(uint16_t half) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
   }
-  // A key group, of four registers, for at most four queries: with more chains gcc 12 spills.
+  // One group of 16 keys, which is four registers, for at most four queries: with more chains gcc
+  // 12 spills.
   static constexpr size_t ScoreGroups(size_t) { return 1; }
   static constexpr size_t ValueRegisters(size_t) { return 4; }
   static constexpr bool kAddsApart = false;

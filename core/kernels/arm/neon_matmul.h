@@ -20,6 +20,8 @@ namespace {
 template <WeightType type>
 void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
                  size_t ldy, void*) {
+  // A panel takes four registers for each column, so 4 columns by 1 panel, or 1 column by 2 panels,
+  // are 16 and 8 chains.
   constexpr size_t kColumns = type == WeightType::kBF16 ? 2 : 4, kPanels = kColumns / 2;
   const size_t bytes = PanelBytes(type, x.k), whole = n / kColumns * kColumns;
   for (size_t p = 0; p < panels; ++p) {
@@ -53,6 +55,8 @@ constexpr size_t kDirectColumns = 1, kTileColumns = 2;
 
 // To each row's sum the products of its four weights with the lane-th four of q.
 template <int lane>
+// To each row's sum the products of its four weights with the lane-th four of q. A register of
+// weights holds four rows of four columns, and q has 16 columns, which serve four such registers.
 int32x4_t AddProducts(int32x4_t sum, int8x16_t weights, int8x16_t q) {
 #if defined(__ARM_FEATURE_DOTPROD)
   return vdotq_laneq_s32(sum, weights, q, lane);
@@ -72,6 +76,7 @@ struct Bytes {
   static Type Broadcast(uint8_t byte) { return vdupq_n_u8(byte); }
   static Type And(Type a, Type b) { return vandq_u8(a, b); }
   static Type Or(Type a, Type b) { return vorrq_u8(a, b); }
+  // Unlike x86, NEON shifts bytes, so that no bit crosses from one to the next.
   template <int bits>
   static Type ShiftLeft(Type v) {
     return vshlq_n_u8(v, bits);
@@ -84,6 +89,8 @@ struct Bytes {
 
 // The weights of columns 4 * step .. + 3 of four rows, the first of which `block` points to.
 template <QuantFormat format, int step>
+// The weights of columns 4 * step .. + 3 of four rows, the first of which `block` points to. A
+// table's codes are indices, which tbl looks up directly as signed weights.
 int8x16_t WeightsOf(const uint8_t* block) {
   uint8x16_t code = CodesAt<Bytes, format, step>(block);
   if constexpr (format.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
@@ -92,6 +99,7 @@ int8x16_t WeightsOf(const uint8_t* block) {
 }
 
 template <QuantFormat format, int step, size_t kColumns>
+// Step t % 4 of 16 columns reads the t % 4-th four of q, which a lane index of sdot picks.
 void AddStep(const uint8_t* block, const int8x16_t (&q)[kColumns], int32x4_t (&dot)[kColumns]) {
   const int8x16_t weights = WeightsOf<format, step>(block);
   for (size_t c = 0; c < kColumns; ++c) dot[c] = AddProducts<step % 4>(dot[c], weights, q[c]);
@@ -120,6 +128,8 @@ class Scales {
       if constexpr (format.minimum) minimum_[r] = LoadHalf(half + kPanelRows + r * kWidth);
     }
   }
+  // Groups of 32 columns have one scale, in f16. In the others the f16 scale is multiplied by the
+  // sub-block's small integer, which is exact in float.
   void Scale(size_t sub, float32x4_t (&out)[kRegisters]) const {
     if constexpr (format.group == kQuantBlock) {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = scale_[r];
@@ -130,6 +140,8 @@ class Scales {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = vmulq_f32(scale_[r], out[r]);
     }
   }
+  // Q4_1 and Q5_1 store what is added. The K types store a magnitude that is subtracted, and its
+  // sign is turned here, so that both kinds are added by the same fma.
   void Minimum(size_t sub, float32x4_t (&out)[kRegisters]) const {
     if constexpr (format.group == kQuantBlock) {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = minimum_[r];
@@ -232,6 +244,7 @@ void Expand(const uint8_t* group, size_t k, const Expanded& out) {
       }
     }
     const uint8_t* block = group + HeaderBytes(format);
+    // A block of 32 columns expands to 512 bytes: eight steps of 16 rows by four columns.
     for (size_t b = 0; b < format.group / kQuantBlock;
          ++b, block += BlockBytes(format), weights += 512) {
       [&]<size_t... step>(std::index_sequence<step...>) __attribute__((always_inline)) {
@@ -242,12 +255,15 @@ void Expand(const uint8_t* group, size_t k, const Expanded& out) {
   }
 }
 
-// Eight rows, so that their integer and float sums for a few columns fit in registers.
+// Half a panel, so that its integer and float sums for a few columns fit in registers: with four
+// columns these are 8 and 8 of the 32, and weights, activations and products take others.
 constexpr size_t kTileRows = 8;
 constexpr size_t kTileRegisters = kTileRows / kWidth;
 
 // Columns 4t .. 4t + 3 of an expanded panel; `lane` is t % 4.
 template <int lane, size_t kColumns>
+// Columns 4t .. 4t + 3 of an expanded panel; `lane` is t % 4. A step's 64 bytes are 16 rows, of
+// which the tile reads the 32 bytes of its eight.
 void AddExpanded(const int8_t* weights, const int8x16_t (&q)[kColumns],
                  int32x4_t (&dot)[kTileRegisters][kColumns]) {
   for (size_t r = 0; r < kTileRegisters; ++r) {
@@ -260,6 +276,8 @@ void AddExpanded(const int8_t* weights, const int8x16_t (&q)[kColumns],
 template <size_t kSub, bool kMinimum, size_t kColumns>
 void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, float* y,
           size_t ldy) {
+  // Each 16 columns are 256 bytes of the panel. A sub-block of 32 takes two rounds of the loop
+  // below, one of 16 a single one.
   constexpr size_t kSubs = kQuantBlock / kSub;
   const size_t subs = x.k / kSub, blocks = x.k / kQuantBlock;
   const float* sum = (kSubs == 1 ? x.sum : x.sub_sum) + first * subs;
@@ -306,6 +324,7 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
   const size_t bytes = x.k / format.group * GroupBytes(format);
   if (n <= kDirectColumns) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
+      // n is 1 or 2, as kDirectColumns is at most 2.
       if (n == kDirectColumns) {
         DirectTile<format, kDirectColumns>(w, x, y, ldy);
       } else {
