@@ -13,6 +13,9 @@ namespace lockstep {
 struct ElementType {
   uint32_t id;  // in a file
   const char* name;
+  // ggml packs a row in blocks of consecutive elements that share scales: a row of Q4_K is blocks
+  // of 256 elements in 144 bytes. A row is whole blocks, and types without blocks have 1 element in
+  // each.
   size_t block_elements;  // consecutive elements of a row that share one block
   size_t block_bytes;
   std::optional<WeightType> weight = std::nullopt;  // of a matrix of this type; none: not run

@@ -25,6 +25,9 @@ namespace {
 
 using enum GgufType;
 
+// Limits that keep a hostile file from asking for much memory or time. Published files stay far
+// below: they have some dozens of pairs, some thousands of tensors, and arrays of fewer than a
+// million elements, one or two for each token of a vocabulary.
 constexpr uint64_t kMaxPairs = 65536;
 constexpr uint64_t kMaxTensors = 65536;
 constexpr uint64_t kMaxArray = 16 << 20;  // elements
@@ -33,6 +36,7 @@ constexpr size_t kMaxKey = 65535;         // as the specification says
 constexpr size_t kMaxTensorName = 63;     // ggml keeps one of its 64 bytes for the terminator
 constexpr uint32_t kMaxDims = 4;
 constexpr uint64_t kMaxAlignment = 65536;
+// The least that a record can take, from which follows how many the rest of a file can hold.
 constexpr size_t kMinPairBytes = 8 + 1 + 4 + 1;            // one-byte key and value
 constexpr size_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // one-byte name, one dimension
 
@@ -41,6 +45,8 @@ const char* GuessFormat(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
                               std::min<size_t>(bytes.size(), 16));
   const auto starts = [&](std::string_view s) { return text.substr(0, s.size()) == s; };
+  // The magics of GGUF's forerunners, "ggml", "ggjt", "ggmf" and "ggla", are numbers of 32 bits,
+  // which a little-endian file holds from back to front.
   if (starts("lmgg") || starts("tjgg") || starts("fmgg") || starts("algg"))
     return "this is an older GGML or GGJT file: convert it to GGUF";
   if (starts("PK\x03\x04")) return "this is a zip archive, perhaps a PyTorch checkpoint";
@@ -48,6 +54,7 @@ const char* GuessFormat(std::span<const uint8_t> bytes) {
     return "this is an HTML page, perhaps the error page of a download";
   if (starts("version https://")) return "this is a git-lfs pointer: run `git lfs pull`";
   if (starts("FUGG")) return "the bytes are swapped: lockstep reads little-endian files";
+  // A safetensors file begins with the length of its header in 8 bytes, and the header is JSON.
   if (text.size() > 8 && text[8] == '{') return "this is a safetensors file: convert it to GGUF";
   return "this is not a GGUF file";
 }
@@ -68,6 +75,8 @@ class GgufFile::Parser {
   explicit Parser(GgufFile& file) : file_(file), reader_(file.bytes_, file.name_) {}
 
   [[nodiscard]] Status Run() {
+    // The sections follow each other in the file, and each needs what those before it have read:
+    // the alignment is a pair, and where the data begin is known after the last tensor's record.
     for (const auto step : {&Parser::Header, &Parser::Pairs, &Parser::Alignment, &Parser::Tensors,
                             &Parser::PlaceData, &Parser::CheckOverlap}) {
       TRY_OK((this->*step)());
@@ -92,6 +101,7 @@ class GgufFile::Parser {
   Status PlaceData();
   Status CheckOverlap();
 
+  // A number that the file holds as Stored and GgufValue as Kept.
   template <class Stored, class Kept>
   Result<GgufValue> Scalar(std::string_view key) {
     TRY(const Stored value, reader_.Number<Stored>([&] { return Quoted(key); }));
@@ -102,6 +112,7 @@ class GgufFile::Parser {
   GgufReader reader_;
   uint64_t n_tensors_ = 0, n_pairs_ = 0;
   uint64_t alignment_ = 32;
+  // What a tensor's shape and type take, from TensorSize to PlaceData, which cuts the bytes out.
   std::vector<uint64_t> tensor_bytes_;  // of each tensor
 };
 
@@ -116,11 +127,14 @@ Status GgufFile::Parser::Header() {
 
   TRY(const auto version, reader_.Number<uint32_t>([] { return "version"; }));
   file_.version_ = version;
+  // The version of a big-endian file, such as 3, reads as 0x03000000 here.
   if (version != 0 && (version & 0xFFFF) == 0) {
     return reader_.Fail(
         "version is {:#x}: the file is big-endian, but lockstep reads little-endian files",
         version);
   }
+  // In version 1, lengths and counts had 32 bits. Versions 2 and 3 have one layout: 3 only added
+  // big-endian files.
   if (version != 2 && version != 3) {
     return reader_.Fail("version is {}, but lockstep reads 2 and 3: convert the model again",
                         version);
@@ -129,6 +143,8 @@ Status GgufFile::Parser::Header() {
   return Count("n_kv", kMaxPairs, kMinPairBytes, n_pairs_);
 }
 
+// Reads a count of records of at least record_bytes each. One that the rest of the file cannot hold
+// is refused before anything is allocated for it.
 Status GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_bytes,
                                uint64_t& count) {
   TRY(const auto value, reader_.Number<uint64_t>([&] { return field; }));
@@ -207,6 +223,7 @@ Result<GgufValue> GgufFile::Parser::Value(uint32_t type, std::string_view key) {
       TRY(const auto text, reader_.String(kMaxString, [&] { return Quoted(key); }));
       return GgufValue(text);
     }
+    // A byte can hold what a bool cannot, so it is read and checked below.
     case kBool:
       break;
   }
@@ -217,6 +234,8 @@ Result<GgufValue> GgufFile::Parser::Value(uint32_t type, std::string_view key) {
 
 Result<GgufValue> GgufFile::Parser::Array(std::string_view key) {
   TRY(const auto type, reader_.Number<uint32_t>([&] { return "element type of " + Quoted(key); }));
+  // The format allows them and no known key has one; nesting would let a file set the depth of a
+  // recursion.
   if (type == Id(kArray)) {
     return reader_.Fail("{} is an array of arrays, which is not supported", Quoted(key));
   }
@@ -263,6 +282,7 @@ Status GgufFile::Parser::Alignment() {
                         GgufTypeName(pair->type));
   }
   alignment_ = std::get<uint64_t>(pair->value);
+  // The format asks for a multiple of 8; a power of two is what ggml needs, too.
   if (alignment_ < 8 || alignment_ > kMaxAlignment || (alignment_ & (alignment_ - 1)) != 0) {
     return reader_.Fail("general.alignment is {}, but must be a power of two from 8 to {}",
                         alignment_, kMaxAlignment);
@@ -309,6 +329,7 @@ Status GgufFile::Parser::Tensor(size_t i) {
 // Checks the dimensions and notes the size in bytes.
 Status GgufFile::Parser::TensorSize(const GgufTensor& tensor) {
   const std::string who = "tensor " + Quoted(tensor.name);
+  // ggml keeps dimensions and their product in int64_t, so what it could not hold is refused.
   int64_t elements = 1;
   for (size_t d = 0; d < tensor.dims.size(); ++d) {
     const int64_t dim = static_cast<int64_t>(tensor.dims[d]);
@@ -352,6 +373,7 @@ Status GgufFile::Parser::PlaceData() {
       return reader_.Fail("offset of tensor {} is {}, not a multiple of the alignment {}",
                           Quoted(tensor.name), tensor.offset, alignment_);
     }
+    // Written without a sum, which could overflow: the offset and the size are the file's words.
     if (tensor.offset > available || size > available - tensor.offset) {
       return reader_.Fail(
           "tensor {} has {} bytes at offset {}, but the file has {} bytes "
@@ -373,6 +395,7 @@ Status GgufFile::Parser::PlaceData() {
 Status GgufFile::Parser::CheckOverlap() {
   std::vector<const GgufTensor*> order;
   for (const GgufTensor& tensor : file_.tensors_) order.push_back(&tensor);
+  // Two of them overlap only if two neighbours in the order of their offsets do.
   std::sort(order.begin(), order.end(),
             [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); ++i) {

@@ -120,6 +120,7 @@ class GgufFile {
   uint32_t version_ = 0;
   std::vector<GgufPair> pairs_;
   std::vector<GgufTensor> tensors_;
+  // The place in pairs_, or in tensors_, of each key or name; the texts are views into the files.
   std::unordered_map<std::string_view, size_t> pair_index_;
   std::unordered_map<std::string_view, size_t> tensor_index_;
   std::vector<std::string> warnings_;

@@ -11,7 +11,8 @@ namespace {
 
 constexpr uint64_t kMaxParts = 1000;  // each takes a file descriptor
 
-// As llama.cpp's llama-gguf-split names them.
+// "-00001-of-00003.gguf" for number 1 of 3: llama.cpp's llama-gguf-split names parts so. The names
+// count from 1, the key split.no from 0.
 std::string Suffix(size_t number, size_t count) {
   return fmt::format("-{:05}-of-{:05}.gguf", number, count);
 }
@@ -27,6 +28,7 @@ Result<uint64_t> Number(const GgufFile& file, std::string_view key, uint64_t abs
 Result<GgufParts> GgufParts::Parse(std::span<const uint8_t> bytes, std::string name) {
   GgufParts all;
   TRY(GgufFile file, GgufFile::Parse(bytes, std::move(name)));
+  // It is on the heap, so that references to it stay good when GgufParts moves.
   all.file_ = std::make_unique<GgufFile>(std::move(file));
   return all;
 }
@@ -34,9 +36,11 @@ Result<GgufParts> GgufParts::Parse(std::span<const uint8_t> bytes, std::string n
 Result<GgufParts> GgufParts::Open(const std::string& path) {
   TRY(MappedFile first, MappedFile::Open(path));
   TRY(GgufParts all, Parse(first.bytes(), path));
+  // A mapping keeps its address when it moves, and so the parsed views stay good.
   all.parts_.push_back(std::move(first));
   const GgufFile& file = *all.file_;
 
+  // Without split.count, or with 1, the file is whole.
   TRY(const auto count, Number(file, "split.count", 1));
   if (count <= 1) return all;
   if (count > kMaxParts) {
@@ -62,6 +66,8 @@ Result<GgufParts> GgufParts::Open(const std::string& path) {
   for (size_t i = 1; i < count; ++i) {
     TRY_OK(all.Add(stem + Suffix(i + 1, count), i, count));
   }
+  // The first part says how many tensors all parts have together, which shows a part of another
+  // split that has the same name.
   TRY(const auto tensors, Number(file, "split.tensors.count", file.tensors().size()));
   if (tensors != file.tensors().size()) {
     return file.Fail(
@@ -79,6 +85,7 @@ Status GgufParts::Add(const std::string& path, size_t number, size_t count) {
         fmt::format("part {} of {} is missing: {}", number + 1, count, mapped.error().message));
   }
   TRY(auto part, GgufFile::Parse(mapped->bytes(), path));
+  // A renamed part passes by its name, but not by what it says of itself.
   for (const auto& [key, wanted] :
        {std::pair("split.count", count), std::pair("split.no", number)}) {
     TRY(const auto value, Number(part, key, 0));

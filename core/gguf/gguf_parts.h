@@ -32,6 +32,7 @@ class GgufParts {
 
  private:
   GgufParts() = default;
+  // Opens part `number`, which counts from 0, of `count` and appends its tensors to file_.
   Status Add(const std::string& path, size_t number, size_t count);
 
   std::vector<MappedFile> parts_;   // in order

@@ -31,6 +31,8 @@ class GgufReader {
         fmt::format("{}: {}", name_, fmt::format(format, std::forward<Args>(args)...)));
   }
 
+  // The next sizeof(T) bytes as a number, which memcpy takes wherever they lie: nothing in a header
+  // is aligned. `where` names the field for the message, such as "version".
   template <class T, class Where>
   [[nodiscard]] Result<T> Number(const Where& where) {
     if (remaining() < sizeof(T)) return Truncated(sizeof(T), where());
@@ -40,6 +42,7 @@ class GgufReader {
     return value;
   }
 
+  // The next `size` bytes, as a view of the file.
   template <class Where>
   [[nodiscard]] Result<std::span<const uint8_t>> Bytes(size_t size, const Where& where) {
     if (remaining() < size) return Truncated(size, where());

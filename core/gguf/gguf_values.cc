@@ -24,6 +24,8 @@ constexpr TypeInfo kTypes[kGgufTypes] = {
     {"bool", 1}, {"string", 0}, {"array", 0}, {"u64", 8}, {"i64", 8}, {"f64", 8},
 };
 
+// Arrays start wherever the text before them ends, so that their elements may be unaligned and
+// cannot be read in place.
 template <class T>
 std::vector<T> CopyElements(const GgufArray& array) {
   std::vector<T> values(array.count);
@@ -50,6 +52,8 @@ const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
   return at == tensor_index_.end() ? nullptr : &tensors_[at->second];
 }
 
+// A tensor's name and data stay views into its part's bytes; only the table of tensors is joined.
+// So Find and FindTensor work on all parts as on one file, with the metadata of the first.
 Status GgufFile::Append(GgufFile part) {
   for (GgufTensor& tensor : part.tensors_) {
     const auto [at, is_new] = tensor_index_.emplace(tensor.name, tensors_.size());
@@ -91,6 +95,7 @@ Result<std::optional<uint64_t>> GgufFile::GetU64(std::string_view key) const {
   const GgufPair* pair = Find(key);
   if (pair == nullptr) return std::nullopt;
   if (const auto* value = std::get_if<uint64_t>(&pair->value)) return *value;
+  // Converters do not agree on a type for sizes: u32, i32 and u64 all occur.
   const auto* value = std::get_if<int64_t>(&pair->value);
   if (value == nullptr) return WrongType(*pair, "an integer");
   if (*value < 0) return Fail(fmt::format("{} is {}, but must be at least 0", Quoted(key), *value));
@@ -139,6 +144,7 @@ Result<std::optional<std::vector<int32_t>>> GgufFile::GetInts(std::string_view k
   TRY(const auto array, GetArray(key, GgufType::kI32, GgufType::kU32, "array of i32"));
   if (array == nullptr) return std::nullopt;
   std::vector<int32_t> values = CopyElements<int32_t>(*array);
+  // A u32 that does not fit has become negative by the copy above.
   if (array->element_type == Id(GgufType::kU32)) {
     for (const int32_t value : values) {
       if (value >= 0) continue;

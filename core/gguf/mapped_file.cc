@@ -48,6 +48,7 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  // What this one had is unmapped by the other's destructor.
   std::swap(fd_, other.fd_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
@@ -62,6 +63,7 @@ MappedFile::~MappedFile() {
 bool MappedFile::Read(size_t offset, std::span<uint8_t> to) const {
   while (!to.empty()) {
     const ssize_t n = pread(fd_, to.data(), to.size(), static_cast<off_t>(offset));
+    // pread may give less than was asked for, and 0 at the end of the file.
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     offset += static_cast<size_t>(n);

@@ -28,6 +28,7 @@ class MappedFile {
 
  private:
   explicit MappedFile(int fd) : fd_(fd) {}
+  // The descriptor stays open, as Read needs it; -1 and nullptr in one that has been moved from.
   int fd_ = -1;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;

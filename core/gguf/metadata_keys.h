@@ -17,13 +17,17 @@ class MetadataKeys {
   MetadataKeys(const GgufFile& file, std::string_view architecture)
       : file_(file), prefix_(std::string(architecture) + ".") {}
 
+  // "llama.block_count" for the key "block_count" of the architecture "llama".
   std::string Name(std::string_view key) const { return prefix_ + std::string(key); }
 
-  size_t NeedSize(std::string_view key, size_t min, size_t max);  // min after an error
+  // A Need function records an error where the key is missing, the others give nullopt. A value of
+  // another type is an error for both and counts as absent. A value outside of min to max is an
+  // error, too, but returned as it is: callers ask status() before they compute with it.
+  size_t NeedSize(std::string_view key, size_t min, size_t max);  // min if it is absent
   std::optional<size_t> Size(std::string_view key, size_t min, size_t max);
-  double NeedNumber(std::string_view key, double min, double max);  // min after an error
+  double NeedNumber(std::string_view key, double min, double max);  // min if it is absent
   std::optional<double> Number(std::string_view key, double min, double max);
-  bool NeedFlag(std::string_view key);  // false after an error
+  bool NeedFlag(std::string_view key);  // false if it is absent
   std::optional<bool> Flag(std::string_view key);
   std::optional<std::string_view> Text(std::string_view key);
 
