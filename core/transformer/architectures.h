@@ -13,6 +13,7 @@ enum class NormKind { kRms, kLayer };
 enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a head rotate together
 enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
 enum class Activation { kSilu, kGelu };
+// Whether files of a family have a tensor or key: never, where they like, or always.
 enum class Presence { kNo, kMay, kMust };
 
 struct Architecture {

@@ -19,6 +19,9 @@ double Share(double x, double largest) {
 
 void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
                    std::span<ChosenExpert> chosen) {
+  // The first `count` of `chosen` are the best so far, in order; a NaN comes after every number. A
+  // score moves up past those that are less, and not past equal ones, so that the first of equal
+  // ones wins. What falls off the end has been beaten.
   size_t count = 0;  // of those chosen so far, in order; a NaN comes after every number
   for (size_t i = 0; i < scores.size(); ++i) {
     size_t place = count;
@@ -31,7 +34,8 @@ void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
                        chosen.begin() + static_cast<ptrdiff_t>(count));
     chosen[place] = {i, 0};
   }
-  // Softmax over all of them, or, as its sum would cancel, over the chosen ones alone.
+  // Softmax over all of them, or, as its sum would cancel, over the chosen ones alone. The largest
+  // score is taken away first, so that no exponential overflows.
   const double largest = scores[chosen[0].expert];
   double sum = 0;
   if (config.normalize_experts) {

@@ -42,6 +42,7 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
   kv.stride_ = kAttentionBlock * BytesPerPosition(config, type);
   const size_t blocks = (context + kAttentionBlock - 1) / kAttentionBlock;
   kv.bytes_ = blocks * kv.stride_;
+  // MAP_NORESERVE: the whole context counts against no commit limit before it is used.
   void* p = mmap(nullptr, kv.bytes_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
@@ -94,6 +95,7 @@ void KvCache::Truncate(size_t n) {
 }
 
 void KvCache::Reset() {
+  // The mapping stays, and its pages read as zeros when they are next touched.
   if (length_ != 0) madvise(memory_, bytes_, MADV_DONTNEED);
   length_ = 0;
 }
@@ -107,10 +109,14 @@ void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
 void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
   assert(from + n <= other.length_ && to + n <= length_ && type_ == other.type_);
   assert(layers_ == other.layers_ && kv_heads_ == other.kv_heads_ && head_dim_ == other.head_dim_);
+  // A key is not in one piece: 16 positions share a group, [head_dim][16], so that only whole
+  // groups can be moved by memcpy.
   assert(from % kKeyGroup == 0 && to % kKeyGroup == 0);
   const size_t unit = type_ == KvType::kF16 ? 2 : 1;
   // Keys are stored in groups of positions, so the last, partly used group is copied whole.
   for (size_t i = 0; i < n; i += kKeyGroup) {
+    // Both are positions within a block; one position takes the same bytes in each of the four
+    // arrays, so one offset serves them all.
     const size_t source = (from + i) % kAttentionBlock, target = (to + i) % kAttentionBlock;
     const auto copy = [&](const void* to_block, const void* from_block, size_t bytes) {
       std::memcpy(static_cast<uint8_t*>(const_cast<void*>(to_block)) + target * bytes,
@@ -148,6 +154,8 @@ void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, si
   assert(position < length_);
   const KvBlock view = Block(layer, kv_head, position);
   position %= kAttentionBlock;
+  // Value d of the key is element [group][d][lane]: the kernel loads one d of 16 keys at once. A
+  // value vector stays in one piece, as it is multiplied by one weight.
   const size_t group = position / kKeyGroup, lane = position % kKeyGroup;
   if (type_ == KvType::kF16) {
     auto* keys =

@@ -71,6 +71,8 @@ Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
 
 Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   c.heads = keys.NeedSize("attention.head_count", 1, kMaxHeads);
+  // Fewer key/value heads than query heads is grouped-query attention (Ainslie et al. 2023); one
+  // for all is multi-query attention.
   c.kv_heads = keys.Size("attention.head_count_kv", 1, kMaxHeads).value_or(c.heads);
   const auto key_length = keys.Size("attention.key_length", 2, kMaxHeadDim);
   const auto value_length = keys.Size("attention.value_length", 2, kMaxHeadDim);
@@ -93,10 +95,12 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
         "{}",
         keys.Name("attention.key_length"), c.head_dim, kMaxHeadDim));
   }
+  // Values of another size than keys occur in families that are not run here, such as DeepSeek's.
   if (value_length.value_or(c.head_dim) != c.head_dim) {
     keys.Fail("attention.value_length", fmt::to_string(*value_length),
               fmt::format("must be that of the keys, {}", c.head_dim));
   }
+  // Families with learned positions rotate nothing: rope_dim stays 0.
   if (c.family->pairs == RopePairs::kNone) return keys.status();
   c.rope_dim = rope_dim.value_or(c.head_dim);
   if (c.rope_dim % 2 != 0 || c.rope_dim > c.head_dim) {
@@ -108,6 +112,7 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
 
 Status ReadExperts(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const Presence presence = c.family->experts;
+  // A family without experts may still say "expert_count 0", and nothing else.
   const size_t most = presence == Presence::kNo ? 0 : kMaxExperts;
   c.experts = presence == Presence::kMust ? keys.NeedSize("expert_count", 1, most)
                                           : keys.Size("expert_count", 0, most).value_or(0);
@@ -116,6 +121,7 @@ Status ReadExperts(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
     return keys.status();
   }
   c.experts_used = keys.NeedSize("expert_used_count", 1, c.experts);
+  // Mixtral's files, of architecture llama, have the size of an expert in feed_forward_length.
   const auto own = keys.Size("expert_feed_forward_length", 1, kMaxFfnDim);
   c.ffn_dim = own ? *own : keys.NeedSize("feed_forward_length", 1, kMaxFfnDim);
   // 0 stands for "not scaled".
@@ -164,6 +170,7 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const char* factor_key = "rope.scaling.factor";
   // 0 stands for "not scaled".
   std::optional<double> factor = keys.Number(factor_key, 0, kMaxFactor);
+  // rope.scale_linear is the older name of the key.
   if (!factor) factor = keys.Number(factor_key = "rope.scale_linear", 0, kMaxFactor);
   c.rope.factor = factor && *factor != 0 ? *factor : 1;
   if (c.rope.factor < kMinFactor) {
@@ -177,6 +184,8 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   if (c.rope.factor == 1 && c.rope.scaling == RopeScaling::kLinear) {
     c.rope.scaling = RopeScaling::kNone;
   }
+  // YaRN and LongRoPE compare with the context before stretching. A file that does not give it was
+  // not stretched.
   const auto original = keys.Size("rope.scaling.original_context_length", 1, kMaxContext);
   c.rope.original_context = static_cast<double>(original.value_or(c.context));
   c.rope.magnitude = keys.Number("rope.scaling.attn_factor", kMinFactor, kMaxFactor).value_or(1);
@@ -185,6 +194,7 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   c.rope.beta_slow =
       keys.Number("rope.scaling.yarn_beta_slow", kMinFactor, kMaxFactor).value_or(c.rope.beta_slow);
   if (c.rope.scaling == RopeScaling::kYarn) {
+    // rope.cc divides by the base's logarithm.
     if (c.rope.base < 2) {
       keys.Fail("rope.freq_base", fmt::to_string(c.rope.base), "\"yarn\" wants at least 2");
     }
@@ -198,7 +208,8 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   return keys.status();
 }
 
-// A period, or a flag for each layer.
+// The layers with a sliding window: a period, or a flag for each layer. With the period 6, layers 0
+// to 4 have it, layer 5 sees everything, and so on.
 void ReadWindowLayers(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   const std::string_view key = "attention.sliding_window_pattern";
   const GgufPair* pair = file.Find(keys.Name(key));
@@ -225,6 +236,7 @@ Status ReadWindow(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   if (c.window == 0) return keys.status();
   ReadWindowLayers(file, keys, c);
   c.window_rope = c.rope;
+  // A layer that sees only the window needs no stretching, whatever the context is.
   if (c.family->plain_window_rope) {
     c.window_rope = RopeConfig{};
     const double base = c.family->window_rope_base;
@@ -249,6 +261,7 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
     }
     return value ? static_cast<float>(*value) : otherwise;
   };
+  // Gemma's 27B models were trained with dim / heads in place of the size of a head.
   const size_t average = c.layers == f.average_scale_layers ? c.dim / c.heads : c.head_dim;
   c.attention_scale = scale("attention.scale", 0);
   if (c.attention_scale == 0) {
@@ -256,11 +269,13 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   }
   c.attention_soft_cap = scale("attn_logit_softcapping", f.attention_soft_cap);
   c.logit_soft_cap = scale("final_logit_softcapping", f.logit_soft_cap);
+  // Granite's logit_scale is what logits are divided by.
   const float divisor =
       f.needs_logit_scale
           ? static_cast<float>(keys.NeedNumber("logit_scale", kMinFactor, kMaxFactor))
           : scale("logit_scale", 0);
   c.logit_scale = divisor != 0 ? 1.0f / divisor : 1.0f;
+  // Gemma multiplies embeddings by sqrt(dim), as Vaswani et al. (2017) do.
   const float root = f.scaled_embedding ? std::sqrt(static_cast<float>(c.dim)) : 1.0f;
   c.embedding_scale = scale("embedding_scale", root);
   c.residual_scale = scale("residual_scale", 1);

@@ -49,6 +49,7 @@ struct ModelConfig {
   size_t q_dim() const { return heads * head_dim; }
   size_t kv_dim() const { return kv_heads * head_dim; }
   bool has_window(size_t layer) const { return !window_layers.empty() && window_layers[layer]; }
+  // SmolLM3's layers without rotation (NoPE) are the last of each period: 3, 7, 11, ... for 4.
   bool rotates(size_t layer) const {
     const size_t period = family->no_rope_period;
     return rope_dim != 0 && (period == 0 || layer % period != period - 1);

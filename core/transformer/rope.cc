@@ -14,7 +14,9 @@ namespace {
 
 constexpr double kTwoPi = 6.28318530717958647693;
 
-// The pair, as a real number, that makes `turns` turns within the original context.
+// The pair, as a real number, that makes `turns` turns within the original context. Pair i turns by
+// base^(-2i / dim) at each position, so it has turned by original_context * base^(-2i / dim) at the
+// end; that is set to 2 pi * turns and solved for i.
 double PairOfTurns(const RopeConfig& c, size_t dim, double turns) {
   return static_cast<double>(dim) * DetLog(c.original_context / (turns * kTwoPi)) /
          (2 * DetLog(c.base));
@@ -29,14 +31,19 @@ RopeTable MakeRopeTable(const RopeConfig& c, size_t dim, std::span<const float> 
   if (c.scaling == RopeScaling::kYarn) {
     low = std::max(0.0, std::floor(PairOfTurns(c, dim, c.beta_fast)));
     high = std::min(static_cast<double>(dim - 1), std::ceil(PairOfTurns(c, dim, c.beta_slow)));
+    // YaRN's temperature, sqrt(1 / t) = 0.1 ln(factor) + 1: queries and keys are both multiplied by
+    // it, so that their scores are by its square.
     if (c.factor > 1) table.magnitude *= 1 + 0.1 * DetLog(c.factor);
   }
   for (size_t i = 0; i < dim / 2; ++i) {
     const double exponent = static_cast<double>(2 * i) / static_cast<double>(dim);
+    // base^(-2i / dim), from 1 downwards: 1 radian a position for the first pair.
     double frequency = DetExp(-exponent * log_base);
     if (!pair_factors.empty()) frequency /= pair_factors[i];
     if (c.scaling == RopeScaling::kLinear) frequency /= c.factor;
     if (c.scaling == RopeScaling::kYarn) {
+      // 0.001 avoids a division by zero where both bounds fall on the same pair, as YaRN's authors
+      // do.
       const double ramp = (static_cast<double>(i) - low) / std::max(0.001, high - low);
       const double slow = std::clamp(ramp, 0.0, 1.0);
       frequency = frequency / c.factor * slow + frequency * (1 - slow);

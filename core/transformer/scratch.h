@@ -45,6 +45,8 @@ class Scratch {
   friend class Transformer;
   size_t max_rows_, max_logit_rows_, logit_rows_ = 0;
   size_t vocab_, vocab_stride_, dim_stride_, q_stride_, kv_stride_, ffn_stride_;
+  // x_ is the residual stream. norm_ holds what goes into a branch and then what the feed-forward
+  // network makes of it, branch_ what attention makes.
   AlignedBuffer<float> x_, norm_, branch_;    // [max_rows][dim]
   AlignedBuffer<float> q_, attn_;             // [max_rows][q_dim]
   AlignedBuffer<float> k_, v_;                // [max_rows][kv_dim]

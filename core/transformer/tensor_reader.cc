@@ -109,6 +109,7 @@ bool TensorReader::Pack(const GgufTensor& tensor, WeightType type, size_t first,
   const uint8_t* rows = tensor.data.data() + first * FileRowBytes(type, tensor.cols());
   const uint32_t* order =
       part.order != nullptr && !part.order->empty() ? part.order->data() : nullptr;
+  // Threads only ever set it to false, so that no order between them matters.
   std::atomic<bool> finite{true};
   pool_->ParallelFor(out.panel_count(), kPanelGrain, [&](size_t begin, size_t end) {
     for (size_t panel = begin; panel < end; ++panel) {
@@ -119,6 +120,8 @@ bool TensorReader::Pack(const GgufTensor& tensor, WeightType type, size_t first,
 }
 
 bool TensorReader::IsFinite(const GgufTensor& tensor, WeightType type) {
+  // PackPanel looks for NaN and infinity on its way, so that checking is packing into memory that
+  // is written over by the next 16 rows.
   PackedMatrix one_panel = MakePackedMatrix(type, kPanelRows, tensor.cols());
   const size_t row_bytes = FileRowBytes(type, tensor.cols());
   for (size_t row = 0; row < tensor.rows(); row += kPanelRows) {

@@ -29,6 +29,8 @@ class TensorReader {
   TensorReader(const GgufFile& file, ThreadPool* pool, const Done& done)
       : file_(file), pool_(pool), done_(done) {}
 
+  // Whether the file has the tensor. The name counts as known to the family either way, for the
+  // message of CheckAllTaken.
   bool Has(const std::string& name);
 
   // A part of a matrix: as many of its rows, and where they go.
@@ -37,7 +39,9 @@ class TensorReader {
     size_t rows;
     const RowOrder* order = nullptr;  // within the part
   };
-  // All parts of a tensor of dimensions [cols][rows of all parts], or `dims` where given.
+  // All parts of a tensor of dimensions [cols][rows of all parts], or `dims` where given. Families
+  // that fuse matrices stack them by rows, so that each part is a run of rows: attn_qkv is the rows
+  // of wq, then those of wk and wv, and ffn_gate_exps the rows of expert 0, then of 1, ...
   void Matrix(const std::string& name, size_t cols, const std::vector<Part>& parts,
               const std::vector<uint64_t>& dims = {});
   void Matrix(const std::string& name, size_t rows, size_t cols, PackedMatrix& out) {

@@ -48,6 +48,8 @@ size_t LogitCount(const BatchEntry& entry) {
 
 Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable& kernels)
     : config_(std::move(config)), weights_(std::move(weights)), kernels_(kernels) {
+  // The tensor's factors are for the whole context; layers with a window of their own angles are
+  // not stretched, and get none.
   ropes_.push_back(MakeRopeTable(config_.rope, config_.rope_dim, weights_.rope_factors));
   if (config_.window != 0 && config_.window_rope != config_.rope) {
     ropes_.push_back(MakeRopeTable(config_.window_rope, config_.rope_dim, {}));
@@ -122,6 +124,7 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
     for (size_t d = 0; d < config_.dim; ++d) x[d] *= config_.embedding_scale;
   }
   if (config_.family->learned_positions) {
+    // norm_ is free until the first layer normalizes x into it.
     float* learned = s.norm_.data() + row * s.dim_stride_;
     DecodeRow(weights_.position_embd, position, learned);
     kernels_.add(learned, 1.0f, config_.dim, x);
@@ -130,6 +133,8 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
   for (size_t table = 0; table < ropes_.size(); ++table) {
     const size_t first = table * s.angles_ + row * pairs;
     for (size_t p = 0; p < pairs; ++p) {
+      // In double: in float, the product of a large position and a frequency would lose the digits
+      // that decide on the angle. The magnitude is multiplied in here, so that rotating does both.
       double sin, cos;
       DetSinCos(static_cast<double>(position) * ropes_[table].frequency[p], &sin, &cos);
       s.rope_cos_[first + p] = static_cast<float>(cos * ropes_[table].magnitude);
@@ -143,6 +148,9 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
   const size_t rows = PlaceRows(batch, s);
   for (size_t layer = 0; layer < config_.layers; ++layer) {
     const LayerWeights& w = weights_.layers[layer];
+    // With a parallel residual, both branches read the same x, so attention's waits in branch_
+    // until the feed-forward network has read it. The order of the two additions is fixed either
+    // way (R1).
     Attention(layer, rows, s, pool);
     if (!config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
     FeedForwards(w, rows, s, pool);
@@ -198,6 +206,8 @@ void Transformer::StoreKeys(size_t layer, size_t row, Scratch& s) const {
   float* query = s.q_.data() + row * s.q_stride_;
   float* key = s.k_.data() + row * s.kv_stride_;
   float* value = s.v_.data() + row * s.kv_stride_;
+  // A norm of head_dim values is applied to each head by itself, one of all values at once
+  // (QkNorm). The order, bias before norm before rotation, is that of the published models.
   const auto finish = [&](const Linear& linear, const std::vector<float>& norm, size_t heads,
                           float* x) {
     if (!linear.bias.empty()) kernels_.add(linear.bias.data(), 1.0f, heads * head_dim, x);
@@ -226,8 +236,12 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
   size_t longest = 0;
   for (size_t row = 0; row < rows; ++row) longest = std::max(longest, s.places_[row].position + 1);
   if (window != 0) longest = std::min(longest, window);
+  // The multiply-adds of an average tile: one for each value of each attended key, and one for each
+  // of its value vector.
   const size_t tile_cost = 2 * longest * head_dim * group * rows / s.tile_count_;
   const size_t grain = std::max<size_t>(1, kSmallAttention / std::max<size_t>(1, tile_cost));
+  // A unit of work is one tile of rows with one key/value head and the query heads that share it,
+  // so that the cache of a head is read once for all of them.
   const auto attend = [&](size_t begin, size_t end, size_t thread) {
     for (size_t i = begin; i < end; ++i) {
       const RowTile tile = s.tiles_[i / config_.kv_heads];
@@ -251,7 +265,8 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
   pool.ParallelFor(s.tile_count_ * config_.kv_heads, grain, attend);
 }
 
-// norm = feed-forward(norm(x))
+// norm = feed-forward(norm(x)), in place: `down` writes norm_ only after `up` and `gate` have read
+// it.
 void Transformer::FeedForwards(const LayerWeights& w, size_t rows, Scratch& s,
                                ThreadPool& pool) const {
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
@@ -282,7 +297,9 @@ void Transformer::Expand(const FeedForward& w, const MatMulInput& in, float* out
   AddBias(kernels_, pool, w.down, out, s.dim_stride_, rows);
 }
 
-// Chooses each row's experts, and gives each expert consecutive slots for its rows.
+// Chooses each row's experts, and gives each expert consecutive slots for its rows, by a counting
+// sort: if rows 0, 1 and 2 choose experts {2, 0}, {0, 1} and {2, 1}, expert 0 has slots 0 and 1
+// (rows 0, 1), expert 1 slots 2 and 3 (rows 1, 2), and expert 2 slots 4 and 5 (rows 0, 2).
 void Transformer::Route(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const {
   const size_t used = config_.experts_used;
   const MatMulJob router[] = {{&w.router, s.router_.data(), s.router_stride_}};
@@ -293,6 +310,7 @@ void Transformer::Route(const LayerWeights& w, size_t rows, Scratch& s, ThreadPo
     ChooseExperts(config_, {s.router_.data() + row * s.router_stride_, config_.experts}, chosen);
     for (const ChosenExpert& c : chosen) ++s.expert_begin_[c.expert + 1];
   }
+  // Counts become first slots: expert_begin_[e + 1] counted the rows of expert e.
   for (size_t e = 0; e < config_.experts; ++e) s.expert_begin_[e + 1] += s.expert_begin_[e];
   std::copy_n(s.expert_begin_.begin(), config_.experts, s.expert_next_.begin());
   for (size_t i = 0; i < rows * used; ++i) {
@@ -303,7 +321,8 @@ void Transformer::Route(const LayerWeights& w, size_t rows, Scratch& s, ThreadPo
 }
 
 // norm = the weighted sum of what the chosen experts make of norm, the heaviest first. An expert
-// sees the rows that chose it, side by side; what it makes of one does not depend on the others.
+// sees the rows that chose it, side by side, so that its weights are read once for all of them;
+// what it makes of one row does not depend on the others.
 void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
                              ThreadPool& pool) const {
   const size_t used = config_.experts_used;
@@ -331,6 +350,8 @@ void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
 // output * norm(x), for the rows that were asked for
 void Transformer::Logits(Scratch& s, ThreadPool& pool) const {
   if (s.logit_rows_ == 0) return;
+  // The rows are gathered at the front of norm_, so that only they are multiplied by the largest
+  // matrix of most models.
   ForEachRow(pool, s.logit_rows_, config_.dim, [&](size_t i) {
     Normalize(weights_.output_norm, s.x_.data() + s.logit_source_[i] * s.dim_stride_,
               s.norm_.data() + i * s.dim_stride_);

@@ -67,6 +67,7 @@ class Transformer {
   void MixExperts(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
   void AddToStream(const Norm& post_norm, AlignedBuffer<float>& branch, size_t rows, Scratch& s,
                    ThreadPool& pool) const;
+  // The index in ropes_ of the layer's angles; 1 is the table of layers with a sliding window.
   size_t rope_table(size_t layer) const {
     return config_.has_window(layer) && ropes_.size() > 1 ? 1 : 0;
   }

@@ -15,8 +15,10 @@ namespace {
 // of a long context would lose their digits.
 constexpr float kMinDivisor = 0.01f, kMaxDivisor = 1e6f;
 
-// The order of heads' rows in which the values that rotate together, i and i + rope_dim / 2, are
-// 2i and 2i + 1. Queries and keys alike: their products stay the same but for the order of sums.
+// The order of heads' rows in which the values that rotate together, i and i + rope_dim / 2, are 2i
+// and 2i + 1, as the kernels rotate them. Queries and keys alike: their products stay the same but
+// for the order of sums. With rope_dim 4 of head_dim 6, rows 0 to 5 of a head are the file's rows 0
+// 2 1 3 4 5. Files of kAdjacent families have this order already.
 RowOrder SideBySide(const ModelConfig& c, size_t heads) {
   RowOrder order;
   if (c.family->pairs != RopePairs::kHalves) return order;
@@ -51,8 +53,10 @@ class Loader {
       tensors_.Matrix("position_embd.weight", c.context, c.dim, w.position_embd);
     }
     if (c.rope_dim != 0) RopeFactors(w.rope_factors);
+    // The tensors' names are those of llama.cpp, whatever the model's authors called them.
     for (size_t i = 0; i < c.layers && tensors_.status(); ++i) Layer(i, w.layers.emplace_back());
     LoadNorm("output_norm", w.output_norm);
+    // Without output.weight the model ties it: the rows of the embedding are the output's, too.
     if (family_.output == Presence::kMust || tensors_.Has("output.weight")) {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
     }
@@ -101,6 +105,7 @@ class Loader {
       Bias(prefix + "attn_k", family_.qkv_bias, c.kv_dim(), w.wk.bias);
       Bias(prefix + "attn_v", family_.qkv_bias, c.kv_dim(), w.wv.bias);
     }
+    // Whatever has a value for each row of wq or wk must be in the order of the rows.
     Reorder(q_order_, w.wq.bias);
     Reorder(k_order_, w.wk.bias);
     if (family_.qk_norm != QkNorm::kNone) {
@@ -115,6 +120,8 @@ class Loader {
 
   void DenseFeedForward(const std::string& prefix, FeedForward& w) {
     const ModelConfig& c = config_;
+    // Phi-3 stacks the gate's rows above those of "up", in one tensor that is named after the
+    // latter.
     if (family_.fused_gate) {
       tensors_.Matrix(prefix + "ffn_up.weight", c.dim,
                       {{&w.gate.weight, c.ffn_dim}, {&w.up.weight, c.ffn_dim}});
