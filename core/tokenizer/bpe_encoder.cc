@@ -14,8 +14,9 @@
 namespace lockstep {
 namespace {
 
-// GPT-2's alphabet: bytes that are printable in Latin-1 stand for themselves, the others for
-// U+0100 and what follows, in order.
+// GPT-2's alphabet: bytes that are printable in Latin-1 stand for themselves, the others for U+0100
+// and what follows, in order. So the space, the 33rd of the others, is U+0120 ("Ġ"), and a newline
+// U+010A ("Ċ").
 struct Alphabet {
   Alphabet() {
     for (uint32_t byte = 0; byte < 256; ++byte) {
@@ -35,6 +36,8 @@ const Alphabet& TheAlphabet() {
   return kAlphabet;
 }
 
+// The 256 bytes without the 13 that UTF-8 never has (RFC 3629): C0 and C1 would begin an overlong
+// form of ASCII, F5 to FF a code point beyond U+10FFFF.
 constexpr size_t kBytesOfUtf8 = 243;
 // C0, C1 and F5 to FF.
 bool IsNeverInUtf8(uint32_t byte) { return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5; }
@@ -88,6 +91,8 @@ Status BpeEncoder::LoadMerges(const GgufFile& file) {
   merges_.reserve(merges->size());
   for (size_t rank = 0; rank < merges->size(); ++rank) {
     const std::string_view merge = (*merges)[rank];
+    // Tokens are written in the alphabet, which has no space, so that the only one is the
+    // separator.
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos || space + 1 == merge.size()) {
       return file.Fail(
@@ -110,6 +115,7 @@ Status BpeEncoder::LoadMerges(const GgufFile& file) {
     }
     // A merge that would make a control token is never used; the first of two equal ones counts.
     if (!vocabulary_.IsNormal(ids[2])) continue;
+    // A rank is less than 2^24, the file's limit for arrays, so that a float holds it exactly.
     merges_.emplace(PairKey(ids[0], ids[1]), Merge{static_cast<float>(rank), ids[2]});
   }
   return {};

@@ -37,6 +37,9 @@ class ByteTrie {
   int32_t IdAt(uint32_t node) const { return ids_[node]; }
 
  private:
+  // All edges are in one hash table, by node and byte. A vocabulary's trie has some hundred
+  // thousand nodes with few edges each, so that a table of 256 for each node would take far more
+  // memory.
   static constexpr uint64_t EdgeKey(uint32_t node, char byte) {
     return static_cast<uint64_t>(node) << 8 | static_cast<uint8_t>(byte);
   }

@@ -28,8 +28,11 @@ constexpr std::string_view kKey = "tokenizer.ggml.precompiled_charsmap";
 constexpr size_t kMaxGrowth = 16;
 constexpr size_t kCheckedDepth = 3;  // bytes of the shortest texts, which grow most
 
+// The fields of a node, as at the top. The array is that of darts-clone, the library by which
+// SentencePiece writes the map.
 uint32_t Label(uint32_t node) { return node & (1u << 31 | 0xFF); }
 bool HasLeaf(uint32_t node) { return (node >> 8 & 1) != 0; }
+// Bit 9, moved to bit 3, is a shift of 8 or of 0.
 uint32_t Offset(uint32_t node) { return node >> 10 << ((node & 1u << 9) >> 6); }
 uint32_t LeafValue(uint32_t node) { return node & ~(1u << 31); }
 
@@ -45,6 +48,7 @@ Result<Charsmap> Charsmap::Create(const GgufFile& file) {
     std::memcpy(&size, rest.data(), sizeof(size));
     rest = rest.subspan(sizeof(size));
   }
+  // The last NUL is what makes every replacement end within the bytes.
   if (size == 0 || size % sizeof(uint32_t) != 0 || size >= rest.size() || rest.back() != 0) {
     return file.Fail(
         fmt::format("{} has {} bytes, of which {} are said to be nodes: it must hold their number, "
@@ -62,6 +66,8 @@ Result<Charsmap> Charsmap::Create(const GgufFile& file) {
     longest = std::max(longest, bytes_here);
     begin += bytes_here + 1;
   }
+  // Texts of at most kCheckedDepth bytes are tried one by one. A longer one has at least
+  // kCheckedDepth + 1 bytes, so that no replacement can be too long for it.
   if (longest <= kMaxGrowth * (kCheckedDepth + 1) && map.GrowsLittle(map.Root(), 1)) return map;
   return file.Fail(fmt::format("{} makes text more than {} times as long", kKey, kMaxGrowth));
 }
@@ -90,6 +96,7 @@ std::string_view Charsmap::Replacement(uint32_t leaf) const {
 Charsmap::Part Charsmap::Next(std::string_view text) const {
   Part longest{{}, 0};
   uint32_t index = Root();
+  // No text of the map holds a NUL, so the walk ends there.
   for (size_t i = 0; i < text.size() && text[i] != '\0' && !nodes_.empty(); ++i) {
     const uint8_t byte = static_cast<uint8_t>(text[i]);
     index ^= byte;
@@ -97,6 +104,8 @@ Charsmap::Part Charsmap::Next(std::string_view text) const {
     if (Label(node) != byte) break;
     index ^= Offset(node);
     if (!HasLeaf(node)) continue;
+    // The longest match so far; the walk goes on, as a longer text of the map may begin with this
+    // one.
     const std::string_view normal = Replacement(Node(index));
     if (normal.data() != nullptr) longest = {normal, i + 1};
   }

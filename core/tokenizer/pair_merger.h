@@ -98,12 +98,17 @@ void PairMerger::Run(const Find& find) {
     const Candidate best = heap_.back();
     heap_.pop_back();
     const uint32_t begin = best.begin;
+    // A candidate is not taken out of the heap when one of its symbols changes. It is stale if its
+    // left symbol has been merged into another, or if the sizes no longer add up: symbols only ever
+    // grow, so the same size in all means the same two symbols.
     if (ids_[begin] == kInside) continue;
     const uint32_t middle = begin + sizes_[begin];
     if (middle == text_size() || sizes_[begin] + sizes_[middle] != best.size) continue;
 
     ids_[middle] = kInside;
     Set(begin, best.size, best.id);
+    // The merged symbol makes new pairs with both neighbours. sizes_[begin - 1] is the size of the
+    // symbol that ends there.
     if (begin > 0 && Consider(begin - sizes_[begin - 1], find)) {
       std::push_heap(heap_.begin(), heap_.end());
     }

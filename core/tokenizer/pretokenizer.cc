@@ -105,6 +105,7 @@ std::vector<std::string_view> Pretokenizer::Split(std::string_view text) const {
     }
     pieces = std::move(smaller);
   }
+  // The subject may be a copy, but has as many bytes, so that its pieces are at the same places.
   for (std::string_view& piece : pieces) {
     piece = text.substr(static_cast<size_t>(piece.data() - subject.data()), piece.size());
   }

@@ -8,19 +8,28 @@
 namespace lockstep {
 namespace {
 
+// The parts that most patterns share. CONTRACTIONS: 's, 't, 're, 've, 'm, 'll and 'd of English, in
+// both cases. LETTERS: a word with the one character before it, so " the" and "(the" are pieces.
+// OTHERS: a run of neither letters nor numbers, with the space before it and the ends of lines
+// after it. SPACES: all spaces up to an end of line; else all but the last, which belongs to the
+// word that follows: "a   b" is "a", "  ", " b".
 #define CONTRACTIONS R"('[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
 #define LETTERS R"([^\r\n\p{L}\p{N}]?\p{L}+)"
 #define OTHERS R"( ?[^\s\p{L}\p{N}]+[\r\n]*)"
 #define SPACES R"(\s*[\r\n]+|\s+(?!\S)|\s+)"
-// Words of capitals and then small letters, or of capitals alone, with a character before them.
+// Words of capitals and then small letters, or of capitals alone, with a character before them. A
+// negated class of negations is an intersection: [^\P{L}a-z] is a letter other than a to z.
 #define SMALL_WORD R"([^\r\n\p{L}\p{N}]?[^\P{L}a-z]*[^\P{L}A-Z]+)"
 #define CAPITAL_WORD R"([^\r\n\p{L}\p{N}]?[^\P{L}a-z]+[^\P{L}A-Z]*)"
 #define HAN                                                                             \
   R"(\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{2A6DF}\x{2A700}-)" \
   R"(\x{2EBEF}\x{2F800}-\x{2FA1F})"
 
+// GPT-2's own pattern ends in |\s+, which is left out: it would match only what no other
+// alternative does, and that becomes a piece anyhow.
 constexpr const char* kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))";
+// Qwen cuts numbers into single digits, Llama 3 into threes from the left: "12345" is "123", "45".
 constexpr const char* kQwen2 = CONTRACTIONS "|" LETTERS R"(|\p{N}|)" OTHERS "|" SPACES;
 constexpr const char* kLlama3 = CONTRACTIONS "|" LETTERS R"(|\p{N}{1,3}|)" OTHERS "|" SPACES;
 constexpr const char* kDigit = R"(\p{N})";
@@ -88,6 +97,9 @@ constexpr const char* kAsianLetters =
 // The look-behind changes no match, but keeps the search linear.
 constexpr const char* kSpaceAtEnd = R"((?<!\s)\s+$)";
 
+// By the names of llama.cpp's converter, which go into tokenizer.ggml.pre. Several patterns in a
+// row cut the pieces that the ones before made: {kDigit, kGpt2} takes single digits out of the
+// text, and then cuts what is between them. The flags: whole_words_first, adds_bos, composes.
 constexpr PretokenizerRules kRules[] = {
     {"default", {R"([\p{P}$+<=>^~|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
     {"gpt-2 phi-2 gigachat a.x-4.0 mellum exaone4 jais trillion granite-docling", {kGpt2}},

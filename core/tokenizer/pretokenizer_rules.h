@@ -11,6 +11,7 @@ namespace lockstep {
 struct PretokenizerRules {
   std::string_view names;               // with spaces between them: the first is the usual one
   std::array<const char*, 6> patterns;  // of PCRE2, in order; the first nullptr ends them
+  // "ignore_merges" of Hugging Face's tokenizers: see Pretokenizer.
   bool whole_words_first = false;
   bool adds_bos = false;
   // Text is brought to NFC first, as the models' own tokenizers do and have learnt from; llama.cpp

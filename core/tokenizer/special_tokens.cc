@@ -23,6 +23,7 @@ std::optional<SpecialTokenFinder::Match> SpecialTokenFinder::Next(std::string_vi
       if (node == ByteTrie::kNone) break;
       if (texts_.IdAt(node) >= 0) longest = Match{begin, i + 1, texts_.IdAt(node)};
     }
+    // No later place can be the first match, so that the search ends here.
     if (longest) return longest;
   }
   return std::nullopt;

@@ -59,6 +59,8 @@ void SpmEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const 
     begin += size;
   }
   const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
+    // The cost is the negative score, so that the merger, which takes the least cost, takes the
+    // best score.
     const int32_t id = vocabulary_.FindNormal(all.substr(left.begin, left.size + right.size));
     return {id < 0 ? 0.0f : -scores_[static_cast<size_t>(id)], id};
   };
@@ -77,6 +79,7 @@ void SpmEncoder::EncodeUnknown(std::string_view bytes, std::vector<int32_t>* ids
     for (const char byte : bytes) ids->push_back(byte_ids_[static_cast<uint8_t>(byte)]);
     return;
   }
+  // A symbol without a token was never merged, so it is one character, or one byte that is no text.
   const bool is_text = ScanUtf8(bytes).kind == Utf8Scan::Kind::kCharacter;
   ids->push_back(is_text ? vocabulary_.unknown : replacement_);
 }

@@ -47,6 +47,8 @@ class SpecialMatches {
       }
       if (!control_) ++run_;
     }
+    // Both are there: the one that begins first counts, and of two that begin together the longer.
+    // A trusted run may hold user-defined tokens as well, which then are in both searches.
     if (!control_ || !literal_) return control_ ? control_ : literal_;
     if (control_->begin != literal_->begin) {
       return control_->begin < literal_->begin ? control_ : literal_;
@@ -122,6 +124,7 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
                                  Quoted(*model), Listed(names)));
   }
   name = *model;
+  // The order matters: encoders keep a reference to the vocabulary, and LoadBytes asks the encoder.
   TRY(vocabulary, Vocabulary::Load(file));
   TRY_OK((this->*found->load)(file));
   TRY_OK(LoadStripping(file));
@@ -247,6 +250,7 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, bool add_special,
 std::vector<int32_t> Tokenizer::Encode(const TrustedText& text, bool add_special) const {
   std::vector<int32_t> ids;
   impl_->Encode(text.bytes(), text.runs(), &ids);
+  // Chat templates often write BOS themselves, and a model must not see it twice.
   const bool has_bos = !ids.empty() && ids.front() == bos();
   const bool has_eos = !ids.empty() && ids.back() == eos();
   if (add_special && impl_->add_bos && !has_bos) ids.insert(ids.begin(), bos());

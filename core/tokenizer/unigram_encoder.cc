@@ -76,6 +76,8 @@ std::string UnigramEncoder::Normalize(std::string_view text) const {
   while (!text.empty()) {
     const Charsmap::Part part = charsmap_.Next(text);
     for (const char byte : part.normal) {
+      // A space is only noted here, and written before the next word where runs of them are merged;
+      // so trailing ones vanish. Otherwise each is written at once.
       if (byte == ' ') {
         in_word = false;
         if (!merges_spaces_) out += kEscapedSpace;
@@ -108,6 +110,8 @@ void UnigramEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) co
       has_token |= end == next;
       cuts[end].Improve(score + static_cast<double>(scores_[static_cast<size_t>(id)]), begin, id);
     }
+    // The unknown token may compete only where the character itself is no token, as in
+    // SentencePiece; longer tokens from here may still win.
     if (!has_token) {
       cuts[next].Improve(score + static_cast<double>(unknown_score_), begin, unknown_);
     }
@@ -116,6 +120,8 @@ void UnigramEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) co
   const size_t count = ids->size();
   for (size_t end = normal.size(); end > 0; end = cuts[end].begin) {
     const int32_t id = cuts[end].id;
+    // The walk goes backwards, from the end of the text over each token's beginning. A run of
+    // unknown characters becomes one unknown token.
     const bool repeats = id == unknown_ && ids->size() > count && ids->back() == unknown_;
     if (!repeats) ids->push_back(id);
   }

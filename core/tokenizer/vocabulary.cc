@@ -87,6 +87,7 @@ Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
   if (tokens == nullptr || tokens->empty()) {
     return file.Fail("tokenizer.ggml.tokens is missing or empty: at least 1 token is needed");
   }
+  // A file with a vocabulary only has no embedding. In others each token needs a row of it.
   const GgufTensor* embedding = file.FindTensor("token_embd.weight");
   if (embedding != nullptr && embedding->rows() != tokens->size()) {
     return file.Fail(
@@ -117,6 +118,7 @@ Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
 Status LoadKinds(const GgufFile& file, Vocabulary* vocabulary) {
   vocabulary->kinds.assign(vocabulary->size(), TokenKind::kNormal);
   TRY(const auto types, file.GetInts("tokenizer.ggml.token_type"));
+  // Without types, what looks like a byte is one.
   if (!types.has_value()) {
     for (size_t id = 0; id < vocabulary->size(); ++id) {
       if (ByteOfText(vocabulary->texts[id]) >= 0) vocabulary->kinds[id] = TokenKind::kByte;
@@ -195,6 +197,7 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
       vocabulary->end_of_generation[id] = true;
     }
   }
+  // A token with a role is control, whatever its type: text from outside must not end a turn.
   for (const int32_t id : {vocabulary->bos, vocabulary->eos, eot, eom}) {
     if (id >= 0) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
   }
