@@ -22,7 +22,9 @@ size_t SizeOf(const Value& value) {
   return value.AsDict() != nullptr ? value.AsDict()->entries.size() / 8 : 0;
 }
 
-// Puts the arguments into their places.
+// Binds as Python does: positional arguments fill the parameters from the left, named ones go to
+// the parameter of their name, and what finds no parameter goes to `rest` if the row has "*" or
+// "**". A parameter that gets nothing stays without a value, which is not the same as None.
 void Bind(BuiltinCall* call, Arguments arguments) {
   const std::string_view name = call->builtin.name;
   const Parameters& parameters = call->builtin.parameters;
@@ -72,6 +74,7 @@ Text BuiltinCall::Str(size_t at, std::string_view otherwise) const {
   return Has(at) ? run.Str(At(at)) : Text(std::string(otherwise), true);
 }
 
+// No name stands in two of these tables, so their order does not matter.
 const Builtin* FindFilter(std::string_view name) {
   for (const auto table :
        {TextFilters(), ListFilters(), SelectFilters(), NumberFilters(), JsonFilters()}) {
@@ -85,6 +88,8 @@ const Builtin* FindTest(std::string_view name) { return FindIn(Tests(), name); }
 const Builtin* FindFunction(std::string_view name) { return FindIn(Functions(), name); }
 
 const Builtin* FindMethod(const Value& self, std::string_view name) {
+  // A range and a tuple have the methods of a list that changes nothing (count, index), as in
+  // Python. Views and generators have none.
   if (self.AsText() != nullptr) return FindIn(StringMethods(), name);
   if (self.AsDict() != nullptr) return FindIn(DictMethods(), name);
   const List* list = self.AsList();

@@ -34,6 +34,8 @@ struct Parameters {
   }
   constexpr Parameters(const char* row) : Parameters(std::string_view(row)) {}  // NOLINT
 
+  // No builtin has more than four parameters. A row that names a fifth does not compile, since the
+  // constructor would then write past the array in a constant expression.
   std::array<std::string_view, 4> names;
   size_t count = 0;
   size_t required = 0;  // so many, the first ones, may not be left out
@@ -44,6 +46,7 @@ struct Parameters {
 struct Builtin {
   std::string_view name;
   Parameters parameters;
+  // It is called with all required arguments in place; those with "?" it must ask for by Has.
   Value (*run)(BuiltinCall& call);
 };
 
@@ -56,13 +59,17 @@ struct BuiltinCall {
   int64_t Int(size_t at, int64_t otherwise) const;  // throws Failure if it is not an integer
   // For methods of strings, which take nothing else: throws Failure if it is not one.
   const Text& TextAt(size_t at) const;
+  // The argument as str() writes it. `otherwise`, for one that is not given, is a default of the
+  // language, so it counts as trusted.
   Text Str(size_t at, std::string_view otherwise) const;
+  // jinja2's filters take str(value) of whatever they are applied to; what is undefined is "".
   Text SelfText() const { return run.Str(self); }
 
   Interpreter& run;
   const Builtin& builtin;
   Value self;                                   // what a filter, a test or a method applies to
   std::vector<std::optional<Value>> arguments;  // [parameter]
+  // What "*" and "**" took; empty for a builtin whose row has neither.
   Arguments rest;
 };
 
@@ -70,8 +77,11 @@ struct BuiltinCall {
 const Builtin* FindFilter(std::string_view name);
 const Builtin* FindTest(std::string_view name);
 const Builtin* FindFunction(std::string_view name);
+// The type of `self` decides which methods there are: "x".count and [x].count are different ones.
 const Builtin* FindMethod(const Value& self, std::string_view name);
 
+// The one way to call a builtin, so that the budget is charged for each call before it starts.
+// `self` is undefined for a function.
 Value CallBuiltin(Interpreter& run, const Builtin& builtin, const Value& self, Arguments arguments);
 
 // The tables, each in the file of its name.

@@ -6,6 +6,8 @@
 namespace lockstep::jinja {
 namespace {
 
+// Python's views follow their dict; here a dict never changes, so a copy of what it holds is a view
+// of it for good.
 Value Entries(BuiltinCall& call, bool keys, bool values) {
   std::vector<Value> items;
   call.run.budget().Make(call.self.AsDict()->entries.size() * sizeof(Value));
@@ -21,6 +23,7 @@ Value Items(BuiltinCall& call) { return Entries(call, true, true); }
 Value Keys(BuiltinCall& call) { return Entries(call, true, false); }
 Value Values(BuiltinCall& call) { return Entries(call, false, true); }
 
+// What is not there is None, whereas dict["key"] is undefined: templates test for both.
 Value Get(BuiltinCall& call) {
   const Value* found = call.self.AsDict()->Find(call.At(0));
   return found == nullptr ? call.At(1, Value::Null()) : *found;
@@ -47,6 +50,7 @@ constexpr Builtin kDictMethods[] = {
     {"keys", "", Keys}, {"values", "", Values},
 };
 
+// Lists, tuples and ranges share these.
 constexpr Builtin kListMethods[] = {
     {"copy", "", Copy}, {"count", "value", CountOf}, {"index", "value", IndexOf}};
 

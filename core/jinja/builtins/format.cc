@@ -12,6 +12,8 @@
 namespace lockstep::jinja {
 namespace {
 
+// How one value is to be written. Both languages are read into it: "%-5d" sets `align` to '<', as
+// "{:<5d}" does.
 struct Spec {
   char align = 0;  // '<', '>', '^', '=' (zeros between the sign and the digits), 0: by type
   std::string fill = " ";
@@ -41,6 +43,9 @@ void Pad(Builder* out, const Text& body, const Spec& spec, char align) {
   out->Repeat(fill, count - left);
 }
 
+// `digits` has no sign yet. Only what stands before the first character that is no digit is
+// grouped, so a fraction, an exponent and a "%" stay as they are: 1234567.891 becomes
+// 1,234,567.891.
 void PadNumber(Builder* out, std::string digits, bool negative, const Spec& spec) {
   if (spec.group != 0) {
     const size_t end = std::min(digits.find_first_not_of("0123456789"), digits.size());
@@ -59,7 +64,9 @@ void PadNumber(Builder* out, std::string digits, bool negative, const Spec& spec
   Pad(out, Text(std::move(digits), true), spec, spec.align == 0 ? '>' : spec.align);
 }
 
-// REQUIRES: value.IsInteger()
+// The digits of a big integer are at hand in base 10 only, so the other bases end at 64 bits. A
+// precision is the least number of digits, as C has it: "%.3d" % 7 is "007". REQUIRES:
+// value.IsInteger().
 void FormatInteger(Builder* out, const Value& value, const Spec& spec) {
   std::string digits = value.Digits();
   const bool negative = digits.starts_with('-');
@@ -86,6 +93,8 @@ void FormatInteger(Builder* out, const Value& value, const Spec& spec) {
   PadNumber(out, prefix + digits, negative, spec);
 }
 
+// The sign is taken off first and PadNumber puts it back, so that zeros can go behind it. Six
+// digits is the default of C and of Python; a "{}" without type and precision writes repr(value).
 void FormatFloat(Builder* out, double value, const Spec& spec) {
   const double size = std::abs(value);
   const int precision =
@@ -112,6 +121,7 @@ void FormatFloat(Builder* out, double value, const Spec& spec) {
   PadNumber(out, digits, std::signbit(value) && !std::isnan(value), spec);
 }
 
+// A precision cuts text after that many characters: "%.2s" % "abc" is "ab".
 void FormatText(Builder* out, const Text& text, const Spec& spec) {
   size_t end = text.size();
   if (spec.precision >= 0) end = CharacterOffset(text.bytes(), static_cast<size_t>(spec.precision));
@@ -134,7 +144,8 @@ int64_t ReadInt(std::string_view text, size_t* at) {
 }
 
 // One pass over the format. A tuple is taken item by item, a dict by name, and anything else is the
-// one argument.
+// one argument. The parts of a field stand in the order of C's printf:
+//   %[(name)][flags -+ 0#][width or *][.precision or *][l, h or L, which mean nothing]type
 class PercentFormatter {
  public:
   PercentFormatter(Interpreter* run, const Text& format, const Value& arguments)
@@ -151,6 +162,8 @@ class PercentFormatter {
       at_ = percent + 1;
       if (percent < bytes_.size()) Field(&out);
     }
+    // Python complains of arguments that the format does not use, except of a dict, which may hold
+    // more than the format names.
     const bool all_used = tuple_ != nullptr ? used_ >= tuple_->items.size()
                                             : used_ > 0 || arguments_.AsDict() != nullptr;
     if (!all_used && !named_) Throw("not all arguments of '%' are used by its format");
@@ -166,6 +179,8 @@ class PercentFormatter {
     return tuple_->items[used_++];
   }
 
+  // Reads a width or a precision from the arguments. The bound lets the caller negate it safely,
+  // and whatever is padded to it fails on the budget.
   int64_t Star() {
     ++at_;
     return std::clamp<int64_t>(RequireInt64("'*' in a format", NextArgument()), -(int64_t{1} << 40),
@@ -191,6 +206,7 @@ class PercentFormatter {
     }
     bool left = false;
     bool zeros = false;
+    // Flags come in any order. "-" wins over "0", and "+" over " ".
     for (; std::string_view("-+ 0#").find(Now()) != std::string_view::npos && Now() != 0; ++at_) {
       left = left || Now() == '-';
       zeros = zeros || Now() == '0';
@@ -213,6 +229,7 @@ class PercentFormatter {
     if (!has_value) value = NextArgument();
     if (spec.type == 's') return FormatText(out, run_.Str(value), spec);
     if (spec.type == 'r' || spec.type == 'a') return FormatText(out, Repr(run_, value), spec);
+    // Zeros fill numbers only; "%05s" fills with spaces.
     if (zeros && !left) {
       spec.align = '=';
       spec.fill = "0";
@@ -220,6 +237,8 @@ class PercentFormatter {
     Number(out, value, spec);
   }
 
+  // "%d" cuts off the fraction of a float, while "%x" and "%o" refuse one. "%c" takes a code point
+  // or a string of one character.
   void Number(Builder* out, const Value& value, Spec spec) {
     if (spec.type == 'c') {
       spec.precision = -1;
@@ -257,6 +276,8 @@ class PercentFormatter {
 };
 
 // [[fill]align][sign][#][0][width][,|_][.precision][type], as Python's format specification has it.
+// The fill may be any character, but counts as one only with an align behind it: "*>8" fills with
+// "*", and "08" asks for zeros behind the sign.
 Spec ParseSpec(std::string_view text) {
   Spec spec;
   size_t at = 0;
@@ -293,6 +314,7 @@ Spec ParseSpec(std::string_view text) {
   return spec;
 }
 
+// A bool is text without a type and a number with one: "{}" gives True, "{:d}" gives 1.
 void FormatOne(Interpreter& run, Builder* out, const Value& value, const Spec& spec) {
   const bool integer_type =
       std::string_view("dxXobc").find(spec.type) != std::string_view::npos && spec.type != 0;
@@ -309,7 +331,10 @@ void FormatOne(Interpreter& run, Builder* out, const Value& value, const Spec& s
   FormatText(out, run.Str(value), spec);
 }
 
-// What "{name.attribute[item]}" stands for; an empty name takes the next argument.
+// What "{name.attribute[item]}" stands for; an empty name takes the next argument. What follows the
+// name is looked up as templates look up, which reaches nothing that they could not reach anyway;
+// inside brackets digits are an index and all else is a key without quotes. `*automatic` is the
+// number of the next argument for empty names.
 Value FieldValue(Interpreter& run, std::string_view field, const Arguments& arguments,
                  size_t* automatic) {
   size_t at = std::min(field.find_first_of(".["), field.size());
@@ -346,6 +371,8 @@ Value FormatPercent(Interpreter& run, const Text& format, const Value& arguments
   return run.New(PercentFormatter(&run, format, arguments).Run());
 }
 
+// A field is "{name!conversion:spec}", of which each part may be missing. "{:{width}}", a field
+// within a spec, is refused: no template is known to have one.
 Value FormatBraces(Interpreter& run, const Text& format, const Arguments& arguments) {
   Builder out(&run.budget());
   const std::string_view bytes = format.bytes();

@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint64_t kMaxRange = 100'000;  // as jinja2's sandbox has it
 
+// One argument is the end, as in range(5); two are begin and end. The items are made at once, which
+// the bound makes cheap enough.
 Value RangeFunction(BuiltinCall& call) {
   const bool one = !call.Has(1);
   const int64_t begin = one ? 0 : call.Int(0, 0);
@@ -24,6 +26,7 @@ Value RangeFunction(BuiltinCall& call) {
   while (step > 0 ? at < end : at > end) {
     if (items.size() == kMaxRange) Throw("range is longer than {}", kMaxRange);
     items.push_back(Value::Int(at));
+    // An item beyond 64 bits is beyond `end`, too.
     if (__builtin_add_overflow(at, step, &at)) break;
   }
   return call.run.NewList(std::move(items), List::Kind::kRange);
@@ -41,6 +44,7 @@ Dict MakeDict(BuiltinCall& call) {
         std::string hash;
         if (parts.size() != 2 || !HashKey(parts[0], &hash))
           Throw("dict needs pairs of key and value");
+        // 128 bytes stand for an entry of the dict and its index, as in Interpreter::NewDict.
         call.run.budget().Make(hash.size() + 128);
         dict.Set(parts[0], parts[1]);
       }
@@ -61,6 +65,7 @@ Value NamespaceFunction(BuiltinCall& call) {
   return Value(static_cast<Object*>(space));
 }
 
+// cycler("odd", "even") gives "odd" and "even" in turns at each .next().
 Value CyclerFunction(BuiltinCall& call) {
   if (call.rest.positional.empty()) Throw("cycler needs something to cycle through");
   auto* const cycler = call.run.Own<Cycler>();
@@ -68,12 +73,15 @@ Value CyclerFunction(BuiltinCall& call) {
   return Value(static_cast<Object*>(cycler));
 }
 
+// joiner(", ") gives "" at its first call and ", " at all others, for lists that a loop writes.
 Value JoinerFunction(BuiltinCall& call) {
   auto* const joiner = call.run.Own<Joiner>();
   joiner->separator = call.At(0, Literal(", "));
   return Value(static_cast<Object*>(joiner));
 }
 
+// The message goes to the client as the template wrote it: a template uses this to say what is
+// wrong with the conversation ("roles must alternate").
 Value RaiseException(BuiltinCall& call) {
   throw Failure{call.Str(0, "").bytes(), call.run.line(), true};
 }

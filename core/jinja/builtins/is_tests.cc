@@ -11,11 +11,14 @@
 namespace lockstep::jinja {
 namespace {
 
+// Makes a table's function of a lambda. The lambda captures nothing, so its type says all that it
+// does, and the function makes one anew: a pointer to a function could carry no lambda along.
 template <class Holds>
 constexpr auto Test(Holds /*holds*/) {
   return [](BuiltinCall& call) { return Value::Bool(Holds{}(call)); };
 }
 
+// A bool is a number but not an integer for jinja2, though Python's bool is an int.
 bool IsBool(const Value& value) { return value.As<bool>() != nullptr; }
 
 bool IsIterable(const Value& value) {
@@ -23,11 +26,14 @@ bool IsIterable(const Value& value) {
          value.AsDict() != nullptr;
 }
 
+// jinja2 takes for a sequence what has a length and items, so strings and dicts are sequences, and
+// views and generators are not.
 bool IsSequence(const Value& value) {
   return IsIterable(value) && (value.AsList() == nullptr || value.AsList()->IsSequence());
 }
 
-// The rest of an integer division, for odd, even and divisibleby.
+// The rest of an integer division, for odd, even and divisibleby. "%" rounds down as Python's does,
+// so that -3 is odd.
 bool Divides(BuiltinCall& call, int64_t divisor, int64_t rest) {
   const Value left = call.run.Arithmetic(Operator::kModulo, call.self, Value::Int(divisor));
   return call.run.Equal(left, Value::Int(rest));
@@ -42,10 +48,12 @@ bool IsSame(BuiltinCall& call) {
   return a.TypeName() == b.TypeName() && call.run.Equal(a, b);
 }
 
+// An undefined value is callable in Python, where calling it is what raises its error.
 bool IsCallable(const Value& value) {
   return value.IsUndefined() || (value.AsObject() != nullptr && value.AsObject()->IsCallable());
 }
 
+// The operators have names as tests, too, for select('gt', 3) and its like.
 template <Operator kOperator>
 Value Comparison(BuiltinCall& call) {
   return Value::Bool(call.run.Compare(kOperator, call.self, call.At(0)));
@@ -64,6 +72,7 @@ constexpr Builtin kTests[] = {
     {"divisibleby", "num", Test([](auto& call) { return Divides(call, call.Int(0, 1), 0); })},
     {"eq", "other", Comparison<Operator::kEqual>},
     {"equalto", "other", Comparison<Operator::kEqual>},
+    // Nothing is ever escaped: a prompt is no HTML, and autoescape is off.
     {"escaped", "", Test([](auto& /*call*/) { return false; })},
     {"even", "", Test([](auto& call) { return Divides(call, 2, 0); })},
     {"false", "", Test([](auto& call) { return IsBool(call.self) && !call.self.Truth(); })},

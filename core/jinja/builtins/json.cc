@@ -14,10 +14,14 @@
 namespace lockstep::jinja {
 namespace {
 
-// What a letter behind a backslash stands for, place by place.
+// What a letter behind a backslash stands for, place by place. A "/" may be escaped as well, but
+// only the reader knows it: json.dumps does not write it so.
 constexpr std::string_view kEscapeLetters = "\"\\nrtbf";
 constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f";
 
+// Writes as json.dumps does: ", " and ": " between the parts, the comma without its space where
+// `indent` puts each item on a line of its own. The whole output has one trust mark, as in a list's
+// repr: JSON with any client's text in it counts as the client's, braces included.
 class JsonWriter {
  public:
   JsonWriter(BuiltinCall* call, bool trusted)
@@ -44,6 +48,7 @@ class JsonWriter {
     sort_keys_ = call->Truth(3);
   }
 
+  // A bool is an integer, too, so it is asked for first.
   void Write(const Value& value) {
     run_.budget().Step();
     if (value.IsNone()) return Add("null");
@@ -86,6 +91,7 @@ class JsonWriter {
     Add(bracket);
   }
 
+  // JSON has no such numbers; Python writes them all the same (allow_nan).
   static std::string Number(double value) {
     if (std::isnan(value)) return "NaN";
     if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
@@ -95,6 +101,7 @@ class JsonWriter {
   void Object(const Dict& dict) {
     if (dict.entries.empty()) return Add("{}");
     run_.budget().Make(dict.entries.size() * 2 * sizeof(Value));
+    // sort_keys orders keys as "<" does, so keys of different types fail, as in Python.
     Keyed keyed;  // key, (key, value)
     for (const auto& [key, value] : dict.entries) {
       keyed.emplace_back(key, run_.NewList({key, value}, List::Kind::kTuple));
@@ -111,6 +118,8 @@ class JsonWriter {
     Close("}");
   }
 
+  // JSON's keys are strings, so json.dumps puts numbers, booleans and null in quotes: {1: 2}
+  // becomes {"1": 2}.
   void Key(const Value& key) {
     if (key.AsText() != nullptr) return Write(key);
     if (!key.IsNone() && !key.IsNumber())
@@ -130,6 +139,8 @@ class JsonWriter {
     Add(quoted + '"');
   }
 
+  // RFC 8259 wants quotes, backslashes and controls escaped. ensure_ascii escapes all beyond ASCII
+  // as well, what lies above U+FFFF as a pair of surrogates.
   void AppendCharacterOf(std::string_view character, std::string* out) const {
     const uint32_t c = FirstCodePoint(character);
     const size_t at = kEscaped.find(character[0]);
@@ -158,7 +169,8 @@ class JsonWriter {
   size_t level_ = 0;
 };
 
-// Builds the value that json.loads would, with the trust marks of the text that it reads.
+// Builds the value that json.loads would, with the trust marks of the text that it reads. Python's
+// grammar is RFC 8259's and the three words NaN, Infinity and -Infinity.
 class JsonReader {
  public:
   JsonReader(Interpreter* run, const Text& text) : run_(*run), text_(text), rest_(text.bytes()) {}
@@ -191,6 +203,7 @@ class JsonReader {
 
   Value ReadValue(size_t depth) {
     run_.budget().Step();
+    // NewList refuses deep values only when they are complete, which is too late for the stack.
     if (depth > Value::kMaxDepth) Throw("from_json: nested more than {} deep", Value::kMaxDepth);
     if (SkipSign("{")) return ReadObject(depth);
     if (Skip("[")) return ReadArray(depth);
@@ -204,6 +217,7 @@ class JsonReader {
     return ReadNumber();
   }
 
+  // Where a key comes twice, its last value counts.
   Value ReadObject(size_t depth) {
     Dict dict;
     bool more = !SkipSign("}");
@@ -229,6 +243,8 @@ class JsonReader {
     return run_.NewList(std::move(items));
   }
 
+  // RFC 8259 has no leading zeros and no bare points: "01" ends behind its 0, and "1." fails. A
+  // number with neither fraction nor exponent is an integer of any size.
   Value ReadNumber() {
     static constexpr std::string_view kDigits = "0123456789";
     const std::string_view all = rest_;
@@ -251,7 +267,8 @@ class JsonReader {
     return Value::Float(std::strtod(std::string(number).c_str(), nullptr));
   }
 
-  // Behind the opening quote.
+  // Behind the opening quote. What stands plainly is copied with its marks; what an escape stands
+  // for has the mark of the backslash. A control character is an error, as in Python's strict mode.
   Value ReadString() {
     Builder out(&run_.budget());
     while (true) {
@@ -278,7 +295,8 @@ class JsonReader {
     }
   }
 
-  // Behind "\u": four digits, or a pair of surrogates.
+  // Behind "\u": four digits, or a pair of surrogates. Python keeps half a pair as it is; here it
+  // is an error, since a prompt is UTF-8 and cannot hold it.
   uint32_t ReadEscape() {
     const uint32_t high = ReadHex();
     if (high < 0xD800 || high > 0xDFFF) return high;

@@ -8,6 +8,7 @@
 namespace lockstep::jinja {
 namespace {
 
+// With `boolean` set, empty text, 0 and None are replaced as well, not only what is undefined.
 Value Default(BuiltinCall& call) {
   const bool missing = call.self.IsUndefined() || (call.Truth(1) && !call.self.Truth());
   return missing ? call.At(0, Literal("")) : call.self;
@@ -22,6 +23,7 @@ Value First(BuiltinCall& call) {
   return items.empty() ? Value::UndefinedBecause("there is no first item") : items.front();
 }
 
+// jinja2 takes the first item of reversed(value), and Python cannot reverse a generator.
 Value Last(BuiltinCall& call) {
   if (call.self.AsList() != nullptr && call.self.AsList()->kind == List::Kind::kGenerator) {
     Throw("a generator has no last item: use list first");
@@ -30,6 +32,7 @@ Value Last(BuiltinCall& call) {
   return items.empty() ? Value::UndefinedBecause("there is no last item") : items.back();
 }
 
+// A string becomes a string; anything else becomes what Python's reversed() returns, a generator.
 Value Reverse(BuiltinCall& call) {
   if (call.self.AsText() != nullptr) {
     return call.run.Slice(call.self, Value::Null(), Value::Null(), Value::Int(-1));
@@ -39,6 +42,7 @@ Value Reverse(BuiltinCall& call) {
   return call.run.NewList(std::move(items), List::Kind::kGenerator);
 }
 
+// Unlike the method of strings it takes items of any type and writes them with str().
 Value Join(BuiltinCall& call) {
   const Text separator = call.Str(0, "");
   const Attribute attribute(call.run, call.At(1, Value::Null()));
@@ -65,6 +69,7 @@ Value Sort(BuiltinCall& call) {
   return call.run.NewList(std::move(sorted));
 }
 
+// The result is a list of (key, value), for loops: a dict itself is in the order of its making.
 Value DictSort(BuiltinCall& call) {
   const Dict* dict = call.self.AsDict();
   if (dict == nullptr) Throw("dictsort needs a dict, not a {}", call.self.TypeName());
@@ -81,7 +86,8 @@ Value DictSort(BuiltinCall& call) {
   return call.run.NewList(std::move(sorted));
 }
 
-// The first item of each key stays.
+// The first item of each key stays. Keys are compared by HashKey in a dict, so that a long list
+// takes no quadratic time.
 Value Unique(BuiltinCall& call) {
   const Value by = call.At(1, Value::Null());
   Dict seen;
@@ -98,6 +104,7 @@ Value Unique(BuiltinCall& call) {
   return call.run.NewList(std::move(items), List::Kind::kGenerator);
 }
 
+// This differs from the method: what is undefined has no items, instead of an error.
 Value ItemsFilter(BuiltinCall& call) {
   std::vector<Value> items;
   const Dict* dict = call.self.AsDict();
@@ -139,6 +146,7 @@ Value GroupBy(BuiltinCall& call) {
   return call.run.NewList(std::move(groups));
 }
 
+// Rows of `linecount` items, of which the last is filled up if there is a `fill_with`.
 Value Batch(BuiltinCall& call) {
   const int64_t size = call.Int(0, 1);
   const Value fill = call.At(1, Value::Null());
@@ -161,7 +169,9 @@ Value Batch(BuiltinCall& call) {
 }
 
 // Columns, in contrast to batch's rows: as many lists as `slices`, the first ones longer by an
-// item.
+// item. [1, 2, 3] in two slices is [1, 2], [3]. With `fill_with` jinja2 adds it to every list that
+// is not longer than others, also where all are of one length: [1, 2] in two slices is then [1, x],
+// [2, x].
 Value SliceFilter(BuiltinCall& call) {
   const int64_t slices = call.Int(0, 1);
   if (slices == 0) Throw("division by zero");

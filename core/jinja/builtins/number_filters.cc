@@ -10,6 +10,8 @@ namespace {
 // int(value) of an integer: that of True is 1.
 Value IntegerOf(const Value& value) { return value.IsInt64() ? Value::Int(value.Int64()) : value; }
 
+// jinja2 tries int(text, base), then int(float(text)), and then returns the default: "12.7" is 12,
+// and "twelve" is 0.
 Value IntFilter(BuiltinCall& call) {
   if (call.self.IsInteger()) return IntegerOf(call.self);
   std::optional<double> real;
@@ -29,6 +31,7 @@ Value FloatFilter(BuiltinCall& call) {
   return value ? Value::Float(*value) : call.At(0, Value::Float(0));
 }
 
+// The smallest 64-bit integer becomes a big one by Negative, rather than overflowing.
 Value Abs(BuiltinCall& call) {
   const bool negative = call.self.IsNumber() && call.self.Number() < 0;
   if (negative || !call.self.IsNumber()) {
@@ -61,6 +64,8 @@ Value Round(BuiltinCall& call) {
     if (precision > 400 || !std::isfinite(value)) return Value::Float(value);
     return Value::Float(*ParseFloat(fmt::format("{:.{}f}", value, static_cast<int>(precision))));
   }
+  // Below 0 the precision counts tens, hundreds and so on: 1250 to -2 digits is 1200, half to even.
+  // A 64-bit integer has 19 digits, so nothing is left of it at -20.
   if (call.self.IsInteger()) RequireInt64("round to tens", call.self);
   const double rounded = precision < -20 ? 0 : std::nearbyint(value * scale) / scale;
   return call.self.IsInteger() ? TruncatedFloat(rounded) : Value::Float(rounded);

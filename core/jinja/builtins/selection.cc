@@ -24,12 +24,14 @@ std::vector<std::string> SplitAt(const std::string& text, char separator) {
   return parts;
 }
 
+// jinja2's ignore_case: filters that compare take "b" and "B" for equal unless told otherwise.
 Value Folded(Interpreter& run, const Value& value, bool case_sensitive) {
   const bool fold = !case_sensitive && value.AsText() != nullptr;
   return fold ? run.New(Mapped(run, *value.AsText(), Lower)) : value;
 }
 
-// The builtin whose name is an argument of map or select, and the arguments behind it.
+// The builtin whose name is an argument of map or select, and the arguments behind it. select('gt',
+// 3) calls the test gt with 3. Returns null where no name is given, as in select().
 const Builtin* Named(BuiltinCall& call, size_t at, const Builtin* (*find)(std::string_view),
                      Arguments* arguments) {
   std::vector<Value>& given = call.rest.positional;
@@ -48,6 +50,9 @@ std::vector<Value> ItemsIfAny(BuiltinCall& call) {
   return call.self.Truth() ? call.run.Items(call.self) : std::vector<Value>();
 }
 
+// Two forms: map('upper') applies a filter, map(attribute='a.b', default=0) looks at an attribute.
+// jinja2 runs map and select as generators, item by item; here all items are made at once, which a
+// template sees only where an item fails that nothing reads.
 Value Map(BuiltinCall& call) {
   std::vector<Value> out;
   std::vector<Value> items = ItemsIfAny(call);
@@ -69,6 +74,8 @@ Value Map(BuiltinCall& call) {
   return call.run.NewList(std::move(out), List::Kind::kGenerator);
 }
 
+// All four filters in one: `wanted` is false for reject, and selectattr's first argument is the
+// attribute, so that its test stands one place further back.
 Value SelectIf(BuiltinCall& call, bool wanted, bool by_attribute) {
   std::vector<Value> out;
   std::vector<Value> items = ItemsIfAny(call);
@@ -102,6 +109,7 @@ Value Sum(BuiltinCall& call) {
   return total;
 }
 
+// Of equal items the first one is returned, as by Python's min and max.
 Value Extreme(BuiltinCall& call, bool largest) {
   const Attribute attribute(call.run, call.At(1, Value::Null()));
   Value best = Value::UndefinedBecause(fmt::format("{} of nothing", call.builtin.name));
@@ -120,6 +128,7 @@ Value Extreme(BuiltinCall& call, bool largest) {
 Value Min(BuiltinCall& call) { return Extreme(call, false); }
 Value Max(BuiltinCall& call) { return Extreme(call, true); }
 
+// jinja2 looks at attributes alone; here attr is the dot, so it finds an item of a dict as well.
 Value Attr(BuiltinCall& call) { return call.run.Attribute(call.self, call.TextAt(0).bytes()); }
 
 constexpr Builtin kFilters[] = {
@@ -138,6 +147,7 @@ constexpr Builtin kFilters[] = {
 
 std::span<const Builtin> SelectFilters() { return kFilters; }
 
+// "0" in a path is an index, as jinja2 has it, so a dict's key "0" cannot be named by one.
 Attribute::Attribute(Interpreter& run, const Value& path, Value otherwise)
     : run_(run), otherwise_(std::move(otherwise)) {
   if (path.IsNone()) return;
@@ -152,6 +162,8 @@ Attribute::Attribute(Interpreter& run, const Value& path, Value otherwise)
   }
 }
 
+// The default steps in at each key of the path, as jinja2's does: the rest of the path is then
+// looked up in the default.
 Value Attribute::Of(const Value& item) const {
   Value value = item;
   for (const Value& key : keys_) {
@@ -172,6 +184,8 @@ Value SortKey(Interpreter& run, const Value& attribute, const Value& item, bool 
   return run.NewList(std::move(keys));
 }
 
+// Reversing swaps the operands and not the result, since Python's sort keeps equal items in their
+// order in either direction.
 void SortValues(Interpreter& run, Keyed* keyed, bool reverse) {
   std::stable_sort(keyed->begin(), keyed->end(), [&](const auto& a, const auto& b) {
     return reverse ? run.Less(b.first, a.first) : run.Less(a.first, b.first);

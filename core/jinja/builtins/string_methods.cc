@@ -14,6 +14,7 @@
 namespace lockstep::jinja {
 namespace {
 
+// FindMethod looks into this table for strings only, so `self` is one.
 const Text& Self(const BuiltinCall& call) { return *call.self.AsText(); }
 
 Value Part(BuiltinCall& call, size_t begin, size_t end) {
@@ -56,7 +57,8 @@ Value Strip(BuiltinCall& call) { return StripWith(call, true, true); }
 Value LStrip(BuiltinCall& call) { return StripWith(call, true, false); }
 Value RStrip(BuiltinCall& call) { return StripWith(call, false, true); }
 
-// The first or last place of `what` in [begin, end), by byte; npos if there is none.
+// The first or last place of `what` in `text`, by byte; npos if there is none. Bytes are as good as
+// characters here: UTF-8 matches whole characters or none.
 size_t Find(std::string_view text, std::string_view what, bool last) {
   if (last) return text.rfind(what);
   const void* found = memmem(text.data(), text.size(), what.data(), what.size());
@@ -65,6 +67,8 @@ size_t Find(std::string_view text, std::string_view what, bool last) {
 }
 
 // The pieces around up to `limit` separators, or stretches of white space if there is none.
+// Python's two ways differ: "a  b".split() is ["a", "b"], while "a  b".split(" ") is ["a", "",
+// "b"]. A limit below 0 never counts down to 0, and so is none.
 std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64_t limit) {
   std::vector<Value> parts;
   const std::string_view bytes = Self(call).bytes();
@@ -145,6 +149,7 @@ Value SplitLinesMethod(BuiltinCall& call) {
   return call.run.NewList(SplitLines(call.run, Self(call), call.Truth(0)));
 }
 
+// Without a match the text stands first for partition and last for rpartition.
 Value PartitionWith(BuiltinCall& call, bool last) {
   const Text& separator = call.TextAt(0);
   if (separator.empty()) Throw("partition needs a separator that is not empty");
@@ -163,7 +168,8 @@ Value PartitionWith(BuiltinCall& call, bool last) {
 Value Partition(BuiltinCall& call) { return PartitionWith(call, false); }
 Value RPartition(BuiltinCall& call) { return PartitionWith(call, true); }
 
-// Python's optional [start, end) behind the first argument, as bytes.
+// Python's optional [start, end) behind the first argument, as bytes. A start behind the end gives
+// begin > end, where not even an empty string is found.
 std::pair<size_t, size_t> Bounds(BuiltinCall& call) {
   const std::string_view bytes = Self(call).bytes();
   if (!call.Has(1)) return {0, bytes.size()};
@@ -186,6 +192,7 @@ bool Matches(BuiltinCall& call, bool at_end) {
       Throw("{} needs a string or a tuple of them, not a {}", call.builtin.name, value.TypeName());
     }
     const std::string& what = value.AsText()->bytes();
+    // UTF-8 needs no decoding here: a valid text begins or ends with another by whole characters.
     return at_end ? bytes.ends_with(what) : bytes.starts_with(what);
   };
   const List* list = call.At(0).AsList();
@@ -195,6 +202,7 @@ bool Matches(BuiltinCall& call, bool at_end) {
 Value StartsWith(BuiltinCall& call) { return Value::Bool(Matches(call, false)); }
 Value EndsWith(BuiltinCall& call) { return Value::Bool(Matches(call, true)); }
 
+// The result counts characters from the start of the whole text, not of [start, end).
 Value FindWith(BuiltinCall& call, bool last, bool must) {
   const auto [begin, end] = Bounds(call);
   const std::string_view bytes = Self(call).bytes();
@@ -213,6 +221,7 @@ Value RFind(BuiltinCall& call) { return FindWith(call, true, false); }
 Value Index(BuiltinCall& call) { return FindWith(call, false, true); }
 Value RIndex(BuiltinCall& call) { return FindWith(call, true, true); }
 
+// Matches do not overlap. The empty string is before each character and behind the last.
 Value Count(BuiltinCall& call) {
   const auto [begin, end] = Bounds(call);
   if (begin > end) return Value::Int(0);
@@ -231,6 +240,7 @@ Value Replace(BuiltinCall& call) {
       Replaced(call.run, Self(call), call.TextAt(0), call.TextAt(1), call.Int(2, -1)));
 }
 
+// str.join takes strings only; the filter join takes anything.
 Value JoinMethod(BuiltinCall& call) {
   Builder out(&call.run.budget());
   bool first = true;
@@ -256,6 +266,7 @@ Value RemoveSuffix(BuiltinCall& call) {
   return Part(call, 0, Self(call).size() - (has ? suffix.size() : 0));
 }
 
+// Widths count characters, as everywhere in Python, not bytes or columns of a terminal.
 Value Padded(BuiltinCall& call, bool text_left) {
   const Text fill = call.Str(1, " ");
   if (CountCharacters(fill.bytes()) != 1) Throw("{} fills with one character", call.builtin.name);
@@ -275,6 +286,7 @@ Value CenterMethod(BuiltinCall& call) {
   return call.run.New(Centered(call.run, Self(call), call.Int(0, 0), fill));
 }
 
+// Zeros go behind a sign: "-5".zfill(4) is "-005".
 Value ZFill(BuiltinCall& call) {
   const int64_t missing = call.Int(0, 0) - call.run.Length(call.self);
   const std::string& bytes = Self(call).bytes();
@@ -303,6 +315,8 @@ Value OneCase(BuiltinCall& call) {
   return Value::Bool(IsOfCase(Self(call), kWanted, kOther));
 }
 
+// Python tells casefold from lower, and isdecimal, isdigit and isnumeric from one another, only
+// beyond ASCII ("ß", "²", "½"); here each of them is the nearest one.
 constexpr Builtin kMethods[] = {
     {"capitalize", "", CapitalizeMethod},
     {"casefold", "", LowerMethod},

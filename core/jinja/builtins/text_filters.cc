@@ -27,7 +27,8 @@ Value CapitalizeFilter(BuiltinCall& call) {
   return call.run.New(Capitalized(call.run, call.SelfText()));
 }
 
-// Words begin behind white space, "-" and opening brackets.
+// Words begin behind white space, "-" and opening brackets. jinja2 splits at [-\s({\[<]+, so "it's
+// a-b" becomes "It's A-B".
 Value TitleFilter(BuiltinCall& call) {
   const Text text = call.SelfText();
   const std::string_view bytes = text.bytes();
@@ -47,6 +48,7 @@ Value TitleFilter(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
+// The filter takes None for a count, which the method does not.
 Value ReplaceFilter(BuiltinCall& call) {
   const int64_t count = call.Has(2) && !call.At(2).IsNone() ? call.Int(2, -1) : -1;
   return call.run.New(Replaced(call.run, call.SelfText(), call.Str(0, ""), call.Str(1, ""), count));
@@ -54,6 +56,7 @@ Value ReplaceFilter(BuiltinCall& call) {
 
 Value StringFilter(BuiltinCall& call) { return call.run.New(call.SelfText()); }
 
+// "%s, %s" | format(a, b) is "%s, %s" % (a, b), and named arguments are the dict behind "%".
 Value FormatFilter(BuiltinCall& call) {
   if (!call.rest.named.empty()) {
     if (!call.rest.positional.empty())
@@ -66,6 +69,8 @@ Value FormatFilter(BuiltinCall& call) {
                        call.run.NewList(std::move(call.rest.positional), List::Kind::kTuple));
 }
 
+// The entities are those of markupsafe, which jinja2 uses. What stands for a character has that
+// character's mark.
 Value Escape(BuiltinCall& call) {
   static constexpr std::array<std::pair<char, std::string_view>, 5> kEntities = {
       {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'\'', "&#39;"}, {'"', "&#34;"}}};
@@ -84,7 +89,8 @@ Value Escape(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
-// Byte by byte, as the encoding of a URL is of UTF-8.
+// Byte by byte, as the encoding of a URL is of UTF-8. What stays plain is what Python's
+// urllib.parse.quote keeps with safe="/".
 Value UrlEncode(BuiltinCall& call) {
   static constexpr std::string_view kPlain = "_.-~/";
   const Text text = call.SelfText();
@@ -101,6 +107,7 @@ Value UrlEncode(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
+// The first line is indented only with `first`, and an empty one only with `blank`.
 Value Indent(BuiltinCall& call) {
   Text text = call.SelfText();
   Builder indent(&call.run.budget());
@@ -125,6 +132,7 @@ Value Indent(BuiltinCall& call) {
 }
 
 // Text that is longer by no more than `leeway` stays whole: there is little to gain by cutting it.
+// 255 and 5 are jinja2's defaults (policies["truncate.leeway"]); the length includes the end "...".
 Value Truncate(BuiltinCall& call) {
   const Text text = call.SelfText();
   const Text end = call.Str(2, "...");
@@ -149,6 +157,7 @@ Value Center(BuiltinCall& call) {
   return call.run.New(Centered(call.run, call.SelfText(), call.Int(0, 80), Text(" ", true)));
 }
 
+// A word is what the regular expression \w+ finds.
 Value WordCount(BuiltinCall& call) {
   const Text text = call.SelfText();
   int64_t words = 0;
@@ -163,6 +172,7 @@ Value WordCount(BuiltinCall& call) {
   return Value::Int(words);
 }
 
+// safe does no more than string: without autoescape there is no markup to mark as safe.
 constexpr Builtin kFilters[] = {
     {"capitalize", "", CapitalizeFilter},
     {"center", "width?", Center},

@@ -10,7 +10,7 @@
 namespace lockstep::jinja {
 namespace {
 
-// The characters of `text` from either end that are in `characters`, or are white space.
+// Whether strip takes `character` away: it is one of `characters`, or white space if that is null.
 bool IsStripped(std::string_view character, const Text* characters) {
   if (characters == nullptr) return IsSpace(FirstCodePoint(character));
   return characters->bytes().find(character) != std::string::npos;
@@ -26,6 +26,8 @@ std::vector<Value> SplitLines(Interpreter& run, const Text& text, bool keep_ends
   for (size_t at = 0; at < bytes.size();) {
     const uint32_t c = FirstCodePoint(bytes.substr(at));
     size_t end = at + CharacterLength(bytes.substr(at));
+    // Python's list: \n, \v, \f, \r, the separators of files, groups and records (not of units),
+    // NEL, and Unicode's line and paragraph separator. "\r\n" ends one line, not two.
     const bool ends = (c >= '\n' && c <= '\r') || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
                       c == 0x2028 || c == 0x2029;
     if (ends) {
@@ -47,6 +49,7 @@ Text Stripped(Interpreter& run, const Text& text, const Value& characters, bool 
     Throw("strip takes a string of characters, not a {}", characters.TypeName());
   }
   const std::string_view bytes = text.bytes();
+  // Each character that goes is looked for in the whole set, hence the product.
   run.budget().Step(bytes.size() / 64 * (1 + (set == nullptr ? 0 : set->size())));
   size_t begin = 0;
   size_t end = bytes.size();
@@ -78,6 +81,7 @@ Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& 
       begin = end;
     }
   }
+  // memmem takes linear time, unlike std::string::find. A negative count never reaches 0.
   for (; count != 0 && !from.empty(); --count) {
     run.budget().Step();
     const void* found =
@@ -118,7 +122,8 @@ Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_v
 }
 
 // Python has title case for the few letters that are two in one ("ǆ" becomes "ǅ"); here they become
-// upper case, which no template is known to depend on.
+// upper case, which no template is known to depend on. The rest becomes lower case: "hELLO" is
+// "Hello".
 Text Capitalized(Interpreter& run, const Text& text) {
   if (text.empty()) return text;
   const size_t first = CharacterLength(text.bytes());
