@@ -69,7 +69,7 @@ struct BuiltinCall {
   const Builtin& builtin;
   Value self;                                   // what a filter, a test or a method applies to
   std::vector<std::optional<Value>> arguments;  // [parameter]
-  // What "*" and "**" took; empty for a builtin whose row has neither.
+  // It is what "*" and "**" took, and empty for a builtin whose row has neither.
   Arguments rest;
 };
 

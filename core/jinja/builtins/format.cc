@@ -12,7 +12,7 @@
 namespace lockstep::jinja {
 namespace {
 
-// How one value is to be written. Both languages are read into it: "%-5d" sets `align` to '<', as
+// It says how one value is written. Both languages are read into it: "%-5d" sets `align` to '<', as
 // "{:<5d}" does.
 struct Spec {
   char align = 0;  // '<', '>', '^', '=' (zeros between the sign and the digits), 0: by type

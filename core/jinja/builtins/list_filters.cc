@@ -146,7 +146,7 @@ Value GroupBy(BuiltinCall& call) {
   return call.run.NewList(std::move(groups));
 }
 
-// Rows of `linecount` items, of which the last is filled up if there is a `fill_with`.
+// Makes rows of `linecount` items, of which the last is filled up if there is a `fill_with`.
 Value Batch(BuiltinCall& call) {
   const int64_t size = call.Int(0, 1);
   const Value fill = call.At(1, Value::Null());

@@ -18,7 +18,7 @@ Text Stripped(Interpreter& run, const Text& text, const Value& characters, bool 
 Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& to, int64_t count);
 // `width` counts characters, and `fill` is one character. Text that is wider is left as it is.
 Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill);
-// The first character in upper case and all others in lower case.
+// It puts the first character in upper case and all others in lower case.
 Text Capitalized(Interpreter& run, const Text& text);
 // With each part of one trust mapped by itself: Upper or Lower.
 Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view));
