@@ -26,10 +26,12 @@ struct Keyword {
 struct CallArguments {
   std::vector<ExprPtr> positional;
   std::vector<Keyword> named;
+  // jinja2 takes one of each at most.
   ExprPtr spread;        // *d, may be null
   ExprPtr spread_named;  // **e, may be null
 };
 
+// Symbol in interpreter_operators.cc lists their texts in this order.
 enum class Operator {
   kAdd,
   kSubtract,
@@ -48,6 +50,8 @@ enum class Operator {
   kNotIn,
 };
 
+// One struct for all kinds: the renderer switches over `kind`, and only the fields that stand
+// behind a kind below have a meaning for it.
 struct Expr {
   enum class Kind {
     kLiteral,      // value
@@ -77,6 +81,7 @@ struct Expr {
   int height = 1;  // the tree's, which is bounded since running and freeing it recurse
   Value value;
   std::string name;
+  // The number of a kName's variable: see Program::names.
   int slot = -1;
   std::vector<ExprPtr> operands;
   std::vector<Operator> operators;
@@ -87,6 +92,9 @@ struct Expr {
 // What a Failure says of a kFilter or kTest without a builtin.
 std::string UnknownBuiltin(const Expr& expr);
 
+// Python's functions say what they take; jinja2's macros say it by what their bodies name. One that
+// names `varargs` takes any number of positional arguments, `kwargs` any named ones, and `caller`
+// the block of a {% call %}.
 struct Macro {
   std::string name;
   std::vector<std::string> parameters;
@@ -98,6 +106,8 @@ struct Macro {
   bool uses_kwargs = false;
 };
 
+// Tags that do the same share a kind: {% print a, b %} is a kPrint of a kConcat, and
+// {% generation %} a kWith without assignments.
 struct Stmt {
   enum class Kind {
     kText,      // text
@@ -131,6 +141,8 @@ struct Stmt {
 enum OwnSlot { kLoopSlot, kCallerSlot, kVarargsSlot, kKwargsSlot };
 inline constexpr const char* kOwnNames[] = {"loop", "caller", "varargs", "kwargs"};  // [slot]
 
+// A slot is the number of a name, not of a variable: two macros with a parameter x share the
+// number, and each call keeps the value in its own Scope.
 struct Program {
   Block body;
   std::vector<std::string> names;  // [slot]

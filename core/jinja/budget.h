@@ -12,6 +12,9 @@
 
 namespace lockstep {
 
+// Steps bound the time, depth the stack (the interpreter recurses), and bytes the memory. What a
+// template frees is not given back to it: values are shared, so it is hard to say when one dies,
+// and a limit on the sum bounds the time for copying, too.
 struct TemplateLimits {
   size_t steps = 5'000'000;                // operations; those on large values count as several
   size_t depth = 500;                      // statements, expressions and calls within each other
@@ -29,9 +32,11 @@ class Budget {
     steps_ += count;
     if (steps_ > limits_.steps) Throw("it takes more than {} steps", limits_.steps);
   }
-  // `size` bytes or items are read once.
+  // `size` bytes or items are read once. A step stands for about 64 bytes that are copied or
+  // compared, so that a template which does few but large things pays for them.
   void Scan(size_t size) { Step(size / 64); }
-  // Call it before the memory is taken.
+  // Call it before the memory is taken. made_bytes_ never exceeds the limit, so the difference does
+  // not wrap, as a sum could.
   void Make(size_t bytes) {
     if (bytes > limits_.made_bytes - made_bytes_) {
       Throw("it makes more than {} bytes of strings and lists", limits_.made_bytes);
@@ -39,9 +44,12 @@ class Budget {
     made_bytes_ += bytes;
     Step(1 + bytes / 64);
   }
+  // A product that 64 bits do not hold is more than any limit. REQUIRES: bytes_each > 0.
   void Make(size_t count, size_t bytes_each) {
     Make(count > SIZE_MAX / bytes_each ? SIZE_MAX : count * bytes_each);
   }
+  // A refused step down is taken back at once: the guard (Deeper) whose constructor throws has no
+  // destructor to do so.
   void Enter() {
     if (++depth_ > limits_.depth) {
       --depth_;
@@ -61,6 +69,7 @@ class Budget {
 // Text that grows at a budget's expense.
 class Builder {
  public:
+  // The budget must outlive it, and pays before the text grows.
   explicit Builder(Budget* budget) : budget_(budget) { budget_->Make(sizeof(TrustedText)); }
 
   void Append(std::string_view bytes, bool trusted) {
@@ -72,6 +81,7 @@ class Builder {
     budget_->Make(end - begin + sizeof(TrustedText::Run));
     text_.AppendSlice(text, begin, end);
   }
+  // Text of one byte is padding, mostly, and is appended as one run.
   void Repeat(const TrustedText& text, size_t count) {
     if (text.empty()) return;
     budget_->Make(count, text.size() + (text.runs().size() - 1) * sizeof(TrustedText::Run));

@@ -15,6 +15,7 @@ struct Failure {
   bool by_template = false;  // the template called raise_exception: the message is its own
 };
 
+// The line is left at 0: most code does not know it, and Render asks the run for it.
 template <class... Arguments>
 [[noreturn]] void Throw(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   throw Failure{fmt::format(format, std::forward<Arguments>(arguments)...)};

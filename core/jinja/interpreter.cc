@@ -22,6 +22,7 @@ Value Interpreter::New(Text text) {
   return MakeText(std::move(text));
 }
 
+// No deeper value comes to be in a run, so whatever recurses over values needs no limit of its own.
 Value Interpreter::NewList(std::vector<Value> items, List::Kind kind) {
   budget().Make(sizeof(List) + items.size() * sizeof(Value));
   Value list = MakeList(std::move(items), kind);
@@ -31,6 +32,7 @@ Value Interpreter::NewList(std::vector<Value> items, List::Kind kind) {
 }
 
 Value Interpreter::NewDict(Dict dict) {
+  // 128 bytes stand for an entry and for its node in the index.
   size_t bytes = sizeof(Dict);
   for (const auto& [key, entry] : dict.index) bytes += key.size() + 128;
   budget().Make(bytes);

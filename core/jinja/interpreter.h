@@ -16,6 +16,7 @@
 
 namespace lockstep::jinja {
 
+// The arguments of one call, evaluated, in the order in which they stand.
 struct Arguments {
   std::vector<Value> positional;
   std::vector<std::pair<std::string, Value>> named;
@@ -47,6 +48,8 @@ class Interpreter {
   Value New(Builder builder) { return New(builder.Take()); }
   Value NewList(std::vector<Value> items, List::Kind kind = List::Kind::kList);
   Value NewDict(Dict dict);
+  // The object lives as long as the run, and values point at it without owning it. 64 bytes stand
+  // for what the allocation and objects_ add to it.
   template <class T, class... Args>
   T* Own(Args&&... args) {
     budget_.Make(sizeof(T) + 64);
@@ -74,6 +77,7 @@ class Interpreter {
   // interpreter_text.cc
   Text Str(const Value& value);
   void AppendStr(const Value& value, Builder* out);
+  // `trusted` marks all that is written, also the texts inside, whatever marks they have.
   void AppendRepr(const Value& value, bool trusted, Builder* out);
 
  protected:

@@ -26,6 +26,8 @@ bool Changes(const Value& value, std::string_view name) {
          is("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort");
 }
 
+// It names `count` places from `begin` on, each `step` further. A count instead of an end cannot
+// overflow.
 struct Range {
   int64_t begin;
   int64_t step;
@@ -41,6 +43,8 @@ Range SliceRange(const Value& begin, const Value& end, const Value& step, int64_
   Range range{0, part(step, 1), 0};
   if (range.step == 0) Throw("the step of a slice cannot be 0");
   const bool forward = range.step > 0;
+  // As CPython's PySlice_AdjustIndices: below 0 counts from the end, and what is still outside
+  // moves to the nearest place, which is -1 rather than 0 where the slice goes backward.
   const auto bound = [&](const Value& value, int64_t otherwise) {
     int64_t at = part(value, otherwise);
     if (value.IsNone()) return at;
@@ -51,6 +55,7 @@ Range SliceRange(const Value& begin, const Value& end, const Value& step, int64_
   const int64_t stop = bound(end, forward ? length : -1);
   const int64_t distance = forward ? stop - range.begin : range.begin - stop;
   if (distance <= 0) return range;
+  // The smallest step has no opposite among signed integers.
   const uint64_t stride =
       forward ? static_cast<uint64_t>(range.step) : uint64_t{0} - static_cast<uint64_t>(range.step);
   range.count = static_cast<size_t>((static_cast<uint64_t>(distance) - 1) / stride + 1);
@@ -67,6 +72,8 @@ Value Object::Attribute(Interpreter& /*run*/, const std::string& name) {
   return NoAttribute(TypeName(), name);
 }
 
+// A method becomes a Function that holds the value, so that {% set f = x.strip %} can be called
+// later. What is not there, or may not be called, is undefined with the reason.
 Value Interpreter::Attribute(const Value& value, const std::string& name) {
   RequireDefined(value);
   if (const Builtin* method = FindMethod(value, name)) {
@@ -80,6 +87,7 @@ Value Interpreter::Attribute(const Value& value, const std::string& name) {
   if (const Dict* dict = value.AsDict()) {
     if (const Value* found = dict->Find(name)) return *found;
   }
+  // groupby's results have names, as the _GroupTuple of jinja2.
   if (const List* list = value.AsList(); list != nullptr && list->kind == List::Kind::kGroup) {
     if (name == "grouper") return list->items[0];
     if (name == "list") return list->items[1];
@@ -131,6 +139,7 @@ Value Interpreter::Slice(const Value& value, const Value& begin, const Value& en
       out.AppendSlice(*text, first, first + size);
       return New(std::move(out));
     }
+    // Characters have different sizes, so a stride needs to know where each of them begins.
     std::vector<size_t> offsets;
     budget().Make(bytes.size() * sizeof(size_t));
     for (size_t i = 0; i < bytes.size(); i += CharacterLength(bytes.substr(i)))
@@ -175,6 +184,7 @@ std::vector<Value> Interpreter::Items(const Value& value) {
   }
   const Text* text = value.AsText();
   if (text == nullptr) Throw("a {} cannot be gone through", value.TypeName());
+  // Each character becomes a string of its own; 32 bytes stand for its allocations.
   budget().Make(text->size() * (sizeof(Value) + sizeof(Text) + 32));
   const std::string_view bytes = text->bytes();
   for (size_t i = 0; i < bytes.size();) {

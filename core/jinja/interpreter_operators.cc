@@ -14,6 +14,7 @@ namespace lockstep::jinja {
 namespace {
 
 std::string_view Symbol(Operator op) {
+  // The texts stand in the order of the enum.
   static constexpr std::string_view kSymbols[] = {
       "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "in", "not in"};
   return kSymbols[static_cast<size_t>(op)];
@@ -36,7 +37,8 @@ double FloatModulo(double a, double b) {
   return (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
-// By squaring; a negative exponent makes a float, as in Python.
+// By squaring; a negative exponent makes a float, as in Python. The last square is left out: no
+// result needs it, and it could overflow where the result does not.
 Value Power(int64_t base, int64_t exponent) {
   if (exponent < 0)
     return Value::Float(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
@@ -67,6 +69,7 @@ Value IntegerArithmetic(Operator op, int64_t a, int64_t b) {
       overflow = __builtin_mul_overflow(a, b, &result);
       break;
     case Operator::kDivide:
+      // Beyond 2^53 an operand is rounded first; Python rounds only the quotient.
       return Value::Float(static_cast<double>(a) / static_cast<double>(b));
     case Operator::kPower:
       if (a == 0 && b < 0) Throw("0 cannot be raised to a negative power");
@@ -105,7 +108,8 @@ Value FloatArithmetic(Operator op, double a, double b) {
   }
 }
 
-// Exact where one of the two is a big integer, as Python's comparison of int and float is.
+// Exact where one of the two is a big integer, as Python's comparison of int and float is. Texts of
+// digits are compared by their length first, then digit by digit.
 std::partial_ordering Order(Budget* budget, const Value& a, const Value& b) {
   if (a.IsInt64() && b.IsInt64()) return a.Int64() <=> b.Int64();
   if (a.AsBigInteger() == nullptr && b.AsBigInteger() == nullptr) return a.Number() <=> b.Number();
@@ -128,6 +132,8 @@ std::partial_ordering Order(Budget* budget, const Value& a, const Value& b) {
 
 }  // namespace
 
+// "%" behind a string formats, and what is undefined may be formatted, so that comes first. Two
+// integers of which one is big have no sum here; with a float it counts as a double.
 Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
   if (op == Operator::kModulo && a.AsText() != nullptr) return FormatPercent(*this, *a.AsText(), b);
   RequireDefined(a);
@@ -167,6 +173,7 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
     if (is_list(repeated)) {
       const std::vector<Value>& once = repeated.AsList()->items;
       std::vector<Value> items;
+      // The 1 is for an empty list, since Make divides by the size.
       budget().Make(count, once.size() * sizeof(Value) + 1);
       for (size_t i = 0; i < count && !once.empty(); ++i) {
         items.insert(items.end(), once.begin(), once.end());
@@ -181,6 +188,7 @@ Value Interpreter::Arithmetic(Operator op, const Value& a, const Value& b) {
 Value Interpreter::Negative(const Value& value) {
   RequireDefined(value);
   const bool smallest = value.IsInt64() && value.Int64() == INT64_MIN;
+  // Its opposite is one more than 64 bits hold, and so becomes a big integer.
   if (smallest) return Value::Integer(value.Digits().substr(1));
   if (value.IsInt64()) return Value::Int(-value.Int64());
   if (const BigInteger* big = value.AsBigInteger()) {
@@ -246,6 +254,7 @@ bool Interpreter::Equal(const Value& a, const Value& b) {
   return true;
 }
 
+// Lists and tuples compare as in Python: the first pair that differs decides, then the length.
 bool Interpreter::Less(const Value& a, const Value& b) {
   budget().Step();
   RequireDefined(a);
@@ -265,6 +274,7 @@ bool Interpreter::Less(const Value& a, const Value& b) {
   Throw("{} and {} have no order", a.TypeName(), b.TypeName());
 }
 
+// Nothing is in what is undefined, as in jinja2.
 bool Interpreter::Contains(const Value& container, const Value& item) {
   if (const Text* text = container.AsText()) {
     if (item.AsText() == nullptr) {

@@ -15,6 +15,8 @@ void AppendEscaped(uint32_t c, std::string* out) {
                         : fmt::format("\\U{:08x}", c);
 }
 
+// repr() puts a string in single quotes, unless it has some and no double ones. So it's becomes
+// "it's", and it's "so" becomes 'it\'s "so"'.
 std::string Quoted(std::string_view text) {
   const bool has_single = text.find('\'') != text.npos;
   const char quote = has_single && text.find('"') == text.npos ? '"' : '\'';
@@ -77,6 +79,8 @@ void Interpreter::AppendRepr(const Value& value, bool trusted, Builder* out) {
   }
   const List& list = *value.AsList();
   if (list.kind == List::Kind::kGenerator) Throw("a generator cannot be written as text: use list");
+  // A range keeps its items and not its end; the end that is printed is the nearest that makes
+  // them. Python's range(0, 11, 3) thus reads range(0, 10, 3).
   if (list.kind == List::Kind::kRange) {
     const int64_t first = list.items.empty() ? 0 : list.items.front().Int64();
     const int64_t step = list.items.size() < 2 ? 1 : list.items[1].Int64() - first;
@@ -92,6 +96,7 @@ void Interpreter::AppendRepr(const Value& value, bool trusted, Builder* out) {
     if (i > 0) add(", ");
     AppendRepr(list.items[i], trusted, out);
   }
+  // Python writes a tuple of one as (1,).
   if (list.IsTuple() && list.items.size() == 1) add(",");
   add(around.substr(1));
   if (list.kind == List::Kind::kView) add(")");

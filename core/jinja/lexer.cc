@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::string_view kSpaces = " \t\n\r\f\v";
 
-// Lines end in \n only, and one at the very end does not count.
+// Lines end in \n only, and one at the very end does not count. jinja2 drops that one, too, unless
+// keep_trailing_newline is set.
 std::string Normalized(std::string_view source) {
   std::string out;
   for (size_t i = 0; i < source.size(); ++i) {
@@ -33,6 +34,8 @@ std::string Normalized(std::string_view source) {
 }
 
 bool IsDigitChar(char c) { return c >= '0' && c <= '9'; }
+// Python's names may have any letter of Unicode. Taking all characters beyond ASCII for letters
+// reads the same names, and more that no template has.
 bool IsNameChar(char c) {
   return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || IsDigitChar(c) ||
          static_cast<uint8_t>(c) >= 0x80;
@@ -57,6 +60,7 @@ class Lexer {
     tokens_.push_back({kind, std::move(text), line_});
   }
 
+  // All input is consumed here, so that line_ and last_ are always right.
   std::string_view Take(size_t count) {
     const std::string_view taken = rest_.substr(0, count);
     line_ += static_cast<int>(std::count(taken.begin(), taken.end(), '\n'));
@@ -73,7 +77,9 @@ class Lexer {
 
   void SkipSpaces() { Take(std::min(rest_.find_first_not_of(kSpaces), rest_.size())); }
 
-  // The text up to the next tag, and that tag.
+  // The text up to the next tag, and that tag. An example, with "." for a space: from
+  //   a\n..{% if b %}\nc
+  // the indent and the newline behind the tag go, so that what is left is "a\n", the tag, and "c".
   void Data() {
     const bool at_line_start = last_ == '\n';
     size_t tag = 0;
@@ -138,7 +144,8 @@ class Lexer {
     AfterTag(sign, true);
   }
 
-  // Behind "{%" and its sign: does `raw %}` follow?
+  // Behind "{%" and its sign: does `raw %}` follow? What follows is text and no tokens, so this
+  // cannot be left to the parser.
   bool RawBegin() {
     std::string_view at = rest_;
     const auto skip_spaces = [&] {
@@ -190,6 +197,7 @@ class Lexer {
       if (rest_.empty()) FailHere(fmt::format("a tag has no end {}", end));
       if (open.empty()) {
         const char sign = rest_[0];
+        // As in jinja2 "+" may end a block but not a variable.
         const bool signs = sign == '-' || (sign == '+' && !variable);
         if (rest_.substr(signs ? 1 : 0).starts_with(end)) {
           Add(variable ? Token::Kind::kVariableEnd : Token::Kind::kBlockEnd, "");
@@ -212,6 +220,8 @@ class Lexer {
     }
   }
 
+  // `*open` is the stack of open brackets. Longer operators stand first in the list, so that "//"
+  // is not read as two "/"; "}" is not in it, and is asked for separately.
   void Operator(std::string* open) {
     static constexpr std::array<std::string_view, 24> kOperators = {
         "**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~",
@@ -236,7 +246,7 @@ class Lexer {
     Take(found.size());
   }
 
-  // The digits at `at`, "_" between them left out.
+  // The digits at `at`, "_" between them left out. Python allows one "_" between two digits: 1_000.
   std::string Digits(size_t* at, std::string_view allowed) const {
     std::string digits;
     for (; *at < rest_.size(); ++*at) {
@@ -308,6 +318,7 @@ class Lexer {
     Take(at);
   }
 
+  // The character behind a backslash cannot end the string, whatever it is.
   void String() {
     const char quote = rest_[0];
     size_t end = 1;

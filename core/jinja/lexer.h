@@ -25,6 +25,7 @@ struct Token {
   Kind kind;
   std::string text;
   int line;
+  // kFloat's value. An integer may have any size, and is left to TemplateValue::Integer.
   double real = 0;
 };
 

@@ -60,6 +60,7 @@ std::optional<double> ParseFloat(std::string_view text) {
   double value = 0;
   const char* const end = cleaned.data() + cleaned.size();
   const auto result = std::from_chars(cleaned.data(), end, value);
+  // from_chars reads "nan(text)" as C does, Python does not.
   if (cleaned.empty() || result.ptr != end || cleaned.find('(') != cleaned.npos)
     return std::nullopt;
   if (result.ec == std::errc::result_out_of_range) return std::nullopt;

@@ -8,6 +8,7 @@
 namespace lockstep::jinja {
 namespace {
 
+// The cast is safe here and below, as Method binds these functions to objects of their type only.
 Value LoopChanged(BuiltinCall& call) {
   auto* const loop = static_cast<Loop*>(call.self.AsObject());
   const Value now = call.run.NewList(std::move(call.rest.positional), List::Kind::kTuple);
@@ -40,6 +41,7 @@ constexpr std::array<Builtin, 2> kLoopMethods = {
 constexpr std::array<Builtin, 2> kCyclerMethods = {
     {{"next", "", CyclerNext}, {"reset", "", CyclerReset}}};
 
+// Undefined where there is no such method: attributes are asked for before.
 template <size_t kCount>
 Value Method(Interpreter& run, const std::array<Builtin, kCount>& methods, Object* self,
              const std::string& name) {

@@ -11,6 +11,7 @@
 
 namespace lockstep::jinja {
 
+// namespace(found=false): what a loop can change for those outside it, by setting ns.found to true.
 struct Namespace : Object {
   std::string_view TypeName() const override { return "namespace"; }
   Value Attribute(Interpreter& run, const std::string& name) override;
@@ -18,6 +19,8 @@ struct Namespace : Object {
   std::map<std::string, Value> values;
 };
 
+// `closure` is the scope of the definition, not of the call: a macro sees the names around its
+// text.
 struct MacroObject : Object {
   MacroObject(const Macro* the_macro, std::shared_ptr<Scope> around)
       : macro(the_macro), closure(std::move(around)) {}
@@ -53,14 +56,17 @@ struct Loop : Object {
   Value Attribute(Interpreter& run, const std::string& name) override;
 
   const Stmt* stmt = nullptr;
+  // Each turn's scope lies in this one, and so do the scopes of loop(...).
   std::shared_ptr<Scope> outside;
   std::vector<Value> items;
   size_t index = 0;  // from 0
   size_t depth = 0;  // from 0
+  // The arguments of the last loop.changed(...), which asks whether they differ now.
   Value last_changed;
   bool has_changed = false;
 };
 
+// cycler(a, b): next() returns a, b, a, ... and `current` what next() would return.
 struct Cycler : Object {
   std::string_view TypeName() const override { return "cycler"; }
   Value Attribute(Interpreter& run, const std::string& name) override;
@@ -69,6 +75,7 @@ struct Cycler : Object {
   size_t position = 0;
 };
 
+// joiner(sep): the first call returns "", all others the separator.
 struct Joiner : Object {
   std::string_view TypeName() const override { return "joiner"; }
   bool IsCallable() const override { return true; }

@@ -12,6 +12,8 @@
 namespace lockstep::jinja {
 namespace {
 
+// The stack bounds it. A function counts if it has a Nested; a pair of brackets passes
+// ParseExpression, ParseNot and ParseUnary.
 constexpr int kMaxNesting = 300;  // calls of the functions that count; a bracket takes three
 
 std::string Described(const Token& token) {
@@ -44,6 +46,7 @@ std::unique_ptr<Stmt> NewStmt(Stmt::Kind kind, int line) {
 
 }  // namespace
 
+// The interpreter's own names come first, so that their slots are the numbers of OwnSlot.
 Parser::Parser(std::string_view source) : tokens_(Tokenize(source)) {
   for (const auto name : kOwnNames) Slot(name);
 }
@@ -56,6 +59,7 @@ Parser::Nested::Nested(Parser* parser) : parser_(parser) {
   }
 }
 
+// The last token, kEnd, is never passed, so that Now() always has one.
 Token Parser::Next() {
   Token token = Now();
   if (at_ + 1 < tokens_.size()) ++at_;
@@ -105,6 +109,8 @@ int Parser::Slot(const std::string& name) {
   return at->second;
 }
 
+// jinja2 looks for the three names in a macro's whole body, macros inside it included, and so does
+// this.
 ExprPtr Parser::NameOf(const Token& token) {
   auto expr = New(Expr::Kind::kName, token.line);
   expr->name = token.text;
@@ -123,6 +129,7 @@ Program Parser::Run() {
   return std::move(program_);
 }
 
+// Without `ends` the block is the whole template.
 Block Parser::ParseBlock(Words ends, std::string_view opened, int line) {
   const Nested nested(this);
   Block block;
@@ -130,6 +137,7 @@ Block Parser::ParseBlock(Words ends, std::string_view opened, int line) {
     const int here = Now().line;
     if (Now().kind == Kind::kText) {
       block.push_back(NewStmt(Stmt::Kind::kText, here));
+      // What stands in the template is the model's own, hence trusted.
       const_cast<Stmt&>(*block.back()).text = Text(Next().text, true);
     } else if (Now().kind == Kind::kVariableBegin) {
       Next();
@@ -180,6 +188,7 @@ std::unique_ptr<Stmt> Parser::ParseStatement() {
   }
   if (tag == "print") {
     auto stmt = NewStmt(Stmt::Kind::kPrint, line);
+    // What print writes is "a ~ b".
     auto all = New(Expr::Kind::kConcat, line);
     while (Now().kind != Kind::kBlockEnd) {
       if (!all->operands.empty()) ExpectOperator(",");
@@ -193,6 +202,7 @@ std::unique_ptr<Stmt> Parser::ParseStatement() {
                       : fmt::format("unknown tag {}", Quoted(tag)));
 }
 
+// The form is {% for target in value if test recursive %} body {% else %} otherwise {% endfor %}
 std::unique_ptr<Stmt> Parser::ParseFor(int line) {
   auto stmt = NewStmt(Stmt::Kind::kFor, line);
   stmt->target = ParseTarget(false);
@@ -210,6 +220,7 @@ std::unique_ptr<Stmt> Parser::ParseFor(int line) {
   return stmt;
 }
 
+// jinja2 forgives unknown filters in the conditions as well as in what depends on them.
 std::unique_ptr<Stmt> Parser::ParseIf(int line) {
   auto stmt = NewStmt(Stmt::Kind::kIf, line);
   const size_t unknown = unknown_.size();
@@ -244,6 +255,7 @@ std::unique_ptr<Stmt> Parser::ParseSet(int line) {
   return stmt;
 }
 
+// An example is {% filter upper | trim %}text{% endfilter %}.
 std::unique_ptr<Stmt> Parser::ParseFilterBlock(int line) {
   auto stmt = NewStmt(Stmt::Kind::kFilter, line);
   const size_t unknown = unknown_.size();
@@ -257,6 +269,7 @@ std::unique_ptr<Stmt> Parser::ParseFilterBlock(int line) {
   return stmt;
 }
 
+// An example is {% with a = 1, b = 2 %}text{% endwith %}.
 std::unique_ptr<Stmt> Parser::ParseWith(int line) {
   auto stmt = NewStmt(Stmt::Kind::kWith, line);
   while (Now().kind != Kind::kBlockEnd) {
@@ -271,6 +284,7 @@ std::unique_ptr<Stmt> Parser::ParseWith(int line) {
   return stmt;
 }
 
+// It reads "(a, b=1)" of a macro or, for what its caller takes, of a call block.
 void Parser::ParseSignature(Macro* macro) {
   const size_t unknown = unknown_.size();
   ExpectOperator("(");
@@ -314,6 +328,7 @@ std::unique_ptr<Stmt> Parser::ParseMacro(int line) {
   return stmt;
 }
 
+// An example is {% call(item) f(x) %}text{% endcall %}, where f gives caller() an item.
 std::unique_ptr<Stmt> Parser::ParseCallBlock(int line) {
   auto stmt = NewStmt(Stmt::Kind::kCall, line);
   auto macro = std::make_unique<Macro>();

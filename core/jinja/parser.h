@@ -46,6 +46,7 @@ class Parser {
   void ExpectName(std::string_view word);
   std::string ExpectAnyName(std::string_view what);
   void Expect(Kind kind, std::string_view what);
+  // Notes in all macros around that their bodies have the name.
   ExprPtr NameOf(const Token& token);
   int Slot(const std::string& name);  // the same for the same name
   [[noreturn]] void FailExpected(std::string_view what) const;
@@ -64,10 +65,13 @@ class Parser {
   std::unique_ptr<Stmt> ParseWith(int line);
   void ParseSignature(Macro* macro);
   void ParseMacroBody(Macro* macro, std::string_view end, int line);
+  // `attributes`: "ns.x" may be set, as in {% set %} alone.
   ExprPtr ParseTarget(bool attributes);
 
   // Expressions: parser_expressions.cc.
   ExprPtr ParseExpression();  // with "a if b else c"
+  // `conditionals`: "a if b else c" may be a part. In a loop's head it may not, since the "if"
+  // there belongs to the loop. `parentheses`: "()" is the empty tuple.
   ExprPtr ParseTuple(bool conditionals, bool parentheses = false);
   bool AtTupleEnd() const;
   ExprPtr ParseOr();
@@ -78,6 +82,7 @@ class Parser {
   ExprPtr ParseConcat();
   ExprPtr ParseProduct();
   ExprPtr ParsePower();
+  // `with_filters` is false behind a sign: "-x | abs" is "(-x) | abs".
   ExprPtr ParseUnary(bool with_filters);
   ExprPtr ParsePrimary();
   ExprPtr ParseDict();
@@ -90,6 +95,8 @@ class Parser {
   const Builtin* Find(const Expr& filter_or_test);
   void FailUnknown(size_t since) const;
 
+  // An expression begins with New and must end with Done, unless it has no operands: one that Done
+  // has not measured counts as of height 1.
   static std::unique_ptr<Expr> New(Expr::Kind kind, int line, ExprPtr first = nullptr,
                                    ExprPtr second = nullptr);
   ExprPtr Done(std::unique_ptr<Expr> expr) const;  // measures its height

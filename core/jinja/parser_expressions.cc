@@ -13,6 +13,9 @@
 namespace lockstep::jinja {
 namespace {
 
+// What the parser reads in a loop ("a.b.c", "a + b + c") nests the tree and not the parser, so that
+// kMaxNesting does not bound it. The limit is below TemplateLimits::depth, so that an expression by
+// itself cannot reach that.
 constexpr int kMaxHeight = 300;
 
 struct NamedOperator {
@@ -68,6 +71,8 @@ ExprPtr Parser::Done(std::unique_ptr<Expr> expr) const {
   return expr;
 }
 
+// Operands are in the order of Expr::Kind::kConditional: value, condition, else. As in an if block,
+// unknown filters in any of them wait for the run.
 ExprPtr Parser::ParseExpression() {
   const Nested nested(this);
   const size_t unknown = unknown_.size();
@@ -101,6 +106,7 @@ ExprPtr Parser::ParseTuple(bool conditionals, bool parentheses) {
   return Done(std::move(tuple));
 }
 
+// A row of "or" is one node with many operands, so that a long one does not get high.
 ExprPtr Parser::ParseOr() {
   ExprPtr first = ParseAnd();
   if (!IsName("or")) return first;
@@ -119,6 +125,7 @@ ExprPtr Parser::ParseAnd() {
   return Done(std::move(expr));
 }
 
+// "not a == b" is "not (a == b)".
 ExprPtr Parser::ParseNot() {
   const Nested nested(this);
   if (!IsName("not")) return ParseCompare();
@@ -126,6 +133,7 @@ ExprPtr Parser::ParseNot() {
   return Done(New(Expr::Kind::kNot, line, ParseNot()));
 }
 
+// As in Python "a < b < c" is one comparison, which means "a < b and b < c" with b evaluated once.
 ExprPtr Parser::ParseCompare() {
   auto expr = New(Expr::Kind::kCompare, Now().line, ParseSum());
   while (true) {
@@ -220,6 +228,7 @@ ExprPtr Parser::ParsePrimary() {
       return literal;
     case Kind::kString: {
       std::string text;
+      // As in Python 'a' 'b' is 'ab'.
       while (Now().kind == Kind::kString) text += Next().text;
       literal->value = Literal(text);
       return literal;
@@ -263,6 +272,7 @@ ExprPtr Parser::ParseDict() {
   return Done(std::move(dict));
 }
 
+// "x.0" is x[0] in jinja2, and so the lexer makes two integers of "x.0.1" rather than a float.
 ExprPtr Parser::ParsePostfix(ExprPtr operand) {
   while (true) {
     const int line = Now().line;
@@ -290,6 +300,7 @@ ExprPtr Parser::ParsePostfix(ExprPtr operand) {
   }
 }
 
+// The parts of [begin:end:step] that are missing are null.
 ExprPtr Parser::ParseSubscript(ExprPtr operand) {
   const int line = Now().line;
   ExprPtr begin = IsOperator(":") ? nullptr : ParseExpression();
@@ -312,6 +323,7 @@ ExprPtr Parser::ParseSubscript(ExprPtr operand) {
   return Done(std::move(slice));
 }
 
+// These bind tighter than any operator with two sides: "a + b | f" is "a + (b | f)".
 ExprPtr Parser::ParseFilters(ExprPtr operand) {
   while (true) {
     if (SkipOperator("|")) {
@@ -328,6 +340,8 @@ ExprPtr Parser::ParseFilters(ExprPtr operand) {
   }
 }
 
+// An unknown name is noted only. Whoever has read a scope to its end throws by FailUnknown, unless
+// it stood under a condition.
 const Builtin* Parser::Find(const Expr& expr) {
   const bool filter = expr.kind == Expr::Kind::kFilter;
   const Builtin* found = filter ? FindFilter(expr.name) : FindTest(expr.name);
@@ -347,6 +361,9 @@ ExprPtr Parser::ParseFilter(ExprPtr operand) {
   return Done(std::move(filter));
 }
 
+// An argument needs no parentheses: "x is divisibleby 3". jinja2's rule for where one begins is
+// kept, so that any word but else, or and and is an argument: "a is defined if b" does not parse,
+// there as here.
 ExprPtr Parser::ParseTest(ExprPtr operand) {
   const int line = Now().line;
   const bool negated = SkipName("not");
@@ -364,6 +381,7 @@ ExprPtr Parser::ParseTest(ExprPtr operand) {
   return negated ? Done(New(Expr::Kind::kNot, line, std::move(value))) : std::move(value);
 }
 
+// "name =" begins a named argument; "==" is a token of its own, and so no trouble.
 CallArguments Parser::ParseArguments() {
   CallArguments arguments;
   ExpectOperator("(");

@@ -15,6 +15,8 @@ Renderer::Renderer(const Program& program, const TemplateLimits& limits)
       scope_(std::make_shared<Scope>()),
       output_(&budget()) {}
 
+// Only names that the template has get their values. A request's variable hides a function of the
+// same name, as in jinja2.
 Text Renderer::Run(const Dict& variables) {
   for (size_t slot = 0; slot < program_.names.size(); ++slot) {
     const std::string& name = program_.names[slot];
@@ -37,7 +39,8 @@ Renderer::Flow Renderer::Run(const Block& block) {
 }
 
 // What `body` would have added to the prompt. The limit of the prompt's length does not hold for
-// it, only the budget: it may be cut down before it is printed.
+// it, only the budget: it may be cut down before it is printed. Where a Failure passes nothing is
+// put back: the run is over.
 template <class Body>
 Text Renderer::Captured(const Body& body) {
   Builder outer = std::exchange(output_, Builder(&budget()));
@@ -116,7 +119,8 @@ Value Renderer::BlockValue(const Stmt& stmt) {
 }
 
 // The condition of "for x in y if z" is settled for all items before the first turn, since
-// loop.length and loop.last count only those that pass.
+// loop.length and loop.last count only those that pass. Each turn has a scope of its own, so what
+// one sets the next does not see: templates that count have a namespace for it.
 void Renderer::RunLoop(const Stmt& stmt, const Value& items, size_t depth) {
   Loop* const loop = Own<Loop>();
   loop->stmt = &stmt;
@@ -146,6 +150,8 @@ void Renderer::RunLoop(const Stmt& stmt, const Value& items, size_t depth) {
   }
 }
 
+// loop(children) inside a recursive loop: the same statement goes through other items, one level
+// further down, and its text is the value of the call.
 Value Renderer::CallLoop(Loop* loop, const Value& items) {
   return New(Captured([&] {
     const NewScope scope(&scope_, loop->outside);
@@ -165,7 +171,7 @@ void Renderer::RunCallBlock(const Stmt& stmt) {
 
 // A macro's arguments bind as Python's do, with two differences: what is missing is undefined
 // rather than an error, and what is too much is taken only by a macro whose body names varargs or
-// kwargs.
+// kwargs. Defaults are evaluated in the macro's scope from left to right, so that (a, b=a) works.
 Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& closure,
                           Arguments arguments) {
   const Deeper deeper(&budget());
@@ -198,6 +204,7 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
       Throw("macro {} has no parameter {}", macro.name, name);
     }
   }
+  // Without this a macro would find the caller of the macro in which it was defined.
   if (macro.uses_caller && !has_caller) {
     scope_->Set(kCallerSlot, Value::UndefinedBecause("no caller is defined"));
   }
@@ -209,6 +216,8 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
   }
   for (size_t i = 0; i < count; ++i) {
     if (given[i]) continue;
+    // The name is set before its default is evaluated, so that (a=a) is undefined, as in jinja2,
+    // rather than the `a` outside.
     scope_->Set(macro.slots[i], Value::UndefinedBecause(fmt::format(
                                     "parameter '{}' was not provided", macro.parameters[i])));
     if (macro.defaults[i] != nullptr) {
@@ -218,6 +227,8 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
   return New(Captured([&] { Run(macro.body); }));
 }
 
+// A name is always set in the innermost scope, even if one further out has it; this is why only a
+// namespace carries anything out of a loop.
 void Renderer::Assign(const Expr& target, const Value& value) {
   if (target.kind == Expr::Kind::kName) return scope_->Set(target.slot, value);
   if (target.kind == Expr::Kind::kAttribute) {

@@ -24,6 +24,7 @@ class Renderer final : public Interpreter {
   Value CallLoop(Loop* loop, const Value& items) override;
 
  private:
+  // How a block ended. Break and continue travel as results to the loop that takes them.
   enum class Flow { kNormal, kBreak, kContinue };
 
   // renderer.cc
@@ -50,10 +51,12 @@ class Renderer final : public Interpreter {
   Arguments Evaluate(const CallArguments& arguments);
 
   const Program& program_;
+  // It is the line of what ran last, which is that of the failure, if a Failure says none.
   int line_ = 0;
   std::shared_ptr<Scope> scope_;
   Builder output_;
   bool captured_ = false;  // output_ is a block's, not the prompt
+  // It is what kBlockText stands for, while the filters of a {% set %} or {% filter %} block run.
   Value block_text_;
 };
 

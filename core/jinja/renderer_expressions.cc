@@ -30,6 +30,7 @@ Value Renderer::Evaluate(const Expr& expr) {
     case Expr::Kind::kAttribute:
       return Attribute(operand(0), expr.name);
     case Expr::Kind::kItem: {
+      // C++ leaves the order of a call's arguments open; Python goes from left to right.
       const Value value = operand(0);
       return Item(value, operand(1));
     }
@@ -45,6 +46,7 @@ Value Renderer::Evaluate(const Expr& expr) {
     case Expr::Kind::kNegative:
       return Negative(operand(0));
     case Expr::Kind::kPositive:
+      // Twice the minus refuses what the plus refuses, and makes 1 of True, as Python does.
       return Negative(Negative(operand(0)));
     case Expr::Kind::kArithmetic: {
       const Value a = operand(0);
@@ -107,6 +109,7 @@ Value Renderer::EvaluateSlice(const Expr& expr) {
   return Slice(parts[0], parts[1], parts[2], parts[3]);
 }
 
+// A chain ends at the first comparison that is false, and the operands behind it are not evaluated.
 Value Renderer::EvaluateCompare(const Expr& expr) {
   Value left = Evaluate(*expr.operands[0]);
   for (size_t i = 0; i < expr.operators.size(); ++i) {
@@ -117,6 +120,7 @@ Value Renderer::EvaluateCompare(const Expr& expr) {
   return Value::Bool(true);
 }
 
+// A name may come twice, in the call and in "**"; the callee refuses that.
 Arguments Renderer::Evaluate(const CallArguments& arguments) {
   Arguments values;
   for (const ExprPtr& value : arguments.positional) values.positional.push_back(Evaluate(*value));

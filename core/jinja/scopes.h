@@ -12,9 +12,12 @@
 namespace lockstep::jinja {
 
 // The variables of a block; those around it are found through `parent`. Chains are as long as tags
-// are nested in the source.
+// are nested in the source. A scope is shared since a macro keeps the one where it was defined,
+// also when its block has ended. Values refer to macros without owning them, so no scope owns
+// itself in a circle.
 struct Scope {
   std::shared_ptr<Scope> parent;
+  // Few are set in one block, so looking through all of them takes little time.
   std::vector<std::pair<int, Value>> variables;  // slot, value
 
   void Set(int slot, Value value) {

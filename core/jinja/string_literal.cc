@@ -15,7 +15,8 @@ namespace lockstep::jinja {
 namespace {
 
 // \xHH, \uHHHH, \UHHHHHHHH or up to three octal digits: `size` digits behind the first `skip`
-// characters of `text`, which begins at the backslash.
+// characters of `text`, which begins at the backslash. Returns how much of `text` is used up, which
+// on an error is all of it.
 size_t AppendNumbered(std::string_view text, size_t skip, size_t size, int base, std::string* out,
                       std::string* error) {
   const std::string_view digits = text.substr(skip, size);
@@ -35,6 +36,7 @@ size_t AppendNumbered(std::string_view text, size_t skip, size_t size, int base,
 }  // namespace
 
 std::string UnescapeLiteral(std::string_view text, std::string* error) {
+  // What the letters mean stands at the same places of the second list.
   static constexpr std::string_view kLetters = "nrtabfv\\'\"";
   static constexpr std::string_view kMeanings = "\n\r\t\a\b\f\v\\'\"";
   std::string out;

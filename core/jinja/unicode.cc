@@ -25,7 +25,8 @@ bool IsAscii(uint32_t c) { return c < 0x80; }
 bool IsAsciiLetter(uint32_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 wint_t Wide(uint32_t c) { return static_cast<wint_t>(c); }
 
-// The letters whose other case is more than one letter.
+// glibc maps one character to one. Unicode's SpecialCasing.txt has letters whose other case is
+// several: here are ß, the Latin ligatures and the Turkish İ; the others stay as glibc has them.
 struct LongCase {
   uint32_t letter;
   std::string_view mapped;
@@ -35,7 +36,8 @@ constexpr LongCase kLongUpper[] = {{0xDF, "SS"},   {0xFB00, "FF"},  {0xFB01, "FI
                                    {0xFB05, "ST"}, {0xFB06, "ST"}};
 constexpr LongCase kLongLower[] = {{0x130, "i\xCC\x87"}};
 
-// What glibc prints and Python escapes: format characters and those for private use.
+// What glibc prints and Python escapes: format characters and those for private use, Unicode's
+// categories Cf and Co.
 struct CodeRange {
   uint32_t first, last;
 };
@@ -49,6 +51,7 @@ constexpr CodeRange kHidden[] = {
     {0x1D173, 0x1D17A}, {0xE0001, 0xE007F}, {0xF0000, kMaxCodePoint},
 };
 
+// `map` gives a character's other case, itself if it has none; `longer` overrules it.
 template <size_t kCount, class Map>
 std::string Mapped(std::string_view text, const LongCase (&longer)[kCount], Map map) {
   std::string out;

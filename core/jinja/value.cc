@@ -15,6 +15,7 @@ namespace lockstep {
 
 using jinja::Text;
 
+// Zeros in front go, since big integers are compared as texts.
 TemplateValue TemplateValue::Integer(std::string_view digits) {
   int64_t value = 0;
   const char* const end = digits.data() + digits.size();
@@ -56,6 +57,7 @@ std::string TemplateValue::Digits() const {
   return AsBigInteger() != nullptr ? AsBigInteger()->digits : fmt::format("{}", Int64());
 }
 
+// A big integer beyond the range of doubles is infinite here; Python raises OverflowError.
 double TemplateValue::Number() const {
   if (const auto* real = As<double>()) return *real;
   if (const auto* big = AsBigInteger()) return std::strtod(big->digits.c_str(), nullptr);
@@ -67,6 +69,7 @@ size_t TemplateValue::Depth() const {
   return AsDict() != nullptr ? AsDict()->depth : 0;
 }
 
+// A generator has no length in Python, and so is true even if nothing is in it.
 bool TemplateValue::Truth() const {
   if (IsUndefined() || IsNone()) return false;
   if (IsNumber()) return AsBigInteger() != nullptr || Number() != 0;
@@ -122,6 +125,7 @@ List::List(Kind list_kind, std::vector<Value> values)
   }
 }
 
+// Depth and trust change to the careful side only: a value that is replaced keeps its part in them.
 void Dict::Set(Value key, Value value) {
   std::string hash;
   HashKey(key, &hash);
@@ -142,11 +146,15 @@ const Value* Dict::Find(const Value& key) const {
   return at == index.end() ? nullptr : &entries[at->second].second;
 }
 
+// This is HashKey of a text, written out so that a look-up by name makes no Value.
 const Value* Dict::Find(std::string_view key) const {
   const auto at = index.find(fmt::format("s{}", key));
   return at == index.end() ? nullptr : &entries[at->second].second;
 }
 
+// The first letter is the type: s text, n whole number, f other number, o object, t tuple. Parts of
+// a tuple stand behind their sizes, so that ("a", "bc") and ("ab", "c") differ: the first one is
+// t2:sat3:sbct.
 bool HashKey(const Value& value, std::string* out) {
   if (const Text* text = value.AsText()) {
     out->append("s").append(text->bytes());

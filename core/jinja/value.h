@@ -54,7 +54,9 @@ class TemplateValue {
   // Where two entries have one key, the later one's value stands at the place of the first.
   static TemplateValue Dict(std::vector<std::pair<std::string, TemplateValue>> entries);
 
-  // What follows is for the interpreter alone.
+  // What follows is for the interpreter alone. An Object is a plain pointer since its run owns it
+  // (Interpreter::Own). So no value may outlive the run that made it if it holds one; results are
+  // Text, which never do.
   using Data =
       std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const jinja::BigInteger>,
                    std::shared_ptr<const jinja::Text>, std::shared_ptr<const jinja::List>,
@@ -85,6 +87,7 @@ class TemplateValue {
   double Number() const;       // REQUIRES: IsNumber()
 
   size_t Depth() const;  // 0 for what holds no other values
+  // Python's bool(value).
   bool Truth() const;
   // Whether every text in it, keys included, is the template's own.
   bool AllTrusted() const;
@@ -126,6 +129,7 @@ struct List {
 
   Kind kind;
   std::vector<Value> items;
+  // It is one more than that of the deepest item, and 1 where all items are plain.
   size_t depth;
   bool trusted = true;            // every text in it is the template's own
   mutable bool consumed = false;  // kGenerator only, which never outlives its run
@@ -133,11 +137,14 @@ struct List {
 
 // Keys are any values that Python can hash; entries keep the order in which they were added.
 struct Dict {
+  // REQUIRES: HashKey takes the key. A key that is there keeps its place and its type, as in
+  // Python: {1: "a", 1.0: "b"} is {1: "b"}.
   void Set(Value key, Value value);
   const Value* Find(const Value& key) const;
   const Value* Find(std::string_view key) const;
 
   std::vector<std::pair<Value, Value>> entries;
+  // An ordered map, since clients choose keys, and a hash table has collisions for them to find.
   std::map<std::string, size_t, std::less<>> index;  // by HashKey
   size_t depth = 1;
   bool trusted = true;
@@ -153,7 +160,8 @@ struct Object {
 };
 
 // Equal for equal keys (1, 1.0 and True are one key) and for these alone; false if Python cannot
-// hash the value or if it is a huge tuple.
+// hash the value or if it is a huge tuple. It appends to `*out`. Texts are equal by their bytes,
+// whoever wrote them.
 bool HashKey(const Value& value, std::string* out);
 Value MakeList(std::vector<Value> items, List::Kind kind = List::Kind::kList);
 Value MakeText(Text text);
