@@ -133,15 +133,16 @@ Value GroupBy(BuiltinCall& call) {
   SortValues(call.run, &keyed, false);
   std::vector<Value> groups;
   for (size_t begin = 0; begin < keyed.size();) {
-    std::vector<Value> items;
-    size_t end = begin;
+    // The first is in its group even where its key, NaN, does not equal itself.
+    std::vector<Value> items = {keyed[begin].second};
+    size_t end = begin + 1;
     for (; end < keyed.size() && call.run.Equal(keyed[end].first, keyed[begin].first); ++end) {
       items.push_back(keyed[end].second);
     }
     Value grouper = attribute.Of(items[0]);
     groups.push_back(
         call.run.NewList({grouper, call.run.NewList(std::move(items))}, List::Kind::kGroup));
-    begin = std::max(end, begin + 1);
+    begin = end;
   }
   return call.run.NewList(std::move(groups));
 }

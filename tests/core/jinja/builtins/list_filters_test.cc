@@ -36,6 +36,9 @@ TEST(ListFilters, DoWhatJinja2sDo) {
       {"{% for g, l in [{'a': 1, 'b': 2}, {'a': 1, 'b': 3}, {'a': 0, 'b': 4}] | groupby('a') %}{{ "
        "g }}:{{ l | map(attribute='b') | list }};{% endfor %}",
        "0:[4];1:[2, 3];"},
+      {"{% for x in [{'a': 'nan' | float}, {'a': 'nan' | float}] | groupby('a') %}{{ x.list | "
+       "length }}{% endfor %}",
+       "11"},
       {"{% for x in [{'a': 'x'}, {'a': 'X'}, {}] | groupby('a', default='z') %}{{ x.grouper }}{{ "
        "x.list | length }}{% endfor %}",
        "x2z1"},
