@@ -55,6 +55,11 @@ class RawClient {
     return SendRequest("POST /generate", "Content-Type: application/json\r\n" + headers, body);
   }
 
+  // Whether something has come, or the end.
+  bool readable() const {
+    pollfd fd{socket_, POLLIN, 0};
+    return !received_.empty() || poll(&fd, 1, 0) > 0;
+  }
   // Everything received so far, once it has `text`; what came by then if it never does.
   std::string ReadUntil(std::string_view text) {
     while (received_.find(text) == std::string::npos && Receive()) {
