@@ -18,7 +18,6 @@ CONTINUED = {"messages": [HELLO, message("assistant", "I am a helper,")],
 
 # The conversations whose prompts are not what they should be still, and why.
 KNOWN_DIFFERENCES = {
-    "two tool calls": "a call's content is null, which this template cannot add to a text",
     "thinking apart": "`thinking` is no field of a message, though `reasoning_content` is",
     "continued": "continue_final_message is not known",
 }
