@@ -254,8 +254,8 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
 
 double Scheduler::RetryAfter() const {
   // Until half of those that wait have had their turn: places enough for those that come back.
-  const auto turns = static_cast<double>(queue_.size() / 2 + 1);
-  return std::min(kMaxRetry, turns * end_interval_s_);
+  const size_t turns = queue_.size() / 2 + 1;
+  return std::min(kMaxRetry, static_cast<double>(turns) * end_interval_s_);
 }
 
 void Scheduler::EraseEnded() {
