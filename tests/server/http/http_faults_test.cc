@@ -445,9 +445,9 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
   // Which four are the slowest is the machine's business; one that goes on is served.
   const auto refused = [](const auto& client) { return client->readable(); };
   EXPECT_TRUE(Eventually([&] { return std::ranges::count_if(clients, refused) >= 4; }));
-  const auto [first, last] =
-      std::ranges::partition(clients, [&](const auto& client) { return !refused(client); });
-  for (auto client = first; client != last; ++client) {
+  const auto first = std::partition(clients.begin(), clients.end(),
+                                    [&](const auto& client) { return !refused(client); });
+  for (auto client = first; client != clients.end(); ++client) {
     const std::string reply = (*client)->ReadReply();
     EXPECT_THAT(reply, StartsWith("HTTP/1.1 503 "));
     EXPECT_THAT(reply, HasSubstr("Retry-After: "));
