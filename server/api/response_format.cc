@@ -185,9 +185,9 @@ AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context) {
   return std::move(reader).format();
 }
 
-void BindAnswerFormat(const AnswerFormat& format, FieldReader& fields, ReadContext& context,
-                      GenerationOptions* options) {
-  if (format.kind == Kind::kText || !fields.ok()) return;
+Status BindAnswerFormat(const AnswerFormat& format, ReadContext& context,
+                        GenerationOptions* options) {
+  if (format.kind == Kind::kText) return {};
   GrammarCache& grammars = context.service.grammars();
   std::vector<std::string> dropped;
   GrammarCache::Bound bound =
@@ -196,12 +196,12 @@ void BindAnswerFormat(const AnswerFormat& format, FieldReader& fields, ReadConte
           ? grammars.JsonObject()
           : grammars.JsonSchema(format.schema, format.where, format.options, &dropped);
   if (!bound) {
-    Error error = std::move(bound.error());
-    error.param = format.where;
-    return fields.Fail(std::move(error));
+    bound.error().param = format.where;
+    return tl::unexpected(std::move(bound.error()));
   }
   options->grammar = *std::move(bound);
   context.ignored.insert(context.ignored.end(), dropped.begin(), dropped.end());
+  return {};
 }
 
 }  // namespace lockstep

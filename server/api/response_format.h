@@ -29,9 +29,9 @@ AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
 // grammar of TGI's dialect: {"type", "value"}.
 AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context);
 
-// The grammar of a format that was read, or its error as the field's. What a schema that is not
-// strict says in vain is named as ignored.
-void BindAnswerFormat(const AnswerFormat& format, FieldReader& fields, ReadContext& context,
-                      GenerationOptions* options);
+// Binds the options to the grammar of a format that was read. What a schema that is not strict says
+// in vain is named as ignored.
+[[nodiscard]] Status BindAnswerFormat(const AnswerFormat& format, ReadContext& context,
+                                      GenerationOptions* options);
 
 }  // namespace lockstep

@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "core/kernels/thread_pool.h"
+#include "server/api/chat/conversation.h"
 #include "server/api/metrics.h"
-#include "server/api/openai/messages.h"
 #include "server/api/request_fields.h"
 #include "server/api/router.h"
 #include "server/api/routes.h"

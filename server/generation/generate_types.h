@@ -39,6 +39,7 @@ struct GenerateRequest {
 struct Answer {
   std::string text;
   std::vector<int32_t> tokens;
+  std::vector<size_t> text_ends;  // how long the text was after each of the tokens
   FinishReason finish = FinishReason::kNone;
   size_t prompt_tokens = 0;
   JobStats stats;

@@ -157,6 +157,7 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
   auto& token = std::get<TokenEvent>(item.what);
   answer.text += token.text;
   answer.tokens.push_back(token.sampled.token);
+  answer.text_ends.push_back(answer.text.size());
   if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token.sampled);
   ++record_->completion_tokens;
   return Token{item.answer, std::move(token)};

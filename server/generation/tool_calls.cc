@@ -176,7 +176,7 @@ std::vector<ToolDelta> ToolCallReader::Finish() {
 }
 
 void ToolCallReader::EmitText(std::vector<ToolDelta>& out, size_t size) {
-  if (size > 0) out.push_back({held_.substr(0, size), std::nullopt, std::nullopt, {}});
+  if (size > 0) out.push_back({held_.substr(0, size), std::nullopt, std::nullopt, {}, false});
   held_.erase(0, size);
 }
 
@@ -213,7 +213,7 @@ bool ToolCallReader::ReadHead(std::vector<ToolDelta>& out) {
   const size_t name = before + form.before_name.size();
   const size_t end = held_.find(form.before_arguments, name);
   if (end == held_.npos) return false;
-  out.push_back({{}, calls_++, held_.substr(name, end - name), {}});
+  out.push_back({{}, calls_++, held_.substr(name, end - name), {}, false});
   held_.erase(0, end + form.before_arguments.size());
   state_ = State::kArguments;
   depth_ = 0;
@@ -237,7 +237,10 @@ bool ToolCallReader::ReadArguments(std::vector<ToolDelta>& out) {
       state_ = State::kTail;
     }
   }
-  if (size > 0) out.push_back({{}, calls_ - 1, std::nullopt, held_.substr(0, size)});
+  if (size > 0) {
+    const bool ends = state_ == State::kTail;
+    out.push_back({{}, calls_ - 1, std::nullopt, held_.substr(0, size), ends});
+  }
   held_.erase(0, size);
   return state_ == State::kTail;
 }

@@ -54,6 +54,7 @@ struct ToolDelta {
   std::optional<size_t> call;       // its index
   std::optional<std::string> name;  // set in the first delta of a call
   std::string arguments;            // the next piece of them
+  bool ends = false;                // with this piece the call is whole
 };
 
 class ToolCallReader {

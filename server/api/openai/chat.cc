@@ -2,13 +2,16 @@
 // that what a template refuses is a 400 like any other bad field.
 #include "server/api/openai/chat.h"
 
-#include <optional>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "server/api/openai/chat_request.h"
+#include "server/api/chat/prepare.h"
+#include "server/api/openai/common.h"
+#include "server/api/openai/conversation_fields.h"
+#include "server/api/openai/tool_answer.h"
 #include "server/api/openai/tool_choice.h"
-#include "server/generation/chat_prompt.h"
 #include "server/http/error_reply.h"
 
 namespace lockstep {
@@ -55,49 +58,58 @@ void ReadModalities(FieldReader& fields) {
   }
 }
 
+struct ChatRequest : OpenAiRequest {
+  Conversation conversation;
+  ChatForm form;
+  ToolForm tools;
+};
+
 class ChatWriter : public OpenAiWriter {
  public:
   ChatWriter(const GenerationService& service, const ChatRequest& request)
-      : OpenAiWriter(service, request), tools_(request.tools) {}
+      : OpenAiWriter(service, request), form_(request.form), tools_(request.tools) {}
 
   std::string_view id_prefix() const override { return "chatcmpl"; }
   std::string Begin(const Generation& generation) override {
     std::string events;
     for (size_t i = 0; i < generation.answers().size(); ++i) {
       events += Delta(generation, i, {{"role", "assistant"}, {"content", ""}}, nullptr);
-      if (tools_) calls_.emplace_back(*tools_);
+      streams_.push_back({ChatAnswerReader(form_), ChatDeltas(tools_)});
     }
     return events;
   }
   std::string Token(const Generation& generation, size_t i, const TokenEvent& token) override {
     const bool wants_logprobs = generation.answers()[i].wants_logprobs;
     const Json logprobs = wants_logprobs ? Logprobs({&token.sampled, 1}) : nullptr;
-    if (tools_) return Deltas(generation, i, calls_[i].Push(token.text), logprobs);
-    if (token.text.empty() && !wants_logprobs) return {};
-    return Delta(generation, i, {{"content", token.text}}, logprobs);
+    Stream& stream = streams_[i];
+    return Deltas(generation, i, stream.deltas.Of(stream.reader.Push(token)), logprobs);
   }
   // The reader may hold back text that looked like the beginning of a call; at the end it is text.
   std::string AnswerEnd(const Generation& generation, size_t i) override {
     const Answer& answer = generation.answers()[i];
-    return (tools_ ? Deltas(generation, i, calls_[i].Finish(), nullptr) : "") +
+    Stream& stream = streams_[i];
+    return Deltas(generation, i, stream.deltas.Of(stream.reader.Finish()), nullptr) +
+           Deltas(generation, i, stream.deltas.Finish(), nullptr) +
            Delta(generation, i, Json::object(), nullptr, Finish(answer));
   }
 
  private:
+  struct Stream {
+    ChatAnswerReader reader;
+    ChatDeltas deltas;
+  };
+
   std::string_view object() const override { return "chat.completion"; }
   std::string_view chunk_object() const override { return "chat.completion.chunk"; }
   Json Choice(const Generation&, const Answer& answer, size_t) override {
-    Json message{{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
-    if (tools_) message = WithToolCalls(std::move(message), *tools_, answer.text);
-    return {{"message", std::move(message)},
+    return {{"message", MessageJson(tools_, ReadChatAnswer(form_, answer))},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
   }
   // An answer that was cut off keeps "length", even in the middle of a call: its arguments are not
   // whole, and clients must not run it.
   std::string_view Finish(const Answer& answer) const override {
-    const bool calls =
-        tools_ && answer.finish == FinishReason::kStop && HasToolCalls(*tools_, answer.text);
-    return calls ? tools_->finish_reason() : OpenAiWriter::Finish(answer);
+    const bool calls = EndsInCalls(answer, ReadChatAnswer(form_, answer));
+    return calls ? tools_.finish_reason() : OpenAiWriter::Finish(answer);
   }
 
   // The logprobs go with the first of them.
@@ -140,9 +152,19 @@ class ChatWriter : public OpenAiWriter {
     return {{"content", std::move(content)}, {"refusal", nullptr}};
   }
 
-  const std::optional<ToolForm> tools_;
-  std::vector<ToolAnswer> calls_;  // of each answer of a stream
+  const ChatForm form_;
+  const ToolForm tools_;
+  std::vector<Stream> streams_;  // of each answer
 };
+
+FieldNames NamesOf(const ToolList& tools) {
+  FieldNames names;
+  if (tools.legacy) {
+    names.tools = "functions";
+    names.tool_choice = "function_call";
+  }
+  return names;
+}
 
 Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   // Without a template there is nothing to do with messages, whatever they are.
@@ -150,17 +172,18 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ChatRequest request;
   GenerateRequest& generate = request.generate;
   FieldReader fields(body);
-  ReadChatVariables(fields, context, &request.chat);
+  Conversation& conversation = request.conversation;
+  ReadConversation(fields, context, &conversation);
   ReadOpenAiFields(fields, context, request);
   ReadMaxTokens(fields, &generate.options.max_tokens);
   ReadLogprobs(fields, &generate.options.sampling.logprobs);
-  ReadToolChoice(fields, context, request);
+  conversation.choice = ReadToolChoice(fields, context, conversation.tools);
   ReadModalities(fields);
-  // With tools, the format is a part of their grammar already.
-  if (!request.tools) BindAnswerFormat(request.format, fields, context, &generate.options);
   TRY_OK(fields.Finish(context.unknown()));
-  TRY(const TrustedText prompt, RenderChat(*request.chat.model, request.chat.values));
-  generate.prompts = {context.service.Encode(prompt)};
+  conversation.format = request.format;
+  request.tools = {conversation.tools.custom, conversation.tools.legacy};
+  const FieldNames names = NamesOf(conversation.tools);
+  TRY(request.form, PrepareChat(std::move(conversation), names, context, &generate));
   return request;
 }
 
@@ -171,14 +194,15 @@ const Dialect kOpenAiChat = {ReadWith<ReadChatRequest, ChatWriter>, ErrorReply, 
 Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) {
   // Without a template there is nothing to do with messages, whatever they are.
   if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
-  ChatVariables chat;
+  Conversation conversation;
   FieldReader fields(body);
-  ReadChatVariables(fields, context, &chat);
+  ReadConversation(fields, context, &conversation);
   std::string model;
   fields.Text("model", &model);
   TRY_OK(fields.Finish(context.unknown()));
-  TRY(const TrustedText prompt, RenderChat(*chat.model, chat.values));
-  return Dump(Json{{"prompt", prompt.bytes()}});
+  const FieldNames names = NamesOf(conversation.tools);
+  TRY(const std::string prompt, RenderConversation(std::move(conversation), names, context));
+  return Dump(Json{{"prompt", prompt}});
 }
 
 }  // namespace lockstep

@@ -169,8 +169,8 @@ Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext&
   if (const Json* const suffix = fields.Take("suffix"); suffix != nullptr && *suffix != "") {
     fields.Fail("suffix", "is not supported: the model continues texts, it does not fill gaps");
   }
-  BindAnswerFormat(request.format, fields, context, &generate.options);
   TRY_OK(fields.Finish(context.unknown()));
+  TRY_OK(BindAnswerFormat(request.format, context, &generate.options));
   return request;
 }
 

@@ -30,8 +30,7 @@ bool IsRole(std::string_view role) {
 
 class MessageReader {
  public:
-  MessageReader(ReadContext& context, std::string_view template_source)
-      : context_(context), template_source_(template_source) {}
+  explicit MessageReader(ReadContext& context) : context_(context) {}
 
   // Returns the message as templates know it: role and content always, which may be null, and name,
   // tool_calls, tool_call_id and reasoning_content where they were there.
@@ -42,11 +41,6 @@ class MessageReader {
       message.Fail("role", "must be system, developer, user, assistant or tool");
     }
     TakeWithoutEffect(message);
-    // "developer" is OpenAI's newer word for the system's message, which most templates do not
-    // know.
-    if (role == "developer" && template_source_.find("developer") == std::string_view::npos) {
-      role = "system";
-    }
     Json out{{"role", role}};
     out["content"] = ReadContent(message);
     if (message.Text("name", &text)) out["name"] = text;
@@ -190,14 +184,13 @@ class MessageReader {
   }
 
   ReadContext& context_;
-  const std::string_view template_source_;
   size_t function_calls_ = 0;
   std::string function_call_id_ = "call00000";  // of the last one
 };
 
 }  // namespace
 
-Json ReadMessages(FieldReader& fields, ReadContext& context, std::string_view template_source) {
+Json ReadMessages(FieldReader& fields, ReadContext& context) {
   const Json* const messages = fields.Take("messages");
   if (messages == nullptr || !messages->is_array() || messages->empty()) {
     fields.Fail("messages", "must be a list of at least one message");
@@ -207,7 +200,7 @@ Json ReadMessages(FieldReader& fields, ReadContext& context, std::string_view te
     fields.Fail("messages",
                 fmt::format("has {} messages; send at most {}", messages->size(), kMaxMessages));
   }
-  MessageReader reader(context, template_source);
+  MessageReader reader(context);
   Json list = Json::array();
   for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
     fields.Nested((*messages)[i], fmt::format("messages[{}]", i),

@@ -1,11 +1,13 @@
-// Whole answers and streams go through the same reader, so that the pieces of a stream add up to
-// the whole answer.
+// A message and its stream are made of the same pieces, so that what clients put together of the
+// deltas is the message.
 #include "server/api/openai/tool_answer.h"
 
 #include <utility>
 
 namespace lockstep {
 namespace {
+
+using Kind = ChatPiece::Kind;
 
 // The text of a custom call's one argument; the arguments themselves where they are cut.
 std::string InputOf(const std::string& arguments) {
@@ -15,99 +17,98 @@ std::string InputOf(const std::string& arguments) {
                                                  : arguments;
 }
 
-// Makes one entry of "tool_calls", with a new id.
-Json CallJson(const ToolForm& form, const std::string& name, const std::string& arguments) {
-  Json call{{"id", NewToolCallId(form.style)}};
-  if (form.custom.contains(name)) {
-    call["type"] = "custom";
-    call["custom"] = {{"name", name}, {"input", InputOf(arguments)}};
+// One entry of "tool_calls".
+Json CallJson(const ToolForm& form, const ChatCall& call) {
+  Json json{{"id", call.id}};
+  if (form.custom.contains(call.name)) {
+    json["type"] = "custom";
+    json["custom"] = {{"name", call.name}, {"input", InputOf(call.arguments)}};
   } else {
-    call["type"] = "function";
-    call["function"] = {{"name", name}, {"arguments", arguments}};
+    json["type"] = "function";
+    json["function"] = {{"name", call.name}, {"arguments", call.arguments}};
   }
-  return call;
+  return json;
 }
 
 }  // namespace
 
-Json WithToolCalls(Json message, const ToolForm& form, std::string_view text) {
-  ToolCallReader reader(form.style);
-  std::string content;
-  std::vector<std::pair<std::string, std::string>> calls;  // name and arguments
-  std::vector<ToolDelta> pieces = reader.Push(text);
-  for (ToolDelta& piece : reader.Finish()) pieces.push_back(std::move(piece));
-  for (const ToolDelta& piece : pieces) {
-    content += piece.content;
-    if (piece.name) calls.emplace_back(*piece.name, "");
-    if (piece.call) calls[*piece.call].second += piece.arguments;
-  }
+Json MessageJson(const ToolForm& form, const ChatAnswer& answer) {
+  const bool calls = !answer.calls.empty();
   // A message of calls alone has null for its content, as OpenAI's has; an empty answer has an
   // empty text.
-  message["content"] = content.empty() && !calls.empty() ? Json(nullptr) : Json(content);
-  if (calls.empty()) return message;
+  Json message{{"role", "assistant"},
+               {"content", answer.text.empty() && calls ? Json(nullptr) : Json(answer.text)},
+               {"refusal", nullptr}};
+  if (!calls) return message;
   // The older form has one call a message; the grammar allows no second one.
   if (form.legacy) {
-    message["function_call"] = {{"name", calls[0].first}, {"arguments", calls[0].second}};
+    const ChatCall& call = answer.calls[0];
+    message["function_call"] = {{"name", call.name}, {"arguments", call.arguments}};
     return message;
   }
   Json list = Json::array();
-  for (const auto& [name, arguments] : calls) list.push_back(CallJson(form, name, arguments));
+  for (const ChatCall& call : answer.calls) list.push_back(CallJson(form, call));
   message["tool_calls"] = std::move(list);
   return message;
 }
 
-bool HasToolCalls(const ToolForm& form, std::string_view text) {
-  ToolCallReader reader(form.style);
-  reader.Push(text);
-  return reader.calls() > 0;
+std::vector<Json> ChatDeltas::Of(const std::vector<ChatPiece>& pieces) {
+  std::vector<Json> deltas;
+  for (const ChatPiece& piece : pieces) {
+    if (piece.kind == Kind::kText) {
+      deltas.push_back({{"content", piece.text}});
+    } else {
+      AddCall(piece, &deltas);
+    }
+  }
+  return deltas;
 }
 
 // A custom call's input is a string inside of its arguments, so that it can be unescaped only when
 // they are whole; functions' arguments are passed on as they come.
-std::vector<Json> ToolAnswer::Deltas(const std::vector<ToolDelta>& pieces, bool last) {
-  std::vector<Json> deltas;
-  for (const ToolDelta& piece : pieces) {
-    if (!piece.call) {
-      deltas.push_back({{"content", piece.content}});
-      continue;
-    }
-    if (piece.name) {
-      EndCustomCall(&deltas);
-      custom_call_ = *piece.call;
-      if (form_.custom.contains(*piece.name)) custom_name_ = *piece.name;
-    }
-    if (!custom_name_.empty()) {
-      custom_arguments_ += piece.arguments;
-      continue;
-    }
-    Json function = Json::object();
-    if (piece.name) function["name"] = *piece.name;
-    function["arguments"] = piece.arguments;
-    if (form_.legacy) {
-      deltas.push_back({{"function_call", std::move(function)}});
-      continue;
-    }
-    Json call{{"index", *piece.call}};
-    if (piece.name) {
-      // Clients take a delta with an id for the beginning of a call, and add all others of its
-      // index to it.
-      call["id"] = NewToolCallId(form_.style);
-      call["type"] = "function";
-    }
-    call["function"] = std::move(function);
-    deltas.push_back({{"tool_calls", Json::array({std::move(call)})}});
+void ChatDeltas::AddCall(const ChatPiece& piece, std::vector<Json>* deltas) {
+  const bool begins = piece.kind == Kind::kCallBegin;
+  if (begins && form_.custom.contains(piece.name)) {
+    custom_call_ = piece.call;
+    custom_ = {piece.id, piece.name, {}, false};
+    return;
   }
-  if (last) EndCustomCall(&deltas);
+  if (!custom_.name.empty()) {
+    custom_.arguments += piece.text;
+    if (piece.kind == Kind::kCallEnd) EndCustomCall(deltas);
+    return;
+  }
+  if (piece.kind == Kind::kCallEnd) return;
+  Json function = Json::object();
+  if (begins) function["name"] = piece.name;
+  function["arguments"] = piece.text;
+  if (form_.legacy) {
+    deltas->push_back({{"function_call", std::move(function)}});
+    return;
+  }
+  Json call{{"index", piece.call}};
+  if (begins) {
+    // Clients take a delta with an id for the beginning of a call, and add all others of its index
+    // to it.
+    call["id"] = piece.id;
+    call["type"] = "function";
+  }
+  call["function"] = std::move(function);
+  deltas->push_back({{"tool_calls", Json::array({std::move(call)})}});
+}
+
+std::vector<Json> ChatDeltas::Finish() {
+  std::vector<Json> deltas;
+  EndCustomCall(&deltas);
   return deltas;
 }
 
-void ToolAnswer::EndCustomCall(std::vector<Json>* deltas) {
-  if (custom_name_.empty()) return;
+void ChatDeltas::EndCustomCall(std::vector<Json>* deltas) {
+  if (custom_.name.empty()) return;
   Json call{{"index", custom_call_}};
-  call.update(CallJson(form_, custom_name_, custom_arguments_));
+  call.update(CallJson(form_, custom_));
   deltas->push_back({{"tool_calls", Json::array({std::move(call)})}});
-  custom_name_.clear();
-  custom_arguments_.clear();
+  custom_ = {};
 }
 
 }  // namespace lockstep

@@ -122,6 +122,7 @@ ToolList ReadTools(FieldReader& fields, ReadContext& context) {
   for (size_t i = 0; i < values->size() && fields.ok(); ++i) {
     const Json& value = (*values)[i];
     const std::string where = fmt::format("{}[{}]", name, i);
+    list.where.push_back(where + (tools != nullptr ? ".function.parameters" : ".parameters"));
     if (tools != nullptr) {
       read.push_back(ReadTool(value, where, fields, context, &names, &list));
       continue;

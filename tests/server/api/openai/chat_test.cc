@@ -43,7 +43,7 @@ class OpenAiChatTest : public testing::Test {
 
 TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
   std::string many = "[";
-  for (int i = 0; i < 257; ++i) many += R"({"role":"user","content":"x"},)";
+  for (int i = 0; i < 4097; ++i) many += R"({"role":"user","content":"x"},)";
   many.back() = ']';
   const std::pair<std::string, const char*> cases[] = {
       {"null", "messages"},
