@@ -55,6 +55,7 @@ void AppendUtf8(uint32_t code_point, std::string* out);
 class Utf8Assembler {
  public:
   std::string Push(std::string_view bytes);
+  bool whole() const { return pending_.empty(); }  // nothing is held back
   std::string Finish();  // what is still held back, as U+FFFD; the assembler is empty afterwards
 
  private:

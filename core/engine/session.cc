@@ -54,6 +54,11 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
                   "logit_bias");
     }
   }
+  for (const int32_t token : options.thought.close) {
+    if (token < 0 || static_cast<size_t>(token) >= vocab) {
+      return Fail(ErrorKind::kInvalidArgument, "the closing tag is one of another model");
+    }
+  }
   if (options.grammar != nullptr && options.grammar->vocabulary().size() != vocab) {
     return Fail(ErrorKind::kInvalidArgument, "grammar is one of another model", "grammar");
   }
@@ -90,6 +95,9 @@ void InferenceSession::Reset() {
   sampled_.reset();
   matcher_.reset();
   mask_ready_ = false;
+  thought_ = {};
+  thought_tokens_ = 0;
+  forced_ = 0;
   finish_ = FinishReason::kNone;
 }
 
@@ -102,7 +110,10 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   output_.reserve(options_.max_tokens);  // steps do not allocate
   sampler_.Reset(options_.sampling, prompt_);
   stop_ = StopMatcher(options_.stop, options_.stop_limit);
-  if (options_.grammar != nullptr) allowed_.resize(options_.grammar->vocabulary().words());
+  if (!options_.thought.close.empty()) thought_ = ThoughtSplitter(options_.thought.tags);
+  if (options_.grammar != nullptr || !options_.thought.close.empty()) {
+    allowed_.resize((vocab_ + 63) / 64);
+  }
   return {};
 }
 
@@ -130,11 +141,43 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
                                                            WorkBudget& budget) {
   if (logits.empty()) return std::nullopt;
   assert(position() == prompt_.size() + output_.size() && !waits_for_grammar());
-  TRY(sampled_, matcher_ ? sampler_.Sample(logits, position(), allowed_)
-                         : sampler_.Sample(logits, position()));
+  TRY(sampled_, SampleNext(logits));
   output_.push_back(sampled_->token);
   mask_ready_ = false;
   return ReadSampled(budget);
+}
+
+// A forced token is sampled among one, so that penalties, logprobs and draws go on as ever.
+Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits) {
+  if (const int32_t forced = NextForced(); forced >= 0) {
+    ++forced_;
+    std::ranges::fill(allowed_, 0);
+    allowed_[static_cast<size_t>(forced) / 64] = uint64_t{1} << (forced % 64);
+    return sampler_.Sample(logits, position(), allowed_);
+  }
+  return matcher_ ? sampler_.Sample(logits, position(), allowed_)
+                  : sampler_.Sample(logits, position());
+}
+
+// The tag waits until the last character is whole, and for a grammar that does not allow it here.
+int32_t InferenceSession::NextForced() const {
+  const std::vector<int32_t>& close = options_.thought.close;
+  if (!thought_.inside() || thought_tokens_ < options_.thought.budget || forced_ == close.size()) {
+    return -1;
+  }
+  const int32_t token = close[forced_];
+  const auto bit = static_cast<size_t>(token);
+  if (matcher_ && (allowed_[bit / 64] >> (bit % 64) & 1) == 0) return -1;
+  return forced_ > 0 || utf8_.whole() ? token : -1;
+}
+
+std::string_view InferenceSession::TextOf(int32_t token) const {
+  const std::string_view bytes = tokenizer_->TokenBytes(token);
+  if (!bytes.empty()) return bytes;
+  if (matcher_) return options_.grammar->vocabulary().Spoken(token);
+  if (options_.spoken == nullptr) return {};
+  const auto spoken = options_.spoken->find(token);
+  return spoken == options_.spoken->end() ? std::string_view() : spoken->second;
 }
 
 Result<std::optional<TokenEvent>> InferenceSession::Resume(WorkBudget& budget) {
@@ -157,13 +200,16 @@ Result<std::optional<TokenEvent>> InferenceSession::ReadSampled(WorkBudget& budg
   if (ends || std::ranges::count(options_.stop_ids, token) > 0) {
     finish_ = FinishReason::kStop;
   } else {
-    std::string_view bytes = tokenizer_->TokenBytes(token);
+    const std::string_view bytes = TextOf(token);
     if (matcher_) {
-      if (bytes.empty()) bytes = options_.grammar->vocabulary().Spoken(token);
       TRY(const bool read, matcher_->Accept(bytes, budget));
       if (!read) return std::nullopt;
     }
     if (!end_token) text = utf8_.Push(bytes);
+    if (!thought_.outside()) {
+      thought_.Push(text);
+      if (thought_.inside()) ++thought_tokens_;
+    }
     if (output_.size() == options_.max_tokens) finish_ = FinishReason::kLength;
     if (matcher_ && matcher_->must_end()) finish_ = FinishReason::kStop;  // without a step for it
   }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,17 @@
 
 namespace lockstep {
 
+// The control tokens that are text in an answer, such as tags, each with that text.
+using SpokenTokens = std::map<int32_t, std::string>;
+
+// Closes a thought that has become too long: once it has `budget` tokens, those of `close` are the
+// next ones, whatever else is likely.
+struct ThoughtLimit {
+  ThoughtTags tags;
+  size_t budget = 0;
+  std::vector<int32_t> close;  // which spell the closing tag; empty: no limit
+};
+
 struct GenerationOptions {
   size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
   SamplingParams sampling;
@@ -36,6 +48,8 @@ struct GenerationOptions {
   StopLimit stop_limit;           // where these end to act
   std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
   bool ignore_eos = false;        // go on after an end-of-generation token
+  ThoughtLimit thought;
+  std::shared_ptr<const SpokenTokens> spoken;  // null: none; a grammar's are its vocabulary's
   // What the text may be; null: anything. Only tokens that it allows are chosen: those that end the
   // generation where the text may end there (with ignore_eos, only where it must).
   std::shared_ptr<const TokenGrammar> grammar;
@@ -121,6 +135,11 @@ class InferenceSession {
 
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
+  [[nodiscard]] Result<SampledToken> SampleNext(std::span<const float> logits);
+  // The token that the thought's limit puts here, -1 if none. Of the grammar's mask, if there is
+  // one.
+  int32_t NextForced() const;
+  std::string_view TextOf(int32_t token) const;
   // The event of the token that was sampled, once the grammar has read it; nothing until then.
   [[nodiscard]] Result<std::optional<TokenEvent>> ReadSampled(WorkBudget& budget);
 
@@ -134,7 +153,10 @@ class InferenceSession {
   StopMatcher stop_;
   std::optional<SampledToken> sampled_;  // not read by the grammar yet
   std::optional<GrammarMatcher> matcher_;
-  std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar
+  std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar or a limit
+  ThoughtSplitter thought_;        // of a limit
+  size_t thought_tokens_ = 0;      // so far, but for those of the opening tag
+  size_t forced_ = 0;              // how many tokens of the closing tag
   bool mask_ready_ = false;        // allowed_ is of the next token
   FinishReason finish_ = FinishReason::kNone;
 };

@@ -17,6 +17,12 @@
 namespace lockstep {
 
 std::string StopMatcher::Push(std::string_view text, bool last) {
+  if (thought_.outside()) return PushAnswer(text, last);
+  ThoughtSplitter::Parts parts = thought_.Push(text, last);
+  return std::move(parts.thought) + PushAnswer(parts.rest, last);
+}
+
+std::string StopMatcher::PushAnswer(std::string_view text, bool last) {
   held_ += text;
   if (past_limit_) return std::exchange(held_, {});
   bool marked = false;

@@ -6,13 +6,17 @@
 #include <string_view>
 #include <vector>
 
+#include "core/engine/thought.h"
+
 namespace lockstep {
 
-// Where stop strings end to act: at the first `marker`, which may have to be the beginning of the
-// text. What begins there is a whole that a stop must not cut, such as a call of a tool.
+// Where stop strings act: behind a thought, since they are meant for the answer, and up to the
+// first `marker`, which may have to be the beginning of that. What begins there is a whole that a
+// stop must not cut, such as a call of a tool.
 struct StopLimit {
-  std::string marker;  // empty: they act everywhere
+  std::string marker;  // empty: they act to the end
   bool at_start = false;
+  ThoughtTags thought = {};
 };
 
 class StopMatcher {
@@ -20,7 +24,7 @@ class StopMatcher {
   StopMatcher() = default;
   // REQUIRES: no stop is empty.
   explicit StopMatcher(std::vector<std::string> stops, StopLimit limit = {})
-      : stops_(std::move(stops)), limit_(std::move(limit)) {}
+      : stops_(std::move(stops)), limit_(std::move(limit)), thought_(limit_.thought) {}
 
   // Adds to the text and returns what has become certain: all in front of the stop string that is
   // complete first (of those that end together, the longest), or else all but an end that may
@@ -30,14 +34,16 @@ class StopMatcher {
   bool stopped() const { return stopped_; }  // nothing may be pushed any more
 
  private:
+  std::string PushAnswer(std::string_view text, bool last);
   size_t MayBecomeStop() const;
   size_t FindMarker(bool last, bool* whole) const;
 
   std::vector<std::string> stops_;
   StopLimit limit_;
+  ThoughtSplitter thought_;
   std::string held_;  // not certain yet
   bool stopped_ = false;
-  bool begun_ = false;       // text was returned
+  bool begun_ = false;       // text of the answer was returned
   bool past_limit_ = false;  // no stop acts any more
 };
 
