@@ -37,6 +37,13 @@ class TokenSink {
   virtual void OnError(const Error& error, const JobStats& stats) = 0;
 };
 
+// How far a job's prompt has been read. Written by the scheduler, read by anyone at any time.
+struct PromptProgress {
+  std::atomic<bool> begun{false};  // it has a session
+  std::atomic<size_t> read{0};     // tokens that are in the session's cache
+  std::atomic<size_t> cached{0};   // of these, not computed: see JobStats
+};
+
 // Counted from Submit. All are looked at in every step.
 struct Deadlines {
   std::chrono::milliseconds queue{30'000};         // to be given a session, else kUnavailable
@@ -56,6 +63,7 @@ struct Job {
   std::shared_ptr<TokenSink> sink;
   // Set by anyone, at any time: the job ends within one step, with kCancelled.
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<PromptProgress> progress = std::make_shared<PromptProgress>();
 };
 
 }  // namespace lockstep

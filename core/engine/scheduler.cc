@@ -198,6 +198,7 @@ void Scheduler::Admit() {
     // tokens as it has itself were read: short prompts need not wait for long ones, and long ones
     // wait for a bounded time.
     job->turn = prompt_tokens_read_ + job->prompt_tokens;
+    job->progress->begun = true;
     running_.push_back(std::move(job));
   }
 }

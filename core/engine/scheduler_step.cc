@@ -186,6 +186,8 @@ void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchE
   for (size_t i = 0; i < batch.size(); ++i) {
     if (decodes(*jobs[i])) continue;
     prompt_tokens_read_ += batch[i].tokens.size();
+    jobs[i]->progress->cached = jobs[i]->cached_tokens;
+    jobs[i]->progress->read = jobs[i]->session->position();
     Remember(*jobs[i]);
   }
   const MutexLock lock(mutex_);

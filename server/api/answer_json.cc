@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 namespace lockstep {
 namespace {
@@ -18,6 +19,15 @@ Json UsageJson(const Usage& usage) {
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
           {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+Json PromptProgressJson(const Generation& generation) {
+  const PromptsRead prompts = generation.prompts_read();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(generation.elapsed());
+  return {{"total", prompts.total},
+          {"cache", prompts.cached},
+          {"processed", prompts.read},
+          {"time_ms", ms.count()}};
 }
 
 // The engine's seeds have 64 bits without a sign, and -1 comes here as 2^64 - 1.

@@ -23,13 +23,18 @@ class AnswerWriter {
   // The body of an answer that is not streamed.
   virtual std::string Whole(const Generation& generation) = 0;
 
-  // The pieces of a stream, asked for in this order: Begin, then Token and AnswerEnd as the answers
-  // go, then End or Failure. An empty piece is not sent.
+  // The pieces of a stream, asked for in this order: Begin, then Token, AnswerEnd and Waiting as
+  // the answers go, then End or Failure. An empty piece is not sent.
   virtual std::string_view stream_type() const { return "text/event-stream"; }
   virtual std::string Begin(const Generation&) { return {}; }
   virtual std::string Token(const Generation& generation, size_t answer,
                             const TokenEvent& token) = 0;
   virtual std::string AnswerEnd(const Generation&, size_t) { return {}; }
+  // That the server is still there, when no token came for a while. Where clients count events and
+  // take no comment for a sign of life, it is an event that changes nothing.
+  virtual std::string Waiting(const Generation&) {
+    return stream_type() == "text/event-stream" ? ": keep-alive\n\n" : "";
+  }
   virtual std::string End(const Generation& generation) = 0;
   virtual std::string Failure(const Error& error) = 0;
 };

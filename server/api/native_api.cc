@@ -83,6 +83,10 @@ class NativeWriter : public AnswerWriter {
     }
     return FrameEvent(format_, Dump(json));
   }
+  std::string Waiting(const Generation& generation) override {
+    return FrameEvent(
+        format_, Dump(Json{{"text", ""}, {"prompt_progress", PromptProgressJson(generation)}}));
+  }
   std::string Failure(const Error& error) override {
     return FrameEvent(format_, RenderError(error));
   }

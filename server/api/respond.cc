@@ -13,8 +13,10 @@ namespace {
 using Item = Generation::Item;
 using Then = BodyPart::Then;
 
-// The HTML standard lets readers of server-sent events skip a line that begins with a colon.
-constexpr char kComment[] = ": keep-alive\n\n";
+// A request that waits for a session may still be refused by status, so that its stream begins with
+// the session, or after so many times `keep_alive`: no client and no proxy of the day gives up
+// within 40 s, and the queue has given its verdict by then.
+constexpr int kQuietTurns = 4;
 
 // The W3C's header Server-Timing has milliseconds, and browsers show it beside the request.
 std::string ServerTiming(const JobStats& stats) {
@@ -36,9 +38,23 @@ struct PartMaker {
   BodyPart operator()(const Generation::End&) const {
     return {writer.End(generation), Then::kLast};
   }
-  BodyPart operator()(const Generation::Nothing&) const { return {kComment, Then::kMore}; }
+  BodyPart operator()(const Generation::Nothing&) const {
+    return {writer.Waiting(generation), Then::kMore};
+  }
   BodyPart operator()(const Error& error) const { return {writer.Failure(error), Then::kClose}; }
 };
+
+// What decides the status: the first token, or that the prompt is being read and takes long.
+Item FirstItem(Generation& generation, std::chrono::milliseconds keep_alive) {
+  Item item = generation.Next(keep_alive);
+  for (int turn = 1; turn < kQuietTurns; ++turn) {
+    if (!std::holds_alternative<Generation::Nothing>(item) || generation.prompts_read().begun) {
+      break;
+    }
+    item = generation.Next(keep_alive);
+  }
+  return item;
+}
 
 // REQUIRES: `first` came from generation->Next() and is no Error.
 HttpReply StreamReply(std::shared_ptr<Generation> generation, Item first,
@@ -82,8 +98,6 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   };
   AnswerWriter& writer = *request.writer;
   const bool stream = request.generate.stream;
-  const bool comments = stream && writer.stream_type() == "text/event-stream";
-  const auto patience = comments ? keep_alive : Generation::kForever;
   auto started = Generation::Start(service, std::move(request.generate), std::move(caller),
                                    writer.id_prefix(), record);
   if (!started) {
@@ -93,7 +107,7 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   }
   Generation& generation = **started;
 
-  Item item = generation.Next(patience);
+  Item item = FirstItem(generation, keep_alive);
   while (!stream && !std::holds_alternative<Generation::End>(item) &&
          !std::holds_alternative<Error>(item)) {
     item = generation.Next();
@@ -103,7 +117,7 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   }
   if (stream) {
     return with_record(
-        StreamReply(*std::move(started), std::move(item), std::move(request.writer), patience));
+        StreamReply(*std::move(started), std::move(item), std::move(request.writer), keep_alive));
   }
   HttpReply reply;
   reply.headers = {{"Server-Timing", ServerTiming(generation.answers()[0].stats)}};

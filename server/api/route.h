@@ -17,7 +17,7 @@
 namespace lockstep {
 
 struct GenerateSettings {
-  // Between the comments of a stream that waits. Proxies give up after 30 s and more.
+  // Between the signs of life of a stream that waits. Proxies give up after 30 s and more.
   std::chrono::milliseconds keep_alive{10'000};
   std::vector<std::string> model_aliases;  // names that the model has beside its own; * is any
   bool lenient = false;                    // unknown fields are ignored, and named in a header

@@ -137,6 +137,10 @@ class TgiWriter : public AnswerWriter {
     return FrameEvent(StreamFormat::kSse, TgiErrorBody(error));
   }
 
+  // Its clients read a token out of each event, so that a comment has to do.
+  std::string Waiting(const Generation& generation) override {
+    return ": " + Dump(Json{{"prompt_progress", PromptProgressJson(generation)}}) + "\n\n";
+  }
   // The last token's event has the whole text, too.
   std::string Token(const Generation& generation, size_t, const TokenEvent& token) override {
     const Answer& answer = generation.answers()[0];

@@ -54,6 +54,12 @@ struct Usage {
   size_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
 };
 
+// How much of all prompts of a request has been read. A prompt counts once.
+struct PromptsRead {
+  bool begun = false;  // one of them has a session
+  size_t total = 0, read = 0, cached = 0;
+};
+
 // "stop" or "length".
 std::string_view FinishName(FinishReason reason);
 // Counts the prompt's tokens that no earlier request had left in the cache.

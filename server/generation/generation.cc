@@ -81,26 +81,27 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
       made->answers_.push_back(std::move(answer));
     }
   }
+  made->progress_.resize(made->answers_.size());
   for (size_t i = made->answers_.size(); i > 0; --i) made->waiting_.push_back(i - 1);
   TRY_OK(made->SubmitWaiting());
   made->ended_ = false;
   return made;
 }
 
-Job Generation::MakeJob(size_t index) const {
-  const auto elapsed = std::chrono::steady_clock::now() - start_;
+Job Generation::MakeJob(size_t index) {
   Job job;
   job.id = answers_.size() == 1 ? id_ : fmt::format("{}-{}", id_, index);
   job.client = caller_.client;
   job.prefix_scope = caller_.prefix_scope;
   job.deadlines = caller_.deadlines;
   // Deadlines count from Submit, but an answer that had to wait here was asked for earlier.
-  job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed);
+  job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed());
   job.prompt = prompts_[index / request_.best_of];
   job.options = request_.options;
   job.options.sampling.seed = answers_[index].seed;
   job.sink = stream_->Sink(index);
   job.cancelled = cancelled_;
+  progress_[index] = job.progress;
   return job;
 }
 
@@ -219,6 +220,20 @@ Usage Generation::usage() const {
     usage.cached_tokens += cached;
   }
   return usage;
+}
+
+// The first answer to a prompt is the one that reads it; the others take it from the prefix store.
+PromptsRead Generation::prompts_read() const {
+  PromptsRead sum;
+  for (size_t first = 0; first < answers_.size(); first += request_.best_of) {
+    sum.total += answers_[first].prompt_tokens;
+    const PromptProgress* const progress = progress_[first].get();
+    if (progress == nullptr) continue;
+    sum.begun = sum.begun || progress->begun;
+    sum.read += progress->read;
+    sum.cached += progress->cached;
+  }
+  return sum;
 }
 
 }  // namespace lockstep

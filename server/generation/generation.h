@@ -63,13 +63,17 @@ class Generation {
   // best_of is n it is all of them, in their own order. REQUIRES: End was returned.
   std::vector<const Answer*> Chosen() const;
   Usage usage() const;
+  PromptsRead prompts_read() const;
+  std::chrono::steady_clock::duration elapsed() const {
+    return std::chrono::steady_clock::now() - start_;
+  }
 
  private:
   Generation(GenerationService& service, GenerateRequest request, Caller caller,
              std::string_view prefix, std::shared_ptr<RequestRecord> record);
   // Submits what waits here, in order, until the queue is full.
   Status SubmitWaiting();
-  Job MakeJob(size_t index) const;
+  Job MakeJob(size_t index);
   // What came out of the stream, if it is anything to be told.
   std::optional<Item> Take(StreamItem item);
   std::optional<Item> EndAnswer(size_t index, StreamEnd end);
@@ -85,6 +89,7 @@ class Generation {
   const std::shared_ptr<TokenStream> stream_ = std::make_shared<TokenStream>(cancelled_);
   std::vector<std::vector<int32_t>> prompts_;  // in tokens
   std::vector<Answer> answers_;
+  std::vector<std::shared_ptr<const PromptProgress>> progress_;  // [answer]; null before Submit
   std::vector<size_t> waiting_;  // answers that were not yet submitted, the last one first
   size_t running_ = 0;           // answers that were, and have not ended
   bool ended_ = true;            // false between the first Submit and the last item

@@ -84,6 +84,10 @@ class ChatWriter : public OpenAiWriter {
     Stream& stream = streams_[i];
     return Deltas(generation, i, stream.deltas.Of(stream.reader.Push(token)), logprobs);
   }
+  // Codex and Qwen Code, among others, count events and not comments before they give up.
+  std::string Waiting(const Generation& generation) override {
+    return Waits(generation, {{"delta", Json::object()}, {"logprobs", nullptr}});
+  }
   // The reader may hold back text that looked like the beginning of a call; at the end it is text.
   std::string AnswerEnd(const Generation& generation, size_t i) override {
     const Answer& answer = generation.answers()[i];

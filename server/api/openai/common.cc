@@ -147,8 +147,8 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
 
 // With include_usage every piece has "usage": null but the last, which has the numbers, as OpenAI
 // defines it.
-std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json choice,
-                                const Json& finish) const {
+Json OpenAiWriter::Piece(const Generation& generation, size_t index, Json choice,
+                         const Json& finish) const {
   Json whole{{"index", index}};
   whole.update(choice);
   whole["finish_reason"] = finish;
@@ -160,6 +160,17 @@ std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json
   } else if (include_usage_) {
     json["usage"] = nullptr;
   }
+  return json;
+}
+
+std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json choice,
+                                const Json& finish) const {
+  return FrameEvent(StreamFormat::kSse, Dump(Piece(generation, index, std::move(choice), finish)));
+}
+
+std::string OpenAiWriter::Waits(const Generation& generation, Json choice) const {
+  Json json = Piece(generation, 0, std::move(choice), nullptr);
+  json["prompt_progress"] = PromptProgressJson(generation);
   return FrameEvent(StreamFormat::kSse, Dump(json));
 }
 

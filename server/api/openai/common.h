@@ -54,10 +54,13 @@ class OpenAiWriter : public AnswerWriter {
   // An event with one piece of one choice; `finish` is null in all but the last.
   std::string Chunk(const Generation& generation, size_t index, Json choice,
                     const Json& finish = nullptr) const;
+  // An event that adds nothing to the first choice, and says how far the prompt has been read.
+  std::string Waits(const Generation& generation, Json choice) const;
   const GenerationService& service() const { return service_; }
 
  private:
   Json Head(const Generation& generation, std::string_view object) const;
+  Json Piece(const Generation& generation, size_t index, Json choice, const Json& finish) const;
 
   const GenerationService& service_;
   const std::string model_;

@@ -99,6 +99,9 @@ class CompletionsWriter : public OpenAiWriter {
                  {{"text", token.text},
                   {"logprobs", logprobs ? Logprobs({&token.sampled, 1}, &offsets_[i]) : nullptr}});
   }
+  std::string Waiting(const Generation& generation) override {
+    return Waits(generation, {{"text", ""}, {"logprobs", nullptr}});
+  }
   std::string AnswerEnd(const Generation& generation, size_t i) override {
     return Chunk(generation, i, {{"text", ""}, {"logprobs", nullptr}},
                  FinishName(generation.answers()[i].finish));

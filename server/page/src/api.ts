@@ -151,6 +151,7 @@ type Sink = (token: Token) => void;
 
 /** Each takes one event, and returns true after the last. */
 function readNative(json: Json, facts: Facts, sink: Sink, sent: { text: string }): boolean {
+  if (json.prompt_progress) return false;
   if (!json.done) {
     sent.text += json.text;
     const logprobs = json.logprobs;

@@ -34,6 +34,9 @@ TEST_F(SchedulerPrefixTest, AWarmPrefixSavesItsTokensAndGivesTheSameBits) {
   EXPECT_EQ(second->Wait(), Alone(warm));
   EXPECT_EQ(second->stats().cached_tokens, 64u);
   EXPECT_EQ(second->stats().generated_tokens, 20u);
+  EXPECT_TRUE(warm.progress->begun);
+  EXPECT_EQ(warm.progress->read, 90u);
+  EXPECT_EQ(warm.progress->cached, 64u);
   auto again = MustSubmit(warm);  // all whole blocks but that of the last token
   EXPECT_EQ(again->Wait(), Alone(warm));
   EXPECT_EQ(again->stats().cached_tokens, 80u);

@@ -245,5 +245,18 @@ TEST(NativeApi, RendersErrorsWithStatus) {
   }
 }
 
+TEST(NativeApi, AStreamThatWaitsSaysHowFarThePromptIs) {
+  FakeService service;
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(20);
+  const ApiHandlers handlers(service, settings);
+  const HttpReply reply = PostJson(handlers, "/generate", R"({"prompt":"once","stream":true})");
+  const auto event = ParseStrictObject(reply.next().data);
+  ASSERT_TRUE(event.has_value());
+  EXPECT_EQ((*event)["text"], "");
+  EXPECT_EQ((*event)["prompt_progress"]["total"], 4);
+  EXPECT_EQ((*event)["prompt_progress"]["processed"], 0);
+}
+
 }  // namespace
 }  // namespace lockstep

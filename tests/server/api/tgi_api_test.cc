@@ -141,5 +141,16 @@ TEST_F(TgiApiTest, StreamsTheWholeTextWithTheLastToken) {
   }
 }
 
+// Its clients look for a token in each event.
+TEST_F(TgiApiTest, AStreamThatWaitsHasComments) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(20);
+  const ApiHandlers handlers(service_, settings);
+  service_.script.clear();
+  const HttpReply reply = PostJson(handlers, "/generate_stream", R"({"inputs":"once"})");
+  EXPECT_THAT(reply.next().data,
+              testing::StartsWith(R"(: {"prompt_progress":{"total":4,"cache":0,"processed":0)"));
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -357,18 +357,50 @@ TEST_F(OpenAiApiTest, OneFailedAnswerFailsAndCancelsAll) {
   EXPECT_TRUE(service_.cancelled(0) && service_.cancelled(2));
 }
 
-TEST_F(OpenAiApiTest, AStreamThatWaitsHasComments) {
+// Clients count events and not comments, so that an empty piece says that the server is there.
+TEST_F(OpenAiApiTest, AStreamThatWaitsHasEmptyPieces) {
   ApiSettings settings;
   settings.generate.keep_alive = std::chrono::milliseconds(30);
   service_.script.clear();
   const ApiHandlers handlers(service_, settings);
-  const HttpReply reply = PostJson(handlers, kCompletions, R"({"prompt":"x","stream":true})");
-  EXPECT_EQ(reply.next().data, ": keep-alive\n\n");
-  EXPECT_EQ(reply.next().data, ": keep-alive\n\n");
+  auto handling = std::async(std::launch::async, [&] {
+    return PostJson(handlers, kCompletions, R"({"prompt":"xyz","stream":true})");
+  });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.request(0).progress->read = 2;
+  service_.request(0).progress->cached = 1;
+  service_.request(0).progress->begun = true;
+  const HttpReply reply = handling.get();
+  for (int i = 0; i < 2; ++i) {
+    std::string event = reply.next().data;
+    ASSERT_THAT(event, StartsWith("data: "));
+    const Json json = *ParseStrictObject(event.substr(6));
+    EXPECT_EQ(json["choices"], Json::parse(R"([{"index": 0, "text": "", "logprobs": null,
+                                                "finish_reason": null}])"));
+    EXPECT_EQ(json["prompt_progress"]["total"], 3);
+    EXPECT_EQ(json["prompt_progress"]["processed"], 2);
+    EXPECT_EQ(json["prompt_progress"]["cache"], 1);
+    EXPECT_GE(json["prompt_progress"]["time_ms"], 30);
+  }
   service_.Send(0, 'a');
   EXPECT_THAT(reply.next().data, StartsWith("data: {"));
   service_.Finish(0);
   EXPECT_THAT(Read(reply), EndsWith("data: [DONE]\n\n"));
+}
+
+// What the queue says comes as a status, although it says it later than the first sign of life.
+TEST_F(OpenAiApiTest, AStreamBeginsWithItsSession) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(50);
+  service_.script.clear();
+  const ApiHandlers handlers(service_, settings);
+  auto handling = std::async(std::launch::async, [&] {
+    return PostJson(handlers, kCompletions, R"({"prompt":"xyz","stream":true})");
+  });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  service_.Fail(0, ErrorKind::kUnavailable, "no session became free");
+  EXPECT_EQ(handling.get().status, 503);
 }
 
 // A queue with places for two: the others come when these have ended.
