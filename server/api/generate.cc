@@ -86,7 +86,7 @@ HttpReply NameIgnored(HttpReply reply, const std::vector<std::string>& ignored) 
 
 ReadContext ContextOf(const RouteCall& call) {
   const GenerateSettings& settings = call.settings.generate;
-  ReadContext context{*call.service, settings.model_aliases, settings.lenient, {}};
+  ReadContext context{*call.service, settings.names, settings.lenient, {}};
   context.accept = FindHeader(call.request.headers, "Accept");
   context.gone = call.caller.gone;
   return context;

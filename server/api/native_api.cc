@@ -135,6 +135,7 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   fields.Integer("max_tokens", 1, INT32_MAX, &request.options.max_tokens);
   ReadSampling(fields, context.vocab(), request);
   ReadLogprobs(fields, &request.options.sampling.logprobs);
+  ReadModel(fields, context);
   const AnswerFormat format = ReadNativeFormat(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   TRY_OK(BindAnswerFormat(format, context, &request.options));

@@ -72,6 +72,44 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
 
 }  // namespace
 
+bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name) {
+  constexpr std::string_view kLatest = ":latest";
+  if (!names.strict) return true;
+  const auto is = [name](std::string_view other) {
+    return name == other ||
+           (name.ends_with(kLatest) && name.substr(0, name.size() - kLatest.size()) == other);
+  };
+  // The last two are what clients of single-model servers send by custom.
+  return is(model.name) || is(model.title) || is("dummy") || is("tgi") ||
+         std::ranges::any_of(names.aliases,
+                             [&](const auto& alias) { return alias == "*" || is(alias); });
+}
+
+Error NoSuchModel(const ServedModel& model, std::string_view name) {
+  return {ErrorKind::kNotFound,
+          fmt::format("there is no model {}; this server has {}, and answers to other names that "
+                      "are given to it by --model-alias, or to any without --strict-model",
+                      Quoted(name.substr(0, kMaxModelName)), Quoted(model.name)),
+          "model"};
+}
+
+void ReadModel(FieldReader& fields, const ReadContext& context, std::string* name) {
+  const ServedModel& served = context.service.model();
+  *name = served.name;
+  if (!fields.Text("model", name)) return;
+  // The name stands in every event of a stream.
+  if (name->size() > kMaxModelName) {
+    fields.Fail("model", fmt::format("has more than {} bytes", kMaxModelName));
+  } else if (!IsModelName(served, context.names, *name)) {
+    fields.Fail(NoSuchModel(served, *name));
+  }
+}
+
+void ReadModel(FieldReader& fields, const ReadContext& context) {
+  std::string name;
+  ReadModel(fields, context, &name);
+}
+
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
   fields.Float("temperature", {0, 100}, &sampling.temperature);

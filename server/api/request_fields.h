@@ -25,10 +25,22 @@ inline constexpr size_t kMaxPrompts = 32;  // of one request
 inline constexpr size_t kMaxAnswersInAll = 64;
 inline constexpr int64_t kMaxLogprobs = 20;
 
+inline constexpr size_t kMaxModelName = 256;  // bytes of a name in a request
+
+// What the model is called beside its own name and general.name. There is one model, and whoever
+// asks for another gets it: what a client was configured with is seldom what a file is called.
+struct ModelNames {
+  std::vector<std::string> aliases;  // listed among the models; * is any name
+  bool strict = false;               // others than these, dummy and tgi are refused
+};
+// Whether the model answers to it. Ollama's clients add ":latest" to names without a tag.
+bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name);
+Error NoSuchModel(const ServedModel& model, std::string_view name);
+
 // What reading a request takes besides its body, and what becomes known on the way.
 struct ReadContext {
   const GenerationService& service;
-  const std::vector<std::string>& model_aliases;
+  const ModelNames& names;
   bool lenient = false;  // unknown fields are ignored
   // What takes no effect, by name: unknown fields, fields whose wish cannot be granted, and
   // keywords of schemas that are not strict. The reply says so.
@@ -42,6 +54,11 @@ struct ReadContext {
   UnknownFields unknown() { return {lenient ? &ignored : nullptr, known}; }
 };
 
+// "model": kNotFound for a name that the model does not answer to. *name becomes what the answer is
+// to call it: the name that was sent, else its own.
+void ReadModel(FieldReader& fields, const ReadContext& context, std::string* name);
+// The same where no answer says it.
+void ReadModel(FieldReader& fields, const ReadContext& context);
 // What the dialects have in common, under the names that most of them use: those of `Sampling` in
 // openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request);

@@ -3,11 +3,10 @@
 #pragma once
 
 #include <chrono>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "server/api/metrics.h"
+#include "server/api/request_fields.h"
 #include "server/generation/generate_types.h"
 #include "server/generation/generation_service.h"
 #include "server/http/api_keys.h"
@@ -19,8 +18,8 @@ namespace lockstep {
 struct GenerateSettings {
   // Between the signs of life of a stream that waits. Proxies give up after 30 s and more.
   std::chrono::milliseconds keep_alive{10'000};
-  std::vector<std::string> model_aliases;  // names that the model has beside its own; * is any
-  bool lenient = false;                    // unknown fields are ignored, and named in a header
+  ModelNames names;
+  bool lenient = false;  // unknown fields are ignored, and named in a header
 };
 
 struct ApiSettings {

@@ -1,13 +1,9 @@
 // Answers that need no request but its path, each made anew: they are small and say what is so now.
 #include "server/api/server_info.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
-#include "core/base/quoted.h"
 #include "server/api/embedded_files.h"
 #include "server/api/request_fields.h"
 #include "server/http/error_reply.h"
@@ -46,25 +42,10 @@ HttpReply NotReady(const Json& body) {
 
 }  // namespace
 
-bool IsModelName(const ServedModel& model, const std::vector<std::string>& aliases,
-                 std::string_view name) {
-  return name == model.name || std::any_of(aliases.begin(), aliases.end(), [&](const auto& alias) {
-           return alias == "*" || alias == name;
-         });
-}
-
-Error NoSuchModel(const ServedModel& model, std::string_view name) {
-  return {ErrorKind::kNotFound,
-          fmt::format("there is no model {}; this server has {}, and answers to other names that "
-                      "are given to it by --model-alias",
-                      Quoted(name.substr(0, kMaxModelName)), Quoted(model.name)),
-          "model"};
-}
-
 HttpReply Models(RouteCall call) {
   const ServedModel& model = call.service->model();
   Json data = Json::array({ModelJson(model, model.name)});
-  for (const std::string& alias : call.settings.generate.model_aliases) {
+  for (const std::string& alias : call.settings.generate.names.aliases) {
     if (alias != "*" && alias != model.name) data.push_back(ModelJson(model, alias));
   }
   return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
@@ -73,7 +54,7 @@ HttpReply Models(RouteCall call) {
 HttpReply OneModel(RouteCall call) {
   const std::string_view name = std::string_view(call.request.path).substr(strlen("/v1/models/"));
   const ServedModel& model = call.service->model();
-  if (!IsModelName(model, call.settings.generate.model_aliases, name)) {
+  if (name.size() > kMaxModelName || !IsModelName(model, call.settings.generate.names, name)) {
     return ErrorReply(NoSuchModel(model, name));
   }
   return ReplyOf(ModelJson(model, name));

@@ -1,22 +1,10 @@
 // What the server says of itself: its model, its state, its document. Handlers of routes without a
-// body, and the names that the model answers to. Pure functions, safe from any thread.
+// body. Pure functions, safe from any thread.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "server/api/route.h"
-#include "server/generation/generation_service.h"
 
 namespace lockstep {
-
-inline constexpr size_t kMaxModelName = 256;  // bytes of a name in a request
-
-// Whether the model answers to it; the alias * stands for any.
-bool IsModelName(const ServedModel& model, const std::vector<std::string>& aliases,
-                 std::string_view name);
-Error NoSuchModel(const ServedModel& model, std::string_view name);
 
 // GET /v1/models: the model under its own name and its aliases, {"object": "list", "data": [...]}.
 HttpReply Models(RouteCall call);

@@ -227,6 +227,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
   if (!fields.Text("inputs", &inputs) && fields.ok()) fields.Fail("inputs", "is missing: a string");
   if (fields.ok() && inputs.empty()) fields.Fail("inputs", "is empty");
   fields.Bool("stream", &generate.stream);
+  ReadModel(fields, context);
   if (stream) generate.stream = true;
   size_t truncate = 0;
   if (!fields.Object("parameters", "must be an object", context.unknown(),

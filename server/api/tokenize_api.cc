@@ -39,7 +39,7 @@ Json Piece(const GenerationService& service, int32_t token) {
 Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   const GenerationService& service = context.service;
   FieldReader fields(body);
-  std::string text, model;
+  std::string text;
   const auto name = ReadText(fields, &text);
   // vLLM's field has BOS by default, and llama-server's has not.
   bool add_special = name == "prompt", parse = true, with_pieces = false, with_strings = false;
@@ -48,7 +48,7 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   fields.Bool("parse_special", &parse);
   fields.Bool("with_pieces", &with_pieces);
   fields.Bool("return_token_strs", &with_strings);
-  fields.Text("model", &model);
+  ReadModel(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
 
   const std::vector<int32_t> ids =
@@ -74,8 +74,7 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
 Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {
   FieldReader fields(body);
   const Json* const tokens = fields.Take("tokens");
-  std::string model;
-  fields.Text("model", &model);
+  ReadModel(fields, context);
   if (tokens == nullptr) {
     fields.Fail("tokens", "is missing: a list of token ids");
   } else if (!tokens->is_array()) {

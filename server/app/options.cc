@@ -93,8 +93,10 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
              "the server and there is no key; may be repeated");
   flags.List(app, "--cors-origin", options.api.cors.origins,
              "origin whose web pages may use the API, or *; may be repeated");
-  flags.List(app, "--model-alias", options.api.generate.model_aliases,
-             "name of the model in requests, beside its own, or * for any; may be repeated");
+  flags.List(app, "--model-alias", options.api.generate.names.aliases,
+             "name of the model beside its own, listed in /v1/models; may be repeated");
+  flags.Switch(app, "--strict-model", options.api.generate.names.strict, true,
+               "only the model's own names and aliases are taken in requests");
   flags.Switch(app, "--lenient", options.api.generate.lenient, true,
                "unknown fields of requests are ignored, and named in a header, instead of refused");
   flags.Switch(app, "--no-metrics", options.metrics, false, "no /metrics");

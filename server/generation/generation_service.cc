@@ -2,9 +2,13 @@
 // chat templates.
 #include "server/generation/generation_service.h"
 
+#include <algorithm>
 #include <ctime>
+#include <filesystem>
+#include <regex>
 #include <utility>
 
+#include "core/base/utf8.h"
 #include "server/generation/chat_prompt.h"
 #include "server/generation/grammar_cache.h"
 
@@ -46,6 +50,20 @@ Result<ChatModel> MakeChatModel(const Model& model) {
   return chat;
 }
 
+// What people call a model is what its file is called: general.name is whatever its makers wrote
+// there. A split file's parts share the name before their numbers. A name that JSON or a log cannot
+// show gives way to general.name.
+std::string NameOf(const Model& model) {
+  if (model.source == "embedded") return model.name;
+  static const std::regex kPart("-[0-9]{5}-of-[0-9]{5}$");
+  const std::string stem = std::filesystem::path(model.source).stem().string();
+  const std::string name = std::regex_replace(stem, kPart, "");
+  const bool plain = IsUtf8(name) && std::ranges::none_of(name, [](unsigned char c) {
+                       return c < 0x20 || c == 0x7f;
+                     });
+  return plain && !name.empty() ? name : model.name;
+}
+
 }  // namespace
 
 SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
@@ -53,12 +71,13 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
     : model_(model),
       scheduler_(scheduler),
       chat_(MakeChatModel(model)),
-      served_{model.name,
+      served_{NameOf(model),
               std::move(answer_id),
               model.tokenizer.vocab_size(),
               context,
               static_cast<int64_t>(std::time(nullptr)),
-              chat_.has_value()},
+              chat_.has_value(),
+              model.name},
       grammars_(std::make_unique<GrammarCache>(model.tokenizer)) {}
 
 SchedulerService::~SchedulerService() = default;

@@ -18,12 +18,13 @@ namespace lockstep {
 class GrammarCache;
 
 struct ServedModel {
-  std::string name;
+  std::string name;         // the file's, without its ending; of the embedded model, general.name
   std::string fingerprint;  // of all that makes an answer: Model's, and the type of the KV cache
   size_t vocab = 0;
   size_t context = 0;   // positions of a session
   int64_t created = 0;  // Unix time of loading
   bool chat = false;    // it has a usable chat template
+  std::string title;    // general.name
 };
 
 class GenerationService {

@@ -269,7 +269,7 @@ test("a full queue is 429, and the client's retries get through", async () => {
 });
 
 test("keys, aliases and lenient reading", async () => {
-  const keyed = await Server.start("--api-key", "secret", "--model-alias", "gpt-4o", "--lenient");
+  const keyed = await Server.start("--api-key", "secret", "--model-alias", "gpt-4o", "--strict-model", "--lenient");
   const options = { baseURL: `${keyed.url}/v1`, fetch: keyed.fetch, maxRetries: 0 };
   const request = { model: "gpt-4o", prompt: PROMPT, seed: 1, mirostat: 2 };
   await assert.rejects(

@@ -201,8 +201,7 @@ Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) 
   Conversation conversation;
   FieldReader fields(body);
   ReadConversation(fields, context, &conversation);
-  std::string model;
-  fields.Text("model", &model);
+  ReadModel(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   const FieldNames names = NamesOf(conversation.tools);
   TRY(const std::string prompt, RenderConversation(std::move(conversation), names, context));

@@ -7,24 +7,11 @@
 #include <utility>
 
 #include "core/base/utf8.h"
-#include "server/api/server_info.h"
 #include "server/http/error_reply.h"
 #include "server/http/sse.h"
 
 namespace lockstep {
 namespace {
-
-void ReadModel(FieldReader& fields, const ReadContext& context, std::string* model) {
-  const ServedModel& served = context.service.model();
-  *model = served.name;
-  if (!fields.Text("model", model)) return;
-  // The name stands in every event of a stream.
-  if (model->size() > kMaxModelName) {
-    return fields.Fail("model", fmt::format("has more than {} bytes", kMaxModelName));
-  }
-  if (IsModelName(served, context.model_aliases, *model)) return;
-  fields.Fail(NoSuchModel(served, *model));
-}
 
 // continuous_usage_stats is vLLM's. include_obfuscation asks for padding that hides the lengths of
 // tokens from whoever reads the traffic, so that it is refused and not ignored.

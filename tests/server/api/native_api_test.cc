@@ -18,10 +18,10 @@ using testing::Pair;
 Result<GenerateRequest> Parse(std::string_view body, bool lenient = false,
                               std::vector<std::string>* ignored = nullptr) {
   static const FakeService service;
-  static const std::vector<std::string> no_aliases;
+  static const ModelNames names;
   const auto json = ParseStrictObject(body);
   if (!json) return tl::unexpected(json.error());
-  ReadContext context{service, no_aliases, lenient, {}};
+  ReadContext context{service, names, lenient, {}};
   auto request = ReadNativeRequest(*json, context);
   if (ignored != nullptr) *ignored = context.ignored;
   return request;

@@ -133,11 +133,11 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
     }
     return names;
   };
-  const std::vector<std::string> aliases;
+  const ModelNames model_names;
   // Those below `prefix`, of which the document has a schema of its own.
   const auto read = [&](const auto& reader, const char* body, const std::string& prefix) {
     std::set<std::string> all, names;
-    ReadContext context{service_, aliases, false, {}};
+    ReadContext context{service_, model_names, false, {}};
     context.known = &all;
     const auto result = reader(ParseStrictObject(body).value(), context);
     EXPECT_TRUE(result.has_value()) << result.error().message;

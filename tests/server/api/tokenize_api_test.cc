@@ -16,8 +16,8 @@ using Answerer = Result<std::string> (*)(const Json& body, ReadContext& context)
 
 Result<std::string> Answer(Answerer answerer, const GenerationService& service,
                            const std::string& body) {
-  const std::vector<std::string> aliases;
-  ReadContext context{service, aliases, false, {}};
+  const ModelNames names;
+  ReadContext context{service, names, false, {}};
   return answerer(ParseStrictObject(body).value(), context);
 }
 

@@ -227,7 +227,7 @@ TEST(Options, ListsTakeOneWordForEachFlag) {
                               "--model-alias", "gpt", "--lenient", "inspect", "f"})
                            .options;
   ASSERT_TRUE(options);
-  EXPECT_THAT(options->api.generate.model_aliases, testing::ElementsAre("gpt"));
+  EXPECT_THAT(options->api.generate.names.aliases, testing::ElementsAre("gpt"));
   EXPECT_TRUE(options->api.generate.lenient);
   EXPECT_THAT(options->api_keys, testing::ElementsAre("a", "b"));
   EXPECT_THAT(options->api.cors.origins, testing::ElementsAre("*"));

@@ -132,7 +132,8 @@ class FakeService : public GenerationService {
     for (size_t i = 0; i < chars.size(); ++i) chars[i] = static_cast<char>(i);
     return chars;
   }();
-  const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000};
+  const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000,
+                           false,  "Fake of 64 Tokens"};
   Result<ChatModel> chat_ = lockstep::Fail(ErrorKind::kInvalidArgument, "no template", "messages");
   const Tokenizer tokenizer_ = CreateTokenizer(SpmVocabulary({}).Metadata()).value();
   mutable GrammarCache grammars_{tokenizer_};

@@ -139,28 +139,47 @@ TEST_F(OpenAiApiTest, RefusesWhatDoesNotGoTogether) {
   ExpectRefused(kCompletions, "{\"prompt\":[" + prompts.substr(4) + "],\"n\":3}", 400, "n");
 }
 
-TEST_F(OpenAiApiTest, AnswersToItsNameAndAliases) {
-  ExpectRefused(kCompletions, R"({"prompt":"x","model":"gpt"})", 404, "model", "model_not_found");
+TEST_F(OpenAiApiTest, AnswersToAnyNameByDefault) {
+  EXPECT_EQ(Answer(Complete(R"("model":"gpt")"))["model"], "gpt");
   EXPECT_EQ(Answer(Complete(R"("model":"fake")"))["model"], "fake");
   EXPECT_EQ(Answer(Complete(R"("model":null)"))["model"], "fake");
+  ExpectRefused(kCompletions, R"({"prompt":"x","model":")" + std::string(257, 'x') + "\"}", 400,
+                "model");
+}
+
+TEST_F(OpenAiApiTest, StrictlyAnswersToItsNamesAndAliases) {
   ApiSettings settings;
-  settings.generate.model_aliases = {"gpt"};
-  const ApiHandlers aliased(service_, settings);
-  const auto ask = [](const ApiHandlers& handlers, const char* model) {
-    return PostJson(handlers, kCompletions,
-                    std::string(R"({"prompt":"x","model":")") + model + "\"}");
+  settings.generate.names = {{"gpt"}, true};
+  const ApiHandlers strict(service_, settings);
+  const auto status = [&](const std::string& path, const std::string& model) {
+    return PostJson(strict, path, R"({"prompt":"x","model":")" + model + "\"}").status;
   };
-  EXPECT_EQ(Answer(ask(aliased, "gpt"))["model"], "gpt");
-  EXPECT_EQ(ask(aliased, "gpt2").status, 404);
-  EXPECT_EQ(ask(aliased, std::string(257, 'x').c_str()).status, 400);
+  for (const char* path : {kCompletions, "/generate", "/tokenize"}) {
+    SCOPED_TRACE(path);
+    for (const char* name :
+         {"fake", "Fake of 64 Tokens", "gpt", "gpt:latest", "fake:latest", "dummy", "tgi"}) {
+      EXPECT_EQ(status(path, name), 200) << name;
+    }
+    for (const char* name : {"gpt2", "gpt:8b", "", ":latest", "*"}) {
+      EXPECT_EQ(status(path, name), 404) << name;
+    }
+  }
+  const HttpReply refused = PostJson(strict, kCompletions, R"({"prompt":"x","model":"gpt2"})");
+  EXPECT_THAT(refused.body, HasSubstr(R"("param":"model","code":"model_not_found")"));
+  EXPECT_THAT(refused.body, HasSubstr("--model-alias"));
   HttpRequest models;
   models.method = "GET";
   models.path = "/v1/models";
-  EXPECT_EQ(Answer(aliased.Handle(models))["data"].size(), 2u);
+  EXPECT_EQ(Answer(strict.Handle(models))["data"].size(), 2u);
   models.path = "/v1/models/gpt";
-  EXPECT_EQ(Answer(aliased.Handle(models))["id"], "gpt");
-  settings.generate.model_aliases = {"*"};
-  EXPECT_EQ(Answer(ask(ApiHandlers(service_, settings), "any"))["model"], "any");
+  EXPECT_EQ(Answer(strict.Handle(models))["id"], "gpt");
+  models.path = "/v1/models/gpt2";
+  EXPECT_EQ(strict.Handle(models).status, 404);
+  settings.generate.names.aliases = {"*"};
+  EXPECT_EQ(
+      PostJson(ApiHandlers(service_, settings), kCompletions, R"({"prompt":"x","model":"any"})")
+          .status,
+      200);
 }
 
 TEST_F(OpenAiApiTest, LenientlyIgnoresAndTells) {
