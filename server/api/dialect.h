@@ -52,6 +52,9 @@ struct Dialect {
   // An error before the first byte of an answer, with the status that the API has for it.
   HttpReply (*error)(const Error& error);
   const char* prompt;  // the field that holds the prompt, for an error that is about it
+  // Unknown fields are refused, whatever the settings say. The APIs of others grow fields that we
+  // have not heard of, which their clients send in good faith; of our own we know them all.
+  bool strict = false;
 };
 
 }  // namespace lockstep

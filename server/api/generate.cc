@@ -84,16 +84,17 @@ HttpReply NameIgnored(HttpReply reply, const std::vector<std::string>& ignored) 
   return reply;
 }
 
-ReadContext ContextOf(const RouteCall& call) {
+ReadContext ContextOf(const RouteCall& call, bool strict_dialect) {
   const GenerateSettings& settings = call.settings.generate;
-  ReadContext context{*call.service, settings.names, settings.lenient, {}};
+  const bool lenient = !settings.strict && !strict_dialect;
+  ReadContext context{*call.service, settings.names, lenient, {}};
   context.accept = FindHeader(call.request.headers, "Accept");
   context.gone = call.caller.gone;
   return context;
 }
 
 HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call) {
-  ReadContext context = ContextOf(call);
+  ReadContext context = ContextOf(call, dialect.strict);
   // `context` is done with here, except for what is ignored: the reply that is made may outlive it.
   auto read = dialect.read(body, context);
   if (!read) return dialect.error(read.error());
@@ -119,7 +120,7 @@ HttpReply GenerateNativeOrTgi(RouteCall call) {
 HttpReply AnswerAtOnceBy(Answerer answer, RouteCall call) {
   const auto body = ReadBody(call.request, call.caller);
   if (!body) return body.error();
-  ReadContext context = ContextOf(call);
+  ReadContext context = ContextOf(call, /*strict_dialect=*/false);
   Result<std::string> text = answer(*body, context);
   if (!text) return ErrorReply(text.error());
   HttpReply reply;

@@ -153,6 +153,6 @@ Result<DialectRequest> ReadNative(const Json& body, ReadContext& context) {
 
 }  // namespace
 
-const Dialect kNative = {ReadNative, ErrorReply, "prompt"};
+const Dialect kNative = {ReadNative, ErrorReply, "prompt", /*strict=*/true};
 
 }  // namespace lockstep

@@ -19,7 +19,7 @@ struct GenerateSettings {
   // Between the signs of life of a stream that waits. Proxies give up after 30 s and more.
   std::chrono::milliseconds keep_alive{10'000};
   ModelNames names;
-  bool lenient = false;  // unknown fields are ignored, and named in a header
+  bool strict = false;  // unknown fields are refused on every route, and not only on our own
 };
 
 struct ApiSettings {

@@ -226,6 +226,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
   std::string inputs;
   if (!fields.Text("inputs", &inputs) && fields.ok()) fields.Fail("inputs", "is missing: a string");
   if (fields.ok() && inputs.empty()) fields.Fail("inputs", "is empty");
+  fields.Refuse("prompt", "and inputs are both there: send one of them");
   fields.Bool("stream", &generate.stream);
   ReadModel(fields, context);
   if (stream) generate.stream = true;

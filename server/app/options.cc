@@ -97,8 +97,11 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
              "name of the model beside its own, listed in /v1/models; may be repeated");
   flags.Switch(app, "--strict-model", options.api.generate.names.strict, true,
                "only the model's own names and aliases are taken in requests");
-  flags.Switch(app, "--lenient", options.api.generate.lenient, true,
-               "unknown fields of requests are ignored, and named in a header, instead of refused");
+  flags.Switch(app, "--strict", options.api.generate.strict, true,
+               "unknown fields of requests are refused on every route, instead of ignored and named "
+               "in a header");
+  // What it asked for is the default now; whoever still says it is told so, and served.
+  flags.Switch(app, "--lenient", options.lenient_given, true, "")->group("");
   flags.Switch(app, "--no-metrics", options.metrics, false, "no /metrics");
   flags.Switch(app, "--no-vllm-metrics", options.vllm_metrics, false,
                "no second copy of the metrics under vLLM's names");

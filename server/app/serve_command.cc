@@ -139,6 +139,10 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
         "whoever reaches the address may use the server: --api-key or --api-key-file restricts it",
         {{"host", options.http.host}});
   }
+  if (options.lenient_given) {
+    Log(LogLevel::kWarning,
+        "--lenient has no effect: unknown fields are ignored without it, and --strict refuses them");
+  }
   Log(LogLevel::kInfo, "serving",
       {{"sessions", options.sessions},
        {"context", engine.context},

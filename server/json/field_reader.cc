@@ -102,7 +102,8 @@ Status FieldReader::Finish(const UnknownFields& unknown) {
       continue;
     }
     Fail({ErrorKind::kInvalidArgument,
-          fmt::format("unknown field {}: leave it out; a server started with --lenient ignores it",
+          fmt::format("unknown field {}: leave it out; the routes of other servers' APIs ignore it, "
+                      "unless this one was started with --strict",
                       Quoted(Full(name))),
           Full(name).substr(0, 64)});
   }

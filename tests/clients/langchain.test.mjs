@@ -8,7 +8,7 @@ import { Server } from "./server.mjs";
 
 let server, common;
 before(async () => {
-  server = await Server.start();
+  server = await Server.start("--strict-model");
   common = {
     model: "lockstep-tales",
     apiKey: "any",

@@ -7,7 +7,7 @@ import { Server } from "./server.mjs";
 
 let server, client;
 before(async () => {
-  server = await Server.start("--queue", 200);
+  server = await Server.start("--queue", 200, "--strict", "--strict-model");
   client = new OpenAI({
     baseURL: `${server.url}/v1`,
     apiKey: "any",
@@ -268,8 +268,8 @@ test("a full queue is 429, and the client's retries get through", async () => {
   await small.stop();
 });
 
-test("keys, aliases and lenient reading", async () => {
-  const keyed = await Server.start("--api-key", "secret", "--model-alias", "gpt-4o", "--strict-model", "--lenient");
+test("keys, aliases and unknown fields", async () => {
+  const keyed = await Server.start("--api-key", "secret", "--model-alias", "gpt-4o", "--strict-model");
   const options = { baseURL: `${keyed.url}/v1`, fetch: keyed.fetch, maxRetries: 0 };
   const request = { model: "gpt-4o", prompt: PROMPT, seed: 1, mirostat: 2 };
   await assert.rejects(

@@ -32,10 +32,9 @@ TEST_F(TgiApiTest, RefusesInItsOwnForm) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"inputs":"","parameters":{}})", "inputs is empty"},
       {R"({"inputs":["a"]})", "inputs must be a string"},
-      {R"({"inputs":"x","prompt":"y"})", "unknown field \"prompt\""},
+      {R"({"inputs":"x","prompt":"y"})", "prompt and inputs"},
       {R"({"inputs":"x","parameters":[]})", "parameters must be an object"},
       {R"({"inputs":"x","parameters":{"max_new_tokens":0}})", "parameters.max_new_tokens must be"},
-      {R"({"inputs":"x","parameters":{"max_tokens":5}})", "parameters.max_tokens"},
       {R"({"inputs":"x","parameters":{"temperature":-1}})", "parameters.temperature"},
       {R"({"inputs":"x","parameters":{"typical_p":0.5}})", "parameters.typical_p"},
       {R"({"inputs":"x","parameters":{"watermark":true}})", "parameters.watermark"},
@@ -139,6 +138,17 @@ TEST_F(TgiApiTest, StreamsTheWholeTextWithTheLastToken) {
     EXPECT_EQ(end.data, "");
     EXPECT_EQ(end.then, BodyPart::Then::kLast);
   }
+}
+
+TEST_F(TgiApiTest, IgnoresUnknownFieldsAndTells) {
+  const char* const body = R"({"inputs":"x","options":{"wait_for_model":true},"a":null,
+                               "parameters":{"max_tokens":5}})";
+  const HttpReply reply = Post("/generate", body);
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "parameters.max_tokens, options");
+  ApiSettings settings;
+  settings.generate.strict = true;
+  EXPECT_EQ(PostJson(ApiHandlers(service_, settings), "/generate", body).status, 422);
 }
 
 // Its clients look for a token in each event.

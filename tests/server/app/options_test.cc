@@ -172,13 +172,22 @@ TEST(Options, NumbersAreDecimal) {
               testing::ElementsAre(10, 20));
 }
 
+// What it did is the default; a start that still has it must not fail, nor its help show it.
+TEST(Options, LenientIsTakenWithoutEffect) {
+  const auto options = Parse({"--lenient"}).options;
+  ASSERT_TRUE(options);
+  EXPECT_TRUE(options->lenient_given);
+  EXPECT_FALSE(options->api.generate.strict);
+  EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("--lenient")));
+}
+
 TEST(Options, VariablesCanBeListsAndSwitches) {
-  const Variable keys("LOCKSTEP_API_KEY", "one, two,three"), on("LOCKSTEP_LENIENT", "true"),
+  const Variable keys("LOCKSTEP_API_KEY", "one, two,three"), on("LOCKSTEP_STRICT", "true"),
       off("LOCKSTEP_NO_METRICS", "0"), none("LOCKSTEP_NO_VLLM_METRICS", "1");
   const auto options = Parse({}).options;
   ASSERT_TRUE(options);
   EXPECT_THAT(options->api_keys, testing::ElementsAre("one", "two", "three"));
-  EXPECT_TRUE(options->api.generate.lenient);
+  EXPECT_TRUE(options->api.generate.strict);
   EXPECT_TRUE(options->metrics);
   EXPECT_FALSE(options->vllm_metrics);
   EXPECT_THAT(Parse({"--api-key", "a,b"}).options.value().api_keys, testing::ElementsAre("a,b"));
@@ -224,11 +233,11 @@ TEST(Options, AMisspeltNameIsGuessed) {
 
 TEST(Options, ListsTakeOneWordForEachFlag) {
   const auto options = Parse({"--api-key", "a", "--cors-origin", "*", "--api-key", "b",
-                              "--model-alias", "gpt", "--lenient", "inspect", "f"})
+                              "--model-alias", "gpt", "--strict", "inspect", "f"})
                            .options;
   ASSERT_TRUE(options);
   EXPECT_THAT(options->api.generate.names.aliases, testing::ElementsAre("gpt"));
-  EXPECT_TRUE(options->api.generate.lenient);
+  EXPECT_TRUE(options->api.generate.strict);
   EXPECT_THAT(options->api_keys, testing::ElementsAre("a", "b"));
   EXPECT_THAT(options->api.cors.origins, testing::ElementsAre("*"));
   EXPECT_EQ(options->command, Command::kInspect);

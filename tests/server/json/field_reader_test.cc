@@ -61,7 +61,8 @@ TEST(FieldReaderTest, UnknownNamesAreRefusedOrListed) {
     if (!status) {
       EXPECT_EQ(
           status.error().message,
-          "unknown field \"tools.b\": leave it out; a server started with --lenient ignores it");
+          "unknown field \"tools.b\": leave it out; the routes of other servers' APIs ignore it, "
+          "unless this one was started with --strict");
     }
   }
   EXPECT_THAT(ignored, ElementsAre("tools.b"));  // null is absent, whatever its name
