@@ -18,7 +18,7 @@
 namespace lockstep {
 
 // These limits bound the work that one request can ask for.
-inline constexpr size_t kMaxStops = 32, kMaxStopBytes = 256;
+inline constexpr size_t kMaxStops = 32, kMaxStopBytes = 4096;
 inline constexpr size_t kMaxBiases = 1024;
 inline constexpr size_t kMaxAnswers = 8;   // to one prompt: n, best_of
 inline constexpr size_t kMaxPrompts = 32;  // of one request

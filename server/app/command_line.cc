@@ -52,6 +52,18 @@ CLI::Option* Flags::Text(CLI::App& app, const std::string& names, std::string& v
   return option;
 }
 
+CLI::Option* Flags::Seconds(CLI::App& app, const std::string& names,
+                            std::chrono::milliseconds& duration, std::chrono::milliseconds never,
+                            const std::string& help) {
+  const auto shown = duration == never ? 0 : duration.count() / 1000;
+  const auto set = [&duration, never](const std::string& text) {
+    const size_t seconds = ToNumber(text);
+    duration = seconds == 0 ? never : std::chrono::seconds(seconds);
+  };
+  return Value(app, names, help, std::to_string(shown), "N", set)
+      ->transform(Decimal(0, kMostSeconds));
+}
+
 CLI::Option* Flags::List(CLI::App& app, const std::string& names, std::vector<std::string>& list,
                          const std::string& help, WhenEmpty when_empty) {
   // Each --api-key takes one value. CLI11's vectors would otherwise also take what follows, and

@@ -21,6 +21,7 @@ namespace lockstep {
 class Flags {
  public:
   enum class WhenEmpty { kUnset, kError };  // what a variable without a value means
+  static constexpr size_t kMostSeconds = 86'400;
 
   // A whole number in decimal digits, and nothing else.
   template <std::integral T>
@@ -32,7 +33,6 @@ class Flags {
   }
   CLI::Option* Seconds(CLI::App& app, const std::string& names, auto& duration,
                        const std::string& help) {
-    constexpr size_t kMostSeconds = 86'400;
     const auto shown = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
     return Value(app, names, help, std::to_string(shown), "N",
                  [&duration](const std::string& text) {
@@ -40,6 +40,9 @@ class Flags {
                  })
         ->transform(Decimal(1, kMostSeconds));
   }
+  // The same, where 0 means `never`.
+  CLI::Option* Seconds(CLI::App& app, const std::string& names, std::chrono::milliseconds& duration,
+                       std::chrono::milliseconds never, const std::string& help);
   CLI::Option* Text(CLI::App& app, const std::string& names, std::string& value,
                     const std::string& help, WhenEmpty when_empty = WhenEmpty::kUnset);
   // One of a few words. REQUIRES: the value is one of them.

@@ -97,9 +97,10 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
              "name of the model beside its own, listed in /v1/models; may be repeated");
   flags.Switch(app, "--strict-model", options.api.generate.names.strict, true,
                "only the model's own names and aliases are taken in requests");
-  flags.Switch(app, "--strict", options.api.generate.strict, true,
-               "unknown fields of requests are refused on every route, instead of ignored and named "
-               "in a header");
+  flags.Switch(
+      app, "--strict", options.api.generate.strict, true,
+      "unknown fields of requests are refused on every route, instead of ignored and named "
+      "in a header");
   // What it asked for is the default now; whoever still says it is told so, and served.
   flags.Switch(app, "--lenient", options.lenient_given, true, "")->group("");
   flags.Switch(app, "--no-metrics", options.metrics, false, "no /metrics");
@@ -119,10 +120,11 @@ void AddQueueFlags(Flags& flags, CLI::App& app, Options& options) {
   AddPrefillFlag(flags, app, options);
   flags.Seconds(app, "--queue-timeout", deadlines.queue,
                 "seconds that a request may wait for a session");
-  flags.Seconds(app, "--first-token-timeout", deadlines.first_token,
-                "seconds to a request's first token");
-  flags.Seconds(app, "--request-timeout", deadlines.total,
-                "seconds that a request may take; X-Request-Timeout-Ms can lower it");
+  flags.Seconds(app, "--first-token-timeout", deadlines.first_token, kNoDeadline,
+                "seconds to a request's first token; 0 for no limit");
+  flags.Seconds(
+      app, "--request-timeout", deadlines.total, kNoDeadline,
+      "seconds that a request may take, 0 for no limit; X-Request-Timeout-Ms can lower it");
   flags.Seconds(app, "--stall-timeout", scheduling.stall_timeout,
                 "seconds without progress after which /readyz answers 503");
   flags.Seconds(app, "--drain-timeout", options.drain_timeout,

@@ -89,6 +89,7 @@ HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
 
 void LogLimits(const Options& options, const HttpServerOptions& http) {
   const auto seconds = [](auto time) {
+    if (time == kNoDeadline) return int64_t{0};
     return std::chrono::duration_cast<std::chrono::seconds>(time).count();
   };
   Log(LogLevel::kDebug, "limits of requests",
@@ -141,7 +142,8 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
   }
   if (options.lenient_given) {
     Log(LogLevel::kWarning,
-        "--lenient has no effect: unknown fields are ignored without it, and --strict refuses them");
+        "--lenient has no effect: unknown fields are ignored without it, and --strict refuses "
+        "them");
   }
   Log(LogLevel::kInfo, "serving",
       {{"sessions", options.sessions},

@@ -30,7 +30,7 @@ struct HttpServerOptions {
   size_t requests_per_connection = 100;
   // About how much memory all requests may take. Beyond it the slowest of those with more than
   // 64 KiB that still come in get a 503. REQUIRES: at least limits.body.
-  size_t request_bytes = 32 * 1024 * 1024;
+  size_t request_bytes = 64 * 1024 * 1024;
   // Whether a path's answers are made at once, and must be: health and metrics.
   std::function<bool(std::string_view path)> is_control = [](std::string_view) { return false; };
   // Where only this machine can reach the server, other names for it in Host than those of loopback

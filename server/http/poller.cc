@@ -33,7 +33,7 @@ constexpr milliseconds kAcceptPause{100};
 // A client that is still sending gets to read its answer: closing with bytes unread would reset
 // the connection and may destroy the answer on its way.
 constexpr milliseconds kLingerTime{1000};
-constexpr size_t kMaxDropped = 8 * 1024 * 1024;
+constexpr size_t kMaxDropped = 64 * 1024 * 1024;
 
 constexpr size_t kReadSize = 16 * 1024;
 // Requests up to this size are taken even while memory for them is short: each connection may have

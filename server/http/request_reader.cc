@@ -26,6 +26,11 @@ tl::unexpected<ReadError> Fail(int status, std::string message) {
   return tl::unexpected(ReadError{status, std::move(message)});
 }
 
+tl::unexpected<ReadError> TooLarge(size_t max_body) {
+  return Fail(413, "the body has more than " + std::to_string(max_body) +
+                       " bytes; --max-body of the server raises the limit");
+}
+
 template <class T>
 tl::unexpected<ReadError> Passed(const Expected<T>& failed) {
   return tl::unexpected(failed.error());
@@ -137,7 +142,7 @@ Expected<Framing> ReadFraming(const RawRequest& request, size_t max_body) {
     return Fail(400, "Content-Length must be one number");
   }
   if (length > max_body) {
-    return Fail(413, "the body has more than " + std::to_string(max_body) + " bytes");
+    return TooLarge(max_body);
   }
   framing.length = length;
   return framing;
@@ -314,7 +319,7 @@ RequestReader::Progress RequestReader::TakeChunkSize() {
     return Fail(400, "a chunk of the body has a malformed size");
   }
   if (size > limits_.body - request_.body.size()) {
-    return Fail(413, "the body has more than " + std::to_string(limits_.body) + " bytes");
+    return TooLarge(limits_.body);
   }
   body_left_ = size;
   step_ = size == 0 ? Step::kTrailers : Step::kChunk;

@@ -18,7 +18,7 @@ struct RequestLimits {
   size_t line = 8 * 1024 - 2;  // bytes of the request line, and of each header line, without CRLF
   size_t headers = 100;
   size_t header_bytes = 32 * 1024;                // of all headers
-  size_t body = 1024 * 1024;                      // after chunked decoding
+  size_t body = 16 * 1024 * 1024;                 // after chunked decoding
   std::chrono::milliseconds header_time{10'000};  // for the whole head; kept by the poller
   std::chrono::milliseconds body_time{30'000};    // for the whole body; kept by the poller
 };

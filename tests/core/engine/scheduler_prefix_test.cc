@@ -72,6 +72,24 @@ TEST_F(SchedulerPrefixTest, ARunningRequestSharesWhatItHasRead) {
   EXPECT_EQ(cached, 2 * 80u);  // one computes, two wait for it
 }
 
+// Whoever is cut off while a long prompt is read comes again, and must not begin again.
+TEST_F(SchedulerPrefixTest, APromptThatWasReadInPartGoesOnFromThere) {
+  Start(1, {.prefill_tokens = 16}, 1 << 20);
+  Job request = Request("a", 100, 3);
+  const auto cancelled = request.cancelled;
+  Job retry = request;
+  retry.cancelled = std::make_shared<std::atomic<bool>>(false);
+  auto recorder = MustSubmit(request);
+  while (request.progress->read < 32) std::this_thread::yield();
+  cancelled->store(true);
+  const Answer& cut = recorder->Wait();
+  const size_t read = request.progress->read;
+  auto again = MustSubmit(retry);
+  EXPECT_EQ(again->Wait(), Alone(retry));
+  if (cut.error) EXPECT_EQ(cut.error->kind, ErrorKind::kCancelled);
+  EXPECT_GE(again->stats().cached_tokens, std::min<size_t>(read, 99) / 16 * 16);
+}
+
 TEST_F(SchedulerPrefixTest, ScopesKnowNothingOfEachOther) {
   Start(2, {}, 1 << 20);
   Job request = Request("a", 60, 3);

@@ -89,7 +89,7 @@ TEST_F(ApiFaultsTest, EachHasItsStatus) {
   for (const auto& [name, values] : fields) {
     for (const char* value : values) requests.push_back(Field(name, value));
   }
-  requests.push_back({R"({"prompt":"x","stop":")" + std::string(257, 'a') + "\"}", 400, "stop"});
+  requests.push_back({R"({"prompt":"x","stop":")" + std::string(4097, 'a') + "\"}", 400, "stop"});
 
   const json before = Promised(Answer(json::parse(good)));
   const double descriptors = ReadProcessStats().open_fds;

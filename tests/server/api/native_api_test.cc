@@ -117,7 +117,7 @@ TEST(NativeApi, RefusesBadFieldsByName) {
     }
   }
   EXPECT_EQ(Parse("{}").error().param, "prompt");
-  EXPECT_FALSE(Parse(R"({"prompt":"x","stop":")" + std::string(257, 'x') + "\"}"));
+  EXPECT_FALSE(Parse(R"({"prompt":"x","stop":")" + std::string(4097, 'x') + "\"}"));
   std::string stops = "\"0\"";
   for (int i = 1; i < 32; ++i) stops += ",\"" + std::to_string(i) + "\"";
   EXPECT_EQ(Parse(R"({"prompt":"x","stop":[)" + stops + "]}")->options.stop.size(), 32u);

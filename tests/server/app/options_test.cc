@@ -248,6 +248,17 @@ TEST(Options, ListsTakeOneWordForEachFlag) {
   EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("secret")));
 }
 
+TEST(Options, NoSecondsAreNoDeadline) {
+  const auto& defaults = Parse({}).options.value().api.deadlines;
+  EXPECT_EQ(defaults.total, kNoDeadline);
+  EXPECT_EQ(defaults.first_token, kNoDeadline);
+  EXPECT_EQ(defaults.queue, std::chrono::seconds(30));
+  const Variable variable("LOCKSTEP_REQUEST_TIMEOUT", "7");
+  EXPECT_EQ(Parse({}).options.value().api.deadlines.total, std::chrono::seconds(7));
+  EXPECT_EQ(Parse({"--request-timeout", "0"}).options.value().api.deadlines.total, kNoDeadline);
+  EXPECT_EQ(Parse({"--queue-timeout", "0"}).exit_code, 2);
+}
+
 TEST(Options, LimitsOfRequestsAndMemory) {
   const auto options =
       Parse({"--queue-tokens", "500", "--queue-timeout", "3", "--first-token-timeout", "4",

@@ -143,7 +143,7 @@ TEST(RequestReader, RefusesWhatIsMalformed) {
       {"length abc", Http(post + "Content-Length: abc\n\n"), 400},
       {"length 2^64", Http(post + "Content-Length: 18446744073709551616\n\n"), 400},
       {"empty length", Http(post + "Content-Length:\n\n"), 400},
-      {"over the limit", Http(post + "Content-Length: 1048577\n\n"), 413},
+      {"over the limit", Http(post + "Content-Length: 16777217\n\n"), 413},
       {"gzip", Http(post + "Content-Encoding: gzip\nContent-Length: 1\n\na"), 415},
       {"unknown coding", Http(post + "Transfer-Encoding: gzip, chunked\n\n"), 501},
       {"chunks in 1.0", Http("POST / HTTP/1.0\nTransfer-Encoding: chunked\n\n0\n\n"), 400},
@@ -171,13 +171,14 @@ TEST(RequestReader, RefusesWhatIsMalformed) {
 TEST(RequestReader, StopsReadingAtTheLimit) {
   std::string chunks = Http("POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n");
   for (int i = 0; i < 64; ++i) chunks += "10000\r\n" + std::string(65536, 'x') + "\r\n";
-  RequestReader reader({});
+  RequestReader reader({.body = 1 << 20});
   const std::string_view rest = Feed(reader, chunks, 4096);
   ASSERT_EQ(reader.state(), State::kRefused);
   EXPECT_EQ(reader.error().status, 413);
+  EXPECT_THAT(reader.error().message, testing::HasSubstr("--max-body"));
   EXPECT_GT(rest.size(), chunks.size() - 1'200'000);
 
-  RequestReader whole({});
+  RequestReader whole({.body = 1 << 20});
   Feed(whole,
        Http("POST / HTTP/1.1\nHost: h\nContent-Length: 1048576\n\n") + std::string(1 << 20, 'x'),
        1 << 20);
