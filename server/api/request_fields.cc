@@ -11,6 +11,8 @@
 namespace lockstep {
 namespace {
 
+constexpr size_t kMaxSalt = 256;  // bytes: more tell nobody apart
+
 void ReadLogitBias(FieldReader& fields, size_t vocab, SamplingParams& sampling) {
   constexpr char kName[] = "logit_bias";
   const Json* const value = fields.Take(kName);
@@ -126,6 +128,9 @@ void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   ReadStop(fields, &request.options.stop);
   fields.Bool("ignore_eos", &request.options.ignore_eos);
   fields.Bool("stream", &request.stream);
+  if (fields.Text("cache_salt", &request.cache_salt) && request.cache_salt.size() > kMaxSalt) {
+    fields.Fail("cache_salt", fmt::format("has more than {} bytes", kMaxSalt));
+  }
 }
 
 Result<std::vector<int32_t>> ReadTokenIds(const Json& array, size_t vocab, std::string_view where,

@@ -22,8 +22,14 @@ struct GenerateSettings {
   bool strict = false;  // unknown fields are refused on every route, and not only on our own
 };
 
+// Who may be told by its time, and by cached_tokens, what others have sent.
+enum class PrefixScope { kKey, kAll };
+
 struct ApiSettings {
   ApiKeys keys;
+  PrefixScope prefix_scope = PrefixScope::kKey;
+  // A gateway in front has written the headers that say whose a request is.
+  bool trust_proxy = false;
   CorsPolicy cors;
   Deadlines deadlines;  // of every request; its own can only be earlier
   GenerateSettings generate;

@@ -16,11 +16,40 @@
 namespace lockstep {
 namespace {
 
+constexpr size_t kMaxClientName = 256;  // bytes that tell the clients of a proxy apart
+
 // Ollama's clients, which ask below /api/, show the error itself to the user: a text and no object.
 std::string PlainError(const std::string& body) {
   const auto json = ParseStrictObject(body);
   const bool known = json && json->contains("error") && (*json)["error"].contains("message");
   return known ? Dump(Json{{"error", (*json)["error"]["message"]}}) : body;
+}
+
+// The scheme's name is of any case (RFC 9110, 11.1). X-Api-Key is what some gateways and clients of
+// other APIs send.
+std::string_view KeyOf(const HttpRequest& request) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string_view key = FindHeader(request.headers, "Authorization");
+  if (EqualsNoCase(key.substr(0, kBearer.size()), kBearer)) {
+    return TrimSpaces(key.substr(kBearer.size()));
+  }
+  return TrimSpaces(FindHeader(request.headers, "X-Api-Key"));
+}
+
+// All requests of a gateway come with its own address, and maybe its own key: who stands behind it
+// is in a header, of which the first that is there says most. Taken from anybody else, such a
+// header would be as many shares of the machine as one cares to invent names.
+std::string ClientBehindProxy(const HttpRequest& request, const std::string& client) {
+  for (const char* name :
+       {"x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id", "x-session-id",
+        "session-id", "x-claude-code-session-id", "x-forwarded-for"}) {
+    std::string_view value = FindHeader(request.headers, name);
+    // Each proxy adds whom it was asked by, so that only the last entry is the trusted one's word.
+    if (name == std::string_view("x-forwarded-for")) value = value.substr(value.rfind(',') + 1);
+    value = TrimSpaces(value);
+    if (!value.empty()) return fmt::format("{} {}", client, value.substr(0, kMaxClientName));
+  }
+  return client;
 }
 
 }  // namespace
@@ -92,22 +121,15 @@ std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
   caller.deadlines = settings_.deadlines;
   if (settings_.keys.empty()) {
     caller.client = request.peer;
-    return caller;
-  }
-  // The scheme's name is of any case (RFC 9110, 11.1). X-Api-Key is what some gateways and clients
-  // of other APIs send.
-  constexpr std::string_view kBearer = "Bearer ";
-  std::string_view key = FindHeader(request.headers, "Authorization");
-  if (EqualsNoCase(key.substr(0, kBearer.size()), kBearer)) {
-    key = TrimSpaces(key.substr(kBearer.size()));
   } else {
-    key = TrimSpaces(FindHeader(request.headers, "X-Api-Key"));
+    const auto name = settings_.keys.NameOf(KeyOf(request));
+    if (!name) return std::nullopt;
+    caller.client = *name;
+    // Only callers of one key share stored prefixes: how quickly a prompt is answered would
+    // otherwise tell one client what another one has sent.
+    if (settings_.prefix_scope == PrefixScope::kKey) caller.prefix_scope = *name;
   }
-  const auto name = settings_.keys.NameOf(key);
-  if (!name) return std::nullopt;
-  // Only callers of one key share stored prefixes: how quickly a prompt is answered would otherwise
-  // tell one client what another one has sent.
-  caller.client = caller.prefix_scope = *name;
+  if (settings_.trust_proxy) caller.client = ClientBehindProxy(request, caller.client);
   return caller;
 }
 

@@ -76,6 +76,9 @@ void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
       ->default_str("");
   flags.Number(app, "--prefix-cache", options.prefix_cache_mib, 0, kMaxMib,
                "MiB for prompts' beginnings that may come again; 0 for none");
+  flags.Choice<PrefixScope>(app, "--prefix-cache-scope", options.api.prefix_scope,
+                            {{"key", PrefixScope::kKey}, {"all", PrefixScope::kAll}},
+                            "who shares prompts' beginnings: key (requests of one API key) or all");
   flags
       .Number(app, "--kv-memory", options.kv_memory_mib, 1, kMaxMib,
               "MiB for sessions and prefix cache; without it what the memory allows")
@@ -88,6 +91,9 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
              Flags::WhenEmpty::kError);
   flags.Text(app, "--api-key-file", options.api_key_file,
              "file of such keys, one a line, # for comments", Flags::WhenEmpty::kError);
+  flags.Switch(app, "--trust-proxy", options.api.trust_proxy, true,
+               "fair shares go by what the gateway in front says: x-llm-d-inference-fairness-id, a "
+               "session's id or X-Forwarded-For");
   flags.List(app, "--allowed-host", options.http.allowed_hosts,
              "name that requests may have as Host, or * for any, where only this machine can reach "
              "the server and there is no key; may be repeated");

@@ -27,6 +27,7 @@ struct GenerateRequest {
   using Prompt = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
   std::vector<Prompt> prompts;
   GenerationOptions options;
+  std::string cache_salt;  // prefixes are shared with requests of the same one only
   // Each prompt gets n answers, the likeliest of best_of. Answer i of a prompt has the seed
   // that was sent plus i, so that it can be had again by itself.
   size_t n = 1, best_of = 1;

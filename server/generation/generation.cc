@@ -93,6 +93,8 @@ Job Generation::MakeJob(size_t index) {
   job.id = answers_.size() == 1 ? id_ : fmt::format("{}-{}", id_, index);
   job.client = caller_.client;
   job.prefix_scope = caller_.prefix_scope;
+  // No key's name has a NUL, so that no key and salt can make up another's.
+  if (!request_.cache_salt.empty()) (job.prefix_scope += '\0') += request_.cache_salt;
   job.deadlines = caller_.deadlines;
   // Deadlines count from Submit, but an answer that had to wait here was asked for earlier.
   job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed());

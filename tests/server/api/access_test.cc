@@ -147,5 +147,52 @@ TEST(Access, ATraceIsContinued) {
   EXPECT_THAT(FindHeader(reply.headers, "traceparent"), HasSubstr(reply.record->span_id));
 }
 
+TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
+  FakeService service;
+  service.script = "x";
+  ApiSettings settings;
+  settings.keys = *ApiKeys::Load({"first"}, "");
+  const ApiHandlers doubting(service, settings);
+  settings.trust_proxy = true;
+  const ApiHandlers trusting(service, settings);
+  ApiSettings keyless;
+  keyless.trust_proxy = true;
+  const ApiHandlers open(service, keyless);
+  const auto client = [&service](const ApiHandlers& handlers, HttpHeaders headers) {
+    headers.emplace_back("X-Api-Key", "first");
+    EXPECT_EQ(handlers.Handle(Request("POST", "/generate", std::move(headers))).status, 200);
+    return service.request(service.submitted() - 1).client;
+  };
+  const HttpHeaders fair = {{"X-Session-Id", "s"}, {"x-llm-d-inference-fairness-id", "team-a"}};
+  EXPECT_EQ(client(doubting, fair), "key-1");
+  EXPECT_EQ(client(trusting, fair), "key-1 team-a");
+  EXPECT_EQ(service.request(service.submitted() - 1).prefix_scope, "key-1");
+  EXPECT_EQ(client(trusting, {{"X-Claude-Code-Session-Id", " s "}}), "key-1 s");
+  EXPECT_EQ(client(open, {{"X-Forwarded-For", "9.9.9.9, 10.1.1.1"}}), "10.0.0.7 10.1.1.1");
+  EXPECT_EQ(client(open, {{"X-Forwarded-For", " "}}), "10.0.0.7");
+  EXPECT_EQ(client(open, {{"x-session-id", std::string(1000, 'a')}}).size(), 9u + 256);
+}
+
+TEST(Access, PrefixesAreSharedWithinAKeyAndASalt) {
+  FakeService service;
+  service.script = "x";
+  ApiSettings settings;
+  settings.keys = *ApiKeys::Load({"first"}, "");
+  const auto scope = [&](const std::string& fields) {
+    const ApiHandlers handlers(service, settings);
+    HttpRequest request = Request("POST", "/v1/completions", {{"X-Api-Key", "first"}});
+    request.body = R"({"prompt":"x")" + fields + "}";
+    EXPECT_EQ(handlers.Handle(request).status, 200);
+    return service.request(service.submitted() - 1).prefix_scope;
+  };
+  using std::string_literals::operator""s;
+  EXPECT_EQ(scope(""), "key-1");
+  EXPECT_EQ(scope(R"(,"prompt_cache_key":"chat-7")"), "key-1");
+  EXPECT_EQ(scope(R"(,"cache_salt":"a")"), "key-1\0a"s);
+  settings.prefix_scope = PrefixScope::kAll;
+  EXPECT_EQ(scope(""), "");
+  EXPECT_EQ(scope(R"(,"cache_salt":"a")"), "\0a"s);
+}
+
 }  // namespace
 }  // namespace lockstep

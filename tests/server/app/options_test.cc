@@ -248,6 +248,13 @@ TEST(Options, ListsTakeOneWordForEachFlag) {
   EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("secret")));
 }
 
+TEST(Options, WhoSharesPrefixes) {
+  EXPECT_EQ(Parse({}).options.value().api.prefix_scope, PrefixScope::kKey);
+  EXPECT_EQ(Parse({"--prefix-cache-scope", "all"}).options.value().api.prefix_scope,
+            PrefixScope::kAll);
+  EXPECT_EQ(Parse({"--prefix-cache-scope", "client"}).exit_code, 2);
+}
+
 TEST(Options, NoSecondsAreNoDeadline) {
   const auto& defaults = Parse({}).options.value().api.deadlines;
   EXPECT_EQ(defaults.total, kNoDeadline);
