@@ -29,6 +29,13 @@ namespace {
 constexpr double kEndSmoothing = 0.2;  // weight of the newest interval between two ends
 constexpr double kMaxRetry = 60;       // seconds, after which a client may as well look again
 
+// Another server can take the request at once: behind a load balancer it is the next try.
+Error ShuttingDown() {
+  Error error{ErrorKind::kUnavailable, "the server is shutting down; try another one", {}};
+  error.retry_after_s = 1;
+  return error;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, ThreadPool& pool,
@@ -69,9 +76,7 @@ Status Scheduler::Submit(Job asked) {
   const std::string client = job->client;
   {
     const MutexLock lock(mutex_);
-    if (draining_) {
-      return Fail(ErrorKind::kUnavailable, "the server is shutting down; try another one");
-    }
+    if (draining_) return tl::unexpected(ShuttingDown());
     ActiveJob* const submitted = job.get();
     displaced_.reserve(displaced_.size() + 1);  // once a job is in the queue nothing may throw
     shares_.Join(client);
@@ -85,11 +90,15 @@ Status Scheduler::Submit(Job asked) {
     }
     if (refused.get() == submitted) {
       shares_.Leave(client);
-      Error error{ErrorKind::kOverloaded,
-                  fmt::format("all {} sessions are in use and {} requests with {} prompt tokens "
-                              "wait; try again later",
-                              sessions_.size(), queue_.size(), queue_.tokens()),
-                  {}};
+      // Those that a session is free for are on their way out of the queue, and do not fill it.
+      const size_t placed = std::min(queue_.size(), sessions_.size() - running_count_);
+      Error error{
+          ErrorKind::kOverloaded,
+          fmt::format("the queue is full: {} of {} sessions are taken, {} requests wait for "
+                      "one, and {} prompt tokens for being read; try again later",
+                      running_count_ + placed, sessions_.size(), queue_.size() - placed,
+                      queue_.tokens()),
+          {}};
       error.retry_after_s = RetryAfter();
       return tl::unexpected<Error>(std::move(error));
     }
@@ -98,6 +107,11 @@ Status Scheduler::Submit(Job asked) {
   }
   wake_.NotifyOne();
   return {};
+}
+
+void Scheduler::AnnounceDrain() {
+  const MutexLock lock(mutex_);
+  announced_ = true;
 }
 
 bool Scheduler::Drain(std::chrono::milliseconds timeout) {
@@ -127,7 +141,7 @@ SchedulerState Scheduler::state() const {
   state.queued = queue_.size();
   state.queued_tokens = queue_.tokens();
   state.running = running_count_;
-  state.draining = draining_;
+  state.draining = announced_ || draining_;
   state.stalled = unfinished_ > 0 && overdue;
   return state;
 }
@@ -271,7 +285,7 @@ void Scheduler::EndAll() {
     for (auto& job : displaced_) waiting.push_back(std::move(job));
     displaced_.clear();
   }
-  const Error error{ErrorKind::kUnavailable, "the server is shutting down; try another one", {}};
+  const Error error = ShuttingDown();
   for (const auto& job : running_) End(*job, &error);
   for (const auto& job : waiting) End(*job, &error);
   running_.clear();

@@ -74,6 +74,8 @@ class Scheduler {
   // An id that another request holds is found out later: OnError with kInvalidArgument.
   [[nodiscard]] Status Submit(Job asked);
 
+  // state() says that it drains, so that nobody sends more; what comes all the same is still taken.
+  void AnnounceDrain();
   // Refuses new requests and waits until all others have ended, or until the timeout; those that
   // are left then end with kUnavailable. True if none was left.
   bool Drain(std::chrono::milliseconds timeout);
@@ -141,6 +143,7 @@ class Scheduler {
   size_t unfinished_ GUARDED_BY(mutex_) = 0;      // jobs without their last call
   double end_interval_s_ GUARDED_BY(mutex_) = 1;  // between the ends of jobs, smoothed
   Clock::time_point last_end_ GUARDED_BY(mutex_);
+  bool announced_ GUARDED_BY(mutex_) = false;
   bool draining_ GUARDED_BY(mutex_) = false;
   bool stop_ GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -33,10 +33,10 @@ HttpReply ReplyOf(const Json& body) {
   return reply;
 }
 
-HttpReply NotReady(const Json& body) {
+HttpReply NotReady(const Json& body, double retry_after_s) {
   HttpReply reply = ReplyOf(body);
   reply.status = 503;
-  AddRetryAfter(reply, 0);
+  AddRetryAfter(reply, retry_after_s);
   return reply;
 }
 
@@ -80,12 +80,13 @@ HttpReply Live(RouteCall) { return ReplyOf({{"status", "ok"}}); }
 
 HttpReply Ready(RouteCall call) {
   if (call.service == nullptr) {
-    return NotReady({{"status", "loading"}, {"percent", call.loaded_percent}});
+    return NotReady({{"status", "loading"}, {"percent", call.loaded_percent}}, 0);
   }
   const SchedulerState state = call.service->state();
   const char* const status = state.draining ? "draining" : state.stalled ? "stalled" : "ok";
   Json body{{"status", status}, {"queued", state.queued}, {"running", state.running}};
-  return state.draining || state.stalled ? NotReady(body) : ReplyOf(body);
+  if (!state.draining && !state.stalled) return ReplyOf(body);
+  return NotReady(body, state.draining ? 1 : 0);  // while one drains, another takes its place
 }
 
 HttpReply RenderMetrics(RouteCall call) {

@@ -133,6 +133,11 @@ void AddQueueFlags(Flags& flags, CLI::App& app, Options& options) {
       "seconds that a request may take, 0 for no limit; X-Request-Timeout-Ms can lower it");
   flags.Seconds(app, "--stall-timeout", scheduling.stall_timeout,
                 "seconds without progress after which /readyz answers 503");
+  flags.Seconds(app, "--keep-alive-timeout", options.http.idle,
+                "seconds that a connection may wait for its next request");
+  flags.Seconds(app, "--drain-delay", options.drain_delay, std::chrono::milliseconds(0),
+                "seconds after SIGTERM in which requests are still taken, while /readyz says that "
+                "others should have them");
   flags.Seconds(app, "--drain-timeout", options.drain_timeout,
                 "seconds that SIGTERM leaves to running requests");
 }

@@ -37,6 +37,7 @@ struct Options {
   SchedulerOptions scheduling;  // the caller adds observer and prefixes
   HttpServerOptions http;       // the caller adds what follows from the rest, and the callbacks
   ApiSettings api;              // the caller adds keys and metrics
+  std::chrono::milliseconds drain_delay{0};
   std::chrono::seconds drain_timeout{25};
 
   std::vector<std::string> api_keys;

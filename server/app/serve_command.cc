@@ -100,6 +100,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"first_token_seconds", seconds(options.api.deadlines.first_token)},
        {"request_seconds", seconds(options.api.deadlines.total)},
        {"stall_seconds", seconds(options.scheduling.stall_timeout)},
+       {"drain_delay_seconds", seconds(options.drain_delay)},
        {"drain_seconds", seconds(options.drain_timeout)},
        {"json_depth", kMaxJsonDepth},
        {"stops", kMaxStops},
@@ -245,6 +246,9 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   }
   Log(LogLevel::kInfo, "draining; a second signal ends at once",
       {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  (*server)->Leave();
+  engine.scheduler->AnnounceDrain();
+  std::this_thread::sleep_for(options.drain_delay);
   // The server goes on while the scheduler drains, so that answers under way are written and health
   // checks hear of it.
   const bool finished = engine.scheduler->Drain(options.drain_timeout);

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <ctime>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -28,9 +30,13 @@ namespace lockstep {
 namespace {
 
 using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
 
 constexpr size_t kControlThreads = 2;
 constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
+// So long no request may have come before connections are closed: by then whoever has been told
+// that they will be has heard of it, on any network.
+constexpr milliseconds kQuiet{250};
 
 // What one request passes through on its thread. connection.last is the word on closing it.
 struct Exchange {
@@ -42,6 +48,16 @@ struct Exchange {
 };
 // httplib hands no context to its callbacks; a request stays on one thread.
 thread_local Exchange* current_exchange = nullptr;
+
+// RFC 9110's form of a time, such as "Sun, 06 Nov 1994 08:49:37 GMT"; the process keeps the C
+// locale, in which the names are English.
+std::string HttpDate(std::time_t time) {
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[32];
+  const size_t size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return {text, size};
+}
 
 // httplib's view of a connection: it reads a request line that was checked before and nothing
 // else, so its own parsing of headers, lengths, chunks, ranges and compressed bodies never sees
@@ -88,7 +104,8 @@ class HttpServer::Impl : private httplib::Server {
       Answer(request, response);
       return HandlerResponse::Handled;
     });
-    // httplib tells them to the client, in the header Keep-Alive; the poller keeps them.
+    // httplib tells them to the client, in the header Keep-Alive; the poller keeps them, and waits
+    // a little longer than it says, since a client's next request takes a while to arrive.
     set_keep_alive_timeout(std::chrono::ceil<std::chrono::seconds>(options_.idle).count());
     set_keep_alive_max_count(options_.requests_per_connection);
   }
@@ -97,12 +114,12 @@ class HttpServer::Impl : private httplib::Server {
   Status Start() {
     TRY(listener_, Listen(options_.host, options_.port));
     svr_sock_ = listener_.socket;  // httplib ends the streams of a server that has none
-    TRY(poller_, Poller::Create(listener_.socket,
-                                {options_.limits, options_.idle, options_.write_stall,
-                                 options_.connections, options_.request_bytes},
-                                [this](Poller::ConnectionPtr connection) {
-                                  Dispatch(std::move(connection));
-                                }));
+    TRY(poller_,
+        Poller::Create(
+            listener_.socket,
+            {options_.limits, options_.idle + options_.idle / 16, options_.write_stall,
+             options_.connections, options_.request_bytes},
+            [this](Poller::ConnectionPtr connection) { Dispatch(std::move(connection)); }));
     try {
       control_.emplace(kControlThreads, kUnbounded);
       data_.emplace(options_.threads, options_.waiting);
@@ -116,9 +133,15 @@ class HttpServer::Impl : private httplib::Server {
     return {};
   }
 
+  void Leave() { leaving_ = true; }
   bool Stop(milliseconds grace) {
-    const auto deadline = std::chrono::steady_clock::now() + grace;
-    while (active_ > 0 && std::chrono::steady_clock::now() < deadline) {
+    Leave();
+    const auto begin = Clock::now();
+    const auto on_its_way = [&] {
+      const auto last = std::max(begin, last_request_.load());
+      return poller_ && poller_->open() > 0 && Clock::now() < last + kQuiet;
+    };
+    while ((active_ > 0 || on_its_way()) && Clock::now() < begin + grace) {
       std::this_thread::sleep_for(milliseconds(5));
     }
     const bool none_left = active_ == 0;
@@ -139,6 +162,7 @@ class HttpServer::Impl : private httplib::Server {
   // On the poller's thread.
   void Dispatch(const Poller::ConnectionPtr& connection) {
     connection->counted_active.emplace(active_);
+    last_request_ = Clock::now();
     const auto work = [this, connection]() mutable {
       try {
         Serve(*connection);
@@ -176,8 +200,8 @@ class HttpServer::Impl : private httplib::Server {
     const bool refused = reader.state() == RequestReader::State::kRefused;
     const RawRequest& raw = reader.request();
     ++connection.requests;
-    connection.last =
-        refused || !raw.keep_alive || connection.requests == options_.requests_per_connection;
+    connection.last = refused || !raw.keep_alive || leaving_ ||
+                      connection.requests == options_.requests_per_connection;
 
     Exchange exchange{connection, raw, refused ? &reader.error() : nullptr, {}};
     current_exchange = &exchange;
@@ -231,6 +255,7 @@ class HttpServer::Impl : private httplib::Server {
     record.status = reply.status;
 
     response.status = reply.status;
+    response.set_header("Date", HttpDate(std::time(nullptr)));
     response.set_header("X-Request-Id", request.request_id);
     for (const auto& [name, value] : reply.headers)
       response.set_header(name.c_str(), value.c_str());
@@ -278,6 +303,8 @@ class HttpServer::Impl : private httplib::Server {
   const HttpHandler handler_;
   Listener listener_{-1, 0, false};
   std::atomic<size_t> active_{0};
+  std::atomic<bool> leaving_{false};
+  std::atomic<Clock::time_point> last_request_{Clock::time_point::min()};  // when it was read
   std::unique_ptr<Poller> poller_;
   Mutex stop_mutex_;                       // one Stop at a time
   std::optional<Workers> control_, data_;  // they use the poller
@@ -293,6 +320,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
+void HttpServer::Leave() { impl_->Leave(); }
 int HttpServer::port() const { return impl_->port(); }
 bool HttpServer::loopback() const { return impl_->loopback(); }
 size_t HttpServer::active() const { return impl_->active(); }

@@ -38,7 +38,9 @@ struct HttpServerOptions {
   bool guard_loopback = false;
   std::vector<std::string> allowed_hosts;
   RequestLimits limits;
-  std::chrono::milliseconds idle{5'000};          // wait for a connection's next request
+  // Wait for a connection's next request. Longer than the proxies in front wait (60 s and less), so
+  // that it is they who close, and no request comes on a connection that is just being closed.
+  std::chrono::milliseconds idle{75'000};
   std::chrono::milliseconds write_stall{10'000};  // for each 64 KiB that a client does not take
   std::function<void(const RequestRecord&)> log = [](const RequestRecord&) {};
   // The answer to a request that could not be read. The request has what headers came of it.
@@ -60,7 +62,12 @@ class HttpServer {
   bool loopback() const;  // only this machine can reach it
   // Requests that were read and are not yet wholly answered.
   size_t active() const;
-  // Waits up to `grace` until none is active, then ends all connections. True if none was cut off.
+  // From here on each reply says that it is the last of its connection, so that whoever keeps
+  // connections open comes on new ones, or to another server.
+  void Leave();
+  // Leaves, waits up to `grace` until none is active, then ends all connections. Where there are
+  // some, it first waits until none has brought a request for a while: one that is on its way gets
+  // an answer. True if none was cut off.
   bool Stop(std::chrono::milliseconds grace);
 
  private:

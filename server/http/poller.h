@@ -44,6 +44,7 @@ class Poller {
                                                               Dispatch dispatch);
   ~Poller();
 
+  size_t open() const { return open_; }  // connections; from any thread
   // Begins to accept. REQUIRES: called once.
   void Start();
 

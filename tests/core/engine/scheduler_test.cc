@@ -292,6 +292,32 @@ TEST_F(SchedulerTest, DrainLetsRequestsFinishAndRefusesNewOnes) {
   EXPECT_TRUE(scheduler_->Drain(std::chrono::milliseconds(0)));  // again: nothing is left
 }
 
+TEST_F(SchedulerTest, AnAnnouncedDrainStillTakesRequests) {
+  Start(1);
+  scheduler_->AnnounceDrain();
+  EXPECT_TRUE(scheduler_->state().draining);
+  EXPECT_EQ(MustSubmit(Request("a", 5, 10))->Wait().tokens.size(), 10u);
+  EXPECT_TRUE(scheduler_->Drain(std::chrono::seconds(5)));
+  const Status late = Submit(Request("b", 5, 10), NewRecorder());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().retry_after_s, 1);
+}
+
+// Requests that a free session is about to take are in the queue, too, but do not wait.
+TEST_F(SchedulerTest, AFullQueueSaysWhatItCounts) {
+  Start(2, {.max_queued = 3});
+  Gate gate(*this);  // has one session; the other is free, and nobody gives it away
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (int i = 0; i < 4; ++i) recorders.push_back(MustSubmit(Request(fmt::to_string(i), 5, 1)));
+  const Status refused = Submit(Request("last", 5, 1), NewRecorder());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "the queue is full: 2 of 2 sessions are taken, 3 requests wait for one, and 20 prompt "
+            "tokens for being read; try again later");
+  gate.Open();
+  for (const auto& recorder : recorders) recorder->Wait();
+}
+
 TEST_F(SchedulerTest, DrainEndsWhatIsLeftAfterTheTimeout) {
   Start(1);
   auto running = NewRecorder();

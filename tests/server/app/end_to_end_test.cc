@@ -161,7 +161,7 @@ TEST_F(EndToEndTest, DrainAnswersWhatRunsAndRefusesWhatComes) {
   late.Generate(Request(1).dump());
   const std::string refused = late.ReadReply();
   EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
-  EXPECT_THAT(refused, HasSubstr("Retry-After: "));
+  EXPECT_THAT(refused, HasSubstr("Retry-After: 1\r\n"));
   late.SendRequest("GET /readyz");
   EXPECT_THAT(late.ReadReply(), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("draining")));
   EXPECT_TRUE(drained.get());

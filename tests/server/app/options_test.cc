@@ -248,6 +248,14 @@ TEST(Options, ListsTakeOneWordForEachFlag) {
   EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("secret")));
 }
 
+TEST(Options, TheEndOfAServer) {
+  const auto options = Parse({"--drain-delay", "5", "--keep-alive-timeout", "90"}).options;
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->drain_delay, std::chrono::seconds(5));
+  EXPECT_EQ(options->http.idle, std::chrono::seconds(90));
+  EXPECT_EQ(Parse({"--drain-delay", "0"}).options.value().drain_delay, std::chrono::seconds(0));
+}
+
 TEST(Options, WhoSharesPrefixes) {
   EXPECT_EQ(Parse({}).options.value().api.prefix_scope, PrefixScope::kKey);
   EXPECT_EQ(Parse({"--prefix-cache-scope", "all"}).options.value().api.prefix_scope,

@@ -238,6 +238,44 @@ TEST_F(HttpServerTest, StopLetsAnswersEnd) {
   EXPECT_FALSE(RawClient(port()).connected());
 }
 
+TEST_F(HttpServerTest, ALeavingServerAnswersAndSaysThatItCloses) {
+  Start();
+  RawClient client(port());
+  client.SendRequest("GET /livez");
+  EXPECT_THAT(client.ReadReply(), Not(HasSubstr("Connection: close")));
+  server_->Leave();
+  client.SendRequest("GET /livez");
+  EXPECT_THAT(client.ReadReply(),
+              AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Connection: close\r\n")));
+  EXPECT_EQ(client.ReadToEnd(), "");                              // and it does
+  EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));  // new ones are taken
+}
+
+// Whoever keeps a connection may have sent a request before it hears that the server leaves.
+TEST_F(HttpServerTest, StopAnswersWhatIsOnItsWay) {
+  Start();
+  RawClient client(port()), other(port());
+  for (RawClient* const each : {&client, &other}) {
+    each->SendRequest("GET /livez");
+    each->ReadReply();
+  }
+  auto stopped = std::async(std::launch::async, [&] { return server_->Stop(seconds(10)); });
+  for (RawClient* const each : {&client, &other}) {
+    std::this_thread::sleep_for(milliseconds(100));
+    each->SendRequest("GET /livez");
+    EXPECT_THAT(each->ReadReply(),
+                AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Connection: close\r\n")));
+  }
+  EXPECT_TRUE(stopped.get());
+}
+
+TEST_F(HttpServerTest, RepliesHaveADate) {
+  Start();
+  EXPECT_THAT(Reply("GET /livez"),
+              testing::ContainsRegex("\r\nDate: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} 20[0-9]{2} "
+                                     "[0-9]{2}:[0-9]{2}:[0-9]{2} GMT\r\n"));
+}
+
 TEST_F(HttpServerTest, StopCutsOffWhatDoesNotEnd) {
   Start();
   RawClient client(port());
