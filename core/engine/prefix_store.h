@@ -45,6 +45,7 @@ class PrefixStore {
 
   size_t bytes() const { return used_ * block_bytes_; }  // of the blocks in use
   size_t capacity_bytes() const { return blocks_.size() * block_bytes_; }
+  size_t block_bytes() const { return block_bytes_; }
 
  private:
   using Tokens = std::array<int32_t, kBlock>;

@@ -132,7 +132,10 @@ SchedulerState Scheduler::state() const {
   state.sessions = sessions_.size();
   state.kv_bytes = kv_bytes_;
   state.kv_capacity_bytes = sessions_.kv_bytes();
+  state.block_bytes =
+      sessions_.kv_bytes() / sessions_.size() * PrefixStore::kBlock / sessions_.context();
   if (options_.prefixes != nullptr) {
+    state.block_bytes = options_.prefixes->block_bytes();
     state.prefix_bytes = options_.prefixes->bytes();
     state.prefix_capacity_bytes = options_.prefixes->capacity_bytes();
   }
@@ -140,6 +143,7 @@ SchedulerState Scheduler::state() const {
   const MutexLock lock(mutex_);
   state.queued = queue_.size();
   state.queued_tokens = queue_.tokens();
+  state.predicted_wait_s = PredictedWait();
   state.running = running_count_;
   state.draining = announced_ || draining_;
   state.stalled = unfinished_ > 0 && overdue;
@@ -262,7 +266,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
   }
   const MutexLock lock(mutex_);
   if (--unfinished_ == 0) {
-    kv_bytes_ = 0;
+    kv_bytes_ = unread_tokens_ = 0;
     idle_.NotifyAll();
   }
 }
@@ -271,6 +275,15 @@ double Scheduler::RetryAfter() const {
   // Until half of those that wait have had their turn: places enough for those that come back.
   const size_t turns = queue_.size() / 2 + 1;
   return std::min(kMaxRetry, static_cast<double>(turns) * end_interval_s_);
+}
+
+// Two things are waited for: that sessions become free, and that the prompts before are read. They
+// go on at the same time, so that the longer one counts.
+double Scheduler::PredictedWait() const {
+  const size_t free = sessions_.size() - running_count_;
+  const size_t turns = queue_.size() + 1 - std::min(queue_.size() + 1, free);
+  const double prompts = static_cast<double>(queue_.tokens() + unread_tokens_) * prefill_token_s_;
+  return std::max(static_cast<double>(turns) * end_interval_s_, prompts);
 }
 
 void Scheduler::EraseEnded() {

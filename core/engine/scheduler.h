@@ -33,6 +33,8 @@ struct SchedulerState {
   size_t running = 0, sessions = 0;      // sessions in use, and in all
   size_t kv_bytes = 0, kv_capacity_bytes = 0;          // of the sessions
   size_t prefix_bytes = 0, prefix_capacity_bytes = 0;  // of the prefix store
+  size_t block_bytes = 0;       // of PrefixStore::kBlock positions, in either
+  double predicted_wait_s = 0;  // of a request that came now, until its own prompt is read
   bool draining = false;
   bool stalled = false;  // there is work, and no step has ended for the stall timeout
 };
@@ -111,6 +113,7 @@ class Scheduler {
   // Gives the session back, if there is one, and makes the request's last call.
   void End(ActiveJob& job, const Error* error) EXCLUDES(mutex_);
   double RetryAfter() const REQUIRES(mutex_);  // seconds
+  double PredictedWait() const REQUIRES(mutex_);
 
   const Transformer& transformer_;
   SessionPool& sessions_;
@@ -131,6 +134,8 @@ class Scheduler {
   std::vector<Result<std::optional<TokenEvent>>> events_;  // [i] of batch_[i] or of waiting_[i]
 
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions
+  std::atomic<size_t> unread_tokens_{0};     // of their prompts
+  std::atomic<double> prefill_token_s_{0};   // as the pacer has it
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
 
   mutable Mutex mutex_;

@@ -63,6 +63,7 @@ void Scheduler::Step() {
   Forward(batch_jobs_, batch_);
   step_.seconds = InSeconds(Clock::now() - begin);
   pacer_.Observe(step_);
+  prefill_token_s_ = pacer_.prefill_token_s();
   if (options_.observer != nullptr) options_.observer->OnStep(step_);
   EraseEnded();
 }
@@ -179,9 +180,14 @@ void Scheduler::Remember(const ActiveJob& job) {
 }
 
 void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch) {
-  size_t kv_bytes = 0;
-  for (const auto& job : running_) kv_bytes += job->session ? job->session->kv().used_bytes() : 0;
+  size_t kv_bytes = 0, unread = 0;
+  for (const auto& job : running_) {
+    if (!job->session) continue;
+    kv_bytes += job->session->kv().used_bytes();
+    unread += job->prompt_tokens - std::min(job->prompt_tokens, job->session->position());
+  }
   kv_bytes_ = kv_bytes;
+  unread_tokens_ = unread;
   const auto decodes = [](const ActiveJob& job) { return job.first_token.has_value(); };
   for (size_t i = 0; i < batch.size(); ++i) {
     if (decodes(*jobs[i])) continue;

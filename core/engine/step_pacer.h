@@ -22,6 +22,7 @@ class StepPacer {
   // Prompt tokens for a step in which so many sessions decode. At least 1.
   size_t PrefillTokens(size_t decoding) const;
   void Observe(const StepStats& step);
+  double prefill_token_s() const { return prefill_token_s_; }  // 0 until one was seen
 
  private:
   const size_t max_prefill_;

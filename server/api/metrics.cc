@@ -6,12 +6,14 @@
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
 
-#include <map>
+#include <algorithm>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/engine/prefix_store.h"
+#include "server/api/metrics_text.h"
 #include "server/generation/generate_types.h"
 #include "server/host/process_stats.h"
 #include "server/http/error_reply.h"
@@ -26,7 +28,6 @@ using prometheus::Histogram;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Buckets = Histogram::BucketBoundaries;
-using Labels = std::vector<ClientMetric::Label>;
 
 // vLLM's, whose tails are as wide as a processor needs them, and finer steps below for the small
 // models that a processor is used for.
@@ -54,22 +55,25 @@ constexpr VllmName kVllmNames[] = {
     {"lockstep_generated_tokens_total", "vllm:generation_tokens_total"},
     {"lockstep_prefix_query_tokens_total", "vllm:prefix_cache_queries_total"},
     {"lockstep_prefix_hit_tokens_total", "vllm:prefix_cache_hits_total"},
+    {"lockstep_prefix_hit_tokens_total", "vllm:prompt_tokens_cached_total"},
     {"lockstep_time_to_first_token_seconds", "vllm:time_to_first_token_seconds"},
     {"lockstep_inter_token_seconds", "vllm:time_per_output_token_seconds"},
     {"lockstep_inter_token_seconds", "vllm:inter_token_latency_seconds"},
+    {"lockstep_request_token_seconds", "vllm:request_time_per_output_token_seconds"},
     {"lockstep_generation_seconds", "vllm:e2e_request_latency_seconds"},
     {"lockstep_queue_seconds", "vllm:request_queue_time_seconds"},
     {"lockstep_prefill_seconds", "vllm:request_prefill_time_seconds"},
     {"lockstep_decode_seconds", "vllm:request_decode_time_seconds"},
     {"lockstep_inference_seconds", "vllm:request_inference_time_seconds"},
     {"lockstep_request_prompt_tokens", "vllm:request_prompt_tokens"},
+    {"lockstep_request_computed_tokens", "vllm:request_prefill_kv_computed_tokens"},
     {"lockstep_request_generated_tokens", "vllm:request_generation_tokens"},
     {"lockstep_step_tokens", "vllm:iteration_tokens_total"},
 };
 
 // This is a family of one number. Both members are set, as the serializer reads the one that the
 // type names.
-MetricFamily Value(const char* name, const char* help, double value, Labels labels = {},
+MetricFamily Value(const char* name, const char* help, double value, MetricLabels labels = {},
                    MetricType type = MetricType::Gauge) {
   ClientMetric metric;
   metric.label = std::move(labels);
@@ -107,47 +111,82 @@ void AddState(std::vector<MetricFamily>& all, const SchedulerState& state) {
       state.kv_capacity_bytes);
   add("lockstep_prefix_used_bytes", "Keys and values of stored prefixes.", state.prefix_bytes);
   add("lockstep_prefix_capacity_bytes", "Room for stored prefixes.", state.prefix_capacity_bytes);
+  all.push_back(Value("lockstep_predicted_wait_seconds",
+                      "Until a request that came now would have its prompt read.",
+                      state.predicted_wait_s));
   all.push_back(Value("lockstep_kv_usage_ratio", "Used part of the sessions' room, 0 to 1.",
                       Ratio(state.kv_bytes, state.kv_capacity_bytes)));
 }
 
-// Copies under vLLM's names, with its labels.
-void AddVllmNames(std::vector<MetricFamily>& all, const std::string& model,
-                  const SchedulerState& state, size_t context) {
-  const Labels labels = {{"model_name", model}, {"engine", "0"}};
-  const auto with_labels = [&labels](MetricFamily family, const char* name) {
-    family.name = name;
-    for (ClientMetric& metric : family.metric) metric.label = labels;
-    return family;
-  };
-  std::vector<MetricFamily> copies;
+// One metric of a family for each of the values, told apart by one label.
+MetricFamily ByLabel(const char* name, const char* help, MetricType type, const char* label,
+                     const std::vector<std::pair<const char*, double>>& values) {
+  MetricFamily family{name, help, type, {}};
+  for (const auto& [word, value] : values) {
+    family.metric.push_back(Value(name, help, value, {{label, word}}).metric[0]);
+  }
+  return family;
+}
+
+// The one of them that is so is 1: what a rule on "not ready" cannot tell apart.
+MetricFamily Phase(const GenerationService* service, const SchedulerState& state) {
+  const bool loaded = service != nullptr;
+  return ByLabel("lockstep_state", "1 for the state that /readyz tells.", MetricType::Gauge,
+                 "state",
+                 {{"loading", !loaded},
+                  {"draining", loaded && state.draining},
+                  {"stalled", loaded && !state.draining && state.stalled},
+                  {"ok", loaded && !state.draining && !state.stalled}});
+}
+
+double CounterOf(const std::vector<MetricFamily>& all, std::string_view name) {
+  const auto family = std::ranges::find(all, name, &MetricFamily::name);
+  return family == all.end() ? 0 : family->metric.at(0).counter.value;
+}
+
+// vLLM counts a request as a success if it ended by itself or at its limit, and has the reason as a
+// label.
+MetricFamily Successes(const MetricFamily& generations) {
+  MetricFamily success = generations;
+  success.metric.clear();
+  for (ClientMetric metric : generations.metric) {
+    const std::string& outcome = metric.label.at(0).value;
+    if (outcome != "stop" && outcome != "length") continue;
+    metric.label[0].name = "finished_reason";
+    success.metric.push_back(std::move(metric));
+  }
+  return success;
+}
+
+// The same under vLLM's names, with its labels, and what only vLLM has a name for.
+void AddVllmNames(MetricsText& text, const std::vector<MetricFamily>& all, const std::string& model,
+                  const SchedulerState& state) {
+  const MetricLabels labels = {{"model_name", model}, {"engine", "0"}};
   // Two of vLLM's names may stand for one of ours, so that all are looked through.
   for (const MetricFamily& family : all) {
     for (const VllmName& names : kVllmNames) {
-      if (family.name == names.name) copies.push_back(with_labels(family, names.vllm));
+      if (family.name == names.name) text.Add(family, names.vllm, labels);
     }
-    // vLLM counts a request as a success if it ended by itself or at its limit, and has the reason
-    // as a label.
-    if (family.name != "lockstep_generations_total") continue;
-    MetricFamily success = with_labels(family, "vllm:request_success_total");
-    success.metric.clear();
-    for (const ClientMetric& metric : family.metric) {
-      const std::string& outcome = metric.label.at(0).value;
-      if (outcome != "stop" && outcome != "length") continue;
-      success.metric.push_back(metric);
-      success.metric.back().label = labels;
-      success.metric.back().label.push_back({"finished_reason", outcome});
+    if (family.name == "lockstep_generations_total") {
+      text.Add(Successes(family), "vllm:request_success_total", labels);
     }
-    copies.push_back(std::move(success));
   }
-  // Dashboards multiply the two to know how many tokens the cache holds; there is no GPU, but the
-  // label's name is fixed.
-  MetricFamily cache = Value("vllm:cache_config_info", "KV memory, in blocks.", 1, labels);
-  cache.metric[0].label.push_back({"block_size", fmt::to_string(PrefixStore::kBlock)});
-  cache.metric[0].label.push_back(
-      {"num_gpu_blocks", fmt::to_string(state.sessions * context / PrefixStore::kBlock)});
-  copies.push_back(std::move(cache));
-  all.insert(all.end(), copies.begin(), copies.end());
+  const double prompts = CounterOf(all, "lockstep_prompt_tokens_total");
+  const double cached = CounterOf(all, "lockstep_prefix_hit_tokens_total");
+  const auto add = [&](const MetricFamily& family) { text.Add(family, family.name, labels); };
+  add(ByLabel("vllm:prompt_tokens_by_source_total", "Prompt tokens by where they came from.",
+              MetricType::Counter, "source",
+              {{"local_compute", prompts - cached}, {"local_cache_hit", cached}}));
+  add(ByLabel("vllm:num_requests_waiting_by_reason", "Requests that wait, by what for.",
+              MetricType::Gauge, "reason",
+              {{"capacity", static_cast<double>(state.queued)}, {"deferred", 0}}));
+  // Gateways take the number of blocks for what a replica can remember of prompts. There is no GPU,
+  // but the label's name is fixed.
+  const size_t room = state.kv_capacity_bytes + state.prefix_capacity_bytes;
+  const size_t blocks = state.block_bytes == 0 ? 0 : room / state.block_bytes;
+  add(Value("vllm:cache_config_info", "Memory for keys and values, in blocks.", 1,
+            {{"block_size", fmt::to_string(PrefixStore::kBlock)},
+             {"num_gpu_blocks", fmt::to_string(blocks)}}));
 }
 
 }  // namespace
@@ -211,6 +250,12 @@ struct Metrics::Families {
       AddHistogram("lockstep_step_tokens", "Tokens computed in a step.", kTokenBuckets);
   Histogram& request_prompt = AddHistogram("lockstep_request_prompt_tokens",
                                            "Prompt tokens of an answered request.", kTokenBuckets);
+  Histogram& request_computed =
+      AddHistogram("lockstep_request_computed_tokens",
+                   "Prompt tokens of an answered request that no prefix had.", kTokenBuckets);
+  Histogram& request_token =
+      AddHistogram("lockstep_request_token_seconds",
+                   "Between two tokens of an answered request, on the average.", kTokenGapBuckets);
   Histogram& request_generated = AddHistogram("lockstep_request_generated_tokens",
                                               "Tokens generated for a request.", kTokenBuckets);
 };
@@ -254,7 +299,9 @@ void Metrics::OnEnd(const JobStats& stats, FinishReason finish, const Error* err
   all.inference.Observe(stats.prefill_s + stats.decode_s);
   all.total.Observe(stats.queue_s + stats.prefill_s + stats.decode_s);
   all.request_prompt.Observe(prompt);
+  all.request_computed.Observe(prompt - static_cast<double>(stats.cached_tokens));
   all.request_generated.Observe(generated);
+  if (stats.generated_tokens > 1) all.request_token.Observe(stats.decode_s / (generated - 1));
 }
 
 void Metrics::OnRequest(const RequestRecord& record) {
@@ -279,8 +326,11 @@ std::string Metrics::Render(const GenerationService* service, size_t loaded_perc
                       {{"version", LOCKSTEP_VERSION},
                        {"model", model.name},
                        {"system_fingerprint", model.fingerprint}}));
-  if (vllm_names_) AddVllmNames(all, model.name, state, model.context);
-  return prometheus::TextSerializer().Serialize(all);
+  all.push_back(Phase(service, state));
+  MetricsText text;
+  for (const MetricFamily& family : all) text.Add(family);
+  if (vllm_names_) AddVllmNames(text, all, model.name, state);
+  return text.Take();
 }
 
 }  // namespace lockstep

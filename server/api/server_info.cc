@@ -7,6 +7,7 @@
 #include "server/api/embedded_files.h"
 #include "server/api/request_fields.h"
 #include "server/http/error_reply.h"
+#include "server/http/gzip.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -93,7 +94,7 @@ HttpReply RenderMetrics(RouteCall call) {
   HttpReply reply;
   reply.content_type = Metrics::kContentType;
   reply.body = call.settings.metrics->Render(call.service, call.loaded_percent);
-  return reply;
+  return Compressed(std::move(reply), call.request.headers);
 }
 
 HttpReply OpenApi(RouteCall) {

@@ -103,6 +103,23 @@ TEST_F(MetricsTest, ShowsTheStateAndTheProcess) {
   EXPECT_EQ(loading.at("lockstep_ready"), 0);
 }
 
+TEST_F(MetricsTest, TellsLoadingDrainingAndStalledApart) {
+  const auto phase = [](const std::map<std::string, double>& samples) {
+    std::string found;
+    for (const char* state : {"loading", "draining", "stalled", "ok"}) {
+      if (samples.at(std::string("lockstep_state{state=\"") + state + "\"}") == 1) found += state;
+    }
+    return found;
+  };
+  EXPECT_EQ(phase(Render()), "ok");
+  EXPECT_EQ(phase(Parse(metrics_.Render(nullptr, 42))), "loading");
+  service_.stalled = true;
+  EXPECT_EQ(phase(Render()), "stalled");
+  service_.draining = true;
+  EXPECT_EQ(phase(Render()), "draining");
+  EXPECT_EQ(Value("lockstep_predicted_wait_seconds"), 1.5);
+}
+
 TEST_F(MetricsTest, CountsAnswersByRouteStatusAndOutcome) {
   RequestRecord record;
   record.route = std::string("/generate");
@@ -123,13 +140,23 @@ TEST_F(MetricsTest, CountsAnswersByRouteStatusAndOutcome) {
 
 TEST_F(MetricsTest, GatewaysFindVllmsNames) {
   metrics_.OnFirstToken(0.07);
-  metrics_.OnEnd({0, 1, 2, 10, 0, 5}, FinishReason::kStop, nullptr);
+  metrics_.OnEnd({0, 1, 2, 10, 4, 5}, FinishReason::kStop, nullptr);
   const std::string labels = "{model_name=\"fake\",engine=\"0\"";
   EXPECT_EQ(Value("vllm:num_requests_waiting" + labels + "}"), 1);
   EXPECT_EQ(Value("vllm:num_requests_running" + labels + "}"), 2);
   EXPECT_EQ(Value("vllm:kv_cache_usage_perc" + labels + "}"), 0.25);
   EXPECT_EQ(Value("vllm:time_to_first_token_seconds_count" + labels + "}"), 1);
   EXPECT_EQ(Value("vllm:prompt_tokens_total" + labels + "}"), 10);
+  EXPECT_EQ(Value("vllm:prompt_tokens_by_source_total" + labels + ",source=\"local_compute\"}"), 6);
+  EXPECT_EQ(Value("vllm:prompt_tokens_by_source_total" + labels + ",source=\"local_cache_hit\"}"),
+            4);
+  EXPECT_EQ(Value("vllm:prompt_tokens_cached_total" + labels + "}"), 4);
+  EXPECT_EQ(Value("vllm:num_requests_waiting_by_reason" + labels + ",reason=\"capacity\"}"), 1);
+  EXPECT_EQ(Value("vllm:request_prefill_kv_computed_tokens_sum" + labels + "}"), 6);
+  EXPECT_EQ(Value("vllm:request_time_per_output_token_seconds_sum" + labels + "}"), 0.5);
+  // Both the sessions' room and that of prefixes: 100 and 155 bytes, in blocks of 10.
+  EXPECT_EQ(Value("vllm:cache_config_info" + labels + ",block_size=\"16\",num_gpu_blocks=\"25\"}"),
+            1);
   EXPECT_EQ(Value("vllm:request_success_total" + labels + ",finished_reason=\"stop\"}"), 1);
   const Metrics without(/*vllm_names=*/false);
   EXPECT_EQ(without.Render(&service_, 100).find("vllm:"), std::string::npos);

@@ -75,6 +75,9 @@ class FakeService : public GenerationService {
     state.sessions = 4;
     state.kv_bytes = 25;
     state.kv_capacity_bytes = 100;
+    state.prefix_capacity_bytes = 155;
+    state.block_bytes = 10;
+    state.predicted_wait_s = 1.5;
     state.draining = draining;
     state.stalled = stalled;
     return state;
