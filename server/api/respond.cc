@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -13,9 +14,9 @@ namespace {
 using Item = Generation::Item;
 using Then = BodyPart::Then;
 
-// A request that waits for a session may still be refused by status, so that its stream begins with
-// the session, or after so many times `keep_alive`: no client and no proxy of the day gives up
-// within 40 s, and the queue has given its verdict by then.
+// A request that waits for a session may still be refused by status, and so may one whose deadline
+// is near: their streams begin with the session, or after so many times `keep_alive`. No client and
+// no proxy of the day gives up within 40 s, and the queue has given its verdict by then.
 constexpr int kQuietTurns = 4;
 
 // The W3C's header Server-Timing has milliseconds, and browsers show it beside the request.
@@ -45,12 +46,11 @@ struct PartMaker {
 };
 
 // What decides the status: the first token, or that the prompt is being read and takes long.
-Item FirstItem(Generation& generation, std::chrono::milliseconds keep_alive) {
+Item FirstItem(Generation& generation, std::chrono::milliseconds keep_alive, bool ends_soon) {
   Item item = generation.Next(keep_alive);
   for (int turn = 1; turn < kQuietTurns; ++turn) {
-    if (!std::holds_alternative<Generation::Nothing>(item) || generation.prompts_read().begun) {
-      break;
-    }
+    const bool begun = generation.prompts_read().begun && !ends_soon;
+    if (begun || !std::holds_alternative<Generation::Nothing>(item)) break;
     item = generation.Next(keep_alive);
   }
   return item;
@@ -98,6 +98,9 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   };
   AnswerWriter& writer = *request.writer;
   const bool stream = request.generate.stream;
+  const Deadlines& deadlines = caller.deadlines;
+  const bool ends_soon =
+      std::min(deadlines.first_token, deadlines.total) <= kQuietTurns * keep_alive;
   auto started = Generation::Start(service, std::move(request.generate), std::move(caller),
                                    writer.id_prefix(), record);
   if (!started) {
@@ -107,7 +110,7 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   }
   Generation& generation = **started;
 
-  Item item = FirstItem(generation, keep_alive);
+  Item item = FirstItem(generation, keep_alive, ends_soon);
   while (!stream && !std::holds_alternative<Generation::End>(item) &&
          !std::holds_alternative<Error>(item)) {
     item = generation.Next();

@@ -179,14 +179,15 @@ TEST_F(OpenAiApiTest, StrictlyAnswersToItsNamesAndAliases) {
 }
 
 TEST_F(OpenAiApiTest, IgnoresUnknownFieldsAndTells) {
-  const std::string fields = R"("logit_bias":null,"a\nb":1,"mirostat":2,"colour":null,"min_tokens":0)";
+  const std::string fields =
+      R"("logit_bias":null,"a\nb":1,"mirostat":2,"colour":null,"min_tokens":0)";
   const HttpReply reply = Complete(fields);
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "a\\x0ab, mirostat");
   ApiSettings settings;
   settings.generate.strict = true;
-  const HttpReply refused = PostJson(ApiHandlers(service_, settings), kCompletions,
-                                     R"({"prompt":"x",)" + fields + "}");
+  const HttpReply refused =
+      PostJson(ApiHandlers(service_, settings), kCompletions, R"({"prompt":"x",)" + fields + "}");
   EXPECT_EQ(refused.status, 400);
   EXPECT_THAT(refused.body, HasSubstr("--strict"));
   const HttpReply nested = Complete(R"("stream":true,"stream_options":{"nonsense":1},"tools":[])");
@@ -434,6 +435,23 @@ TEST_F(OpenAiApiTest, AStreamBeginsWithItsSession) {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   service_.Fail(0, ErrorKind::kUnavailable, "no session became free");
   EXPECT_EQ(handling.get().status, 503);
+}
+
+TEST_F(OpenAiApiTest, ANearDeadlineIsAStatus) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(100);
+  service_.script.clear();
+  const ApiHandlers handlers(service_, settings);
+  auto handling = std::async(std::launch::async, [&] {
+    HttpRequest request = JsonRequest(kCompletions, R"({"prompt":"xyz","stream":true})");
+    request.headers.emplace_back("X-Request-Timeout-Ms", "300");
+    return handlers.Handle(request);
+  });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.request(0).progress->begun = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  service_.Fail(0, ErrorKind::kDeadlineExceeded, "too late");
+  EXPECT_EQ(handling.get().status, 504);
 }
 
 // A queue with places for two: the others come when these have ended.
