@@ -69,14 +69,6 @@ std::string TextNotBeginningWith(std::string_view word) {
   return rules + "any ::= [^\\x00]*\n";
 }
 
-// The longest end of `text` that is a beginning of `word`, but not all of it.
-size_t PartAtEnd(std::string_view text, std::string_view word) {
-  for (size_t n = std::min(text.size(), word.size() - 1); n > 0; --n) {
-    if (text.ends_with(word.substr(0, n))) return n;
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::optional<ToolStyle> DetectToolStyle(std::string_view rendered) {
