@@ -114,7 +114,7 @@ def main():
     if "--long" in sys.argv[2:]:
         long = texts.long_text()
         if long is None:
-            sys.exit("--long needs a text: set REAL_TEXT, or LOCKSTEP_SHARED_DIR")
+            sys.exit("--long needs a text: set REAL_TEXT to its path")
     elif len(sys.argv) > 2:
         sys.exit(f"unknown: {' '.join(sys.argv[2:])}; usage: tests/real/run [--long]")
     tables = {}

@@ -53,14 +53,12 @@ def tale():
 
 
 def long_text():
-    """A text of 10,000 tokens and more, or None where there is none."""
-    if "REAL_TEXT" in os.environ:
-        return pathlib.Path(os.environ["REAL_TEXT"]).read_text(encoding="utf-8")
-    shared = pathlib.Path(os.environ.get("LOCKSTEP_SHARED_DIR", HERE.parents[2] / "shared"))
-    tales = shared / "corpus" / "tales.txt.xz"
-    if not tales.exists():
+    """A text of 10,000 tokens and more, or None where $REAL_TEXT does not name one."""
+    path = os.environ.get("REAL_TEXT")
+    if not path:
         return None
-    with lzma.open(tales, "rt", encoding="utf-8") as file:
+    opener = lzma.open if path.endswith(".xz") else open
+    with opener(path, "rt", encoding="utf-8") as file:
         return file.read(60_000)
 
 

@@ -6,11 +6,11 @@
 namespace lockstep {
 namespace {
 
-class SharedVocabulary : public testing::TestWithParam<const char*> {};
+class PublishedVocabulary : public testing::TestWithParam<const char*> {};
 
-TEST_P(SharedVocabulary, EveryLine) {
+TEST_P(PublishedVocabulary, EveryLine) {
   const std::string gguf =
-      std::string(LOCKSTEP_SHARED_DIR) + "/vocab/ggml-vocab-" + GetParam() + ".gguf";
+      std::string(LOCKSTEP_VOCABULARIES) + "/ggml-vocab-" + GetParam() + ".gguf";
   const Tokenizer tokenizer = LoadTokenizer(gguf);
   const auto texts = ReadTokenizedTexts(gguf + ".inp", gguf + ".out");
   EXPECT_EQ(texts.size(), 46u);
@@ -20,7 +20,7 @@ TEST_P(SharedVocabulary, EveryLine) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SharedVocabulary,
+INSTANTIATE_TEST_SUITE_P(All, PublishedVocabulary,
                          testing::Values("llama-spm", "phi-3", "gpt-2", "deepseek-coder"));
 
 }  // namespace
