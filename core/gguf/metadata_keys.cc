@@ -6,8 +6,8 @@
 
 namespace lockstep {
 
-template <class T>
 // An error of the file's becomes status_, unless there is one; then the value counts as absent.
+template <class T>
 std::optional<T> MetadataKeys::Keep(Result<std::optional<T>> value) {
   if (value) return *value;
   if (status_) status_ = tl::unexpected(value.error());

@@ -53,10 +53,9 @@ constexpr size_t kDirectColumns = 2, kTileColumns = 4;
 constexpr size_t kDirectColumns = 1, kTileColumns = 2;
 #endif
 
-// To each row's sum the products of its four weights with the lane-th four of q.
-template <int lane>
 // To each row's sum the products of its four weights with the lane-th four of q. A register of
 // weights holds four rows of four columns, and q has 16 columns, which serve four such registers.
+template <int lane>
 int32x4_t AddProducts(int32x4_t sum, int8x16_t weights, int8x16_t q) {
 #if defined(__ARM_FEATURE_DOTPROD)
   return vdotq_laneq_s32(sum, weights, q, lane);
@@ -87,10 +86,9 @@ struct Bytes {
   }
 };
 
-// The weights of columns 4 * step .. + 3 of four rows, the first of which `block` points to.
-template <QuantFormat format, int step>
 // The weights of columns 4 * step .. + 3 of four rows, the first of which `block` points to. A
 // table's codes are indices, which tbl looks up directly as signed weights.
+template <QuantFormat format, int step>
 int8x16_t WeightsOf(const uint8_t* block) {
   uint8x16_t code = CodesAt<Bytes, format, step>(block);
   if constexpr (format.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
@@ -98,8 +96,8 @@ int8x16_t WeightsOf(const uint8_t* block) {
   return vreinterpretq_s8_u8(code);
 }
 
-template <QuantFormat format, int step, size_t kColumns>
 // Step t % 4 of 16 columns reads the t % 4-th four of q, which a lane index of sdot picks.
+template <QuantFormat format, int step, size_t kColumns>
 void AddStep(const uint8_t* block, const int8x16_t (&q)[kColumns], int32x4_t (&dot)[kColumns]) {
   const int8x16_t weights = WeightsOf<format, step>(block);
   for (size_t c = 0; c < kColumns; ++c) dot[c] = AddProducts<step % 4>(dot[c], weights, q[c]);
@@ -260,10 +258,9 @@ void Expand(const uint8_t* group, size_t k, const Expanded& out) {
 constexpr size_t kTileRows = 8;
 constexpr size_t kTileRegisters = kTileRows / kWidth;
 
-// Columns 4t .. 4t + 3 of an expanded panel; `lane` is t % 4.
-template <int lane, size_t kColumns>
 // Columns 4t .. 4t + 3 of an expanded panel; `lane` is t % 4. A step's 64 bytes are 16 rows, of
 // which the tile reads the 32 bytes of its eight.
+template <int lane, size_t kColumns>
 void AddExpanded(const int8_t* weights, const int8x16_t (&q)[kColumns],
                  int32x4_t (&dot)[kTileRegisters][kColumns]) {
   for (size_t r = 0; r < kTileRegisters; ++r) {

@@ -46,11 +46,10 @@ struct alignas(64) TileConfig {
 // gcc 12's intrinsics do not say that they read memory: what was stored before must be there.
 void StoresAreDone() { asm volatile("" ::: "memory"); }
 
-// The integer sums of one sub-block of `kSub` columns: [tokens][16] at `sums`.
-template <size_t kSub, bool kTail>
 // The integer sums of one sub-block of `kSub` columns: [tokens][16] at `sums`. They are exact, as
 // 32 products of bytes are far from the end of 32 bits. q: the first token's values, `stride` bytes
 // from one token to the next.
+template <size_t kSub, bool kTail>
 void SubBlock(const int8_t* q, size_t stride, const uint8_t* codes, int32_t* sums) {
   _tile_loadd(3, codes, 64);
   if constexpr (kTail) {
@@ -140,11 +139,10 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
   _tile_release();
 }
 
-// Two panels times up to 16 columns from `first`.
-template <bool kTail>
 // Two panels times up to 16 columns from `first`, which shares each load of A. C stays in the tiles
 // for all of K. TDPBF16PS adds the even products and the odd ones in two chains, with denormals as
 // zero and to nearest even; kernels.h took its order from there, so that other machines follow.
+template <bool kTail>
 void BF16Tile(const uint8_t* w, size_t panel_bytes, const ActivationView& x, size_t first, float* y,
               size_t ldy) {
   const uint16_t* column = x.bf16 + first * x.stride;

@@ -40,9 +40,9 @@ __m512i CodesOf(const uint8_t* block) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), code);
 }
 
-template <QuantFormat format>
 // All eight steps of a block, in the order of the columns. A fold unrolls the loop, as the step is
 // a template argument that decides on shifts.
+template <QuantFormat format>
 void Codes(const uint8_t* block, __m512i (&code)[8]) {
   [&]<size_t... step>(std::index_sequence<step...>) __attribute__((always_inline)) {
     ((code[step] = CodesOf<format, step>(block)), ...);
@@ -101,10 +101,9 @@ struct Expanded {
   size_t next_bytes;
 };
 
-// The codes are weight + kBias.
-template <QuantFormat format, int kBias>
 // Expands one panel. The codes are weight + kBias: 128 makes them unsigned, as vpdpbusd wants them,
 // and fits the activations' offset without a shift; 0 leaves them signed, as tdpbssd wants them.
+template <QuantFormat format, int kBias>
 void Expand(const uint8_t* group, size_t k, uint8_t* codes, float* scales, float* minima) {
   constexpr size_t kSubs = format.group / format.sub;
   const __m512i bias = _mm512_set1_epi8(static_cast<char>(kBias - UnsignedBias(format)));
