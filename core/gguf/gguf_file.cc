@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -64,6 +65,14 @@ uint64_t PadUp(uint64_t offset, uint64_t alignment) {
   return (offset + alignment - 1) & ~(alignment - 1);
 }
 
+// As GgufValue holds numbers.
+template <class T>
+GgufValue Widened(T value) {
+  if constexpr (std::is_floating_point_v<T>) return static_cast<double>(value);
+  if constexpr (std::is_unsigned_v<T>) return static_cast<uint64_t>(value);
+  return static_cast<int64_t>(value);
+}
+
 std::string Shape(const std::vector<uint64_t>& dims) {
   return fmt::format("[{}]", fmt::join(dims, ", "));
 }
@@ -77,41 +86,32 @@ class GgufFile::Parser {
   [[nodiscard]] Status Run() {
     // The sections follow each other in the file, and each needs what those before it have read:
     // the alignment is a pair, and where the data begin is known after the last tensor's record.
-    for (const auto step : {&Parser::Header, &Parser::Pairs, &Parser::Alignment, &Parser::Tensors,
-                            &Parser::PlaceData, &Parser::CheckOverlap}) {
-      TRY_OK((this->*step)());
-    }
-    return {};
+    TRY_OK(Header());
+    for (size_t i = 0; i < n_pairs_; ++i) TRY_OK(Pair(i));
+    TRY_OK(Alignment());
+    for (size_t i = 0; i < n_tensors_; ++i) TRY_OK(Tensor(i));
+    TRY_OK(PlaceData());
+    return CheckOverlap();
   }
 
  private:
   using Index = std::unordered_map<std::string_view, size_t>;
 
   Status Header();
-  Status Count(const char* field, uint64_t limit, size_t record_bytes, uint64_t& count);
+  Result<uint64_t> Count(const char* field, uint64_t limit, size_t record_bytes);
   Result<std::string_view> UniqueName(const char* what, size_t i, size_t limit, Index& index);
-  Status Pairs();
   Status Pair(size_t i);
   Result<GgufValue> Value(uint32_t type, std::string_view key);
   Result<GgufValue> Array(std::string_view key);
   Status Alignment();
-  Status Tensors();
   Status Tensor(size_t i);
   Status TensorSize(const GgufTensor& tensor);
   Status PlaceData();
   Status CheckOverlap();
 
-  // A number that the file holds as Stored and GgufValue as Kept.
-  template <class Stored, class Kept>
-  Result<GgufValue> Scalar(std::string_view key) {
-    TRY(const Stored value, reader_.Number<Stored>([&] { return Quoted(key); }));
-    return GgufValue(static_cast<Kept>(value));
-  }
-
   GgufFile& file_;
   GgufReader reader_;
-  uint64_t n_tensors_ = 0, n_pairs_ = 0;
-  uint64_t alignment_ = 32;
+  uint64_t n_tensors_ = 0, n_pairs_ = 0, alignment_ = 32;
   // What a tensor's shape and type take, from TensorSize to PlaceData, which cuts the bytes out.
   std::vector<uint64_t> tensor_bytes_;  // of each tensor
 };
@@ -124,7 +124,6 @@ Status GgufFile::Parser::Header() {
   if (text != "GGUF") {
     return reader_.Fail("magic is {}, not \"GGUF\": {}", Quoted(text), GuessFormat(bytes));
   }
-
   TRY(const auto version, reader_.Number<uint32_t>([] { return "version"; }));
   file_.version_ = version;
   // The version of a big-endian file, such as 3, reads as 0x03000000 here.
@@ -139,14 +138,17 @@ Status GgufFile::Parser::Header() {
     return reader_.Fail("version is {}, but lockstep reads 2 and 3: convert the model again",
                         version);
   }
-  TRY_OK(Count("n_tensors", kMaxTensors, kMinTensorBytes, n_tensors_));
-  return Count("n_kv", kMaxPairs, kMinPairBytes, n_pairs_);
+  TRY(n_tensors_, Count("n_tensors", kMaxTensors, kMinTensorBytes));
+  TRY(n_pairs_, Count("n_kv", kMaxPairs, kMinPairBytes));
+  file_.pairs_.reserve(n_pairs_);
+  file_.tensors_.reserve(n_tensors_);
+  tensor_bytes_.reserve(n_tensors_);
+  return {};
 }
 
 // Reads a count of records of at least record_bytes each. One that the rest of the file cannot hold
 // is refused before anything is allocated for it.
-Status GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_bytes,
-                               uint64_t& count) {
+Result<uint64_t> GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_bytes) {
   TRY(const auto value, reader_.Number<uint64_t>([&] { return field; }));
   if (value > limit) {
     return reader_.Fail("{} is {}, but the limit is {}", field, value, limit);
@@ -155,16 +157,7 @@ Status GgufFile::Parser::Count(const char* field, uint64_t limit, size_t record_
     return reader_.Fail("{} is {}, but {} bytes hold {} at most", field, value, reader_.remaining(),
                         reader_.remaining() / record_bytes);
   }
-  count = value;
-  return {};
-}
-
-Status GgufFile::Parser::Pairs() {
-  file_.pairs_.reserve(n_pairs_);
-  for (size_t i = 0; i < n_pairs_; ++i) {
-    TRY_OK(Pair(i));
-  }
-  return {};
+  return value;
 }
 
 // The name of record i, entered into `index`.
@@ -196,40 +189,18 @@ Status GgufFile::Parser::Pair(size_t i) {
 
 // REQUIRES: type < kGgufTypes.
 Result<GgufValue> GgufFile::Parser::Value(uint32_t type, std::string_view key) {
-  switch (static_cast<GgufType>(type)) {
-    case kU8:
-      return Scalar<uint8_t, uint64_t>(key);
-    case kI8:
-      return Scalar<int8_t, int64_t>(key);
-    case kU16:
-      return Scalar<uint16_t, uint64_t>(key);
-    case kI16:
-      return Scalar<int16_t, int64_t>(key);
-    case kU32:
-      return Scalar<uint32_t, uint64_t>(key);
-    case kI32:
-      return Scalar<int32_t, int64_t>(key);
-    case kF32:
-      return Scalar<float, double>(key);
-    case kU64:
-      return Scalar<uint64_t, uint64_t>(key);
-    case kI64:
-      return Scalar<int64_t, int64_t>(key);
-    case kF64:
-      return Scalar<double, double>(key);
-    case kArray:
-      return Array(key);
-    case kString: {
-      TRY(const auto text, reader_.String(kMaxString, [&] { return Quoted(key); }));
-      return GgufValue(text);
-    }
-    // A byte can hold what a bool cannot, so it is read and checked below.
-    case kBool:
-      break;
+  const auto where = [&] { return Quoted(key); };
+  if (type == Id(kArray)) return Array(key);
+  if (type == Id(kString)) {
+    TRY(const auto text, reader_.String(kMaxString, where));
+    return GgufValue(text);
   }
-  TRY(const auto flag, reader_.Number<uint8_t>([&] { return Quoted(key); }));
-  if (flag > 1) return reader_.Fail("{} is {}, but a bool is 0 or 1", Quoted(key), flag);
-  return GgufValue(flag == 1);
+  return ForNumberType(static_cast<GgufType>(type), [&]<class T>() -> Result<GgufValue> {
+    TRY(const T value, reader_.Number<T>(where));
+    if (type != Id(kBool)) return Widened(value);
+    if (value > 1) return reader_.Fail("{} is {}, but a bool is 0 or 1", where(), value);
+    return GgufValue(value == 1);
+  });
 }
 
 Result<GgufValue> GgufFile::Parser::Array(std::string_view key) {
@@ -290,15 +261,6 @@ Status GgufFile::Parser::Alignment() {
   return {};
 }
 
-Status GgufFile::Parser::Tensors() {
-  file_.tensors_.reserve(n_tensors_);
-  tensor_bytes_.reserve(n_tensors_);
-  for (size_t i = 0; i < n_tensors_; ++i) {
-    TRY_OK(Tensor(i));
-  }
-  return {};
-}
-
 Status GgufFile::Parser::Tensor(size_t i) {
   TRY(const auto name, UniqueName("name of tensor", i, kMaxTensorName, file_.tensor_index_));
   const auto field = [&](const char* what) {
@@ -310,8 +272,7 @@ Status GgufFile::Parser::Tensor(size_t i) {
   }
   GgufTensor tensor{name, nullptr, {}, 0, {}};
   for (uint32_t d = 0; d < n_dims; ++d) {
-    TRY(const auto dim, reader_.Number<uint64_t>(field("dimension")));
-    tensor.dims.push_back(dim);
+    TRY(tensor.dims.emplace_back(), reader_.Number<uint64_t>(field("dimension")));
   }
   TRY(const auto type, reader_.Number<uint32_t>(field("type")));
   tensor.type = FindElementType(type);
@@ -319,8 +280,7 @@ Status GgufFile::Parser::Tensor(size_t i) {
     return reader_.Fail("{} is {}, which ggml does not define or has removed", field("type")(),
                         type);
   }
-  TRY(const auto offset, reader_.Number<uint64_t>(field("offset")));
-  tensor.offset = offset;  // relative, until PlaceData
+  TRY(tensor.offset, reader_.Number<uint64_t>(field("offset")));  // relative, until PlaceData
   TRY_OK(TensorSize(tensor));
   file_.tensors_.push_back(std::move(tensor));
   return {};

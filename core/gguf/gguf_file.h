@@ -38,6 +38,34 @@ constexpr uint32_t Id(GgufType type) { return static_cast<uint32_t>(type); }
 const char* GgufTypeName(uint32_t type);  // such as "u32"
 size_t GgufTypeBytes(uint32_t type);      // of one value; 0 for strings and arrays
 
+// fn.operator()<T>() for the C++ type T of numbers of this type. REQUIRES: it is one of numbers, or
+// kBool, of which T is the byte that holds it.
+template <class Fn>
+auto ForNumberType(GgufType type, const Fn& fn) {
+  switch (type) {
+    case GgufType::kI8:
+      return fn.template operator()<int8_t>();
+    case GgufType::kU16:
+      return fn.template operator()<uint16_t>();
+    case GgufType::kI16:
+      return fn.template operator()<int16_t>();
+    case GgufType::kU32:
+      return fn.template operator()<uint32_t>();
+    case GgufType::kI32:
+      return fn.template operator()<int32_t>();
+    case GgufType::kF32:
+      return fn.template operator()<float>();
+    case GgufType::kU64:
+      return fn.template operator()<uint64_t>();
+    case GgufType::kI64:
+      return fn.template operator()<int64_t>();
+    case GgufType::kF64:
+      return fn.template operator()<double>();
+    default:
+      return fn.template operator()<uint8_t>();
+  }
+}
+
 // An array of metadata values: numbers stay in the file, little-endian and perhaps unaligned.
 struct GgufArray {
   uint32_t element_type;  // a GgufType other than kArray

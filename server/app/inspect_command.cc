@@ -26,44 +26,15 @@ constexpr size_t kShownElements = 6;
 constexpr size_t kShownBytes = 100;  // of a string
 constexpr int kBadFileExit = 2;
 
-// Values in a GGUF file are not aligned, so that each number is copied out.
-template <class T>
-std::string NumberAt(const GgufArray& array, size_t i) {
-  T value;
-  std::memcpy(&value, array.data.data() + i * sizeof(T), sizeof(T));
-  return fmt::format("{}", value);
-}
-
 std::string ElementText(const GgufArray& array, size_t i) {
-  switch (static_cast<GgufType>(array.element_type)) {
-    case GgufType::kU8:
-      return NumberAt<uint8_t>(array, i);
-    case GgufType::kI8:
-      return NumberAt<int8_t>(array, i);
-    case GgufType::kU16:
-      return NumberAt<uint16_t>(array, i);
-    case GgufType::kI16:
-      return NumberAt<int16_t>(array, i);
-    case GgufType::kU32:
-      return NumberAt<uint32_t>(array, i);
-    case GgufType::kI32:
-      return NumberAt<int32_t>(array, i);
-    case GgufType::kF32:
-      return NumberAt<float>(array, i);
-    case GgufType::kBool:
-      return array.data[i] != 0 ? "true" : "false";
-    case GgufType::kString:
-      return Quoted(array.strings[i], kShownBytes);
-    case GgufType::kU64:
-      return NumberAt<uint64_t>(array, i);
-    case GgufType::kI64:
-      return NumberAt<int64_t>(array, i);
-    case GgufType::kF64:
-      return NumberAt<double>(array, i);
-    case GgufType::kArray:
-      break;  // the parser refuses arrays of arrays
-  }
-  return "?";
+  const auto type = static_cast<GgufType>(array.element_type);
+  if (type == GgufType::kString) return Quoted(array.strings[i], kShownBytes);
+  if (type == GgufType::kBool) return array.data[i] != 0 ? "true" : "false";
+  return ForNumberType(type, [&]<class T>() {
+    T value;  // copied out, as values in a GGUF file are not aligned
+    std::memcpy(&value, array.data.data() + i * sizeof(T), sizeof(T));
+    return fmt::format("{}", value);
+  });
 }
 
 std::string ArrayText(const GgufArray& array) {
