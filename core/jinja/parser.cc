@@ -245,28 +245,26 @@ std::unique_ptr<Stmt> Parser::ParseSet(int line) {
     stmt->value = ParseTuple(true);
     return stmt;
   }
-  const size_t unknown = unknown_.size();
   stmt->kind = Stmt::Kind::kSetBlock;
-  ExprPtr value = Done(New(Expr::Kind::kBlockText, line));
-  while (SkipOperator("|")) value = ParseFilter(std::move(value));
-  stmt->value = std::move(value);
-  stmt->body = ParseBody("endset", "set", line);
-  FailUnknown(unknown);
+  ParseFiltered(stmt.get(), /*bare=*/false, "set", line);
   return stmt;
 }
 
 // An example is {% filter upper | trim %}text{% endfilter %}.
 std::unique_ptr<Stmt> Parser::ParseFilterBlock(int line) {
   auto stmt = NewStmt(Stmt::Kind::kFilter, line);
+  ParseFiltered(stmt.get(), /*bare=*/true, "filter", line);
+  return stmt;
+}
+
+void Parser::ParseFiltered(Stmt* stmt, bool bare, std::string_view word, int line) {
   const size_t unknown = unknown_.size();
   ExprPtr value = Done(New(Expr::Kind::kBlockText, line));
-  do {
-    value = ParseFilter(std::move(value));
-  } while (SkipOperator("|"));
+  if (bare) value = ParseFilter(std::move(value));
+  while (SkipOperator("|")) value = ParseFilter(std::move(value));
   stmt->value = std::move(value);
-  stmt->body = ParseBody("endfilter", "filter", line);
+  stmt->body = ParseBody("end" + std::string(word), word, line);
   FailUnknown(unknown);
-  return stmt;
 }
 
 // An example is {% with a = 1, b = 2 %}text{% endwith %}.

@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,11 @@
 #include "core/jinja/lexer.h"
 
 namespace lockstep::jinja {
+
+struct NamedOperator {
+  std::string_view text;
+  Operator op;
+};
 
 class Parser {
  public:
@@ -62,6 +68,9 @@ class Parser {
   std::unique_ptr<Stmt> ParseMacro(int line);
   std::unique_ptr<Stmt> ParseCallBlock(int line);
   std::unique_ptr<Stmt> ParseFilterBlock(int line);
+  // The filters in the tag of a block, the first one with no "|" before it if it is `bare`, and the
+  // block.
+  void ParseFiltered(Stmt* stmt, bool bare, std::string_view word, int line);
   std::unique_ptr<Stmt> ParseWith(int line);
   void ParseSignature(Macro* macro);
   void ParseMacroBody(Macro* macro, std::string_view end, int line);
@@ -78,6 +87,12 @@ class Parser {
   ExprPtr ParseAnd();
   ExprPtr ParseNot();
   ExprPtr ParseCompare();
+  // Operands between which `skip` finds one operator: one node with all of them.
+  template <class Skip, class Operand>
+  ExprPtr ParseRow(Expr::Kind kind, const Skip& skip, const Operand& operand);
+  // Operands with some of these operators between them, grouped from the left.
+  template <class Operand>
+  ExprPtr ParseLeft(std::span<const NamedOperator> operators, const Operand& operand);
   ExprPtr ParseSum();
   ExprPtr ParseConcat();
   ExprPtr ParseProduct();

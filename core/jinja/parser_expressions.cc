@@ -7,7 +7,6 @@
 
 #include "core/base/quoted.h"
 #include "core/jinja/builtins/builtins.h"
-#include "core/jinja/failure.h"
 #include "core/jinja/parser.h"
 
 namespace lockstep::jinja {
@@ -18,10 +17,6 @@ namespace {
 // itself cannot reach that.
 constexpr int kMaxHeight = 300;
 
-struct NamedOperator {
-  std::string_view text;
-  Operator op;
-};
 constexpr NamedOperator kComparisons[] = {
     {"==", Operator::kEqual},     {"!=", Operator::kNotEqual}, {"<", Operator::kLess},
     {"<=", Operator::kLessEqual}, {">", Operator::kGreater},   {">=", Operator::kGreaterEqual}};
@@ -30,8 +25,9 @@ constexpr NamedOperator kProducts[] = {{"*", Operator::kMultiply},
                                        {"/", Operator::kDivide},
                                        {"//", Operator::kFloorDivide},
                                        {"%", Operator::kModulo}};
-template <size_t kCount>
-const NamedOperator* FindIn(const NamedOperator (&operators)[kCount], const Token& token) {
+constexpr NamedOperator kPowers[] = {{"**", Operator::kPower}};
+
+const NamedOperator* FindIn(std::span<const NamedOperator> operators, const Token& token) {
   if (token.kind != Token::Kind::kOperator) return nullptr;
   for (const NamedOperator& candidate : operators) {
     if (candidate.text == token.text) return &candidate;
@@ -106,23 +102,24 @@ ExprPtr Parser::ParseTuple(bool conditionals, bool parentheses) {
   return Done(std::move(tuple));
 }
 
-// A row of "or" is one node with many operands, so that a long one does not get high.
-ExprPtr Parser::ParseOr() {
-  ExprPtr first = ParseAnd();
-  if (!IsName("or")) return first;
+// One node, so that a long row does not get high.
+template <class Skip, class Operand>
+ExprPtr Parser::ParseRow(Expr::Kind kind, const Skip& skip, const Operand& operand) {
+  ExprPtr first = operand();
   const int line = first->line;
-  auto expr = New(Expr::Kind::kOr, line, std::move(first));
-  while (SkipName("or")) expr->operands.push_back(ParseAnd());
-  return Done(std::move(expr));
+  auto row = New(kind, line, std::move(first));
+  while (skip()) row->operands.push_back(operand());
+  return row->operands.size() == 1 ? std::move(row->operands[0]) : Done(std::move(row));
+}
+
+ExprPtr Parser::ParseOr() {
+  return ParseRow(
+      Expr::Kind::kOr, [this] { return SkipName("or"); }, [this] { return ParseAnd(); });
 }
 
 ExprPtr Parser::ParseAnd() {
-  ExprPtr first = ParseNot();
-  if (!IsName("and")) return first;
-  const int line = first->line;
-  auto expr = New(Expr::Kind::kAnd, line, std::move(first));
-  while (SkipName("and")) expr->operands.push_back(ParseNot());
-  return Done(std::move(expr));
+  return ParseRow(
+      Expr::Kind::kAnd, [this] { return SkipName("and"); }, [this] { return ParseNot(); });
 }
 
 // "not a == b" is "not (a == b)".
@@ -152,47 +149,34 @@ ExprPtr Parser::ParseCompare() {
   return expr->operators.empty() ? std::move(expr->operands[0]) : Done(std::move(expr));
 }
 
-// The three levels below are left-associative ("**" too, unlike Python's).
-ExprPtr Parser::ParseSum() {
-  ExprPtr left = ParseConcat();
-  while (const NamedOperator* op = FindIn(kSums, Now())) {
+template <class Operand>
+ExprPtr Parser::ParseLeft(std::span<const NamedOperator> operators, const Operand& operand) {
+  ExprPtr left = operand();
+  while (const NamedOperator* op = FindIn(operators, Now())) {
     const int line = Next().line;
-    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParseConcat());
+    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), operand());
     expr->operators.push_back(op->op);
     left = Done(std::move(expr));
   }
   return left;
+}
+
+ExprPtr Parser::ParseSum() {
+  return ParseLeft(kSums, [this] { return ParseConcat(); });
 }
 
 ExprPtr Parser::ParseConcat() {
-  ExprPtr first = ParseProduct();
-  if (!IsOperator("~")) return first;
-  const int line = first->line;
-  auto expr = New(Expr::Kind::kConcat, line, std::move(first));
-  while (SkipOperator("~")) expr->operands.push_back(ParseProduct());
-  return Done(std::move(expr));
+  return ParseRow(
+      Expr::Kind::kConcat, [this] { return SkipOperator("~"); }, [this] { return ParseProduct(); });
 }
 
 ExprPtr Parser::ParseProduct() {
-  ExprPtr left = ParsePower();
-  while (const NamedOperator* op = FindIn(kProducts, Now())) {
-    const int line = Next().line;
-    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParsePower());
-    expr->operators.push_back(op->op);
-    left = Done(std::move(expr));
-  }
-  return left;
+  return ParseLeft(kProducts, [this] { return ParsePower(); });
 }
 
+// From the left, unlike Python's.
 ExprPtr Parser::ParsePower() {
-  ExprPtr left = ParseUnary(true);
-  while (IsOperator("**")) {
-    const int line = Next().line;
-    auto expr = New(Expr::Kind::kArithmetic, line, std::move(left), ParseUnary(true));
-    expr->operators.push_back(Operator::kPower);
-    left = Done(std::move(expr));
-  }
-  return left;
+  return ParseLeft(kPowers, [this] { return ParseUnary(true); });
 }
 
 ExprPtr Parser::ParseUnary(bool with_filters) {
