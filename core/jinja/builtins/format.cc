@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <cstring>
 
 #include "core/base/utf8.h"
 #include "core/jinja/numbers.h"
@@ -79,10 +80,7 @@ void FormatInteger(Builder* out, const Value& value, const Spec& spec) {
     case 'b': {
       const auto bits = static_cast<uint64_t>(RequireInt64("a format other than 'd'", value));
       const uint64_t size = negative ? uint64_t{0} - bits : bits;
-      digits = spec.type == 'x'   ? fmt::format("{:x}", size)
-               : spec.type == 'X' ? fmt::format("{:X}", size)
-               : spec.type == 'o' ? fmt::format("{:o}", size)
-                                  : fmt::format("{:b}", size);
+      digits = fmt::format(fmt::runtime(std::string("{:") + spec.type + '}'), size);
       if (spec.alternate) prefix = std::string("0") + spec.type;
     }
   }
@@ -102,21 +100,15 @@ void FormatFloat(Builder* out, double value, const Spec& spec) {
   std::string digits;
   if (!std::isfinite(value)) {
     digits = std::isnan(value) ? "nan" : "inf";
-  } else if (spec.type == 'f' || spec.type == 'F') {
-    digits = fmt::format("{:.{}f}", size, precision);
-  } else if (spec.type == '%') {
-    digits = fmt::format("{:.{}f}%", size * 100, precision);
-  } else if (spec.type == 'e') {
-    digits = fmt::format("{:.{}e}", size, precision);
-  } else if (spec.type == 'E') {
-    digits = fmt::format("{:.{}E}", size, precision);
   } else if (spec.type == 0 && spec.precision < 0) {
     digits = FloatRepr(size);
-  } else if (spec.alternate) {
-    digits = fmt::format("{:#.{}g}", size, precision);
   } else {
-    digits = spec.type == 'G' ? fmt::format("{:.{}G}", size, precision)
-                              : fmt::format("{:.{}g}", size, precision);
+    const bool percent = spec.type == '%',
+               known = spec.type != 0 && std::strchr("fFeEG", spec.type);
+    const char type = percent ? 'f' : known ? spec.type : 'g';
+    const std::string format = fmt::format("{{:{}.{{}}{}}}", spec.alternate ? "#" : "", type);
+    digits = fmt::format(fmt::runtime(format), percent ? size * 100 : size, precision);
+    if (percent) digits += '%';
   }
   PadNumber(out, digits, std::signbit(value) && !std::isnan(value), spec);
 }
@@ -204,8 +196,7 @@ class PercentFormatter {
       has_value = named_ = true;
       at_ = end + 1;
     }
-    bool left = false;
-    bool zeros = false;
+    bool left = false, zeros = false;
     // Flags come in any order. "-" wins over "0", and "+" over " ".
     for (; std::string_view("-+ 0#").find(Now()) != std::string_view::npos && Now() != 0; ++at_) {
       left = left || Now() == '-';
