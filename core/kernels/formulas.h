@@ -190,4 +190,28 @@ struct Elementwise {
   }
 };
 
+// An instruction set's table: what it computes by itself, and what is made of its register.
+template <FloatRegister R>
+constexpr KernelTable KernelTableOf(const char* isa, const KernelTable::MatMulFn* matmul,
+                                    decltype(KernelTable::quantize) quantize,
+                                    decltype(KernelTable::to_bfloat16) to_bfloat16,
+                                    decltype(KernelTable::rope) rope,
+                                    decltype(KernelTable::to_half) to_half,
+                                    decltype(KernelTable::attention) attention) {
+  using Formula = Elementwise<R>;
+  return {.isa = isa,
+          .matmul = matmul,
+          .quantize = quantize,
+          .to_bfloat16 = to_bfloat16,
+          .rms_norm = Formula::RmsNorm,
+          .layer_norm = Formula::LayerNorm,
+          .rope = rope,
+          .silu_mul = Formula::SiluMul,
+          .gelu_mul = Formula::GeluMul,
+          .soft_cap = Formula::SoftCap,
+          .add = Formula::Add,
+          .to_half = to_half,
+          .attention = attention};
+}
+
 }  // namespace lockstep

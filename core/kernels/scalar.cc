@@ -41,8 +41,8 @@ struct Floats {
 using F = Formulas<Floats>;
 
 template <WeightType type>
-void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                 size_t ldy, void*) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void*) requires(!IsQuantized(type) && type != WeightType::kBF16) {
   const size_t panel_bytes = PanelBytes(type, x.k);
   for (size_t p = 0; p < panels; ++p) {
     for (size_t c = 0; c < n; ++c) {
@@ -58,8 +58,9 @@ void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_
   }
 }
 
-void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                size_t ldy, void*) {
+template <WeightType type>
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void*) requires(type == WeightType::kBF16) {
   const size_t panel_bytes = PanelBytes(WeightType::kBF16, x.k);
   for (size_t p = 0; p < panels; ++p) {
     for (size_t c = 0; c < n; ++c) {
@@ -107,8 +108,8 @@ void MultiplyRow(const uint8_t* panel, size_t lane, const ActivationView& x, siz
 }
 
 template <WeightType type>
-void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                     size_t ldy, void*) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void*) requires(IsQuantized(type)) {
   const size_t panel_bytes = PanelBytes(type, x.k);
   for (size_t p = 0; p < panels; ++p) {
     for (size_t r = 0; r < kPanelRows; ++r) {
@@ -254,6 +255,11 @@ void Attention(const AttentionJob& job) {
   }
 }
 
+constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
+    TableOf([]<WeightType type>() -> KernelTable::MatMulFn { return MatMul<type>; });
+constexpr KernelTable kTable =
+    KernelTableOf<Floats>("scalar", kMatMul.of, Quantize, ToBFloat16, Rope, ToHalf, Attention);
+
 }  // namespace
 
 size_t AttentionScratchFloats(size_t head_dim) {
@@ -267,33 +273,6 @@ size_t MatMulScratchBytes(size_t k) {
   return kExpandedPanels * kPanelRows * (k + 2 * sizeof(float) * (k / 16));
 }
 
-const KernelTable& ScalarKernels() {
-  static constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
-      TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
-        if constexpr (IsQuantized(type)) {
-          return MatMulQuantized<type>;
-        } else if constexpr (type == WeightType::kBF16) {
-          return MatMulBF16;
-        } else {
-          return MatMulFloat<type>;
-        }
-      });
-  static constexpr KernelTable kTable = {
-      .isa = "scalar",
-      .matmul = kMatMul.of,
-      .quantize = Quantize,
-      .to_bfloat16 = ToBFloat16,
-      .rms_norm = Elementwise<Floats>::RmsNorm,
-      .layer_norm = Elementwise<Floats>::LayerNorm,
-      .rope = Rope,
-      .silu_mul = Elementwise<Floats>::SiluMul,
-      .gelu_mul = Elementwise<Floats>::GeluMul,
-      .soft_cap = Elementwise<Floats>::SoftCap,
-      .add = Elementwise<Floats>::Add,
-      .to_half = ToHalf,
-      .attention = Attention,
-  };
-  return kTable;
-}
+const KernelTable& ScalarKernels() { return kTable; }
 
 }  // namespace lockstep

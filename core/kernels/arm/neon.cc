@@ -135,21 +135,7 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
 }
 
 KernelTable Table(const char* isa, const KernelTable::MatMulFn* matmul) {
-  return {
-      .isa = isa,
-      .matmul = matmul,
-      .quantize = Quantize,
-      .to_bfloat16 = ToBFloat16,
-      .rms_norm = Elementwise<Floats>::RmsNorm,
-      .layer_norm = Elementwise<Floats>::LayerNorm,
-      .rope = Rope,
-      .silu_mul = Elementwise<Floats>::SiluMul,
-      .gelu_mul = Elementwise<Floats>::GeluMul,
-      .soft_cap = Elementwise<Floats>::SoftCap,
-      .add = Elementwise<Floats>::Add,
-      .to_half = ToHalf,
-      .attention = Attention,
-  };
+  return KernelTableOf<Floats>(isa, matmul, Quantize, ToBFloat16, Rope, ToHalf, Attention);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace {
 // Eight chains hide the latency of fmla on two pipes, and sixteen on four; with more of them, gcc
 // 12 puts some in memory. BF16 has twice as many as there are products.
 template <WeightType type>
-void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                 size_t ldy, void*) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void*) requires(!IsQuantized(type)) {
   // A panel takes four registers for each column, so 4 columns by 1 panel, or 1 column by 2 panels,
   // are 16 and 8 chains.
   constexpr size_t kColumns = type == WeightType::kBF16 ? 2 : 4, kPanels = kColumns / 2;
@@ -315,8 +315,8 @@ void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, 
 }
 
 template <WeightType type>
-void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                     size_t ldy, void* scratch) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void* scratch) requires(IsQuantized(type)) {
   constexpr QuantFormat format = FormatOf(type).quant;
   const size_t bytes = x.k / format.group * GroupBytes(format);
   if (n <= kDirectColumns) {
@@ -349,13 +349,7 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
 }
 
 constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
-    TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
-      if constexpr (IsQuantized(type)) {
-        return MatMulQuantized<type>;
-      } else {
-        return MatMulFloat<type>;
-      }
-    });
+    TableOf([]<WeightType type>() -> KernelTable::MatMulFn { return MatMul<type>; });
 
 }  // namespace
 }  // namespace lockstep::neon

@@ -112,8 +112,8 @@ void MatMulByAvx512(const uint8_t* w, size_t panels, const ActivationView& x, si
 }
 
 template <WeightType type>
-void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                     size_t ldy, void* scratch) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void* scratch) requires(IsQuantized(type)) {
   if (n <= kDirectColumns) {
     return MatMulByAvx512<type>(w, panels, x, n, y, ldy, scratch);
   }
@@ -178,9 +178,10 @@ void BF16Tile(const uint8_t* w, size_t panel_bytes, const ActivationView& x, siz
   }
 }
 
-void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                size_t ldy, void* scratch) {
-  constexpr auto plain = MatMulByAvx512<WeightType::kBF16>;
+template <WeightType type>
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void* scratch) requires(type == WeightType::kBF16) {
+  constexpr auto plain = MatMulByAvx512<type>;
   if (n <= kDirectColumns || x.k % kQuantBlock != 0) return plain(w, panels, x, n, y, ldy, scratch);
   // A last part of fewer than 32 columns would need a configuration of its own, so the line above
   // leaves such K to AVX-512. So is a single last panel, as tiles here take two.
@@ -199,13 +200,8 @@ void MatMulBF16(const uint8_t* w, size_t panels, const ActivationView& x, size_t
 
 constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
     TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
-      if constexpr (IsQuantized(type)) {
-        return MatMulQuantized<type>;
-      } else if constexpr (type == WeightType::kBF16) {
-        return MatMulBF16;
-      } else {
-        return MatMulByAvx512<type>;
-      }
+      if constexpr (IsQuantized(type) || type == WeightType::kBF16) return MatMul<type>;
+      return MatMulByAvx512<type>;
     });
 
 }  // namespace

@@ -152,27 +152,13 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
   }
 }
 
+constexpr KernelTable kTable =
+    KernelTableOf<Floats>("avx2", kMatMul.of, Quantize, ToBFloat16, Rope, ToHalf, Attention);
+
 }  // namespace
 }  // namespace avx2
 
-const KernelTable& Avx2Kernels() {
-  static constexpr KernelTable kTable = {
-      .isa = "avx2",
-      .matmul = avx2::kMatMul.of,
-      .quantize = avx2::Quantize,
-      .to_bfloat16 = avx2::ToBFloat16,
-      .rms_norm = Elementwise<avx2::Floats>::RmsNorm,
-      .layer_norm = Elementwise<avx2::Floats>::LayerNorm,
-      .rope = avx2::Rope,
-      .silu_mul = Elementwise<avx2::Floats>::SiluMul,
-      .gelu_mul = Elementwise<avx2::Floats>::GeluMul,
-      .soft_cap = Elementwise<avx2::Floats>::SoftCap,
-      .add = Elementwise<avx2::Floats>::Add,
-      .to_half = avx2::ToHalf,
-      .attention = avx2::Attention,
-  };
-  return kTable;
-}
+const KernelTable& Avx2Kernels() { return avx2::kTable; }
 
 }  // namespace lockstep
 

@@ -18,8 +18,8 @@ namespace {
 
 // Twelve chains of fma for many columns, eight for the rest: that hides its latency.
 template <WeightType type>
-void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                 size_t ldy, void*) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void*) requires(!IsQuantized(type)) {
   // BF16 has an even and an odd chain for each output (kernels.h), so its tile is half as large. A
   // panel takes two registers: 6 columns by 1 panel, or 1 column by 4 panels, are 12 and 8 of the
   // 16.
@@ -406,8 +406,8 @@ void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float
 }
 
 template <WeightType type>
-void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                     size_t ldy, void* scratch) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void* scratch) requires(IsQuantized(type)) {
   constexpr QuantFormat format = FormatOf(type).quant;
   const size_t bytes = x.k / format.group * GroupBytes(format);
   if (n <= DirectColumns(format)) {
@@ -436,13 +436,7 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
 }  // namespace
 
 constinit const ByWeightType<KernelTable::MatMulFn> kMatMul =
-    TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
-      if constexpr (IsQuantized(type)) {
-        return MatMulQuantized<type>;
-      } else {
-        return MatMulFloat<type>;
-      }
-    });
+    TableOf([]<WeightType type>() -> KernelTable::MatMulFn { return MatMul<type>; });
 
 }  // namespace lockstep::avx2
 

@@ -167,27 +167,13 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
   }
 }
 
+constexpr KernelTable kTable =
+    KernelTableOf<Floats>("avx512", kMatMul.of, Quantize, ToBFloat16, Rope, ToHalf, Attention);
+
 }  // namespace
 }  // namespace avx512
 
-const KernelTable& Avx512Kernels() {
-  static constexpr KernelTable kTable = {
-      .isa = "avx512",
-      .matmul = avx512::kMatMul.of,
-      .quantize = avx512::Quantize,
-      .to_bfloat16 = avx512::ToBFloat16,
-      .rms_norm = Elementwise<avx512::Floats>::RmsNorm,
-      .layer_norm = Elementwise<avx512::Floats>::LayerNorm,
-      .rope = avx512::Rope,
-      .silu_mul = Elementwise<avx512::Floats>::SiluMul,
-      .gelu_mul = Elementwise<avx512::Floats>::GeluMul,
-      .soft_cap = Elementwise<avx512::Floats>::SoftCap,
-      .add = Elementwise<avx512::Floats>::Add,
-      .to_half = avx512::ToHalf,
-      .attention = avx512::Attention,
-  };
-  return kTable;
-}
+const KernelTable& Avx512Kernels() { return avx512::kTable; }
 
 }  // namespace lockstep
 

@@ -16,8 +16,8 @@ constexpr size_t kDirectColumns = 4;
 
 // Eight columns at a time for two panels, and the rest for four: 16 chains hide the latency.
 template <WeightType type>
-void MatMulFloat(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                 size_t ldy, void*) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void*) requires(!IsQuantized(type)) {
   // BF16 has two chains for each output (kernels.h), so half the columns make as many chains.
   constexpr size_t kColumns = type == WeightType::kBF16 ? 4 : 8;
   const size_t bytes = PanelBytes(type, x.k);
@@ -161,8 +161,8 @@ void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float
 }
 
 template <WeightType type>
-void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
-                     size_t ldy, void* scratch) {
+void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
+            size_t ldy, void* scratch) requires(IsQuantized(type)) {
   constexpr QuantFormat format = FormatOf(type).quant;
   const size_t bytes = x.k / format.group * GroupBytes(format);
   if (n <= kDirectColumns) {
@@ -195,13 +195,7 @@ void MatMulQuantized(const uint8_t* w, size_t panels, const ActivationView& x, s
 }  // namespace
 
 constinit const ByWeightType<KernelTable::MatMulFn> kMatMul =
-    TableOf([]<WeightType type>() -> KernelTable::MatMulFn {
-      if constexpr (IsQuantized(type)) {
-        return MatMulQuantized<type>;
-      } else {
-        return MatMulFloat<type>;
-      }
-    });
+    TableOf([]<WeightType type>() -> KernelTable::MatMulFn { return MatMul<type>; });
 
 }  // namespace lockstep::avx512
 
