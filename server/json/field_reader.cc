@@ -44,26 +44,24 @@ bool FieldReader::Float(std::string_view name, const FloatRange& range, float* o
   return false;
 }
 
-bool FieldReader::Bool(std::string_view name, bool* out) {
+template <class T>
+bool FieldReader::Read(std::string_view name, Json::value_t type, std::string_view what, T* out) {
   const Json* const value = Take(name);
   if (value == nullptr) return false;
-  if (value->is_boolean()) {
-    *out = value->get<bool>();
+  if (value->type() == type) {
+    *out = value->get<T>();
     return true;
   }
-  Fail(name, "must be true or false");
+  Fail(name, what);
   return false;
 }
 
+bool FieldReader::Bool(std::string_view name, bool* out) {
+  return Read(name, Json::value_t::boolean, "must be true or false", out);
+}
+
 bool FieldReader::Text(std::string_view name, std::string* out) {
-  const Json* const value = Take(name);
-  if (value == nullptr) return false;
-  if (value->is_string()) {
-    *out = value->get<std::string>();
-    return true;
-  }
-  Fail(name, "must be a string");
-  return false;
+  return Read(name, Json::value_t::string, "must be a string", out);
 }
 
 bool FieldReader::Integer(std::string_view name, int64_t low, int64_t high, int64_t* out) {

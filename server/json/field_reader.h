@@ -28,7 +28,6 @@ bool ToFloat(const Json& value, const FloatRange& range, float* out);
 
 // What becomes of names at the end of reading.
 struct UnknownFields {
-  // NOLINTNEXTLINE(google-explicit-constructor)
   UnknownFields(std::vector<std::string>* to_ignored, std::set<std::string>* to_known = nullptr)
       : ignored(to_ignored), known(to_known) {}
   std::vector<std::string>* ignored;  // gets those that no one read; where null, one is an error
@@ -95,6 +94,10 @@ class FieldReader {
   [[nodiscard]] Status Finish(const UnknownFields& unknown);
 
  private:
+  // The field, if it has this type; else an error that says what it must be.
+  template <class T>
+  bool Read(std::string_view name, Json::value_t type, std::string_view what, T* out);
+
   const Json& object_;
   const std::string prefix_;
   std::set<std::string, std::less<>> read_;
