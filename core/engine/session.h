@@ -5,7 +5,7 @@
 //   session.Begin(prompt, options)
 //   while (!session.finished()) {
 //     while (session.waits_for_grammar()) session.Resume(budget)
-//     entry = session.NextEntry(budget)           the prompt's next chunk, or the last token
+//     entry = session.NextEntry(limit)            the prompt's next chunk, or the last token
 //     transformer.Forward({entry, ...})
 //     event = session.Accept(logits or nothing)   a token, once the prompt is done
 //   }

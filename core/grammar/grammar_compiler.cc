@@ -13,8 +13,8 @@
 //
 // Equal states are one (hash-consing, as for minimal acyclic automata): alternatives with a common
 // end share it, and what a client writes 60,000 times over costs no more than once. A repeated part
-// that is more than a call becomes a rule of its own, so that x{1000} is a thousand calls and not a
-// thousand copies of x.
+// that is more than a call becomes a rule of its own, which x{3} calls three times; x{1000} is one
+// kRepeat, a state and a count, unless x may match nothing.
 //
 // What has to be known of states before they can be run, whether a rule may match nothing and which
 // states can never reach an end, are least fixpoints over the graph of states. They are computed
@@ -326,9 +326,8 @@ uint32_t GrammarCompiler::OrderRules() {
   return rules;
 }
 
-// Two bytes that no range of the grammar tells apart are of one class. Most
-// grammars have a few dozen, so that the automaton's table of transitions is a fraction of what 256
-// columns would take.
+// Two bytes that no range of the grammar tells apart are of one class. Most grammars have a few
+// dozen, so that the automaton's table of transitions is a fraction of what 256 columns would take.
 void GrammarCompiler::FindClasses() {
   std::bitset<257> begins;
   for (const State& state : grammar_->states_) {

@@ -4,9 +4,8 @@
 // cache has a larger score, what was summed before is scaled down by exp(m - m').
 //
 //            block 0        block 1        block 2          a block: 64 positions
-//   query 0  tile 0         tile 0         tile 0           a tile: 4, 2 or 1 queries by a block;
-//   query 1  |              |              |                the keys that it loads serve all of
-//   them
+//   query 0  tile 0         tile 0         tile 0           a tile: 4, 2 or 1 queries by a block,
+//   query 1  |              |              |                which share the keys that it loads
 //   ...
 //   query 4  tile 1         tile 1         tile 1
 //

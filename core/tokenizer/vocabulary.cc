@@ -70,8 +70,7 @@ bool IsTag(std::string_view text) {
 // What a token is, its type says, with one exception, which llama.cpp makes as well: published
 // files call tags user-defined (DeepSeek Coder's <|EOT|>, the only end of its turns) and now and
 // then normal. Text from outside must not become them. No other text makes a token control: "<s>"
-// and
-// "</s>" among Gemma's user-defined tokens are tags of HTML, as "<b>" is.
+// and "</s>" among Gemma's user-defined tokens are tags of HTML, as "<b>" is.
 bool IsControlInDisguise(TokenKind kind, std::string_view text) {
   return IsTag(text) &&
          (kind == TokenKind::kUserDefined || (kind == TokenKind::kNormal && IsEndText(text)));

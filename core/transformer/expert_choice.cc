@@ -22,7 +22,7 @@ void ChooseExperts(const ModelConfig& config, std::span<const float> scores,
   // The first `count` of `chosen` are the best so far, in order; a NaN comes after every number. A
   // score moves up past those that are less, and not past equal ones, so that the first of equal
   // ones wins. What falls off the end has been beaten.
-  size_t count = 0;  // of those chosen so far, in order; a NaN comes after every number
+  size_t count = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
     size_t place = count;
     while (place > 0 && !(scores[chosen[place - 1].expert] >= scores[i]) && scores[i] == scores[i])

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/engine/scheduler.h"
 #include "server/app/model_command.h"
 
 namespace lockstep {
@@ -13,8 +14,8 @@ struct BenchOptions : ModelOptions {
   std::vector<size_t> generate{128};  // tokens written by each stream; 0: no such test
   std::vector<size_t> batch{1};       // streams that are decoded together
   std::vector<size_t> depth{0};       // tokens in the context of each stream before it starts
-  size_t prefill_tokens = 128;        // of a prompt, in one step
-  int repeat = 3;                     // the median counts
+  size_t prefill_tokens = SchedulerOptions().prefill_tokens;  // of a prompt, in one step
+  int repeat = 3;                                             // the median counts
   bool json = false;
 };
 

@@ -112,7 +112,7 @@ class Flags {
   std::vector<Declared> flags_;
 };
 
-// For an argument that nothing takes: "--modle is unknown; did you mean --model?".
+// Says of an argument that nothing takes: "--modle" is no flag; did you mean --model?
 std::string UnknownArgument(const CLI::App& app, const std::string& argument);
 
 }  // namespace lockstep

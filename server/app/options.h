@@ -24,7 +24,7 @@ struct Options {
   Command command = Command::kServe;
 
   std::string model;    // empty: the embedded one
-  size_t threads = 0;   // of the inside of a step; filled in with UsableCpus() when not given
+  size_t threads = 0;   // that compute; UsableCpus() is filled in when it is not given
   size_t sessions = 8;  // requests that are decoded at once
   size_t context = 0;   // 0: the model's, at most kDefaultContext
   std::string isa = "auto";

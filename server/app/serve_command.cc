@@ -204,7 +204,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   ThreadPool pool(options.threads);
   Metrics metrics(options.vllm_metrics);
   if (options.metrics) settings->metrics = &metrics;
-  Engine engine;  // outlives the server
+  Engine engine;
   ApiHandlers handlers(*std::move(settings));
 
   HttpServerOptions http = MakeHttpOptions(options, has_keys);

@@ -82,8 +82,7 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit
   }
   const std::string sum = fmt::format(
       "memory does not suffice: {} for the model + {} sessions x {} tokens x {} bytes = {} + {} "
-      "for "
-      "the prefix cache + {} for the rest = {}, but the budget is {}",
+      "for the prefix cache + {} for the rest = {}, but the budget is {}",
       BytesText(plan.model_bytes), needs.sessions, padded, needs.token_bytes,
       BytesText(plan.session_bytes), BytesText(plan.prefix_bytes), BytesText(plan.other_bytes),
       BytesText(plan.total_bytes()),

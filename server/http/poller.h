@@ -1,8 +1,7 @@
 // Accepts connections and holds each one that needs no thread: it idles, sends its request, is
 // slow to take its reply, or is being closed. One thread with epoll, which never waits for a
 // client and gives each a deadline. A connection whose request is whole, or refused, is handed out
-// to be answered and comes back for its next. Return and Stop may be called from
-// any thread.
+// to be answered and comes back for its next. Return and Stop may be called from any thread.
 #pragma once
 
 #include <atomic>

@@ -2,9 +2,8 @@
 // Take... is one step of it, and says whether there was enough. So a request reads the same whether
 // it comes in one piece or in single bytes, e.g. for a chunked body:
 //
-//   kRequestLine -> kHeaders -> kChunkSize -> kChunk -> kChunkEnd -> kChunkSize ... -> kTrailers
-//   "POST / ..."    "Host: h"   "5"           "hello"   CRLF         "0"               CRLF ->
-//   kWhole
+//   kRequestLine  kHeaders   kChunkSize  kChunk   kChunkEnd  kChunkSize  kTrailers  kWhole
+//   "POST / ..."  "Host: h"  "5"         "hello"  CRLF       "0"         CRLF
 //
 // Two servers in a row that read one stream of bytes differently can be made to take one client's
 // bytes for another's request (request smuggling). Therefore what RFC 9112 leaves to a server's
