@@ -46,9 +46,10 @@ struct GroupLayout {
 };
 
 constexpr ByWeightType<GroupLayout> kLayouts = TableOf([]<WeightType type>() -> GroupLayout {
-  constexpr QuantFormat f = FormatOf(type).quant;
+  constexpr QuantFormat kFormat = FormatOf(type).quant;
   if constexpr (!IsQuantized(type)) return {};
-  return {f, HeaderBytes(f), LowPlaneBytes(f), BlockBytes(f), GroupBytes(f)};
+  return {kFormat, HeaderBytes(kFormat), LowPlaneBytes(kFormat), BlockBytes(kFormat),
+          GroupBytes(kFormat)};
 });
 
 // Vector i of a plane, this lane's word.

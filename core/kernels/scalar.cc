@@ -84,25 +84,27 @@ void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, 
 template <WeightType type>
 void MultiplyRow(const uint8_t* panel, size_t lane, const ActivationView& x, size_t n, float* y,
                  size_t ldy) {
-  constexpr QuantFormat format = FormatOf(type).quant;
-  const float* sums = format.sub == kQuantBlock ? x.sum : x.sub_sum;
+  constexpr QuantFormat kFormat = FormatOf(type).quant;
+  const float* sums = kFormat.sub == kQuantBlock ? x.sum : x.sub_sum;
   for (size_t c = 0; c < n; ++c) y[c * ldy] = 0.0f;
-  for (size_t k = 0; k < x.k; k += format.sub) {
-    const uint8_t* group = panel + k / format.group * GroupBytes(format);
+  for (size_t k = 0; k < x.k; k += kFormat.sub) {
+    const uint8_t* group = panel + k / kFormat.group * GroupBytes(kFormat);
     const uint8_t* block =
-        group + HeaderBytes(format) + k % format.group / kQuantBlock * BlockBytes(format);
-    const PanelScale s = PanelScaleOf(format, group, k % format.group / format.sub, lane);
-    int weight[format.sub];
-    for (size_t i = 0; i < format.sub; ++i)
-      weight[i] = PanelWeight(format, block, (k + i) % kQuantBlock, lane);
+        group + HeaderBytes(kFormat) + k % kFormat.group / kQuantBlock * BlockBytes(kFormat);
+    const PanelScale s = PanelScaleOf(kFormat, group, k % kFormat.group / kFormat.sub, lane);
+    int weight[kFormat.sub];
+    for (size_t i = 0; i < kFormat.sub; ++i)
+      weight[i] = PanelWeight(kFormat, block, (k + i) % kQuantBlock, lane);
     for (size_t c = 0; c < n; ++c) {
       const int8_t* q = x.q + c * x.k + k;
       int32_t dot = 0;
-      for (size_t i = 0; i < format.sub; ++i) dot += weight[i] * q[i];
+      // All weights were read above.
+      // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult)
+      for (size_t i = 0; i < kFormat.sub; ++i) dot += weight[i] * q[i];
       const float dx = x.scale[(c * x.k + k) / kQuantBlock];
       float& acc = y[c * ldy];
       acc = std::fma(static_cast<float>(dot), s.scale * dx, acc);
-      if (format.minimum) acc = std::fma(s.minimum, sums[(c * x.k + k) / format.sub], acc);
+      if (kFormat.minimum) acc = std::fma(s.minimum, sums[(c * x.k + k) / kFormat.sub], acc);
     }
   }
 }

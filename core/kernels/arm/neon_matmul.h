@@ -317,15 +317,15 @@ void Tile(const Expanded& w, size_t row, const ActivationView& x, size_t first, 
 template <WeightType type>
 void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
             size_t ldy, void* scratch) requires(IsQuantized(type)) {
-  constexpr QuantFormat format = FormatOf(type).quant;
-  const size_t bytes = x.k / format.group * GroupBytes(format);
+  constexpr QuantFormat kFormat = FormatOf(type).quant;
+  const size_t bytes = x.k / kFormat.group * GroupBytes(kFormat);
   if (n <= kDirectColumns) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
       // n is 1 or 2, as kDirectColumns is at most 2.
       if (n == kDirectColumns) {
-        DirectTile<format, kDirectColumns>(w, x, y, ldy);
+        DirectTile<kFormat, kDirectColumns>(w, x, y, ldy);
       } else {
-        DirectTile<format, 1>(w, x, y, ldy);
+        DirectTile<kFormat, 1>(w, x, y, ldy);
       }
     }
     return;
@@ -333,17 +333,17 @@ void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, 
   Expanded e;
   e.weights = static_cast<int8_t*>(scratch);
   e.scales = reinterpret_cast<float*>(e.weights + x.k * kPanelRows);
-  e.minima = e.scales + x.k / format.sub * kPanelRows;
+  e.minima = e.scales + x.k / kFormat.sub * kPanelRows;
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-    Expand<format>(w, x.k, e);
+    Expand<kFormat>(w, x.k, e);
     size_t c = 0;
     for (; c + kTileColumns <= n; c += kTileColumns) {
-      Tile<format.sub, format.minimum, kTileColumns>(e, 0, x, c, y, ldy);
-      Tile<format.sub, format.minimum, kTileColumns>(e, kTileRows, x, c, y, ldy);
+      Tile<kFormat.sub, kFormat.minimum, kTileColumns>(e, 0, x, c, y, ldy);
+      Tile<kFormat.sub, kFormat.minimum, kTileColumns>(e, kTileRows, x, c, y, ldy);
     }
     for (; c < n; ++c) {
-      Tile<format.sub, format.minimum, 1>(e, 0, x, c, y, ldy);
-      Tile<format.sub, format.minimum, 1>(e, kTileRows, x, c, y, ldy);
+      Tile<kFormat.sub, kFormat.minimum, 1>(e, 0, x, c, y, ldy);
+      Tile<kFormat.sub, kFormat.minimum, 1>(e, kTileRows, x, c, y, ldy);
     }
   }
 }

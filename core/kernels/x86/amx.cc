@@ -117,24 +117,25 @@ void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, 
   if (n <= kDirectColumns) {
     return MatMulByAvx512<type>(w, panels, x, n, y, ldy, scratch);
   }
-  constexpr QuantFormat format = FormatOf(type).quant;
-  Expanded e = avx512::ExpandedIn<format>(scratch, x.k);
-  const size_t bytes = x.k / format.group * GroupBytes(format);
+  constexpr QuantFormat kFormat = FormatOf(type).quant;
+  Expanded e = avx512::ExpandedIn<kFormat>(scratch, x.k);
+  const size_t bytes = x.k / kFormat.group * GroupBytes(kFormat);
   const size_t whole = n / kTokens * kTokens;
-  const TileConfig config(format.sub, n - whole);
+  const TileConfig config(kFormat.sub, n - whole);
   // The configuration is loaded once for all panels, and given back at the end: in its initial
   // state the system need not save 8 KiB of tiles when it switches threads.
   StoresAreDone();
   _tile_loadconfig(&config);
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-    avx512::Expand<format, 0>(w, x.k, e.codes, e.scales, e.minima);
+    avx512::Expand<kFormat, 0>(w, x.k, e.codes, e.scales, e.minima);
     StoresAreDone();
     e.next = w + bytes;
-    e.next_bytes = p + 1 < panels ? bytes / (x.k / format.sub) : 0;
+    e.next_bytes = p + 1 < panels ? bytes / (x.k / kFormat.sub) : 0;
     for (size_t c = 0; c < whole; c += kTokens) {
-      QuantizedTile<format.sub, format.minimum, false>(e, x, c, kTokens, y, ldy);
+      QuantizedTile<kFormat.sub, kFormat.minimum, false>(e, x, c, kTokens, y, ldy);
     }
-    if (whole < n) QuantizedTile<format.sub, format.minimum, true>(e, x, whole, n - whole, y, ldy);
+    if (whole < n)
+      QuantizedTile<kFormat.sub, kFormat.minimum, true>(e, x, whole, n - whole, y, ldy);
   }
   _tile_release();
 }
@@ -181,8 +182,9 @@ void BF16Tile(const uint8_t* w, size_t panel_bytes, const ActivationView& x, siz
 template <WeightType type>
 void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
             size_t ldy, void* scratch) requires(type == WeightType::kBF16) {
-  constexpr auto plain = MatMulByAvx512<type>;
-  if (n <= kDirectColumns || x.k % kQuantBlock != 0) return plain(w, panels, x, n, y, ldy, scratch);
+  constexpr auto kPlain = MatMulByAvx512<type>;
+  if (n <= kDirectColumns || x.k % kQuantBlock != 0)
+    return kPlain(w, panels, x, n, y, ldy, scratch);
   // A last part of fewer than 32 columns would need a configuration of its own, so the line above
   // leaves such K to AVX-512. So is a single last panel, as tiles here take two.
   const size_t bytes = x.k * kPanelRows * sizeof(uint16_t), whole = n / kTokens * kTokens;
@@ -195,7 +197,7 @@ void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, 
     if (whole < n) BF16Tile<true>(w, bytes, x, whole, y, ldy);
   }
   _tile_release();
-  if (p < panels) plain(w, 1, x, n, y, ldy, scratch);
+  if (p < panels) kPlain(w, 1, x, n, y, ldy, scratch);
 }
 
 constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =

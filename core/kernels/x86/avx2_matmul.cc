@@ -408,28 +408,28 @@ void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float
 template <WeightType type>
 void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
             size_t ldy, void* scratch) requires(IsQuantized(type)) {
-  constexpr QuantFormat format = FormatOf(type).quant;
-  const size_t bytes = x.k / format.group * GroupBytes(format);
-  if (n <= DirectColumns(format)) {
+  constexpr QuantFormat kFormat = FormatOf(type).quant;
+  const size_t bytes = x.k / kFormat.group * GroupBytes(kFormat);
+  if (n <= DirectColumns(kFormat)) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
       size_t c = 0;
-      for (; c + 4 <= n; c += 4) DirectTile<format, 4>(w, x, c, y, ldy);
-      if (c + 3 == n) DirectTile<format, 3>(w, x, c, y, ldy);
-      if (c + 2 == n) DirectTile<format, 2>(w, x, c, y, ldy);
-      if (c + 1 == n) DirectTile<format, 1>(w, x, c, y, ldy);
+      for (; c + 4 <= n; c += 4) DirectTile<kFormat, 4>(w, x, c, y, ldy);
+      if (c + 3 == n) DirectTile<kFormat, 3>(w, x, c, y, ldy);
+      if (c + 2 == n) DirectTile<kFormat, 2>(w, x, c, y, ldy);
+      if (c + 1 == n) DirectTile<kFormat, 1>(w, x, c, y, ldy);
     }
     return;
   }
   // MatMulScratchBytes has room for kExpandedPanels panels of one byte a code. AVX2 expands one
   // panel, but into two planes of codes if a code has 8 bits, so that both must fit there.
-  static_assert(Planes(format) <= kExpandedPanels);
+  static_assert(Planes(kFormat) <= kExpandedPanels);
   Expanded e;
   e.codes = static_cast<uint8_t*>(scratch);
-  e.scales = reinterpret_cast<float*>(e.codes + Planes(format) * x.k * kPanelRows);
-  e.minima = e.scales + x.k / format.sub * kPanelRows;
+  e.scales = reinterpret_cast<float*>(e.codes + Planes(kFormat) * x.k * kPanelRows);
+  e.minima = e.scales + x.k / kFormat.sub * kPanelRows;
   for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-    Expand<format>(w, x.k, e);
-    ExpandedColumns<format>(e, x, n, y, ldy);
+    Expand<kFormat>(w, x.k, e);
+    ExpandedColumns<kFormat>(e, x, n, y, ldy);
   }
 }
 

@@ -163,31 +163,31 @@ void ExpandedColumns(const Expanded& w, const ActivationView& x, size_t n, float
 template <WeightType type>
 void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
             size_t ldy, void* scratch) requires(IsQuantized(type)) {
-  constexpr QuantFormat format = FormatOf(type).quant;
-  const size_t bytes = x.k / format.group * GroupBytes(format);
+  constexpr QuantFormat kFormat = FormatOf(type).quant;
+  const size_t bytes = x.k / kFormat.group * GroupBytes(kFormat);
   if (n <= kDirectColumns) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-      if (n == 1) DirectTile<format, 1>(w, x, y, ldy);
-      if (n == 2) DirectTile<format, 2>(w, x, y, ldy);
-      if (n == 3) DirectTile<format, 3>(w, x, y, ldy);
-      if (n == 4) DirectTile<format, 4>(w, x, y, ldy);
+      if (n == 1) DirectTile<kFormat, 1>(w, x, y, ldy);
+      if (n == 2) DirectTile<kFormat, 2>(w, x, y, ldy);
+      if (n == 3) DirectTile<kFormat, 3>(w, x, y, ldy);
+      if (n == 4) DirectTile<kFormat, 4>(w, x, y, ldy);
     }
     return;
   }
-  const size_t codes = x.k * kPanelRows, subs = x.k / format.sub * kWidth;  // of a panel
-  Expanded e = ExpandedIn<format>(scratch, x.k);
+  const size_t codes = x.k * kPanelRows, subs = x.k / kFormat.sub * kWidth;  // of a panel
+  Expanded e = ExpandedIn<kFormat>(scratch, x.k);
   for (size_t p = 0; p < panels; p += 2, w += 2 * bytes, y += 2 * kPanelRows) {
     const size_t both = panels - p < 2 ? 1 : 2;
     for (size_t i = 0; i < both; ++i) {
-      Expand<format, 128>(w + i * bytes, x.k, e.codes + i * codes, e.scales + i * subs,
-                          e.minima + i * subs);
+      Expand<kFormat, 128>(w + i * bytes, x.k, e.codes + i * codes, e.scales + i * subs,
+                           e.minima + i * subs);
     }
     e.next = w + 2 * bytes;
-    e.next_bytes = panels - p > 2 ? 2 * bytes / (x.k / format.sub) : 0;
+    e.next_bytes = panels - p > 2 ? 2 * bytes / (x.k / kFormat.sub) : 0;
     if (both == 2) {
-      ExpandedColumns<format.sub, format.minimum, 2>(e, x, n, y, ldy);
+      ExpandedColumns<kFormat.sub, kFormat.minimum, 2>(e, x, n, y, ldy);
     } else {
-      ExpandedColumns<format.sub, format.minimum, 1>(e, x, n, y, ldy);
+      ExpandedColumns<kFormat.sub, kFormat.minimum, 1>(e, x, n, y, ldy);
     }
   }
 }
