@@ -84,6 +84,7 @@ void Flags::ForgetVariable(const CLI::Option* option) {
 // A flag that was given anywhere on the command line, be it behind the command, hides its variable.
 void Flags::ReadEnvironment() {
   for (const Declared& flag : flags_) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet
     const char* const value = std::getenv(flag.variable.c_str());
     if (value == nullptr || std::any_of(flag.options.begin(), flag.options.end(),
                                         [](const auto* option) { return option->count() > 0; })) {
@@ -96,9 +97,9 @@ void Flags::ReadEnvironment() {
       // CLI11 names the flag in some of its messages only.
       std::string what = error.what();
       const std::string name = flag.options[0]->get_name();
-      if (!what.starts_with(name)) what = name + ": " + what;
-      throw CLI::ValidationError(what + " (in the environment: " + flag.variable + ")",
-                                 CLI::ExitCodes::ValidationError);
+      if (!what.starts_with(name)) what.insert(0, name + ": ");
+      what.append(" (in the environment: ").append(flag.variable).append(")");
+      throw CLI::ValidationError(what, CLI::ExitCodes::ValidationError);
     }
   }
 }

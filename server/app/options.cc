@@ -44,6 +44,7 @@ void AddAddressFlags(Flags& flags, CLI::App& app, HttpServerOptions& http) {
       ->check(
           CLI::Validator([](std::string& host) { return host.empty() ? "it is empty" : ""; }, ""));
   CLI::Option* const port = flags.Number(app, "--port", http.port, 1, 65535, "port to listen on");
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet
   if (IsServiceAddress(std::getenv("LOCKSTEP_PORT"))) flags.ForgetVariable(port);
 }
 

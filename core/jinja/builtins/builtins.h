@@ -54,7 +54,7 @@ struct Builtin {
 struct BuiltinCall {
   bool Has(size_t at) const { return arguments[at].has_value(); }
   const Value& At(size_t at) const { return *arguments[at]; }  // REQUIRES: Has(at)
-  Value At(size_t at, Value otherwise) const { return Has(at) ? At(at) : std::move(otherwise); }
+  Value At(size_t at, const Value& otherwise) const { return Has(at) ? At(at) : otherwise; }
   bool Truth(size_t at) const { return Has(at) && At(at).Truth(); }
   int64_t Int(size_t at, int64_t otherwise) const;  // throws Failure if it is not an integer
   // For methods of strings, which take nothing else: throws Failure if it is not one.
