@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
 #include <iterator>
 #include <utility>
 
@@ -14,14 +15,15 @@ using prometheus::ClientMetric;
 using prometheus::MetricType;
 
 void AppendNumber(std::string& text, double value) {
-  if (std::isnan(value)) {
+  constexpr double kExact = 1e15;  // integers below are written without an exponent
+  if (value == std::trunc(value) && std::abs(value) < kExact) {
+    fmt::format_to(std::back_inserter(text), "{}", static_cast<int64_t>(value));
+  } else if (std::isnan(value)) {
     text += "NaN";
   } else if (std::isinf(value)) {
     text += value > 0 ? "+Inf" : "-Inf";
   } else {
-    constexpr double kExact = 1e15;  // integers below need no exponent
-    const bool whole = value == std::trunc(value) && std::abs(value) < kExact;
-    fmt::format_to(std::back_inserter(text), whole ? "{:.0f}" : "{}", value);
+    fmt::format_to(std::back_inserter(text), "{}", value);
   }
 }
 

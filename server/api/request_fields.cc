@@ -77,7 +77,7 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
 bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name) {
   constexpr std::string_view kLatest = ":latest";
   if (!names.strict) return true;
-  const auto is = [name](std::string_view other) {
+  const auto is = [&](std::string_view other) {
     return name == other ||
            (name.ends_with(kLatest) && name.substr(0, name.size() - kLatest.size()) == other);
   };
