@@ -149,8 +149,7 @@ Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float
 
 // A forced token is sampled among one, so that penalties, logprobs and draws go on as ever.
 Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits) {
-  if (const int32_t forced = NextForced(); forced >= 0) {
-    ++forced_;
+  if (const int32_t forced = TakeForced(); forced >= 0) {
     std::ranges::fill(allowed_, 0);
     allowed_[static_cast<size_t>(forced) / 64] = uint64_t{1} << (forced % 64);
     return sampler_.Sample(logits, position(), allowed_);
@@ -159,16 +158,19 @@ Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits)
                   : sampler_.Sample(logits, position());
 }
 
-// The tag waits until the last character is whole, and for a grammar that does not allow it here.
-int32_t InferenceSession::NextForced() const {
+// The first token waits until the last character is whole, and until a grammar allows it; once one
+// has been put, the others follow, unless a grammar has it otherwise.
+int32_t InferenceSession::TakeForced() {
   const std::vector<int32_t>& close = options_.thought.close;
-  if (!thought_.inside() || thought_tokens_ < options_.thought.budget || forced_ == close.size()) {
+  if (forced_ == close.size()) return -1;
+  const bool due = thought_.inside() && thought_tokens_ >= options_.thought.budget;
+  if (forced_ == 0 && (!due || !utf8_.whole())) return -1;
+  const auto token = static_cast<size_t>(close[forced_]);
+  if (matcher_ && (allowed_[token / 64] >> (token % 64) & 1) == 0) {
+    if (forced_ > 0) forced_ = close.size();
     return -1;
   }
-  const int32_t token = close[forced_];
-  const auto bit = static_cast<size_t>(token);
-  if (matcher_ && (allowed_[bit / 64] >> (bit % 64) & 1) == 0) return -1;
-  return forced_ > 0 || utf8_.whole() ? token : -1;
+  return close[forced_++];
 }
 
 std::string_view InferenceSession::TextOf(int32_t token) const {

@@ -38,7 +38,7 @@ using SpokenTokens = std::map<int32_t, std::string>;
 struct ThoughtLimit {
   ThoughtTags tags;
   size_t budget = 0;
-  std::vector<int32_t> close;  // which spell the closing tag; empty: no limit
+  std::vector<int32_t> close;  // which spell the closing tag and may go on; empty: no limit
 };
 
 struct GenerationOptions {
@@ -136,9 +136,8 @@ class InferenceSession {
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
   [[nodiscard]] Result<SampledToken> SampleNext(std::span<const float> logits);
-  // The token that the thought's limit puts here, -1 if none. Of the grammar's mask, if there is
-  // one.
-  int32_t NextForced() const;
+  // The token that the thought's limit puts here, -1 if none.
+  int32_t TakeForced();
   std::string_view TextOf(int32_t token) const;
   // The event of the token that was sampled, once the grammar has read it; nothing until then.
   [[nodiscard]] Result<std::optional<TokenEvent>> ReadSampled(WorkBudget& budget);
@@ -156,7 +155,7 @@ class InferenceSession {
   std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar or a limit
   ThoughtSplitter thought_;        // of a limit
   size_t thought_tokens_ = 0;      // so far, but for those of the opening tag
-  size_t forced_ = 0;              // how many tokens of the closing tag
+  size_t forced_ = 0;              // how many tokens of `close` were put
   bool mask_ready_ = false;        // allowed_ is of the next token
   FinishReason finish_ = FinishReason::kNone;
 };

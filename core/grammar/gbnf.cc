@@ -47,7 +47,7 @@ Node Collected(Node::Kind kind, std::vector<Node> items) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, std::string_view root) : text_(text), root_(root) {}
 
   Result<std::shared_ptr<const Grammar>> Parse();
 
@@ -76,7 +76,7 @@ class Parser {
   // An error that names the place.
   tl::unexpected<Error> FailHere(const std::string& problem) const;
 
-  std::string_view text_;
+  std::string_view text_, root_;
   size_t at_ = 0;
   std::vector<std::string> names_;
   std::vector<size_t> first_use_;  // [rules] where in the text
@@ -362,10 +362,12 @@ Result<std::shared_ptr<const Grammar>> Parser::Parse() {
     }
     rules.push_back(std::move(*rules_[i]));
   }
-  const auto root = ids_.find("root");
+  const auto root = ids_.find(root_);
   if (root == ids_.end()) {
-    return Fail(ErrorKind::kInvalidArgument,
-                "the grammar has no rule \"root\", which is where the text begins", "grammar");
+    return Fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("the grammar has no rule \"{}\", which is where the text begins", root_),
+        "grammar");
   }
   return GrammarCompiler::Compile(names_, rules, root->second);
 }
@@ -380,8 +382,8 @@ std::string Escape(uint32_t code, std::string_view special) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text) {
-  return Parser(text).Parse();
+Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text, std::string_view root) {
+  return Parser(text, root).Parse();
 }
 
 std::string GbnfLiteral(std::string_view text) {

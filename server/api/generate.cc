@@ -68,9 +68,11 @@ tl::expected<Json, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
   return *std::move(json);
 }
 
-// The header x-ignored-params names what took no effect, so that a client that counts on it can
-// tell. What does not fit is counted.
-HttpReply NameIgnored(HttpReply reply, const std::vector<std::string>& ignored) {
+// What the reply says beside its body. The header x-ignored-params names what took no effect, so
+// that a client that counts on it can tell. What does not fit is counted.
+HttpReply WithHeaders(HttpReply reply, const ReadContext& context) {
+  const std::vector<std::string>& ignored = context.ignored;
+  for (const auto& header : context.headers) reply.headers.push_back(header);
   if (ignored.empty()) return reply;
   std::string names;
   size_t named = 0;
@@ -90,17 +92,19 @@ ReadContext ContextOf(const RouteCall& call, bool strict_dialect) {
   ReadContext context{*call.service, settings.names, lenient, {}};
   context.accept = FindHeader(call.request.headers, "Accept");
   context.gone = call.caller.gone;
+  context.generic_tools = settings.generic_tools;
   return context;
 }
 
 HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call) {
   ReadContext context = ContextOf(call, dialect.strict);
-  // `context` is done with here, except for what is ignored: the reply that is made may outlive it.
+  // `context` is done with here, except for the reply's headers: the reply that is made may outlive
+  // it.
   auto read = dialect.read(body, context);
   if (!read) return dialect.error(read.error());
-  return NameIgnored(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
+  return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
                              call.settings.generate.keep_alive),
-                     context.ignored);
+                     context);
 }
 
 }  // namespace
@@ -125,7 +129,7 @@ HttpReply AnswerAtOnceBy(Answerer answer, RouteCall call) {
   if (!text) return ErrorReply(text.error());
   HttpReply reply;
   reply.body = *std::move(text);
-  return NameIgnored(std::move(reply), context.ignored);
+  return WithHeaders(std::move(reply), context);
 }
 
 }  // namespace lockstep

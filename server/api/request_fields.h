@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/status.h"
@@ -45,6 +46,8 @@ struct ReadContext {
   // What takes no effect, by name: unknown fields, fields whose wish cannot be granted, and
   // keywords of schemas that are not strict. The reply says so.
   std::vector<std::string> ignored;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // further ones of the reply
+  bool generic_tools = true;               // for models whose template has no tools
   std::string_view accept = {};            // the header Accept
   std::function<bool()> gone = {};         // whether the client has gone, and nobody waits
   std::set<std::string>* known = nullptr;  // gets the names of all fields that are read

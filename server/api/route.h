@@ -20,6 +20,7 @@ struct GenerateSettings {
   std::chrono::milliseconds keep_alive{10'000};
   ModelNames names;
   bool strict = false;  // unknown fields are refused on every route, and not only on our own
+  bool generic_tools = true;  // for a model whose chat template has none
 };
 
 // Who may be told by its time, and by cached_tokens, what others have sent.

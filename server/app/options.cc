@@ -110,6 +110,8 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
       "in a header");
   // What it asked for is the default now; whoever still says it is told so, and served.
   flags.Switch(app, "--lenient", options.lenient_given, true, "")->group("");
+  flags.Switch(app, "--no-generic-tools", options.api.generate.generic_tools, false,
+               "no tools for a model whose chat template has none");
   flags.Switch(app, "--no-metrics", options.metrics, false, "no /metrics");
   flags.Switch(app, "--no-vllm-metrics", options.vllm_metrics, false,
                "no second copy of the metrics under vLLM's names");

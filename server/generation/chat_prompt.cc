@@ -75,35 +75,4 @@ Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
   return prompt;
 }
 
-std::optional<ToolStyle> FindToolStyle(const ChatModel& chat) {
-  // The template is given a conversation with a tool and a call of it, and shows its style in what
-  // it makes of them. The id of the call has nine letters, since Mistral's templates refuse others.
-  const Json function{
-      {"name", "lookup"},
-      {"description", "Looks a word up."},
-      {"parameters", {{"type", "object"}, {"properties", {{"word", {{"type", "string"}}}}}}}};
-  const Json call{{"id", "abcdefghi"},
-                  {"type", "function"},
-                  {"function", {{"name", "lookup"}, {"arguments", {{"word", "a"}}}}}};
-  Json messages = Json::array({{{"role", "user"}, {"content", "What is a?"}}});
-  Json variables{{"tools", Json::array({{{"type", "function"}, {"function", function}}})},
-                 {"add_generation_prompt", true}};
-  // Some templates show the style in a call alone, and some refuse calls.
-  for (const bool with_call : {true, false}) {
-    variables["messages"] = messages;
-    if (with_call) {
-      variables["messages"].push_back(
-          {{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array({call})}});
-      variables["messages"].push_back({{"role", "tool"},
-                                       {"tool_call_id", "abcdefghi"},
-                                       {"name", "lookup"},
-                                       {"content", "A letter."}});
-    }
-    const auto prompt = RenderChat(chat, variables);
-    const auto style = prompt ? DetectToolStyle(prompt->bytes()) : std::nullopt;
-    if (style) return style;
-  }
-  return std::nullopt;
-}
-
 }  // namespace lockstep

@@ -2,8 +2,6 @@
 // from any thread.
 #pragma once
 
-#include <optional>
-
 #include "core/base/status.h"
 #include "core/jinja/chat_template.h"
 #include "server/generation/chat_model.h"
@@ -11,12 +9,10 @@
 
 namespace lockstep {
 
-// `variables` as ReadChatVariables makes them; bos_token and eos_token are added. A message of
-// calls alone has null for its content, as Hugging Face's library renders it; a template that fails
-// on null, as some published ones do, gets "". Errors are kInvalidArgument: the template refuses
-// the conversation.
+// `variables`: messages, tools and what else the template knows; bos_token and eos_token are added.
+// A message of calls alone has null for its content, as Hugging Face's library renders it; a
+// template that fails on null, as some published ones do, gets "". Errors are kInvalidArgument: the
+// template refuses the conversation.
 [[nodiscard]] Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables);
-// How the model calls tools: what its template makes of a conversation in which one was called.
-std::optional<ToolStyle> FindToolStyle(const ChatModel& chat);
 
 }  // namespace lockstep

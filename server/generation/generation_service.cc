@@ -9,11 +9,25 @@
 #include <utility>
 
 #include "core/base/utf8.h"
-#include "server/generation/chat_prompt.h"
+#include "server/generation/form_finder.h"
 #include "server/generation/grammar_cache.h"
 
 namespace lockstep {
 namespace {
+
+// The control tokens in the forms of answers.
+std::shared_ptr<const SpokenTokens> FindSpoken(const Tokenizer& tokenizer,
+                                               const AnswerForms& forms) {
+  const std::string literals = Literals(forms);
+  auto spoken = std::make_shared<SpokenTokens>();
+  for (size_t i = 0; i < tokenizer.vocab_size(); ++i) {
+    const auto token = static_cast<int32_t>(i);
+    if (!tokenizer.IsControl(token) || tokenizer.IsEndOfGeneration(token)) continue;
+    const std::string_view text = tokenizer.TokenText(token);
+    if (!text.empty() && literals.find(text) != std::string::npos) spoken->emplace(token, text);
+  }
+  return spoken;
+}
 
 Result<ChatModel> ParseChatModel(const Model& model, const std::string& source) {
   auto parsed = ChatTemplate::Parse(source);
@@ -28,8 +42,11 @@ Result<ChatModel> ParseChatModel(const Model& model, const std::string& source) 
     return token < 0 ? std::string() : std::string(model.tokenizer.TokenText(token));
   };
   ChatModel chat{*std::move(parsed), source, text(model.tokenizer.bos()),
-                 text(model.tokenizer.eos()), std::nullopt};
-  chat.tools = FindToolStyle(chat);
+                 text(model.tokenizer.eos())};
+  chat.forms = FindForms(chat, [&model](std::string_view word) {
+    return model.tokenizer.Encode(word, /*add_special=*/false, SpecialTokens::kParse).size() == 1;
+  });
+  chat.forms.spoken = FindSpoken(model.tokenizer, chat.forms);
   return chat;
 }
 
@@ -64,6 +81,17 @@ std::string NameOf(const Model& model) {
   return plain && !name.empty() ? name : model.name;
 }
 
+// Of all templates.
+SpokenTokens AllSpoken(const Result<ChatModel>& chat) {
+  SpokenTokens spoken;
+  if (!chat) return spoken;
+  spoken = *chat->forms.spoken;
+  for (const ChatModel& named : chat->named) {
+    spoken.insert(named.forms.spoken->begin(), named.forms.spoken->end());
+  }
+  return spoken;
+}
+
 }  // namespace
 
 SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
@@ -78,7 +106,7 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
               static_cast<int64_t>(std::time(nullptr)),
               chat_.has_value(),
               model.name},
-      grammars_(std::make_unique<GrammarCache>(model.tokenizer)) {}
+      grammars_(std::make_unique<GrammarCache>(model.tokenizer, AllSpoken(chat_))) {}
 
 SchedulerService::~SchedulerService() = default;
 

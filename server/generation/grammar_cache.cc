@@ -2,17 +2,24 @@
 // share a grammar, since one of them would bind what the other one's client asked for.
 #include "server/generation/grammar_cache.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/grammar/grammar.h"
-#include "server/generation/tool_calls.h"
 #include "server/schema/json_schema.h"
 
 namespace lockstep {
 
-GrammarCache::GrammarCache(const Tokenizer& tokenizer, size_t max_entries, size_t max_bytes)
-    : tokenizer_(tokenizer), max_bytes_(max_bytes), bound_(max_entries, max_bytes) {}
+GrammarCache::GrammarCache(const Tokenizer& tokenizer, SpokenTokens spoken, size_t max_entries,
+                           size_t max_bytes)
+    : tokenizer_(tokenizer),
+      max_bytes_(max_bytes),
+      spoken_(std::move(spoken)),
+      bound_(max_entries, max_bytes) {}
 
 GrammarCache::Bound GrammarCache::Gbnf(std::string_view text) {
   return Find(
@@ -38,9 +45,10 @@ GrammarCache::Bound GrammarCache::JsonObject() {
       "object", [](auto*) { return CompileJsonObject(); }, plain_);
 }
 
-GrammarCache::Bound GrammarCache::ToolCalls(std::string_view gbnf) {
+GrammarCache::Bound GrammarCache::Chat(std::string_view gbnf, std::string_view root) {
   return Find(
-      "tools " + std::string(gbnf), [gbnf](auto*) { return ParseGbnf(gbnf); }, with_tool_tokens_);
+      fmt::format("chat {} {}", root, gbnf), [gbnf, root](auto*) { return ParseGbnf(gbnf, root); },
+      with_spoken_);
 }
 
 GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
@@ -54,9 +62,11 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
   auto entry = std::make_shared<Entry>();
   TRY(const auto grammar, compile(&entry->dropped));
   std::call_once(vocabulary.prepared, [&] {
-    const bool tools = &vocabulary == &with_tool_tokens_;
-    vocabulary.made = GrammarVocabulary::Create(
-        tokenizer_, tools ? std::span(kToolTokens) : std::span<const std::string_view>());
+    std::vector<std::string_view> spoken;
+    if (&vocabulary == &with_spoken_) {
+      for (const auto& [token, text] : spoken_) spoken.push_back(text);
+    }
+    vocabulary.made = GrammarVocabulary::Create(tokenizer_, spoken);
   });
   if (dropped != nullptr) *dropped = entry->dropped;
   entry->grammar = std::make_shared<const TokenGrammar>(grammar, vocabulary.made);

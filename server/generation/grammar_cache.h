@@ -12,6 +12,7 @@
 
 #include "core/base/lru_cache.h"
 #include "core/base/status.h"
+#include "core/engine/session.h"
 #include "core/grammar/token_grammar.h"
 #include "core/tokenizer/tokenizer.h"
 #include "server/json/json_text.h"
@@ -26,8 +27,9 @@ class GrammarCache {
   static constexpr size_t kMaxBytes = size_t{64} << 20;
 
   // The tokenizer must outlive the cache. Its vocabulary is prepared at the first use.
-  explicit GrammarCache(const Tokenizer& tokenizer, size_t max_entries = kMaxEntries,
-                        size_t max_bytes = kMaxBytes);
+  // `spoken`: the control tokens that are texts in answers to chats.
+  explicit GrammarCache(const Tokenizer& tokenizer, SpokenTokens spoken = {},
+                        size_t max_entries = kMaxEntries, size_t max_bytes = kMaxBytes);
 
   using Bound = Result<std::shared_ptr<const TokenGrammar>>;
   // Errors are those of ParseGbnf and CompileJsonSchema, and are not remembered. `dropped`, if
@@ -37,8 +39,9 @@ class GrammarCache {
                                  const JsonSchemaOptions& options = {},
                                  std::vector<std::string>* dropped = nullptr);
   [[nodiscard]] Bound JsonObject();
-  // Gbnf, but the control tokens with which models begin calls of tools are texts like any other.
-  [[nodiscard]] Bound ToolCalls(std::string_view gbnf);
+  // Gbnf of an answer to a chat: the text begins with the rule `root`, and the spoken tokens are
+  // texts like any other.
+  [[nodiscard]] Bound Chat(std::string_view gbnf, std::string_view root);
 
   size_t entries() const { return bound_.size(); }
 
@@ -59,7 +62,8 @@ class GrammarCache {
 
   const Tokenizer& tokenizer_;
   const size_t max_bytes_;
-  Vocabulary plain_, with_tool_tokens_;
+  const SpokenTokens spoken_;
+  Vocabulary plain_, with_spoken_;
 
   LruCache<std::string, std::shared_ptr<const Entry>> bound_;
 };

@@ -3,45 +3,94 @@
 #include "server/api/chat/chat_answer.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace lockstep {
 
 using Kind = ChatPiece::Kind;
 
-ChatAnswerReader::ChatAnswerReader(const ChatForm& form) {
-  if (!form.tools) return;
-  style_ = *form.tools;
-  tools_.emplace(style_);
+namespace {
+
+constexpr std::string_view kSpace = " \t\r\n";
+
+}  // namespace
+
+ChatAnswerReader::ChatAnswerReader(const ChatForm& form)
+    : tags_(form.thought), thought_(form.thought), opened_(form.thought.inside) {
+  if (form.harmony) {
+    harmony_.emplace(form);
+  } else if (form.calls != nullptr) {
+    calls_.emplace(form.calls, form.strings);
+  }
+}
+
+size_t ChatAnswerReader::calls() const {
+  return harmony_ ? harmony_->calls() : calls_ ? calls_->calls() : 0;
+}
+
+bool ChatAnswerReader::thinking() const {
+  return harmony_ ? harmony_->thinking() : thought_.inside();
 }
 
 std::vector<ChatPiece> ChatAnswerReader::Push(const TokenEvent& token) {
-  if (tools_) return Pieces(tools_->Push(token.text));
-  if (token.text.empty()) return {};
-  return {{Kind::kText, token.text, 0, {}, {}}};
+  std::vector<ChatPiece> pieces;
+  const bool was_thinking = thinking();
+  Read(token.text, false, &pieces);
+  if (was_thinking || thinking()) ++reasoning_tokens_;
+  return pieces;
 }
 
 std::vector<ChatPiece> ChatAnswerReader::Finish() {
-  return tools_ ? Pieces(tools_->Finish()) : std::vector<ChatPiece>();
+  std::vector<ChatPiece> pieces;
+  Read({}, true, &pieces);
+  if (calls_) calls_->Finish(&pieces);
+  return pieces;
 }
 
-std::vector<ChatPiece> ChatAnswerReader::Pieces(const std::vector<ToolDelta>& deltas) {
-  std::vector<ChatPiece> pieces;
-  for (const ToolDelta& delta : deltas) {
-    if (!delta.call) {
-      pieces.push_back({Kind::kText, delta.content, 0, {}, {}});
-      continue;
-    }
-    if (delta.name) {
-      ++calls_;
-      pieces.push_back({Kind::kCallBegin, {}, *delta.call, NewToolCallId(style_), *delta.name});
-    }
-    if (!delta.arguments.empty()) {
-      pieces.push_back({Kind::kArguments, delta.arguments, *delta.call, {}, {}});
-    }
-    if (delta.ends) pieces.push_back({Kind::kCallEnd, {}, *delta.call, {}, {}});
+void ChatAnswerReader::Read(std::string_view text, bool last, std::vector<ChatPiece>* pieces) {
+  if (harmony_) {
+    last ? harmony_->Finish(pieces) : harmony_->Push(text, pieces);
+    return;
   }
-  return pieces;
+  if (thought_.outside()) return ReadAnswer(text, pieces);
+  const ThoughtSplitter::Parts parts = thought_.Push(text, last);
+  ReadThought(parts, pieces);
+  ReadAnswer(parts.rest, pieces);
+}
+
+void ChatAnswerReader::ReadThought(const ThoughtSplitter::Parts& parts,
+                                   std::vector<ChatPiece>* pieces) {
+  std::string_view text = parts.thought;
+  if (parts.closed) {
+    text.remove_suffix(tags_.close.size());
+    drop_space_ = true;
+  }
+  if (!opened_ && !text.empty()) {
+    text.remove_prefix(text.find(tags_.open) + tags_.open.size());
+    opened_ = true;
+  }
+  std::string thought = std::exchange(space_, {}) + std::string(text);
+  if (!thought_begun_)
+    thought.erase(0, std::min(thought.find_first_not_of(kSpace), thought.size()));
+  space_ = thought.substr(thought.find_last_not_of(kSpace) + 1);
+  thought.resize(thought.size() - space_.size());
+  if (thought.empty()) return;
+  thought_begun_ = true;
+  pieces->push_back({Kind::kReasoning, std::move(thought), 0, {}, {}});
+}
+
+void ChatAnswerReader::ReadAnswer(std::string_view text, std::vector<ChatPiece>* pieces) {
+  if (drop_space_) {
+    text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+    drop_space_ = text.empty();
+  }
+  if (text.empty()) return;
+  if (calls_) {
+    calls_->Push(text, pieces);
+  } else {
+    pieces->push_back({Kind::kText, std::string(text), 0, {}, {}});
+  }
 }
 
 namespace {

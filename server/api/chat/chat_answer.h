@@ -7,25 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "server/api/chat/call_reader.h"
+#include "server/api/chat/chat_piece.h"
+#include "server/api/chat/harmony_reader.h"
 #include "server/generation/generate_types.h"
-#include "server/generation/tool_calls.h"
 
 namespace lockstep {
 
-// How the answers to a prompt are to be read.
-struct ChatForm {
-  std::optional<ToolStyle> tools;  // nothing: there are no calls
-};
-
-struct ChatPiece {
-  enum class Kind { kReasoning, kText, kCallBegin, kArguments, kCallEnd };
-  Kind kind;
-  std::string text;      // of kReasoning, kText and kArguments
-  size_t call = 0;       // which one, of the last three
-  std::string id, name;  // of kCallBegin
-};
-
-// Reasoning comes first, then text, then calls. A call ends before the next one begins.
+// Reasoning comes first, then text, then calls. A call ends before the next one begins. Space
+// around a thought belongs to its tags, and is nobody's.
 class ChatAnswerReader {
  public:
   explicit ChatAnswerReader(const ChatForm& form);
@@ -34,15 +24,24 @@ class ChatAnswerReader {
   // What was held back, after the last token. A call that is not whole gets no kCallEnd.
   std::vector<ChatPiece> Finish();
 
-  size_t calls() const { return calls_; }  // begun so far
+  size_t calls() const;  // begun so far
   size_t reasoning_tokens() const { return reasoning_tokens_; }
 
  private:
-  std::vector<ChatPiece> Pieces(const std::vector<ToolDelta>& deltas);
+  void Read(std::string_view text, bool last, std::vector<ChatPiece>* pieces);
+  void ReadThought(const ThoughtSplitter::Parts& parts, std::vector<ChatPiece>* pieces);
+  void ReadAnswer(std::string_view text, std::vector<ChatPiece>* pieces);
+  bool thinking() const;
 
-  std::optional<ToolCallReader> tools_;
-  ToolStyle style_ = {};
-  size_t calls_ = 0, reasoning_tokens_ = 0;
+  const ThoughtTags tags_;
+  ThoughtSplitter thought_;
+  bool opened_ = false;         // the opening tag was read
+  bool thought_begun_ = false;  // something of the thought was given out
+  bool drop_space_ = false;     // in front of the answer
+  std::string space_;           // in the thought, not given out yet
+  std::optional<CallReader> calls_;
+  std::optional<HarmonyReader> harmony_;
+  size_t reasoning_tokens_ = 0;
 };
 
 struct ChatCall {

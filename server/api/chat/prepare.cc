@@ -4,10 +4,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
-#include "server/api/chat/bind_tools.h"
+#include "server/api/chat/adapt_messages.h"
+#include "server/api/chat/bind_answer.h"
+#include "server/api/chat/plan_thought.h"
 #include "server/generation/chat_prompt.h"
 
 namespace lockstep {
@@ -31,106 +34,115 @@ Result<const ChatModel*> ChooseTemplate(const Conversation& conversation, const 
       "chat_template");
 }
 
-// Templates have no list of the variables that they know, so that names are looked for in their
-// source.
-bool Knows(const ChatModel& model, std::string_view name) {
-  return model.source.find(name) != std::string::npos;
-}
-
-// What the template is told of thinking. Where it takes no effort but a switch, the lowest efforts
-// turn it off.
-void SetThinking(const ChatModel& model, const Thinking& thinking, const FieldNames& names,
-                 ReadContext& context, Json* values) {
-  if (!thinking.effort) return;
-  const std::string& effort = *thinking.effort;
-  if (Knows(model, "reasoning_effort")) {
-    (*values)["reasoning_effort"] = effort;
-  } else if (Knows(model, "enable_thinking")) {
-    const bool thinks = effort != "none" && effort != "minimal";
-    if (!values->contains("enable_thinking")) (*values)["enable_thinking"] = thinks;
-  } else {
-    context.ignored.emplace_back(names.effort);
-  }
-}
-
-// The conversation as the template's variables.
-Json Variables(Conversation& conversation, const ChatModel& model, const FieldNames& names,
-               ReadContext& context) {
-  Json values = std::move(conversation.kwargs);
-  values["add_generation_prompt"] = conversation.add_generation_prompt;
-  // With the choice "none" the prompt does not mention the tools, so that the model has nothing to
-  // call.
-  if (!conversation.tools.tools.is_null() && conversation.choice.word != "none") {
-    values["tools"] = conversation.tools.tools;
-  }
-  // "developer" is OpenAI's newer word for the system's message, which most templates do not know.
-  if (!Knows(model, "developer")) {
-    for (Json& message : conversation.messages) {
-      if (message["role"] == "developer") message["role"] = "system";
-    }
-  }
-  values["messages"] = std::move(conversation.messages);
-  SetThinking(model, conversation.thinking, names, context, &values);
-  return values;
-}
-
-struct Rendered {
-  const ChatModel* model;
-  TrustedText prompt;
-};
-
-Result<Rendered> Render(Conversation& conversation, const FieldNames& names, ReadContext& context) {
-  const Result<ChatModel>& chat = context.service.chat();
-  if (!chat) return tl::unexpected(chat.error());
-  TRY(const ChatModel* const model, ChooseTemplate(conversation, *chat));
-  auto prompt = RenderChat(*model, Variables(conversation, *model, names, context));
-  if (!prompt) {
-    Error error = std::move(prompt.error());
-    error.param = names.messages;
-    return tl::unexpected(std::move(error));
-  }
-  return Rendered{model, *std::move(prompt)};
-}
-
 Error CannotCall(const FieldNames& names) {
   return {ErrorKind::kInvalidArgument,
           fmt::format("{} cannot be used: the model's chat template does not say how to call them "
-                      "in one of the ways that are known here, {}; leave them out, or send "
-                      "\"tool_choice\": \"none\"",
-                      names.tools, kToolStyles),
+                      "in a way that is known here, {}; leave them out, send \"tool_choice\": "
+                      "\"none\", or start the server without --no-generic-tools",
+                      names.tools, kCallForms),
           names.tools};
+}
+
+struct Prepared {
+  const ChatModel* model;
+  std::shared_ptr<const CallForm> calls;  // null: none are allowed
+  ThoughtPlan thought;
+  TrustedText prompt;
+};
+
+// Renders the messages in the first form that the template takes. The error is that of the form in
+// which they came.
+Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
+  auto prompt = RenderChat(model, values);
+  for (bool (*const adapt)(Json*) : {MergeSystem, MergeTurns, ToolsAsText, MergeTurns}) {
+    if (prompt) break;
+    if (!adapt(&values["messages"])) continue;
+    if (auto adapted = RenderChat(model, values)) return adapted;
+  }
+  return prompt;
+}
+
+// The tools become variables of the template, or, where it knows none, a text of the server's own.
+Result<std::shared_ptr<const CallForm>> OfferTools(const ChatModel& model,
+                                                   const Conversation& conversation,
+                                                   const FieldNames& names, ReadContext& context,
+                                                   Json* values) {
+  const Json& tools = conversation.tools.tools;
+  // With the choice "none" the prompt does not mention the tools, so that the model has nothing to
+  // call.
+  if (tools.is_null() || conversation.choice.word == "none") return nullptr;
+  if (model.forms.calls != nullptr) {
+    (*values)["tools"] = tools;
+    return model.forms.calls;
+  }
+  if (!context.generic_tools) return tl::unexpected(CannotCall(names));
+  ToolsAsText(&(*values)["messages"]);
+  DescribeTools(tools, &(*values)["messages"]);
+  context.headers.emplace_back("x-tool-format", "generic");
+  CallForm form = HermesForm();
+  form.generic = true;
+  return std::make_shared<const CallForm>(std::move(form));
+}
+
+Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
+                         ReadContext& context) {
+  const Result<ChatModel>& chat = context.service.chat();
+  if (!chat) return tl::unexpected(chat.error());
+  Prepared prepared;
+  TRY(prepared.model, ChooseTemplate(conversation, *chat));
+  const ChatModel& model = *prepared.model;
+  Json values = std::move(conversation.kwargs);
+  values["add_generation_prompt"] = conversation.add_generation_prompt;
+  const bool as_text = model.forms.calls != nullptr && model.forms.calls->arguments_as_text;
+  AdaptFields({Knows(model, "developer"), Knows(model, "thinking"), as_text},
+              &conversation.messages);
+  values["messages"] = std::move(conversation.messages);
+  TRY(prepared.calls, OfferTools(model, conversation, names, context, &values));
+  prepared.thought = PlanThought(model, conversation.thinking, names, context, &values);
+  auto prompt = RenderAdapted(model, std::move(values));
+  if (!prompt) {
+    prompt.error().param = names.messages;
+    return tl::unexpected(std::move(prompt.error()));
+  }
+  prepared.prompt = *std::move(prompt);
+  return prepared;
+}
+
+// Whether the prompt ends with the tag, spaces aside, and the template has put it there.
+bool EndsWith(const TrustedText& prompt, std::string_view tag) {
+  const std::string_view text = prompt.bytes();
+  const size_t end = text.find_last_not_of(" \t\r\n") + 1;
+  return !tag.empty() && text.substr(0, end).ends_with(tag) && prompt.TrustedAt(end - 1);
+}
+
+AnswerPlan PlanOf(const Prepared& prepared) {
+  const AnswerForms& forms = prepared.model->forms;
+  AnswerPlan plan{forms, prepared.calls, forms.thought, false, prepared.thought.budget};
+  plan.thought.inside = EndsWith(prepared.prompt, forms.thought.open);
+  plan.may_think = forms.thought_shown && !prepared.thought.off && !plan.thought.inside &&
+                   !EndsWith(prepared.prompt, forms.thought.close);
+  return plan;
 }
 
 }  // namespace
 
 Result<ChatForm> PrepareChat(Conversation conversation, const FieldNames& names,
                              ReadContext& context, GenerateRequest* generate) {
-  const bool tools = !conversation.tools.tools.is_null();
-  if (!tools && conversation.choice.word == "required") {
+  if (conversation.tools.tools.is_null() && conversation.choice.word == "required") {
     return Fail(ErrorKind::kInvalidArgument, fmt::format("{} needs tools", names.tool_choice),
                 names.tool_choice);
   }
-  TRY(const Rendered rendered, Render(conversation, names, context));
-  generate->prompts = {context.service.Encode(rendered.prompt)};
-  ChatForm form;
-  if (!tools || conversation.choice.word == "none") {
-    TRY_OK(BindAnswerFormat(conversation.format, context, &generate->options));
-    return form;
-  }
-  form.tools = rendered.model->tools;
-  if (!form.tools) return tl::unexpected(CannotCall(names));
-  if (Status status = BindTools(*form.tools, conversation, names, context, &generate->options);
-      !status) {
-    if (status.error().param.empty()) status.error().param = names.tools;
-    return tl::unexpected(std::move(status.error()));
-  }
+  TRY(const Prepared prepared, Prepare(conversation, names, context));
+  generate->prompts = {context.service.Encode(prepared.prompt)};
+  auto form = BindAnswer(PlanOf(prepared), conversation, names, context, &generate->options);
+  if (!form && form.error().param.empty()) form.error().param = names.tools;
   return form;
 }
 
 Result<std::string> RenderConversation(Conversation conversation, const FieldNames& names,
                                        ReadContext& context) {
-  TRY(const Rendered rendered, Render(conversation, names, context));
-  return rendered.prompt.bytes();
+  TRY(const Prepared prepared, Prepare(conversation, names, context));
+  return prepared.prompt.bytes();
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 // that what a template refuses is a 400 like any other bad field.
 #include "server/api/openai/chat.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -108,6 +109,17 @@ class ChatWriter : public OpenAiWriter {
   Json Choice(const Generation&, const Answer& answer, size_t) override {
     return {{"message", MessageJson(tools_, ReadChatAnswer(form_, answer))},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
+  }
+  // Only of a model that thinks.
+  std::optional<size_t> ReasoningTokens(const Generation& generation) const override {
+    if (form_.thought.close.empty()) return std::nullopt;
+    size_t tokens = 0;
+    for (const Stream& stream : streams_) tokens += stream.reader.reasoning_tokens();
+    if (!streams_.empty()) return tokens;
+    for (const Answer& answer : generation.answers()) {
+      tokens += ReadChatAnswer(form_, answer).reasoning_tokens;
+    }
+    return tokens;
   }
   // An answer that was cut off keeps "length", even in the middle of a call: its arguments are not
   // whole, and clients must not run it.

@@ -130,6 +130,14 @@ Json OpenAiWriter::Head(const Generation& generation, std::string_view object) c
           {"system_fingerprint", service_.model().fingerprint}};
 }
 
+Json OpenAiWriter::UsageOf(const Generation& generation) const {
+  Json usage = UsageJson(generation.usage());
+  if (const auto tokens = ReasoningTokens(generation)) {
+    usage["completion_tokens_details"] = {{"reasoning_tokens", *tokens}};
+  }
+  return usage;
+}
+
 // The seed is an addition to OpenAI's form: with it a single choice can be had again.
 std::string OpenAiWriter::Whole(const Generation& generation) {
   Json json = Head(generation, object());
@@ -142,7 +150,7 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
     choices.push_back(std::move(choice));
   }
   json["choices"] = std::move(choices);
-  json["usage"] = UsageJson(generation.usage());
+  json["usage"] = UsageOf(generation);
   return Dump(json);
 }
 
@@ -157,7 +165,7 @@ Json OpenAiWriter::Piece(const Generation& generation, size_t index, Json choice
   Json json = Head(generation, chunk_object());
   json["choices"] = Json::array({std::move(whole)});
   if (continuous_usage_) {
-    json["usage"] = UsageJson(generation.usage());
+    json["usage"] = UsageOf(generation);
   } else if (include_usage_) {
     json["usage"] = nullptr;
   }
@@ -180,7 +188,7 @@ std::string OpenAiWriter::End(const Generation& generation) {
   if (include_usage_) {
     Json json = Head(generation, chunk_object());
     json["choices"] = Json::array();
-    json["usage"] = UsageJson(generation.usage());
+    json["usage"] = UsageOf(generation);
     events = FrameEvent(StreamFormat::kSse, Dump(json));
   }
   return events + FrameEvent(StreamFormat::kSse, "[DONE]");

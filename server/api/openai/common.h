@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +50,8 @@ class OpenAiWriter : public AnswerWriter {
   virtual std::string_view chunk_object() const = 0;
   // One of "choices", without "index" and "finish_reason".
   virtual Json Choice(const Generation& generation, const Answer& answer, size_t index) = 0;
+  // Of all answers so far, to be part of the usage; nothing where there are none to be told.
+  virtual std::optional<size_t> ReasoningTokens(const Generation&) const { return std::nullopt; }
   virtual std::string_view Finish(const Answer& answer) const { return FinishName(answer.finish); }
 
   // An event with one piece of one choice; `finish` is null in all but the last.
@@ -61,6 +64,7 @@ class OpenAiWriter : public AnswerWriter {
  private:
   Json Head(const Generation& generation, std::string_view object) const;
   Json Piece(const Generation& generation, size_t index, Json choice, const Json& finish) const;
+  Json UsageOf(const Generation& generation) const;
 
   const GenerationService& service_;
   const std::string model_;

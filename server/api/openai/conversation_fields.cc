@@ -2,10 +2,10 @@
 // Whichever way it comes, one function reads it, so that nothing reaches a template unchecked.
 #include "server/api/openai/conversation_fields.h"
 
-#include <string>
 #include <utility>
 
 #include "server/api/openai/messages.h"
+#include "server/api/openai/thinking_fields.h"
 #include "server/api/openai/tool_list.h"
 
 namespace lockstep {
@@ -48,8 +48,7 @@ void ReadConversation(FieldReader& fields, ReadContext& context, Conversation* c
   ReadRequestVariables(fields, context, conversation);
   fields.Text("chat_template", &conversation->template_name);
   conversation->messages = ReadMessages(fields, context);
-  std::string effort;
-  if (fields.Text("reasoning_effort", &effort)) conversation->thinking.effort = effort;
+  ReadThinking(fields, context, &conversation->thinking);
 }
 
 }  // namespace lockstep

@@ -16,8 +16,7 @@ namespace {
 
 // What servers and client libraries add to answers for their own use.
 void TakeWithoutEffect(FieldReader& fields) {
-  for (const char* name : {"provider_specific_fields", "extra_content", "annotations", "parsed",
-                           "reasoning_details", "thinking_blocks"}) {
+  for (const char* name : {"provider_specific_fields", "extra_content", "annotations", "parsed"}) {
     fields.Take(name);
   }
 }
@@ -73,12 +72,25 @@ class MessageReader {
       return {};
     }
     std::string text;
+    bool first = true;
     for (size_t i = 0; i < content->size() && message.ok(); ++i) {
-      message.Nested((*content)[i], fmt::format("content[{}]", i), "must be an object with a type",
+      const Json& part = (*content)[i];
+      if (IsThought(part)) {
+        thought_in_content_ += TextOfBlocks(Json::array({part}));
+        continue;
+      }
+      message.Nested(part, fmt::format("content[{}]", i), "must be an object with a type",
                      context_.unknown(),
-                     [&](FieldReader& part) { text += (i > 0 ? "\n" : "") + ReadPart(part); });
+                     [&](FieldReader& reader) { text += (first ? "" : "\n") + ReadPart(reader); });
+      first = false;
     }
     return text;
+  }
+
+  static bool IsThought(const Json& part) {
+    if (!part.is_object() || !part.contains("type")) return false;
+    const Json& type = part["type"];
+    return type == "thinking" || type == "redacted_thinking" || type == "reasoning";
   }
 
   std::string ReadPart(FieldReader& part) {
@@ -95,9 +107,8 @@ class MessageReader {
   void ReadAssistant(FieldReader& message, Json* out) {
     const bool has_calls = ReadToolCalls(message, out) || ReadFunctionCall(message, out);
     std::string text;
-    // The first name is DeepSeek's, which templates know, and the second one is OpenRouter's.
-    for (const char* name : {"reasoning_content", "reasoning"}) {
-      if (message.Text(name, &text)) (*out)["reasoning_content"] = text;
+    if (std::string thought = ReadThought(message); !thought.empty()) {
+      (*out)["reasoning_content"] = std::move(thought);
     }
     // An answer that comes back as it was given has its text here.
     if (message.Text("refusal", &text) && (*out)["content"].is_null()) (*out)["content"] = text;
@@ -106,6 +117,35 @@ class MessageReader {
         !out->contains("reasoning_content")) {
       message.Fail("content", "is missing");
     }
+  }
+
+  // What an earlier answer thought, in the first form that says something: a text under the name of
+  // one server or another, or OpenRouter's, Anthropic's and Mistral's lists of blocks.
+  std::string ReadThought(FieldReader& message) {
+    std::string thought = std::exchange(thought_in_content_, {});
+    for (const char* name : {"reasoning_content", "reasoning", "reasoning_text", "thinking"}) {
+      std::string text;
+      if (message.Text(name, &text) && thought.empty()) thought = std::move(text);
+    }
+    for (const char* name : {"reasoning_details", "thinking_blocks"}) {
+      const Json* const blocks = message.Take(name);
+      if (blocks != nullptr && thought.empty()) thought = TextOfBlocks(*blocks);
+    }
+    return thought;
+  }
+
+  // The texts of blocks of thought, one after the other. What has none, such as one that is
+  // encrypted, says nothing to a model.
+  static std::string TextOfBlocks(const Json& blocks) {
+    std::string texts;
+    for (const Json& block : blocks.is_array() ? blocks : Json::array()) {
+      for (const char* name : {"thinking", "text", "summary"}) {
+        if (!block.is_object() || !block.contains(name)) continue;
+        const Json& value = block[name];
+        texts += value.is_string() ? value.get<std::string>() : TextOfBlocks(value);
+      }
+    }
+    return texts;
   }
 
   // True if the field is there, be it an empty list.
@@ -184,6 +224,7 @@ class MessageReader {
   }
 
   ReadContext& context_;
+  std::string thought_in_content_;  // of the message that is being read
   size_t function_calls_ = 0;
   std::string function_call_id_ = "call00000";  // of the last one
 };

@@ -39,6 +39,11 @@ Json MessageJson(const ToolForm& form, const ChatAnswer& answer) {
   Json message{{"role", "assistant"},
                {"content", answer.text.empty() && calls ? Json(nullptr) : Json(answer.text)},
                {"refusal", nullptr}};
+  // Clients read one of the two names; those that know both take the first.
+  if (!answer.reasoning.empty()) {
+    message["reasoning_content"] = answer.reasoning;
+    message["reasoning"] = answer.reasoning;
+  }
   if (!calls) return message;
   // The older form has one call a message; the grammar allows no second one.
   if (form.legacy) {
@@ -57,6 +62,8 @@ std::vector<Json> ChatDeltas::Of(const std::vector<ChatPiece>& pieces) {
   for (const ChatPiece& piece : pieces) {
     if (piece.kind == Kind::kText) {
       deltas.push_back({{"content", piece.text}});
+    } else if (piece.kind == Kind::kReasoning) {
+      deltas.push_back({{"reasoning_content", piece.text}, {"reasoning", piece.text}});
     } else {
       AddCall(piece, &deltas);
     }

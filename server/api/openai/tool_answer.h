@@ -1,5 +1,6 @@
-// The calls of an answer as the fields that OpenAI's clients read, in the form in which they sent
-// their tools. A ChatDeltas belongs to one answer and is used by one thread.
+// What an answer amounts to, as the fields that OpenAI's clients read: its thoughts, its text and
+// its calls, these in the form in which the client sent its tools. A ChatDeltas belongs to one
+// answer and is used by one thread.
 #pragma once
 
 #include <set>

@@ -282,5 +282,32 @@ TEST_F(SessionTest, ResetForgetsEverything) {
   EXPECT_THAT(Texts(Params(), tokens), ElementsAre("a", "b", "a", "b"));  // without Reset, too
 }
 
+// Whatever is likely, a thought of three tokens is closed by those of its tag.
+TEST_F(SessionTest, AThoughtThatIsTooLongIsClosed) {
+  GenerationOptions params = Params({}, 10);
+  params.thought = {{"", "</a>", true}, 3, Ids({"<", "/", "a", ">"})};
+  ASSERT_TRUE(session_.Begin({1, 5}, params));
+  std::string text;
+  while (!session_.finished()) text += Step(id_of_.at("b"))->text;
+  EXPECT_EQ(text, "bbb</a>bbb");
+  // One that ends by itself is left alone, and so is a text without one.
+  params.thought.budget = 6;
+  ASSERT_TRUE(session_.Begin({1, 5}, params));
+  text.clear();
+  for (const char* token : {"b", "<", "/", "a", ">", "b", "b", "b", "b"}) {
+    text += Step(id_of_.at(token))->text;
+  }
+  EXPECT_EQ(text, "b</a>bbbb");
+  params.thought.tags = {"<a>", "</a>", false};
+  params.thought.budget = 0;
+  EXPECT_THAT(Texts(params, Ids({"b", "b", "b", "b"})), ElementsAre("b", "b", "b", "b"));
+  // Opened in the middle of the answer's first words.
+  ASSERT_TRUE(session_.Begin({1, 5}, params));
+  text.clear();
+  for (const char* token : {"<", "a", ">"}) text += Step(id_of_.at(token))->text;
+  for (int i = 0; i < 5; ++i) text += Step(id_of_.at("b"))->text;
+  EXPECT_EQ(text, "<a></a>b");
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -66,6 +66,11 @@ TEST(StopMatcherTest, NoStopActsFromTheLimitOn) {
       {{"{", true}, "{STOP}", "{STOP}", false},
       {{"{", true}, "a{STOP}", "a{", true},
       {{"{\"n", true}, "{STOP}", "{", true},
+      // Not in a thought, but behind it; a limit at the start is one of what follows.
+      {{"", false, {"<t>", "</t>", false}}, "<t>STOP</t>a STOP", "<t>STOP</t>a ", true},
+      {{"", false, {"<t>", "</t>", false}}, " STOP<t>", " ", true},
+      {{"", false, {"", "</t>", true}}, "STOP </t", "STOP </t", false},
+      {{"{", true, {"", "</t>", true}}, "STOP</t>{STOP}", "STOP</t>{STOP}", false},
   };
   for (const auto& test : kCases) {
     StopMatcher whole({"STOP"}, test.limit), bytes({"STOP"}, test.limit);

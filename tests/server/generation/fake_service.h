@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "server/generation/chat_prompt.h"
 #include "server/generation/generation_service.h"
 #include "server/generation/grammar_cache.h"
+#include "tests/server/generation/chat_templates.h"
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {
@@ -85,10 +85,7 @@ class FakeService : public GenerationService {
 
   GrammarCache& grammars() const override { return grammars_; }
   // Set before use.
-  void SetChatTemplate(const std::string& source) {
-    chat_ = ChatModel{ChatTemplate::Parse(source).value(), source, "<s>", "</s>", std::nullopt};
-    chat_->tools = FindToolStyle(*chat_);
-  }
+  void SetChatTemplate(const std::string& source) { chat_ = ChatModelOf(source); }
 
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit

@@ -100,7 +100,6 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
       {R"("tools":[{"type":"function","function":{}}])", "tools[0].function.name"},
       {R"("tools":[{"type":"function","function":{"name":"f","parameters":1}}])",
        "tools[0].function.parameters"},
-      {R"("tools":[{"type":"function","function":{"name":"f"}}])", "tools"},
       {R"("tool_choice":"required")", "tool_choice"},
       {R"("response_format":{"type":"xml"})", "response_format.type"},
       {R"("response_format":{})", "response_format.type"},
@@ -150,6 +149,75 @@ TEST_F(OpenAiChatTest, EffortIsMappedToWhatTheTemplateKnows) {
       Post(kChat, R"({"messages":[{"role":"user","content":"x"}],"reasoning_effort":"low"})");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "reasoning_effort");
+}
+
+// Under all names that clients have for it.
+TEST_F(OpenAiChatTest, WishesOfThinking) {
+  service_.SetChatTemplate("{{ enable_thinking }}<think></think>");
+  const std::string user = R"({"messages":[{"role":"user","content":"x"}],)";
+  const auto budget = [&](const std::string& field) {
+    const HttpReply reply = Post(kChat, user + field + "}");
+    EXPECT_EQ(reply.status, 200) << field << reply.body;
+    EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "") << field;
+    const ThoughtLimit limit = service_.request(service_.submitted() - 1).options.thought;
+    return limit.close.empty() ? std::optional<size_t>() : limit.budget;
+  };
+  for (const char* field :
+       {R"("thinking_token_budget":7)", R"("reasoning_budget_tokens":7)",
+        R"("reasoning":{"max_tokens":7})", R"("thinking":{"type":"enabled","budget_tokens":7})"}) {
+    EXPECT_EQ(budget(field), 7u) << field;
+  }
+  EXPECT_EQ(budget(R"("reasoning_effort":"low")"), 1024u);
+  EXPECT_EQ(budget(R"("reasoning":{"effort":"low"})"), 1024u);
+  EXPECT_EQ(budget(R"("reasoning_budget_tokens":-1)"), std::nullopt);
+  EXPECT_EQ(budget(R"("reasoning_effort":"high")"), std::nullopt);
+  for (const char* field :
+       {R"(,"enable_thinking":false)", R"(,"reasoning_effort":"none")",
+        R"(,"reasoning":{"enabled":false})", R"(,"thinking":{"type":"disabled"})",
+        R"(,"chat_template_kwargs":{"enable_thinking":false})"}) {
+    EXPECT_EQ(Prompt(R"([{"role":"user","content":"x"}])", field), "False<think></think>") << field;
+  }
+  const HttpReply reply =
+      Post(kChat, user + R"("include_reasoning":false,"reasoning":{"exclude":true}})");
+  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "reasoning.exclude, include_reasoning");
+}
+
+// Apart from the text, whole and streamed, and counted.
+TEST_F(OpenAiChatTest, ThoughtsAreFieldsOfTheirOwn) {
+  service_.SetChatTemplate("{{ messages[0].content }}<think>\n{# ends in </think> #}");
+  service_.script = "a b\n</think>\n\nc";
+  service_.script_end = FinishReason::kStop;
+  const std::string body = R"({"messages":[{"role":"user","content":"x"}])";
+  const Json answer = Json::parse(Post(kChat, body + "}").body, nullptr, false);
+  EXPECT_EQ(answer["choices"][0]["message"].dump(),
+            R"({"role":"assistant","content":"c","refusal":null,"reasoning_content":"a b",)"
+            R"("reasoning":"a b"})");
+  EXPECT_EQ(answer["usage"]["completion_tokens_details"].dump(), R"({"reasoning_tokens":12})");
+  const HttpReply reply =
+      Post(kChat, body + R"(,"stream":true,"stream_options":{"include_usage":true}})");
+  std::string events;
+  for (BodyPart part; part.then != BodyPart::Then::kLast;) events += (part = reply.next()).data;
+  EXPECT_THAT(events, HasSubstr(R"("delta":{"reasoning_content":"a","reasoning":"a"})"));
+  EXPECT_THAT(events, HasSubstr(R"("delta":{"content":"c"})"));
+  EXPECT_THAT(events, HasSubstr(R"("completion_tokens_details":{"reasoning_tokens":12})"));
+  EXPECT_THAT(events, testing::Not(HasSubstr("think")));
+}
+
+// In whichever form a client has kept it.
+TEST_F(OpenAiChatTest, ThoughtsAreTakenBack) {
+  for (const char* thought :
+       {R"("reasoning_content":"t")", R"("reasoning":"t")", R"("reasoning_text":"t")",
+        R"("reasoning":"t","reasoning_content":"t")", R"("reasoning_content":"","reasoning":"t")",
+        R"("reasoning_details":[{"type":"reasoning.text","text":"t","signature":null}])",
+        R"("reasoning_details":[{"type":"reasoning.summary","summary":"t"}])",
+        R"("thinking_blocks":[{"type":"thinking","thinking":"t","signature":"s"}])"}) {
+    EXPECT_EQ(Prompt(std::string(R"([{"role":"assistant","content":"a",)") + thought + "}]"),
+              R"(<s>[{"role": "assistant", "content": "a", "reasoning_content": "t"}]>)")
+        << thought;
+  }
+  EXPECT_EQ(Prompt(R"([{"role":"assistant","content":[{"type":"thinking","thinking":"t"},
+                      {"type":"redacted_thinking","data":"x"},{"type":"text","text":"a"}]}])"),
+            R"(<s>[{"role": "assistant", "content": "a", "reasoning_content": "t"}]>)");
 }
 
 // What servers give out, and what clients make of it, is taken back.
@@ -242,6 +310,8 @@ TEST_F(OpenAiChatTest, TheTemplateIsGivenWhatMessagesSay) {
       Prompt(R"([{"role":"user","content":""}])",
              R"(,"reasoning_effort":"low","chat_template_kwargs":{"mood":"!","bos_token":null})"),
       R"(<s>[{"role": "user", "content": ""}]>low!)");
+  service_.SetChatTemplate(std::string(kTemplate) +
+                           "{% if tools %}<tool_call>\n{\"name\": ...}{% endif %}");
   EXPECT_THAT(Prompt(R"([{"role":"user","content":"x"}])",
                      R"(,"tools":[{"type":"function","function":{"name":"f","parameters":{}}}])"),
               HasSubstr(R"([{"type": "function", "function": {"name": "f", "parameters": {}}}])"));

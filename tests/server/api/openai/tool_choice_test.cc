@@ -121,9 +121,25 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
   }
+}
+
+// A template without tools: the server's own form, said in a header, or a refusal.
+TEST_F(OpenAiToolsTest, ATemplateWithoutTools) {
+  const std::string tools = std::string(",") + kTools;
   service_.SetChatTemplate("{{ messages[0].content }}");
-  EXPECT_THAT(Post(tools).body, HasSubstr("does not say how to call"));
-  EXPECT_EQ(Post(tools + R"(,"tool_choice":"none")").status, 200);
+  const HttpReply generic = Post(tools);
+  EXPECT_EQ(generic.status, 200);
+  EXPECT_EQ(FindHeader(generic.headers, "X-Tool-Format"), "generic");
+  EXPECT_TRUE(Allows(kAdd));
+  ApiSettings settings;
+  settings.generate.generic_tools = false;
+  const ApiHandlers strict(service_, settings);
+  const auto post = [&](const std::string& fields) {
+    return PostJson(strict, "/v1/chat/completions",
+                    R"({"messages":[{"role":"user","content":"x"}])" + fields + "}");
+  };
+  EXPECT_THAT(post(tools).body, HasSubstr("does not say how to call"));
+  EXPECT_EQ(post(tools + R"(,"tool_choice":"none")").status, 200);
 }
 
 // A call is one thing: a stop string cuts the text before it, and nothing of the call.

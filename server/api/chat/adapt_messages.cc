@@ -1,0 +1,143 @@
+// Clients send system messages wherever they like, and templates of many models allow one at the
+// beginning or none; what is meant is the same, so that it is moved and not refused.
+#include "server/api/chat/adapt_messages.h"
+
+#include <string>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+std::string TextOf(const Json& message) {
+  const auto content = message.find("content");
+  return content != message.end() && content->is_string() ? content->get<std::string>() : "";
+}
+
+// As Python's json.dumps and the templates' tojson have it, which is what models learn to write.
+std::string Spaced(const Json& json) {
+  if (!json.is_structured()) return Dump(json);
+  std::string text;
+  for (const auto& [key, value] : json.items()) {
+    text += text.empty() ? "" : ", ";
+    text += (json.is_object() ? DumpString(key) + ": " : "") + Spaced(value);
+  }
+  return json.is_object() ? "{" + text + "}" : "[" + text + "]";
+}
+
+bool IsSystem(const Json& message) {
+  return message["role"] == "system" || message["role"] == "developer";
+}
+
+std::string Joined(const std::string& a, const std::string& b) {
+  return a.empty() || b.empty() ? a + b : a + "\n\n" + b;
+}
+
+// Takes the system messages out, and returns their texts as one.
+std::string TakeSystem(Json* messages) {
+  std::string text;
+  Json others = Json::array();
+  for (Json& message : *messages) {
+    if (IsSystem(message)) {
+      text = Joined(text, TextOf(message));
+    } else {
+      others.push_back(std::move(message));
+    }
+  }
+  *messages = std::move(others);
+  return text;
+}
+
+void PutFirst(Json message, Json* messages) {
+  messages->insert(messages->begin(), std::move(message));
+}
+
+}  // namespace
+
+void AdaptFields(const MessageWishes& wishes, Json* messages) {
+  for (Json& message : *messages) {
+    if (!wishes.developer && message["role"] == "developer") message["role"] = "system";
+    if (wishes.thinking && message.contains("reasoning_content")) {
+      message["thinking"] = message["reasoning_content"];
+    }
+    if (!wishes.arguments_as_text || !message.contains("tool_calls")) continue;
+    for (Json& call : message["tool_calls"]) {
+      Json& arguments = call["function"]["arguments"];
+      if (!arguments.is_string()) arguments = Spaced(arguments);
+    }
+  }
+}
+
+bool MergeSystem(Json* messages) {
+  size_t count = 0;
+  for (const Json& message : *messages) count += IsSystem(message) ? 1 : 0;
+  if (count == 0 || (count == 1 && IsSystem((*messages)[0]))) return false;
+  const std::string text = TakeSystem(messages);
+  PutFirst({{"role", "system"}, {"content", text}}, messages);
+  return true;
+}
+
+bool MergeTurns(Json* messages) {
+  const Json before = *messages;
+  const std::string system = TakeSystem(messages);
+  if (!system.empty()) {
+    if (messages->empty() || (*messages)[0]["role"] != "user") {
+      PutFirst({{"role", "user"}, {"content", ""}}, messages);
+    }
+    Json& first = (*messages)[0];
+    first["content"] = Joined(system, TextOf(first));
+  }
+  Json merged = Json::array();
+  for (Json& message : *messages) {
+    const bool plain = !message.contains("tool_calls") && message["role"] != "tool";
+    if (!merged.empty() && plain && merged.back()["role"] == message["role"] &&
+        !merged.back().contains("tool_calls")) {
+      merged.back()["content"] = Joined(TextOf(merged.back()), TextOf(message));
+    } else {
+      merged.push_back(std::move(message));
+    }
+  }
+  *messages = std::move(merged);
+  return *messages != before;
+}
+
+bool ToolsAsText(Json* messages) {
+  bool any = false;
+  for (Json& message : *messages) {
+    if (message["role"] == "tool") {
+      any = true;
+      message = {{"role", "user"},
+                 {"content", "<tool_response>\n" + TextOf(message) + "\n</tool_response>"}};
+    }
+    if (!message.contains("tool_calls")) continue;
+    any = true;
+    std::string text = TextOf(message);
+    for (const Json& call : message["tool_calls"]) {
+      const Json& function = call["function"];
+      const Json& arguments = function["arguments"];
+      text += (text.empty() ? "" : "\n") + std::string("<tool_call>\n{\"name\": ") +
+              Dump(function["name"]) + ", \"arguments\": " +
+              (arguments.is_string() ? arguments.get<std::string>() : Spaced(arguments)) +
+              "}\n</tool_call>";
+    }
+    message["content"] = text;
+    message.erase("tool_calls");
+  }
+  return any;
+}
+
+void DescribeTools(const Json& tools, Json* messages) {
+  std::string text = "You may call these tools:\n<tools>\n";
+  for (const Json& tool : tools) text += Spaced(tool["function"]) + "\n";
+  text +=
+      "</tools>\nTo call one, write nothing but this, with its name and its arguments as JSON:\n"
+      "<tool_call>\n{\"name\": \"NAME\", \"arguments\": {...}}\n</tool_call>\n"
+      "The result comes in <tool_response></tool_response>.";
+  if (messages->empty() || !IsSystem((*messages)[0])) {
+    PutFirst({{"role", "system"}, {"content", text}}, messages);
+    return;
+  }
+  Json& first = (*messages)[0];
+  first["content"] = Joined(TextOf(first), text);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,29 @@
+// Conversations in forms that a template takes which refuses them as they are. Pure functions.
+#pragma once
+
+#include "server/json/json_text.h"
+
+namespace lockstep {
+
+// Further names and forms of what messages have: thoughts also as "thinking", arguments of calls as
+// texts, "developer" as "system".
+struct MessageWishes {
+  bool developer = false;  // the template knows the role
+  bool thinking = false;
+  bool arguments_as_text = false;
+};
+void AdaptFields(const MessageWishes& wishes, Json* messages);
+
+// All system messages as one at the beginning. False if that changes nothing.
+bool MergeSystem(Json* messages);
+// No system message: its text stands before the first user's. Messages of one role that follow each
+// other are one. False if that changes nothing.
+bool MergeTurns(Json* messages);
+
+// Calls and results as text, for a template that knows neither: calls as the generic form has them,
+// results as the user's. False if there are none.
+bool ToolsAsText(Json* messages);
+// Adds the paragraph that describes the tools and how to call them to the system message.
+void DescribeTools(const Json& tools, Json* messages);
+
+}  // namespace lockstep

@@ -1,0 +1,65 @@
+// The arguments of calls as rules of GBNF, in whichever form a model writes them. Pure but for what
+// it collects; used by one thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/chat/chat_piece.h"
+#include "server/json/json_text.h"
+#include "server/schema/json_schema.h"
+
+namespace lockstep {
+
+class ArgumentRules {
+ public:
+  // `form` and `json` must outlive it. `gone` says whether the client has gone, or is null.
+  ArgumentRules(const CallForm& form, JsonGrammar* json, std::function<bool()> gone)
+      : form_(form), json_(*json), gone_(std::move(gone)) {}
+
+  // The name of the rule for the arguments of a function, {"name"[, "parameters", "strict"]}.
+  // `where` is its schema's name in errors, which are kInvalidArgument.
+  [[nodiscard]] Result<std::string> Add(const Json& function, const std::string& where);
+
+  const std::string& rules() const { return rules_; }  // without those of JSON
+  const StringParameters& strings() const { return strings_; }
+  // What schemas that are not strict say in vain, beside what the JsonGrammar has dropped.
+  const std::vector<std::string>& dropped() const { return dropped_; }
+
+ private:
+  // A value within the schema that is being added.
+  struct Place {
+    const Json& root;  // what references are relative to
+    std::string where;
+    bool strict;
+  };
+
+  [[nodiscard]] Result<std::string> Named(const Json& schema, const Place& place,
+                                          const std::string& tool);
+  [[nodiscard]] Result<std::string> Chain(const Json& schema, const Place& place,
+                                          std::string_view separator, const std::string& tool);
+  [[nodiscard]] Result<std::string> Argument(const std::string& key, const Json& schema,
+                                             const Place& place, const std::string& tool);
+  [[nodiscard]] Result<std::string> Tagged(const Json& schema, const Place& place);
+  [[nodiscard]] Result<std::string> Gemma(const Json& schema, const Place& place, size_t depth);
+  [[nodiscard]] Result<std::string> GemmaOfType(const std::string& type, const Json& schema,
+                                                const Place& place, size_t depth);
+  [[nodiscard]] Result<std::string> JsonValue(const Json& schema, const Place& place);
+  [[nodiscard]] Status Drop(const Json& schema, const Place& place);
+  std::string AnyArguments();
+  std::string Define(const std::string& body);  // the name of a new rule
+  void DefineOnce(const std::string& name, const std::string& rules);
+
+  const CallForm& form_;
+  JsonGrammar& json_;
+  const std::function<bool()> gone_;
+  std::string rules_;
+  StringParameters strings_;
+  std::vector<std::string> dropped_;
+  std::set<std::string> defined_;
+  size_t names_ = 0;
+};
+
+}  // namespace lockstep

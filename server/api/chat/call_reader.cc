@@ -1,0 +1,143 @@
+// The text has been bound to the form's grammar, so that each literal is expected where the grammar
+// puts it; what is something else, because a client has turned the grammar's calls off, is text.
+#include "server/api/chat/call_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lockstep {
+
+using Kind = ChatPiece::Kind;
+
+CallReader::CallReader(std::shared_ptr<const CallForm> form,
+                       std::shared_ptr<const StringParameters> strings)
+    : form_(std::move(form)),
+      strings_(std::move(strings)),
+      marker_(Marker(*form_)),
+      begin_(Prefix(*form_).substr(marker_.size())),
+      next_(form_->between + form_->before_name),
+      at_start_(IsAtStart(*form_)) {}
+
+void CallReader::Push(std::string_view text, std::vector<ChatPiece>* pieces) {
+  held_ += text;
+  for (bool more = true; more;) {
+    switch (state_) {
+      case State::kStart:
+      case State::kText:
+        more = ReadText(pieces);
+        break;
+      case State::kBegin:
+        more = ReadBegin(pieces);
+        break;
+      case State::kName:
+        more = ReadName(pieces);
+        break;
+      case State::kArguments:
+        more = ReadArguments(pieces);
+        break;
+      case State::kTail:
+        more = ReadTail();
+        break;
+      case State::kEnd:
+        held_.clear();
+        more = false;
+        break;
+    }
+  }
+}
+
+void CallReader::Finish(std::vector<ChatPiece>* pieces) {
+  if (state_ == State::kStart || state_ == State::kText) EmitText(held_.size(), pieces);
+  held_.clear();
+}
+
+void CallReader::EmitText(size_t size, std::vector<ChatPiece>* pieces) {
+  if (size > 0) pieces->push_back({Kind::kText, held_.substr(0, size), 0, {}, {}});
+  held_.erase(0, size);
+}
+
+// Text that could be the beginning of the marker is held back: of "a <tool" only "a" is given out
+// until more has come. Space in front of a call belongs to the call's form and is held back as
+// well.
+bool CallReader::ReadText(std::vector<ChatPiece>* pieces) {
+  if (at_start_) {
+    if (state_ == State::kStart && held_.starts_with(marker_)) {
+      held_.erase(0, marker_.size());
+      state_ = State::kBegin;
+      return true;
+    }
+    if (state_ == State::kStart && marker_.starts_with(held_)) return false;
+    state_ = State::kText;
+    EmitText(held_.size(), pieces);
+    return false;
+  }
+  const size_t at = held_.find(marker_);
+  const std::string_view text = std::string_view(held_).substr(
+      0, at != held_.npos ? at : held_.size() - PartAtEnd(held_, marker_));
+  EmitText(text.find_last_not_of(" \t\r\n") + 1, pieces);  // npos + 1 is 0
+  if (at == held_.npos) return false;
+  held_.erase(0, held_.find(marker_) + marker_.size());
+  state_ = State::kBegin;
+  return true;
+}
+
+bool CallReader::ReadBegin(std::vector<ChatPiece>* pieces) {
+  const size_t space = form_->mistral && held_.starts_with(' ') && !begin_.empty() ? 1 : 0;
+  const std::string_view ahead = std::string_view(held_).substr(space);
+  if (ahead.starts_with(begin_)) {
+    held_.erase(0, space + begin_.size());
+    state_ = State::kName;
+    return true;
+  }
+  if (begin_.starts_with(ahead)) return false;
+  held_.insert(0, marker_);
+  state_ = State::kText;
+  EmitText(held_.size(), pieces);
+  return false;
+}
+
+bool CallReader::ReadName(std::vector<ChatPiece>* pieces) {
+  const size_t end =
+      static_cast<size_t>(std::ranges::find_if_not(held_, IsCallNameChar) - held_.begin());
+  if (end == held_.size()) return false;
+  const std::string_view ahead = std::string_view(held_).substr(end);
+  if (!ahead.starts_with(form_->after_name)) {
+    if (form_->after_name.starts_with(ahead)) return false;
+    state_ = State::kEnd;
+    return true;
+  }
+  const std::string name = held_.substr(0, end);
+  pieces->push_back({Kind::kCallBegin, {}, calls_++, NewCallId(*form_), name});
+  held_.erase(0, end + form_->after_name.size());
+  const bool known = strings_ != nullptr && strings_->contains(name);
+  arguments_.emplace(*form_, known ? strings_->at(name) : std::set<std::string>());
+  state_ = State::kArguments;
+  return true;
+}
+
+bool CallReader::ReadArguments(std::vector<ChatPiece>* pieces) {
+  std::string read;
+  const bool whole = arguments_->Read(&held_, &read);
+  if (!read.empty()) pieces->push_back({Kind::kArguments, std::move(read), calls_ - 1, {}, {}});
+  if (!whole) return false;
+  pieces->push_back({Kind::kCallEnd, {}, calls_ - 1, {}, {}});
+  state_ = State::kTail;
+  return true;
+}
+
+// What stands between two calls, and behind the last one, is given to nobody.
+bool CallReader::ReadTail() {
+  if (!form_->many) {
+    state_ = State::kEnd;
+    return true;
+  }
+  const std::string next = form_->after + next_;
+  size_t at = held_.starts_with(next) ? 0 : held_.npos;
+  if (at == held_.npos && form_->mistral) at = held_.find(next);  // behind an id
+  if (at == held_.npos) return false;
+  held_.erase(0, at + next.size());
+  state_ = State::kName;
+  return true;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+// What a piece of a model's answer amounts to. Plain structs.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/engine/thought.h"
+#include "server/generation/call_form.h"
+
+namespace lockstep {
+
+// Of each tool by name, the parameters that are strings: forms that write these without quotes do
+// not tell them from other values.
+using StringParameters = std::map<std::string, std::set<std::string>>;
+
+// How the answers to a prompt are to be read. Copies are cheap.
+struct ChatForm {
+  std::shared_ptr<const CallForm> calls;            // null: there are none
+  std::shared_ptr<const StringParameters> strings;  // null where calls are
+  ThoughtTags thought;
+  bool harmony = false;  // parts with headers, whether or not there are calls
+};
+
+struct ChatPiece {
+  enum class Kind { kReasoning, kText, kCallBegin, kArguments, kCallEnd };
+  Kind kind;
+  std::string text;      // of kReasoning, kText and kArguments
+  size_t call = 0;       // which one, of the last three
+  std::string id, name;  // of kCallBegin
+};
+
+}  // namespace lockstep

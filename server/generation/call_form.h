@@ -1,0 +1,63 @@
+// How a model writes calls of tools. Chat templates show it, each in a way of its own, but the ways
+// are made of the same pieces in the same order:
+//
+//   opens { before_name NAME after_name ARGUMENTS after } closes     with `between` in between
+//
+// Data, immutable once found; the functions are pure. Knows no JSON library.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+struct CallForm {
+  enum class Arguments {
+    kJson,      // {"a": 1}
+    kTagged,    // <parameter=a>1</parameter>: a key and a text each, of which strings are bare
+    kPythonic,  // a=1, b='x'
+    kGemma,     // a:1,b:<|"|>x<|"|>
+  };
+
+  std::string opens;
+  std::string before_name, after_name;
+  std::string after, between, closes;
+  Arguments arguments = Arguments::kJson;
+  std::string key_before, key_after, value_after;  // of kTagged
+  bool many = true;                                // calls in one message
+  // Mistral's: ids have nine letters and digits, and stand behind the arguments, or do not.
+  bool mistral = false;
+  // OpenAI's harmony: each part of an answer has a header that says whether it is thought, text or
+  // a call.
+  bool harmony = false;
+  // The template takes arguments as the text of their JSON, and not as an object.
+  bool arguments_as_text = false;
+  bool generic = false;  // the server's own, where the template has none
+};
+
+inline constexpr std::string_view kCallForms =
+    "between tags, brackets or at the beginning of a message, as JSON, parameters in tags or a "
+    "call "
+    "of Python";
+
+// What no text has and calls begin with; of a form that IsAtStart no text begins with it.
+std::string Marker(const CallForm& form);
+bool IsAtStart(const CallForm& form);
+// All that stands between the beginning of the first call and its name.
+std::string Prefix(const CallForm& form);
+// All texts of the form, one behind the other: control tokens among them have to be read.
+std::string Literals(const CallForm& form);
+
+// <tool_call>\n{"name": "f", "arguments": {...}}\n</tool_call>, as Hermes and Qwen 2.5 and 3 have.
+CallForm HermesForm();
+CallForm HarmonyForm();
+// The form that a text shows without a call in it: a template that describes its tools, and
+// refuses calls or leaves them out. False if it is none that is known.
+bool FindDescribedForm(std::string_view rendered, CallForm* form);
+
+bool IsCallNameChar(char c);
+// Ids of calls that the form's templates take back.
+std::string NewCallId(const CallForm& form);
+
+}  // namespace lockstep

@@ -1,0 +1,97 @@
+// Names of rules begin with "call", "chat-text", "chat-thought" or "chat-answer"; those of JSON
+// with "json-".
+#include "server/generation/call_grammar.h"
+
+#include <fmt/format.h>
+
+#include "core/grammar/grammar.h"
+#include "server/generation/text_rules.h"
+
+namespace lockstep {
+namespace {
+
+std::string Literal(std::string_view text) {
+  return text.empty() ? std::string() : GbnfLiteral(text) + " ";
+}
+
+// Rules of one call, from its name on: "call0", "call1", ..., and "call", which is any of them.
+std::string CallRules(const CallForm& form, const CallGrammarParts& parts) {
+  std::string rules, any;
+  for (size_t i = 0; i < parts.tools.size(); ++i) {
+    const auto& tool = parts.tools[i];
+    any += fmt::format("{}chat-call{}", i == 0 ? "" : " | ", i);
+    rules += fmt::format("chat-call{} ::= {}{} {}{}\n", i, Literal(tool.name + form.after_name),
+                         tool.arguments, form.mistral && !form.after.empty() ? "chat-id? " : "",
+                         Literal(form.after));
+  }
+  rules += "chat-call ::= " + any + "\n";
+  // The id that a call may be given is not told: the server gives one of its own.
+  if (form.mistral) rules += "chat-id ::= \", \\\"id\\\": \\\"\" [a-zA-Z0-9]{9} \"\\\"\"\n";
+  return rules;
+}
+
+constexpr char kAnalysis[] = "<|channel|>analysis<|message|>", kEnd[] = "<|end|>",
+               kNext[] = "<|start|>assistant", kPreamble[] = "<|channel|>commentary<|message|>",
+               kFinal[] = "<|channel|>final<|message|>";
+
+// Parts of thought and of what is said before a call come first, then the one part that counts.
+std::string HarmonyRules(std::string_view last) {
+  return fmt::format("chat-answer ::= {0} chat-thought0 | {1} chat-preamble0 | chat-last\n",
+                     GbnfLiteral(kAnalysis), GbnfLiteral(kPreamble)) +
+         TextUntil("chat-thought", kEnd, GbnfLiteral(kNext) + " chat-answer", false) +
+         TextUntil("chat-preamble", kEnd, GbnfLiteral(kNext) + " chat-answer", false) +
+         fmt::format("chat-last ::= {}\n", last);
+}
+
+std::string HarmonyGrammar(const CallForm& form, const CallGrammarParts& parts) {
+  std::string last = GbnfLiteral(form.before_name) + " chat-call";
+  std::string rules = CallRules(form, parts);
+  if (parts.instead) {
+    const bool any = parts.instead->empty();
+    last += fmt::format(" | {} {}", GbnfLiteral(kFinal), any ? "chat-any" : *parts.instead);
+    if (any) rules += "chat-any ::= [^\\x00]*\n";
+  }
+  return rules + HarmonyRules(last);
+}
+
+}  // namespace
+
+std::string HarmonyAnswer(std::string_view text) {
+  return HarmonyRules(GbnfLiteral(kFinal) + " " + std::string(text));
+}
+
+std::string CallGrammar(const CallForm& form, const CallGrammarParts& parts) {
+  if (form.harmony) return HarmonyGrammar(form, parts);
+  std::string rules = CallRules(form, parts);
+  const std::string marker = Marker(form);
+  const std::string begin = Prefix(form).substr(marker.size());
+  std::string calls = form.mistral && begin.starts_with('[') ? "\" \"? " : "";
+  calls += Literal(begin) + "chat-call ";
+  if (parts.parallel && form.many) {
+    calls += fmt::format("({}chat-call)* ", Literal(form.between + form.before_name));
+  }
+  rules += "chat-calls ::= " + calls + Literal(form.closes) + "\n";
+  if (!parts.instead) return rules + fmt::format("chat-answer ::= {}chat-calls\n", Literal(marker));
+  if (!parts.instead->empty()) {
+    return rules +
+           fmt::format("chat-answer ::= {}chat-calls | {}\n", Literal(marker), *parts.instead);
+  }
+  if (!IsAtStart(form)) {
+    return rules + TextUntil("chat-text", marker, "chat-calls", true) +
+           "chat-answer ::= chat-text0\n";
+  }
+  return rules + TextNotBeginningWith("chat-text", marker) +
+         fmt::format("chat-answer ::= {}chat-calls | chat-text0\n", Literal(marker));
+}
+
+std::string WithThought(const ThoughtTags& tags, std::string_view root, std::string_view answer) {
+  if (tags.close.empty()) return fmt::format("{} ::= {}\n", root, answer);
+  std::string rules =
+      TextUntil("chat-thought", tags.close, fmt::format("\"\\n\"{{0,2}} {}", answer), false);
+  if (tags.inside) return rules + fmt::format("{} ::= chat-thought0\n", root);
+  if (tags.open.empty()) return fmt::format("{} ::= {}\n", root, answer);
+  return rules +
+         fmt::format("{} ::= {} chat-thought0 | {}\n", root, GbnfLiteral(tags.open), answer);
+}
+
+}  // namespace lockstep

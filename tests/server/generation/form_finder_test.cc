@@ -1,0 +1,123 @@
+// What is found in templates of the forms in which families publish them.
+#include "server/generation/form_finder.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/server/generation/chat_templates.h"
+
+namespace lockstep {
+namespace {
+
+using Arguments = CallForm::Arguments;
+
+struct Expected {
+  const char* source;
+  std::string opens, before_name, after_name, after, between, closes;
+  Arguments arguments = Arguments::kJson;
+};
+
+TEST(FormFinder, TheFormOfCalls) {
+  const Expected cases[] = {
+      {kQwen3, "", "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>", "\n",
+       ""},
+      {kLlama3, "", "{\"name\": \"", "\", \"parameters\": ", "}", "", ""},
+      {kMistral, "[TOOL_CALLS][", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]"},
+      {kMagistral, "", "[TOOL_CALLS]", "[ARGS]", "", "", ""},
+      {kDeepSeek, "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>",
+       "<｜tool▁call▁end｜>", "", "<｜tool▁calls▁end｜>"},
+      {kNemotron, "<TOOLCALL>[", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]</TOOLCALL>"},
+      {kLfm2, "<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>",
+       Arguments::kPythonic},
+      {kGemma4, "", "<|tool_call>call:", "{", "}<tool_call|>", "", "", Arguments::kGemma},
+  };
+  for (const Expected& c : cases) {
+    SCOPED_TRACE(c.source);
+    const auto form = ChatModelOf(c.source).forms.calls;
+    ASSERT_NE(form, nullptr);
+    EXPECT_EQ(form->opens, c.opens);
+    EXPECT_EQ(form->before_name, c.before_name);
+    EXPECT_EQ(form->after_name, c.after_name);
+    EXPECT_EQ(form->after, c.after);
+    EXPECT_EQ(form->between, c.between);
+    EXPECT_EQ(form->closes, c.closes);
+    EXPECT_EQ(form->arguments, c.arguments);
+    EXPECT_EQ(form->many, c.source != kLlama3);
+    EXPECT_EQ(form->mistral, c.source == kMistral || c.source == kMagistral);
+    EXPECT_EQ(form->arguments_as_text, c.source == kDeepSeek);
+  }
+}
+
+// Where a piece ends is open where two pieces begin alike; together they are the text in any case.
+TEST(FormFinder, ParametersInTags) {
+  const auto coder = ChatModelOf(kQwenCoder).forms.calls, glm = ChatModelOf(kGlm).forms.calls;
+  ASSERT_TRUE(coder != nullptr && glm != nullptr);
+  EXPECT_EQ(coder->arguments, Arguments::kTagged);
+  EXPECT_EQ(Prefix(*coder), "<tool_call>\n<function=");
+  EXPECT_EQ(coder->after_name + coder->key_before, ">\n<parameter=");
+  EXPECT_EQ(coder->key_after, ">\n");
+  EXPECT_EQ(coder->value_after + coder->key_before, "\n</parameter>\n<parameter=");
+  EXPECT_EQ(coder->value_after + coder->after, "\n</parameter>\n</function>\n</tool_call>");
+  EXPECT_EQ(glm->arguments, Arguments::kTagged);
+  EXPECT_EQ(Prefix(*glm), "<tool_call>");
+  EXPECT_EQ(glm->after_name + glm->key_before, "\n<arg_key>");
+  EXPECT_EQ(glm->key_after, "</arg_key>\n<arg_value>");
+  EXPECT_EQ(glm->value_after + glm->after, "</arg_value>\n</tool_call>");
+}
+
+TEST(FormFinder, TagsOfThoughts) {
+  const struct {
+    const char *source, *open, *close;
+  } cases[] = {
+      {kQwen3, "<think>", "</think>"},
+      {kMagistral, "[THINK]", "[/THINK]"},
+      {kGlm, "<think>", "</think>"},
+      {kDeepSeek, "<think>", "</think>"},
+      {kLfm2, "<think>", "</think>"},
+      {kNemotron, "<think>", "</think>"},
+      {kGemma4, "<|channel>thought", "<channel|>"},
+      {kHarmony, "<|channel|>analysis<|message|>", "<|end|>"},
+      {kLlama3, "", ""},
+      {kPlain, "", ""},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.source);
+    const AnswerForms forms = ChatModelOf(c.source).forms;
+    EXPECT_EQ(forms.thought.open, c.open);
+    EXPECT_EQ(forms.thought.close, c.close);
+    EXPECT_FALSE(forms.thought.inside);
+    EXPECT_EQ(forms.harmony, c.source == kHarmony);
+    EXPECT_EQ(forms.thought_shown, *c.close != '\0');
+  }
+  EXPECT_EQ(ChatModelOf(kPlain).forms.calls, nullptr);
+}
+
+TEST(FormFinder, TheSwitchOfThinking) {
+  const std::pair<const char*, const char*> cases[] = {
+      {kQwen3, "enable_thinking"}, {kGlm, "enable_thinking"}, {kGemma4, "enable_thinking"},
+      {kDeepSeek, "thinking"},     {kNemotron, ""},           {kPlain, ""}};
+  for (const auto& [source, name] : cases) {
+    EXPECT_EQ(ChatModelOf(source).forms.thought_switch, name) << source;
+  }
+}
+
+// A vocabulary may have the tags where the template does not show them.
+TEST(FormFinder, TagsOfTheVocabulary) {
+  const ChatModel chat = ChatModelOf(kPlain);
+  const AnswerForms forms =
+      FindForms(chat, [](std::string_view word) { return word.ends_with("think>"); });
+  EXPECT_EQ(forms.thought.close, "</think>");
+  EXPECT_FALSE(forms.thought_shown);
+}
+
+// A template may describe its tools, and leave calls out.
+TEST(FormFinder, DescribedForms) {
+  const auto form = ChatModelOf(
+                        "{% for t in tools %}<tool_call>\n{\"name\": {{ t.function.name }}"
+                        "{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}")
+                        .forms.calls;
+  ASSERT_NE(form, nullptr);
+  EXPECT_EQ(form->before_name, HermesForm().before_name);
+}
+
+}  // namespace
+}  // namespace lockstep
