@@ -218,7 +218,8 @@ Result<std::optional<TokenEvent>> InferenceSession::ReadSampled(WorkBudget& budg
   if (finished()) text += utf8_.Finish();
   TokenEvent event{output_.size() - 1, *std::exchange(sampled_, {}), {}, FinishReason::kNone};
   event.text = stop_.Push(text, finished());
-  if (stop_.stopped()) finish_ = FinishReason::kStop;
+  event.stop = stop_.stop();
+  if (event.stop) finish_ = FinishReason::kStop;
   event.finish = finish_;
   return event;
 }

@@ -64,6 +64,7 @@ struct TokenEvent {
   SampledToken sampled;
   std::string text;
   FinishReason finish = FinishReason::kNone;  // other than kNone: the last event
+  std::optional<size_t> stop = {};  // which of the options' stop strings ended the text, if one did
 };
 
 // What Begin refuses, without a session. kInvalidArgument: an empty prompt, no token to generate, a

@@ -28,16 +28,17 @@ std::string StopMatcher::PushAnswer(std::string_view text, bool last) {
   bool marked = false;
   const size_t limit = FindMarker(last, &marked);
   size_t begin = 0, end = std::string::npos;
-  for (const std::string& stop : stops_) {
+  for (size_t i = 0; i < stops_.size(); ++i) {
+    const std::string& stop = stops_[i];
     const size_t at = held_.find(stop);
     if (at == std::string::npos || at >= limit) continue;
     if (at + stop.size() < end || (at + stop.size() == end && at < begin)) {
       begin = at;
       end = at + stop.size();
+      stop_ = i;
     }
   }
-  stopped_ = end != std::string::npos;
-  if (stopped_) {
+  if (stop_) {
     held_.resize(begin);
     return std::exchange(held_, {});
   }

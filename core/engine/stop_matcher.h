@@ -2,6 +2,8 @@
 // session's own; not thread-safe.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,7 +33,8 @@ class StopMatcher {
   // become one, or the limit of all stops. With `last` no more text comes, and all of it is
   // certain.
   std::string Push(std::string_view text, bool last);
-  bool stopped() const { return stopped_; }  // nothing may be pushed any more
+  bool stopped() const { return stop_.has_value(); }    // nothing may be pushed any more
+  std::optional<size_t> stop() const { return stop_; }  // which of the stops it was
 
  private:
   std::string PushAnswer(std::string_view text, bool last);
@@ -42,7 +45,7 @@ class StopMatcher {
   StopLimit limit_;
   ThoughtSplitter thought_;
   std::string held_;  // not certain yet
-  bool stopped_ = false;
+  std::optional<size_t> stop_;
   bool begun_ = false;       // text of the answer was returned
   bool past_limit_ = false;  // no stop acts any more
 };

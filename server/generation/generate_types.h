@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -42,6 +43,7 @@ struct Answer {
   std::vector<int32_t> tokens;
   std::vector<size_t> text_ends;  // how long the text was after each of the tokens
   FinishReason finish = FinishReason::kNone;
+  std::optional<std::string> stop;  // the stop string that ended it, if one did
   size_t prompt_tokens = 0;
   JobStats stats;
   uint64_t seed = 0;

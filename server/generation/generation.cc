@@ -159,6 +159,7 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
   Answer& answer = answers_[item.answer];
   auto& token = std::get<TokenEvent>(item.what);
   answer.text += token.text;
+  if (token.stop) answer.stop = request_.options.stop[*token.stop];
   answer.tokens.push_back(token.sampled.token);
   answer.text_ends.push_back(answer.text.size());
   if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token.sampled);

@@ -130,6 +130,14 @@ TEST_F(SessionTest, HoldsUnfinishedCharactersBack) {
   EXPECT_EQ(session_.finish_reason(), FinishReason::kLength);
 }
 
+TEST_F(SessionTest, TheLastEventSaysWhichStopTextEndedIt) {
+  ASSERT_TRUE(session_.Begin({1, 5}, Params({"zz", "bc"})));
+  const std::vector<int32_t> tokens = Ids({"a", "b", "c"});
+  EXPECT_EQ(Step(tokens[0])->stop, std::nullopt);
+  EXPECT_EQ(Step(tokens[1])->stop, std::nullopt);
+  EXPECT_EQ(Step(tokens[2])->stop, 1u);
+}
+
 TEST_F(SessionTest, StopTextsEndTheOutputAcrossTokens) {
   const auto stop = Params({"abc"});
   EXPECT_THAT(Texts(stop, Ids({"x", "a", "b", "c", "d"})), ElementsAre("x", "", "", ""));

@@ -23,23 +23,24 @@ TEST(StopMatcherTest, TheStopThatIsCompleteFirstCutsTheText) {
     std::vector<std::string> stops;
     const char* text;
     const char* certain;
+    size_t stop;  // which one
   } kCases[] = {
-      {{"cd", "b"}, "abcd", "a"},
-      {{"abc", "bc", "c"}, "xabc", "x"},   // the longest of those that end together
-      {{"abcdef", "cd"}, "abcdef", "ab"},  // "cd" is complete first, though it begins later
-      {{"aab"}, "aaab", "a"},              // overlaps with its own beginning
-      {{"\u00e9"}, "caf\u00e9!", "caf"},
+      {{"cd", "b"}, "abcd", "a", 1},
+      {{"c", "abc", "bc"}, "xabc", "x", 1},   // the longest of those that end together
+      {{"abcdef", "cd"}, "abcdef", "ab", 1},  // "cd" is complete first, though it begins later
+      {{"aab"}, "aaab", "a", 0},              // overlaps with its own beginning
+      {{"\u00e9"}, "caf\u00e9!", "caf", 0},
   };
   for (const auto& test : kCases) {
     StopMatcher whole(test.stops), bytes(test.stops);
     EXPECT_EQ(whole.Push(test.text, true), test.certain) << test.text;
-    EXPECT_TRUE(whole.stopped());
+    EXPECT_EQ(whole.stop(), test.stop);
     std::string out;
     for (const char byte : std::string(test.text)) {
       if (!bytes.stopped()) out += bytes.Push({&byte, 1}, false);
     }
     EXPECT_EQ(out, test.certain) << test.text;
-    EXPECT_TRUE(bytes.stopped());
+    EXPECT_EQ(bytes.stop(), test.stop);
   }
 }
 

@@ -90,6 +90,7 @@ class FakeService : public GenerationService {
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
   FinishReason script_end = FinishReason::kLength;  // likewise
+  std::optional<size_t> script_stop;                // likewise: which stop string ended it
   std::atomic<size_t> places{SIZE_MAX};  // how many requests in all find a place in the queue
   std::atomic<bool> draining{false}, stalled{false};
 
@@ -124,6 +125,7 @@ class FakeService : public GenerationService {
     event.sampled.top = {{token, event.sampled.logprob}, {'z', -2.5f}};
     event.text = TokenBytes(token);
     event.finish = finish;
+    if (finish != FinishReason::kNone) event.stop = script_stop;
     requests_.at(i).sink->OnToken(std::move(event));
   }
 
