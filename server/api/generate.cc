@@ -91,6 +91,7 @@ ReadContext ContextOf(const RouteCall& call, bool strict_dialect) {
   const bool lenient = !settings.strict && !strict_dialect;
   ReadContext context{*call.service, settings.names, lenient, {}};
   context.accept = FindHeader(call.request.headers, "Accept");
+  context.request_id = call.request.request_id;
   context.gone = call.caller.gone;
   context.generic_tools = settings.generic_tools;
   return context;

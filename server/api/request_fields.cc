@@ -53,8 +53,10 @@ void ReadSeed(FieldReader& fields, GenerateRequest& request) {
       request.negative_seed ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();
 }
 
-void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
-  const Json* const value = fields.Take("stop");
+}  // namespace
+
+void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::string>* stop) {
+  const Json* const value = fields.Take(name);
   if (value == nullptr) return;
   const auto is_stop = [](const Json& text) {
     if (!text.is_string()) return false;
@@ -64,15 +66,13 @@ void ReadStop(FieldReader& fields, std::vector<std::string>* stop) {
   const Json list = value->is_array() ? *value : Json::array({*value});
   if (list.size() > kMaxStops || !std::all_of(list.begin(), list.end(), is_stop)) {
     return fields.Fail(
-        "stop", fmt::format("must be a string or at most {} strings, each of at most {} bytes",
-                            kMaxStops, kMaxStopBytes));
+        name, fmt::format("must be a string or at most {} strings, each of at most {} bytes",
+                          kMaxStops, kMaxStopBytes));
   }
-  *stop = list.get<std::vector<std::string>>();
+  for (const Json& text : list) stop->push_back(text.get<std::string>());
   // An empty text would be found at the beginning of every answer.
   std::erase(*stop, "");
 }
-
-}  // namespace
 
 bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name) {
   constexpr std::string_view kLatest = ":latest";
@@ -125,7 +125,7 @@ void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   fields.Float("frequency_penalty", {-2, 2}, &sampling.frequency_penalty);
   ReadLogitBias(fields, vocab, sampling);
   ReadSeed(fields, request);
-  ReadStop(fields, &request.options.stop);
+  ReadStop(fields, "stop", &request.options.stop);
   fields.Bool("ignore_eos", &request.options.ignore_eos);
   fields.Bool("stream", &request.stream);
   if (fields.Text("cache_salt", &request.cache_salt) && request.cache_salt.size() > kMaxSalt) {

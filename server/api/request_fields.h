@@ -49,6 +49,7 @@ struct ReadContext {
   std::vector<std::pair<std::string, std::string>> headers = {};  // further ones of the reply
   bool generic_tools = true;               // for models whose template has no tools
   std::string_view accept = {};            // the header Accept
+  std::string_view request_id = {};        // stands in some dialects' errors
   std::function<bool()> gone = {};         // whether the client has gone, and nobody waits
   std::set<std::string>* known = nullptr;  // gets the names of all fields that are read
 
@@ -65,6 +66,8 @@ void ReadModel(FieldReader& fields, const ReadContext& context);
 // What the dialects have in common, under the names that most of them use: those of `Sampling` in
 // openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request);
+// A stop string or a list of them, which are added to `stop`.
+void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::string>* stop);
 // An array's items, each an integer from 0 to vocab - 1; `where` is its name in messages.
 [[nodiscard]] Result<std::vector<int32_t>> ReadTokenIds(const Json& array, size_t vocab,
                                                         std::string_view where,

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "server/api/anthropic/anthropic_error.h"
 #include "server/api/routes.h"
 #include "server/http/error_reply.h"
 #include "server/http/trace_context.h"
@@ -25,15 +26,17 @@ std::string PlainError(const std::string& body) {
   return known ? Dump(Json{{"error", (*json)["error"]["message"]}}) : body;
 }
 
-// The scheme's name is of any case (RFC 9110, 11.1). X-Api-Key is what some gateways and clients of
-// other APIs send.
-std::string_view KeyOf(const HttpRequest& request) {
+// Who sent the request, by its key. The scheme's name is of any case (RFC 9110, 11.1). X-Api-Key is
+// what Anthropic's clients and some gateways send, and some send both, of which one is meant for
+// another server.
+std::optional<std::string> NameOf(const HttpRequest& request, const ApiKeys& keys) {
   constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view key = FindHeader(request.headers, "Authorization");
-  if (EqualsNoCase(key.substr(0, kBearer.size()), kBearer)) {
-    return TrimSpaces(key.substr(kBearer.size()));
+  const std::string_view authorization = FindHeader(request.headers, "Authorization");
+  if (EqualsNoCase(authorization.substr(0, kBearer.size()), kBearer)) {
+    const auto name = keys.NameOf(TrimSpaces(authorization.substr(kBearer.size())));
+    if (name) return name;
   }
-  return TrimSpaces(FindHeader(request.headers, "X-Api-Key"));
+  return keys.NameOf(TrimSpaces(FindHeader(request.headers, "X-Api-Key")));
 }
 
 // All requests of a gateway come with its own address, and maybe its own key: who stands behind it
@@ -52,6 +55,12 @@ std::string ClientBehindProxy(const HttpRequest& request, const std::string& cli
   return client;
 }
 
+// Clients of some APIs know an error only in a form of its own, wherever it comes from.
+void PutInFormOf(const HttpRequest& request, HttpReply& reply) {
+  if (reply.status >= 400 && request.path.starts_with("/api/")) reply.body = PlainError(reply.body);
+  if (IsAnthropicPath(request.path)) PutInAnthropicForm(reply, request.request_id);
+}
+
 }  // namespace
 
 const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
@@ -64,7 +73,7 @@ const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
 HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
   const Route* route = RouteOf(request);
   HttpReply reply = Answer(request, route);
-  if (reply.status >= 400 && request.path.starts_with("/api/")) reply.body = PlainError(reply.body);
+  PutInFormOf(request, reply);
   settings_.cors.AddHeaders(request, reply);
   if (route != nullptr) {
     reply.record->route = route->path;
@@ -81,6 +90,7 @@ HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
 HttpReply ApiHandlers::Refuse(const HttpRequest& request, int status,
                               std::string_view message) const {
   HttpReply reply = ErrorReply(status, message);
+  PutInFormOf(request, reply);
   settings_.cors.AddHeaders(request, reply);
   return reply;
 }
@@ -91,7 +101,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   if (auto page = Page::Embedded().Answer(request)) return *std::move(page);  // asks for the key
   std::optional<Caller> caller = Identify(request);
   if (!caller && (route == nullptr || route->needs != Needs::kNothing)) {
-    return ErrorReply(401, "no valid API key: send Authorization: Bearer KEY");
+    return ErrorReply(401, "no valid API key: send Authorization: Bearer KEY, or X-Api-Key: KEY");
   }
   if (route == nullptr) {
     return ErrorReply(404, NoSuchRoute(request.path));
@@ -122,7 +132,7 @@ std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
   if (settings_.keys.empty()) {
     caller.client = request.peer;
   } else {
-    const auto name = settings_.keys.NameOf(KeyOf(request));
+    const auto name = NameOf(request, settings_.keys);
     if (!name) return std::nullopt;
     caller.client = *name;
     // Only callers of one key share stored prefixes: how quickly a prompt is answered would

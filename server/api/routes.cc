@@ -8,6 +8,7 @@
 
 #include "core/base/nearest.h"
 #include "core/base/quoted.h"
+#include "server/api/anthropic/message_api.h"
 #include "server/api/generate.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
@@ -31,12 +32,16 @@ constexpr Route kRoutes[] = {
     {"/info", "GET", Info, kModel, kWorkers},
     {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
+    {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
+    {"/v1/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
     // Where clients come to that were given an address without /v1.
     {"/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
+    {"/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
+    {"/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
     {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},

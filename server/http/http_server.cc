@@ -238,7 +238,8 @@ class HttpServer::Impl : private httplib::Server {
     Exchange& exchange = *current_exchange;
     HttpRequest request;
     request.method = exchange.raw.method;
-    request.path = parsed.path;
+    // One that is refused is not parsed, and need not be whole.
+    request.path = exchange.refused ? PathOf(exchange.raw) : parsed.path;
     request.headers = exchange.raw.headers;
     request.body = exchange.raw.body;
     request.request_id = FindHeader(request.headers, "X-Request-Id");

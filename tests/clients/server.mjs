@@ -100,8 +100,8 @@ class Contract {
     if (type !== "text/event-stream") return [];
     assert.ok(text.endsWith("\n\n"), "the last event is not ended");
     const events = text.split("\n\n").slice(0, -1).filter((event) => !event.startsWith(":"));
-    for (const event of events) assert.match(event, /^data: [^\n]*$/);
-    const data = events.map((event) => event.slice("data: ".length));
+    for (const event of events) assert.match(event, /^(event: [^\n]*\n)?data: [^\n]*$/);
+    const data = events.map((event) => event.replace(/^(event: .*\n)?data: /, ""));
     return data.filter((d) => d !== "[DONE]").map((d) => JSON.parse(d));
   }
 }

@@ -139,10 +139,10 @@ Result<ChatForm> PrepareChat(Conversation conversation, const FieldNames& names,
   return form;
 }
 
-Result<std::string> RenderConversation(Conversation conversation, const FieldNames& names,
+Result<TrustedText> RenderConversation(Conversation conversation, const FieldNames& names,
                                        ReadContext& context) {
-  TRY(const Prepared prepared, Prepare(conversation, names, context));
-  return prepared.prompt.bytes();
+  TRY(Prepared prepared, Prepare(conversation, names, context));
+  return std::move(prepared.prompt);
 }
 
 }  // namespace lockstep

@@ -2,8 +2,7 @@
 // functions, safe from any thread.
 #pragma once
 
-#include <string>
-
+#include "core/base/trusted_text.h"
 #include "server/api/chat/chat_answer.h"
 #include "server/api/chat/conversation.h"
 #include "server/api/request_fields.h"
@@ -16,8 +15,8 @@ namespace lockstep {
 [[nodiscard]] Result<ChatForm> PrepareChat(Conversation conversation, const FieldNames& names,
                                            ReadContext& context, GenerateRequest* generate);
 
-// The prompt alone, as a text.
-[[nodiscard]] Result<std::string> RenderConversation(Conversation conversation,
+// The prompt alone.
+[[nodiscard]] Result<TrustedText> RenderConversation(Conversation conversation,
                                                      const FieldNames& names, ReadContext& context);
 
 }  // namespace lockstep

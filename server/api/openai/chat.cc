@@ -216,8 +216,8 @@ Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) 
   ReadModel(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   const FieldNames names = NamesOf(conversation.tools);
-  TRY(const std::string prompt, RenderConversation(std::move(conversation), names, context));
-  return Dump(Json{{"prompt", prompt}});
+  TRY(const TrustedText prompt, RenderConversation(std::move(conversation), names, context));
+  return Dump(Json{{"prompt", prompt.bytes()}});
 }
 
 }  // namespace lockstep

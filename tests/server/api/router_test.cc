@@ -7,6 +7,7 @@
 #include <future>
 #include <set>
 
+#include "server/api/anthropic/message_api.h"
 #include "server/api/native_api.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
@@ -149,6 +150,7 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
   };
   constexpr char kPrompt[] = R"({"prompt":"x"})", kInputs[] = R"({"inputs":"x","parameters":{}})",
                  kChat[] = R"({"messages":[{"role":"assistant","content":"x"}]})",
+                 kMessages[] = R"({"max_tokens":1,"messages":[{"role":"user","content":"x"}]})",
                  kTools[] = R"({"messages":[{"role":"user","content":"x"}],"tool_choice":"none",
                      "tools":[{"type":"function","function":{"name":"f"}}]})",
                  kOutputs[] = R"({"prompt":"x","structured_outputs":{}})";
@@ -160,6 +162,8 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
             written("StructuredOutputs", written));
   EXPECT_EQ(read(kOpenAiChat.read, kChat, ""), written("ChatRequest", written));
   EXPECT_EQ(read(kOpenAiChat.read, kTools, "tools[0].function."), written("Function", written));
+  EXPECT_EQ(read(kAnthropicMessages.read, kMessages, ""), written("MessagesRequest", written));
+  EXPECT_EQ(read(AnswerCountTokens, kMessages, ""), written("CountTokensRequest", written));
   EXPECT_EQ(read(AnswerApplyTemplate, kChat, ""), written("ApplyTemplateRequest", written));
   EXPECT_EQ(read(AnswerTokenize, R"({"text":"x"})", ""), written("TokenizeRequest", written));
   EXPECT_EQ(read(AnswerDetokenize, R"({"tokens":[1]})", ""), written("DetokenizeRequest", written));
