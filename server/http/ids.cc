@@ -22,7 +22,8 @@ uint64_t RandomBits() {
 std::string NewId(std::string_view prefix) {
   static const uint64_t kProcess = RandomBits();
   static std::atomic<uint32_t> count{0};
-  return fmt::format("{}-{:016x}{:08x}", prefix, kProcess, count.fetch_add(1));
+  return fmt::format("{}{}{:016x}{:08x}", prefix, prefix.ends_with('_') ? "" : "-", kProcess,
+                     count.fetch_add(1));
 }
 
 bool IsValidRequestId(std::string_view id) {

@@ -27,4 +27,12 @@ std::string FrameEvent(StreamFormat format, std::string_view json) {
   return framed;
 }
 
+std::string FrameNamedEvent(std::string_view name, std::string_view json) {
+  std::string framed = "event: ";
+  framed += name;
+  framed += '\n';
+  framed += FrameEvent(StreamFormat::kSse, json);
+  return framed;
+}
+
 }  // namespace lockstep

@@ -17,5 +17,7 @@ StreamFormat ChooseStreamFormat(std::string_view accept);
 std::string_view ContentType(StreamFormat format);
 // REQUIRES: json has no line breaks.
 std::string FrameEvent(StreamFormat format, std::string_view json);
+// A server-sent event with a name, as some APIs have them. REQUIRES: neither has line breaks.
+std::string FrameNamedEvent(std::string_view name, std::string_view json);
 
 }  // namespace lockstep
