@@ -21,6 +21,9 @@ class FormatReader {
   FormatReader(ReadContext& context, bool strict) : context_(context) {
     format_.options = {strict, context.gone};
   }
+  // Goes on with what another reader has found.
+  FormatReader(ReadContext& context, AnswerFormat begun)
+      : context_(context), format_(std::move(begun)) {}
 
   AnswerFormat format() && { return std::move(format_); }
 
@@ -66,26 +69,27 @@ class FormatReader {
   void ReadNamedSchema(FieldReader& owner, std::string_view name) {
     constexpr char kForm[] = "must be an object with a name and a schema";
     if (!owner.Object(name, kForm, context_.unknown(),
-                      [this](FieldReader& fields) {
-                        std::string text;
-                        if (!fields.Text("name", &text) && fields.ok())
-                          fields.Fail("name", "is missing");
-                        fields.Text("description", &text);
-                        fields.Bool("strict", &format_.options.strict);
-                        ReadSchema(fields, "schema");
-                        if (fields.ok() && format_.kind != Kind::kSchema)
-                          fields.Fail("schema", "is missing");
-                      }) &&
+                      [this](FieldReader& fields) { ReadSchemaFields(fields); }) &&
         owner.ok()) {
       owner.Fail(name, kForm);
     }
   }
+  void ReadSchemaFields(FieldReader& fields) {
+    std::string text;
+    if (!fields.Text("name", &text) && fields.ok()) fields.Fail("name", "is missing");
+    fields.Text("description", &text);
+    fields.Bool("strict", &format_.options.strict);
+    ReadSchema(fields, "schema");
+    if (fields.ok() && format_.kind != Kind::kSchema) fields.Fail("schema", "is missing");
+  }
 
-  // response_format
+  // response_format, or text.format, which has the schema's fields beside its type. Either may have
+  // them where the other one does.
   void ReadTyped(FieldReader& format) {
     std::string type;
     format.Text("type", &type);
     if (!format.ok() || type == "text") return;
+    if (type == "json_schema" && format.Has("schema")) return ReadSchemaFields(format);
     if (type == "json_schema") return ReadNamedSchema(format, "json_schema");
     if (type == "regex") return ReadRegex(format, "value");
     if (type != "json_object" && type != "json") {
@@ -168,6 +172,16 @@ AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
     fields.Take(name);  // how the grammar is made
   }
   return std::move(reader).format();
+}
+
+void ReadTextFormat(FieldReader& fields, ReadContext& context, AnswerFormat* format) {
+  FormatReader reader(context, std::move(*format));
+  fields.Object("text", "must be an object", context.unknown(), [&](FieldReader& text) {
+    text.Object("format", "must be an object with a type", context.unknown(),
+                [&](FieldReader& typed) { reader.ReadTyped(typed); });
+    if (text.Has("verbosity")) context.ignored.push_back(text.Full("verbosity"));
+  });
+  *format = std::move(reader).format();
 }
 
 // Whoever writes for this server's own fields is told what a schema cannot do.

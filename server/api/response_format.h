@@ -24,6 +24,9 @@ struct AnswerFormat {
 // json_object, json_schema, and TGI's json and regex), grammar (GBNF), and vLLM's
 // structured_outputs and guided_json, guided_regex, guided_choice and guided_grammar.
 AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context);
+// text of OpenAI's responses, {"format", "verbosity"}, as one more of these fields, after the
+// others.
+void ReadTextFormat(FieldReader& fields, ReadContext& context, AnswerFormat* format);
 // grammar and json_schema, as further fields of the server's own dialect.
 AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
 // grammar of TGI's dialect: {"type", "value"}.

@@ -201,11 +201,7 @@ class MessageReader {
     TakeWithoutEffect(function);
     if (!function.Text("name", &name) && function.ok()) function.Fail("name", "is missing");
     function.Text("arguments", &arguments);
-    // Templates print the arguments as JSON, so that they must be an object; text in its place
-    // would be quoted once more. Arguments that an earlier answer left cut off are no object, and
-    // stay a text.
-    const auto object = ParseStrictObject(arguments.empty() ? "{}" : arguments);
-    return {{"name", name}, {"arguments", object.has_value() ? *object : Json(arguments)}};
+    return {{"name", name}, {"arguments", CallArguments(arguments)}};
   }
 
   // The form before tools: one call, without an id, to which a message of the role "function" is
@@ -230,6 +226,13 @@ class MessageReader {
 };
 
 }  // namespace
+
+// Templates print the arguments as JSON, so that they must be an object; text in its place would be
+// quoted once more.
+Json CallArguments(const std::string& text) {
+  const auto object = ParseStrictObject(text.empty() ? "{}" : text);
+  return object.has_value() ? *object : Json(text);
+}
 
 Json ReadMessages(FieldReader& fields, ReadContext& context) {
   const Json* const messages = fields.Take("messages");

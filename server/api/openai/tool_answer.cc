@@ -5,24 +5,24 @@
 #include <utility>
 
 namespace lockstep {
-namespace {
 
-using Kind = ChatPiece::Kind;
-
-// The text of a custom call's one argument; the arguments themselves where they are cut.
-std::string InputOf(const std::string& arguments) {
+std::string CustomInput(const std::string& arguments) {
   const auto object = ParseStrictObject(arguments);
   const bool whole = object.has_value() && object->contains("input");
   return whole && (*object)["input"].is_string() ? (*object)["input"].get<std::string>()
                                                  : arguments;
 }
 
+namespace {
+
+using Kind = ChatPiece::Kind;
+
 // One entry of "tool_calls".
 Json CallJson(const ToolForm& form, const ChatCall& call) {
   Json json{{"id", call.id}};
   if (form.custom.contains(call.name)) {
     json["type"] = "custom";
-    json["custom"] = {{"name", call.name}, {"input", InputOf(call.arguments)}};
+    json["custom"] = {{"name", call.name}, {"input", CustomInput(call.arguments)}};
   } else {
     json["type"] = "function";
     json["function"] = {{"name", call.name}, {"arguments", call.arguments}};

@@ -20,6 +20,9 @@ struct ToolForm {
   std::string_view finish_reason() const { return legacy ? "function_call" : "tool_calls"; }
 };
 
+// The text of a custom call's one argument; the arguments themselves where they are cut.
+std::string CustomInput(const std::string& arguments);
+
 // The answer as a message.
 Json MessageJson(const ToolForm& form, const ChatAnswer& answer);
 

@@ -13,14 +13,6 @@ namespace {
 
 constexpr char kToolForm[] = R"(must be {"type": "function", "function": {...}})";
 
-// Names stand in the grammar and in the text of a call, between quotes or brackets.
-bool IsToolName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxToolName && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_-.:/").find(c) != std::string_view::npos;
-  });
-}
-
 // Client libraries write null for what is not set, and a template would print it.
 Json WithoutNulls(const Json& object) {
   Json out = Json::object();
@@ -40,7 +32,16 @@ void ReadName(FieldReader& tool, std::set<std::string>* names, std::string* name
   }
 }
 
-void ReadFunction(FieldReader& function, std::set<std::string>* names) {
+}  // namespace
+
+bool IsToolName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxToolName && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-.:/").find(c) != std::string_view::npos;
+  });
+}
+
+void ReadFunctionTool(FieldReader& function, std::set<std::string>* names) {
   std::string text;
   bool strict = false;
   ReadName(function, names, &text);
@@ -51,9 +52,7 @@ void ReadFunction(FieldReader& function, std::set<std::string>* names) {
   }
 }
 
-// {"name"[, "description", "format": {"type": "text"}]}, as a function.
-Json ReadCustom(FieldReader& custom, ReadContext& context, std::set<std::string>* names,
-                std::set<std::string>* customs) {
+Json ReadCustomTool(FieldReader& custom, ReadContext& context, std::set<std::string>* names) {
   std::string name, description;
   ReadName(custom, names, &name);
   custom.Text("description", &description);
@@ -62,15 +61,16 @@ Json ReadCustom(FieldReader& custom, ReadContext& context, std::set<std::string>
     format.Text("type", &type);
     if (type != "text") format.Fail("type", "must be \"text\": others are not supported");
   });
-  customs->insert(name);
   Json function{{"name", name}};
   if (!description.empty()) function["description"] = description;
   function["parameters"] = {{"type", "object"},
                             {"properties", {{"input", {{"type", "string"}}}}},
                             {"required", {"input"}},
                             {"additionalProperties", false}};
-  return {{"type", "function"}, {"function", std::move(function)}};
+  return function;
 }
+
+namespace {
 
 Json ReadTool(const Json& value, const std::string& where, FieldReader& fields,
               ReadContext& context, std::set<std::string>* names, ToolList* list) {
@@ -87,13 +87,15 @@ Json ReadTool(const Json& value, const std::string& where, FieldReader& fields,
     tool.Text("type", &type);
     if (type == "custom" && has("custom")) {
       tool.Object("custom", kToolForm, context.unknown(), [&](FieldReader& custom) {
-        out = ReadCustom(custom, context, names, &list->custom);
+        Json function = ReadCustomTool(custom, context, names);
+        list->custom.insert(function["name"].get<std::string>());
+        out = {{"type", "function"}, {"function", std::move(function)}};
       });
       return;
     }
     if (type != "function" || !has("function")) tool.Fail("type", "must be \"function\"");
     tool.Object("function", kToolForm, context.unknown(),
-                [&](FieldReader& function) { ReadFunction(function, names); });
+                [&](FieldReader& function) { ReadFunctionTool(function, names); });
     // The tool is handed on whole, since templates print fields that are not read here.
     out = WithoutNulls(value);
     out["function"] = WithoutNulls(value["function"]);
@@ -128,7 +130,7 @@ ToolList ReadTools(FieldReader& fields, ReadContext& context) {
       continue;
     }
     fields.Nested(value, where, "must be an object with a name", context.unknown(),
-                  [&names](FieldReader& function) { ReadFunction(function, &names); });
+                  [&names](FieldReader& function) { ReadFunctionTool(function, &names); });
     if (fields.ok()) read.push_back({{"type", "function"}, {"function", WithoutNulls(value)}});
   }
   list.legacy = functions != nullptr;
