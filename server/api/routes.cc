@@ -12,6 +12,7 @@
 #include "server/api/generate.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
+#include "server/api/openai/responses.h"
 #include "server/api/server_info.h"
 #include "server/api/tgi_api.h"
 #include "server/api/tokenize_api.h"
@@ -34,6 +35,8 @@ constexpr Route kRoutes[] = {
     {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
     {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
     {"/v1/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
+    {"/v1/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
+    {"/v1/responses/input_tokens", "POST", AnswerAtOnce<AnswerInputTokens>, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
@@ -42,6 +45,7 @@ constexpr Route kRoutes[] = {
     {"/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
     {"/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
     {"/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
+    {"/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
     {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
