@@ -34,12 +34,12 @@ bool Hash(const FilePart& part, EVP_MD_CTX* context, const std::function<void(si
 
 }  // namespace
 
-Result<std::string> Fingerprint(const std::string& name, std::span<const FilePart> parts,
-                                const std::function<void(size_t)>& done,
-                                const std::atomic<bool>& stop) {
+Result<std::string> Sha256(const std::string& name, std::span<const FilePart> parts,
+                           const std::function<void(size_t)>& done, const std::atomic<bool>& stop) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
   if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
     return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
   }
@@ -48,10 +48,14 @@ Result<std::string> Fingerprint(const std::string& name, std::span<const FilePar
     return Fail(ErrorKind::kBadFile,
                 fmt::format("{}: cannot read all of it for its SHA-256", name));
   }
-  if (EVP_DigestFinal_ex(context.get(), digest, nullptr) != 1) {
+  if (EVP_DigestFinal_ex(context.get(), digest, &size) != 1) {
     return Fail(ErrorKind::kInternal, "OpenSSL cannot compute SHA-256");
   }
-  return fmt::format("ls{}-{:02x}", kNumericsVersion, fmt::join(digest, digest + 8, ""));
+  return fmt::format("{:02x}", fmt::join(digest, digest + size, ""));
+}
+
+std::string Fingerprint(std::string_view sha256) {
+  return fmt::format("ls{}-{}", kNumericsVersion, sha256.substr(0, 16));
 }
 
 }  // namespace lockstep

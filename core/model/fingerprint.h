@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/base/status.h"
 #include "core/gguf/mapped_file.h"
@@ -23,12 +24,14 @@ struct FilePart {
   const MappedFile* file = nullptr;  // if they are one
 };
 
-// "ls<numerics version>-" and 16 hex digits of the SHA-256 of all parts, one after the other.
-// `name` names them in errors: kBadFile if one cannot be read, kInternal if OpenSSL fails. `done`
-// is told of every few hundred KiB that were read. The result is of no use once `stop` is set.
-[[nodiscard]] Result<std::string> Fingerprint(const std::string& name,
-                                              std::span<const FilePart> parts,
-                                              const std::function<void(size_t bytes)>& done,
-                                              const std::atomic<bool>& stop);
+// The SHA-256 of all parts, one after the other, in 64 hex digits. `name` names them in errors:
+// kBadFile if one cannot be read, kInternal if OpenSSL fails. `done` is told of every few hundred
+// KiB that were read. The result is of no use once `stop` is set.
+[[nodiscard]] Result<std::string> Sha256(const std::string& name, std::span<const FilePart> parts,
+                                         const std::function<void(size_t bytes)>& done,
+                                         const std::atomic<bool>& stop);
+
+// "ls<numerics version>-" and the first 16 of those digits.
+std::string Fingerprint(std::string_view sha256);
 
 }  // namespace lockstep

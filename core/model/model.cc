@@ -146,7 +146,7 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
     std::atomic<bool> stop{false};
     // Without a policy it falls back to this thread, in get(), where no other can be had.
     auto hashed = std::async([&] {
-      return Fingerprint(
+      return Sha256(
           file.name(), parts, [&](size_t bytes) { progress.Add(bytes); }, stop);
     });
     const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
@@ -156,16 +156,17 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
           open.parts_.DropPages(tensor);
           progress.Add(tensor.data.size());
         }));
-    TRY(std::string fingerprint, hashed.get());
+    ModelCard card = MakeModelCard(file, open.config_);
+    TRY(card.sha256, hashed.get());
     std::string name = open.config_.name;
     std::vector<std::string> warnings = file.warnings();
     if (std::string warning = tokenizer.warning(); !warning.empty()) {
       warnings.push_back(std::move(warning));
     }
     return std::unique_ptr<const Model>(new Model{
-        std::move(name), file.name(), std::move(fingerprint), std::move(tokenizer),
+        std::move(name), file.name(), Fingerprint(card.sha256), std::move(tokenizer),
         Transformer(std::move(open.config_), std::move(weights), kernels), std::move(warnings),
-        std::move(open.chat_template_), std::move(open.named_chat_templates_)});
+        std::move(open.chat_template_), std::move(open.named_chat_templates_), std::move(card)});
   });
 }
 

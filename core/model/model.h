@@ -14,6 +14,7 @@
 #include "core/gguf/gguf_parts.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model/fingerprint.h"
+#include "core/model/model_card.h"
 #include "core/tokenizer/tokenizer.h"
 #include "core/transformer/transformer.h"
 
@@ -29,6 +30,7 @@ struct Model {
   std::vector<std::string> warnings;  // about the file, for the log
   std::string chat_template;          // tokenizer.chat_template; empty if the file has none
   std::map<std::string, std::string> named_chat_templates;  // tokenizer.chat_template.NAME, by name
+  ModelCard card;
   const ModelConfig& config() const { return transformer.config(); }
 };
 
