@@ -31,6 +31,7 @@ constexpr Route kRoutes[] = {
     {"/generate_stream", "POST", Generate<kTgiStream>, kModel, kWorkers},
     {"/", "POST", Generate<kTgiList>, kModel, kWorkers},
     {"/info", "GET", Info, kModel, kWorkers},
+    {"/props", "GET", Props, kModel, kWorkers},
     {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
     {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},

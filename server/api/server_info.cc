@@ -23,7 +23,13 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
           {"context_length", model.context},
           {"max_model_len", model.context},  // the same, as vLLM's clients read it
           {"context_window", model.context},
-          {"meta", {{"n_ctx", model.context}}},  // and llama-server's
+          {"meta",  // and llama-server's
+           {{"n_ctx", model.context},
+            {"n_ctx_train", model.card.context},
+            {"n_vocab", model.vocab},
+            {"n_embd", model.card.dim},
+            {"n_params", model.card.parameters},
+            {"size", model.card.bytes}}},
           {"chat", model.chat},
           {"system_fingerprint", model.fingerprint}};
 }
@@ -73,6 +79,24 @@ HttpReply Info(RouteCall call) {
                   {"max_total_tokens", model.context},
                   {"router", "lockstep"},
                   {"version", LOCKSTEP_VERSION}});
+}
+
+HttpReply Props(RouteCall call) {
+  const ServedModel& model = call.service->model();
+  const ChatModel* const chat = call.service->chat() ? &*call.service->chat() : nullptr;
+  const bool tools = chat != nullptr && chat->tools.has_value();
+  return ReplyOf(
+      {{"default_generation_settings", {{"n_ctx", model.context}}},
+       {"total_slots", call.service->state().sessions},
+       {"model_alias", model.name},
+       {"model_path", model.name},  // where the file lies is nobody's business
+       {"modalities", {{"vision", false}, {"audio", false}}},
+       {"chat_template", chat != nullptr ? chat->source : ""},
+       {"chat_template_caps", {{"supports_tools", tools}, {"supports_tool_calls", tools}}},
+       {"bos_token", chat != nullptr ? chat->bos : ""},
+       {"eos_token", chat != nullptr ? chat->eos : ""},
+       {"build_info", "lockstep-" LOCKSTEP_VERSION},
+       {"is_sleeping", false}});
 }
 
 // That it is answered at all is what a liveness probe asks: a model that loads or a full queue is

@@ -12,6 +12,8 @@ HttpReply Models(RouteCall call);
 HttpReply OneModel(RouteCall call);
 // GET /info, in the words of text-generation-inference.
 HttpReply Info(RouteCall call);
+// GET /props, in the words of llama-server: what editors ask before they use a model.
+HttpReply Props(RouteCall call);
 HttpReply Live(RouteCall call);
 // {"status", "queued", "running"}, or {"status": "loading", "percent"}; 503 where no request would
 // be served. Says nothing of load: a busy server that were taken out would leave the others busier.

@@ -105,7 +105,8 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
               context,
               static_cast<int64_t>(std::time(nullptr)),
               chat_.has_value(),
-              model.name},
+              model.name,
+              model.card},
       grammars_(std::make_unique<GrammarCache>(model.tokenizer, AllSpoken(chat_))) {}
 
 SchedulerService::~SchedulerService() = default;

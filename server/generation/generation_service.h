@@ -25,6 +25,7 @@ struct ServedModel {
   int64_t created = 0;  // Unix time of loading
   bool chat = false;    // it has a usable chat template
   std::string title;    // general.name
+  ModelCard card = {};  // what its file says of it
 };
 
 class GenerationService {

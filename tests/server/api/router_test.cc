@@ -59,6 +59,7 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"DELETE", "/generate", 405, "POST"},
       {"PUT", "/", 405, "GET, HEAD, POST"},
       {"GET", "/info", 200, ""},
+      {"GET", "/props", 200, ""},
       {"GET", "/v1/models/fake", 200, ""},
       {"GET", "/v1/models/other", 404, ""},
       {"GET", "/v1/models/", 404, ""},
@@ -79,6 +80,27 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
     EXPECT_EQ(FindHeader(reply.headers, "Allow"), allow);
     EXPECT_THAT(reply.body, StartsWith(status == 200 ? "{" : R"({"error":{"message":)"));
   }
+}
+
+// Editors choose the length of their prompts by these, and whether they offer tools.
+TEST_F(ApiHandlersTest, PropsAreLlamaServers) {
+  const auto props = [this] { return Json::parse(Handle("GET", "/props").body, nullptr, false); };
+  Json without = props();
+  EXPECT_EQ(without["default_generation_settings"]["n_ctx"], 64);
+  EXPECT_EQ(without["total_slots"], 4);
+  EXPECT_EQ(without["chat_template"], "");
+  EXPECT_EQ(without["chat_template_caps"]["supports_tools"], false);
+  service_.SetChatTemplate(
+      "{% if tools %}<tool_call>{% endif %}{{ messages }}"
+      "{% for m in messages %}{% for c in m.tool_calls or [] %}<tool_call>\n"
+      "{{ c.function | tojson }}\n</tool_call>{% endfor %}{% endfor %}");
+  Json with = props();
+  EXPECT_EQ(with["chat_template_caps"]["supports_tool_calls"], true);
+  EXPECT_EQ(with["bos_token"], "<s>");
+  EXPECT_THAT(with["chat_template"].get<std::string>(), StartsWith("{% if tools %}"));
+  const Json models = Json::parse(Handle("GET", "/v1/models").body, nullptr, false);
+  EXPECT_EQ(models["data"][0]["meta"]["n_ctx"], 64);
+  EXPECT_EQ(models["data"][0]["meta"]["n_vocab"], 128);
 }
 
 TEST_F(ApiHandlersTest, AnUnknownPathNamesTheNearestRoute) {
