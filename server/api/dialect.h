@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,10 +40,12 @@ class AnswerWriter {
   virtual std::string Failure(const Error& error) = 0;
 };
 
-// A request, and who writes its answer down.
+// A request, and who writes its answer down; or the reply to one that asks for nothing to be
+// generated.
 struct DialectRequest {
   GenerateRequest generate;
   std::unique_ptr<AnswerWriter> writer;
+  std::optional<HttpReply> reply = std::nullopt;
 };
 
 // Stateless: one constant for each API, safe from any thread.

@@ -22,8 +22,12 @@ namespace {
 
 constexpr size_t kMaxIgnoredNames = 4096;  // bytes: clients have limits for all headers together
 
-// Empty if the body may be read as JSON; else what to send instead.
-std::string ContentTypeProblem(std::string_view content_type) {
+// Empty if the body may be read as JSON; else what to send instead. Ollama reads JSON whatever it
+// is called, and what its users know by heart is curl -d, which calls it a form. A browser, which
+// sends forms to this machine on behalf of any page, says so by the header Origin.
+std::string ContentTypeProblem(const HttpRequest& request) {
+  const std::string_view content_type = FindHeader(request.headers, "Content-Type");
+  if (IsOllamaPath(request.path) && FindHeader(request.headers, "Origin").empty()) return {};
   if (TrimSpaces(content_type).empty()) {
     return "the request has no Content-Type: send application/json";
   }
@@ -56,8 +60,7 @@ Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
 // What every such route begins with: the body as JSON, and the caller's own deadlines. Else the
 // reply that says why not.
 tl::expected<Json, HttpReply> ReadBody(const HttpRequest& request, Caller& caller) {
-  if (std::string problem = ContentTypeProblem(FindHeader(request.headers, "Content-Type"));
-      !problem.empty()) {
+  if (std::string problem = ContentTypeProblem(request); !problem.empty()) {
     return tl::unexpected(ErrorReply(415, problem));
   }
   if (Status status = LowerTimeout(request.headers, caller.deadlines); !status) {
@@ -103,6 +106,7 @@ HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call)
   // it.
   auto read = dialect.read(body, context);
   if (!read) return dialect.error(read.error());
+  if (read->reply) return WithHeaders(*std::move(read->reply), context);
   return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
                              call.settings.generate.keep_alive),
                      context);

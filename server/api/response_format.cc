@@ -192,6 +192,18 @@ AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context) {
   return std::move(reader).format();
 }
 
+AnswerFormat ReadOllamaFormat(FieldReader& fields, ReadContext& context) {
+  FormatReader reader(context, /*strict=*/false);
+  const Json* const format = fields.Take("format");
+  if (format == nullptr || *format == "") return std::move(reader).format();
+  if (*format == "json") {
+    reader.ReadObject(fields, "format");
+  } else {
+    reader.ReadSchema(fields, "format");
+  }
+  return std::move(reader).format();
+}
+
 AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/true);
   fields.Object("grammar", "must be an object with type and value", context.unknown(),

@@ -29,6 +29,8 @@ AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context);
 void ReadTextFormat(FieldReader& fields, ReadContext& context, AnswerFormat* format);
 // grammar and json_schema, as further fields of the server's own dialect.
 AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
+// format of Ollama's: "json", a schema, or an empty text, which is none.
+AnswerFormat ReadOllamaFormat(FieldReader& fields, ReadContext& context);
 // grammar of TGI's dialect: {"type", "value"}.
 AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context);
 

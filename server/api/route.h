@@ -59,4 +59,7 @@ struct Route {
   AnsweredBy answered_by;
 };
 
+// Ollama's routes have habits of their own, errors among them.
+inline bool IsOllamaPath(std::string_view path) { return path.starts_with("/api/"); }
+
 }  // namespace lockstep

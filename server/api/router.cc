@@ -57,8 +57,22 @@ std::string ClientBehindProxy(const HttpRequest& request, const std::string& cli
 
 // Clients of some APIs know an error only in a form of its own, wherever it comes from.
 void PutInFormOf(const HttpRequest& request, HttpReply& reply) {
-  if (reply.status >= 400 && request.path.starts_with("/api/")) reply.body = PlainError(reply.body);
+  if (reply.status >= 400 && IsOllamaPath(request.path)) reply.body = PlainError(reply.body);
   if (IsAnthropicPath(request.path)) PutInAnthropicForm(reply, request.request_id);
+}
+
+// Ollama's clients look whether a server is there, by GET or HEAD of the path that has the page for
+// browsers. They want HTML, and say so.
+std::optional<HttpReply> AnswerProbe(const HttpRequest& request) {
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  const std::string_view accept = FindHeader(request.headers, "Accept");
+  if (!get || request.path != "/" || accept.find("text/html") != accept.npos) return std::nullopt;
+  HttpReply reply;
+  reply.content_type = "text/plain; charset=utf-8";
+  reply.headers = {{"Vary", "Accept"}};
+  reply.body = "Ollama is running";
+  reply.record->route = "/";
+  return reply;
 }
 
 }  // namespace
@@ -98,6 +112,7 @@ HttpReply ApiHandlers::Refuse(const HttpRequest& request, int status,
 HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) const {
   // A browser asks without a key whether it may send one.
   if (auto preflight = settings_.cors.Preflight(request)) return *std::move(preflight);
+  if (auto probe = AnswerProbe(request)) return *std::move(probe);
   if (auto page = Page::Embedded().Answer(request)) return *std::move(page);  // asks for the key
   std::optional<Caller> caller = Identify(request);
   if (!caller && (route == nullptr || route->needs != Needs::kNothing)) {
@@ -110,7 +125,9 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   // GET.
   const bool get = route->method == "GET";
   if (request.method != route->method && !(get && request.method == "HEAD")) {
-    const char* const allowed = get ? "GET, HEAD" : route->path == "/" ? "GET, HEAD, POST" : "POST";
+    const std::string allowed = get                  ? "GET, HEAD"
+                                : route->path == "/" ? "GET, HEAD, POST"
+                                                     : std::string(route->method);
     HttpReply reply = ErrorReply(405, fmt::format("{} takes {} only", route->path, allowed));
     reply.headers.emplace_back("Allow", allowed);
     return reply;

@@ -10,6 +10,9 @@
 #include "core/base/quoted.h"
 #include "server/api/anthropic/message_api.h"
 #include "server/api/generate.h"
+#include "server/api/ollama/ollama_chat.h"
+#include "server/api/ollama/ollama_generate.h"
+#include "server/api/ollama/ollama_models.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
 #include "server/api/openai/responses.h"
@@ -41,6 +44,20 @@ constexpr Route kRoutes[] = {
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
+    {"/api/chat", "POST", Generate<kOllamaChat>, kModel, kWorkers},
+    {"/api/generate", "POST", Generate<kOllamaGenerate>, kModel, kWorkers},
+    {"/api/tags", "GET", OllamaTags, kModel, kWorkers},
+    {"/api/ps", "GET", OllamaRunning, kModel, kWorkers},
+    {"/api/version", "GET", OllamaVersion, kKey, kWorkers},
+    {"/api/show", "POST", AnswerAtOnce<AnswerOllamaShow>, kModel, kWorkers},
+    {"/api/pull", "POST", Generate<kOllamaPull>, kModel, kWorkers},
+    {"/api/embed", "POST", Embeddings, kKey, kWorkers},
+    {"/api/embeddings", "POST", Embeddings, kKey, kWorkers},
+    {"/api/create", "POST", OllamaNoLibrary, kKey, kWorkers},
+    {"/api/copy", "POST", OllamaNoLibrary, kKey, kWorkers},
+    {"/api/push", "POST", OllamaNoLibrary, kKey, kWorkers},
+    {"/api/blobs/", "POST", OllamaNoLibrary, kKey, kWorkers},
+    {"/api/delete", "DELETE", OllamaNoLibrary, kKey, kWorkers},
     // Where clients come to that were given an address without /v1.
     {"/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},

@@ -238,7 +238,7 @@ class HttpServer::Impl : private httplib::Server {
     Exchange& exchange = *current_exchange;
     HttpRequest request;
     request.method = exchange.raw.method;
-    // One that is refused is not parsed, and need not be whole.
+    // What was refused may not have been parsed; its path says whose words the refusal is to have.
     request.path = exchange.refused ? PathOf(exchange.raw) : parsed.path;
     request.headers = exchange.raw.headers;
     request.body = exchange.raw.body;

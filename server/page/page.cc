@@ -61,6 +61,7 @@ HttpReply Page::Whole(const HttpRequest& request) const {
                    {"Cross-Origin-Opener-Policy", "same-origin"},
                    {"Cross-Origin-Resource-Policy", "same-origin"},
                    {"ETag", etag_},
+                   {"Vary", "Accept"},              // who wants no HTML gets a line of text
                    {"Cache-Control", "no-cache"}};  // kept, but asked for again: a 304 is small
   if (Matches(FindHeader(request.headers, "If-None-Match"), etag_)) {
     reply.status = 304;

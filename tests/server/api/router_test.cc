@@ -9,6 +9,9 @@
 
 #include "server/api/anthropic/message_api.h"
 #include "server/api/native_api.h"
+#include "server/api/ollama/ollama_chat.h"
+#include "server/api/ollama/ollama_generate.h"
+#include "server/api/ollama/ollama_models.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
 #include "server/api/routes.h"
@@ -60,6 +63,8 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
       {"PUT", "/", 405, "GET, HEAD, POST"},
       {"GET", "/info", 200, ""},
       {"GET", "/props", 200, ""},
+      {"GET", "/api/tags", 200, ""},
+      {"HEAD", "/api/version", 200, ""},
       {"GET", "/v1/models/fake", 200, ""},
       {"GET", "/v1/models/other", 404, ""},
       {"GET", "/v1/models/", 404, ""},
@@ -135,7 +140,10 @@ TEST_F(ApiHandlersTest, WhatOpenApiSaysIsThere) {
       SCOPED_TRACE(method + " " + path);
       const bool get = method == "get";
       const HttpReply reply = Handle(get ? "GET" : "POST", path);
-      EXPECT_EQ(reply.status, get ? path == "/v1/models/{model}" ? 404 : 200 : 415) << reply.body;
+      // Ollama's routes read what has no type.
+      const int refused = path.starts_with("/api/") ? 400 : 415;
+      EXPECT_EQ(reply.status, !get ? refused : path == "/v1/models/{model}" ? 404 : 200)
+          << reply.body;
     }
   }
 }
@@ -175,6 +183,8 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
                  kMessages[] = R"({"max_tokens":1,"messages":[{"role":"user","content":"x"}]})",
                  kTools[] = R"({"messages":[{"role":"user","content":"x"}],"tool_choice":"none",
                      "tools":[{"type":"function","function":{"name":"f"}}]})",
+                 kOllama[] = R"({"messages":[{"role":"assistant","content":"x","tool_calls":[
+                     {"function":{"name":"f"}}]}],"options":{}})",
                  kOutputs[] = R"({"prompt":"x","structured_outputs":{}})";
   EXPECT_EQ(read(kNative.read, kPrompt, ""), written("NativeRequest", written));
   EXPECT_EQ(read(kTgi.read, kInputs, ""), written("TgiRequest", written));
@@ -189,6 +199,14 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
   EXPECT_EQ(read(AnswerApplyTemplate, kChat, ""), written("ApplyTemplateRequest", written));
   EXPECT_EQ(read(AnswerTokenize, R"({"text":"x"})", ""), written("TokenizeRequest", written));
   EXPECT_EQ(read(AnswerDetokenize, R"({"tokens":[1]})", ""), written("DetokenizeRequest", written));
+  EXPECT_EQ(read(kOllamaChat.read, kOllama, ""), written("OllamaChatRequest", written));
+  EXPECT_EQ(read(kOllamaChat.read, kOllama, "options."), written("OllamaOptions", written));
+  EXPECT_EQ(read(kOllamaChat.read, kOllama, "messages[0]."), written("OllamaMessage", written));
+  EXPECT_EQ(read(kOllamaChat.read, kOllama, "messages[0].tool_calls[0]."),
+            written("OllamaCall", written));
+  EXPECT_EQ(read(kOllamaGenerate.read, kPrompt, ""), written("OllamaGenerateRequest", written));
+  EXPECT_EQ(read(AnswerOllamaShow, "{}", ""), written("OllamaShowRequest", written));
+  EXPECT_EQ(read(kOllamaPull.read, "{}", ""), written("OllamaPullRequest", written));
   // An assistant's message has every field but the id of the call that a tool answers.
   std::set<std::string> message = read(kOpenAiChat.read, kChat, "messages[0].");
   message.insert("tool_call_id");

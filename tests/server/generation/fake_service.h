@@ -87,6 +87,8 @@ class FakeService : public GenerationService {
   // Set before use.
   void SetChatTemplate(const std::string& source) { chat_ = ChatModelOf(source); }
 
+  ModelCard& card() { return model_.card; }  // set before use
+
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
   FinishReason script_end = FinishReason::kLength;  // likewise
@@ -134,8 +136,8 @@ class FakeService : public GenerationService {
     for (size_t i = 0; i < chars.size(); ++i) chars[i] = static_cast<char>(i);
     return chars;
   }();
-  const ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000,
-                           false,  "Fake of 64 Tokens"};
+  ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000,
+                     false,  "Fake of 64 Tokens"};
   Result<ChatModel> chat_ = lockstep::Fail(ErrorKind::kInvalidArgument, "no template", "messages");
   const Tokenizer tokenizer_ = CreateTokenizer(SpmVocabulary({}).Metadata()).value();
   mutable GrammarCache grammars_{tokenizer_};

@@ -77,7 +77,7 @@ TEST(PageTest, NeedsNeitherKeyNorModel) {
   settings.keys = *ApiKeys::Load({"secret"}, "");
   const ApiHandlers loading(std::move(settings));
   EXPECT_EQ(loading.Handle(Get("/v1/models")).status, 401);
-  const HttpReply reply = loading.Handle(Get("/"));
+  const HttpReply reply = loading.Handle(Get("/", {{"Accept", "text/html,*/*;q=0.8"}}));
   EXPECT_EQ(reply.status, Page::Embedded().empty() ? 404 : 200);
   EXPECT_EQ(reply.record->route, "/");
   if (Page::Embedded().empty()) return;

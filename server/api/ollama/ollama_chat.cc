@@ -1,0 +1,64 @@
+// Ollama's words for what every dialect of chats has; a request without messages asks for the model
+// to be loaded or unloaded, which it always and never is.
+#include "server/api/ollama/ollama_chat.h"
+
+#include <utility>
+
+#include "server/api/chat/prepare.h"
+#include "server/api/ollama/ollama_answer.h"
+#include "server/api/ollama/ollama_fields.h"
+#include "server/api/ollama/ollama_messages.h"
+#include "server/api/openai/tool_choice.h"
+#include "server/api/openai/tool_list.h"
+#include "server/http/error_reply.h"
+
+namespace lockstep {
+namespace {
+
+FieldNames Names() {
+  FieldNames names;
+  names.enabled = names.effort = names.budget = "think";
+  return names;
+}
+
+// They have OpenAI's form, under these names alone. Ollama itself leaves the choice to the model.
+void ReadOllamaTools(FieldReader& fields, ReadContext& context, Conversation* conversation) {
+  Json sent = Json::object();
+  for (const char* name : {"tools", "tool_choice", "parallel_tool_calls"}) {
+    if (const Json* const value = fields.Take(name)) sent[name] = *value;
+  }
+  FieldReader reader(sent);
+  conversation->tools = ReadTools(reader, context);
+  conversation->choice = ReadToolChoice(reader, context, conversation->tools);
+  if (!reader.ok()) fields.Fail(reader.error());
+}
+
+Result<DialectRequest> ReadOllamaChat(const Json& body, ReadContext& context) {
+  OllamaRequest request;
+  Conversation conversation;
+  FieldReader fields(body);
+  ReadOllamaFields(fields, context, request);
+  if (const Json* const messages = fields.Take("messages")) {
+    conversation.messages = ReadOllamaMessages(*messages, fields, context);
+  }
+  ReadOllamaTools(fields, context, &conversation);
+  TRY_OK(fields.Finish(context.unknown()));
+  OllamaForm form{request.model};
+  DialectRequest read;
+  if (conversation.messages.empty()) {
+    read.reply = OllamaLoadReply(form, request.unload);
+    return read;
+  }
+  conversation.format = std::move(request.format);
+  conversation.thinking = std::move(request.thinking);
+  TRY(form.read, PrepareChat(std::move(conversation), Names(), context, &request.generate));
+  read.generate = std::move(request.generate);
+  read.writer = std::make_unique<OllamaWriter>(context.service, std::move(form));
+  return read;
+}
+
+}  // namespace
+
+const Dialect kOllamaChat = {ReadOllamaChat, ErrorReply, "messages"};
+
+}  // namespace lockstep

@@ -1,0 +1,13 @@
+// The messages of /api/chat. Pure functions, safe from any thread.
+#pragma once
+
+#include "server/api/chat/conversation.h"
+#include "server/api/request_fields.h"
+
+namespace lockstep {
+
+// As Conversation has them. Calls without ids are given some, and a tool's message goes with the
+// call of its id, else with the first one of its name that has no answer yet.
+Json ReadOllamaMessages(const Json& list, FieldReader& fields, ReadContext& context);
+
+}  // namespace lockstep

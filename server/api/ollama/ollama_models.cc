@@ -1,0 +1,168 @@
+// Clients look here for what to offer to their users: the names, whether a model thinks or calls
+// tools, and how long a prompt may be.
+#include "server/api/ollama/ollama_models.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "server/api/ollama/ollama_common.h"
+#include "server/api/server_info.h"
+#include "server/http/error_reply.h"
+#include "server/http/sse.h"
+
+namespace lockstep {
+namespace {
+
+using std::chrono::system_clock;
+
+// A model that is never unloaded: the last year that a count of nanoseconds in 64 bits can hold,
+// which is what Ollama itself answers.
+constexpr char kNever[] = "2262-01-01T00:00:00Z";
+
+HttpReply ReplyOf(const Json& body) {
+  HttpReply reply;
+  reply.body = Dump(body);
+  return reply;
+}
+
+std::string ModifiedAt(const ServedModel& model) {
+  return Rfc3339(
+      system_clock::from_time_t(model.card.modified > 0 ? model.card.modified : model.created));
+}
+
+Json ListedModel(const GenerationService& service, std::string_view name) {
+  const ServedModel& model = service.model();
+  return {{"name", TaggedName(name)},
+          {"model", TaggedName(name)},
+          {"size", model.card.bytes},
+          {"digest", model.card.sha256},
+          {"details", ModelDetailsJson(model.card)},
+          {"capabilities", CapabilitiesJson(service)}};
+}
+
+// The model under its own name and its aliases, with `more` of each.
+HttpReply ListReply(const RouteCall& call, const Json& more) {
+  const std::string& own = call.service->model().name;
+  Json models = Json::array({ListedModel(*call.service, own)});
+  for (const std::string& alias : call.settings.generate.model_aliases) {
+    if (alias != "*" && alias != own) models.push_back(ListedModel(*call.service, alias));
+  }
+  for (Json& model : models) model.update(more);
+  return ReplyOf({{"models", std::move(models)}});
+}
+
+// "model", or "name" as it was before; as sent, or the model's own if neither is there.
+std::string ReadName(FieldReader& fields, const ServedModel& model) {
+  std::string name, older;
+  fields.Text("model", &name);
+  fields.Text("name", &older);
+  if (name.empty()) name = older;
+  return name.empty() ? model.name : name;
+}
+
+Json CardValueJson(const CardValue& value) {
+  return std::visit([](const auto& held) { return Json(held); }, value);
+}
+
+// Empty if the card has no such text.
+std::string CardText(const ModelCard& card, std::string_view wanted) {
+  for (const auto& [key, value] : card.metadata) {
+    const auto* const text = std::get_if<std::string>(&value);
+    if (key == wanted && text != nullptr) return *text;
+  }
+  return {};
+}
+
+// The header's keys. The context is what there is room for here: clients make their prompts as long
+// as it says.
+Json ModelInfo(const ServedModel& model) {
+  Json info = Json::object();
+  for (const auto& [key, value] : model.card.metadata) info[key] = CardValueJson(value);
+  info.erase("general.name");
+  info["general.architecture"] = model.card.architecture;
+  info["general.parameter_count"] = model.card.parameters;
+  info[model.card.architecture + ".context_length"] = model.context;
+  info[model.card.architecture + ".embedding_length"] = model.card.dim;
+  return info;
+}
+
+Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  const ServedModel& model = context.service.model();
+  const std::string asked = ReadName(fields, model);
+  bool stream = true, insecure = false;
+  fields.Bool("stream", &stream);
+  fields.Bool("insecure", &insecure);  // how to fetch, where nothing is fetched
+  TRY_OK(fields.Finish(context.unknown()));
+  if (!IsModelName(model, context.model_aliases, asked)) {
+    return Fail(
+        ErrorKind::kNotFound,
+        fmt::format("this server fetches no models: it has {}, and another one is served by "
+                    "starting it with --model FILE.gguf, not {}",
+                    Quoted(model.name), Quoted(asked.substr(0, kMaxModelName))),
+        "model");
+  }
+  DialectRequest request;
+  request.reply = ReplyOf({{"status", "success"}});
+  if (stream) {
+    // Where the model answers to any name, whoever pulls one is told what it gets.
+    const Json here{{"status", fmt::format("{} is what this server has", model.name)}};
+    request.reply->content_type = ContentType(StreamFormat::kNdjson);
+    request.reply->body = FrameEvent(StreamFormat::kNdjson, Dump(here)) +
+                          FrameEvent(StreamFormat::kNdjson, request.reply->body);
+  }
+  return request;
+}
+
+}  // namespace
+
+HttpReply OllamaTags(RouteCall call) {
+  return ListReply(call, {{"modified_at", ModifiedAt(call.service->model())}});
+}
+
+HttpReply OllamaRunning(RouteCall call) {
+  return ListReply(call, {{"expires_at", kNever},
+                          {"size_vram", 0},
+                          {"context_length", call.service->model().context}});
+}
+
+HttpReply OllamaVersion(RouteCall) { return ReplyOf({{"version", kOllamaVersion}}); }
+
+Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  const ServedModel& model = context.service.model();
+  const std::string name = ReadName(fields, model);
+  bool verbose = false;
+  fields.Bool("verbose", &verbose);  // asks for the whole vocabulary, which nobody needs twice
+  fields.Take("system");
+  fields.Take("template");
+  fields.Take("options");
+  TRY_OK(fields.Finish(context.unknown()));
+  if (!IsModelName(model, context.model_aliases, name)) {
+    return tl::unexpected(NoSuchModel(model, name));
+  }
+  const std::string source = context.service.chat() ? context.service.chat()->source : "";
+  const std::string parameters = fmt::format("{:<30} {}", "num_ctx", model.context);
+  return Dump({{"license", CardText(model.card, "general.license")},
+               {"modelfile", fmt::format("FROM {}\nTEMPLATE \"\"\"{}\"\"\"\nPARAMETER {}\n",
+                                         model.name, source, parameters)},
+               {"parameters", parameters},
+               {"template", source},
+               {"details", ModelDetailsJson(model.card)},
+               {"model_info", ModelInfo(model)},
+               {"capabilities", CapabilitiesJson(context.service)},
+               {"modified_at", ModifiedAt(model)}});
+}
+
+const Dialect kOllamaPull = {ReadPull, ErrorReply, "model"};
+
+HttpReply OllamaNoLibrary(RouteCall call) {
+  return ErrorReply(501,
+                    fmt::format("{} is not supported: this server has the one model that it was "
+                                "started with, --model FILE.gguf, and keeps no others",
+                                call.request.path));
+}
+
+}  // namespace lockstep
