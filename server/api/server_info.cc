@@ -84,7 +84,8 @@ HttpReply Info(RouteCall call) {
 HttpReply Props(RouteCall call) {
   const ServedModel& model = call.service->model();
   const ChatModel* const chat = call.service->chat() ? &*call.service->chat() : nullptr;
-  const bool tools = chat != nullptr && chat->tools.has_value();
+  // In the template's way, or in one for all.
+  const bool tools = chat != nullptr && (chat->forms.calls || call.settings.generate.generic_tools);
   return ReplyOf(
       {{"default_generation_settings", {{"n_ctx", model.context}}},
        {"total_slots", call.service->state().sessions},

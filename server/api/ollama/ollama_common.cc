@@ -44,9 +44,12 @@ Json ModelDetailsJson(const ModelCard& card) {
           {"quantization_level", card.quantization}};
 }
 
-Json CapabilitiesJson(const GenerationService& service) {
+Json CapabilitiesJson(const GenerationService& service, bool generic_tools) {
   Json capabilities = Json::array({"completion"});
-  if (service.chat() && service.chat()->tools) capabilities.push_back("tools");
+  if (!service.chat()) return capabilities;
+  const AnswerForms& forms = service.chat()->forms;
+  if (forms.calls || generic_tools) capabilities.push_back("tools");
+  if (forms.thought_shown) capabilities.push_back("thinking");
   return capabilities;
 }
 

@@ -24,7 +24,7 @@ std::string Rfc3339(std::chrono::system_clock::time_point time);
 std::string HumanCount(uint64_t count);
 // {"parent_model", "format", "family", "families", "parameter_size", "quantization_level"}
 Json ModelDetailsJson(const ModelCard& card);
-// ["completion", "tools", ...]
-Json CapabilitiesJson(const GenerationService& service);
+// ["completion", "tools", ...]; `generic_tools` as in ReadContext.
+Json CapabilitiesJson(const GenerationService& service, bool generic_tools);
 
 }  // namespace lockstep

@@ -32,22 +32,22 @@ std::string ModifiedAt(const ServedModel& model) {
       system_clock::from_time_t(model.card.modified > 0 ? model.card.modified : model.created));
 }
 
-Json ListedModel(const GenerationService& service, std::string_view name) {
-  const ServedModel& model = service.model();
+Json ListedModel(const RouteCall& call, std::string_view name) {
+  const ServedModel& model = call.service->model();
   return {{"name", TaggedName(name)},
           {"model", TaggedName(name)},
           {"size", model.card.bytes},
           {"digest", model.card.sha256},
           {"details", ModelDetailsJson(model.card)},
-          {"capabilities", CapabilitiesJson(service)}};
+          {"capabilities", CapabilitiesJson(*call.service, call.settings.generate.generic_tools)}};
 }
 
 // The model under its own name and its aliases, with `more` of each.
 HttpReply ListReply(const RouteCall& call, const Json& more) {
   const std::string& own = call.service->model().name;
-  Json models = Json::array({ListedModel(*call.service, own)});
-  for (const std::string& alias : call.settings.generate.model_aliases) {
-    if (alias != "*" && alias != own) models.push_back(ListedModel(*call.service, alias));
+  Json models = Json::array({ListedModel(call, own)});
+  for (const std::string& alias : call.settings.generate.names.aliases) {
+    if (alias != "*" && alias != own) models.push_back(ListedModel(call, alias));
   }
   for (Json& model : models) model.update(more);
   return ReplyOf({{"models", std::move(models)}});
@@ -96,7 +96,7 @@ Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
   fields.Bool("stream", &stream);
   fields.Bool("insecure", &insecure);  // how to fetch, where nothing is fetched
   TRY_OK(fields.Finish(context.unknown()));
-  if (!IsModelName(model, context.model_aliases, asked)) {
+  if (!IsModelName(model, context.names, asked)) {
     return Fail(
         ErrorKind::kNotFound,
         fmt::format("this server fetches no models: it has {}, and another one is served by "
@@ -140,7 +140,7 @@ Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
   fields.Take("template");
   fields.Take("options");
   TRY_OK(fields.Finish(context.unknown()));
-  if (!IsModelName(model, context.model_aliases, name)) {
+  if (!IsModelName(model, context.names, name)) {
     return tl::unexpected(NoSuchModel(model, name));
   }
   const std::string source = context.service.chat() ? context.service.chat()->source : "";
@@ -152,7 +152,7 @@ Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
                {"template", source},
                {"details", ModelDetailsJson(model.card)},
                {"model_info", ModelInfo(model)},
-               {"capabilities", CapabilitiesJson(context.service)},
+               {"capabilities", CapabilitiesJson(context.service, context.generic_tools)},
                {"modified_at", ModifiedAt(model)}});
 }
 
