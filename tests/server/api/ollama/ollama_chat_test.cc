@@ -16,7 +16,9 @@ using testing::HasSubstr;
 
 constexpr char kTemplate[] =
     "{% for t in tools %}<tool_call>\n{\"name\": {{ t.function.name }}{% endfor %}"
-    "{% for m in messages %}[{{ m | tojson }}]{% endfor %}";
+    "{% for m in messages %}{{ m.content }}{% endfor %}";
+// Writes down all that it is given.
+constexpr char kDump[] = "{% for m in messages %}[{{ m | tojson }}]{% endfor %}";
 constexpr char kTools[] =
     R"(,"tools":[{"type":"function","function":{"name":"add","description":"Adds.","parameters":
         {"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}}},
@@ -157,7 +159,41 @@ TEST_F(OllamaChatTest, ACallThatIsCutOffIsNotRun) {
   for (const Json& line : lines) EXPECT_FALSE(line["message"].contains("tool_calls"));
 }
 
+TEST_F(OllamaChatTest, ThoughtsAreApartFromTheText) {
+  service_.SetChatTemplate("{{ messages[0].content }}<think>\n{# ends in </think> #}");
+  service_.script = "a b\n</think>\n\nc";
+  EXPECT_EQ(Whole("")["message"],
+            Json::parse(R"({"role":"assistant","content":"c","thinking":"a b"})"));
+  std::string thinking, text;
+  for (const Json& line : Lines("")) {
+    EXPECT_TRUE(thinking.empty() || text.empty() || !line["message"].contains("thinking"));
+    thinking += line["message"].value("thinking", std::string());
+    text += line["message"]["content"].get<std::string>();
+  }
+  EXPECT_EQ(thinking, "a b");
+  EXPECT_EQ(text, "c");
+}
+
+TEST_F(OllamaChatTest, ThinkIsTheTemplatesSwitch) {
+  const auto prompt = [this](const std::string& think) {
+    EXPECT_EQ(Post(kUser, R"(,"stream":false,"think":)" + think).status, 200) << think;
+    const auto tokens = service_.request(service_.submitted() - 1).prompt;
+    return std::string(tokens.begin(), tokens.end());
+  };
+  service_.SetChatTemplate("{{ enable_thinking }}<think></think>");
+  EXPECT_EQ(prompt("true"), "True<think></think>");
+  EXPECT_EQ(prompt("false"), "False<think></think>");
+  EXPECT_EQ(prompt("\"none\""), "False<think></think>");
+  EXPECT_EQ(prompt("\"\""), "<think></think>");
+  service_.SetChatTemplate("{{ reasoning_effort }}");
+  EXPECT_EQ(prompt("\"low\""), "low");
+  service_.SetChatTemplate("{{ messages[0].content }}");
+  EXPECT_EQ(FindHeader(Post(kUser, R"(,"stream":false,"think":true)").headers, "x-ignored-params"),
+            "think");
+}
+
 TEST_F(OllamaChatTest, MessagesBecomeWhatTemplatesKnow) {
+  service_.SetChatTemplate(kDump);
   const std::pair<std::string, std::string> cases[] = {
       {R"([{"role":"System","content":"s","images":[],"tool_calls":[]},{"role":"user","content":"u"}])",
        R"([{"role": "system", "content": "s"}][{"role": "user", "content": "u"}])"},
