@@ -40,6 +40,8 @@ class MessageReader {
       message.Fail("role", "must be system, developer, user, assistant or tool");
     }
     TakeWithoutEffect(message);
+    // Ollama's way to show a picture: a part of the question, which must not be lost.
+    message.Refuse("images", "is not supported: the model reads text only");
     Json out{{"role", role}};
     out["content"] = ReadContent(message);
     if (message.Text("name", &text)) out["name"] = text;

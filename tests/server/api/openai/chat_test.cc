@@ -30,6 +30,12 @@ class OpenAiChatTest : public testing::Test {
   HttpReply Post(const std::string& path, const std::string& body) {
     return PostJson(handlers_, path, body);
   }
+  // With --strict.
+  HttpReply PostStrictly(const std::string& path, const std::string& body) {
+    ApiSettings settings;
+    settings.generate.strict = true;
+    return PostJson(ApiHandlers(service_, settings), path, body);
+  }
   // The prompt of messages and further fields.
   std::string Prompt(const std::string& messages, const std::string& fields = "") {
     const HttpReply reply = Post("/apply-template", "{\"messages\":" + messages + fields + "}");
@@ -85,12 +91,27 @@ TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
   for (const auto& [messages, param] : cases) {
     for (const char* path : {kChat, "/apply-template"}) {
       SCOPED_TRACE(path + (" " + messages.substr(0, 100)));
-      const HttpReply reply = Post(path, "{\"messages\":" + messages + "}");
+      const HttpReply reply = PostStrictly(path, "{\"messages\":" + messages + "}");
       EXPECT_EQ(reply.status, 400);
       EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
     }
   }
   EXPECT_EQ(service_.submitted(), 0u);
+}
+
+// Clients decorate messages with fields of their own, and of other servers.
+TEST_F(OpenAiChatTest, IgnoresUnknownFieldsOfMessagesAndTells) {
+  const HttpReply reply =
+      Post("/apply-template",
+           R"({"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{}}],
+          "weight":1,"tool_calls":[]}]})");
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"),
+            "messages[0].content[0].cache_control, messages[0].weight, messages[0].tool_calls");
+  const HttpReply picture =
+      Post(kChat, R"({"messages":[{"role":"user","content":"what is this?","images":["AAAA"]}]})");
+  EXPECT_EQ(picture.status, 400);
+  EXPECT_THAT(picture.body, HasSubstr(R"("param":"messages[0].images")"));
 }
 
 TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
@@ -128,8 +149,8 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
   };
   for (const auto& [fields, param] : cases) {
     SCOPED_TRACE(fields);
-    const HttpReply reply =
-        Post(kChat, std::string(R"({"messages":[{"role":"user","content":"x"}],)") + fields + "}");
+    const HttpReply reply = PostStrictly(
+        kChat, std::string(R"({"messages":[{"role":"user","content":"x"}],)") + fields + "}");
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
   }
