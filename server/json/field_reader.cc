@@ -99,11 +99,12 @@ Status FieldReader::Finish(const UnknownFields& unknown) {
       unknown.ignored->push_back(Full(name));
       continue;
     }
-    Fail({ErrorKind::kInvalidArgument,
-          fmt::format("unknown field {}: leave it out; the routes of other servers' APIs ignore it, "
-                      "unless this one was started with --strict",
-                      Quoted(Full(name))),
-          Full(name).substr(0, 64)});
+    Fail(
+        {ErrorKind::kInvalidArgument,
+         fmt::format("unknown field {}: leave it out; the routes of other servers' APIs ignore it, "
+                     "unless this one was started with --strict",
+                     Quoted(Full(name))),
+         Full(name).substr(0, 64)});
   }
   return status_;
 }

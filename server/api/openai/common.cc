@@ -73,7 +73,8 @@ void RefuseWhatBinds(FieldReader& fields) {
     if (value == nullptr || value->empty() || *value == 0 || *value == false || *value == "") {
       continue;
     }
-    fields.Fail(name, "is not supported, and the answer would not be what it asks for: leave it out");
+    fields.Fail(name,
+                "is not supported, and the answer would not be what it asks for: leave it out");
   }
 }
 
