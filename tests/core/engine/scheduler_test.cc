@@ -202,6 +202,21 @@ TEST_F(SchedulerTest, AStepThatDoesNotEndShowsInTheState) {
   EXPECT_FALSE(scheduler_->state().stalled);
 }
 
+TEST_F(SchedulerTest, AWaitIsPredictedWhileOthersAreBefore) {
+  Start(2, {}, 1 << 20);
+  EXPECT_EQ(scheduler_->state().predicted_wait_s, 0);
+  EXPECT_EQ(scheduler_->state().block_bytes,
+            PrefixStore::kBlock * KvCache::BytesPerPosition(transformer_->config(), KvType::kF16));
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  Gate gate(*this);
+  for (int i = 0; i < 3; ++i) recorders.push_back(MustSubmit(Request(fmt::to_string(i), 90, 2)));
+  EXPECT_GT(scheduler_->state().predicted_wait_s, 0);
+  gate.Open();
+  for (const auto& recorder : recorders) recorder->Wait();
+  while (scheduler_->state().running > 0) std::this_thread::yield();
+  EXPECT_EQ(scheduler_->state().predicted_wait_s, 0);
+}
+
 TEST_F(SchedulerTest, TheObserverIsToldOfStepsTokensAndEnds) {
   struct Observer : SchedulerObserver {
     void OnStep(const StepStats& step) override {
