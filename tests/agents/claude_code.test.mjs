@@ -7,24 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Lockstep } from "../support/lockstep.mjs";
-import { writeScriptedModel } from "./scripted_model.mjs";
+import { templateThatCalls, writeScriptedModel } from "./scripted_model.mjs";
 
-const TEMPLATE = `{% if tools %}<tool_call>
-{"name": <name>, "arguments": <object>}
-</tool_call>
-{% for tool in tools %}{{ tool | tojson }}
-{% endfor %}{% endif %}
-{%- set state = namespace(due="done") %}
-{%- for tool in tools or [] if tool.function.name == "Bash" %}{% set state.due = "call" %}{% endfor %}
-{%- for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content or "" }}
-{%- for c in m.tool_calls or [] %}<tool_call>
-{"name": {{ c.function.name | tojson }}, "arguments": {{ c.function.arguments | tojson }}}
-</tool_call>{% endfor %}<|im_end|>
-{% if m.role == "tool" %}{% set state.due = "done" %}{% endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}<|im_start|>assistant
-<|say:{{ state.due }}|>{% endif %}`;
 const folder = mkdtempSync(join(tmpdir(), "lockstep-claude-"));
 const project = join(folder, "project");
 let server;
@@ -32,7 +16,7 @@ before(async () => {
   const file = join(folder, "scripted.gguf");
   writeScriptedModel(file, {
     name: "scripted",
-    template: TEMPLATE,
+    template: templateThatCalls("Bash"),
     answers: {
       call: '<tool_call>\n{"name": "Bash", "arguments": {"command": "printf scripted > proof.txt && echo written"}}\n</tool_call>',
       done: "The file is written.",

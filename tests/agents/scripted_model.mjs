@@ -34,6 +34,26 @@ const CHARACTERS = (() => {
 })();
 const asBytes = (text) => [...Buffer.from(text)].map((byte) => CHARACTERS[byte]).join("");
 
+// Its prompt ends with the cue of the answer "call" where there is that tool and no result yet, and
+// with that of "done" elsewhere.
+export const templateThatCalls = (tool) => `{% if tools %}<tool_call>
+{"name": <name>, "arguments": <object>}
+</tool_call>
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}{% endif %}
+{%- set state = namespace(due="done") %}
+{%- for tool in tools or [] if tool.function.name == "${tool}" %}{% set state.due = "call" %}
+{%- endfor %}
+{%- for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content or "" }}
+{%- for c in m.tool_calls or [] %}<tool_call>
+{"name": {{ c.function.name | tojson }}, "arguments": {{ c.function.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% if m.role == "tool" %}{% set state.due = "done" %}{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant
+<|say:{{ state.due }}|>{% endif %}`;
+
 // `answers` is {name: text}.
 export function writeScriptedModel(file, { name, template, answers, context = 131072 }) {
   const texts = [...CHARACTERS], types = texts.map(() => NORMAL);
