@@ -25,7 +25,7 @@ REQUEST = {"model": MODEL, "input": PROMPT, "max_output_tokens": 20, "extra_body
 
 class Animal(BaseModel):
     kind: Literal["fox", "bear", "goose"]
-    legs: int
+    legs: int = Field(ge=0, le=9)
     clever: bool
 
 
@@ -193,7 +193,8 @@ class ToolsTest(unittest.TestCase):
         agent = agents.Agent(name="Teller", instructions="Tell tales.", model=model,
                              output_type=Animal, tools=[get_weather],
                              model_settings=agents.ModelSettings(
-                                 tool_choice="get_weather", store=False, extra_body={"seed": 4}))
+                                 tool_choice="get_weather", parallel_tool_calls=False,
+                                 store=False, extra_body={"seed": 4}))
 
         async def run():
             result = await agents.Runner.run(agent, PROMPT, max_turns=8)

@@ -14,6 +14,7 @@
 #include "server/api/ollama/ollama_models.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
+#include "server/api/openai/responses.h"
 #include "server/api/routes.h"
 #include "server/api/tgi_api.h"
 #include "server/api/tokenize_api.h"
@@ -194,8 +195,13 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
             written("StructuredOutputs", written));
   EXPECT_EQ(read(kOpenAiChat.read, kChat, ""), written("ChatRequest", written));
   EXPECT_EQ(read(kOpenAiChat.read, kTools, "tools[0].function."), written("Function", written));
+<<<<<<< ours
   EXPECT_EQ(read(kAnthropicMessages.read, kMessages, ""), written("MessagesRequest", written));
   EXPECT_EQ(read(AnswerCountTokens, kMessages, ""), written("CountTokensRequest", written));
+=======
+  EXPECT_EQ(read(kOpenAiResponses.read, R"({"input":"x"})", ""),
+            written("ResponsesRequest", written));
+>>>>>>> theirs
   EXPECT_EQ(read(AnswerApplyTemplate, kChat, ""), written("ApplyTemplateRequest", written));
   EXPECT_EQ(read(AnswerTokenize, R"({"text":"x"})", ""), written("TokenizeRequest", written));
   EXPECT_EQ(read(AnswerDetokenize, R"({"tokens":[1]})", ""), written("DetokenizeRequest", written));
