@@ -99,10 +99,15 @@ std::string ResponsesWriter::End(const Generation& generation) {
   return events_.Take();
 }
 
-// The client libraries throw what an event "error" says; Codex reads the response.
+// The client libraries throw what an event "error" says, some of them only what is under "error" in
+// it, where OpenAI's documents do not have it; Codex reads the response.
 std::string ResponsesWriter::Failure(const Error& error) {
   const std::string_view code = FailureCode(error.kind);
-  events_.Add("error", {{"code", code}, {"message", error.message}, {"param", nullptr}});
+  const Json what{{"code", code}, {"message", error.message}, {"param", nullptr}};
+  Json event = what;
+  event["error"] = what;
+  event["error"]["type"] = code;
+  events_.Add("error", event);
   Json response = Response("failed");
   response["error"] = {{"code", code}, {"message", error.message}};
   events_.Add("response.failed", {{"response", std::move(response)}});

@@ -149,7 +149,8 @@ TEST_F(ResponsesTest, AFailureIsAnErrorAndAFailedResponse) {
   EXPECT_EQ(last.then, BodyPart::Then::kClose);
   EXPECT_THAT(last.data,
               HasSubstr("event: error\ndata: {\"type\":\"error\",\"sequence_number\":5,"
-                        "\"code\":\"server_error\",\"message\":\"took too long\",\"param\":null}"));
+                        "\"code\":\"server_error\",\"message\":\"took too long\",\"param\":null,"
+                        "\"error\":{"));
   EXPECT_THAT(last.data, HasSubstr("event: response.failed\n"));
   EXPECT_THAT(last.data,
               HasSubstr("\"status\":\"failed\",\"completed_at\":null,\"error\":{\"code\":"
