@@ -68,11 +68,7 @@ class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
     // The number goes first, so that a gap in the log stands where it was.
-    if (dropped_ > 0 && !TellDropped()) {
-      ++dropped_;
-    } else if (!Write({line.data(), line.size()})) {
-      ++dropped_;
-    }
+    if ((dropped_ > 0 && !TellDropped()) || !Write({line.data(), line.size()})) ++dropped_;
   }
   void flush_() override {}
 
