@@ -61,9 +61,10 @@ std::string Marker(const CallForm& form) {
 }
 
 std::string Literals(const CallForm& form) {
-  return form.opens + form.before_name + form.after_name + form.key_before + form.key_after +
-         form.value_after + form.after + form.between + form.closes +
-         (form.harmony ? "<|start|><|end|>" : "") +
+  const std::string next = form.between + form.before_name;
+  return Prefix(form) + form.after_name + form.key_before + form.key_after + form.key_after_other +
+         form.value_after + form.key_before + "\n" + form.value_after + form.after + form.closes +
+         "\n" + form.after + next + (form.harmony ? "<|start|><|end|>" : "") +
          (form.arguments == CallForm::Arguments::kGemma ? "<|\"|>" : "");
 }
 
@@ -91,6 +92,11 @@ bool FindDescribedForm(std::string_view rendered, CallForm* form) {
                 ? Named("", "[TOOL_CALLS]", "[ARGS]", "", "", "")
                 : Named("[TOOL_CALLS][", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]");
     form->mistral = true;
+  } else if (has("<|tool_list_start|>")) {
+    *form = Named("<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>");
+    form->arguments = CallForm::Arguments::kPythonic;
+  } else if (has("<|tool_call|>")) {
+    *form = Named("<|tool_call|>[", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]");
   } else if (HasLlamaCall(rendered)) {
     *form = Named("", "{\"name\": \"", "\", \"parameters\": ", "}", "", "");
     form->many = false;

@@ -24,8 +24,9 @@ struct CallForm {
   std::string before_name, after_name;
   std::string after, between, closes;
   Arguments arguments = Arguments::kJson;
-  std::string key_before, key_after, value_after;  // of kTagged
-  bool many = true;                                // calls in one message
+  // Of kTagged. What stands behind a key may tell strings from other values.
+  std::string key_before, key_after, key_after_other, value_after;
+  bool many = true;  // calls in one message
   // Mistral's: ids have nine letters and digits, and stand behind the arguments, or do not.
   bool mistral = false;
   // OpenAI's harmony: each part of an answer has a header that says whether it is thought, text or
@@ -33,7 +34,9 @@ struct CallForm {
   bool harmony = false;
   // The template takes arguments as the text of their JSON, and not as an object.
   bool arguments_as_text = false;
-  bool generic = false;  // the server's own, where the template has none
+  bool null_content = false;  // the template shows calls only where the content is null
+  bool unshown = false;       // the template describes calls, and leaves them out of a history
+  bool generic = false;       // the server's own, where the template has none
 };
 
 inline constexpr std::string_view kCallForms =

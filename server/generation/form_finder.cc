@@ -42,6 +42,13 @@ std::string_view LeftTrimmed(std::string_view text) {
   return text.substr(std::min(text.find_first_not_of(kSpace), text.size()));
 }
 
+// The same, from where a word of the form may begin: tags and brackets are not cut.
+size_t NaturalSuffix(std::string_view a, std::string_view b) {
+  const size_t size = CommonSuffix(a, b);
+  const size_t begin = a.substr(a.size() - size).find_first_of("<[{ \n");
+  return begin == a.npos ? size : size - begin;
+}
+
 // The tag that the text begins with: "<...>" or "[...]", else nothing.
 std::string_view TagAtBegin(std::string_view text) {
   if (text.empty() || (text[0] != '<' && text[0] != '[')) return {};
@@ -74,9 +81,13 @@ size_t EndOfObject(std::string_view text) {
 // The conversations that templates are tried on.
 class Probe {
  public:
-  // Some templates take arguments as a text, and some refuse a call without its result.
-  Probe(const ChatModel& chat, bool arguments_as_text, bool with_result)
-      : chat_(chat), arguments_as_text_(arguments_as_text), with_result_(with_result) {}
+  // Some templates take arguments as a text, some see a call only where there is no content, and
+  // some refuse a call without its result.
+  Probe(const ChatModel& chat, bool arguments_as_text, bool null_content, bool with_result)
+      : chat_(chat),
+        arguments_as_text_(arguments_as_text),
+        null_content_(null_content),
+        with_result_(with_result) {}
 
   std::optional<std::string> WithText() const {
     return Render({{"role", "assistant"}, {"content", kText}}, 0);
@@ -91,7 +102,8 @@ class Probe {
                         {{"name", i == 0 ? kFirst : kSecond},
                          {"arguments", arguments_as_text_ ? Json(Dump(arguments)) : arguments}}}});
     }
-    return Render({{"role", "assistant"}, {"content", ""}, {"tool_calls", std::move(calls)}},
+    const Json content = null_content_ ? Json(nullptr) : Json("");
+    return Render({{"role", "assistant"}, {"content", content}, {"tool_calls", std::move(calls)}},
                   with_result_ ? count : 0);
   }
 
@@ -128,7 +140,7 @@ class Probe {
   }
 
   const ChatModel& chat_;
-  const bool arguments_as_text_, with_result_;
+  const bool arguments_as_text_, null_content_, with_result_;
 };
 
 // What stands between the name and the arguments, and which form these have. The size of both
@@ -149,7 +161,8 @@ size_t FindArguments(std::string_view text, CallForm* form) {
   const size_t value_end = value + std::string_view(kValue).size();
   const size_t other = text.find(kOtherKey, value_end);
   if (other == text.npos) return 0;
-  const size_t number = text.find(kOtherValue, other);
+  const size_t other_end = other + std::string_view(kOtherKey).size();
+  const size_t number = text.find(kOtherValue, other_end);
   if (number == text.npos) return 0;
   const size_t number_end = number + std::string_view(kOtherValue).size();
   const std::string_view before = text.substr(0, key),
@@ -166,39 +179,49 @@ size_t FindArguments(std::string_view text, CallForm* form) {
     return number_end;
   }
   form->arguments = CallForm::Arguments::kTagged;
-  form->key_before = before.substr(before.size() - CommonSuffix(before, between));
+  form->key_before = before.substr(before.size() - NaturalSuffix(before, between));
   form->key_after = assign;
+  form->key_after_other = text.substr(other_end, number - other_end);
   form->value_after = between.substr(0, between.size() - form->key_before.size());
   form->after_name = before.substr(0, before.size() - form->key_before.size());
   const bool ends = text.substr(number_end).starts_with(form->value_after);
-  if (form->key_before.empty() || form->value_after.empty() || !ends) return 0;
+  // A type that stands with the key is understood where it tells strings from all others.
+  const bool typed = assign == form->key_after_other || assign.find("string=") != assign.npos;
+  if (form->key_before.empty() || form->value_after.empty() || !ends || !typed) return 0;
   return number_end + form->value_after.size();
 }
 
 // How much of `tail`, which is all behind the arguments of the last call, belongs to the calls: up
-// to what ends every message.
+// to what ends every message. Nothing where that does not come before the next message's text.
 std::optional<size_t> EndOfCalls(std::string_view tail, std::string_view behind_text) {
   const size_t at = behind_text.find_first_of("<[");
   if (at == behind_text.npos) return std::nullopt;
   const size_t end = tail.find(TagAtBegin(behind_text.substr(at)));
-  if (end == tail.npos) return std::nullopt;
+  if (end == tail.npos || tail.substr(0, end).find("ZQ") != tail.npos) return std::nullopt;
   const std::string_view calls = tail.substr(0, end), space = behind_text.substr(0, at);
   return RightTrimmed(calls.ends_with(space) ? calls.substr(0, end - at) : calls).size();
 }
 
 // Splits what stands before, between and behind calls into what belongs to each of them and what to
-// all. `between` is empty where there can be one call only.
-void SplitCalls(std::string_view before, std::string_view between, std::string_view behind,
-                CallForm* form) {
-  const size_t own = between.empty() ? before.size() : CommonSuffix(before, between);
+// all. `between` is empty where there can be one call only, and `behind` is nothing where the end
+// of calls was not found: then a call that ends with a tag of its own is enough.
+bool SplitCalls(std::string_view before, std::string_view between,
+                const std::optional<std::string_view>& behind, CallForm* form) {
+  form->many = !between.empty();
+  const size_t own = form->many ? NaturalSuffix(before, between) : before.size();
   form->opens = before.substr(0, before.size() - own);
   form->before_name = before.substr(before.size() - own);
-  form->many = !between.empty();
-  const std::string_view rest = between.substr(0, between.size() - (form->many ? own : 0));
-  const size_t after = form->many ? CommonPrefix(rest, behind) : behind.size();
-  form->after = behind.substr(0, after);
+  const std::string_view rest = form->many ? between.substr(0, between.size() - own) : between;
+  const std::string_view call_end = RightTrimmed(rest);
+  if (!behind && !call_end.ends_with('>')) return false;
+  size_t after = !behind      ? call_end.size()
+                 : form->many ? CommonPrefix(rest, *behind)
+                              : behind->size();
+  while (after > 0 && after < rest.size() && (rest[after] & 0xC0) == 0x80) --after;
+  form->after = behind ? behind->substr(0, after) : call_end;
   form->between = rest.substr(std::min(after, rest.size()));
-  form->closes = behind.substr(after);
+  form->closes = behind ? behind->substr(after) : std::string_view();
+  return true;
 }
 
 // Mistral's ids stand behind the arguments, where a model may leave them out; ids in another place
@@ -211,33 +234,32 @@ bool TakeId(CallForm* form) {
   return Literals(*form).find(kId) == std::string::npos;
 }
 
-std::optional<CallForm> FindByDifference(const Probe& probe, bool arguments_as_text) {
+std::optional<CallForm> FindByDifference(const Probe& probe) {
   const auto text = probe.WithText(), one = probe.WithCalls(1), two = probe.WithCalls(2);
   if (!text || !one) return std::nullopt;
-  const size_t begin = CommonPrefix(*one, *text), name = one->find(kFirst, begin);
+  const std::string_view call = *one;
+  const size_t begin = CommonPrefix(call, *text), name = call.find(kFirst, begin);
   const size_t shown = text->find(kText);
-  if (name == one->npos || shown == text->npos) return std::nullopt;
+  if (name == call.npos || shown == text->npos) return std::nullopt;
   CallForm form;
-  form.arguments_as_text = arguments_as_text;
   const size_t arguments = name + std::string_view(kFirst).size();
-  const size_t size = FindArguments(std::string_view(*one).substr(arguments), &form);
+  const size_t size = FindArguments(call.substr(arguments), &form);
   if (size == 0) return std::nullopt;
   const size_t end = arguments + size;
-  const std::string_view tail = std::string_view(*one).substr(end);
-  const auto behind =
+  const std::string_view tail = call.substr(end);
+  const auto closed =
       EndOfCalls(tail, std::string_view(*text).substr(shown + std::string_view(kText).size()));
-  if (!behind) return std::nullopt;
+  std::optional<std::string_view> behind;
+  if (closed) behind = tail.substr(0, *closed);
   std::string_view between;
-  if (two && std::string_view(*two).starts_with(std::string_view(*one).substr(0, end))) {
+  if (two && std::string_view(*two).starts_with(call.substr(0, end))) {
     const size_t second = two->find(kSecond, end);
     if (second != two->npos) between = std::string_view(*two).substr(end, second - end);
   }
-  const std::string_view before = LeftTrimmed(std::string_view(*one).substr(begin, name - begin));
-  if (before.empty() || std::string_view("<[{").find(before[0]) == std::string_view::npos) {
-    return std::nullopt;
-  }
-  SplitCalls(before, between, tail.substr(0, *behind), &form);
-  if (!TakeId(&form)) return std::nullopt;
+  const std::string_view before = LeftTrimmed(call.substr(begin, name - begin));
+  const bool opens =
+      !before.empty() && std::string_view("<[{").find(before[0]) != std::string_view::npos;
+  if (!opens || !SplitCalls(before, between, behind, &form) || !TakeId(&form)) return std::nullopt;
   return form;
 }
 
@@ -249,24 +271,31 @@ bool IsHarmony(const ChatModel& chat) {
 std::shared_ptr<const CallForm> FindCallForm(const ChatModel& chat) {
   if (IsHarmony(chat)) return std::make_shared<const CallForm>(HarmonyForm());
   for (const bool as_text : {false, true}) {
-    for (const bool with_result : {false, true}) {
-      if (auto form = FindByDifference(Probe(chat, as_text, with_result), as_text)) {
+    for (const bool null_content : {false, true}) {
+      for (const bool with_result : {false, true}) {
+        auto form = FindByDifference(Probe(chat, as_text, null_content, with_result));
+        if (!form) continue;
+        form->arguments_as_text = as_text;
+        form->null_content = null_content;
         return std::make_shared<const CallForm>(*std::move(form));
       }
     }
   }
-  // A template may describe its tools and leave calls out, or show them where they are refused.
+  // A template may describe its tools and leave calls out, or show them in part.
   CallForm form;
   for (const bool with_result : {true, false}) {
-    const Probe probe(chat, false, with_result);
-    for (const auto& rendered : {probe.WithCalls(1), probe.WithText()}) {
-      if (rendered && FindDescribedForm(*rendered, &form)) {
-        return std::make_shared<const CallForm>(form);
-      }
+    const Probe probe(chat, false, false, with_result);
+    const auto text = probe.WithText(), call = probe.WithCalls(1);
+    for (const auto& rendered : {call, text}) {
+      if (!rendered || !FindDescribedForm(*rendered, &form)) continue;
+      form.unshown = call && call->find(kValue) == std::string::npos;
+      return std::make_shared<const CallForm>(form);
     }
   }
   return nullptr;
 }
+
+constexpr std::string_view kThoughtWords[] = {"think", "THINK", "thought", "reason", "inner"};
 
 // The tags around a thought that the template renders.
 ThoughtTags FindRenderedTags(const ChatModel& chat) {
@@ -283,7 +312,10 @@ ThoughtTags FindRenderedTags(const ChatModel& chat) {
   const std::string_view open = TagAtEnd(RightTrimmed(bytes.substr(0, at)));
   const std::string_view close =
       TagAtBegin(LeftTrimmed(bytes.substr(at + std::string_view(kThought).size())));
-  if (open.empty() || close.empty()) return {};
+  // A template may show thoughts as messages like any other; then there is no tag of their own.
+  const bool own = std::ranges::any_of(
+      kThoughtWords, [open](std::string_view word) { return open.find(word) != open.npos; });
+  if (!own || close.empty()) return {};
   return {std::string(open), std::string(close), false};
 }
 

@@ -24,6 +24,17 @@ std::string Spaced(const Json& json) {
   return json.is_object() ? "{" + text + "}" : "[" + text + "]";
 }
 
+// REQUIRES: arguments in JSON or as Python has them.
+std::string ArgumentsText(const CallForm& form, const Json& arguments) {
+  if (arguments.is_string()) return arguments.get<std::string>();
+  if (form.arguments != CallForm::Arguments::kPythonic) return Spaced(arguments);
+  std::string text;
+  for (const auto& [key, value] : arguments.items()) {
+    text += (text.empty() ? "" : ", ") + key + "=" + Spaced(value);
+  }
+  return text;
+}
+
 bool IsSystem(const Json& message) {
   return message["role"] == "system" || message["role"] == "developer";
 }
@@ -59,7 +70,9 @@ void AdaptFields(const MessageWishes& wishes, Json* messages) {
     if (wishes.thinking && message.contains("reasoning_content")) {
       message["thinking"] = message["reasoning_content"];
     }
-    if (!wishes.arguments_as_text || !message.contains("tool_calls")) continue;
+    if (!message.contains("tool_calls")) continue;
+    if (wishes.null_content && message["content"] == "") message["content"] = nullptr;
+    if (!wishes.arguments_as_text) continue;
     for (Json& call : message["tool_calls"]) {
       Json& arguments = call["function"]["arguments"];
       if (!arguments.is_string()) arguments = Spaced(arguments);
@@ -100,27 +113,33 @@ bool MergeTurns(Json* messages) {
   return *messages != before;
 }
 
-bool ToolsAsText(Json* messages) {
+bool CallsAsText(const CallForm& form, Json* messages) {
   bool any = false;
   for (Json& message : *messages) {
-    if (message["role"] == "tool") {
-      any = true;
-      message = {{"role", "user"},
-                 {"content", "<tool_response>\n" + TextOf(message) + "\n</tool_response>"}};
-    }
     if (!message.contains("tool_calls")) continue;
     any = true;
     std::string text = TextOf(message);
+    text += (text.empty() ? "" : "\n") + form.opens;
+    bool first = true;
     for (const Json& call : message["tool_calls"]) {
       const Json& function = call["function"];
-      const Json& arguments = function["arguments"];
-      text += (text.empty() ? "" : "\n") + std::string("<tool_call>\n{\"name\": ") +
-              Dump(function["name"]) + ", \"arguments\": " +
-              (arguments.is_string() ? arguments.get<std::string>() : Spaced(arguments)) +
-              "}\n</tool_call>";
+      text += (first ? "" : form.between) + form.before_name + function["name"].get<std::string>() +
+              form.after_name + ArgumentsText(form, function["arguments"]) + form.after;
+      first = false;
     }
-    message["content"] = text;
+    message["content"] = text + form.closes;
     message.erase("tool_calls");
+  }
+  return any;
+}
+
+bool ToolsAsText(Json* messages) {
+  bool any = CallsAsText(HermesForm(), messages);
+  for (Json& message : *messages) {
+    if (message["role"] != "tool") continue;
+    any = true;
+    message = {{"role", "user"},
+               {"content", "<tool_response>\n" + TextOf(message) + "\n</tool_response>"}};
   }
   return any;
 }

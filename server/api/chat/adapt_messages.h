@@ -1,6 +1,7 @@
 // Conversations in forms that a template takes which refuses them as they are. Pure functions.
 #pragma once
 
+#include "server/generation/call_form.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -11,6 +12,7 @@ struct MessageWishes {
   bool developer = false;  // the template knows the role
   bool thinking = false;
   bool arguments_as_text = false;
+  bool null_content = false;  // where a message has calls and no text
 };
 void AdaptFields(const MessageWishes& wishes, Json* messages);
 
@@ -20,6 +22,8 @@ bool MergeSystem(Json* messages);
 // other are one. False if that changes nothing.
 bool MergeTurns(Json* messages);
 
+// Calls as text of their form, for a template that leaves them out. False if there are none.
+bool CallsAsText(const CallForm& form, Json* messages);
 // Calls and results as text, for a template that knows neither: calls as the generic form has them,
 // results as the user's. False if there are none.
 bool ToolsAsText(Json* messages);

@@ -241,13 +241,18 @@ bool ArgumentReader::ReadTagged(std::string* held, std::string* json) {
       continue;
     }
     if (held->starts_with(form_.key_before)) {
-      const size_t begin = form_.key_before.size(), end = held->find(form_.key_after, begin);
-      if (end == held->npos) return false;
-      const std::string key = held->substr(begin, end - begin);
-      held->erase(0, end + form_.key_after.size());
+      const size_t begin = form_.key_before.size();
+      const size_t text = held->find(form_.key_after, begin);
+      const size_t other = held->find(form_.key_after_other, begin);
+      if (text == held->npos && other == held->npos) return false;
+      const bool typed = text != other;  // the form itself tells strings from others
+      const bool is_text = typed && text < other;
+      const std::string key = held->substr(begin, std::min(text, other) - begin);
+      held->erase(
+          0, std::min(text, other) + (is_text ? form_.key_after : form_.key_after_other).size());
       BeginArgument(key, json);
       in_value_ = true;
-      is_string_ = strings_.contains(key);
+      is_string_ = typed ? is_text : strings_.contains(key);
       if (is_string_) *json += '"';
       continue;
     }

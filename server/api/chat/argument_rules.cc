@@ -166,7 +166,8 @@ Result<std::string> ArgumentRules::Argument(const std::string& key, const Json& 
   if (form_.arguments == Form::kTagged) {
     if (IsString(schema) && !tool.empty()) strings_[tool].insert(key);
     TRY(const std::string value, Tagged(schema, place));
-    return Define(GbnfLiteral(form_.key_before + key + form_.key_after) + " " + value);
+    const std::string& assign = IsString(schema) ? form_.key_after : form_.key_after_other;
+    return Define(GbnfLiteral(form_.key_before + key + assign) + " " + value);
   }
   if (form_.arguments == Form::kGemma) {
     TRY(const std::string value, Gemma(schema, place, 0));

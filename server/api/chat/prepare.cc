@@ -93,9 +93,11 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   const ChatModel& model = *prepared.model;
   Json values = std::move(conversation.kwargs);
   values["add_generation_prompt"] = conversation.add_generation_prompt;
-  const bool as_text = model.forms.calls != nullptr && model.forms.calls->arguments_as_text;
-  AdaptFields({Knows(model, "developer"), Knows(model, "thinking"), as_text},
+  const CallForm form = model.forms.calls != nullptr ? *model.forms.calls : CallForm();
+  AdaptFields({Knows(model, "developer"), Knows(model, "thinking"), form.arguments_as_text,
+               form.null_content},
               &conversation.messages);
+  if (form.unshown) CallsAsText(form, &conversation.messages);
   values["messages"] = std::move(conversation.messages);
   TRY(prepared.calls, OfferTools(model, conversation, names, context, &values));
   prepared.thought = PlanThought(model, conversation.thinking, names, context, &values);

@@ -34,7 +34,7 @@ CallForm FormOf(CallForm::Arguments arguments) {
   form.arguments = arguments;
   if (arguments == CallForm::Arguments::kTagged) {
     form.key_before = "<k>";
-    form.key_after = "<v>";
+    form.key_after = form.key_after_other = "<v>";
     form.value_after = "</v>\n";
     form.after = "</f>";
   }
