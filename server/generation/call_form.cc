@@ -92,7 +92,7 @@ bool FindDescribedForm(std::string_view rendered, CallForm* form) {
                 ? Named("", "[TOOL_CALLS]", "[ARGS]", "", "", "")
                 : Named("[TOOL_CALLS][", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]");
     form->mistral = true;
-  } else if (has("<|tool_list_start|>")) {
+  } else if (has("<|tool_list_start|>") || has("List of tools: [")) {  // LFM2
     *form = Named("<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>");
     form->arguments = CallForm::Arguments::kPythonic;
   } else if (has("<|tool_call|>")) {

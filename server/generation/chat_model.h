@@ -21,6 +21,7 @@ inline constexpr std::string_view kDefaultTemplate = "default", kToolTemplate = 
 // How a model's answers look, as its template and its vocabulary show it.
 struct AnswerForms {
   std::shared_ptr<const CallForm> calls;  // null: the template does not say how to call tools
+  bool shows_calls = false;               // in a history, in whichever form
   ThoughtTags thought;                    // none where `close` is empty
   // The template shows thoughts: where it does not, and only the vocabulary has the tags, one is
   // read as such but nothing is made for it.

@@ -297,6 +297,17 @@ std::shared_ptr<const CallForm> FindCallForm(const ChatModel& chat) {
 
 constexpr std::string_view kThoughtWords[] = {"think", "THINK", "thought", "reason", "inner"};
 
+// Whether a history's calls are in the prompt.
+bool ShowsCalls(const ChatModel& chat) {
+  for (const bool null_content : {false, true}) {
+    for (const bool with_result : {true, false}) {
+      const auto call = Probe(chat, false, null_content, with_result).WithCalls(1);
+      if (call && call->find(kValue) != std::string::npos) return true;
+    }
+  }
+  return false;
+}
+
 // The tags around a thought that the template renders.
 ThoughtTags FindRenderedTags(const ChatModel& chat) {
   const Json messages = Json::array({{{"role", "user"}, {"content", "ZQquestion"}},
@@ -350,6 +361,7 @@ AnswerForms FindForms(const ChatModel& chat,
                       const std::function<bool(std::string_view)>& is_token) {
   AnswerForms forms;
   forms.calls = FindCallForm(chat);
+  forms.shows_calls = forms.calls != nullptr ? !forms.calls->unshown : ShowsCalls(chat);
   forms.thought_switch = FindSwitch(chat);
   forms.harmony = IsHarmony(chat);
   forms.thought_shown = true;

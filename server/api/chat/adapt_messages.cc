@@ -2,6 +2,9 @@
 // beginning or none; what is meant is the same, so that it is moved and not refused.
 #include "server/api/chat/adapt_messages.h"
 
+#include <fmt/format.h>
+
+#include <map>
 #include <string>
 #include <utility>
 
@@ -78,6 +81,22 @@ void AdaptFields(const MessageWishes& wishes, Json* messages) {
       if (!arguments.is_string()) arguments = Spaced(arguments);
     }
   }
+}
+
+bool ShortenIds(Json* messages) {
+  const Json before = *messages;
+  std::map<std::string, std::string> ids;
+  const auto shorten = [&ids](Json& id) {
+    if (!id.is_string()) return;
+    const auto known = ids.try_emplace(id.get<std::string>(), fmt::format("call{:05}", ids.size()));
+    id = known.first->second;
+  };
+  for (Json& message : *messages) {
+    if (message.contains("tool_call_id")) shorten(message["tool_call_id"]);
+    if (!message.contains("tool_calls")) continue;
+    for (Json& call : message["tool_calls"]) shorten(call["id"]);
+  }
+  return *messages != before;
 }
 
 bool MergeSystem(Json* messages) {

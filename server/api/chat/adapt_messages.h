@@ -16,6 +16,9 @@ struct MessageWishes {
 };
 void AdaptFields(const MessageWishes& wishes, Json* messages);
 
+// Ids of calls as Mistral's templates insist on, nine letters and digits, in the order in which
+// they come. False if that changes nothing.
+bool ShortenIds(Json* messages);
 // All system messages as one at the beginning. False if that changes nothing.
 bool MergeSystem(Json* messages);
 // No system message: its text stands before the first user's. Messages of one role that follow each

@@ -54,7 +54,8 @@ struct Prepared {
 // which they came.
 Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
   auto prompt = RenderChat(model, values);
-  for (bool (*const adapt)(Json*) : {MergeSystem, MergeTurns, ToolsAsText, MergeTurns}) {
+  for (bool (*const adapt)(Json*) :
+       {ShortenIds, MergeSystem, MergeTurns, ToolsAsText, MergeTurns}) {
     if (prompt) break;
     if (!adapt(&values["messages"])) continue;
     if (auto adapted = RenderChat(model, values)) return adapted;
@@ -97,7 +98,11 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   AdaptFields({Knows(model, "developer"), Knows(model, "thinking"), form.arguments_as_text,
                form.null_content},
               &conversation.messages);
-  if (form.unshown) CallsAsText(form, &conversation.messages);
+  if (form.unshown) {
+    CallsAsText(form, &conversation.messages);
+  } else if (!model.forms.shows_calls) {
+    ToolsAsText(&conversation.messages);
+  }
   values["messages"] = std::move(conversation.messages);
   TRY(prepared.calls, OfferTools(model, conversation, names, context, &values));
   prepared.thought = PlanThought(model, conversation.thinking, names, context, &values);

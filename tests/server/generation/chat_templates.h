@@ -241,6 +241,51 @@ inline constexpr char kHarmony[] =
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %})";
 
+// DeepSeek V3.2 and V4: parameters in tags that say whether they are strings.
+inline constexpr char kDsml[] = R"({{- bos_token }}
+{%- for message in messages %}
+{%- if message.role == 'assistant' %}
+{{- '<｜Assistant｜>' + message.content }}
+{%- if message.tool_calls %}
+{{- '<｜DSML｜function_calls>\n' }}
+{%- for call in message.tool_calls %}
+{{- '<｜DSML｜invoke name="' + call.function.name + '">\n' }}
+{%- for key, value in call.function.arguments.items() %}
+{{- '<｜DSML｜parameter name="' + key + '" string="' + ('true' if value is string else 'false') + '">' + (value if value is string else value | tojson) + '</｜DSML｜parameter>\n' }}
+{%- endfor %}
+{{- '</｜DSML｜invoke>\n' }}
+{%- endfor %}
+{{- '</｜DSML｜function_calls>' }}
+{%- endif %}
+{{- '<｜end▁of▁sentence｜>' }}
+{%- else %}{{ '<｜User｜>' + message.content }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<｜Assistant｜>' }}{% endif %})";
+
+// DeepSeek R1: a call is shown only where there is no content.
+inline constexpr char kDeepSeekR1[] = R"({{- bos_token }}
+{%- for message in messages %}
+{%- if message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}
+{%- elif message['role'] == 'assistant' and message['content'] is none %}{{ '<｜Assistant｜>' }}
+{%- for tool in message['tool_calls'] %}
+{%- if loop.first %}{{ '<｜tool▁calls▁begin｜>' }}{% else %}{{ '\n' }}{% endif %}
+{{- '<｜tool▁call▁begin｜>' + tool['type'] + '<｜tool▁sep｜>' + tool['function']['name'] + '\n```json\n' + tool['function']['arguments'] + '\n```<｜tool▁call▁end｜>' }}
+{%- endfor %}{{ '<｜tool▁calls▁end｜><｜end▁of▁sentence｜>' }}
+{%- elif message['role'] == 'assistant' %}{{ '<｜Assistant｜>' + message['content'].split('</think>')[-1] + '<｜end▁of▁sentence｜>' }}
+{%- elif message['role'] == 'tool' %}{{ '<｜tool▁output▁begin｜>' + message['content'] + '<｜tool▁output▁end｜>' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '<｜Assistant｜><think>\n' }}{% endif %})";
+
+// LFM2 before 2.5: the tools are listed, and calls are left out of a history.
+inline constexpr char kLfm2Listed[] = R"({{- bos_token -}}
+{%- if tools -%}{{- '<|im_start|>system\nList of tools: <|tool_list_start|>' + (tools | tojson) + '<|tool_list_end|><|im_end|>\n' -}}{%- endif -%}
+{%- for message in messages -%}
+{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%})";
+
 // ChatML alone, without tools and thoughts.
 inline constexpr char kPlain[] = R"({%- for message in messages %}
 {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}

@@ -25,6 +25,10 @@ TEST(FormFinder, TheFormOfCalls) {
       {kMagistral, "", "[TOOL_CALLS]", "[ARGS]", "", "", ""},
       {kDeepSeek, "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>",
        "<｜tool▁call▁end｜>", "", "<｜tool▁calls▁end｜>"},
+      {kDeepSeekR1, "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>",
+       "\n```json\n", "\n```<｜tool▁call▁end｜>", "\n", "<｜tool▁calls▁end｜>"},
+      {kLfm2Listed, "<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>",
+       Arguments::kPythonic},
       {kNemotron, "<TOOLCALL>[", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]</TOOLCALL>"},
       {kLfm2, "<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>",
        Arguments::kPythonic},
@@ -43,25 +47,42 @@ TEST(FormFinder, TheFormOfCalls) {
     EXPECT_EQ(form->arguments, c.arguments);
     EXPECT_EQ(form->many, c.source != kLlama3);
     EXPECT_EQ(form->mistral, c.source == kMistral || c.source == kMagistral);
-    EXPECT_EQ(form->arguments_as_text, c.source == kDeepSeek);
+    EXPECT_EQ(form->arguments_as_text, c.source == kDeepSeek || c.source == kDeepSeekR1);
+    EXPECT_EQ(form->null_content, c.source == kDeepSeekR1);
+    EXPECT_EQ(form->unshown, c.source == kLfm2Listed);
   }
 }
 
-// Where a piece ends is open where two pieces begin alike; together they are the text in any case.
 TEST(FormFinder, ParametersInTags) {
-  const auto coder = ChatModelOf(kQwenCoder).forms.calls, glm = ChatModelOf(kGlm).forms.calls;
-  ASSERT_TRUE(coder != nullptr && glm != nullptr);
-  EXPECT_EQ(coder->arguments, Arguments::kTagged);
-  EXPECT_EQ(Prefix(*coder), "<tool_call>\n<function=");
-  EXPECT_EQ(coder->after_name + coder->key_before, ">\n<parameter=");
-  EXPECT_EQ(coder->key_after, ">\n");
-  EXPECT_EQ(coder->value_after + coder->key_before, "\n</parameter>\n<parameter=");
-  EXPECT_EQ(coder->value_after + coder->after, "\n</parameter>\n</function>\n</tool_call>");
-  EXPECT_EQ(glm->arguments, Arguments::kTagged);
-  EXPECT_EQ(Prefix(*glm), "<tool_call>");
-  EXPECT_EQ(glm->after_name + glm->key_before, "\n<arg_key>");
-  EXPECT_EQ(glm->key_after, "</arg_key>\n<arg_value>");
-  EXPECT_EQ(glm->value_after + glm->after, "</arg_value>\n</tool_call>");
+  const struct {
+    const char* source;
+    std::string opens, before_name, after_name, key_before, key_after, key_after_other, value_after,
+        after, between, closes;
+  } cases[] = {
+      {kQwenCoder, "", "<tool_call>\n<function=", ">", "\n<parameter=", ">\n", ">\n",
+       "\n</parameter>", "\n</function>\n</tool_call>", "\n", ""},
+      {kGlm, "", "<tool_call>", "", "\n<arg_key>", "</arg_key>\n<arg_value>",
+       "</arg_key>\n<arg_value>", "</arg_value>", "\n</tool_call>", "\n", ""},
+      {kDsml, "<｜DSML｜function_calls>", "\n<｜DSML｜invoke name=\"", "\">",
+       "\n<｜DSML｜parameter name=\"", "\" string=\"true\">", "\" string=\"false\">",
+       "</｜DSML｜parameter>", "\n</｜DSML｜invoke>", "", "\n</｜DSML｜function_calls>"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.source);
+    const auto form = ChatModelOf(c.source).forms.calls;
+    ASSERT_NE(form, nullptr);
+    EXPECT_EQ(form->arguments, Arguments::kTagged);
+    EXPECT_EQ(form->opens, c.opens);
+    EXPECT_EQ(form->before_name, c.before_name);
+    EXPECT_EQ(form->after_name, c.after_name);
+    EXPECT_EQ(form->key_before, c.key_before);
+    EXPECT_EQ(form->key_after, c.key_after);
+    EXPECT_EQ(form->key_after_other, c.key_after_other);
+    EXPECT_EQ(form->value_after, c.value_after);
+    EXPECT_EQ(form->after, c.after);
+    EXPECT_EQ(form->between, c.between);
+    EXPECT_EQ(form->closes, c.closes);
+  }
 }
 
 TEST(FormFinder, TagsOfThoughts) {

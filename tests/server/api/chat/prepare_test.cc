@@ -97,6 +97,17 @@ const Family kFamilies[] = {
     {kLfm2, "<|tool_call_start|>[read(path='a', count=2)]<|tool_call_end|>",
      "<|tool_call_start|>[now(), now()]<|tool_call_end|>",
      "<|tool_call_start|>[read(path='a', count='b')]<|tool_call_end|>"},
+    {kDsml,
+     "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"read\">\n<｜DSML｜parameter name=\"path\" "
+     "string=\"true\">a</｜DSML｜parameter>\n<｜DSML｜parameter name=\"count\" string=\"false\">2"
+     "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+     nullptr,
+     "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"read\">\n<｜DSML｜parameter name=\"path\" "
+     "string=\"false\">1</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>"},
+    {kDeepSeekR1,
+     "</think><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>read\n```json\n"
+     "{\"path\": \"a\", \"count\": 2}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+     nullptr, "</think><｜tool▁calls▁begin｜>"},
     {kLlama3, "{\"name\": \"read\", \"parameters\": {\"path\": \"a\", \"count\": 2}}", nullptr,
      "{\"name\": \"read\", \"parameters\": {}}"},
 };
@@ -108,7 +119,7 @@ TEST_F(PrepareChatTest, CallsOfEveryFamilyAreBound) {
     ASSERT_TRUE(Prepare(User(true)));
     EXPECT_TRUE(Allows(family.call));
     EXPECT_FALSE(Allows(family.wrong));
-    EXPECT_TRUE(Allows("Text."));
+    EXPECT_TRUE(Allows(family.source == kDeepSeekR1 ? "Hm.</think>\n\nText." : "Text."));
     if (family.two != nullptr) {
       EXPECT_TRUE(Allows(family.two));
     }
@@ -152,6 +163,7 @@ TEST_F(PrepareChatTest, AnAnswerSentBackIsRenderedAsItWas) {
                 {"function", {{"name", read.calls[0].name}, {"arguments", arguments}}}}})}});
     back.messages.push_back({{"role", "tool"}, {"tool_call_id", "abcdefgh1"}, {"content", "r"}});
     std::string call = family.call;
+    if (call.starts_with("</think>")) call.erase(0, 8);  // thoughts are not rendered again
     // The id is the server's own.
     if (family.source == kMistral) call.insert(call.size() - 2, ", \"id\": \"abcdefgh1\"");
     EXPECT_THAT(Render(back), HasSubstr(call));
@@ -244,6 +256,27 @@ TEST_F(PrepareChatTest, WishesOfThinkingBecomeTheTemplatesOwn) {
   EXPECT_THAT(context_.ignored, testing::UnorderedElementsAre("enable_thinking", "reasoning_effort",
                                                               "thinking_token_budget"));
   EXPECT_TRUE(generate_.options.thought.close.empty());
+}
+
+// Ids that another model's server has given.
+TEST_F(PrepareChatTest, IdsAreShortenedWhereATemplateInsistsOnIt) {
+  service_.SetChatTemplate(kMistral);
+  Conversation back = User(true);
+  back.messages.push_back(Parsed(R"({"role":"assistant","content":null,"tool_calls":[{
+      "id":"chatcmpl-tool-1","type":"function","function":{"name":"now","arguments":{}}}]})"));
+  EXPECT_THAT(Render(back), HasSubstr(R"("id": "call00000"}])"));
+}
+
+// A template that tells of calls and leaves them out of a history gets them as text.
+TEST_F(PrepareChatTest, CallsThatATemplateLeavesOut) {
+  service_.SetChatTemplate(kLfm2Listed);
+  Conversation back = User(true);
+  back.messages.push_back(Parsed(R"({"role":"assistant","content":"So.","tool_calls":[{"id":"1",
+      "type":"function","function":{"name":"read","arguments":{"path":"a","count":2}}},{"id":"2",
+      "type":"function","function":{"name":"now","arguments":{}}}]})"));
+  EXPECT_THAT(Render(back),
+              HasSubstr("assistant\nSo.\n<|tool_call_start|>[read(path=\"a\", count=2), "
+                        "now()]<|tool_call_end|><|im_end|>"));
 }
 
 // A template without tools: the server describes them, and says so in a header.
