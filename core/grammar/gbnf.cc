@@ -30,6 +30,8 @@ using Node = GrammarNode;
 // repetition, a choice and a sequence, and repetitions of repetitions get as much again.
 constexpr uint32_t kMaxGrammarHeight = 4 * kMaxGrammarNesting;
 constexpr uint64_t kMaxRepetition = 1'000'000'000;  // far beyond what fits
+// What reading takes, in units of WorkMeter: a part of a rule is a node, with memory of its own.
+constexpr uint64_t kNodeCost = 32, kByteCost = 2;
 
 bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -47,7 +49,8 @@ Node Collected(Node::Kind kind, std::vector<Node> items) {
 
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view root) : text_(text), root_(root) {}
+  Parser(std::string_view text, std::string_view root, WorkMeter* meter)
+      : text_(text), root_(root), meter_(meter) {}
 
   Result<std::shared_ptr<const Grammar>> Parse();
 
@@ -77,6 +80,7 @@ class Parser {
   tl::unexpected<Error> FailHere(const std::string& problem) const;
 
   std::string_view text_, root_;
+  WorkMeter* const meter_;
   size_t at_ = 0;
   std::vector<std::string> names_;
   std::vector<size_t> first_use_;  // [rules] where in the text
@@ -169,7 +173,9 @@ Status Parser::ParseSequence(size_t depth, Node* node) {
   const bool nested = depth > 0;
   while (!AtEnd() && Peek() != '|' && Peek() != ')' && Peek() != '\n' && Peek() != '\r') {
     Node& item = items.emplace_back();
+    const size_t begin = at_;
     TRY_OK(ParseItem(depth, &item));
+    TRY_OK(Spend(meter_, kNodeCost + kByteCost * (at_ - begin)));
     SkipSpace(nested);
     while (std::string_view("*+?{").find(Peek()) != std::string_view::npos && !AtEnd()) {
       TRY_OK(ParseRepetitions(&item));
@@ -369,34 +375,14 @@ Result<std::shared_ptr<const Grammar>> Parser::Parse() {
         fmt::format("the grammar has no rule \"{}\", which is where the text begins", root_),
         "grammar");
   }
-  return GrammarCompiler::Compile(names_, rules, root->second);
-}
-
-// What means something in literals or classes, or cannot be seen, is escaped.
-std::string Escape(uint32_t code, std::string_view special) {
-  if (code < 0x20 || code == 0x7F) return fmt::format("\\x{:02X}", code);
-  std::string text;
-  AppendUtf8(code, &text);
-  return special.find(text) == special.npos ? text : "\\" + text;
+  return GrammarCompiler::Compile(names_, rules, root->second, meter_);
 }
 
 }  // namespace
 
-Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text, std::string_view root) {
-  return Parser(text, root).Parse();
-}
-
-std::string GbnfLiteral(std::string_view text) {
-  std::string out = "\"";
-  for (; !text.empty(); text.remove_prefix(CharacterLength(text))) {
-    out += Escape(FirstCodePoint(text), "\"\\");
-  }
-  return out + '"';
-}
-
-std::string GbnfClassChar(uint32_t code_point) {
-  if (code_point == '-' || code_point == '^') return fmt::format("\\x{:02X}", code_point);
-  return Escape(code_point, "\\[]");
+Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text, std::string_view root,
+                                                 WorkMeter* meter) {
+  return Parser(text, root, meter).Parse();
 }
 
 }  // namespace lockstep

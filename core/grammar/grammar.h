@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/grammar/work_meter.h"
 
 namespace lockstep {
 
@@ -84,8 +85,10 @@ inline constexpr size_t kMaxGrammarNesting = 100;  // of parentheses
 // with * + ? {m} {m,} {m,n} after any of these, and the escapes \n \r \t \\ \" \[ \] \xHH \uHHHH
 // \UHHHHHHHH. The rule "root" is the text. Errors are kInvalidArgument and name the line: besides
 // mistakes, left recursion, references to tokens (<think>, <[7]>) and what goes beyond the limits.
+// Or they are the meter's.
 [[nodiscard]] Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text,
-                                                               std::string_view root = "root");
+                                                               std::string_view root = "root",
+                                                               WorkMeter* meter = nullptr);
 
 // `text` (UTF-8) as a literal of GBNF, quotes included.
 std::string GbnfLiteral(std::string_view text);

@@ -16,20 +16,14 @@
 // that is more than a call becomes a rule of its own, which x{3} calls three times; x{1000} is one
 // kRepeat, a state and a count, unless x may match nothing.
 //
-// What has to be known of states before they can be run, whether a rule may match nothing and which
-// states can never reach an end, are least fixpoints over the graph of states. They are computed
-// with work lists, as is the order of the rules: no recursion follows what a client wrote but
-// Emit's, down a tree whose height the parser bounds.
+// No recursion follows what a client wrote but Emit's, down a tree whose height the parser bounds.
 #include "core/grammar/grammar_compiler.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bitset>
 #include <unordered_set>
 #include <utility>
-
-#include "core/base/quoted.h"
 
 namespace lockstep {
 
@@ -40,6 +34,9 @@ namespace {
 // Repetitions of up to so many are written down as often; others are counted. Both cost a frame of
 // the automaton for each time, a count costs a few instructions more and no states.
 constexpr uint32_t kMaxCopies = 4;
+
+// In units of WorkMeter, to make a state.
+constexpr uint64_t kStateCost = 32;
 
 }  // namespace
 
@@ -63,7 +60,7 @@ uint32_t GrammarCompiler::Add(const State& state) {
 
 uint32_t GrammarCompiler::AddNew(const State& state) {
   std::vector<State>& states = grammar_->states_;
-  if (states.size() >= kMaxGrammarStates) {
+  if (states.size() >= kMaxGrammarStates || !Spend(meter_, kStateCost)) {
     full_ = true;
     return 0;
   }
@@ -179,208 +176,40 @@ uint32_t GrammarCompiler::EmitRepeat(const Node& node, uint32_t next) {
   return at;
 }
 
-// A property that holds at kAccept and spreads backwards. Each state is looked at again only when
-// one that it depends on has come to hold, so the time is linear in the number of edges.
-template <class Holds>
-std::vector<uint8_t> GrammarCompiler::Fixpoint(const Holds& holds) const {
-  const std::vector<State>& states = grammar_->states_;
-  std::vector<std::vector<uint32_t>> before(states.size());  // [states] that depend on the state
-  for (uint32_t i = 0; i < states.size(); ++i) {
-    const State& state = states[i];
-    if (state.kind == Kind::kAccept || state.kind == Kind::kDead) continue;
-    before[state.next].push_back(i);
-    if (state.kind == Kind::kSplit) before[state.other].push_back(i);
-    if (state.kind == Kind::kCall || state.kind == Kind::kRepeat) {
-      before[grammar_->start(state.other)].push_back(i);
-    }
-  }
-  std::vector<uint8_t> is_true(states.size());
-  std::vector<uint32_t> work;
-  for (uint32_t i = 0; i < states.size(); ++i) {
-    if (states[i].kind == Kind::kAccept) work.push_back(i);
-  }
-  for (const uint32_t i : work) is_true[i] = 1;
-  while (!work.empty()) {
-    const uint32_t done = work.back();
-    work.pop_back();
-    for (const uint32_t i : before[done]) {
-      if (is_true[i] || !holds(states[i], is_true)) continue;
-      is_true[i] = 1;
-      work.push_back(i);
-    }
-  }
-  return is_true;
+Status GrammarCompiler::Pay(uint64_t units_a_state) {
+  return Spend(meter_, units_a_state * grammar_->states());
 }
 
-void GrammarCompiler::MarkNullable() {
-  nullable_ = Fixpoint([this](const State& state, const std::vector<uint8_t>& is_true) {
-    if (state.kind == Kind::kSplit) return is_true[state.next] || is_true[state.other];
-    if (state.kind == Kind::kByte || !is_true[state.next]) return false;
-    return MayPass(state) || is_true[grammar_->start(state.other)] != 0;
-  });
-  for (State& state : grammar_->states_) {
-    if (state.kind == Kind::kCall) state.nullable = nullable_[grammar_->start(state.other)] != 0;
+tl::unexpected<Error> GrammarCompiler::WhyFull() const {
+  if (const Status going_on = Spend(meter_, 0); !going_on) {
+    return tl::unexpected<Error>(going_on.error());
   }
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("the grammar is too large: it needs more than {} states; use fewer or "
+                          "smaller repetitions",
+                          kMaxGrammarStates),
+              "grammar");
 }
 
-bool GrammarCompiler::MayPass(const State& state) const {
-  return state.kind == Kind::kRepeat && grammar_->repeat(state).min == 0;
-}
-
-void GrammarCompiler::UnrollNullable() {
-  const size_t count = grammar_->states_.size();
-  for (uint32_t i = 0; i < count && !full_; ++i) {
-    const State state = grammar_->states_[i];
-    if (state.kind != Kind::kRepeat || !nullable_[grammar_->start(state.other)]) continue;
-    // What may match nothing may as well come fewer times.
-    uint32_t at = state.next;
-    for (uint32_t k = grammar_->repeat(state).max; k > 0 && !full_; --k) {
-      const State call{.kind = Kind::kCall, .nullable = true, .next = at, .other = state.other};
-      if (k == 1) {
-        grammar_->states_[i] = call;
-      } else {
-        at = AddNew(call);
-      }
-    }
+Status GrammarCompiler::EmitRules() {
+  for (size_t i = 0; i < pending_.size() && !full_; ++i) {
+    const uint32_t accept = AddNew({.kind = Kind::kAccept});
+    const uint32_t start = Emit(*pending_[i], accept);
+    grammar_->starts_[pending_rules_[i]] = start;
   }
-}
-
-void GrammarCompiler::RemoveDead() {
-  const std::vector<uint8_t> alive =
-      Fixpoint([this](const State& state, const std::vector<uint8_t>& is_true) {
-        if (state.kind == Kind::kSplit) return is_true[state.next] || is_true[state.other];
-        const bool calls = state.kind == Kind::kCall || state.kind == Kind::kRepeat;
-        return is_true[state.next] &&
-               (!calls || MayPass(state) || is_true[grammar_->start(state.other)]);
-      });
-  for (size_t i = 0; i < alive.size(); ++i) {
-    if (!alive[i]) grammar_->states_[i].kind = Kind::kDead;
-  }
-}
-
-std::vector<uint32_t> GrammarCompiler::LeftCalls(uint32_t rule) const {
-  std::vector<uint32_t> calls, work = {grammar_->start(rule)};
-  while (!work.empty()) {
-    const uint32_t i = work.back();
-    work.pop_back();
-    if (std::exchange(seen_[i], 1)) continue;
-    const State& state = grammar_->state(i);
-    if (state.kind == Kind::kSplit) {
-      work.push_back(state.next);
-      work.push_back(state.other);
-    } else if (state.kind == Kind::kCall) {
-      calls.push_back(state.other);
-      if (state.nullable) work.push_back(state.next);
-    } else if (state.kind == Kind::kRepeat) {
-      calls.push_back(state.other);
-      if (MayPass(state)) work.push_back(state.next);
-    }
-  }
-  return calls;
-}
-
-// A topological order, by depth-first search with its own stack. Meeting a rule that is still open
-// is a circle: that rule can call itself before it has matched a byte.
-uint32_t GrammarCompiler::OrderRules() {
-  const auto rules = static_cast<uint32_t>(grammar_->rules());
-  enum : uint8_t { kNew, kOpen, kDone };
-  std::vector<uint8_t> mark(rules, kNew);
-  std::vector<uint32_t> finished;
-  struct Visit {
-    uint32_t rule;
-    std::vector<uint32_t> calls;
-  };
-  seen_.assign(grammar_->states(), 0);  // a state belongs to one rule
-  for (uint32_t first = 0; first < rules; ++first) {
-    if (mark[first] != kNew) continue;
-    mark[first] = kOpen;
-    std::vector<Visit> path;
-    path.push_back({first, LeftCalls(first)});
-    while (!path.empty()) {
-      Visit& visit = path.back();
-      if (visit.calls.empty()) {
-        mark[visit.rule] = kDone;
-        finished.push_back(visit.rule);
-        path.pop_back();
-        continue;
-      }
-      const uint32_t called = visit.calls.back();
-      visit.calls.pop_back();
-      if (mark[called] == kOpen) {
-        // A rule of the text rather than one made for a repetition.
-        uint32_t named = called;
-        for (size_t i = path.size(); i-- > 0 && path[i].rule != called;) {
-          named = std::min(named, path[i].rule);
-        }
-        return named;
-      }
-      if (mark[called] == kDone) continue;
-      mark[called] = kOpen;
-      path.push_back({called, LeftCalls(called)});
-    }
-  }
-  std::ranges::reverse(finished);
-  grammar_->order_.resize(rules);
-  for (uint32_t i = 0; i < rules; ++i) grammar_->order_[finished[i]] = i;
-  grammar_->by_order_ = std::move(finished);
-  return rules;
-}
-
-// Two bytes that no range of the grammar tells apart are of one class. Most grammars have a few
-// dozen, so that the automaton's table of transitions is a fraction of what 256 columns would take.
-void GrammarCompiler::FindClasses() {
-  std::bitset<257> begins;
-  for (const State& state : grammar_->states_) {
-    if (state.kind != Kind::kByte) continue;
-    begins.set(state.low);
-    begins.set(size_t{state.high} + 1);
-  }
-  begins.set(0);
-  for (size_t byte = 0; byte < 256; ++byte) {
-    if (begins[byte]) grammar_->representative_.push_back(static_cast<uint8_t>(byte));
-    grammar_->class_[byte] = static_cast<uint8_t>(grammar_->representative_.size() - 1);
-  }
+  if (full_) return WhyFull();
+  return {};
 }
 
 Result<std::shared_ptr<const Grammar>> GrammarCompiler::Compile(
-    const std::vector<std::string>& names, const std::vector<Node>& rules, uint32_t root) {
-  GrammarCompiler compiler;
-  Grammar& grammar = *compiler.grammar_;
-  grammar.root_ = root;
+    const std::vector<std::string>& names, const std::vector<Node>& rules, uint32_t root,
+    WorkMeter* meter) {
+  GrammarCompiler compiler(meter);
+  compiler.grammar_->root_ = root;
   for (const Node& rule : rules) compiler.AddRule(rule);
-  for (size_t i = 0; i < compiler.pending_.size() && !compiler.full_; ++i) {
-    const uint32_t accept = compiler.AddNew({.kind = Kind::kAccept});
-    const uint32_t start = compiler.Emit(*compiler.pending_[i], accept);
-    grammar.starts_[compiler.pending_rules_[i]] = start;
-  }
-  const auto too_large = [] {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("the grammar is too large: it needs more than {} states; use fewer or "
-                            "smaller repetitions",
-                            kMaxGrammarStates),
-                "grammar");
-  };
-  if (compiler.full_) return too_large();
-  compiler.RemoveDead();
-  compiler.MarkNullable();
-  compiler.UnrollNullable();
-  if (compiler.full_) return too_large();
-  if (grammar.state(grammar.start(root)).kind == Kind::kDead) {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("the grammar matches no text: what {} begins can never end",
-                            Quoted(names[root])),
-                "grammar");
-  }
-  if (const uint32_t rule = compiler.OrderRules(); rule < grammar.rules()) {
-    const std::string name = rule < names.size() ? Quoted(names[rule]) : "a repeated group";
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("the rule {} is left-recursive: it may call itself before it has "
-                            "matched anything; put what is repeated first, or use *",
-                            name),
-                "grammar");
-  }
-  compiler.FindClasses();
-  grammar.states_.shrink_to_fit();
+  TRY_OK(compiler.EmitRules());
+  TRY_OK(compiler.Analyse(names));
+  compiler.grammar_->states_.shrink_to_fit();
   return std::shared_ptr<const Grammar>(compiler.grammar_);
 }
 

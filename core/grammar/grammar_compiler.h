@@ -11,6 +11,7 @@
 #include "core/base/status.h"
 #include "core/grammar/grammar.h"
 #include "core/grammar/utf8_ranges.h"
+#include "core/grammar/work_meter.h"
 
 namespace lockstep {
 
@@ -40,19 +41,28 @@ struct GrammarNode {
 class GrammarCompiler {
  public:
   // `names` and `rules` are of the same length; `root` is one of them. Errors are kInvalidArgument
-  // and name the rule.
+  // and name the rule, or they are the meter's, which may be null.
   [[nodiscard]] static Result<std::shared_ptr<const Grammar>> Compile(
-      const std::vector<std::string>& names, const std::vector<GrammarNode>& rules, uint32_t root);
+      const std::vector<std::string>& names, const std::vector<GrammarNode>& rules, uint32_t root,
+      WorkMeter* meter);
 
  private:
   using Kind = Grammar::Kind;
   using State = Grammar::State;
+
+  explicit GrammarCompiler(WorkMeter* meter) : meter_(meter) {}
+  // Emits all rules; then what is known only of all states is found.
+  [[nodiscard]] Status EmitRules();
+  [[nodiscard]] Status Analyse(const std::vector<std::string>& names);
 
   // Each returns the state that matches the node and then goes on at `next`.
   uint32_t Emit(const GrammarNode& node, uint32_t next);
   uint32_t EmitClass(const std::vector<CodeRange>& ranges, uint32_t next);
   uint32_t EmitRepeat(const GrammarNode& node, uint32_t next);
   uint32_t EmitChoice(const std::vector<GrammarNode>& items, uint32_t next);
+  [[nodiscard]] Status Pay(uint64_t units_a_state);
+  // Why there are not all states, where full_ says so.
+  tl::unexpected<Error> WhyFull() const;
   // A new state, or the equal one that there is.
   uint32_t Add(const State& state);
   uint32_t AddNew(const State& state);
@@ -80,6 +90,7 @@ class GrammarCompiler {
     bool operator()(const State& a, const State& b) const;
   };
 
+  WorkMeter* const meter_;
   std::shared_ptr<Grammar> grammar_ = std::make_shared<Grammar>();
   std::unordered_map<State, uint32_t, StateHash, SameState> known_;  // by Add
   std::vector<uint8_t> nullable_;                                    // [states]
@@ -87,7 +98,7 @@ class GrammarCompiler {
   std::vector<const GrammarNode*> pending_;
   std::vector<uint32_t> pending_rules_;
   mutable std::vector<uint8_t> seen_;  // [states] scratch of LeftCalls
-  bool full_ = false;
+  bool full_ = false;  // no state is added any more: there are too many, or the meter has ended
 };
 
 }  // namespace lockstep
