@@ -30,7 +30,7 @@ struct ActiveJob : Job {
   // it, and those of its own prompt.
   size_t turn = 0;
 
-  uint64_t grammar_work = 0;  // in units of WorkBudget
+  uint64_t charged_work = 0;  // of grammar_work, what the client's share has been charged with
 
   JobStats stats() const;
   // Why the job must end now, if it must: it was cancelled, or is past a deadline.

@@ -14,6 +14,8 @@ class FairShares {
  public:
   // What a token costs: one that is generated takes a step, of which prompt tokens share one.
   static constexpr double kPromptToken = 1, kGeneratedToken = 2;
+  // A unit of WorkBudget: a step's work for grammars, some 10 ms, costs as much as a token in it.
+  static constexpr double kGrammarWork = kGeneratedToken / (1 << 21);
 
   // A request of the client waits or runs, from Join to Leave. Nested.
   void Join(const std::string& client);

@@ -66,6 +66,9 @@ struct Job {
   std::vector<int32_t> prompt;
   GenerationOptions options;
   std::shared_ptr<TokenSink> sink;
+  // For its grammar so far, in units of WorkBudget: what was done before it came is paid for like
+  // what its session does.
+  uint64_t grammar_work = 0;
   // Set by anyone, at any time: the job ends within one step, with kCancelled.
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<PromptProgress> progress = std::make_shared<PromptProgress>();

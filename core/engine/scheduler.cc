@@ -80,6 +80,7 @@ Status Scheduler::Submit(Job asked) {
     ActiveJob* const submitted = job.get();
     displaced_.reserve(displaced_.size() + 1);  // once a job is in the queue nothing may throw
     shares_.Join(client);
+    ChargeGrammar(*job);
     std::unique_ptr<ActiveJob> refused;
     try {
       // A request that a free session is about to take does not count as waiting.
@@ -245,6 +246,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
   job.session = {};
   {
     const MutexLock lock(mutex_);
+    ChargeGrammar(job);
     shares_.Leave(job.client);
     if (held_session) {
       --running_count_;

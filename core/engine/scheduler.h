@@ -104,6 +104,8 @@ class Scheduler {
   // Whether this very step computes what the job's prompt goes on with.
   bool IsBeingComputed(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
+  // What has been done for the job's grammar since the last time.
+  void ChargeGrammar(ActiveJob& job) REQUIRES(mutex_);
   void Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // Gives the prefix store what the job's session has computed.
   void Remember(const ActiveJob& job);

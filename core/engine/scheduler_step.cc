@@ -102,6 +102,10 @@ void Scheduler::ResumeGrammars() {
           Metered(*waiting_[i], left, [&](auto& budget) { return session.Resume(budget); });
     }
   });
+  {
+    const MutexLock lock(mutex_);
+    for (ActiveJob* const job : waiting_) ChargeGrammar(*job);
+  }
   for (size_t i = 0; i < waiting_.size(); ++i) {
     if (!waiting_[i]->started) waiting_[i]->started = Clock::now();
     Deliver(*waiting_[i], std::move(events_[i]));
@@ -177,6 +181,11 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
 void Scheduler::Remember(const ActiveJob& job) {
   if (options_.prefixes == nullptr) return;
   IfMemoryAllows([&] { job.session->GivePrefix(*options_.prefixes, job.prefix_scope); });
+}
+
+void Scheduler::ChargeGrammar(ActiveJob& job) {
+  const uint64_t work = job.grammar_work - std::exchange(job.charged_work, job.grammar_work);
+  shares_.Charge(job.client, FairShares::kGrammarWork * static_cast<double>(work));
 }
 
 void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch) {

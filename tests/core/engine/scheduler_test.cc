@@ -164,6 +164,25 @@ TEST_F(SchedulerTest, ABurstOfOneClientNeitherDelaysNorShutsOutTheOthers) {
   EXPECT_THAT(order, ElementsAre("busy0", "other0", "third0", "busy1", "busy2", "busy3"));
 }
 
+TEST_F(SchedulerTest, WorkForItsGrammarsCountsInAClientsShare) {
+  Start(1, {.max_queued = 6});
+  Gate gate(*this);
+  std::vector<std::string> order;
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (const char* client : {"schemas", "plain", "plain"}) {
+    Job request = Request(fmt::format("{}{}", client, recorders.size()), 4, 2);
+    request.client = client;
+    // As much as 64 tokens, before it came.
+    if (request.client == "schemas") request.grammar_work = uint64_t{1} << 26;
+    recorders.push_back(NewRecorder());
+    recorders.back()->on_end = [&order, id = request.id] { order.push_back(id); };
+    ASSERT_TRUE(Submit(request, recorders.back()));
+  }
+  gate.Open();
+  for (const auto& recorder : recorders) EXPECT_FALSE(recorder->Wait().error);
+  EXPECT_THAT(order, ElementsAre("plain1", "plain2", "schemas0"));
+}
+
 TEST_F(SchedulerTest, DeadlinesEndRequestsInTheQueueInPrefillAndInDecode) {
   using std::chrono::milliseconds;
   Start(2, {.max_queued = 4, .prefill_tokens = 1});
