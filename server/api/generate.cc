@@ -95,7 +95,8 @@ ReadContext ContextOf(const RouteCall& call, bool strict_dialect) {
   ReadContext context{*call.service, settings.names, lenient, {}};
   context.accept = FindHeader(call.request.headers, "Accept");
   context.request_id = call.request.request_id;
-  context.gone = call.caller.gone;
+  context.compile_for = {call.caller.client, call.caller.gone,
+                         call.caller.arrived + call.caller.deadlines.total};
   context.generic_tools = settings.generic_tools;
   return context;
 }
@@ -106,6 +107,7 @@ HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call)
   // it.
   auto read = dialect.read(body, context);
   if (!read) return dialect.error(read.error());
+  read->generate.grammar_work = context.compile_for.work;
   if (read->reply) return WithHeaders(*std::move(read->reply), context);
   return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
                              call.settings.generate.keep_alive),

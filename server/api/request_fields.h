@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "server/generation/compile_queue.h"
 #include "server/generation/generate_types.h"
 #include "server/generation/generation_service.h"
 #include "server/json/field_reader.h"
@@ -50,7 +50,7 @@ struct ReadContext {
   bool generic_tools = true;               // for models whose template has no tools
   std::string_view accept = {};            // the header Accept
   std::string_view request_id = {};        // stands in some dialects' errors
-  std::function<bool()> gone = {};         // whether the client has gone, and nobody waits
+  CompileClient compile_for = {};          // grammars are
   std::set<std::string>* known = nullptr;  // gets the names of all fields that are read
 
   size_t vocab() const { return service.model().vocab; }

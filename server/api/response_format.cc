@@ -18,9 +18,7 @@ using Kind = AnswerFormat::Kind;
 // Reads the fields of one request, whichever they are, into one format.
 class FormatReader {
  public:
-  FormatReader(ReadContext& context, bool strict) : context_(context) {
-    format_.options = {strict, context.gone};
-  }
+  FormatReader(ReadContext& context, bool strict) : context_(context) { format_.strict = strict; }
   // Goes on with what another reader has found.
   FormatReader(ReadContext& context, AnswerFormat begun)
       : context_(context), format_(std::move(begun)) {}
@@ -78,7 +76,7 @@ class FormatReader {
     std::string text;
     if (!fields.Text("name", &text) && fields.ok()) fields.Fail("name", "is missing");
     fields.Text("description", &text);
-    fields.Bool("strict", &format_.options.strict);
+    fields.Bool("strict", &format_.strict);
     ReadSchema(fields, "schema");
     if (fields.ok() && format_.kind != Kind::kSchema) fields.Fail("schema", "is missing");
   }
@@ -216,11 +214,12 @@ Status BindAnswerFormat(const AnswerFormat& format, ReadContext& context,
   if (format.kind == Kind::kText) return {};
   GrammarCache& grammars = context.service.grammars();
   std::vector<std::string> dropped;
-  GrammarCache::Bound bound =
-      format.kind == Kind::kGbnf ? grammars.Gbnf(format.gbnf)
-      : format.kind == Kind::kObject
-          ? grammars.JsonObject()
-          : grammars.JsonSchema(format.schema, format.where, format.options, &dropped);
+  GrammarCache::Bound bound = format.kind == Kind::kGbnf
+                                  ? grammars.Gbnf(format.gbnf, context.compile_for)
+                              : format.kind == Kind::kObject
+                                  ? grammars.JsonObject(context.compile_for)
+                                  : grammars.JsonSchema(format.schema, format.where, format.strict,
+                                                        context.compile_for, &dropped);
   if (!bound) {
     bound.error().param = format.where;
     return tl::unexpected(std::move(bound.error()));

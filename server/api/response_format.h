@@ -6,18 +6,17 @@
 #include <string_view>
 
 #include "server/api/request_fields.h"
-#include "server/schema/schema_options.h"
 
 namespace lockstep {
 
 struct AnswerFormat {
   enum class Kind { kText, kObject, kSchema, kGbnf };
   Kind kind = Kind::kText;
-  std::string field;  // of the request, that says so
-  std::string where;  // what stands in it, as an error names it
-  Json schema;        // of kSchema
-  JsonSchemaOptions options;
-  std::string gbnf;  // of kGbnf
+  std::string field;   // of the request, that says so
+  std::string where;   // what stands in it, as an error names it
+  Json schema;         // of kSchema
+  bool strict = true;  // likewise: as of JsonSchemaOptions
+  std::string gbnf;    // of kGbnf
 };
 
 // The fields of OpenAI's routes, of which a request may have one: response_format (text,

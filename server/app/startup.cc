@@ -102,8 +102,11 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   }
   engine.scheduler =
       std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
-  engine.service = std::make_unique<SchedulerService>(*engine.model, *engine.scheduler, context,
-                                                      AnswerId(*engine.model, options.kv_type));
+  // What compiles takes processors from what generates, and what waits to compile takes threads
+  // from those that answer others.
+  engine.service = std::make_unique<SchedulerService>(
+      *engine.model, *engine.scheduler, context, AnswerId(*engine.model, options.kv_type),
+      std::max<size_t>(1, options.threads / 4), std::max<size_t>(2, scheduling.max_queued / 4));
   return engine;
 }
 

@@ -2,6 +2,7 @@
 // belongs to one request and has no lock of its own; the functions are pure.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,8 +20,9 @@ namespace lockstep {
 struct Caller {
   std::string client;        // as in Job
   std::string prefix_scope;  // as in Job
-  Deadlines deadlines;
+  Deadlines deadlines;       // counted from `arrived`
   std::function<bool()> gone = [] { return false; };
+  std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
 };
 
 // A request to generate, in whichever dialect it came.
@@ -35,6 +37,7 @@ struct GenerateRequest {
   bool has_seed = false;
   bool negative_seed = false;  // sent as a negative number: echoed as one
   bool stream = false;
+  uint64_t grammar_work = 0;  // for compiling the grammar, in units of WorkBudget
 };
 
 // One answer to one prompt, which a stream's events add up to.

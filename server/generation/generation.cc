@@ -96,7 +96,8 @@ Job Generation::MakeJob(size_t index) {
   // No key's name has a NUL, so that no key and salt can make up another's.
   if (!request_.cache_salt.empty()) (job.prefix_scope += '\0') += request_.cache_salt;
   job.deadlines = caller_.deadlines;
-  // Deadlines count from Submit, but an answer that had to wait here was asked for earlier.
+  // Deadlines count from Submit, but it took a while to read the request and to compile its
+  // grammar, and an answer may have had to wait here.
   job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed());
   job.prompt = prompts_[index / request_.best_of];
   job.options = request_.options;
@@ -104,6 +105,7 @@ Job Generation::MakeJob(size_t index) {
   job.sink = stream_->Sink(index);
   job.cancelled = cancelled_;
   progress_[index] = job.progress;
+  if (index == 0) job.grammar_work = request_.grammar_work;
   return job;
 }
 

@@ -65,7 +65,7 @@ class Generation {
   Usage usage() const;
   PromptsRead prompts_read() const;
   std::chrono::steady_clock::duration elapsed() const {
-    return std::chrono::steady_clock::now() - start_;
+    return std::chrono::steady_clock::now() - caller_.arrived;
   }
 
  private:
@@ -84,7 +84,6 @@ class Generation {
   const Caller caller_;
   const std::string id_;
   const std::shared_ptr<RequestRecord> record_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   const std::shared_ptr<TokenStream> stream_ = std::make_shared<TokenStream>(cancelled_);
   std::vector<std::vector<int32_t>> prompts_;  // in tokens

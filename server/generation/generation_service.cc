@@ -95,7 +95,7 @@ SpokenTokens AllSpoken(const Result<ChatModel>& chat) {
 }  // namespace
 
 SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
-                                   std::string answer_id)
+                                   std::string answer_id, size_t compilers, size_t compiles_waiting)
     : model_(model),
       scheduler_(scheduler),
       chat_(MakeChatModel(model)),
@@ -107,7 +107,10 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
               chat_.has_value(),
               model.name,
               model.card},
-      grammars_(std::make_unique<GrammarCache>(model.tokenizer, AllSpoken(chat_))) {}
+      grammars_(std::make_unique<GrammarCache>(
+          model.tokenizer, AllSpoken(chat_),
+          CompileLimits{compilers, compiles_waiting,
+                        [&scheduler] { return scheduler.state().draining; }})) {}
 
 SchedulerService::~SchedulerService() = default;
 

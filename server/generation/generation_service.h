@@ -57,7 +57,9 @@ class GenerationService {
 // model().fingerprint.
 class SchedulerService : public GenerationService {
  public:
-  SchedulerService(const Model& model, Scheduler& scheduler, size_t context, std::string answer_id);
+  // At most `compilers` grammars are compiled at once, and `compiles_waiting` more may wait.
+  SchedulerService(const Model& model, Scheduler& scheduler, size_t context, std::string answer_id,
+                   size_t compilers = 1, size_t compiles_waiting = 16);
   ~SchedulerService() override;
 
   const ServedModel& model() const override { return served_; }

@@ -14,53 +14,74 @@
 
 namespace lockstep {
 
-GrammarCache::GrammarCache(const Tokenizer& tokenizer, SpokenTokens spoken, size_t max_entries,
-                           size_t max_bytes)
+GrammarCache::GrammarCache(const Tokenizer& tokenizer, SpokenTokens spoken, CompileLimits limits,
+                           size_t max_entries, size_t max_bytes)
     : tokenizer_(tokenizer),
       max_bytes_(max_bytes),
       spoken_(std::move(spoken)),
+      queue_(std::move(limits)),
       bound_(max_entries, max_bytes) {}
 
-GrammarCache::Bound GrammarCache::Gbnf(std::string_view text) {
+GrammarCache::Bound GrammarCache::Gbnf(std::string_view text, CompileClient& client) {
   return Find(
-      "gbnf " + std::string(text), [text](auto*) { return ParseGbnf(text); }, plain_);
+      "gbnf " + std::string(text),
+      [text](WorkMeter* meter, auto*) { return ParseGbnf(text, "root", meter); }, plain_, client);
 }
 
 GrammarCache::Bound GrammarCache::JsonSchema(const Json& schema, std::string_view where,
-                                             const JsonSchemaOptions& options,
+                                             bool strict, CompileClient& client,
                                              std::vector<std::string>* dropped) {
   // What is dropped is named with its place, so that a schema that is not strict has one grammar
   // for each place at which it stands.
-  const std::string kind = options.strict ? "schema " : "schema at " + std::string(where) + " ";
+  const std::string kind = strict ? "schema " : "schema at " + std::string(where) + " ";
   return Find(
       kind + Dump(schema),
-      [&](std::vector<std::string>* lost) {
-        return CompileJsonSchema(schema, where, options, lost);
+      [&](WorkMeter* meter, std::vector<std::string>* lost) {
+        return CompileJsonSchema(schema, where, {strict, meter}, lost);
       },
-      plain_, dropped);
+      plain_, client, dropped);
 }
 
-GrammarCache::Bound GrammarCache::JsonObject() {
+GrammarCache::Bound GrammarCache::JsonObject(CompileClient& client) {
   return Find(
-      "object", [](auto*) { return CompileJsonObject(); }, plain_);
+      "object", [](auto*, auto*) { return CompileJsonObject(); }, plain_, client);
 }
 
-GrammarCache::Bound GrammarCache::Chat(std::string_view gbnf, std::string_view root) {
-  return Find(
-      fmt::format("chat {} {}", root, gbnf), [gbnf, root](auto*) { return ParseGbnf(gbnf, root); },
-      with_spoken_);
+// Writing the rules is most of the work, and comes before it is known whether they are remembered.
+GrammarCache::Bound GrammarCache::Chat(const WriteGbnf& write, std::string_view root,
+                                       CompileClient& client) {
+  std::shared_ptr<const Entry> entry;
+  TRY_OK(queue_.Run(client, [&](WorkMeter& meter) -> Status {
+    TRY(const std::string gbnf, write(&meter));
+    const auto parse = [&](WorkMeter*, auto*) { return ParseGbnf(gbnf, root, &meter); };
+    TRY(entry, Make(fmt::format("chat {} {}", root, gbnf), parse, with_spoken_, meter));
+    return {};
+  }));
+  return entry->grammar;
 }
 
-GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
-                                       Vocabulary& vocabulary, std::vector<std::string>* dropped) {
-  if (const auto found = bound_.Find(key)) {
-    if (dropped != nullptr) *dropped = (*found)->dropped;
-    return (*found)->grammar;
+GrammarCache::Bound GrammarCache::Find(const std::string& key, const Compile& compile,
+                                       Vocabulary& vocabulary, CompileClient& client,
+                                       std::vector<std::string>* dropped) {
+  std::shared_ptr<const Entry> entry = bound_.Find(key).value_or(nullptr);
+  if (entry == nullptr) {
+    TRY_OK(queue_.Run(client, [&](WorkMeter& meter) -> Status {
+      TRY(entry, Make(key, compile, vocabulary, meter));
+      return {};
+    }));
   }
-  // No lock is held while a grammar is compiled. Two threads that miss the same key both compile
-  // it, and Insert gives both the first one.
+  if (dropped != nullptr) *dropped = entry->dropped;
+  return entry->grammar;
+}
+
+Result<std::shared_ptr<const GrammarCache::Entry>> GrammarCache::Make(const std::string& key,
+                                                                      const Compile& compile,
+                                                                      Vocabulary& vocabulary,
+                                                                      WorkMeter& meter) {
+  // Whoever had the turn before may have compiled the same.
+  if (auto known = bound_.Find(key)) return *std::move(known);
   auto entry = std::make_shared<Entry>();
-  TRY(const auto grammar, compile(&entry->dropped));
+  TRY(const auto grammar, compile(&meter, &entry->dropped));
   std::call_once(vocabulary.prepared, [&] {
     std::vector<std::string_view> spoken;
     if (&vocabulary == &with_spoken_) {
@@ -68,10 +89,9 @@ GrammarCache::Bound GrammarCache::Find(std::string key, const Compile& compile,
     }
     vocabulary.made = GrammarVocabulary::Create(tokenizer_, spoken);
   });
-  if (dropped != nullptr) *dropped = entry->dropped;
   entry->grammar = std::make_shared<const TokenGrammar>(grammar, vocabulary.made);
   const size_t bytes = std::min(key.size() + grammar->bytes(), max_bytes_);
-  return bound_.Insert(std::move(key), std::move(entry), bytes)->grammar;
+  return bound_.Insert(key, std::move(entry), bytes);
 }
 
 }  // namespace lockstep

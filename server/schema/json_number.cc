@@ -18,6 +18,8 @@ namespace {
 // The automaton has a state for each remainder at each number of digits, so that its size grows
 // with the modulus. A power of ten in multipleOf costs less: it only counts zeros at the end.
 constexpr uint32_t kMaxModulus = 2000;  // of multipleOf, without its powers of ten
+// In units of WorkMeter: ten digits are tried in each state, each a look into a map.
+constexpr uint64_t kStateCost = 256;
 
 // A bound of numbers without sign.
 struct Limit {
@@ -164,7 +166,7 @@ class MagnitudeReader {
 };
 
 // Appends what `reader` reads to `states`; returns its first state. `zero`: may it begin with 0?
-Result<uint32_t> Append(const MagnitudeReader& reader, bool zero,
+Result<uint32_t> Append(const MagnitudeReader& reader, bool zero, WorkMeter* meter,
                         std::vector<Language::State>* states) {
   using State = MagnitudeReader::State;
   std::map<State, uint32_t> numbers;
@@ -181,6 +183,7 @@ Result<uint32_t> Append(const MagnitudeReader& reader, bool zero,
     if (states->size() > 16 * Language::kMaxStates) {
       return Fail(ErrorKind::kInvalidArgument, "is not supported with bounds of so many digits");
     }
+    TRY_OK(Spend(meter, kStateCost));
     const State from = found[i];
     Language::State& out = states->emplace_back();
     out.accepts = reader.Accepts(from);
@@ -281,6 +284,11 @@ Decimal ParseDecimal(std::string_view text) {
   return out;
 }
 
+std::string PlainText(const Decimal& number) {
+  return (number.negative ? "-" : "") + number.integer +
+         (number.IsInteger() ? "" : "." + number.fraction);
+}
+
 // Without zeros in front the longer integer is larger, and without zeros at the end fractions
 // compare as texts.
 int Compare(const Decimal& a, const Decimal& b) {
@@ -292,7 +300,7 @@ int Compare(const Decimal& a, const Decimal& b) {
   return a.negative ? -order : order;
 }
 
-Result<Language> NumberLanguage(const NumberRange& range) {
+Result<Language> NumberLanguage(const NumberRange& range, WorkMeter* meter) {
   Step step;
   if (range.multiple_of) {
     TRY(step, ReadStep(*range.multiple_of));
@@ -307,7 +315,7 @@ Result<Language> NumberLanguage(const NumberRange& range) {
     const MagnitudeReader reader(part->low, part->high, step, part->max_digits, part->max_places,
                                  range.multiple_of.has_value());
     // An integer has no sign without a value.
-    TRY(const uint32_t first, Append(reader, !(negative && range.integer), &states));
+    TRY(const uint32_t first, Append(reader, !(negative && range.integer), meter, &states));
     if (negative) {
       states[0].edges.push_back({{'-', '-'}, first});
     } else {

@@ -28,6 +28,8 @@ struct Decimal {
 };
 // REQUIRES: the text of a JSON number that a double holds.
 Decimal ParseDecimal(std::string_view text);
+// The one text that NumberLanguage has for it without zeros that say nothing.
+std::string PlainText(const Decimal& number);
 // Below zero, zero or above, as a is less than b, equal, or greater.
 int Compare(const Decimal& a, const Decimal& b);
 
@@ -43,7 +45,7 @@ struct NumberRange {
 };
 
 // The texts of the range's numbers, without exponents; empty if there are none. Errors are
-// kInvalidArgument and say what is not supported.
-[[nodiscard]] Result<Language> NumberLanguage(const NumberRange& range);
+// kInvalidArgument and say what is not supported, or they are the meter's.
+[[nodiscard]] Result<Language> NumberLanguage(const NumberRange& range, WorkMeter* meter = nullptr);
 
 }  // namespace lockstep

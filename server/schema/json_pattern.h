@@ -56,6 +56,11 @@ enum class PatternAnchors { kAsWritten, kBothEnds };
 std::optional<PatternNode> WithLengths(const PatternNode& node, size_t min,
                                        std::optional<size_t> max);
 
+// The node with fewer repetitions, all of them at most as many as leave no text with more than
+// `max` characters: a part of the node's texts, but none of its forms is lost. Nothing where
+// repetitions alone cannot do it.
+std::optional<PatternNode> Shortened(const PatternNode& node, size_t max);
+
 // What stands between the quotes of a JSON string that the node matches, as an expression of GBNF.
 // `any_char`: the rule that stands for any character. The conditions are not in it.
 std::string PatternToGbnf(const PatternNode& node, std::string_view any_char);
@@ -65,7 +70,7 @@ std::string PatternToGbnf(const PatternNode& node, std::string_view any_char);
 // supported.
 [[nodiscard]] Result<std::string> TextPatternToGbnf(std::string_view pattern);
 
-// Errors are kInvalidArgument: the language has too many states.
-[[nodiscard]] Result<Language> PatternLanguage(const Pattern& pattern);
+// Errors are kInvalidArgument: the language has too many states; or they are the meter's.
+[[nodiscard]] Result<Language> PatternLanguage(const Pattern& pattern, WorkMeter* meter = nullptr);
 
 }  // namespace lockstep

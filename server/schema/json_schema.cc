@@ -15,7 +15,12 @@ Result<std::string> JsonGrammar::Add(const Json& schema, std::string_view where,
                 fmt::format("{}: the schema has more than {} bytes", where, kMaxSchemaBytes),
                 std::string(where));
   }
-  return SchemaReader(&rules_, schema, where, options, &dropped_).Read();
+  auto rule = SchemaReader(&rules_, schema, where, options, &dropped_).Read();
+  // A reader that is ended by the meter may take that for a fault of a keyword.
+  if (Status going_on = Spend(options.meter, 0); !going_on) {
+    return tl::unexpected<Error>(std::move(going_on.error()));
+  }
+  return rule;
 }
 
 Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std::string_view where,
@@ -26,8 +31,9 @@ Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std
   if (dropped != nullptr) *dropped = json.dropped();
   // A schema within its own limits may still be too large a grammar. The client knows the schema
   // and not the GBNF, so that the message says where the schema stands.
-  auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", rule, json.rules()));
-  if (grammar) return grammar;
+  auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", rule, json.rules()), "root",
+                           options.meter);
+  if (grammar || grammar.error().kind != ErrorKind::kInvalidArgument) return grammar;
   Error error = std::move(grammar.error());
   error.message =
       fmt::format("{}: as a grammar, the schema is not acceptable: {}", where, error.message);

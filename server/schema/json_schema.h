@@ -1,9 +1,8 @@
 // JSON Schema as grammar: GBNF for the texts of the JSON values that a schema describes. Pure
 // functions of the schema.
 //
-// The grammar never allows what the schema does not, but for oneOf, which is read as anyOf; and
-// every keyword that it cannot hold to is an error, or is dropped, by name and place. It allows
-// less than the schema:
+// The grammar never allows what the schema does not, and every keyword that it cannot hold to is an
+// error, or is dropped, by name and place. It allows less than the schema:
 //   properties come in the order of the schema, those required always, others or not
 //   what is not listed is not there: no additional properties or items beside those that the schema
 //     names, unless additionalProperties or items says so
@@ -12,6 +11,8 @@
 //   numbers are short enough for a double to hold, but where a bound is longer
 //   unique items of more than a few values come in the order of their enum
 //   where there are few items, those that `contains` asks for are the first ones
+//   a pattern's or a format's repetitions are fewer where maxLength cannot be counted beside them
+//   a member that tells schemas of oneOf apart is always there
 #pragma once
 
 #include <cstddef>

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 #include "core/base/utf8.h"
@@ -17,6 +18,7 @@ namespace lockstep {
 namespace {
 
 constexpr CodeRange kAllChars = {0, kMaxCodePoint};
+constexpr uint64_t kEdgeCost = 32;  // in units of WorkMeter: a look into a map of pairs
 
 tl::unexpected<Error> TooLarge() {
   return Fail(ErrorKind::kInvalidArgument,
@@ -29,7 +31,8 @@ class Product {
   using Pair = std::pair<uint32_t, uint32_t>;
 
   uint32_t Number(Pair pair) {
-    const auto [known, is_new] = numbers_.try_emplace(pair, static_cast<uint32_t>(pairs_.size()));
+    const auto [known, is_new] = numbers_.try_emplace(uint64_t{pair.first} << 32 | pair.second,
+                                                      static_cast<uint32_t>(pairs_.size()));
     if (is_new) pairs_.push_back(pair);
     return known->second;
   }
@@ -37,18 +40,19 @@ class Product {
   Pair operator[](size_t i) const { return pairs_[i]; }
 
  private:
-  std::map<Pair, uint32_t> numbers_;
+  std::unordered_map<uint64_t, uint32_t> numbers_;
   std::vector<Pair> pairs_;
 };
 
 // The automaton of a product: `visit(pair, state)` fills a state and numbers where it leads.
 template <class Visit>
-Result<Language> Explore(Product& product, const Visit& visit) {
+Result<Language> Explore(Product& product, WorkMeter* meter, const Visit& visit) {
   std::vector<Language::State> states;
   size_t edges = 0;
   for (size_t i = 0; i < product.size(); ++i) {
     visit(product[i], &states.emplace_back());
     edges += states.back().edges.size();
+    TRY_OK(Spend(meter, kEdgeCost * (1 + states.back().edges.size())));
     if (product.size() > Language::kMaxStates || edges > Language::kMaxEdges) return TooLarge();
   }
   return Language(std::move(states));
@@ -61,17 +65,18 @@ Language::Language(std::vector<State> states) : states_(std::move(states)) { Rem
 Language Language::Any() { return Language({{true, {{kAllChars, 0}}}}); }
 
 // The automaton of a list is a trie: words that begin alike share the states of their beginning.
+// They are sorted, and UTF-8 sorts as its characters do, so that what a word shares it shares with
+// the one before, by the last edges.
 Language Language::Words(std::vector<std::string> words) {
+  std::ranges::sort(words);
   std::vector<State> states(1);
   for (const std::string& word : words) {
     uint32_t at = 0;
     for (std::string_view rest = word; !rest.empty(); rest.remove_prefix(CharacterLength(rest))) {
       const uint32_t code = FirstCodePoint(rest);
       auto& edges = states[at].edges;
-      const auto edge = std::ranges::find_if(
-          edges, [code](const Edge& known) { return known.chars.low == code; });
-      if (edge != edges.end()) {
-        at = edge->to;
+      if (!edges.empty() && edges.back().chars.low == code) {
+        at = edges.back().to;
         continue;
       }
       const auto next = static_cast<uint32_t>(states.size());
@@ -80,9 +85,6 @@ Language Language::Words(std::vector<std::string> words) {
       at = next;
     }
     states[at].accepts = true;
-  }
-  for (State& state : states) {
-    std::ranges::sort(state.edges, {}, [](const Edge& edge) { return edge.chars.low; });
   }
   return Language(std::move(states));
 }
@@ -121,11 +123,11 @@ void Language::RemoveDead() {
   states_.resize(kept);
 }
 
-Result<Language> Language::And(const Language& other) const {
+Result<Language> Language::And(const Language& other, WorkMeter* meter) const {
   if (empty() || other.empty()) return Language({});
   Product product;
   product.Number({0, 0});
-  return Explore(product, [&](Product::Pair pair, State* out) {
+  return Explore(product, meter, [&](Product::Pair pair, State* out) {
     const State &a = states_[pair.first], &b = other.states_[pair.second];
     out->accepts = a.accepts && b.accepts;
     // Both lists are sorted, so that what they have in common is found as in a merge: the edge that
@@ -164,12 +166,13 @@ Language Language::Not() const {
   return Language(std::move(states));
 }
 
-Result<Language> Language::WithLength(size_t min, std::optional<size_t> max) const {
+Result<Language> Language::WithLength(size_t min, std::optional<size_t> max,
+                                      WorkMeter* meter) const {
   if (empty()) return *this;
   Product product;
   product.Number({0, 0});
   const size_t last = max.value_or(min);  // counts beyond are alike: none, or all
-  return Explore(product, [&](Product::Pair pair, State* out) {
+  return Explore(product, meter, [&](Product::Pair pair, State* out) {
     const auto [at, count] = pair;
     out->accepts = states_[at].accepts && count >= min;
     if (max && count == *max) return;
@@ -210,10 +213,10 @@ bool Language::Contains(std::string_view text) const {
   uint32_t at = 0;
   for (; !text.empty(); text.remove_prefix(CharacterLength(text))) {
     const uint32_t code = FirstCodePoint(text);
-    const auto edge = std::ranges::find_if(states_[at].edges, [code](const Edge& known) {
-      return known.chars.low <= code && code <= known.chars.high;
-    });
-    if (edge == states_[at].edges.end()) return false;
+    const auto& edges = states_[at].edges;
+    const auto edge = std::ranges::partition_point(
+        edges, [code](const Edge& known) { return known.chars.high < code; });
+    if (edge == edges.end() || edge->chars.low > code) return false;
     at = edge->to;
   }
   return states_[at].accepts;

@@ -14,6 +14,7 @@
 
 #include "core/base/status.h"
 #include "core/grammar/utf8_ranges.h"
+#include "core/grammar/work_meter.h"
 #include "server/schema/json_rules.h"
 
 namespace lockstep {
@@ -40,11 +41,12 @@ class Language {
   static Language Words(std::vector<std::string> words);
 
   // And is the intersection, of up to m times n states for languages of m and n. Not is the
-  // complement among all texts, with one state more.
-  [[nodiscard]] Result<Language> And(const Language& other) const;
+  // complement among all texts, with one state more. Errors may be the meter's, too.
+  [[nodiscard]] Result<Language> And(const Language& other, WorkMeter* meter = nullptr) const;
   Language Not() const;
   // Those of its texts that have `min` to `max` characters.
-  [[nodiscard]] Result<Language> WithLength(size_t min, std::optional<size_t> max) const;
+  [[nodiscard]] Result<Language> WithLength(size_t min, std::optional<size_t> max,
+                                            WorkMeter* meter = nullptr) const;
 
   // The least and the largest number of characters; no largest if there is none. {1, 0} if empty.
   std::pair<size_t, std::optional<size_t>> Lengths() const;

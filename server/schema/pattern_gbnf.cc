@@ -21,22 +21,30 @@ struct Span {
 // 32 bits still fits into 64.
 constexpr uint64_t kManyChars = 1'000'000'000;
 
-Span Lengths(const Node& node) {
+// With no repetition of more than `cap` times, where it need not be of more.
+Span Lengths(const Node& node, uint32_t cap = Node::kUnlimited) {
   Span out = {0, 0};
   if (node.kind == Node::Kind::kChars) return {1, 1};
   if (node.kind == Node::Kind::kChoice) out.min = kManyChars;
   for (const Node& item : node.items) {
-    const Span part = Lengths(item);
+    const Span part = Lengths(item, cap);
     if (node.kind == Node::Kind::kChoice) {
       out = {std::min(out.min, part.min), std::max(out.max, part.max)};
     } else if (node.kind == Node::Kind::kSequence) {
       out = {out.min + part.min, out.max + part.max};
     } else {
+      const uint32_t max = std::max(node.min, std::min(node.max, cap));
       out = {part.min * node.min,
-             node.max == Node::kUnlimited && part.max > 0 ? kManyChars : part.max * node.max};
+             max == Node::kUnlimited && part.max > 0 ? kManyChars : part.max * max};
     }
   }
   return {std::min(out.min, kManyChars), std::min(out.max, kManyChars)};
+}
+
+Node Capped(Node node, uint32_t cap) {
+  if (node.kind == Node::Kind::kRepeat) node.max = std::max(node.min, std::min(node.max, cap));
+  for (Node& item : node.items) item = Capped(std::move(item), cap);
+  return node;
 }
 
 // How characters are written: CharsToGbnf's way in a JSON string, or as they are.
@@ -107,6 +115,16 @@ std::optional<Node> WithLengths(const Node& node, size_t min, std::optional<size
   if (max) out.max = std::min(out.max, static_cast<uint32_t>(*max));
   if (out.min > out.max) return std::nullopt;
   return out;
+}
+
+std::optional<Node> Shortened(const Node& node, size_t max) {
+  // The largest cap that does it, by bisection: lengths grow with the cap.
+  uint32_t low = 0;
+  if (Lengths(node, low).max > max) return std::nullopt;
+  for (uint32_t step = uint32_t{1} << 30; step > 0; step /= 2) {
+    if (Lengths(node, low + step).max <= max) low += step;
+  }
+  return Capped(node, low);
 }
 
 std::string PatternToGbnf(const Node& node, std::string_view any_char) {

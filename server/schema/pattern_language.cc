@@ -17,6 +17,7 @@ constexpr size_t kMaxNfaStates = 1 << 15;
 // Bounds the ranges of characters that are looked at for all sets of states together, and with them
 // the time that a hostile pattern can take: some 100 ms.
 constexpr size_t kMaxWork = size_t{1} << 21;
+constexpr uint64_t kRangeCost = 16;  // in units of WorkMeter
 
 // Thompson's automaton of a tree: states with at most two ways on that take no character, or one
 // that takes one of `chars`.
@@ -80,6 +81,8 @@ class Nfa {
 // of the text so far may be.
 class Determinizer {
  public:
+  explicit Determinizer(WorkMeter* meter) : meter_(meter) {}
+
   Result<Language> Run(const Node& node) {
     const uint32_t end = nfa_.Add({nullptr, 0, 0});
     const uint32_t start = nfa_.Emit(node, end);
@@ -93,6 +96,7 @@ class Determinizer {
       edges += states.back().edges.size();
       const bool large = sets_.size() > Language::kMaxStates || edges > Language::kMaxEdges;
       if (large || work_ > kMaxWork) break;
+      TRY_OK(Spend(meter_, kRangeCost * (work_ - std::exchange(paid_, work_))));
     }
     if (nfa_.too_large() || work_ > kMaxWork || states.size() < sets_.size()) {
       return Fail(ErrorKind::kInvalidArgument,
@@ -164,20 +168,21 @@ class Determinizer {
     }
   }
 
+  WorkMeter* const meter_;
   Nfa nfa_;
   std::vector<std::vector<uint32_t>> sets_;
   std::map<std::vector<uint32_t>, uint32_t> numbers_;
-  size_t work_ = 0;
+  size_t work_ = 0, paid_ = 0;
   std::vector<uint8_t> seen_;  // [states of nfa_] scratch of Number
 };
 
 }  // namespace
 
-Result<Language> PatternLanguage(const Pattern& pattern) {
-  TRY(Language language, Determinizer().Run(pattern.node));
+Result<Language> PatternLanguage(const Pattern& pattern, WorkMeter* meter) {
+  TRY(Language language, Determinizer(meter).Run(pattern.node));
   for (const Pattern::Condition& condition : pattern.conditions) {
-    TRY(Language other, Determinizer().Run(condition.node));
-    TRY(language, language.And(condition.negated ? other.Not() : other));
+    TRY(Language other, Determinizer(meter).Run(condition.node));
+    TRY(language, language.And(condition.negated ? other.Not() : other, meter));
   }
   return language;
 }

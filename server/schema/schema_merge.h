@@ -39,9 +39,6 @@ bool IsAnnotation(std::string_view keyword);
 bool Asserts(const Json& schema);
 Json Without(const Json& schema, std::string_view keyword);
 
-// Lists and properties that are joined may have so many entries: joining compares them in pairs.
-inline constexpr size_t kMaxJoined = 1000;
-
 // Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
 // be joined; it is their `param`.
 [[nodiscard]] Result<Json> MergeSchemas(const Json& a, const Json& b);

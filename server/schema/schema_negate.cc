@@ -26,8 +26,10 @@ tl::unexpected<Error> CannotNegate(std::string_view what) {
               fmt::format("what is not allowed by {} cannot be written as a grammar", what));
 }
 
-Json OtherTypes(const Json& types) {
+Result<Json> OtherTypes(const Json& types) {
   const Json list = types.is_array() ? types : Json::array({types});
+  const auto has = [&list](const char* type) { return std::ranges::count(list, type) > 0; };
+  if (has("integer") && !has("number")) return CannotNegate("the type integer: fractions alone");
   Json out = Json::array();
   for (const char* type : kTypes) {
     if (std::ranges::find(list, type) == list.end()) out.push_back(type);
@@ -67,7 +69,10 @@ Json OfType(const char* type, const char* keyword, const Json& value) {
 // Returns the schema of what breaks one keyword, whatever the others say: minLength 3 is broken by
 // a string of at most 2 characters.
 Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t depth) {
-  if (keyword == "type") return Json{{"type", OtherTypes(value)}};
+  if (keyword == "type") {
+    TRY(Json others, OtherTypes(value));
+    return Json{{"type", std::move(others)}};
+  }
   if (keyword == "enum") return Json{{"not", {{"enum", value}}}};
   if (keyword == "const") return Json{{"not", {{"enum", Json::array({value})}}}};
   if (keyword == "not") return value;
@@ -108,9 +113,6 @@ Result<Json> Negate(const Json& schema, size_t depth) {
   if (schema.is_boolean()) return Json(schema == false);
   if (!schema.is_object()) return CannotNegate("what is no schema");
   if (depth > kMaxDepth) return CannotNegate("schemas inside of so many others");
-  if (schema.value("type", Json()) == "integer") {
-    return CannotNegate("the type integer: fractions alone");
-  }
   Json choices = Json::array();
   for (const auto& [keyword, value] : schema.items()) {
     if (IsAnnotation(keyword)) continue;

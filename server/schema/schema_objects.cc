@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -108,8 +109,9 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
   }
   std::vector<Member> members;
   std::vector<std::string> names;
+  const std::set<std::string_view> needed(required.begin(), required.end());
   for (const auto& [name, property] : properties.items()) {
-    const bool is_required = std::ranges::count(required, name) > 0;
+    const bool is_required = needed.contains(name);
     const bool fits = !allowed || allowed->Contains(name);
     names.push_back(name);
     if ((property == false || !fits) && !is_required) continue;
@@ -153,10 +155,10 @@ SchemaReader::Rule SchemaReader::OtherMember(const Json& schema, std::vector<std
   for (size_t set = 0; set < size_t{1} << patterns.size(); ++set) {
     if (set == 0 && closed) continue;
     Json value = set == 0 && schema.contains(more) ? schema[more] : Json(true);
-    auto fits = free.And(Language::Words(names).Not());
+    auto fits = free.And(Language::Words(names).Not(), options_.meter);
     for (size_t i = 0; i < patterns.size() && fits; ++i) {
       const bool in = (set >> i & 1) != 0;
-      fits = fits->And(in ? patterns[i].names : patterns[i].names.Not());
+      fits = fits->And(in ? patterns[i].names : patterns[i].names.Not(), options_.meter);
       if (!in) continue;
       value = value == true ? patterns[i].schema
                             : Json{{"allOf", Json::array({value, patterns[i].schema})}};

@@ -1,7 +1,7 @@
 // How a JSON schema is read into a grammar.
 #pragma once
 
-#include <functional>
+#include "core/grammar/work_meter.h"
 
 namespace lockstep {
 
@@ -9,8 +9,8 @@ struct JsonSchemaOptions {
   // Whether a keyword that the grammar cannot hold to is an error. If not, it is dropped and named,
   // and the rest of the schema binds.
   bool strict = true;
-  // Asked now and then; true ends the reading with kCancelled. Empty: never.
-  std::function<bool()> stopped = {};
+  // Counts the work, and may end it; null: nobody asks.
+  WorkMeter* meter = nullptr;
 };
 
 }  // namespace lockstep

@@ -27,6 +27,17 @@ constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas
 // Bounds the time that one request can take: joining can make many schemas of a few.
 constexpr size_t kMaxSchemas = 8000;
 constexpr size_t kMaxParts = 100;  // of allOf
+// In units of WorkMeter: a schema is copied, joined and looked at several times on its way, and
+// names are looked for one by one.
+constexpr uint64_t kVisitCost = 512, kValueCost = 32, kByteCost = 2;
+
+// The values in a schema, as what they cost.
+uint64_t Weight(const Json& schema) {
+  uint64_t weight = kValueCost;
+  if (schema.is_string()) return weight + schema.get_ref<const std::string&>().size();
+  for (const Json& value : schema) weight += schema.is_structured() ? Weight(value) : 0;
+  return weight + (schema.is_object() ? schema.size() * schema.size() / 4 : 0);
+}
 
 // What a schema without a type is about, by its keywords.
 std::string_view ImpliedType(const Json& schema) {
@@ -73,6 +84,7 @@ void SchemaReader::Drop(const std::string& path, const std::string& keyword) {
 
 // Each turn leaves out the one keyword of `b` at which the last one failed, so that this ends.
 Result<Json> SchemaReader::Join(const Json& a, Json b, const std::string& path) {
+  TRY_OK(Pay(Weight(a) + Weight(b)));
   while (true) {
     auto merged = MergeSchemas(a, b);
     if (merged) return merged;
@@ -126,15 +138,15 @@ SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& pa
   if (++visits_ > kMaxSchemas) {
     return Fail(path, fmt::format("there are more than {} schemas", kMaxSchemas));
   }
-  if (options_.stopped && options_.stopped()) {
-    return lockstep::Fail(ErrorKind::kCancelled, "the schema is no longer wanted", where_);
-  }
+  TRY_OK(Pay(kVisitCost + Weight(schema)));
   if (rules_.text().size() > kMaxGrammarBytes) {
     return Fail(path, "the schemas up to here are too large in all");
   }
   ++depth_;
+  const size_t bytes = rules_.text().size();
   Rule rule = options_.strict ? VisitObjectSchema(schema, path) : VisitDropping(schema, path);
   --depth_;
+  TRY_OK(Pay(kByteCost * (rules_.text().size() - std::min(bytes, rules_.text().size()))));
   return rule;
 }
 
@@ -259,9 +271,12 @@ SchemaReader::Rule SchemaReader::AllOf(const Json& schema, const std::string& pa
 SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& keyword,
                                        const std::string& path) {
   const std::string at = ChildPointer(path, keyword);
-  const Json& parts = schema[keyword];
+  Json parts = schema[keyword];
   if (!parts.is_array() || parts.empty()) {
     return FailKeyword(path, keyword, "must be a list of schemas");
+  }
+  if (keyword == "oneOf") {
+    TRY(parts, ToldApart(parts, path));
   }
   const Json rest = Without(schema, keyword);
   const bool joined = Asserts(rest);
@@ -304,6 +319,7 @@ Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
     return types;
   }
   const Json list = type->is_array() ? *type : Json::array({*type});
+  if (list.size() > kMaxTypes) return FailKeyword(path, "type", "has more types than there are");
   for (const Json& name : list) {
     if (!name.is_string() ||
         kTypes.find(fmt::format(" {} ", name.get<std::string>())) == kTypes.npos) {
@@ -324,33 +340,12 @@ Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
   return types;
 }
 
-SchemaReader::Rule SchemaReader::Values(const Json& schema, const std::string& path) {
-  Json values = Json::array();
-  if (schema.contains("enum")) {
-    values = schema["enum"];
-    if (!values.is_array()) return FailKeyword(path, "enum", "must be a list of values");
-  }
-  if (const auto only = schema.find("const"); only != schema.end()) {
-    const bool listed = !schema.contains("enum") || std::ranges::count(values, *only) > 0;
-    values = Json::array();
-    if (listed) values.push_back(*only);
-  }
-  std::vector<std::string> texts;
-  Admission admission;
-  for (const Json& value : values) {
-    TRY(const bool fits, Admits(schema, value, path, &admission));
-    if (fits) texts.push_back(Dump(value));
-  }
-  if (texts.empty()) return Nothing(path, "none of the listed values is allowed");
-  return DefineTexts(std::move(texts));
-}
-
 SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& schema,
                                         const std::string& path) {
   if (type == "nothing") return Nothing(path, "no value is allowed");
   if (type == "null" || type == "boolean") {
     std::vector<std::string> texts;
-    Admission admission;
+    Admission admission = AdmissionTo(schema);
     for (const Json& value : type == "null" ? Json::array({nullptr}) : Json::array({true, false})) {
       TRY(const bool fits, Admits(schema, value, path, &admission));
       if (fits) texts.push_back(Dump(value));

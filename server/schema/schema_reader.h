@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "server/json/json_set.h"
 #include "server/json/json_text.h"
 #include "server/schema/json_number.h"
 #include "server/schema/json_rules.h"
@@ -46,13 +47,24 @@ class SchemaReader {
   Rule AllOf(const Json& schema, const std::string& path);
   Rule AnyOf(const Json& schema, const std::string& keyword, const std::string& path);
   Rule Not(const Json& schema, const std::string& path);
-  // Values is for an enum or a const, without what other keywords forbid; OfType is for one type.
-  Rule Values(const Json& schema, const std::string& path);
+  // A schema of one type.
   Rule OfType(const std::string& type, const Json& schema, const std::string& path);
 
+  // schema_one_of.cc
+  // The schemas of oneOf such that no value that is written for one is allowed by another.
+  Result<Json> ToldApart(const Json& parts, const std::string& path);
+  // Whether that is so as they are, as far as it can be seen.
+  bool Excludes(const Json& other, const Json& written, size_t depth = 0);
+  bool ExcludesValues(const Json& other, const std::vector<Json>& written);
+  bool ExcludesType(std::string_view type, const Json& other, const Json& written, size_t depth);
+  bool ExcludesTexts(const Json& other, const Json& written);
+  bool ExcludesNumbers(const Json& other, const Json& written);
+  bool ExcludesArrays(const Json& other, const Json& written, size_t depth);
+  bool ExcludesObjects(const Json& other, const Json& written, size_t depth);
+  // A member about which the two disagree wherever it is; nullptr if there is none.
+  const std::string* Discriminator(const Json& other, const Json& written);
+
   // schema_arrays.cc
-  Rule Number(const Json& schema, bool integer, const std::string& path);
-  Rule String(const Json& schema, const std::string& path);
   Rule Array(const Json& schema, const std::string& path);
   Rule Contains(const Json& schema, const std::string& item, const std::string& path);
   Rule Unique(const std::vector<Json>& values, const Sizes& sizes, const std::string& path);
@@ -82,24 +94,49 @@ class SchemaReader {
   Result<std::vector<NamePattern>> NamePatterns(const Json& schema, const std::string& path);
 
   // schema_texts.cc: what keywords say about strings, as languages.
-  Result<Language> TextLanguage(const Json& schema, const std::string& path);
-  Result<Language> NameLanguage(const Json& schema, const std::string& path);
-  Result<Language> PatternOf(const Json& pattern, const std::string& keyword,
-                             const std::string& path) const;
-  Result<NumberRange> ReadRange(const Json& schema, bool integer, const std::string& path) const;
-  // Whether a listed value is also one of what the keywords of its type say.
-  struct Admission {
-    std::optional<Language> texts, numbers;  // made when they are first needed
+  Rule String(const Json& schema, const std::string& path);
+  // What becomes of minLength and maxLength.
+  enum class TextLengths {
+    kLeftOut,
+    kExact,
+    kShortened,  // exact or, where that takes too many states, with fewer of the texts
   };
+  Result<Language> TextLanguage(const Json& schema, const std::string& path, TextLengths lengths);
+  Result<Language> Pieces(const Json& schema, std::optional<size_t> most, const std::string& path);
+  Result<Language> NameLanguage(const Json& schema, const std::string& path);
+  Result<Language> NameChoice(const Json& names, const std::string& keyword,
+                              const std::string& path);
+  // Of a pattern, or of a format, in texts of at most `most` characters if there are such.
+  Result<Language> PatternOf(const Json& pattern, const std::string& keyword,
+                             const std::string& path, std::optional<size_t> most = {}) const;
+  Result<Sizes> ReadSizes(const Json& schema, const std::string& what,
+                          const std::string& path) const;
+
+  // schema_numbers.cc
+  Rule Number(const Json& schema, bool integer, const std::string& path);
+  Result<NumberRange> ReadRange(const Json& schema, bool integer, const std::string& path) const;
+  Result<Language> Numbers(const NumberRange& range, const std::string& path) const;
+
+  // schema_values.cc: an enum or a const, without what other keywords forbid.
+  Rule Values(const Json& schema, const std::string& path);
+  // What the keywords say of a listed value, as far as it was asked for.
+  struct Admission {
+    std::map<std::string_view, std::string_view> asks;  // by type of values, a keyword
+    JsonSet forbidden;
+    std::optional<Language> texts, numbers;
+    Sizes lengths;
+  };
+  static Admission AdmissionTo(const Json& schema);
   Result<bool> Admits(const Json& schema, const Json& value, const std::string& path,
                       Admission* admission);
   // The values that a schema lists, references followed; nothing if it does not list them.
   std::optional<std::vector<Json>> Listed(const Json& schema) const;
+  // Whether the value is of one of these types; no list of types needs to be longer than kMaxTypes.
+  static bool IsOneOf(const Json& value, const Json& types);
+  static constexpr size_t kMaxTypes = 32;
 
   Result<std::vector<std::string>> Types(const Json& schema, const std::string& path) const;
   Result<std::vector<std::string>> RequiredNames(const Json& schema, const std::string& path) const;
-  Result<Sizes> ReadSizes(const Json& schema, const std::string& what,
-                          const std::string& path) const;
   // What `schema` refers to if it is nothing but a reference, else the schema itself. A ring of
   // references ends with one of them.
   const Json& Resolved(const Json& schema) const;
@@ -117,6 +154,7 @@ class SchemaReader {
   // joined.
   Result<Json> Join(const Json& a, Json b, const std::string& path);
   void Drop(const std::string& path, const std::string& keyword);
+  [[nodiscard]] Status Pay(uint64_t units) const { return Spend(options_.meter, units); }
 
   JsonRules& rules_;
   const Json& root_;

@@ -22,7 +22,8 @@ constexpr size_t kMaxTokens = 400;
 
 Result<Json> Generate(const Model& model, const Json& schema, uint64_t seed, GrammarCache& cache,
                       ThreadPool& pool) {
-  auto grammar = cache.JsonSchema(schema, "schema");
+  CompileClient client;
+  auto grammar = cache.JsonSchema(schema, "schema", /*strict=*/true, client);
   if (!grammar) return tl::unexpected(grammar.error());
   auto session = InferenceSession::Create(model.config(), model.tokenizer, kContext);
   if (!session) return tl::unexpected(session.error());

@@ -69,7 +69,7 @@ void ReadFormat(FieldReader& owner, std::string_view name, ReadContext& context,
                  format->where = reader.Full("schema");
                  format->field = format->where.substr(0, format->where.find('.'));
                  format->schema = WithoutBigIntegers(*schema);
-                 format->options = {false, context.gone};
+                 format->strict = false;
                });
 }
 

@@ -119,7 +119,7 @@ Result<std::string> ArgumentRules::JsonValue(const Json& schema, const Place& pl
       part[name] = place.root[name];
     }
   }
-  return json_.Add(part, place.where, {place.strict, gone_});
+  return json_.Add(part, place.where, {place.strict, meter_});
 }
 
 Result<std::string> ArgumentRules::Named(const Json& schema, const Place& place,

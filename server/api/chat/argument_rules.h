@@ -2,7 +2,6 @@
 // it collects; used by one thread.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +14,9 @@ namespace lockstep {
 
 class ArgumentRules {
  public:
-  // `form` and `json` must outlive it. `gone` says whether the client has gone, or is null.
-  ArgumentRules(const CallForm& form, JsonGrammar* json, std::function<bool()> gone)
-      : form_(form), json_(*json), gone_(std::move(gone)) {}
+  // All must outlive it.
+  ArgumentRules(const CallForm& form, JsonGrammar* json, WorkMeter* meter)
+      : form_(form), json_(*json), meter_(meter) {}
 
   // The name of the rule for the arguments of a function, {"name"[, "parameters", "strict"]}.
   // `where` is its schema's name in errors, which are kInvalidArgument.
@@ -54,7 +53,7 @@ class ArgumentRules {
 
   const CallForm& form_;
   JsonGrammar& json_;
-  const std::function<bool()> gone_;
+  WorkMeter* const meter_;
   std::string rules_;
   StringParameters strings_;
   std::vector<std::string> dropped_;

@@ -21,14 +21,15 @@ constexpr char kRoot[] = "chat-root", kAnswer[] = "chat-answer";
 
 // The name of the rule for what the format says, empty where it says nothing. A grammar of the
 // client's is added to the rules.
-Result<std::string> FormatRule(const AnswerFormat& format, JsonGrammar* json, std::string* rules) {
+Result<std::string> FormatRule(const AnswerFormat& format, WorkMeter* meter, JsonGrammar* json,
+                               std::string* rules) {
   switch (format.kind) {
     case AnswerFormat::Kind::kText:
       return std::string();
     case AnswerFormat::Kind::kObject:
       return std::string(JsonGrammar::Object());
     case AnswerFormat::Kind::kSchema: {
-      auto rule = json->Add(format.schema, format.where, format.options);
+      auto rule = json->Add(format.schema, format.where, {format.strict, meter});
       if (!rule) rule.error().param = format.where;
       return rule;
     }
@@ -64,20 +65,21 @@ Result<std::vector<CallGrammarParts::Tool>> AllowedTools(const Conversation& con
 
 // The rules of an answer with calls, and the parameters that are strings.
 Status AddCalls(const CallForm& form, const Conversation& conversation, const FieldNames& names,
-                ReadContext& context, JsonGrammar* json, std::string* rules, ChatForm* chat) {
+                ReadContext& context, WorkMeter* meter, JsonGrammar* json, std::string* rules,
+                ChatForm* chat) {
   const ToolChoice& choice = conversation.choice;
   if (conversation.format.kind == AnswerFormat::Kind::kGbnf && choice.word == "auto") {
     const std::string& field = conversation.format.field;
     return Fail(ErrorKind::kInvalidArgument, field + " and tools: send one of them", field);
   }
-  ArgumentRules arguments(form, json, context.gone);
+  ArgumentRules arguments(form, json, meter);
   CallGrammarParts parts;
   parts.parallel = choice.parallel && !choice.named && !conversation.tools.legacy;
   TRY(parts.tools, AllowedTools(conversation, names, &arguments));
   // With "required" there is no answer but calls.
   parts.instead = std::nullopt;
   if (choice.word == "auto") {
-    TRY(parts.instead, FormatRule(conversation.format, json, rules));
+    TRY(parts.instead, FormatRule(conversation.format, meter, json, rules));
   }
   *rules += CallGrammar(form, parts) + arguments.rules();
   chat->strings = std::make_shared<const StringParameters>(arguments.strings());
@@ -143,15 +145,17 @@ Result<ChatForm> BindAnswer(const AnswerPlan& plan, const Conversation& conversa
     return chat;
   }
   JsonGrammar json;
-  std::string rules;
-  if (plan.calls != nullptr) {
-    TRY_OK(AddCalls(*plan.calls, conversation, names, context, &json, &rules, &chat));
-  } else {
-    TRY(const std::string rule, FormatRule(conversation.format, &json, &rules));
-    rules += harmony ? HarmonyAnswer(rule) : fmt::format("{} ::= {}\n", kAnswer, rule);
-  }
-  rules += WithThought(harmony ? ThoughtTags() : tags, kRoot, kAnswer) + json.rules();
-  TRY(options->grammar, context.service.grammars().Chat(rules, kRoot));
+  const auto write = [&](WorkMeter* meter) -> Result<std::string> {
+    std::string rules;
+    if (plan.calls != nullptr) {
+      TRY_OK(AddCalls(*plan.calls, conversation, names, context, meter, &json, &rules, &chat));
+    } else {
+      TRY(const std::string rule, FormatRule(conversation.format, meter, &json, &rules));
+      rules += harmony ? HarmonyAnswer(rule) : fmt::format("{} ::= {}\n", kAnswer, rule);
+    }
+    return rules + WithThought(harmony ? ThoughtTags() : tags, kRoot, kAnswer) + json.rules();
+  };
+  TRY(options->grammar, context.service.grammars().Chat(write, kRoot, context.compile_for));
   context.ignored.insert(context.ignored.end(), json.dropped().begin(), json.dropped().end());
   return chat;
 }

@@ -14,9 +14,19 @@ namespace {
 
 Json Schema(const std::string& text) { return ParseStrictObject(text).value(); }
 
+// Of one client, who waits for whatever it takes.
+struct Grammars : GrammarCache {
+  using GrammarCache::GrammarCache;
+  Bound Gbnf(std::string_view text) { return GrammarCache::Gbnf(text, client); }
+  Bound JsonSchema(const Json& schema, std::string_view where) {
+    return GrammarCache::JsonSchema(schema, where, /*strict=*/true, client);
+  }
+  CompileClient client = {"client"};
+};
+
 TEST(GrammarCacheTest, EqualRequestsShareOneGrammar) {
   const Tokenizer tokenizer = LoadTokenizer(TestData("tales-bpe.gguf"));
-  GrammarCache cache(tokenizer, 3);
+  Grammars cache(tokenizer, {}, CompileLimits(), 3);
   const auto yes = cache.Gbnf("root ::= \"yes\"").value();
   EXPECT_EQ(cache.Gbnf("root ::= \"yes\"").value(), yes);
   EXPECT_NE(cache.Gbnf("root ::= \"no\"").value(), yes);
@@ -31,9 +41,9 @@ TEST(GrammarCacheTest, EqualRequestsShareOneGrammar) {
   EXPECT_NE(cache.Gbnf("root ::= \"yes\"").value(), yes);
   EXPECT_FALSE(cache.Gbnf("root ::= nowhere"));
   EXPECT_FALSE(cache.JsonSchema(Schema(R"({"not":{}})"), "s"));
-  EXPECT_EQ(&cache.JsonObject().value()->vocabulary(), &schema->vocabulary());
+  EXPECT_EQ(&cache.JsonObject(cache.client).value()->vocabulary(), &schema->vocabulary());
 
-  GrammarCache small(tokenizer, 100, 1);  // the newest is kept, however large
+  Grammars small(tokenizer, {}, CompileLimits(), 100, 1);  // the newest is kept, however large
   EXPECT_EQ(small.Gbnf("root ::= \"a\"").value(), small.Gbnf("root ::= \"a\"").value());
   EXPECT_TRUE(small.Gbnf("root ::= \"b\""));
   EXPECT_EQ(small.entries(), 1u);
@@ -46,7 +56,8 @@ TEST(GrammarCacheTest, ManyThreadsGetTheSame) {
   std::vector<std::thread> threads;
   for (auto& grammar : found) {
     threads.emplace_back([&cache, &grammar] {
-      for (int i = 0; i < 50; ++i) grammar = cache.JsonObject().value();
+      CompileClient client{"client"};
+      for (int i = 0; i < 50; ++i) grammar = cache.JsonObject(client).value();
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -58,7 +69,7 @@ TEST(GrammarCacheTest, ManyThreadsGetTheSame) {
 // what comes out is JSON, and every place has a way on.
 TEST(GrammarCacheTest, RandomTextsOfManySchemasAreJson) {
   const Tokenizer tokenizer = LoadTokenizer(TestData("tales-bpe.gguf"));
-  GrammarCache cache(tokenizer);
+  Grammars cache(tokenizer);
   const auto schemas =
       ParseStrictObject("{\"all\":" + ReadFile(TestData("schemas.json")) + "}").value()["all"];
   ASSERT_EQ(schemas.size(), 200u);

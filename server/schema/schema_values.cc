@@ -1,0 +1,190 @@
+// The part of SchemaReader that is about values that a schema lists. There may be thousands, so
+// that what the other keywords say is found out once for all of them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/base/utf8.h"
+#include "core/grammar/grammar.h"
+#include "server/json/json_set.h"
+#include "server/schema/schema_merge.h"
+#include "server/schema/schema_reader.h"
+
+namespace lockstep {
+namespace {
+
+// 1.0 and 1e2 are integers too: JSON Schema asks for a number without a fraction, not for a way of
+// writing it.
+bool IsOfType(const Json& value, std::string_view type) {
+  if (type == "integer") return value.is_number() && ParseDecimal(Dump(value)).IsInteger();
+  return type == "null"      ? value.is_null()
+         : type == "boolean" ? value.is_boolean()
+         : type == "string"  ? value.is_string()
+         : type == "array"   ? value.is_array()
+         : type == "object"  ? value.is_object()
+                             : value.is_number();
+}
+
+const char* TypeOf(const Json& value) {
+  return value.is_string()   ? "string"
+         : value.is_number() ? "number"
+         : value.is_array()  ? "array"
+         : value.is_object() ? "object"
+                             : "none";
+}
+
+size_t Characters(std::string_view text) {
+  size_t count = 0;
+  for (; !text.empty(); text.remove_prefix(CharacterLength(text))) ++count;
+  return count;
+}
+
+}  // namespace
+
+bool SchemaReader::IsOneOf(const Json& value, const Json& types) {
+  if (types.is_string()) return IsOfType(value, types.get_ref<const std::string&>());
+  return types.is_array() && types.size() <= kMaxTypes &&
+         std::ranges::any_of(types, [&](const Json& type) {
+           return type.is_string() && IsOfType(value, type.get_ref<const std::string&>());
+         });
+}
+
+SchemaReader::Rule SchemaReader::Values(const Json& schema, const std::string& path) {
+  Json values = Json::array();
+  if (schema.contains("enum")) {
+    values = schema["enum"];
+    if (!values.is_array()) return FailKeyword(path, "enum", "must be a list of values");
+  }
+  if (const auto only = schema.find("const"); only != schema.end()) {
+    const bool listed = !schema.contains("enum") || std::ranges::count(values, *only) > 0;
+    values = Json::array();
+    if (listed) values.push_back(*only);
+  }
+  std::vector<std::string> texts;
+  Admission admission = AdmissionTo(schema);
+  for (const Json& value : values) {
+    TRY(const bool fits, Admits(schema, value, path, &admission));
+    if (fits) texts.push_back(Dump(value));
+  }
+  if (texts.empty()) return Nothing(path, "none of the listed values is allowed");
+  return DefineTexts(std::move(texts));
+}
+
+SchemaReader::Admission SchemaReader::AdmissionTo(const Json& schema) {
+  Admission out;
+  for (const auto& [keyword, given] : schema.items()) {
+    const SchemaKeyword* const known = FindSchemaKeyword(keyword);
+    if (known == nullptr) continue;
+    out.asks.try_emplace(known->name == "not" ? "string" : known->type, known->name);
+  }
+  const auto forbidden = schema.find("not");
+  if (forbidden != schema.end() && forbidden->contains("enum")) {
+    out.forbidden = JsonSet((*forbidden)["enum"]);
+  }
+  return out;
+}
+
+// All keywords of a type are one language, so that the first one that is found asks for all of
+// them. A text's length is counted, which takes no automaton.
+Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const std::string& path,
+                                  Admission* admission) {
+  if (schema.contains("type") && !IsOneOf(value, schema["type"])) return false;
+  if (admission->forbidden.Contains(value)) return false;
+  const std::string_view type = TypeOf(value);
+  const auto asked = admission->asks.find(type);
+  if (asked == admission->asks.end()) return true;
+  if (type == "string") {
+    if (!admission->texts) {
+      TRY(admission->texts, TextLanguage(schema, path, TextLengths::kLeftOut));
+      TRY(admission->lengths, ReadSizes(schema, "Length", path));
+    }
+    const auto& text = value.get_ref<const std::string&>();
+    const size_t length = Characters(text);
+    return length >= admission->lengths.least &&
+           (!admission->lengths.most || length <= *admission->lengths.most) &&
+           admission->texts->Contains(text);
+  }
+  if (type == "number") {
+    if (!admission->numbers) {
+      TRY(const NumberRange range, ReadRange(schema, false, path));
+      TRY(admission->numbers, Numbers(range, path));
+    }
+    return admission->numbers->Contains(PlainText(ParseDecimal(Dump(value))));
+  }
+  return FailKeyword(path, asked->second,
+                     fmt::format("keyword {} beside enum or const is not supported; leave out the "
+                                 "values that it forbids",
+                                 Quoted(asked->second)));
+}
+
+// Returns each of the values once if the schema lists them all, and nothing where other keywords
+// would have to be asked about each.
+std::optional<std::vector<Json>> SchemaReader::Listed(const Json& schema) const {
+  const Json& resolved = Resolved(schema);
+  if (!resolved.is_object()) return std::nullopt;
+  for (const auto& [keyword, value] : resolved.items()) {
+    const bool lists = keyword == "enum" || keyword == "const" || keyword == "type";
+    if (!lists && !IsAnnotation(keyword)) return std::nullopt;
+  }
+  Json values = Json::array();
+  if (resolved.contains("const")) {
+    values.push_back(resolved["const"]);
+  } else if (resolved.contains("enum")) {
+    values = resolved["enum"];
+  } else if (resolved.value("type", Json()) == "boolean") {
+    values = {false, true};
+  } else {
+    return std::nullopt;
+  }
+  std::vector<Json> out;
+  JsonSet known;
+  for (const Json& value : values) {
+    const bool fits = !resolved.contains("type") || IsOneOf(value, resolved["type"]);
+    if (fits && known.Add(value)) out.push_back(value);
+  }
+  return out;
+}
+
+// abc, abd and x become: r0 ::= "ab" r1 | "x", r1 ::= "c" | "d".
+std::string SchemaReader::DefineTexts(std::vector<std::string> texts) {
+  std::ranges::sort(texts);
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  // A tree of what they have in common, so that few ways are open after each byte.
+  struct Part {
+    size_t begin, end, at;  // texts that have the same `at` bytes in front
+    std::string rule;
+  };
+  const std::string root = rules_.NewName();
+  std::vector<Part> parts = {{0, texts.size(), 0, root}};
+  while (!parts.empty()) {
+    const Part part = parts.back();
+    parts.pop_back();
+    std::string choices;
+    for (size_t i = part.begin; i < part.end;) {
+      const std::string_view first = std::string_view(texts[i]).substr(part.at);
+      const size_t length = first.empty() ? 0 : CharacterLength(first);
+      size_t end = i + 1, common = first.size();
+      while (end < part.end && length > 0 &&
+             texts[end].compare(part.at, length, first.substr(0, length)) == 0) {
+        const std::string_view other = std::string_view(texts[end++]).substr(part.at);
+        common = std::min(
+            common, static_cast<size_t>(std::ranges::mismatch(first, other).in1 - first.begin()));
+      }
+      while (common < first.size() && (static_cast<uint8_t>(first[common]) & 0xC0) == 0x80) {
+        --common;  // to the first byte of a character
+      }
+      choices += (choices.empty() ? "" : " | ") + GbnfLiteral(first.substr(0, common));
+      if (end > i + 1) {
+        parts.push_back({i, end, part.at + common, rules_.NewName()});
+        choices += " " + parts.back().rule;
+      }
+      i = end;
+    }
+    rules_.Define(part.rule, choices);
+  }
+  return root;
+}
+
+}  // namespace lockstep
