@@ -1,0 +1,120 @@
+"""Grammars and schemas that take long: whoever sends them waits, and nobody else does."""
+import asyncio
+import json
+import time
+
+from client import request
+from server import Server, expect
+from traffic import generation, until
+
+
+def paired_enums(seed, pairs=11):
+    """A schema of some 220 kB: lists that must hold together, in pairs."""
+    def listed(pair, first):
+        return {"enum": [f"{seed}.{pair}.{i}" for i in range(first, first + 900)]}
+
+    properties = {f"p{pair}": {"allOf": [listed(pair, 0), listed(pair, 450)]}
+                  for pair in range(pairs)}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def large_automata(seed):
+    """Patterns of which each has thousands of states."""
+    return {"type": "object", "properties": {
+        f"p{i}": {"type": "string", "pattern": f"^{seed}(a|b)*a(a|b){{11}}c{{0,{i}}}$",
+                  "minLength": i % 7} for i in range(200)}}
+
+
+# Each has more to do in a step, or before the first one, than a step has time for.
+GRAMMARS = {
+    "empty alternatives": 'root ::= ("a"' + ' | ""' * 60_000 + ")*",
+    "optional letters": 'root ::= ([a-z]? [a-z]?){4000} "."',
+    "nested lists": "root ::= r9\n" + "".join(
+        f"r{i} ::= (r{i - 1} | r{i - 1} r{i - 1})*  \n" for i in range(1, 10)) + 'r0 ::= "a" | "aa"',
+    "two endings": 's ::= [a-z ] s "b" | [a-z ] s "c" | [a-z ] s s | ""\nroot ::= s',
+    "many rules": "root ::= " + " | ".join(f"r{i}" for i in range(20_000)) + "\n" + "".join(
+        f'r{i} ::= [a-z ]* "{i}"\n' for i in range(20_000)),
+    "classes": "root ::= (" + " | ".join(f"[\\U{0x10000 + 7 * i:08x}-\\U{0x10003 + 7 * i:08x}] x"
+                                        for i in range(8000)) + ")*\nx ::= [a-z ]{0,3}",
+}
+
+
+def bound(seed, **fields):
+    return generation("Once", 40, **fields) | {"ignore_eos": False, "seed": seed}
+
+
+def compiling(test):
+    """A hundred clients send schemas that take long, and most of them leave: others do not notice."""
+    with Server(test.binary) as server:
+        return asyncio.run(compile_for(test, server.port))
+
+
+async def compile_for(test, port):
+    flood = [request(port, "/generate",
+                     bound(i, json_schema=(paired_enums if i % 2 else large_automata)(i)),
+                     timeout=20 if i % 10 == 0 else 0.1 + test.random()) for i in range(100)]
+    live, generated, gaps, ended = [], [], [], asyncio.Event()
+
+    async def probe(path, body, times, pause):
+        while not ended.is_set():
+            reply = await request(port, path, body, timeout=10)
+            times.append((reply.status, reply.seconds))
+            await asyncio.sleep(pause)
+
+    async def stream():
+        while not ended.is_set():
+            reply = await request(port, "/generate", generation("Once", 400, stream=True))
+            times = [at for at, _ in reply.events()]
+            gaps.extend(after - before for before, after in zip(times, times[1:]))
+
+    async def probes():
+        await asyncio.gather(probe("/livez", None, live, 0.02), stream(), stream(),
+                             probe("/generate", generation("Once", 4), generated, 0.1))
+
+    watching = asyncio.create_task(probes())
+    replies = await asyncio.gather(*flood)
+    ended.set()
+    await watching
+    free = await until(port, lambda queued, running: queued + running == 0, 5)
+    counts = {}
+    for reply in replies:
+        counts[reply.status] = counts.get(reply.status, 0) + 1
+    seen = (f"/livez in {max(s for _, s in live) * 1000:.0f} ms at most, streams' gaps"
+            f" {max(gaps) * 1000:.0f} ms, /generate {len(generated)} times in"
+            f" {max(s for _, s in generated):.2f} s; the flood got {counts} (0: it left)")
+    expect({status for status, _ in live + generated} == {200}, f"{seen}; expected 200 for all")
+    expect(max(s for _, s in live) < 0.1, f"{seen}; expected /livez within 100 ms")
+    expect(max(gaps) < 0.3, f"{seen}; expected no gap of 0.3 s")
+    expect(max(s for _, s in generated) < 2, f"{seen}; expected /generate within 2 s")
+    expect(free is not None, f"{seen}; something still runs")
+    return seen
+
+
+def hostile_drain(test):
+    """SIGTERM while grammars and schemas that take long are compiled and walked: it ends in time."""
+    slowest = {}
+    timeout = 2
+    bodies = {name: {"grammar": grammar} for name, grammar in GRAMMARS.items()}
+    bodies |= {"enums": {"json_schema": paired_enums(0)}, "automata": {"json_schema":
+                                                                       large_automata(0)}}
+    for name, fields in bodies.items():
+        with Server(test.binary, "--drain-timeout", timeout) as server:
+            slowest[name], outcomes = asyncio.run(drain_hostile(test, server, fields))
+            expect(slowest[name] < timeout + 3, f"{name}: {slowest[name]:.1f} s until the exit,"
+                                                f" drain timeout {timeout} s; {outcomes}")
+    name = max(slowest, key=slowest.get)
+    return (f"{len(slowest)} kinds; the slowest, {name}, ended {slowest[name]:.1f} s after SIGTERM,"
+            f" with a timeout of {timeout} s")
+
+
+async def drain_hostile(test, server, fields):
+    clients = [asyncio.create_task(request(server.port, "/generate", bound(seed, **fields)))
+               for seed in range(8)]
+    await asyncio.sleep(0.2 + test.random())
+    server.terminate()
+    start = time.monotonic()
+    code = await asyncio.to_thread(server.exit_code, 60)
+    seconds = time.monotonic() - start
+    replies = await asyncio.gather(*clients)
+    expect(code == 0, f"exit code {code}, expected 0; {json.dumps(fields)[:100]}")
+    return seconds, sorted(reply.status for reply in replies)
