@@ -2,16 +2,10 @@
 // server still answers, has as many descriptors and threads as before, and spends no time.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <csignal>
-#include <cstdio>
-#include <fstream>
 #include <thread>
 
-#include "server/host/process_stats.h"
 #include "server/http/http_server.h"
 #include "tests/server/http/http_server_fixture.h"
 
@@ -27,28 +21,7 @@ using testing::Not;
 using testing::StartsWith;
 using Clock = std::chrono::steady_clock;
 
-size_t OpenDescriptors() { return static_cast<size_t>(ReadProcessStats().open_fds); }
-
-size_t Threads() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("Threads:")) return std::stoul(line.substr(8));
-  }
-  return 0;
-}
-
-class HttpFaultsTest : public HttpServerFixture {
- protected:
-  void ExpectAlive() {
-    EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
-    EXPECT_THAT(Generated(), StartsWith("HTTP/1.1 200 "));
-  }
-  std::string Generated() {
-    RawClient client(port());
-    client.Generate(kWhole);
-    return client.ReadReply();
-  }
-};
+using HttpFaultsTest = HttpServerFixture;
 
 std::string Repeated(const std::string& text, size_t times) {
   std::string all;
@@ -245,156 +218,6 @@ TEST_F(HttpFaultsTest, DrippingClientsDelayNobody) {
   ExpectAlive();
 }
 
-TEST_F(HttpFaultsTest, IdleConnectionsCostNothing) {
-  options_.idle = seconds(60);
-  Start();
-  Reply("GET /livez");
-  const size_t threads = Threads();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 300; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    if (i % 2 == 0) continue;  // the others idle after a first request
-    clients.back()->SendRequest("GET /livez");
-    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
-  }
-  EXPECT_EQ(Threads(), threads);
-  const double cpu = ReadProcessStats().cpu_s;
-  std::this_thread::sleep_for(milliseconds(500));
-  EXPECT_LT(ReadProcessStats().cpu_s - cpu, 0.1);
-  for (auto& client : clients) {
-    client->SendRequest("GET /livez");
-    EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
-  }
-  const auto start = Clock::now();
-  EXPECT_TRUE(server_->Stop(seconds(60)));
-  EXPECT_LT(Clock::now() - start, seconds(10));
-  for (auto& client : clients) EXPECT_EQ(client->ReadToEnd(), "");
-}
-
-TEST_F(HttpFaultsTest, AnIdleConnectionEnds) {
-  options_.idle = milliseconds(100);
-  Start();
-  RawClient silent(port()), used(port());
-  used.SendRequest("GET /livez");
-  used.ReadReply();
-  EXPECT_EQ(silent.ReadToEnd(), "");
-  EXPECT_EQ(used.ReadToEnd(), "");
-}
-
-TEST_F(HttpFaultsTest, IdleAndDrippingConnectionsMakeRoomForOthers) {
-  options_.connections = 4;
-  options_.idle = seconds(60);
-  Start();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 4; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    if (i % 2 == 0) {
-      clients.back()->SendRequest("GET /livez");
-      EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
-    } else {
-      clients.back()->Send("GET /livez HTTP/1.1\r\nHos");
-    }
-  }
-  for (int i = 0; i < 20; ++i) EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
-}
-
-TEST_F(HttpFaultsTest, AConnectionTooManyIsRefused) {
-  options_.connections = 4;
-  Start();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (size_t i = 0; i < 4; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    clients.back()->Generate(kWhole);
-    ASSERT_TRUE(Eventually([&] { return server_->active() == i + 1; }));
-  }
-  for (int i = 0; i < 200; ++i) {
-    RawClient client(port());
-    const std::string reply = client.ReadToEnd();
-    ASSERT_THAT(reply, StartsWith("HTTP/1.1 503 "));
-    EXPECT_THAT(reply, HasSubstr("Retry-After: "));
-    EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
-  }
-  clients.pop_back();
-  EXPECT_TRUE(Eventually([&] { return Reply("GET /livez").starts_with("HTTP/1.1 200 "); }));
-}
-
-// Slow bodies that hold every connection: who comes gets in, and the slowest make room for it.
-TEST_F(HttpFaultsTest, SlowBodiesMakeRoomForOthers) {
-  service_.script = "ab";
-  options_.connections = 8;
-  options_.limits.body_time = seconds(30);
-  Start();
-  const std::string head = Http(
-      "POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\n"
-      "Content-Length: 300000\n\n");
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 8; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    // The first is the oldest, but not the slowest: it has sent the most.
-    clients.back()->Send(head + R"({"prompt":")" + std::string(i == 0 ? 200'000 : 10, 'a'));
-    std::this_thread::sleep_for(milliseconds(20));
-  }
-  EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
-  const std::string refused = clients[1]->ReadReply();
-  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
-  EXPECT_THAT(refused, HasSubstr("too many slow requests"));
-  EXPECT_THAT(refused, HasSubstr("Retry-After: "));
-  for (int i = 0; i < 20; ++i) EXPECT_THAT(Generated(), StartsWith("HTTP/1.1 200 "));
-  clients[0]->Send(std::string(300'000 - 200'000 - 13, 'a') + R"("})");
-  EXPECT_THAT(clients[0]->ReadReply(), StartsWith("HTTP/1.1 200 "));
-}
-
-// Readers that take nothing of their replies hold every connection.
-TEST_F(HttpFaultsTest, SlowReadersMakeRoomForOthers) {
-  options_.connections = 4;
-  options_.write_stall = seconds(60);
-  handler_ = [](const HttpRequest& request) {
-    HttpReply reply;
-    reply.body = request.path == "/long" ? std::string(8 * 1024 * 1024, 'x') : "short";
-    return reply;
-  };
-  Start();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (size_t i = 0; i < 4; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    clients.back()->SendRequest("GET /long");
-    ASSERT_TRUE(Eventually([&] { return records().size() == i + 1; }));
-  }
-  EXPECT_TRUE(Eventually([&] { return Reply("GET /short").ends_with("short"); }));
-}
-
-// Every thread of the server sleeps while the requests arrive and their time runs out, as after
-// SIGSTOP or on a machine that was asleep.
-TEST_F(HttpFaultsTest, WhatHasArrivedCountsBeforeTheTime) {
-  service_.script = "ab";
-  options_.waiting = 100;
-  options_.idle = options_.limits.header_time = options_.limits.body_time = seconds(3);
-  Start();
-  const std::string body = R"({"prompt":")" + std::string(100'000, 'a') + R"("})";
-  const std::string whole =
-      Http("POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: " +
-           std::to_string(body.size()) + "\n\n") +
-      body;
-  // A child sends for the clients, since the threads of this process, the server's, are stopped.
-  std::vector<std::unique_ptr<RawClient>> clients;
-  const size_t sent[] = {0, 10, 200};  // until then: they idle, send a head, send a body
-  for (size_t i = 0; i < 90; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    clients.back()->Send(whole.substr(0, sent[i % 3]));
-  }
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child == 0) {
-    kill(parent, SIGSTOP);
-    for (size_t i = 0; i < clients.size(); ++i) clients[i]->Send(whole.substr(sent[i % 3]));
-    usleep(3'500'000);
-    kill(parent, SIGCONT);
-    _exit(0);
-  }
-  waitpid(child, nullptr, 0);
-  for (auto& client : clients) EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
-}
-
 TEST_F(HttpFaultsTest, ALoopbackServerWithoutKeysAnswersToItsOwnNamesOnly) {
   options_.guard_loopback = true;
   options_.allowed_hosts = {"llm.example"};
@@ -535,63 +358,6 @@ TEST_F(HttpFaultsTest, AStreamIsNotHeldUpByASlowReader) {
   RawClient client(port());
   client.SendRequest("GET /endless");
   EXPECT_TRUE(Eventually([&] { return client.ReadSome(1) && records().size() == 1; }));
-}
-
-// With no descriptor left, connections that idle give theirs to new ones.
-TEST_F(HttpFaultsTest, WithoutDescriptorsIdleConnectionsMakeRoom) {
-  options_.idle = seconds(60);
-  Start();
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 20; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    clients.back()->SendRequest("GET /livez");
-    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
-  }
-  std::vector<std::unique_ptr<RawClient>> more;
-  for (int i = 0; i < 4; ++i) more.push_back(std::make_unique<RawClient>(-1));  // sockets alone
-  rlimit none = before;
-  none.rlim_cur = OpenDescriptors();  // those of the clients below are open already
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-  for (auto& client : more) {
-    client->Connect(port());
-    client->SendRequest("GET /livez");
-    EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 200 "));
-  }
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-}
-
-// Without descriptors and without idle connections nothing can be accepted: that is waited for,
-// without spinning.
-TEST_F(HttpFaultsTest, DescriptorsRunOutAndComeBack) {
-  options_.idle = seconds(60);
-  service_.script = "ab";
-  Start();
-  ExpectAlive();
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  rlimit few = before;
-  few.rlim_cur = OpenDescriptors() + 64;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-  std::vector<std::unique_ptr<RawClient>> clients;
-  do {
-    clients.push_back(std::make_unique<RawClient>(port()));
-  } while (clients.back()->connected() && clients.size() < 100);
-  clients.pop_back();
-  EXPECT_GT(clients.size(), 32u);  // more than half of the descriptors: some are not accepted
-
-  RawClient& last = *clients.back();
-  last.SendRequest("GET /livez");
-  const double cpu = ReadProcessStats().cpu_s;
-  std::this_thread::sleep_for(seconds(1));
-  EXPECT_LT(ReadProcessStats().cpu_s - cpu, 0.2);
-
-  clients.erase(clients.begin(), clients.end() - 1);
-  EXPECT_THAT(last.ReadReply(), StartsWith("HTTP/1.1 200 "));
-  clients.clear();
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  ExpectAlive();
 }
 
 }  // namespace

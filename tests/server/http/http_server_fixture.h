@@ -1,9 +1,11 @@
 // A server on a free port with the real routes before a fake service, and short deadlines.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +13,7 @@
 
 #include "server/api/router.h"
 #include "server/api/routes.h"
+#include "server/host/process_stats.h"
 #include "server/http/http_server.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/server/http/raw_client.h"
@@ -19,6 +22,16 @@ namespace lockstep {
 
 inline constexpr char kStream[] = R"({"prompt":"x","stream":true})";
 inline constexpr char kWhole[] = R"({"prompt":"x"})";
+
+inline size_t OpenDescriptors() { return static_cast<size_t>(ReadProcessStats().open_fds); }
+
+inline size_t Threads() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Threads:")) return std::stoul(line.substr(8));
+  }
+  return 0;
+}
 
 class HttpServerFixture : public testing::Test {
  protected:
@@ -49,6 +62,15 @@ class HttpServerFixture : public testing::Test {
     RawClient client(port());
     client.SendRequest(line, headers, body);
     return client.ReadReply();
+  }
+  std::string Generated() {
+    RawClient client(port());
+    client.Generate(kWhole);
+    return client.ReadReply();
+  }
+  void ExpectAlive() {
+    EXPECT_THAT(Reply("GET /livez"), testing::StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(Generated(), testing::StartsWith("HTTP/1.1 200 "));
   }
 
   FakeService service_;
