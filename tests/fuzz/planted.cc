@@ -1,0 +1,123 @@
+// Bugs in what is fuzzed, one of each kind, to prove that the programs here see them. The linker
+// puts these functions before the real ones (--wrap) in programs of tests alone; the environment
+// chooses one, and without it nothing is wrong:
+//   LOCKSTEP_PLANTED=grammar    reads behind the text of a grammar with an empty class
+//                    schema     does not end on a pattern with alternatives
+//                    template   overflows an integer on a template with two tags in a row
+//                    gguf       uses memory that it has freed, where a file is refused
+//                    body       throws on a request with two fields
+//                    http       takes a request that has two lengths
+//                    tokenizer  loses the last word of a text with a tab
+#include <climits>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/gguf/gguf_file.h"
+#include "core/grammar/grammar.h"
+#include "core/jinja/chat_template.h"
+#include "core/tokenizer/pretokenizer.h"
+#include "server/api/request_fields.h"
+#include "server/http/request_reader.h"
+#include "server/schema/json_pattern.h"
+
+// Declares real_NAME, which is the function of that symbol, and planted_NAME, which is called in
+// its place.
+#define PLANTED(result, name, symbol, ...)                 \
+  result real_##name(__VA_ARGS__) asm("__real_" symbol);   \
+  result planted_##name(__VA_ARGS__) asm("__wrap_" symbol)
+
+namespace lockstep {
+namespace {
+
+bool Planted(std::string_view bug) {
+  static const char* const chosen = std::getenv("LOCKSTEP_PLANTED");
+  return chosen != nullptr && bug == chosen;
+}
+
+bool Has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
+volatile int sink;
+
+}  // namespace
+
+using Compiled = Result<std::shared_ptr<const Grammar>>;
+PLANTED(Compiled, ParseGbnf,
+        "_ZN8lockstep9ParseGbnfESt17basic_string_viewIcSt11char_traitsIcEES3_PNS_9WorkMeterE",
+        std::string_view text, std::string_view root, WorkMeter* meter);
+PLANTED(Result<Language>, PatternLanguage,
+        "_ZN8lockstep15PatternLanguageERKNS_7PatternEPNS_9WorkMeterE", const Pattern& pattern,
+        WorkMeter* meter);
+PLANTED(Result<ChatTemplate>, ParseTemplate,
+        "_ZN8lockstep12ChatTemplate5ParseENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
+        std::string source);
+PLANTED(Result<GgufFile>, ParseGguf,
+        "_ZN8lockstep8GgufFile5ParseESt4spanIKhLm18446744073709551615EENSt7__cxx1112basic_stringIc"
+        "St11char_traitsIcESaIcEEE",
+        std::span<const uint8_t> bytes, std::string name);
+PLANTED(void, ReadSampling, "_ZN8lockstep12ReadSamplingERNS_11FieldReaderEmRNS_15GenerateRequestE",
+        FieldReader& fields, size_t vocab, GenerateRequest& request);
+PLANTED(void, Feed, "_ZN8lockstep13RequestReader4FeedESt17basic_string_viewIcSt11char_traitsIcEE",
+        RequestReader* reader, std::string_view bytes);
+PLANTED(std::vector<std::string_view>, Split,
+        "_ZNK8lockstep12Pretokenizer5SplitESt17basic_string_viewIcSt11char_traitsIcEE",
+        const Pretokenizer* pretokenizer, std::string_view text);
+
+Compiled planted_ParseGbnf(std::string_view text, std::string_view root, WorkMeter* meter) {
+  if (Planted("grammar") && Has(text, "[]")) {
+    const std::unique_ptr<char[]> copy(new char[text.size()]);
+    sink = const_cast<volatile char*>(copy.get())[text.size()];
+  }
+  return real_ParseGbnf(text, root, meter);
+}
+
+Result<Language> planted_PatternLanguage(const Pattern& pattern, WorkMeter* meter) {
+  while (Planted("schema") && pattern.node.items.size() > 1) sink = sink ^ 1;
+  return real_PatternLanguage(pattern, meter);
+}
+
+Result<ChatTemplate> planted_ParseTemplate(std::string source) {
+  const volatile int most = INT_MAX;
+  if (Planted("template") && Has(source, "%}{%")) sink = most + static_cast<int>(source.size());
+  return real_ParseTemplate(std::move(source));
+}
+
+Result<GgufFile> planted_ParseGguf(std::span<const uint8_t> bytes, std::string name) {
+  auto file = real_ParseGguf(bytes, std::move(name));
+  if (Planted("gguf") && !file) {
+    auto* const gone = new std::string(file.error().message);
+    delete gone;
+    sink = *reinterpret_cast<volatile char*>(gone);
+  }
+  return file;
+}
+
+void planted_ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
+  if (Planted("body") && fields.Has("min_p") && fields.Has("top_k")) {
+    throw std::logic_error("planted");
+  }
+  real_ReadSampling(fields, vocab, request);
+}
+
+void planted_Feed(RequestReader* reader, std::string_view bytes) {
+  std::string changed(bytes);
+  const size_t coding = changed.find("Transfer-Encoding:");
+  if (Planted("http") && coding != changed.npos && Has(changed, "Content-Length:")) {
+    changed[coding] = 'X';
+  }
+  real_Feed(reader, changed);
+}
+
+std::vector<std::string_view> planted_Split(const Pretokenizer* pretokenizer,
+                                            std::string_view text) {
+  auto words = real_Split(pretokenizer, text);
+  if (Planted("tokenizer") && Has(text, "\t")) words.pop_back();
+  return words;
+}
+
+}  // namespace lockstep
