@@ -195,13 +195,10 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
             written("StructuredOutputs", written));
   EXPECT_EQ(read(kOpenAiChat.read, kChat, ""), written("ChatRequest", written));
   EXPECT_EQ(read(kOpenAiChat.read, kTools, "tools[0].function."), written("Function", written));
-<<<<<<< ours
   EXPECT_EQ(read(kAnthropicMessages.read, kMessages, ""), written("MessagesRequest", written));
   EXPECT_EQ(read(AnswerCountTokens, kMessages, ""), written("CountTokensRequest", written));
-=======
   EXPECT_EQ(read(kOpenAiResponses.read, R"({"input":"x"})", ""),
             written("ResponsesRequest", written));
->>>>>>> theirs
   EXPECT_EQ(read(AnswerApplyTemplate, kChat, ""), written("ApplyTemplateRequest", written));
   EXPECT_EQ(read(AnswerTokenize, R"({"text":"x"})", ""), written("TokenizeRequest", written));
   EXPECT_EQ(read(AnswerDetokenize, R"({"tokens":[1]})", ""), written("DetokenizeRequest", written));

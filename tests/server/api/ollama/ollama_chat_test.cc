@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "server/api/router.h"
 #include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
