@@ -143,7 +143,9 @@ TEST_F(ApiHandlersTest, WhatOpenApiSaysIsThere) {
       const HttpReply reply = Handle(get ? "GET" : "POST", path);
       // Ollama's routes read what has no type.
       const int refused = path.starts_with("/api/") ? 400 : 415;
-      EXPECT_EQ(reply.status, !get ? refused : path == "/v1/models/{model}" ? 404 : 200)
+      EXPECT_EQ(reply.status, !get                           ? refused
+                              : path == "/v1/models/{model}" ? 404
+                                                             : 200)
           << reply.body;
     }
   }
