@@ -51,7 +51,7 @@ size_t PrefixStore::Extend(const std::string& scope, std::span<const int32_t> to
   const size_t begin = kv.length();
   const std::vector<size_t> found = Find(RootOf(scope), tokens);
   const size_t end = found.size() * kBlock;
-  if (end <= begin || !kv.Append(end - begin)) return 0;
+  if (end <= begin || !kv.AppendForCopy(end - begin)) return 0;
   for (size_t i = begin / kBlock; i < found.size(); ++i) {
     kv.CopyFrom(kv_, found[i] * kBlock, i * kBlock, kBlock);
   }
@@ -68,6 +68,8 @@ void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> toke
   const size_t stored = path.size();
   path.reserve(tokens.size() / kBlock);
   while (path.size() * kBlock < tokens.size()) {
+    // A window has moved on from a block that was never stored, or was pushed out since.
+    if (path.size() * kBlock < kv.kept_from()) break;
     Key key{path.empty() ? root : blocks_[path.back()].id, {}};
     std::copy_n(tokens.begin() + path.size() * kBlock, kBlock, key.tokens.begin());
     // First what may fail for want of memory: then the text is stored up to here.

@@ -6,7 +6,8 @@
 //
 // Block-wise reuse as in PagedAttention (Kwon et al., 2023) and RadixAttention (Zheng et al.,
 // 2023); but blocks are copied to and from the sessions, whose own caches stay contiguous: a copy
-// takes less than a hundredth of the time that computing does.
+// takes less than a hundredth of the time that computing does. Blocks have all layers, those with a
+// sliding window too, as any block can be the last one that a prompt shares.
 #pragma once
 
 #include <array>
@@ -39,8 +40,8 @@ class PrefixStore {
   // last whole block of `tokens` that is stored. The number of positions that were added. `scope`
   // separates those who must not learn of each other's prompts.
   size_t Extend(const std::string& scope, std::span<const int32_t> tokens, KvCache& kv);
-  // Stores the whole blocks of `tokens`, whose keys and values kv has. REQUIRES: at most
-  // kv.length() tokens.
+  // Stores the whole blocks of `tokens`, whose keys and values kv has, up to the first that is not
+  // stored and of which a sliding window has moved on. REQUIRES: at most kv.length() tokens.
   void Insert(const std::string& scope, std::span<const int32_t> tokens, const KvCache& kv);
 
   size_t bytes() const { return used_ * block_bytes_; }  // of the blocks in use

@@ -1,5 +1,11 @@
 // One mapping holds the whole context. The kernel gives it pages when they are first written, so a
-// session takes physical memory for the tokens that it has, and growing copies nothing.
+// session takes physical memory for the tokens that it has, and growing copies nothing. What lies
+// behind a sliding window goes back to the kernel in the same way, so that positions keep their
+// addresses and attention knows nothing of it:
+//
+//   whole layers    |########################......|      # in use   . not yet
+//   window layers   |               #########......|
+//                    given back ->  kept_from      context
 #include "core/transformer/kv_cache.h"
 
 #include <fmt/format.h>
@@ -25,7 +31,8 @@ void StoreBlock(const KernelTable& kernels, const float* x, int8_t* q, uint16_t*
 
 }  // namespace
 
-Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type) {
+Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type,
+                                KvKeep keep) {
   if (type == KvType::kQ8_0 && config.head_dim % kQuantBlock != 0) {
     return Fail(
         ErrorKind::kInvalidArgument,
@@ -33,51 +40,49 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
                     "have {}; use f16",
                     config.head_dim));
   }
+  const bool windows = keep == KvKeep::kWindows && config.window != 0;
+  const size_t layer_bytes = config.kv_heads * KvBlockBytes(type, config.head_dim);
+  const size_t blocks = (context + kAttentionBlock - 1) / kAttentionBlock;
   KvCache kv;
   kv.type_ = type;
-  kv.layers_ = config.layers;
   kv.kv_heads_ = config.kv_heads;
   kv.head_dim_ = config.head_dim;
   kv.context_ = context;
-  kv.stride_ = kAttentionBlock * BytesPerPosition(config, type);
-  const size_t blocks = (context + kAttentionBlock - 1) / kAttentionBlock;
-  kv.bytes_ = blocks * kv.stride_;
+  kv.window_ = windows ? config.window : 0;
+  for (size_t i = 0; i < config.layers; ++i) {
+    (windows && config.has_window(i) ? kv.window_stride_ : kv.whole_stride_) += layer_bytes;
+  }
+  kv.reserved_bytes_ = blocks * (kv.whole_stride_ + kv.window_stride_);
+  // The two regions begin where huge pages can.
+  const size_t whole_bytes = (blocks * kv.whole_stride_ + kHugePage - 1) / kHugePage * kHugePage;
+  const size_t bytes = whole_bytes + blocks * kv.window_stride_ + kHugePage;
   // MAP_NORESERVE: the whole context counts against no commit limit before it is used.
-  void* p = mmap(nullptr, kv.bytes_, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
-    const size_t wanted = std::exchange(kv.bytes_, 0);
     return Fail(
         ErrorKind::kUnavailable,
         fmt::format("KV cache: the system refused {} bytes ({} layers x {} heads x {} "
                     "positions x {} values, {} keys and values): {}; lower --context or "
                     "--sessions",
-                    wanted, kv.layers_, kv.kv_heads_, blocks * kAttentionBlock, kv.head_dim_,
-                    type == KvType::kF16 ? "f16" : "q8_0", std::generic_category().message(errno)));
+                    kv.reserved_bytes_, config.layers, kv.kv_heads_, blocks * kAttentionBlock,
+                    kv.head_dim_, type == KvType::kF16 ? "f16" : "q8_0",
+                    std::generic_category().message(errno)));
   }
-  madvise(p, kv.bytes_, MADV_HUGEPAGE);  // may fail where the system has none
-  kv.memory_ = static_cast<uint8_t*>(p);
+  madvise(p, bytes, MADV_HUGEPAGE);  // may fail where the system has none
+  kv.memory_ = {static_cast<uint8_t*>(p), Unmap{bytes}};
+  uint8_t* whole = kv.memory_.get() + -reinterpret_cast<uintptr_t>(p) % kHugePage;
+  uint8_t* window = kv.windows_ = whole + whole_bytes;
+  for (size_t i = 0; i < config.layers; ++i) {
+    const bool has_window = windows && config.has_window(i);
+    kv.layers_.push_back(
+        {std::exchange(has_window ? window : whole, (has_window ? window : whole) + layer_bytes),
+         has_window});
+  }
   return kv;
 }
 
-KvCache::KvCache(KvCache&& other) noexcept { *this = std::move(other); }
-
-KvCache& KvCache::operator=(KvCache&& other) noexcept {
-  std::swap(memory_, other.memory_);
-  std::swap(bytes_, other.bytes_);
-  std::swap(type_, other.type_);
-  std::swap(stride_, other.stride_);
-  std::swap(layers_, other.layers_);
-  std::swap(kv_heads_, other.kv_heads_);
-  std::swap(head_dim_, other.head_dim_);
-  std::swap(context_, other.context_);
-  std::swap(length_, other.length_);
-  return *this;
-}
-
-KvCache::~KvCache() {
-  if (bytes_ != 0) munmap(memory_, bytes_);
-}
+void KvCache::Unmap::operator()(uint8_t* memory) const { munmap(memory, bytes); }
 
 Status KvCache::Append(size_t n) {
   if (n > context_ - length_) {
@@ -85,30 +90,50 @@ Status KvCache::Append(size_t n) {
                 fmt::format("{} tokens after the {} in the cache do not fit into the context of {}",
                             n, length_, context_));
   }
+  if (window_ != 0) ForgetBefore(WindowBegin(length_) / kWindowStep * kWindowStep);
   length_ += n;
   return {};
 }
 
+Status KvCache::AppendForCopy(size_t n) {
+  TRY_OK(Append(n));
+  if (window_ != 0) ForgetBefore(WindowBegin(length_) / kAttentionBlock * kAttentionBlock);
+  return {};
+}
+
+void KvCache::ForgetBefore(size_t position) {
+  if (position <= kept_from_) return;
+  kept_from_ = position;
+  // A huge page of which a part is given back stays whole until memory is short.
+  const size_t bytes = position / kAttentionBlock * window_stride_ / kHugePage * kHugePage;
+  if (bytes <= released_bytes_) return;
+  madvise(windows_ + released_bytes_, bytes - released_bytes_, MADV_DONTNEED);
+  released_bytes_ = bytes;
+}
+
 void KvCache::Truncate(size_t n) {
-  assert(n <= length_);
+  assert(n <= length_ && (n == 0 || WindowBegin(n) >= kept_from_));
   length_ = n;
+  if (n == 0) kept_from_ = released_bytes_ = 0;
 }
 
 void KvCache::Reset() {
   // The mapping stays, and its pages read as zeros when they are next touched.
-  if (length_ != 0) madvise(memory_, bytes_, MADV_DONTNEED);
-  length_ = 0;
+  if (length_ != 0) madvise(memory_.get(), memory_.get_deleter().bytes, MADV_DONTNEED);
+  length_ = kept_from_ = released_bytes_ = 0;
 }
 
 void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
-  assert(n <= context_);
+  assert(n <= context_ && (window_ == other.window_ || other.window_ == 0));
   length_ = n;
+  kept_from_ = other.kept_from_;
   CopyFrom(other, 0, 0, n);
 }
 
 void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
   assert(from + n <= other.length_ && to + n <= length_ && type_ == other.type_);
-  assert(layers_ == other.layers_ && kv_heads_ == other.kv_heads_ && head_dim_ == other.head_dim_);
+  assert(layers_.size() == other.layers_.size() && kv_heads_ == other.kv_heads_ &&
+         head_dim_ == other.head_dim_);
   // A key is not in one piece: 16 positions share a group, [head_dim][16], so that only whole
   // groups can be moved by memcpy.
   assert(from % kKeyGroup == 0 && to % kKeyGroup == 0);
@@ -122,7 +147,9 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
       std::memcpy(static_cast<uint8_t*>(const_cast<void*>(to_block)) + target * bytes,
                   static_cast<const uint8_t*>(from_block) + source * bytes, kKeyGroup * bytes);
     };
-    for (size_t layer = 0; layer < layers_; ++layer) {
+    for (size_t layer = 0; layer < layers_.size(); ++layer) {
+      if (layers_[layer].window && to + i < kept_from_) continue;
+      assert(!other.layers_[layer].window || from + i >= other.kept_from_);
       for (size_t head = 0; head < kv_heads_; ++head) {
         const KvBlock a = Block(layer, head, to + i), b = other.Block(layer, head, from + i);
         copy(a.keys, b.keys, head_dim_ * unit);
@@ -139,14 +166,22 @@ size_t KvCache::BytesPerPosition(const ModelConfig& config, KvType type) {
   return config.layers * config.kv_heads * KvBlockBytes(type, config.head_dim) / kAttentionBlock;
 }
 
+KvCost KvCache::Cost(const ModelConfig& config, KvType type, size_t batch) {
+  const size_t layer = BytesPerPosition(config, type) / config.layers;
+  const auto windows = static_cast<size_t>(std::ranges::count(config.window_layers, true));
+  return {(config.layers - windows) * layer, windows * layer,
+          config.window + kWindowStep + batch + kAttentionBlock};
+}
+
 KvView KvCache::View(size_t layer, size_t kv_head) const {
-  const size_t head = layer * kv_heads_ + kv_head;
-  return {type_, memory_ + head * KvBlockBytes(type_, head_dim_), stride_};
+  const Layer& kept = layers_[layer];
+  return {type_, kept.blocks + kv_head * KvBlockBytes(type_, head_dim_),
+          kept.window ? window_stride_ : whole_stride_};
 }
 
 KvBlock KvCache::Block(size_t layer, size_t kv_head, size_t position) const {
   const KvView view = View(layer, kv_head);
-  return BlockAt(type_, view.blocks + position / kAttentionBlock * stride_, head_dim_);
+  return BlockAt(type_, view.blocks + position / kAttentionBlock * view.stride, head_dim_);
 }
 
 void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,

@@ -4,11 +4,15 @@
 //
 // Layout: [position / 64][layer][kv_head] blocks as the attention kernel reads them (KvBlock). With
 // the positions outermost, huge pages hold no more than is used but for the last one; without huge
-// pages, attention to a long context waits for page walks half of its time.
+// pages, attention to a long context waits for page walks half of its time. Layers with a sliding
+// window, of which old positions are given back, have such blocks in a region of their own.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/kernels/kernels.h"
@@ -16,38 +20,71 @@
 
 namespace lockstep {
 
+// Whether the layers with a sliding window keep all positions, so that the sequence can be cut
+// anywhere, or those only that a next token attends to.
+enum class KvKeep { kAll, kWindows };
+
+// The bytes that a cache of KvKeep::kWindows has in use at most.
+struct KvCost {
+  size_t position_bytes = 0;         // of a position, in the layers that keep all
+  size_t window_position_bytes = 0;  // the same in those with a window
+  size_t window_positions = 0;       // so many are kept there at most
+
+  // With so many positions, in whole blocks.
+  size_t Of(size_t positions) const {
+    positions = (positions + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
+    return positions * position_bytes +
+           std::min(positions, window_positions) * window_position_bytes;
+  }
+};
+
 class KvCache {
  public:
+  // Positions are given back in steps of so many.
+  static constexpr size_t kWindowStep = 256;
+  // The system may count whole pages of this size where a part of one is in use, at the end of each
+  // of the two regions and at the beginning of that of the windows.
+  static constexpr size_t kHugePage = size_t{2} << 20;
+  static constexpr size_t kPageWaste = 3 * kHugePage;
+
   // `context` positions (rounded up to a whole block inside). kUnavailable if the system refuses
   // the address space; the message has the sizes. kInvalidArgument for Q8_0 where 32 does not
   // divide head_dim.
   [[nodiscard]] static Result<KvCache> Create(const ModelConfig& config, size_t context,
-                                              KvType type = KvType::kF16);
-  KvCache(KvCache&& other) noexcept;
-  KvCache& operator=(KvCache&& other) noexcept;
-  KvCache(const KvCache&) = delete;  // a deep copy is spelled CopyPrefixFrom
-  KvCache& operator=(const KvCache&) = delete;
-  ~KvCache();
+                                              KvType type = KvType::kF16,
+                                              KvKeep keep = KvKeep::kAll);
+  // Movable; a deep copy is spelled CopyPrefixFrom.
 
   size_t length() const { return length_; }    // positions that are filled
   size_t context() const { return context_; }  // positions that fit
-  size_t reserved_bytes() const { return bytes_; }
-  size_t used_bytes() const { return stride_ / kAttentionBlock * length_; }
+  size_t reserved_bytes() const { return reserved_bytes_; }
+  size_t used_bytes() const {
+    return (length_ * whole_stride_ + (length_ - kept_from_) * window_stride_) / kAttentionBlock;
+  }
+  // Of the layers with a window, positions before this one are not kept.
+  size_t kept_from() const { return kept_from_; }
   // What the keys and values of one position take, in all layers.
   static size_t BytesPerPosition(const ModelConfig& config, KvType type);
+  // Of a cache to which at most `batch` positions are appended at once.
+  static KvCost Cost(const ModelConfig& config, KvType type, size_t batch);
 
-  // Makes room for n more positions at the end, to be written through the pointers below.
-  // kContextExceeded, and nothing changed, if they do not fit.
+  // Makes room for n more positions at the end, to be written through the pointers below, and gives
+  // back what none of them attends to. kContextExceeded, and nothing changed, if they do not fit.
   [[nodiscard]] Status Append(size_t n);
-  // Keeps the first n positions. REQUIRES: n <= length().
+  // Keeps the first n positions. REQUIRES: n <= length(), and n is 0 or of what a token behind it
+  // attends to nothing was given back.
   void Truncate(size_t n);
   // Empties the cache and gives its physical memory back to the system.
   void Reset();
-  // Becomes a copy of the first n positions of other, which has the same model and type.
-  // REQUIRES: n <= other.length(), n <= context().
+  // Becomes a copy of the first n positions of other, which has the same model and type, and keeps
+  // as much or more. REQUIRES: n <= other.length(), n <= context().
   void CopyPrefixFrom(const KvCache& other, size_t n);
-  // Overwrites the n positions from `to` on with those of other from `from` on.
-  // REQUIRES: multiples of kKeyGroup; n too, or both caches end there; all are filled.
+  // Makes room at the end for n positions that CopyFrom is about to bring. kContextExceeded as
+  // Append.
+  [[nodiscard]] Status AppendForCopy(size_t n);
+  // Overwrites the n positions from `to` on with those of other from `from` on, but for what is not
+  // kept here. REQUIRES: multiples of kKeyGroup; n too, or both caches end there; all are filled,
+  // and kept by other where they are here.
   void CopyFrom(const KvCache& other, size_t from, size_t to, size_t n);
 
   KvView View(size_t layer, size_t kv_head) const;
@@ -57,14 +94,34 @@ class KvCache {
              const float* key /* [head_dim] */, const float* value /* [head_dim] */);
 
  private:
-  KvCache() = default;
+  struct Unmap {
+    size_t bytes;
+    void operator()(uint8_t* memory) const;
+  };
+  struct Layer {
+    uint8_t* blocks;
+    bool window;  // it keeps no more than the window
+  };
 
-  uint8_t* memory_ = nullptr;  // one mapping
-  size_t bytes_ = 0;
-  size_t stride_ = 0;  // bytes of 64 positions
+  KvCache() = default;
+  // The first position that one at `position` attends to, in a layer with a window.
+  size_t WindowBegin(size_t position) const {
+    return position + 1 > window_ ? position + 1 - window_ : 0;
+  }
+  // Gives back what the layers with a window have before it.
+  void ForgetBefore(size_t position);
+
+  std::unique_ptr<uint8_t, Unmap> memory_;  // one mapping
+  size_t reserved_bytes_ = 0;
+  size_t whole_stride_ = 0, window_stride_ = 0;  // bytes of 64 positions, in each region
+  uint8_t* windows_ = nullptr;                   // the region of the layers with a window
+  std::vector<Layer> layers_;
+  size_t window_ = 0;
   KvType type_ = KvType::kF16;
-  size_t layers_ = 0, kv_heads_ = 0, head_dim_ = 0;
+  size_t kv_heads_ = 0, head_dim_ = 0;
   size_t context_ = 0, length_ = 0;
+  size_t kept_from_ = 0;
+  size_t released_bytes_ = 0;  // of windows_, from its beginning
 };
 
 }  // namespace lockstep

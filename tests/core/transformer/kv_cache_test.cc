@@ -157,6 +157,95 @@ TEST(KvCacheTest, MovingLeavesOneOwner) {
   EXPECT_EQ(b.length(), 20u);
 }
 
+// Five of six layers see 100 positions; 64 positions of these five take 640 KiB.
+ModelConfig WindowConfig() {
+  ModelConfig c;
+  c.layers = 6, c.heads = 8, c.kv_heads = 8, c.head_dim = 64;
+  c.window = 100;
+  c.window_layers = {true, true, true, true, true, false};
+  return c;
+}
+
+void FillWindows(KvCache& kv, size_t n, size_t batch) {
+  std::vector<float> key(64), value(64);
+  for (size_t end = kv.length() + n; kv.length() < end;) {
+    const size_t begin = kv.length();
+    ASSERT_TRUE(kv.Append(std::min(batch, end - begin)));
+    for (size_t layer = 0; layer < 6; ++layer) {
+      for (size_t p = begin; p < kv.length(); ++p) {
+        std::fill(key.begin(), key.end(), Mark(layer, 3, p, 0, true));
+        std::fill(value.begin(), value.end(), Mark(layer, 3, p, 0, false));
+        kv.Store(ScalarKernels(), layer, 3, p, key.data(), value.data());
+      }
+    }
+  }
+}
+
+// Of each layer, all positions that a token at kv.length() attends to.
+void ExpectWindows(const KvCache& kv) {
+  for (size_t layer = 0; layer < 6; ++layer) {
+    for (size_t p = layer == 5 ? 0 : kv.length() + 1 - 100; p < kv.length(); ++p) {
+      const KvBlock block = kv.Block(layer, 3, p);
+      ASSERT_EQ(
+          HalfToFloat(static_cast<const uint16_t*>(block.keys)[p % 64 / 16 * 64 * 16 + p % 16]),
+          Mark(layer, 3, p, 0, true))
+          << layer << " " << p;
+      ASSERT_EQ(HalfToFloat(static_cast<const uint16_t*>(block.values)[p % 64 * 64]),
+                Mark(layer, 3, p, 0, false));
+    }
+  }
+}
+
+size_t ResidentBytes(const KvCache& kv) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  size_t bytes = 0;
+  for (size_t layer : {size_t{0}, size_t{5}}) {  // the first of each region
+    auto* const begin = const_cast<uint8_t*>(kv.View(layer, 0).blocks);
+    std::vector<unsigned char> pages(kv.context() / 64 * kv.View(layer, 0).stride / page);
+    EXPECT_EQ(mincore(begin, pages.size() * page, pages.data()), 0);
+    for (const unsigned char in_core : pages) bytes += (in_core & 1) * page;
+  }
+  return bytes;
+}
+
+TEST(KvCacheTest, LayersWithAWindowKeepTheWindow) {
+  const ModelConfig config = WindowConfig();
+  const KvCost cost = KvCache::Cost(config, KvType::kF16, 64);
+  EXPECT_EQ(cost.position_bytes + cost.window_position_bytes,
+            KvCache::BytesPerPosition(config, KvType::kF16));
+  for (const size_t batch : {1, 64}) {
+    KvCache kv = KvCache::Create(config, 4096, KvType::kF16, KvKeep::kWindows).value();
+    for (const size_t n : {99, 200, 1000, 2797}) {
+      FillWindows(kv, n, batch);
+      ExpectWindows(kv);
+      EXPECT_LE(kv.used_bytes(), cost.Of(kv.length()));
+      EXPECT_LE(ResidentBytes(kv), cost.Of(kv.length()) + KvCache::kPageWaste);
+    }
+    EXPECT_EQ(kv.length(), 4096u);
+    EXPECT_LT(kv.used_bytes(), kv.reserved_bytes() / 3);
+    kv.Reset();
+    EXPECT_EQ(ResidentBytes(kv), 0u);
+    FillWindows(kv, 300, batch);
+    ExpectWindows(kv);
+  }
+}
+
+TEST(KvCacheTest, ACopyIntoWindowsBringsWhatTheyNeed) {
+  const ModelConfig config = WindowConfig();
+  KvCache all = KvCache::Create(config, 4096).value();
+  FillWindows(all, 4000, 500);
+  KvCache kv = KvCache::Create(config, 4096, KvType::kF16, KvKeep::kWindows).value();
+  FillWindows(kv, 80, 80);
+  ASSERT_TRUE(kv.AppendForCopy(3920));
+  for (size_t i = 80; i < 4000; i += 16) kv.CopyFrom(all, i, i, 16);
+  ExpectWindows(kv);
+  EXPECT_GE(kv.kept_from(), 4000u - 100 - 64);
+  EXPECT_LE(ResidentBytes(kv),
+            KvCache::Cost(config, KvType::kF16, 80).Of(4000) + KvCache::kPageWaste);
+  FillWindows(kv, 96, 1);
+  ExpectWindows(kv);
+}
+
 // Q8_0: what comes back is within half a step of the block's scale, for every position and through
 // a copied prefix; and it takes little more than half the memory.
 TEST(KvCacheTest, Q8_0StoresBytesAndScales) {
