@@ -32,6 +32,10 @@ struct ActiveJob : Job {
 
   uint64_t charged_work = 0;  // of grammar_work, what the client's share has been charged with
 
+  bool reads = false;       // its tokens in this step are of what it reads, not of its answer
+  bool paused = false;      // it has made way for older ones, and waits for room
+  bool was_paused = false;  // it reads again what was computed and counted before
+
   JobStats stats() const;
   // Why the job must end now, if it must: it was cancelled, or is past a deadline.
   std::optional<Error> Expired(Clock::time_point now) const;

@@ -45,10 +45,10 @@ std::unique_ptr<ActiveJob> JobQueue::Push(std::unique_ptr<ActiveJob> job, size_t
   return displaced;
 }
 
-std::unique_ptr<ActiveJob> JobQueue::Pop(const FairShares& shares) {
+size_t JobQueue::NextIndex(const FairShares& shares) const {
   const auto served = [&](const auto& job) { return shares.Served(job->client); };
   const auto next = std::ranges::min_element(jobs_, {}, served);  // the first of equal ones
-  return Take(static_cast<size_t>(next - jobs_.begin()));
+  return static_cast<size_t>(next - jobs_.begin());
 }
 
 std::vector<std::unique_ptr<ActiveJob>> JobQueue::TakeIf(

@@ -38,8 +38,19 @@ struct SampledToken {
 };
 
 class Sampler {
+  struct Candidate {
+    int32_t token;
+    float logit;
+    double weight;  // unnormalized probability, 1 for the likeliest
+  };
+
  public:
   explicit Sampler(size_t vocab);  // allocates all that Sample needs
+  // What that is, at most.
+  static size_t Bytes(size_t vocab) {
+    return vocab * (sizeof(float) + sizeof(Candidate) + sizeof(int32_t) + sizeof(uint8_t) +
+                    sizeof(uint32_t));
+  }
 
   // Starts a new sequence; `prompt` counts for the repetition penalty.
   // REQUIRES: ids of prompt and params.logit_bias in [0, vocab).
@@ -54,11 +65,6 @@ class Sampler {
       std::span<const uint64_t> allowed = {} /* [(vocab + 63) / 64] */);
 
  private:
-  struct Candidate {
-    int32_t token;
-    float logit;
-    double weight;  // unnormalized probability, 1 for the likeliest
-  };
   // The order of all selections: total, so that no sort can give two results.
   static bool Better(const Candidate& a, const Candidate& b);
 

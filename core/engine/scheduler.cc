@@ -2,7 +2,8 @@
 // mutex for no longer than it takes to move a job. The scheduler's own thread runs the loop:
 //
 //   EndExpired   whoever was cancelled or is past a deadline ends, queued or running
-//   Admit        free sessions go to the jobs whose clients were served least
+//   Admit        free sessions go to the jobs whose clients were served least, once there is room
+//                for the prompt and the beginning of an answer; paused jobs come first
 //   Step         scheduler_step.cc, without the mutex
 //
 // so a cancellation waits for one step at most. A job is in one place at a time: in queue_, pushed
@@ -34,6 +35,16 @@ Error ShuttingDown() {
   Error error{ErrorKind::kUnavailable, "the server is shutting down; try another one", {}};
   error.retry_after_s = 1;
   return error;
+}
+
+// Most answers end long before their limit, so that reserving all of it would keep sessions idle;
+// with less than this, jobs would begin only to make way at once.
+constexpr size_t kAnswerRoom = 512;
+
+// The positions for which there must be room before a job begins.
+size_t FirstRoom(const ActiveJob& job, size_t context) {
+  const size_t answer = std::min(job.options.max_tokens, kAnswerRoom);
+  return std::min(job.prompt_tokens + answer, context);
 }
 
 }  // namespace
@@ -131,10 +142,10 @@ bool Scheduler::Drain(std::chrono::milliseconds timeout) {
 SchedulerState Scheduler::state() const {
   SchedulerState state;
   state.sessions = sessions_.size();
+  state.paused = paused_;
   state.kv_bytes = kv_bytes_;
   state.kv_capacity_bytes = sessions_.kv_bytes();
-  state.block_bytes =
-      sessions_.kv_bytes() / sessions_.size() * PrefixStore::kBlock / sessions_.context();
+  state.block_bytes = sessions_.context_bytes() * PrefixStore::kBlock / sessions_.context();
   if (options_.prefixes != nullptr) {
     state.block_bytes = options_.prefixes->block_bytes();
     state.prefix_bytes = options_.prefixes->bytes();
@@ -202,11 +213,16 @@ void Scheduler::EndExpired() {
 }
 
 void Scheduler::Admit() {
+  if (!ResumePaused()) return;  // whoever comes now would have to make way for them
   while (running_.size() < sessions_.size()) {
     std::unique_ptr<ActiveJob> job;
+    size_t room;
     {
       const MutexLock lock(mutex_);
       if (queue_.empty()) return;
+      // The next one is waited for, and not passed by: a long prompt must not wait for ever.
+      room = FirstRoom(queue_.Next(shares_), sessions_.context());
+      if (!sessions_.HasRoom(room)) return;
       job = queue_.Pop(shares_);
     }
     if (const Status status = Begin(*job); !status) {
@@ -218,6 +234,7 @@ void Scheduler::Admit() {
     // wait for a bounded time.
     job->turn = prompt_tokens_read_ + job->prompt_tokens;
     job->progress->begun = true;
+    job->session.Reserve(room);
     running_.push_back(std::move(job));
   }
 }
@@ -235,6 +252,37 @@ Status Scheduler::Begin(ActiveJob& job) {
   }
 }
 
+// In the order in which they came, and each with room for all that it may still need: it will not
+// pause again before another job has ended. The oldest of all jobs never waits here, since a whole
+// context always has room.
+bool Scheduler::ResumePaused() {
+  for (const auto& job : running_) {
+    if (!job->paused) continue;
+    const InferenceSession& session = *job->session;
+    if (!job->session.Reserve(session.prompt().size() + session.max_tokens())) return false;
+    job->paused = false;
+    --paused_;
+  }
+  return true;
+}
+
+bool Scheduler::MakeRoom(ActiveJob& job) {
+  while (!job.session.Reserve(job.session->position() + 1)) {
+    const auto youngest = std::find_if(running_.rbegin(), running_.rend(),
+                                       [](const auto& other) { return other->session.has_room(); });
+    Pause(**youngest);
+    if (youngest->get() == &job) return false;
+  }
+  return true;
+}
+
+void Scheduler::Pause(ActiveJob& job) {
+  Remember(job);
+  job.session.Rewind();
+  job.paused = job.was_paused = true;
+  ++paused_;
+}
+
 void Scheduler::End(ActiveJob& job, const Error* error) {
   const JobStats stats = job.stats();
   const bool held_session = static_cast<bool>(job.session);
@@ -242,6 +290,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
   if (held_session) {
     if (error == nullptr) reason = job.session->finish_reason();
     Remember(job);
+    if (std::exchange(job.paused, false)) --paused_;
   }
   job.session = {};
   {

@@ -3,7 +3,9 @@
 // that a long prompt never stalls the streams of others. A session whose grammar has more to do
 // than a step allows sits out until it is done. A prompt that begins like an earlier one starts
 // from where the prefix store knows it. Requests beyond the free sessions wait in a bounded queue
-// that is fair between clients (JobQueue). Cancellation and deadlines are looked at in every step,
+// that is fair between clients (JobQueue). Sessions share the memory for keys and values; where it
+// runs out the youngest request pauses, gives its memory up and reads its text again later, which
+// changes no bit of it. Cancellation and deadlines are looked at in every step,
 // for queued and running requests alike. Memory that cannot be had ends the request that needed it,
 // never the thread.
 #pragma once
@@ -31,6 +33,7 @@ namespace lockstep {
 struct SchedulerState {
   size_t queued = 0, queued_tokens = 0;  // requests without a session, and their prompts' tokens
   size_t running = 0, sessions = 0;      // sessions in use, and in all
+  size_t paused = 0;                     // of those in use, without memory for their tokens
   size_t kv_bytes = 0, kv_capacity_bytes = 0;          // of the sessions
   size_t prefix_bytes = 0, prefix_capacity_bytes = 0;  // of the prefix store
   size_t block_bytes = 0;       // of PrefixStore::kBlock positions, in either
@@ -91,6 +94,12 @@ class Scheduler {
   void EndExpired();
   void Admit();
   Status Begin(ActiveJob& job);  // gives it a session
+  // Gives paused jobs the room for all that they may come to hold. False if one still waits.
+  bool ResumePaused();
+  // Reserves room for one position more, for which the youngest jobs may have to pause. False if
+  // that is the job itself.
+  bool MakeRoom(ActiveJob& job);
+  void Pause(ActiveJob& job);
   void Step();
   // Does a slice of what the grammars have left undone.
   void ResumeGrammars();
@@ -138,6 +147,7 @@ class Scheduler {
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions
   std::atomic<size_t> unread_tokens_{0};     // of their prompts
   std::atomic<double> prefill_token_s_{0};   // as the pacer has it
+  std::atomic<size_t> paused_{0};            // running jobs
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
 
   mutable Mutex mutex_;

@@ -41,6 +41,7 @@ void IfMemoryAllows(const Work& work) {
 
 size_t Scheduler::AddToBatch(ActiveJob& job, size_t limit) {
   if (!job.started) job.started = Clock::now();
+  job.reads = job.session->prefilling();
   batch_jobs_.push_back(&job);
   batch_.push_back(job.session->NextEntry(limit));
   return batch_.back().tokens.size();
@@ -54,9 +55,9 @@ void Scheduler::Step() {
   const Clock::time_point begin = Clock::now();
   for (const auto& job : running_) {
     InferenceSession& session = *job->session;
-    if (!session.prefilling() && !session.waits_for_grammar()) {
-      step_.decoding += AddToBatch(*job, 1);
-    }
+    if (job->paused || session.prefilling() || session.waits_for_grammar()) continue;
+    // The older come first, so that whoever must pause has nothing in the batch yet.
+    if (MakeRoom(*job)) step_.decoding += AddToBatch(*job, 1);
   }
   AddPrompts();
   if (batch_.empty()) return;
@@ -117,7 +118,8 @@ void Scheduler::AddPrompts() {
   prefilling_.clear();
   for (const auto& job : running_) {
     InferenceSession& session = *job->session;
-    if (session.prefilling() && !session.waits_for_grammar()) prefilling_.push_back(job.get());
+    if (job->paused || !session.prefilling() || session.waits_for_grammar()) continue;
+    prefilling_.push_back(job.get());
   }
   std::ranges::stable_sort(prefilling_, {}, &ActiveJob::turn);
   size_t budget = pacer_.PrefillTokens(step_.decoding);
@@ -125,7 +127,8 @@ void Scheduler::AddPrompts() {
     if (budget == 0) break;
     if (options_.prefixes != nullptr) {
       IfMemoryAllows([&] {
-        job->cached_tokens += job->session->TakePrefix(*options_.prefixes, job->prefix_scope);
+        const size_t taken = job->session->TakePrefix(*options_.prefixes, job->prefix_scope);
+        if (!job->was_paused) job->cached_tokens += taken;
       });
       if (IsBeingComputed(*job)) continue;
     }
@@ -136,12 +139,12 @@ void Scheduler::AddPrompts() {
 }
 
 bool Scheduler::IsBeingComputed(const ActiveJob& job) const {
-  const std::vector<int32_t>& prompt = job.session->prompt();
+  const std::span<const int32_t> prompt = job.session->reading();
   for (size_t i = step_.decoding; i < batch_.size(); ++i) {
     const ActiveJob& other = *batch_jobs_[i];
     if (other.prefix_scope != job.prefix_scope) continue;
     const size_t end = other.session->position() + batch_[i].tokens.size();
-    const auto known = std::span(other.session->prompt()).first(end);
+    const auto known = other.session->reading().first(end);
     const auto same = static_cast<size_t>(std::ranges::mismatch(known, prompt).in1 - known.begin());
     const size_t shared = std::min(same, prompt.size() - 1) / PrefixStore::kBlock;
     if (shared * PrefixStore::kBlock > job.session->position()) return true;
@@ -197,17 +200,20 @@ void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchE
   }
   kv_bytes_ = kv_bytes;
   unread_tokens_ = unread;
-  const auto decodes = [](const ActiveJob& job) { return job.first_token.has_value(); };
   for (size_t i = 0; i < batch.size(); ++i) {
-    if (decodes(*jobs[i])) continue;
-    prompt_tokens_read_ += batch[i].tokens.size();
-    jobs[i]->progress->cached = jobs[i]->cached_tokens;
-    jobs[i]->progress->read = jobs[i]->session->position();
-    Remember(*jobs[i]);
+    if (jobs[i]->reads) {
+      prompt_tokens_read_ += batch[i].tokens.size();
+      jobs[i]->progress->cached = jobs[i]->cached_tokens;
+      jobs[i]->progress->read = jobs[i]->session->position();
+      Remember(*jobs[i]);
+    } else if (jobs[i]->session->position() % KvCache::kWindowStep == 0) {
+      Remember(*jobs[i]);  // before a sliding window moves on
+    }
   }
   const MutexLock lock(mutex_);
   for (size_t i = 0; i < batch.size(); ++i) {
-    const double token = decodes(*jobs[i]) ? FairShares::kGeneratedToken : FairShares::kPromptToken;
+    if (jobs[i]->reads && jobs[i]->was_paused) continue;  // it is not the client's doing
+    const double token = jobs[i]->reads ? FairShares::kPromptToken : FairShares::kGeneratedToken;
     shares_.Charge(jobs[i]->client, token * static_cast<double>(batch[i].tokens.size()));
   }
 }

@@ -78,7 +78,7 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
                                                   const Tokenizer& tokenizer, size_t context,
                                                   KvType kv_type) {
-  TRY(KvCache kv, KvCache::Create(config, context, kv_type));
+  TRY(KvCache kv, KvCache::Create(config, context, kv_type, KvKeep::kWindows));
   return InferenceSession(tokenizer, std::move(kv), config.vocab);
 }
 
@@ -90,6 +90,7 @@ void InferenceSession::Reset() {
   options_ = {};
   prompt_.clear();
   output_.clear();
+  replay_.clear();
   utf8_ = {};
   stop_ = {};
   sampled_.reset();
@@ -120,14 +121,22 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
 BatchEntry InferenceSession::NextEntry(size_t limit) {
   assert(limit >= 1 && !prompt_.empty() && !finished() && !waits_for_grammar());
   if (!prefilling()) return {&kv_, {&output_.back(), 1}, LogitRows::kLast};
-  const auto rest = std::span<const int32_t>(prompt_).subspan(kv_.length());
+  const auto rest = reading().subspan(kv_.length());
   if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
   return {&kv_, rest, LogitRows::kLast};
 }
 
+void InferenceSession::Rewind() {
+  assert(!prompt_.empty() && !finished());
+  kv_.Reset();
+  if (output_.empty()) return;
+  replay_ = prompt_;
+  replay_.insert(replay_.end(), output_.begin(), output_.end());
+}
+
 size_t InferenceSession::TakePrefix(PrefixStore& store, const std::string& scope) {
   assert(prefilling());
-  return store.Extend(scope, {prompt_.data(), prompt_.size() - 1}, kv_);
+  return store.Extend(scope, reading().first(reading().size() - 1), kv_);
 }
 
 void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) const {

@@ -79,6 +79,8 @@ class InferenceSession {
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context,
                                                        KvType kv_type = KvType::kF16);
+  // Of memory, beside the keys and values, for a vocabulary of so many tokens.
+  static size_t FixedBytes(size_t vocab) { return Sampler::Bytes(vocab) + vocab / 8; }
 
   // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationOptions options);
@@ -87,10 +89,16 @@ class InferenceSession {
   // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished, and not
   // waiting for the grammar.
   BatchEntry NextEntry(size_t limit);
-  // True while the prompt is not wholly in the cache.
-  bool prefilling() const { return kv_.length() < prompt_.size(); }
+  // What is read before the next token can be chosen: the prompt, or after Rewind the prompt and
+  // the answer so far.
+  std::span<const int32_t> reading() const { return replay_.empty() ? prompt_ : replay_; }
+  // True while that is not wholly in the cache.
+  bool prefilling() const { return kv_.length() < reading().size(); }
+  // Gives the cache's memory back in the middle of a generation, which goes on by reading all
+  // again. Not one bit of it is another then (contract R4). REQUIRES: begun, not finished.
+  void Rewind();
 
-  // Fills the cache with what the store has of the prompt, all but its last token, whose logits are
+  // Fills the cache with what the store has of reading(), all but its last token, whose logits are
   // wanted. The number of tokens that need not be computed. REQUIRES: prefilling().
   size_t TakePrefix(PrefixStore& store, const std::string& scope);
   // Stores the prompt and the answer as far as they are in the cache.
@@ -149,6 +157,7 @@ class InferenceSession {
   size_t vocab_;
   GenerationOptions options_;
   std::vector<int32_t> prompt_, output_;
+  std::vector<int32_t> replay_;  // both, as they were at the last Rewind
   Utf8Assembler utf8_;
   StopMatcher stop_;
   std::optional<SampledToken> sampled_;  // not read by the grammar yet

@@ -31,6 +31,12 @@ MatMulScratch::MatMulScratch(size_t max_rows, size_t max_k, size_t threads)
       rounded_(max_rows * max_k),
       panels_(threads * panel_bytes_) {}
 
+size_t MatMulScratch::Bytes(size_t max_rows, size_t max_k, size_t threads) {
+  const size_t row = max_k * (sizeof(int8_t) + sizeof(uint16_t) + sizeof(float)) +
+                     max_k / kQuantBlock * (4 * sizeof(float) + 3 * sizeof(int32_t));
+  return max_rows * row + threads * ((MatMulScratchBytes(max_k) + 63) / 64 * 64);
+}
+
 void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
             std::span<const MatMulJob> jobs, MatMulScratch& s) {
   assert(in.n <= s.max_rows_ && in.k <= s.max_k_);

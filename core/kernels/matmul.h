@@ -19,6 +19,7 @@ class MatMulScratch {
  public:
   MatMulScratch() = default;
   MatMulScratch(size_t max_rows, size_t max_k, size_t threads);
+  static size_t Bytes(size_t max_rows, size_t max_k, size_t threads);
 
  private:
   friend void MatMul(const KernelTable&, ThreadPool&, const struct MatMulInput&,

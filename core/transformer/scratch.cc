@@ -45,4 +45,18 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
       expert_next_(c.experts),
       logit_source_(max_logit_rows) {}
 
+size_t Scratch::Bytes(const ModelConfig& config, size_t max_rows, size_t max_logit_rows,
+                      size_t threads) {
+  const size_t dim = PaddedRows(config.dim), q = PaddedRows(config.q_dim());
+  const size_t row = 3 * dim + 2 * q + 2 * PaddedRows(config.kv_dim()) +
+                     2 * PaddedRows(config.ffn_dim) + kRopeTables * config.rope_dim +
+                     PaddedRows(config.experts) + (config.experts != 0 ? dim : 0) +
+                     config.experts_used * dim;
+  const size_t floats = max_rows * row + max_logit_rows * PaddedRows(config.vocab) +
+                        threads * AttentionScratchFloats(config.head_dim);
+  return floats * sizeof(float) +
+         MatMulScratch::Bytes(max_rows, std::max({config.dim, config.q_dim(), config.ffn_dim}),
+                              threads);
+}
+
 }  // namespace lockstep

@@ -35,6 +35,10 @@ class Scratch {
   // max_logit_rows bounds the rows whose logits one step can return; threads, those of the pool.
   Scratch(const ModelConfig& config, size_t max_rows, size_t max_logit_rows, size_t threads);
 
+  // The bytes of its activations. All are touched by a step of max_rows.
+  static size_t Bytes(const ModelConfig& config, size_t max_rows, size_t max_logit_rows,
+                      size_t threads);
+
   size_t max_rows() const { return max_rows_; }
   size_t max_logit_rows() const { return max_logit_rows_; }
   // Logits of the last Forward; row i is [vocab]. REQUIRES: i < logit_rows().

@@ -84,8 +84,11 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
 
   TRY(auto model, std::move(file).Load(kernels, pool, progress));
   for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
-  TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer, options.sessions,
-                                         context, options.kv_type));
+  TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer,
+                                         {.sessions = options.sessions,
+                                          .context = context,
+                                          .kv_type = options.kv_type,
+                                          .batch = options.scheduling.prefill_tokens}));
 
   SchedulerOptions scheduling = options.scheduling;
   scheduling.observer = observer;

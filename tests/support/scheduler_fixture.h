@@ -95,8 +95,10 @@ class SchedulerTest : public testing::Test {
  protected:
   static constexpr size_t kContext = 128;
 
-  SchedulerTest()
-      : bytes_(TinyModel()),
+  // Sessions have so many positions.
+  explicit SchedulerTest(const TinyModelOptions& model = {}, size_t context = kContext)
+      : context_(context),
+        bytes_(TinyModel(model)),
         file_(GgufFile::Parse(bytes_, "tiny").value()),
         tokenizer_(Tokenizer::Create(file_).value()),
         threads_(2) {
@@ -106,13 +108,18 @@ class SchedulerTest : public testing::Test {
         config, LoadWeights(file_, config, threads_).value(), *ChooseKernels("auto").kernels);
   }
 
-  void Start(size_t sessions, SchedulerOptions options = {}, size_t prefix_bytes = 0) {
+  // kv_bytes as in SessionPoolOptions.
+  void Start(size_t sessions, SchedulerOptions options = {}, size_t prefix_bytes = 0,
+             size_t kv_bytes = 0) {
     scheduler_.reset();  // before its sessions and prefixes
     if (prefix_bytes > 0) {
       prefixes_ = PrefixStore::Create(transformer_->config(), prefix_bytes).value();
       options.prefixes = prefixes_.get();
     }
-    sessions_ = SessionPool::Create(transformer_->config(), tokenizer_, sessions, kContext).value();
+    sessions_ =
+        SessionPool::Create(transformer_->config(), tokenizer_,
+                            {.sessions = sessions, .context = context_, .kv_bytes = kv_bytes})
+            .value();
     scheduler_ = std::make_unique<Scheduler>(*transformer_, *sessions_, threads_, options);
   }
 
@@ -157,16 +164,16 @@ class SchedulerTest : public testing::Test {
   // The reference: one session, one thread, the whole prompt at once.
   Answer Alone(const Job& request) {
     ThreadPool one(1);
-    Scratch scratch(transformer_->config(), kContext, 1, 1);
+    Scratch scratch(transformer_->config(), context_, 1, 1);
     InferenceSession session =
-        InferenceSession::Create(transformer_->config(), tokenizer_, kContext).value();
+        InferenceSession::Create(transformer_->config(), tokenizer_, context_).value();
     Answer answer;
     EXPECT_TRUE(session.Begin(request.prompt, request.options));
     while (!session.finished()) {
       if (session.waits_for_grammar()) {
         EXPECT_FALSE(session.Resume().value());  // without a bound it is done at once
       }
-      const BatchEntry entry = session.NextEntry(kContext);
+      const BatchEntry entry = session.NextEntry(context_);
       EXPECT_TRUE(transformer_->Forward({&entry, 1}, scratch, one));
       answer.Add(*session.Accept(scratch.logits(0)).value());
     }
@@ -204,6 +211,7 @@ class SchedulerTest : public testing::Test {
     std::shared_ptr<Recorder> recorder_;
   };
 
+  const size_t context_;
   std::vector<uint8_t> bytes_;
   GgufFile file_;
   Tokenizer tokenizer_;

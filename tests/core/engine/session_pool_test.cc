@@ -21,7 +21,7 @@ class SessionPoolTest : public testing::Test {
         tokenizer_(Tokenizer::Create(file_).value()) {}
 
   std::unique_ptr<SessionPool> Pool(size_t sessions) {
-    return SessionPool::Create(config_, tokenizer_, sessions, 64).value();
+    return SessionPool::Create(config_, tokenizer_, {.sessions = sessions, .context = 64}).value();
   }
 
   std::vector<uint8_t> bytes_;
@@ -91,7 +91,7 @@ TEST_F(SessionPoolTest, MovingALeaseMovesTheDuty) {
 }
 
 TEST_F(SessionPoolTest, RefusesAContextThatMemoryCannotHold) {
-  const auto pool = SessionPool::Create(config_, tokenizer_, 1, size_t{1} << 45);
+  const auto pool = SessionPool::Create(config_, tokenizer_, {.context = size_t{1} << 45});
   ASSERT_FALSE(pool);
   EXPECT_EQ(pool.error().kind, ErrorKind::kUnavailable);
 }

@@ -31,7 +31,8 @@ class EndToEndFixture : public testing::Test {
     auto model = LoadModel(TinyModel(), "tiny", *ChooseKernels("auto").kernels, pool_);
     ASSERT_TRUE(model.has_value()) << model.error().message;
     model_ = std::move(*model);
-    auto sessions = SessionPool::Create(model_->config(), model_->tokenizer, kSessions, kContext);
+    auto sessions = SessionPool::Create(model_->config(), model_->tokenizer,
+                                        {.sessions = kSessions, .context = kContext});
     ASSERT_TRUE(sessions.has_value()) << sessions.error().message;
     sessions_ = std::move(*sessions);
     SchedulerOptions scheduling;
