@@ -44,6 +44,13 @@ class LruCache {
     return value;
   }
 
+  void Clear() {
+    const MutexLock lock(mutex_);
+    by_key_.clear();
+    entries_.clear();
+    bytes_ = 0;
+  }
+
   size_t size() const {
     const MutexLock lock(mutex_);
     return entries_.size();

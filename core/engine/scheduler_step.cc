@@ -204,7 +204,7 @@ void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchE
     if (jobs[i]->reads) {
       prompt_tokens_read_ += batch[i].tokens.size();
       jobs[i]->progress->cached = jobs[i]->cached_tokens;
-      jobs[i]->progress->read = jobs[i]->session->position();
+      jobs[i]->progress->read = std::min(jobs[i]->prompt_tokens, jobs[i]->session->position());
       Remember(*jobs[i]);
     } else if (jobs[i]->session->position() % KvCache::kWindowStep == 0) {
       Remember(*jobs[i]);  // before a sliding window moves on

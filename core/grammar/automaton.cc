@@ -323,6 +323,16 @@ void GrammarAutomaton::Forget(std::span<Config> live) {
   kept_ = std::max(kKept, 2 * size());
 }
 
+size_t GrammarAutomaton::bytes() const {
+  // A node of a hash table: a link, the hash, the pair, and what the heap adds.
+  constexpr size_t kNode = 48;
+  const auto of = [](const auto& items) { return items.capacity() * sizeof(items[0]); };
+  return of(frames_) + 2 * of(edges_) + of(configs_) + of(heads_) + of(next_) + of(counted_) +
+         of(work_) + of(found_) + of(calls_) + of(called_) + of(seen_) +
+         (frame_ids_.size() + config_ids_.size()) * kNode +
+         (frame_ids_.bucket_count() + config_ids_.bucket_count()) * sizeof(void*);
+}
+
 size_t GrammarAutomaton::size() const {
   return std::max({next_.size(), heads_.size(), edges_.size(), frames_.size()});
 }

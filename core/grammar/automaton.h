@@ -61,6 +61,7 @@ class GrammarAutomaton {
 
   // Whether so much is kept that Forget should be called.
   bool full() const { return size() > kept_; }
+  size_t bytes() const;  // of memory, about
   // Forgets all but `live`, whose numbers it replaces by their new ones. start() is gone then.
   void Forget(std::span<Config> live);
 
@@ -68,7 +69,7 @@ class GrammarAutomaton {
   using Frame = uint32_t;
   static constexpr Config kUnknown = UINT32_MAX;
   static constexpr Frame kBottom = 0;  // below the root rule
-  static constexpr size_t kKept = size_t{1} << 20;
+  static constexpr size_t kKept = size_t{1} << 18;
 
   // A state, and the frame that its rule goes on at. As an edge of a frame: where it goes on. At a
   // kRepeat, how many times its rule has been matched; 0 at all others.

@@ -17,14 +17,19 @@ std::atomic<uint64_t> next_id{1};
 }  // namespace
 
 TokenGrammar::TokenGrammar(std::shared_ptr<const Grammar> grammar,
-                           std::shared_ptr<const GrammarVocabulary> vocabulary)
-    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), id_(next_id++) {}
+                           std::shared_ptr<const GrammarVocabulary> vocabulary,
+                           MemoryBudget::Share memory)
+    : grammar_(std::move(grammar)),
+      vocabulary_(std::move(vocabulary)),
+      memory_(std::move(memory)),
+      id_(next_id++) {}
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar)
     : grammar_(std::move(grammar)),
       automaton_(grammar_->grammar()),
       at_(automaton_.start()),
-      start_work_(kFollowCost * automaton_.work()) {}
+      start_work_(kFollowCost * automaton_.work()),
+      memory_(grammar_->memory()) {}
 
 Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, WorkBudget& budget) {
   const GrammarVocabulary& vocabulary = grammar_->vocabulary();
@@ -36,6 +41,7 @@ Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, W
     if (!walk_) walk_ = vocabulary.Begin(automaton_, at_);
     const bool whole = vocabulary.Continue(*walk_, automaton_, budget);
     at_ = walk_->path.front();
+    TRY_OK(memory_.Resize(automaton_.bytes()));
     if (!whole) return false;
     mask = std::make_shared<const TokenMask>(std::move(walk_->mask));
     vocabulary.masks().Insert(key, mask);
@@ -67,7 +73,10 @@ Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget& budget) 
     reading_ = at_;
   }
   for (; read_ < bytes.size(); ++read_) {
-    if (budget.spent()) return false;
+    if (budget.spent()) {
+      TRY_OK(memory_.Resize(automaton_.bytes()));
+      return false;
+    }
     const uint64_t before = automaton_.work();
     reading_ = automaton_.Next(reading_, static_cast<uint8_t>(bytes[read_]));
     budget.Spend(1 + kFollowCost * (automaton_.work() - before));
@@ -78,6 +87,7 @@ Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget& budget) 
   }
   at_ = reading_;
   read_ = 0;
+  TRY_OK(memory_.Resize(automaton_.bytes()));
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/memory_budget.h"
 #include "core/base/status.h"
 #include "core/grammar/automaton.h"
 #include "core/grammar/grammar.h"
@@ -19,16 +20,20 @@ namespace lockstep {
 // Immutable, shared between requests and threads.
 class TokenGrammar {
  public:
+  // `memory` is what the grammar takes; its matchers take theirs from the same budget.
   TokenGrammar(std::shared_ptr<const Grammar> grammar,
-               std::shared_ptr<const GrammarVocabulary> vocabulary);
+               std::shared_ptr<const GrammarVocabulary> vocabulary,
+               MemoryBudget::Share memory = {});
 
   const Grammar& grammar() const { return *grammar_; }
   const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
+  MemoryBudget* memory() const { return memory_.budget(); }
   uint64_t id() const { return id_; }  // no other grammar of this process has it
 
  private:
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const GrammarVocabulary> vocabulary_;
+  MemoryBudget::Share memory_;
   uint64_t id_;
 };
 
@@ -38,7 +43,8 @@ class GrammarMatcher {
   explicit GrammarMatcher(std::shared_ptr<const TokenGrammar> grammar);
 
   // Both return false where the budget was spent first: then the same call is to be made again, and
-  // no other, until it returns true.
+  // no other, until it returns true. Both fail where the places that the text may have reached take
+  // more memory than there is for requests.
 
   // The tokens that may come next. Those that end a generation are among them where the text may
   // end here; if `end_last`, only where nothing else is allowed. kInvalidArgument if no token is
@@ -70,6 +76,7 @@ class GrammarMatcher {
   GrammarAutomaton automaton_;
   GrammarAutomaton::Config at_;
   uint64_t start_work_;
+  MemoryBudget::Share memory_;    // of the automaton
   std::optional<MaskWalk> walk_;  // from at_, in the middle of Allow
   // In the middle of Accept: the bytes read so far, and where they lead.
   size_t read_ = 0;

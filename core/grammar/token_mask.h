@@ -56,7 +56,7 @@ class MaskCache {
 
 class GrammarVocabulary {
  public:
-  static constexpr size_t kMaskBytes = size_t{64} << 20;
+  static constexpr size_t kMaskBytes = size_t{32} << 20;
 
   // Control tokens are left out, but for those with one of the texts `spoken`, which stand for it;
   // and so are tokens of more than Grammar::kReach bytes.

@@ -27,6 +27,9 @@ enum class SpecialTokens {
 
 class Tokenizer {
  public:
+  // What encoding takes of memory for each byte of the text, its tokens included, at most.
+  static constexpr size_t kEncodeBytes = 40;
+
   // Errors are kBadFile and name the key. The file's bytes need not outlive the tokenizer.
   [[nodiscard]] static Result<Tokenizer> Create(const GgufFile& file);
   Tokenizer(Tokenizer&&) noexcept;

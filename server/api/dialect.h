@@ -46,6 +46,7 @@ struct DialectRequest {
   GenerateRequest generate;
   std::unique_ptr<AnswerWriter> writer;
   std::optional<HttpReply> reply = std::nullopt;
+  MemoryBudget::Share memory = {};  // of what both and the answers hold
 };
 
 // Stateless: one constant for each API, safe from any thread.

@@ -20,6 +20,9 @@
 namespace lockstep {
 namespace {
 
+// What reading a request makes of a byte of its text, besides the parsed JSON: copies of messages
+// for the chat template, of the prompt, of a schema and its grammar.
+constexpr size_t kReadingCopies = 6;
 constexpr size_t kMaxIgnoredNames = 4096;  // bytes: clients have limits for all headers together
 
 // Empty if the body may be read as JSON; else what to send instead. Ollama reads JSON whatever it
@@ -57,18 +60,30 @@ Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
   return {};
 }
 
+// A body, and the memory for it and for what is made of it.
+struct Body {
+  Json json;
+  MemoryBudget::Share memory;
+};
+
 // What every such route begins with: the body as JSON, and the caller's own deadlines. Else the
 // reply that says why not.
-tl::expected<Json, HttpReply> ReadBody(const HttpRequest& request, Caller& caller) {
+tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& caller,
+                                       MemoryBudget* budget) {
   if (std::string problem = ContentTypeProblem(request); !problem.empty()) {
     return tl::unexpected(ErrorReply(415, problem));
   }
   if (Status status = LowerTimeout(request.headers, caller.deadlines); !status) {
     return tl::unexpected(ErrorReply(status.error()));
   }
+  MemoryBudget::Share memory(budget);
+  const size_t bytes = ParsedBytes(request.body) + kReadingCopies * request.body.size();
+  if (Status status = memory.Resize(bytes); !status) {
+    return tl::unexpected(ErrorReply(status.error()));
+  }
   auto json = ParseStrictObject(request.body);
   if (!json) return tl::unexpected(ErrorReply(json.error()));
-  return *std::move(json);
+  return Body{*std::move(json), std::move(memory)};
 }
 
 // What the reply says beside its body. The header x-ignored-params names what took no effect, so
@@ -89,7 +104,7 @@ HttpReply WithHeaders(HttpReply reply, const ReadContext& context) {
   return reply;
 }
 
-ReadContext ContextOf(const RouteCall& call, bool strict_dialect) {
+ReadContext ContextOf(const RouteCall& call, bool strict_dialect, MemoryBudget::Share memory) {
   const GenerateSettings& settings = call.settings.generate;
   const bool lenient = !settings.strict && !strict_dialect;
   ReadContext context{*call.service, settings.names, lenient, {}};
@@ -98,17 +113,22 @@ ReadContext ContextOf(const RouteCall& call, bool strict_dialect) {
   context.compile_for = {call.caller.client, call.caller.gone,
                          call.caller.arrived + call.caller.deadlines.total};
   context.generic_tools = settings.generic_tools;
+  context.memory = std::move(memory);
   return context;
 }
 
-HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call) {
-  ReadContext context = ContextOf(call, dialect.strict);
+HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall call) {
+  ReadContext context = ContextOf(call, dialect.strict, std::move(body.memory));
   // `context` is done with here, except for the reply's headers: the reply that is made may outlive
   // it.
-  auto read = dialect.read(body, context);
+  auto read = dialect.read(body.json, context);
   if (!read) return dialect.error(read.error());
   read->generate.grammar_work = context.compile_for.work;
   if (read->reply) return WithHeaders(*std::move(read->reply), context);
+  // An answer may take long, and needs the body no more.
+  body.json = nullptr;
+  read->memory = std::move(context.memory);
+  read->memory.Force(kReadingCopies * call.request.body.size());
   return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
                              call.settings.generate.keep_alive),
                      context);
@@ -117,22 +137,23 @@ HttpReply GenerateFrom(const Json& body, const Dialect& dialect, RouteCall call)
 }  // namespace
 
 HttpReply GenerateIn(const Dialect& dialect, RouteCall call) {
-  const auto body = ReadBody(call.request, call.caller);
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  return GenerateFrom(*body, dialect, std::move(call));
+  return GenerateFrom(*std::move(body), dialect, std::move(call));
 }
 
 HttpReply GenerateNativeOrTgi(RouteCall call) {
-  const auto body = ReadBody(call.request, call.caller);
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  return GenerateFrom(*body, IsTgiRequest(*body) ? kTgi : kNative, std::move(call));
+  const Dialect& dialect = IsTgiRequest(body->json) ? kTgi : kNative;
+  return GenerateFrom(*std::move(body), dialect, std::move(call));
 }
 
 HttpReply AnswerAtOnceBy(Answerer answer, RouteCall call) {
-  const auto body = ReadBody(call.request, call.caller);
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  ReadContext context = ContextOf(call, /*strict_dialect=*/false);
-  Result<std::string> text = answer(*body, context);
+  ReadContext context = ContextOf(call, /*strict_dialect=*/false, std::move(body->memory));
+  Result<std::string> text = answer(body->json, context);
   if (!text) return ErrorReply(text.error());
   HttpReply reply;
   reply.body = *std::move(text);

@@ -106,6 +106,8 @@ void AddState(std::vector<MetricFamily>& all, const SchedulerState& state) {
   add("lockstep_queue_tokens", "Prompt tokens of the requests that wait.", state.queued_tokens);
   add("lockstep_sessions_used", "Sessions in use.", state.running);
   add("lockstep_sessions", "Sessions in all.", state.sessions);
+  add("lockstep_sessions_paused", "Sessions in use that wait for memory for keys and values.",
+      state.paused);
   add("lockstep_kv_used_bytes", "Keys and values of the sessions.", state.kv_bytes);
   add("lockstep_kv_capacity_bytes", "Room for keys and values of the sessions.",
       state.kv_capacity_bytes);
@@ -312,11 +314,20 @@ void Metrics::OnRequest(const RequestRecord& record) {
       .Increment();
 }
 
-std::string Metrics::Render(const GenerationService* service, size_t loaded_percent) const {
+std::string Metrics::Render(const GenerationService* service, size_t loaded_percent,
+                            const MemoryBudget* memory) const {
   const SchedulerState state = service != nullptr ? service->state() : SchedulerState{};
   const ServedModel model = service != nullptr ? service->model() : ServedModel{};
   std::vector<MetricFamily> all = families_->registry.Collect();
   AddState(all, state);
+  if (memory != nullptr) {
+    all.push_back(Value("lockstep_request_memory_used_bytes",
+                        "Bodies, JSON, grammars and answers of all requests, as estimated.",
+                        static_cast<double>(memory->used())));
+    all.push_back(Value("lockstep_request_memory_capacity_bytes",
+                        "What they may take; beyond it requests are refused.",
+                        static_cast<double>(memory->capacity())));
+  }
   AddProcess(all);
   const bool ready = service != nullptr && !state.draining && !state.stalled;
   all.push_back(Value("lockstep_ready", "1 if new requests are taken, as /readyz says.", ready));

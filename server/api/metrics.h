@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/memory_budget.h"
 #include "core/engine/scheduler.h"
 #include "server/generation/generation_service.h"
 #include "server/http/http_types.h"
@@ -27,8 +28,10 @@ class Metrics : public SchedulerObserver {
   // A request that was answered, over HTTP.
   void OnRequest(const RequestRecord& record);
 
-  // All of them now. `service` is null while the model is loading.
-  std::string Render(const GenerationService* service, size_t loaded_percent) const;
+  // All of them now. `service` is null while the model is loading, `memory` where nothing bounds
+  // what requests hold.
+  std::string Render(const GenerationService* service, size_t loaded_percent,
+                     const MemoryBudget* memory = nullptr) const;
 
  private:
   // It keeps prometheus-cpp out of the header, so that whoever counts need not compile it.

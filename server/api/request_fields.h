@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/memory_budget.h"
 #include "core/base/status.h"
 #include "server/generation/compile_queue.h"
 #include "server/generation/generate_types.h"
@@ -52,6 +53,7 @@ struct ReadContext {
   std::string_view request_id = {};        // stands in some dialects' errors
   CompileClient compile_for = {};          // grammars are
   std::set<std::string>* known = nullptr;  // gets the names of all fields that are read
+  MemoryBudget::Share memory = {};         // of what the request holds; grows before that is made
 
   size_t vocab() const { return service.model().vocab; }
   // For FieldReader::Finish.

@@ -102,7 +102,7 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   const bool ends_soon =
       std::min(deadlines.first_token, deadlines.total) <= kQuietTurns * keep_alive;
   auto started = Generation::Start(service, std::move(request.generate), std::move(caller),
-                                   writer.id_prefix(), record);
+                                   writer.id_prefix(), record, std::move(request.memory));
   if (!started) {
     Error error = std::move(started.error());
     if (error.kind == ErrorKind::kContextExceeded) error.param = dialect.prompt;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string_view>
 
+#include "core/base/memory_budget.h"
 #include "server/api/metrics.h"
 #include "server/api/request_fields.h"
 #include "server/generation/generate_types.h"
@@ -19,7 +20,7 @@ struct GenerateSettings {
   // Between the signs of life of a stream that waits. Proxies give up after 30 s and more.
   std::chrono::milliseconds keep_alive{10'000};
   ModelNames names;
-  bool strict = false;  // unknown fields are refused on every route, and not only on our own
+  bool strict = false;        // unknown fields are refused on every route, and not only on our own
   bool generic_tools = true;  // for a model whose chat template has none
 };
 
@@ -34,7 +35,9 @@ struct ApiSettings {
   CorsPolicy cors;
   Deadlines deadlines;  // of every request; its own can only be earlier
   GenerateSettings generate;
-  const Metrics* metrics = nullptr;  // null: there is no /metrics. Must outlive the router
+  // Both must outlive the router.
+  const Metrics* metrics = nullptr;  // null: there is no /metrics
+  MemoryBudget* memory = nullptr;    // for what requests hold; null: without a bound
 };
 
 struct RouteCall {

@@ -118,7 +118,8 @@ HttpReply Ready(RouteCall call) {
 HttpReply RenderMetrics(RouteCall call) {
   HttpReply reply;
   reply.content_type = Metrics::kContentType;
-  reply.body = call.settings.metrics->Render(call.service, call.loaded_percent);
+  reply.body =
+      call.settings.metrics->Render(call.service, call.loaded_percent, call.settings.memory);
   return Compressed(std::move(reply), call.request.headers);
 }
 

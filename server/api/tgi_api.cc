@@ -246,6 +246,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
   if (request.details || generate.stream) {  // each token with its logprob
     generate.options.sampling.logprobs = static_cast<int32_t>(request.top_n_tokens);
   }
+  if (truncate > 0) TRY_OK(context.memory.Grow(inputs.size() * Tokenizer::kEncodeBytes));
   generate.prompts.push_back(TruncatedPrompt(context.service, std::move(inputs), truncate));
   return request;
 }

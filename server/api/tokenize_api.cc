@@ -12,6 +12,11 @@
 namespace lockstep {
 namespace {
 
+// Of the reply's text for a token: its id, its piece beside it, its text in another list. A long
+// text may have as many tokens as bytes, so that the reply is written as text at once, and not
+// first made of values that take ten times as much.
+constexpr size_t kIdBytes = 8, kPieceBytes = 32, kStringBytes = 16;
+
 // The one of the names that is there.
 std::optional<std::string_view> ReadText(FieldReader& fields, std::string* text) {
   std::optional<std::string_view> found;
@@ -51,24 +56,32 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   ReadModel(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
 
+  const size_t held = context.memory.bytes();
+  TRY_OK(context.memory.Grow(text.size() * Tokenizer::kEncodeBytes));
   const std::vector<int32_t> ids =
       service.Encode(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
-  Json reply;
-  Json& tokens = reply["tokens"] = Json::array();
+  const size_t each = (with_pieces ? kPieceBytes : kIdBytes) + (with_strings ? kStringBytes : 0);
+  context.memory.Force(held + ids.size() * sizeof(int32_t));
+  TRY_OK(context.memory.Grow(2 * ids.size() * each));
+  std::string reply;
+  reply.reserve(ids.size() * each);
+  reply += R"({"tokens":[)";
   for (const int32_t id : ids) {
     if (with_pieces) {
-      tokens.push_back({{"id", id}, {"piece", Piece(service, id)}});
+      reply += fmt::format(R"({{"id":{},"piece":{}}},)", id, Dump(Piece(service, id)));
     } else {
-      tokens.push_back(id);
+      reply += fmt::format("{},", id);
     }
   }
-  reply["count"] = ids.size();
-  reply["max_model_len"] = service.model().context;
+  if (!ids.empty()) reply.pop_back();
+  reply += fmt::format(R"(],"count":{},"max_model_len":{})", ids.size(), service.model().context);
   if (with_strings) {
-    Json& strings = reply["token_strs"] = Json::array();
-    for (const int32_t id : ids) strings.push_back(std::string(service.TokenText(id)));
+    reply += R"(,"token_strs":[)";
+    for (const int32_t id : ids) reply += DumpString(service.TokenText(id)) + ",";
+    if (!ids.empty()) reply.pop_back();
+    reply += "]";
   }
-  return Dump(reply);
+  return reply + "}";
 }
 
 Result<std::string> AnswerDetokenize(const Json& body, ReadContext& context) {

@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "core/base/quoted.h"
+#include "core/engine/scheduler.h"
 #include "core/gguf/gguf_parts.h"
 #include "core/model/model.h"
 #include "core/tokenizer/tokenizer.h"
@@ -148,10 +149,11 @@ void PrintNeeds(const GgufFile& file) {
   print("types", fmt::format("{}", fmt::join(types, ", ")));
   std::string memory = fmt::format("{} for the weights", BytesText(file.size()));
   if (const auto config = ReadModelConfig(file)) {
-    // The figure is that of the default --kv-type.
+    // The figures are those of the default --kv-type; layers with a sliding window keep no more.
     const size_t position = KvCache::BytesPerPosition(*config, KvType::kF16);
+    const KvCost cost = KvCache::Cost(*config, KvType::kF16, SchedulerOptions().prefill_tokens);
     memory += fmt::format(", {} bytes for keys and values of each token ({} for all {})", position,
-                          BytesText(position * config->context), config->context);
+                          BytesText(cost.Of(config->context)), config->context);
   }
   print("memory", memory);
 }

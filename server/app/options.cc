@@ -72,8 +72,8 @@ void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
                "requests that are decoded at once");
   flags
       .Number(app, "-c,--context,--ctx-size", options.context, 1, kMaxContext,
-              fmt::format("tokens of a prompt and its answer; without it the model's, at most {}",
-                          kDefaultContext))
+              "tokens of a prompt and its answer; without it as many of the model's as memory "
+              "allows")
       ->default_str("");
   flags.Number(app, "--prefix-cache", options.prefix_cache_mib, 0, kMaxMib,
                "MiB for prompts' beginnings that may come again; 0 for none");
@@ -83,6 +83,11 @@ void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
   flags
       .Number(app, "--kv-memory", options.kv_memory_mib, 1, kMaxMib,
               "MiB for sessions and prefix cache; without it what the memory allows")
+      ->default_str("");
+  flags
+      .Number(app, "--request-memory", options.request_memory_mib, 1, kMaxMib,
+              "MiB for what requests hold: bodies, JSON, grammars, answers; without it a share of "
+              "the memory, at most 256")
       ->default_str("");
 }
 
@@ -245,8 +250,9 @@ void FillIn(const CLI::App& app, Options& options) {
   const auto given = [&app](const char* flag) { return app.count(flag) > 0; };
   options.command = ChosenCommand(app);
   options.prefix_cache_given = given("--prefix-cache");
+  options.whole_sessions = given("--sessions") && given("--context");
   options.sizes_given = options.prefix_cache_given || given("--sessions") || given("--context") ||
-                        given("--kv-memory");
+                        given("--kv-memory") || given("--request-memory");
   if (options.threads == 0) options.threads = UsableCpus();
   const auto share = [&options](auto& command) {
     command.model = options.model;

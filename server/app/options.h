@@ -2,6 +2,7 @@
 // flag sets, here or in the options of the part that obeys it; --help and the README print it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -26,13 +27,15 @@ struct Options {
   std::string model;    // empty: the embedded one
   size_t threads = 0;   // that compute; UsableCpus() is filled in when it is not given
   size_t sessions = 8;  // requests that are decoded at once
-  size_t context = 0;   // 0: the model's, at most kDefaultContext
+  size_t context = 0;   // 0: as much of the model's as memory allows
   std::string isa = "auto";
   KvType kv_type = KvType::kF16;
   size_t prefix_cache_mib = 256;  // 0: prefixes are not kept
   size_t kv_memory_mib = 0;       // for sessions and prefix cache; 0: what the memory allows
+  size_t request_memory_mib = 0;  // for what requests hold; 0: a share of the memory
   bool prefix_cache_given = false;
-  bool sizes_given = false;  // that, --sessions, --context or --kv-memory
+  bool whole_sessions = false;  // --sessions and --context were both given: each session has all
+  bool sizes_given = false;     // any of these, --sessions or --context
 
   SchedulerOptions scheduling;  // the caller adds observer and prefixes
   HttpServerOptions http;       // the caller adds what follows from the rest, and the callbacks
@@ -53,7 +56,16 @@ struct Options {
   PerplexityOptions perplexity;
 };
 
-inline constexpr size_t kDefaultContext = 2048;
+// The threads that answer requests. Eight beyond those that generate or queue send refusals and
+// finish slow downloads.
+inline size_t AnsweringThreads(const Options& options) {
+  return options.sessions + options.scheduling.max_queued + 8;
+}
+
+// What requests must have of memory: the largest body has to come in.
+inline size_t LeastRequestBytes(const Options& options) {
+  return std::max(size_t{32} << 20, 3 * options.http.limits.body);
+}
 
 // Either options, or what to print and the exit code: 0 for --help and --version, 2 with a sentence
 // that names the flag for anything wrong.

@@ -76,12 +76,10 @@ Result<ApiSettings> MakeSettings(const Options& options) {
 
 HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
   HttpServerOptions http = options.http;
-  // Eight threads beyond those that generate or queue: they send refusals and finish slow
-  // downloads.
-  http.threads = options.sessions + options.scheduling.max_queued + 8;
+  http.threads = AnsweringThreads(options);
   // All that the threads can answer must find a connection, and others must still get in.
   http.connections = std::max(http.connections, 2 * (http.threads + http.waiting));
-  http.request_bytes = std::max(http.request_bytes, 4 * http.limits.body);
+  http.memory = std::make_shared<MemoryBudget>(LeastRequestBytes(options));
   http.is_control = IsControlPath;
   http.guard_loopback = !has_keys;
   return http;
@@ -115,7 +113,6 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"headers", http.limits.headers},
        {"header_bytes", http.limits.header_bytes},
        {"body_bytes", http.limits.body},
-       {"request_bytes", http.request_bytes},
        {"header_seconds", seconds(http.limits.header_time)},
        {"body_seconds", seconds(http.limits.body_time)},
        {"idle_seconds", seconds(http.idle)},
@@ -148,7 +145,7 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
   }
   Log(LogLevel::kInfo, "serving",
       {{"sessions", options.sessions},
-       {"context", engine.context},
+       {"context", engine.memory.context},
        {"address", "http://" + HostAndPort(options.http.host, server.port())}});
 }
 
@@ -204,10 +201,11 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   ThreadPool pool(options.threads);
   Metrics metrics(options.vllm_metrics);
   if (options.metrics) settings->metrics = &metrics;
+  HttpServerOptions http = MakeHttpOptions(options, has_keys);
+  settings->memory = http.memory.get();
   Engine engine;
   ApiHandlers handlers(*std::move(settings));
 
-  HttpServerOptions http = MakeHttpOptions(options, has_keys);
   http.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
     return handlers.Refuse(request, error.status, error.message);
   };
@@ -223,9 +221,10 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   // The address is open from here on; until the model is there, requests are answered with 503.
   auto started = std::async(std::launch::async, [&]() -> Status {
     TRY(engine,
-        StartEngine(options, **kernels, pool, &metrics, [&handlers](size_t done, size_t total) {
-          handlers.SetLoaded(done * 100 / total);
-        }));
+        StartEngine(
+            options, **kernels, pool, &metrics,
+            [&handlers](size_t done, size_t total) { handlers.SetLoaded(done * 100 / total); },
+            *http.memory));
     handlers.Open(*engine.service);
     return {};
   });

@@ -11,41 +11,67 @@
 #include "core/base/quoted.h"
 #include "core/kernels/dispatch.h"
 #include "server/app/logging.h"
+#include "server/host/process_stats.h"
 
 namespace lockstep {
 namespace {
 
 constexpr size_t kMib = size_t{1} << 20;
 
+// At rest, with its libraries; and the masks of grammars that are remembered, of models that have
+// tool calls in two vocabularies.
+constexpr size_t kProcessBytes = 32 * kMib;
+constexpr size_t kMaskBytes = 2 * GrammarVocabulary::kMaskBytes;
+// A token's text and its places in the tables of the tokenizer and of grammars.
+constexpr size_t kTokenBytes = 320;
+// A thread that answers: the pages of its stack that it has used, and a piece of a stream.
+constexpr size_t kThreadBytes = 512 * 1024;
+
+// All that is there whatever the context and the requests are.
+size_t OtherBytes(const Options& options, const ModelConfig& config) {
+  const size_t rows = options.sessions + options.scheduling.prefill_tokens;
+  return kProcessBytes + kMaskBytes + config.vocab * kTokenBytes +
+         (options.threads + AnsweringThreads(options)) * kThreadBytes +
+         Scratch::Bytes(config, rows, options.sessions, options.threads) +
+         options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
+}
+
 // A context beyond the model's own is refused: the model was not trained for positions behind it.
-Result<size_t> FindContext(const Options& options, const ModelConfig& config) {
+Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model) {
+  const ModelConfig& config = model.config();
   if (options.context > config.context) {
     return Fail(
         ErrorKind::kInvalidArgument,
         fmt::format("--context: {} is more than the model's {}", options.context, config.context),
         "context");
   }
-  return options.context > 0 ? options.context : std::min(config.context, kDefaultContext);
-}
-
-Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model, size_t context) {
+  const MemoryLimit limit = FindMemoryLimit();
   MemoryNeeds needs;
   needs.model_bytes = model.bytes();
+  needs.other_bytes = OtherBytes(options, config);
+  // All that is mapped by now, the file too, counts where addresses are limited.
+  if (limit.of_addresses) needs.other_bytes += static_cast<size_t>(ReadProcessStats().mapped_bytes);
   needs.sessions = options.sessions;
-  needs.context = context;
-  needs.token_bytes = KvCache::BytesPerPosition(model.config(), options.kv_type);
+  needs.context = options.context;
+  needs.model_context = config.context;
+  needs.whole_sessions = options.whole_sessions;
+  needs.session_kv = KvCache::Cost(config, options.kv_type, options.scheduling.prefill_tokens);
+  needs.token_bytes = KvCache::BytesPerPosition(config, options.kv_type);
   needs.prefix_bytes = options.prefix_cache_mib * kMib;
   needs.prefix_fixed = options.prefix_cache_given;
   needs.kv_bytes = options.kv_memory_mib * kMib;
+  needs.request_bytes = options.request_memory_mib * kMib;
+  needs.least_request_bytes = LeastRequestBytes(options);
   needs.chosen = options.sizes_given;
-  const auto plan = PlanMemory(needs, FindMemoryLimit());
+  const auto plan = PlanMemory(needs, limit);
   if (plan) {
     Log(LogLevel::kInfo, "memory plan",
         {{"sessions", options.sessions},
-         {"context", context},
+         {"context", plan->context},
          {"model", BytesText(plan->model_bytes)},
          {"session_kv", BytesText(plan->session_bytes)},
          {"prefix_cache", BytesText(plan->prefix_bytes)},
+         {"requests", BytesText(plan->request_bytes)},
          {"other", BytesText(plan->other_bytes)},
          {"total", BytesText(plan->total_bytes())},
          {"budget", BytesText(plan->budget_bytes)}});
@@ -77,17 +103,19 @@ Result<const KernelTable*> FindKernels(const std::string& isa) {
 }
 
 Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
-                           SchedulerObserver* observer, const LoadProgress& progress) {
+                           SchedulerObserver* observer, const LoadProgress& progress,
+                           MemoryBudget& memory) {
   TRY(ModelFile file, ModelFile::Open(options.model));
-  TRY(const size_t context, FindContext(options, file.config()));
-  TRY(const MemoryPlan plan, PlanFor(options, file, context));
+  TRY(const MemoryPlan plan, PlanFor(options, file));
+  memory.SetCapacity(plan.request_bytes);
 
   TRY(auto model, std::move(file).Load(kernels, pool, progress));
   for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
   TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer,
                                          {.sessions = options.sessions,
-                                          .context = context,
+                                          .context = plan.context,
                                           .kv_type = options.kv_type,
+                                          .kv_bytes = plan.session_bytes,
                                           .batch = options.scheduling.prefill_tokens}));
 
   SchedulerOptions scheduling = options.scheduling;
@@ -95,7 +123,6 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   Engine engine;
   engine.memory = plan;
   engine.model = std::move(model);
-  engine.context = context;
   engine.sessions = std::move(sessions);
   if (plan.prefix_bytes > 0) {
     TRY(auto prefixes,
@@ -108,8 +135,9 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   // What compiles takes processors from what generates, and what waits to compile takes threads
   // from those that answer others.
   engine.service = std::make_unique<SchedulerService>(
-      *engine.model, *engine.scheduler, context, AnswerId(*engine.model, options.kv_type),
-      std::max<size_t>(1, options.threads / 4), std::max<size_t>(2, scheduling.max_queued / 4));
+      *engine.model, *engine.scheduler, plan.context, AnswerId(*engine.model, options.kv_type),
+      std::max<size_t>(1, options.threads / 4), std::max<size_t>(2, scheduling.max_queued / 4),
+      &memory);
   return engine;
 }
 

@@ -21,7 +21,6 @@ namespace lockstep {
 struct Engine {
   MemoryPlan memory;
   std::unique_ptr<const Model> model;
-  size_t context = 0;  // of each session
   std::unique_ptr<SessionPool> sessions;
   std::unique_ptr<PrefixStore> prefixes;  // may be null
   std::unique_ptr<Scheduler> scheduler;
@@ -33,8 +32,9 @@ struct Engine {
 
 // Loads the model and starts the scheduler. What memory cannot hold is refused before the weights
 // are read. `observer` may be null; it, the kernels and the pool must outlive the engine.
+// `memory` gets what is planned for requests, and must outlive the engine too.
 [[nodiscard]] Result<Engine> StartEngine(const Options& options, const KernelTable& kernels,
                                          ThreadPool& pool, SchedulerObserver* observer,
-                                         const LoadProgress& progress);
+                                         const LoadProgress& progress, MemoryBudget& memory);
 
 }  // namespace lockstep

@@ -17,6 +17,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// A token of an answer until its end, and each of its logprobs; as much more where a body is made
+// of the whole answer at once, as JSON.
+constexpr size_t kTokenBytes = 2 * sizeof(TokenEvent), kLogprobBytes = 32, kLogprobJson = 640;
+
 // How often a client is looked for while no token comes.
 constexpr milliseconds kClientCheck{20};
 
@@ -45,19 +49,22 @@ tl::unexpected<Error> TooLong(size_t tokens, size_t context) {
 }  // namespace
 
 Generation::Generation(GenerationService& service, GenerateRequest request, Caller caller,
-                       std::string_view prefix, std::shared_ptr<RequestRecord> record)
+                       std::string_view prefix, std::shared_ptr<RequestRecord> record,
+                       MemoryBudget::Share memory)
     : service_(service),
       request_(std::move(request)),
       caller_(std::move(caller)),
       id_(NewId(prefix)),
-      record_(std::move(record)) {}
+      record_(std::move(record)),
+      memory_(std::move(memory)) {}
 
 Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service,
                                                       GenerateRequest request, Caller caller,
                                                       std::string_view prefix,
-                                                      std::shared_ptr<RequestRecord> record) {
-  std::shared_ptr<Generation> made(
-      new Generation(service, std::move(request), std::move(caller), prefix, std::move(record)));
+                                                      std::shared_ptr<RequestRecord> record,
+                                                      MemoryBudget::Share memory) {
+  std::shared_ptr<Generation> made(new Generation(service, std::move(request), std::move(caller),
+                                                  prefix, std::move(record), std::move(memory)));
   GenerateRequest& wanted = made->request_;
   SamplingParams& sampling = wanted.options.sampling;
   const bool wants_logprobs = sampling.logprobs >= 0;
@@ -69,7 +76,17 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   made->record_->id = made->id_;
   for (GenerateRequest::Prompt& prompt : wanted.prompts) {
     auto* const ids = std::get_if<std::vector<int32_t>>(&prompt);
-    made->prompts_.push_back(ids != nullptr ? *ids : service.Encode(std::get<std::string>(prompt)));
+    const size_t held = made->memory_.bytes();
+    if (ids != nullptr) {
+      made->prompts_.push_back(*ids);
+    } else {
+      const std::string& text = std::get<std::string>(prompt);
+      TRY_OK(made->memory_.Grow(text.size() * Tokenizer::kEncodeBytes));
+      made->prompts_.push_back(service.Encode(text));
+    }
+    // A copy goes to the scheduler with each answer.
+    made->memory_.Force(held +
+                        made->prompts_.back().size() * sizeof(int32_t) * (1 + wanted.best_of));
     const size_t tokens = made->prompts_.back().size();
     made->record_->prompt_tokens += tokens;
     for (size_t i = 0; i < wanted.best_of; ++i) {
@@ -160,6 +177,10 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
 
   Answer& answer = answers_[item.answer];
   auto& token = std::get<TokenEvent>(item.what);
+  const size_t logprobs = request_.options.sampling.logprobs < 0 ? 0 : 1 + token.sampled.top.size();
+  const size_t each = kLogprobBytes + (request_.stream ? 0 : kLogprobJson);
+  const Status held = memory_.Grow(kTokenBytes + 4 * token.text.size() + logprobs * each);
+  if (!held) return FailWith(held.error());
   answer.text += token.text;
   if (token.stop) answer.stop = request_.options.stop[*token.stop];
   answer.tokens.push_back(token.sampled.token);

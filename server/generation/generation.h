@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/memory_budget.h"
 #include "core/base/status.h"
 #include "server/generation/generate_types.h"
 #include "server/generation/generation_service.h"
@@ -42,9 +43,10 @@ class Generation {
   static constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365);
 
   // Hands the request to the service. `record` is told of the outcome. The id starts with `prefix`.
+  // `memory` is of what the request holds, and grows with its answers; where it cannot, they end.
   [[nodiscard]] static Result<std::shared_ptr<Generation>> Start(
       GenerationService& service, GenerateRequest request, Caller caller, std::string_view prefix,
-      std::shared_ptr<RequestRecord> record);
+      std::shared_ptr<RequestRecord> record, MemoryBudget::Share memory = {});
   ~Generation();
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
@@ -70,7 +72,8 @@ class Generation {
 
  private:
   Generation(GenerationService& service, GenerateRequest request, Caller caller,
-             std::string_view prefix, std::shared_ptr<RequestRecord> record);
+             std::string_view prefix, std::shared_ptr<RequestRecord> record,
+             MemoryBudget::Share memory);
   // Submits what waits here, in order, until the queue is full.
   Status SubmitWaiting();
   Job MakeJob(size_t index);
@@ -84,6 +87,7 @@ class Generation {
   const Caller caller_;
   const std::string id_;
   const std::shared_ptr<RequestRecord> record_;
+  MemoryBudget::Share memory_;
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
   const std::shared_ptr<TokenStream> stream_ = std::make_shared<TokenStream>(cancelled_);
   std::vector<std::vector<int32_t>> prompts_;  // in tokens

@@ -92,10 +92,17 @@ SpokenTokens AllSpoken(const Result<ChatModel>& chat) {
   return spoken;
 }
 
+// Of grammars that no request has: a part of what all requests may take.
+size_t RememberedBytes(const MemoryBudget* memory) {
+  return memory == nullptr ? GrammarCache::kMaxBytes
+                           : std::min(GrammarCache::kMaxBytes, memory->capacity() / 4);
+}
+
 }  // namespace
 
 SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
-                                   std::string answer_id, size_t compilers, size_t compiles_waiting)
+                                   std::string answer_id, size_t compilers, size_t compiles_waiting,
+                                   MemoryBudget* memory)
     : model_(model),
       scheduler_(scheduler),
       chat_(MakeChatModel(model)),
@@ -110,7 +117,8 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
       grammars_(std::make_unique<GrammarCache>(
           model.tokenizer, AllSpoken(chat_),
           CompileLimits{compilers, compiles_waiting,
-                        [&scheduler] { return scheduler.state().draining; }})) {}
+                        [&scheduler] { return scheduler.state().draining; }},
+          GrammarCache::kMaxEntries, RememberedBytes(memory), memory)) {}
 
 SchedulerService::~SchedulerService() = default;
 

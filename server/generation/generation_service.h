@@ -53,13 +53,14 @@ class GenerationService {
   virtual SchedulerState state() const = 0;
 };
 
-// The real one. The model and the scheduler must outlive it. `answer_id` becomes
-// model().fingerprint.
+// The real one. The model, the scheduler and `memory`, of which grammars take, must outlive it.
+// `answer_id` becomes model().fingerprint.
 class SchedulerService : public GenerationService {
  public:
   // At most `compilers` grammars are compiled at once, and `compiles_waiting` more may wait.
   SchedulerService(const Model& model, Scheduler& scheduler, size_t context, std::string answer_id,
-                   size_t compilers = 1, size_t compiles_waiting = 16);
+                   size_t compilers = 1, size_t compiles_waiting = 16,
+                   MemoryBudget* memory = nullptr);
   ~SchedulerService() override;
 
   const ServedModel& model() const override { return served_; }

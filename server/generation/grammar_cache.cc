@@ -14,10 +14,18 @@
 
 namespace lockstep {
 
+namespace {
+
+// What compiling takes of memory for each byte of a grammar's or schema's text, at most.
+constexpr size_t kCompileBytes = 96;
+
+}  // namespace
+
 GrammarCache::GrammarCache(const Tokenizer& tokenizer, SpokenTokens spoken, CompileLimits limits,
-                           size_t max_entries, size_t max_bytes)
+                           size_t max_entries, size_t max_bytes, MemoryBudget* memory)
     : tokenizer_(tokenizer),
       max_bytes_(max_bytes),
+      memory_(memory),
       spoken_(std::move(spoken)),
       queue_(std::move(limits)),
       bound_(max_entries, max_bytes) {}
@@ -80,6 +88,11 @@ Result<std::shared_ptr<const GrammarCache::Entry>> GrammarCache::Make(const std:
                                                                       WorkMeter& meter) {
   // Whoever had the turn before may have compiled the same.
   if (auto known = bound_.Find(key)) return *std::move(known);
+  MemoryBudget::Share memory(memory_);
+  if (!memory.Resize(key.size() * kCompileBytes)) {
+    bound_.Clear();  // what is remembered makes way for what is asked for
+    TRY_OK(memory.Resize(key.size() * kCompileBytes));
+  }
   auto entry = std::make_shared<Entry>();
   TRY(const auto grammar, compile(&meter, &entry->dropped));
   std::call_once(vocabulary.prepared, [&] {
@@ -89,8 +102,10 @@ Result<std::shared_ptr<const GrammarCache::Entry>> GrammarCache::Make(const std:
     }
     vocabulary.made = GrammarVocabulary::Create(tokenizer_, spoken);
   });
-  entry->grammar = std::make_shared<const TokenGrammar>(grammar, vocabulary.made);
   const size_t bytes = std::min(key.size() + grammar->bytes(), max_bytes_);
+  memory.Force(key.size() + grammar->bytes());
+  entry->grammar =
+      std::make_shared<const TokenGrammar>(grammar, vocabulary.made, std::move(memory));
   return bound_.Insert(key, std::move(entry), bytes);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/lru_cache.h"
+#include "core/base/memory_budget.h"
 #include "core/base/status.h"
 #include "core/engine/session.h"
 #include "core/grammar/token_grammar.h"
@@ -23,17 +24,20 @@ namespace lockstep {
 class GrammarCache {
  public:
   static constexpr size_t kMaxEntries = 256;
-  // For texts and grammars; masks have a limit of their own. The newest is kept in any case.
+  // For texts and grammars; masks have a limit of their own.
   static constexpr size_t kMaxBytes = size_t{64} << 20;
 
   // The tokenizer must outlive the cache. Its vocabulary is prepared at the first use.
-  // `spoken`: the control tokens that are texts in answers to chats.
+  // `spoken`: the control tokens that are texts in answers to chats. Grammars are part of `memory`
+  // for as long as they live, if it is not null; it must outlive them.
   explicit GrammarCache(const Tokenizer& tokenizer, SpokenTokens spoken = {},
-                        CompileLimits limits = {}, size_t max_entries = kMaxEntries, size_t max_bytes = kMaxBytes);
+                        CompileLimits limits = {}, size_t max_entries = kMaxEntries,
+                        size_t max_bytes = kMaxBytes, MemoryBudget* memory = nullptr);
 
   using Bound = Result<std::shared_ptr<const TokenGrammar>>;
-  // Errors are those of ParseGbnf, CompileJsonSchema and CompileQueue, and are not remembered.
-  // `dropped`, if there is one, gets what the schema says in vain, as of CompileJsonSchema.
+  // Errors are those of ParseGbnf, CompileJsonSchema and CompileQueue, and of memory; they are not
+  // remembered. `dropped`, if there is one, gets what the schema says in vain, as of
+  // CompileJsonSchema.
   [[nodiscard]] Bound Gbnf(std::string_view text, CompileClient& client);
   [[nodiscard]] Bound JsonSchema(const Json& schema, std::string_view where, bool strict,
                                  CompileClient& client,
@@ -66,6 +70,7 @@ class GrammarCache {
 
   const Tokenizer& tokenizer_;
   const size_t max_bytes_;
+  MemoryBudget* const memory_;
   const SpokenTokens spoken_;
   CompileQueue queue_;
   Vocabulary plain_, with_spoken_;

@@ -50,7 +50,9 @@ ProcessStats ReadProcessStats() {
   std::ifstream statm("/proc/self/statm");
   double total_pages = 0, resident_pages = 0;
   if (statm >> total_pages >> resident_pages) {
-    stats.resident_bytes = resident_pages * static_cast<double>(sysconf(_SC_PAGESIZE));
+    const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+    stats.resident_bytes = resident_pages * page;
+    stats.mapped_bytes = total_pages * page;
   }
   std::error_code error;
   for (fs::directory_iterator fd("/proc/self/fd", error), end; !error && fd != end;

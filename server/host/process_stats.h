@@ -8,7 +8,7 @@
 namespace lockstep {
 
 struct ProcessStats {
-  double resident_bytes = 0;
+  double resident_bytes = 0, mapped_bytes = 0;
   double open_fds = 0;
   double start_time_s = 0;  // Unix time
   double cpu_s = 0;         // used by all threads

@@ -11,25 +11,21 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/memory_budget.h"
 #include "server/http/request_reader.h"
 
 namespace lockstep {
 
-// A share of a sum for as long as it lives: one, unless another is set.
+// One of a sum for as long as it lives.
 class Counted {
  public:
-  explicit Counted(std::atomic<size_t>& sum, size_t share = 1) : sum_(sum) { Set(share); }
-  ~Counted() { Set(0); }
-  void Set(size_t share) {
-    sum_.fetch_add(share - share_);  // modulo 2^64, so that it may become less
-    share_ = share;
-  }
+  explicit Counted(std::atomic<size_t>& sum) : sum_(sum) { ++sum_; }
+  ~Counted() { --sum_; }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
 
  private:
   std::atomic<size_t>& sum_;
-  size_t share_ = 0;
 };
 
 class Connection {
@@ -57,6 +53,7 @@ class Connection {
   // lost. Does not block.
   bool Flush();
   size_t flushed() const { return flushed_; }  // bytes since nothing was queued
+  size_t queued() const { return queued_.size(); }
 
   // Blocks until all of it is sent, or false: the client is gone or does not read. False ever
   // after, too. The wait ends at once when the server stops. REQUIRES: nothing is queued.
@@ -72,9 +69,9 @@ class Connection {
 
   RequestReader reader;
   std::optional<Counted> counted_open, counted_active;
-  std::optional<Counted> counted_bytes;  // what the reader holds
-  size_t requests = 0;                   // so many were answered here
-  bool last = false;                     // to be closed after the reply
+  MemoryBudget::Share request_memory, reply_memory;  // what the reader holds, and what is queued
+  size_t requests = 0;                               // so many were answered here
+  bool last = false;                                 // to be closed after the reply
 
  private:
   // False if the connection is broken, the deadline is over or the server stops.

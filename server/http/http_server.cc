@@ -33,6 +33,8 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kControlThreads = 2;
+// What each connection may have to send, however short memory is: errors, health, most answers.
+constexpr size_t kSmallReply = 64 * 1024;
 constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
 // So long no request may have come before connections are closed: by then whoever has been told
 // that they will be has heard of it, on any network.
@@ -114,12 +116,12 @@ class HttpServer::Impl : private httplib::Server {
   Status Start() {
     TRY(listener_, Listen(options_.host, options_.port));
     svr_sock_ = listener_.socket;  // httplib ends the streams of a server that has none
-    TRY(poller_,
-        Poller::Create(
-            listener_.socket,
-            {options_.limits, options_.idle + options_.idle / 16, options_.write_stall,
-             options_.connections, options_.request_bytes},
-            [this](Poller::ConnectionPtr connection) { Dispatch(std::move(connection)); }));
+    TRY(poller_, Poller::Create(listener_.socket,
+                                {options_.limits, options_.idle + options_.idle / 16,
+                                 options_.write_stall, options_.connections, options_.memory.get()},
+                                [this](Poller::ConnectionPtr connection) {
+                                  Dispatch(std::move(connection));
+                                }));
     try {
       control_.emplace(kControlThreads, kUnbounded);
       data_.emplace(options_.threads, options_.waiting);
@@ -216,6 +218,7 @@ class HttpServer::Impl : private httplib::Server {
     using Ms = std::chrono::duration<double, std::milli>;
     record.total_ms = Ms(std::chrono::steady_clock::now() - start).count();
     options_.log(record);
+    connection.reply_memory.Force(connection.queued());
     connection.Flush();  // the poller sends what the client does not take at once
   }
 
@@ -241,7 +244,7 @@ class HttpServer::Impl : private httplib::Server {
     // What was refused may not have been parsed; its path says whose words the refusal is to have.
     request.path = exchange.refused ? PathOf(exchange.raw) : parsed.path;
     request.headers = exchange.raw.headers;
-    request.body = exchange.raw.body;
+    if (exchange.refused == nullptr) request.body = exchange.connection.reader.TakeBody();
     request.request_id = FindHeader(request.headers, "X-Request-Id");
     if (!IsValidRequestId(request.request_id)) request.request_id = NewId("req");
     request.peer = exchange.connection.peer();
@@ -249,6 +252,7 @@ class HttpServer::Impl : private httplib::Server {
 
     HttpReply& reply = exchange.reply;
     reply = exchange.refused ? options_.refuse(request, *exchange.refused) : CallHandler(request);
+    CountReply(exchange.connection, reply);
     RequestRecord& record = *reply.record;
     record.request_id = request.request_id;
     record.method = request.method;
@@ -263,7 +267,8 @@ class HttpServer::Impl : private httplib::Server {
     if (reply.next) {
       SetStream(exchange, response);
     } else {
-      response.set_content(reply.body, reply.content_type.c_str());
+      response.set_header("Content-Type", reply.content_type.c_str());
+      response.body = std::move(reply.body);
     }
   }
 
@@ -272,6 +277,15 @@ class HttpServer::Impl : private httplib::Server {
       return handler_(request);
     } catch (const std::exception&) {  // a bug of ours, or no memory: this request's alone
       return ErrorReply(CaughtError());
+    }
+  }
+
+  // Until it is sent it is here, and from the library to the connection it is copied.
+  static void CountReply(Connection& connection, HttpReply& reply) {
+    const size_t bytes = 2 * reply.body.size();
+    if (bytes <= kSmallReply) return connection.reply_memory.Force(bytes);
+    if (const Status counted = connection.reply_memory.Resize(bytes); !counted) {
+      reply = ErrorReply(counted.error());
     }
   }
 

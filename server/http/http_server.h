@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/memory_budget.h"
 #include "core/base/status.h"
 #include "server/http/error_reply.h"
 #include "server/http/http_types.h"
@@ -28,9 +29,10 @@ struct HttpServerOptions {
   // checks get in; only where all are being answered it gets a 503.
   size_t connections = 1'024;
   size_t requests_per_connection = 100;
-  // About how much memory all requests may take. Beyond it the slowest of those with more than
-  // 64 KiB that still come in get a 503. REQUIRES: at least limits.body.
-  size_t request_bytes = 64 * 1024 * 1024;
+  // About how much memory requests and replies may take. Where it is used up the slowest of the
+  // requests with more than 64 KiB that still come in get a 503, and replies that are larger than
+  // that a 429. REQUIRES: not null, at least limits.body.
+  std::shared_ptr<MemoryBudget> memory = std::make_shared<MemoryBudget>(64 * 1024 * 1024);
   // Whether a path's answers are made at once, and must be: health and metrics.
   std::function<bool(std::string_view path)> is_control = [](std::string_view) { return false; };
   // Where only this machine can reach the server, other names for it in Host than those of loopback

@@ -182,7 +182,8 @@ void Poller::Accept() {
     }
     const bool too_many = open_ >= options_.connections && MakeRoom() == Room::kNone;
     connection->counted_open.emplace(open_);
-    connection->counted_bytes.emplace(request_bytes_, 0);
+    connection->request_memory = MemoryBudget::Share(options_.memory);
+    connection->reply_memory = MemoryBudget::Share(options_.memory);
     Guard(socket, [&] {
       Held& held = Hold(std::move(connection));
       if (too_many) return Refuse(held, 503, "the server has too many connections");
@@ -314,9 +315,9 @@ bool Poller::ReadSome(Held& held) {
     return true;
   }
   held.connection->reader.Feed({data, static_cast<size_t>(n)});
-  held.connection->counted_bytes->Set(held.connection->reader.bytes());
+  held.connection->request_memory.Force(held.connection->reader.bytes());
   const int socket = held.connection->socket();
-  while (request_bytes_ > options_.request_bytes &&
+  while (options_.memory->overdrawn() &&
          DropABody(kSmallRequest, "the server has too many large requests at once")) {
   }
   if (held_.contains(socket)) ReadOn(held);  // else it was dropped itself
@@ -359,6 +360,7 @@ void Poller::FlushSome(Held& held) {
     return;
   }
   connection.counted_active.reset();
+  connection.reply_memory.Force(0);
   if (connection.broken()) {
     Release(held);
   } else if (connection.last) {
@@ -366,7 +368,7 @@ void Poller::FlushSome(Held& held) {
     Enter(held, Phase::kLinger);
   } else {
     connection.reader.Next();
-    connection.counted_bytes->Set(connection.reader.bytes());
+    connection.request_memory.Force(connection.reader.bytes());
     ReadOn(held);
   }
 }
@@ -389,7 +391,7 @@ void Poller::ReadOn(Held& held) {
 
 void Poller::Refuse(Held& held, int status, const char* message) {
   held.connection->reader.Refuse({status, message});
-  held.connection->counted_bytes->Set(held.connection->reader.bytes());
+  held.connection->request_memory.Force(held.connection->reader.bytes());
   ReadOn(held);
 }
 

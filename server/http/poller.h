@@ -27,9 +27,9 @@ struct PollerOptions {
   std::chrono::milliseconds idle;         // for a connection's next request to begin
   std::chrono::milliseconds write_stall;  // for each Connection::kWritePiece of a reply
   size_t connections;                     // one more makes room, or is refused with a 503
-  // How much memory all requests may take. Beyond it the larger ones that still come in are refused
-  // with a 503, the slowest first.
-  size_t request_bytes;
+  // What requests and replies hold of it is counted. Where it is overdrawn the larger requests that
+  // still come in are refused with a 503, the slowest first. Must outlive the poller.
+  MemoryBudget* memory;
 };
 
 class Poller {
@@ -101,8 +101,7 @@ class Poller {
   const Dispatch dispatch_;
   int epoll_ = -1, wake_ = -1;
   std::atomic<bool> stopping_{false};
-  std::atomic<size_t> open_{0};           // connections, wherever they are
-  std::atomic<size_t> request_bytes_{0};  // what the readers of all of them hold
+  std::atomic<size_t> open_{0};  // connections, wherever they are
 
   // The poller's thread only.
   std::unordered_map<int, Held> held_;                 // by socket

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <utility>
 
 #include "server/http/http_types.h"
 
@@ -56,8 +57,10 @@ class RequestReader {
 
   const RawRequest& request() const { return request_; }  // complete if kWhole
   const ReadError& error() const { return error_; }       // why it is kRefused
-  // About how much memory the request takes: what has come of it and is not yet dropped.
-  size_t bytes() const { return header_bytes_ + request_.body.size() + buffer_.size() - begin_; }
+  // About how much memory the request takes.
+  size_t bytes() const { return header_bytes_ + request_.body.capacity() + buffer_.capacity(); }
+  // The body, which request() has no more. REQUIRES: kWhole.
+  std::string TakeBody() { return std::move(request_.body); }
   // True once if the client wants to be told to send its body (Expect: 100-continue).
   bool TakeContinue();
 

@@ -21,6 +21,9 @@ inline constexpr size_t kMaxJsonKeys = 1024;  // of one object: a key is found b
 // integer that 64 bits do not hold is a BigInteger.
 [[nodiscard]] Result<Json> ParseStrictObject(std::string_view text);
 
+// About what ParseStrictObject takes of memory for such a text, and no less.
+size_t ParsedBytes(std::string_view text);
+
 // An integer with all of its digits, which the library has no number for. No reader of a field
 // takes it for a number.
 Json BigInteger(std::string_view digits);

@@ -82,8 +82,14 @@ class Server(Process):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
     def resident_kb(self):
+        return self._status_kb("VmRSS")
+
+    def mapped_kb(self):
+        return self._status_kb("VmSize")
+
+    def _status_kb(self, key):
         with open(f"/proc/{self.pid}/status") as lines:
-            return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+            return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat") as text:

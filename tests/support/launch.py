@@ -38,10 +38,10 @@ def poll(condition, seconds):
 class Process:
     """Runs `command` with a --port; waits for a 200 of `ready` unless that is None. With `output` (a
     file) given, its log goes there. A context manager that kills what is left of it. `open_files` is
-    its limit of descriptors."""
+    its limit of descriptors, `addresses` that of its address space in bytes."""
 
     def __init__(self, command, ready="/readyz", seconds=30, port=None, output=None, open_files=None,
-                 environment=None):
+                 addresses=None, environment=None):
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = tempfile.TemporaryFile("w+")
@@ -49,6 +49,8 @@ class Process:
         def limit():
             if open_files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+            if addresses:
+                resource.setrlimit(resource.RLIMIT_AS, (addresses, addresses))
 
         self.process = subprocess.Popen([*map(str, command), "--port", str(self.port)],
                                         stdout=output or self.log, stderr=output or self.log,

@@ -151,6 +151,7 @@ Result<std::string> AnswerCountTokens(const Json& body, ReadContext& context) {
   TRY(MessageRequest request, ReadMessageRequest(body, context, /*needs_limit=*/false));
   TRY(const TrustedText prompt,
       RenderConversation(std::move(request.conversation), kNames, context));
+  TRY_OK(context.memory.Grow(prompt.size() * Tokenizer::kEncodeBytes));
   return Dump(Json{{"input_tokens", context.service.Encode(prompt).size()}});
 }
 

@@ -140,6 +140,7 @@ Result<ChatForm> PrepareChat(Conversation conversation, const FieldNames& names,
                 names.tool_choice);
   }
   TRY(const Prepared prepared, Prepare(conversation, names, context));
+  TRY_OK(context.memory.Grow(prepared.prompt.size() * Tokenizer::kEncodeBytes));
   generate->prompts = {context.service.Encode(prepared.prompt)};
   auto form = BindAnswer(PlanOf(prepared), conversation, names, context, &generate->options);
   if (!form && form.error().param.empty()) form.error().param = names.tools;

@@ -58,6 +58,7 @@ Result<GenerateFields> ReadFields(const Json& body, ReadContext& context) {
 Status PrepareText(GenerateFields& request, ReadContext& context) {
   if (!request.system.empty()) context.ignored.emplace_back("system");
   if (request.thinking.enabled || request.thinking.effort) context.ignored.emplace_back("think");
+  TRY_OK(context.memory.Grow(request.prompt.size() * Tokenizer::kEncodeBytes));
   request.generate.prompts = {
       context.service.Encode(TrustedText(std::move(request.prompt), request.raw))};
   return BindAnswerFormat(request.format, context, &request.generate.options);

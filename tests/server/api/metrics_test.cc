@@ -55,6 +55,15 @@ class MetricsTest : public testing::Test {
   Metrics metrics_;
 };
 
+TEST_F(MetricsTest, SaysWhatRequestsHold) {
+  MemoryBudget memory(1000);
+  MemoryBudget::Share share(&memory);
+  share.Force(300);
+  const auto samples = Parse(metrics_.Render(&service_, 100, &memory));
+  EXPECT_EQ(samples.at("lockstep_request_memory_used_bytes"), 300);
+  EXPECT_EQ(samples.at("lockstep_request_memory_capacity_bytes"), 1000);
+}
+
 TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
   metrics_.OnStep({0.02, 3, 40});
   metrics_.OnStep({0.3, 5, 0});

@@ -14,13 +14,26 @@ using testing::HasSubstr;
 
 constexpr size_t kMib = size_t{1} << 20;
 
-MemoryNeeds Needs() {  // 100 MiB of model, 400 MiB of sessions, 200 MiB of prefixes
+// 100 MiB of model, 400 MiB of sessions, 200 MiB of prefixes, 60 MiB for the rest.
+MemoryNeeds Needs() {
   MemoryNeeds needs;
   needs.model_bytes = 100 * kMib;
+  needs.other_bytes = 20 * kMib;
+  needs.request_bytes = 40 * kMib;
   needs.sessions = 4;
   needs.context = 1600;
-  needs.token_bytes = kMib / 16;
+  needs.model_context = 40'000;
+  needs.whole_sessions = true;
+  needs.token_bytes = needs.session_kv.position_bytes = kMib / 16;
   needs.prefix_bytes = 200 * kMib;
+  return needs;
+}
+
+// Nothing was asked for.
+MemoryNeeds Defaults() {
+  MemoryNeeds needs = Needs();
+  needs.context = 0;
+  needs.whole_sessions = false;
   return needs;
 }
 
@@ -68,6 +81,61 @@ TEST(MemoryPlan, ARefusalShowsTheSumAndWhatToLower) {
   EXPECT_THAT(PlanMemory(needs, Mib(100)).error().message, HasSubstr("smaller model"));
 }
 
+TEST(MemoryPlan, TheContextIsTheModelsWhereThereIsRoom) {
+  const auto plan = PlanMemory(Defaults(), Mib(40'000)).value();
+  EXPECT_EQ(plan.context, 40'000u);
+  EXPECT_EQ(plan.session_bytes, 4 * 2500 * kMib);
+  EXPECT_EQ(plan.prefix_bytes, 2500 * kMib);  // one whole context
+}
+
+TEST(MemoryPlan, SessionsShareWhatOneContextLeaves) {
+  const auto plan = PlanMemory(Defaults(), Mib(10'000)).value();  // a budget of 8000
+  EXPECT_EQ(plan.context, 40'000u);
+  EXPECT_EQ(plan.prefix_bytes, 2500 * kMib);
+  EXPECT_NEAR(static_cast<double>(plan.session_bytes), (8000 - 160 - 2500) * 1.0 * kMib, kMib);
+  EXPECT_LE(plan.total_bytes(), plan.budget_bytes);
+  MemoryNeeds asked = Defaults();
+  asked.context = 40'000;
+  EXPECT_EQ(PlanMemory(asked, Mib(10'000)).value().session_bytes, plan.session_bytes);
+  asked.whole_sessions = true;
+  EXPECT_FALSE(PlanMemory(asked, Mib(10'000)));
+}
+
+TEST(MemoryPlan, AContextThatDoesNotFitIsMadeSmaller) {
+  const auto half = PlanMemory(Defaults(), Mib(2000)).value();  // a budget of 1600
+  EXPECT_NEAR(static_cast<double>(half.context), (1600 - 160) / 2 * 16, 64);
+  EXPECT_GE(half.session_bytes, half.context * (kMib / 16));
+  EXPECT_GE(half.prefix_bytes, half.context * (kMib / 16));
+  EXPECT_LE(half.total_bytes(), half.budget_bytes);
+  const auto small = PlanMemory(Defaults(), Mib(300)).value();  // of 240: 80 for keys and values
+  EXPECT_NEAR(static_cast<double>(small.context), 80 * 16, 64);
+  EXPECT_EQ(PlanMemory(Defaults(), Mib(190)).error().kind, ErrorKind::kUnavailable);
+}
+
+TEST(MemoryPlan, ASlidingWindowLeavesMoreToTheContext) {
+  MemoryNeeds needs = Defaults();
+  needs.session_kv = {kMib / 64, kMib * 3 / 64, 1024};
+  needs.prefix_bytes = 0;
+  needs.prefix_fixed = true;
+  const auto plan = PlanMemory(needs, Mib(1000)).value();  // 640 for keys and values
+  EXPECT_NEAR(static_cast<double>(plan.context), (640 - 48) * 64, 64);
+}
+
+TEST(MemoryPlan, WhereAddressesAreLimitedNothingIsShared) {
+  MemoryLimit limit = Mib(10'000);
+  limit.of_addresses = true;
+  const auto plan = PlanMemory(Defaults(), limit).value();
+  EXPECT_GE(plan.session_bytes, 4 * plan.context * (kMib / 16));
+  EXPECT_LE(plan.total_bytes(), plan.budget_bytes);
+}
+
+TEST(MemoryPlan, RequestsGetAShare) {
+  MemoryNeeds needs = Defaults();
+  needs.request_bytes = 0;
+  EXPECT_EQ(PlanMemory(needs, Mib(10'000)).value().request_bytes, 256 * kMib);
+  EXPECT_EQ(PlanMemory(needs, Mib(300)).value().request_bytes, 32 * kMib);
+}
+
 TEST(MemoryPlan, TheLeastLimitCounts) {
   const fs::path root = fs::path(testing::TempDir()) / ("memory" + std::to_string(getpid()));
   fs::create_directories(root / "cgroup/pod/box");
@@ -75,9 +143,7 @@ TEST(MemoryPlan, TheLeastLimitCounts) {
   const auto write = [&root](const char* path, const char* text) {
     std::ofstream(root / path) << text << "\n";
   };
-  const auto find = [&root] {
-    return FindMemoryLimit({root / "cgroup", root / "self"}, root / "meminfo");
-  };
+  const auto find = [&root] { return FindMemoryLimit({root / "cgroup", root / "self"}, root); };
   write("self", "5:memory:/m\n0::/pod/box");
   EXPECT_EQ(find().source, "no limit");
   write("meminfo", "MemTotal:       9000 kB\nMemFree:  70 kB\nMemAvailable:   8000 kB");

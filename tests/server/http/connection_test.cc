@@ -81,7 +81,7 @@ TEST_F(ConnectionTest, AStopEndsAWriteAtOnce) {
 TEST_F(ConnectionTest, ASumHasEachShareOnce) {
   std::atomic<size_t> sum{0};
   {
-    Counted one(sum), other(sum, 10);
+    Counted one(sum), other(sum);
     EXPECT_EQ(sum, 11u);
     other.Set(4);
     EXPECT_EQ(sum, 5u);

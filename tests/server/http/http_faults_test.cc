@@ -251,7 +251,7 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
   service_.script = "ab";
   options_.limits.body_time = seconds(30);
   options_.limits.body = 2 * kHalf;
-  options_.request_bytes = 4 * kHalf;
+  options_.memory = std::make_shared<MemoryBudget>(4 * kHalf);
   Start();
   const std::string text = R"({"prompt":")" + std::string(2 * kHalf - 13, 'a') + R"("})";
   ASSERT_EQ(text.size(), 2 * kHalf);
@@ -286,6 +286,36 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
     client.Generate(text);
     return client.ReadReply().starts_with("HTTP/1.1 200 ");
   }));
+}
+
+// Answers that nobody reads yet are bounded too; small ones always have a place.
+TEST_F(HttpFaultsTest, LargeRepliesAtOnceAreBounded) {
+  options_.write_stall = seconds(30);
+  options_.memory = std::make_shared<MemoryBudget>(8 << 20);
+  handler_ = [](const HttpRequest& request) {
+    HttpReply reply;
+    reply.body = std::string(request.path == "/large" ? 2 << 20 : 10, 'x');
+    return reply;
+  };
+  Start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients[i]->Send(Http("GET /large HTTP/1.1\nHost: h\n\n"));
+    ASSERT_TRUE(Eventually([&] { return clients[i]->readable(); }));
+    EXPECT_LE(options_.memory->used(), options_.memory->capacity());
+  }
+  EXPECT_THAT(Reply("GET /small"), StartsWith("HTTP/1.1 200 "));
+  size_t served = 0;
+  for (const auto& client : clients) {
+    const std::string reply = client->ReadReply();
+    served += reply.starts_with("HTTP/1.1 200 ");
+    if (!reply.starts_with("HTTP/1.1 200 ")) EXPECT_THAT(reply, StartsWith("HTTP/1.1 429 "));
+  }
+  EXPECT_GE(served, 2u);
+  EXPECT_LT(served, 8u);
+  EXPECT_TRUE(Eventually([&] { return options_.memory->used() < 1 << 20; }));
+  EXPECT_THAT(Reply("GET /large"), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(HttpFaultsTest, APageMayReadWhyItsRequestWasRefused) {

@@ -55,7 +55,8 @@ class PollerTest : public testing::Test {
     poller_->Return(connection);
   }
 
-  PollerOptions options_{{}, seconds(60), seconds(60), 4, 1 << 20};
+  MemoryBudget memory_{1 << 20};
+  PollerOptions options_{{}, seconds(60), seconds(60), 4, &memory_};
   Listener listener_ = *Listen("127.0.0.1", 0);
   Mutex mutex_;
   std::vector<Poller::ConnectionPtr> whole_ GUARDED_BY(mutex_);

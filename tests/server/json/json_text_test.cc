@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <string>
 
 namespace lockstep {
 namespace {
@@ -18,6 +21,29 @@ TEST(JsonText, ReadsWhatItWrites) {
     ASSERT_TRUE(json.has_value()) << text;
     EXPECT_EQ(*json, Json::parse(text)) << text;
   }
+}
+
+TEST(JsonText, TakesNoMoreMemoryThanIsSaid) {
+  for (const std::string shape :
+       {"[],", "{},", "1,", "[0],", R"({"":0},)", R"("",)", "[[1,2]],", R"({"a":{},"b":[]},)",
+        R"("a long text that has a place of its own",)"}) {
+    std::string text = R"({"a":[)";
+    while (text.size() < 300'000) text += shape;
+    text += "0]}";
+    const auto heap = [] {
+      const struct mallinfo2 info = mallinfo2();
+      return info.uordblks + info.hblkhd;
+    };
+    const size_t before = heap();
+    const auto json = ParseStrictObject(text);
+    ASSERT_TRUE(json);
+    EXPECT_LE(heap() - before, ParsedBytes(text)) << shape;
+    EXPECT_GT((heap() - before) * 8, ParsedBytes(text)) << shape;
+  }
+  // Text is text, whatever it says.
+  EXPECT_LT(
+      ParsedBytes("{\"a\":\"" + std::string(1000, '[') + "\\\"" + std::string(1000, '[') + "\"}"),
+      5000u);
 }
 
 TEST(JsonText, RefusesWhatIsNoStrictObject) {

@@ -1,0 +1,131 @@
+"""Clients that make the server hold memory: bodies, parsed JSON, grammars, answers that nobody reads.
+What they hold together stays within what the server has planned for at its start."""
+import asyncio
+import random
+import re
+import resource
+
+from client import connect, message, request
+from server import Server, expect
+from traffic import essence, generation, ids, until
+
+FLAGS = ("--sessions", 8, "--context", 512, "--prefix-cache", 16, "--request-memory", 64)
+MIB = 1 << 20
+
+
+def held_memory(test):
+    """Resident memory stays below the plan's sum, probes are answered, and all is given back."""
+    with Server(test.binary, *FLAGS) as server:
+        planned = planned_bytes(server)
+        return asyncio.run(hold(test, server, planned, server.resident_kb))
+
+
+def limited_memory(test):
+    """The same with no more address space than the plan and a tenth: nothing dies."""
+    with Server(test.binary, *FLAGS, addresses=16 << 30) as server:
+        planned = planned_bytes(server)
+        limit = planned * 11 // 10
+        resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, limit))
+        return asyncio.run(hold(test, server, limit, server.mapped_kb))
+
+
+def planned_bytes(server):
+    """The sum that the log's line of the plan ends with."""
+    found = re.search(r'memory plan .*total="?([\d.]+) (MiB|GiB)', server.log_text())
+    expect(found, f"no plan in the log: {server.log_text()}")
+    return int(float(found[1]) * (MIB if found[2] == "MiB" else 1024 * MIB))
+
+
+async def hold(test, server, bound, measure_kb):
+    body = generation(ids(7, 30), 20)
+    alone = essence(server.generate(body))
+    before = measure_kb()
+    seen = [f"before {before / 1024:.0f} of {bound / MIB:.0f} MiB"]
+    for attack in (unread_answers, large_json, live_grammars, many_logprobs):
+        most, slowest, stop = [0], [0.0], asyncio.Event()
+
+        async def watch():
+            while not stop.is_set():
+                most[0] = max(most[0], measure_kb())
+                probe = await request(server.port, "/livez", timeout=10)
+                expect(probe.status == 200, f"{attack.__name__}: /livez {probe.status}"
+                                            f" {probe.problem}")
+                slowest[0] = max(slowest[0], probe.seconds)
+                await asyncio.sleep(0.02)
+
+        watcher = asyncio.create_task(watch())
+        statuses = await attack(test, server)
+        stop.set()
+        await watcher
+        counts = {status: statuses.count(status) for status in sorted(set(statuses))}
+        seen.append(f"{attack.__name__} {most[0] / 1024:.0f} MiB, answers {counts},"
+                    f" /livez {slowest[0] * 1000:.0f} ms")
+        expect(most[0] * 1024 <= bound, f"{'; '.join(seen)}; expected at most {bound / MIB:.0f} MiB")
+        expect(set(statuses) <= {200, 400, 429, 503}, f"{'; '.join(seen)}; expected 200, 429 or 503")
+        free = await until(server.port, lambda queued, running: queued + running == 0, 10)
+        expect(free is not None, f"{'; '.join(seen)}; sessions in use 10 s later")
+        expect(essence(server.generate(body)) == alone, f"{'; '.join(seen)}; another answer than"
+                                                        " before")
+    used = 0
+    for _ in range(100):  # the poller has 10 s for those who do not read
+        used = used_bytes(server)
+        if used < 20 * MIB:  # grammars are remembered
+            break
+        await asyncio.sleep(0.1)
+    expect(used < 20 * MIB, f"{'; '.join(seen)}; {used / MIB:.0f} MiB still counted")
+    return "; ".join(seen)
+
+
+def used_bytes(server):
+    text = server.get("/metrics")[1]
+    return int(float(re.search(r"^lockstep_request_memory_used_bytes (\S+)", text, re.M)[1]))
+
+
+async def unread_answers(test, server):
+    """24 clients ask for the pieces of a megabyte of text and do not read them."""
+    text = "".join(random.Random(1).choices("abcdefgh \n", k=1_000_000))
+    data = message("/tokenize", {"content": text, "with_pieces": True})
+    loop, open_sockets = asyncio.get_running_loop(), []
+
+    async def one():
+        sock = await connect(server.port, receive_buffer=4096)
+        open_sockets.append(sock)
+        await loop.sock_sendall(sock, data)
+        head = await asyncio.wait_for(loop.sock_recv(sock, 64), 60)
+        await asyncio.sleep(2)
+        return int(head.split()[1]) if head else 503  # dropped while it came in
+
+    try:
+        return await asyncio.gather(*(one() for _ in range(24)))
+    finally:
+        for sock in open_sockets:
+            sock.close()
+
+
+async def large_json(test, server):
+    """30 bodies of a megabyte that become many values."""
+    shapes = ("[],", "{},", "1,", '[0],', '{"":0},', '"",')
+    bodies = [b'{"prompt":[' + (shape * (1_000_000 // len(shape))).encode()[:-1] + b"]}"
+              for shape in shapes]
+    replies = await asyncio.gather(*(request(server.port, "/generate", bodies[i % len(bodies)])
+                                     for i in range(30)))
+    return [reply.status for reply in replies]
+
+
+async def live_grammars(test, server):
+    """8 grammars of 330 KB at work at once."""
+    def body(seed):
+        words = " | ".join(f'"{i * 7919 % 100_000:05d}{seed}"' for i in range(30_000))
+        return generation(ids(seed, 10), 40, grammar=f"root ::= ({words})*", temperature=1.5)
+
+    replies = await asyncio.gather(*(request(server.port, "/generate", body(i)) for i in range(8)))
+    return [reply.status for reply in replies]
+
+
+async def many_logprobs(test, server):
+    """Answers with all that can be told of each token."""
+    replies = await asyncio.gather(*(
+        request(server.port, "/v1/completions",
+                {"prompt": "Once", "max_tokens": 480, "logprobs": 20, "n": 8, "seed": i,
+                 "ignore_eos": True}) for i in range(8)))
+    return [reply.status for reply in replies]
