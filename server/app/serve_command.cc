@@ -127,7 +127,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
 void LogServing(const Options& options, const Engine& engine, const HttpServer& server,
                 bool has_keys, Clock::time_point start) {
   Log(LogLevel::kInfo, "model",
-      {{"name", engine.model->name},
+      {{"name", engine.service->model().name},
        {"source", engine.model->source},
        {"fingerprint", engine.service->model().fingerprint},
        {"isa", engine.model->transformer.kernels().isa},

@@ -139,9 +139,11 @@ class HttpServer::Impl : private httplib::Server {
   bool Stop(milliseconds grace) {
     Leave();
     const auto begin = Clock::now();
+    if (poller_) poller_->StopAccepting();
     const auto on_its_way = [&] {
-      const auto last = std::max(begin, last_request_.load());
-      return poller_ && poller_->open() > 0 && Clock::now() < last + kQuiet;
+      if (!poller_) return false;
+      const auto quiet = std::max(begin, poller_->last_arrival()) + kQuiet;
+      return poller_->accepting() || (poller_->open() > 0 && Clock::now() < quiet);
     };
     while ((active_ > 0 || on_its_way()) && Clock::now() < begin + grace) {
       std::this_thread::sleep_for(milliseconds(5));
@@ -164,7 +166,6 @@ class HttpServer::Impl : private httplib::Server {
   // On the poller's thread.
   void Dispatch(const Poller::ConnectionPtr& connection) {
     connection->counted_active.emplace(active_);
-    last_request_ = Clock::now();
     const auto work = [this, connection]() mutable {
       try {
         Serve(*connection);
@@ -319,7 +320,6 @@ class HttpServer::Impl : private httplib::Server {
   Listener listener_{-1, 0, false};
   std::atomic<size_t> active_{0};
   std::atomic<bool> leaving_{false};
-  std::atomic<Clock::time_point> last_request_{Clock::time_point::min()};  // when it was read
   std::unique_ptr<Poller> poller_;
   Mutex stop_mutex_;                       // one Stop at a time
   std::optional<Workers> control_, data_;  // they use the poller

@@ -67,9 +67,9 @@ class HttpServer {
   // From here on each reply says that it is the last of its connection, so that whoever keeps
   // connections open comes on new ones, or to another server.
   void Leave();
-  // Leaves, waits up to `grace` until none is active, then ends all connections. Where there are
-  // some, it first waits until none has brought a request for a while: one that is on its way gets
-  // an answer. True if none was cut off.
+  // Leaves, accepts no more, waits up to `grace` until none is active, then ends all connections.
+  // Where there are some, it first waits until none has brought a request for a while: one that is
+  // on its way gets an answer. True if none was cut off.
   bool Stop(std::chrono::milliseconds grace);
 
  private:

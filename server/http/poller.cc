@@ -36,9 +36,6 @@ constexpr milliseconds kLingerTime{1000};
 constexpr size_t kMaxDropped = 64 * 1024 * 1024;
 
 constexpr size_t kReadSize = 16 * 1024;
-// Requests up to this size are taken even while memory for them is short: each connection may have
-// one, and most prompts are smaller.
-constexpr size_t kSmallRequest = 4 * kReadSize;
 
 // The accept that failed may succeed once a connection is closed.
 bool NeedsRoom(int error) {
@@ -76,6 +73,11 @@ void Poller::Start() {
   thread_ = std::thread([this] { Run(); });
 }
 
+void Poller::StopAccepting() {
+  told_to_stop_accepting_ = true;
+  eventfd_write(wake_, 1);
+}
+
 void Poller::Return(ConnectionPtr connection) {
   const MutexLock lock(mutex_);
   if (stopping_) return;
@@ -111,6 +113,7 @@ void Poller::Run() {
     EndWaits();
     // Last: a new socket may have the number of one that was closed.
     if (accept) Guard(listener_, [&] { Accept(); });
+    if (told_to_stop_accepting_ && accepting_) EndListening();
   }
   held_.clear();
 }
@@ -180,6 +183,7 @@ void Poller::Accept() {
       close(socket);
       return PauseAccepting();
     }
+    last_arrival_ = Clock::now();
     const bool too_many = open_ >= options_.connections && MakeRoom() == Room::kNone;
     connection->counted_open.emplace(open_);
     connection->request_memory = MemoryBudget::Share(options_.memory);
@@ -192,25 +196,13 @@ void Poller::Accept() {
   }
 }
 
-// Nobody is served by those who idle or drip a head, and by those who linger nobody any more: they
-// go first, without a word. A body that comes in slowly may be an honest one on a bad line: its
-// client is told to try again.
-Poller::Room Poller::MakeRoom() {
-  if (EndOne(Phase::kIdle, Phase::kHead) || EndOne(Phase::kLinger, Phase::kLinger)) {
-    return Room::kNow;
-  }
-  if (DropABody(0, "the server has too many slow requests")) return Room::kSoon;
-  return EndOne(Phase::kFlush, Phase::kFlush) ? Room::kNow : Room::kNone;
-}
-
-bool Poller::EndOne(Phase first, Phase last) {
-  for (const auto& [deadline, socket] : waits_) {
-    const auto held = held_.find(socket);
-    if (held == held_.end() || held->second.phase < first || held->second.phase > last) continue;
-    Release(held->second);
-    return true;
-  }
-  return false;
+// The kernel has accepted connections that we have not, and resets them when it stops listening:
+// who sits there may have sent a request already.
+void Poller::EndListening() {
+  Guard(listener_, [&] { Accept(); });
+  SetEvents(EPOLL_CTL_DEL, listener_, 0);
+  shutdown(listener_, SHUT_RD);
+  accepting_ = false;
 }
 
 void Poller::PauseAccepting() {
@@ -324,25 +316,6 @@ bool Poller::ReadSome(Held& held) {
   return true;
 }
 
-// The slowest is the one with the fewest bytes a second. Each has a small request's worth and a
-// second to its credit, so that one which has only just begun is not taken for slow.
-bool Poller::DropABody(size_t at_least, const char* message) {
-  Held* slowest = nullptr;
-  double least = 0;
-  const auto now = Clock::now();
-  for (auto& [socket, held] : held_) {
-    const size_t bytes = held.phase == Phase::kBody ? held.connection->reader.bytes() : 0;
-    if (held.phase != Phase::kBody || bytes < at_least) continue;
-    const std::chrono::duration<double> age = now - held.deadline + options_.limits.body_time;
-    const double rate = static_cast<double>(bytes + kSmallRequest) / (age.count() + 1);
-    if (slowest != nullptr && rate >= least) continue;
-    slowest = &held;
-    least = rate;
-  }
-  if (slowest != nullptr) Refuse(*slowest, 503, message);
-  return slowest != nullptr;
-}
-
 void Poller::DropSome(Held& held) {
   char data[kReadSize];
   const ssize_t n = held.connection->Receive(data, sizeof data);
@@ -377,6 +350,7 @@ void Poller::ReadOn(Held& held) {
   Connection& connection = *held.connection;
   const RequestReader::State state = connection.reader.state();
   if (state == RequestReader::State::kWhole || state == RequestReader::State::kRefused) {
+    last_arrival_ = Clock::now();
     return dispatch_(Release(held));
   }
   const Phase phase = state == RequestReader::State::kIdle   ? Phase::kIdle

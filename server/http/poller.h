@@ -34,6 +34,7 @@ struct PollerOptions {
 
 class Poller {
  public:
+  using Clock = std::chrono::steady_clock;
   using ConnectionPtr = std::shared_ptr<Connection>;
   // Called on the poller's thread: must not block. The connection's reader is kWhole or kRefused.
   using Dispatch = std::function<void(ConnectionPtr)>;
@@ -43,17 +44,22 @@ class Poller {
                                                               Dispatch dispatch);
   ~Poller();
 
-  size_t open() const { return open_; }  // connections; from any thread
+  size_t open() const { return open_; }  // connections, wherever they are; from any thread
   // Begins to accept. REQUIRES: called once.
   void Start();
 
+  // Accepts who has come so far, and nobody from then on: a new connection is refused at once, and
+  // its client tries another server. accepting() is false when it is done.
+  void StopAccepting();
+  bool accepting() const { return accepting_; }
+  // When the last connection was accepted or the last request was whole. From any thread.
+  Clock::time_point last_arrival() const { return last_arrival_; }
   // Takes back a connection whose reply is written or queued.
   void Return(ConnectionPtr connection);
   // Ends at once the connections that are held here, and lets those that are not end soon.
   void Stop();
 
  private:
-  using Clock = std::chrono::steady_clock;
   enum class Phase { kIdle, kHead, kBody, kFlush, kLinger };
   struct Held {
     ConnectionPtr connection;
@@ -62,6 +68,10 @@ class Poller {
     size_t dropped = 0;  // bytes, in kLinger
   };
 
+  // Requests up to this size are taken even while memory for them is short: each connection may
+  // have one, and most prompts are smaller.
+  static constexpr size_t kSmallRequest = 64 * 1024;
+
   Poller(int listener, PollerOptions options, Dispatch dispatch);
   void Run();
   int MillisecondsToWait() const;
@@ -69,6 +79,7 @@ class Poller {
   void EndWaits();
 
   void Accept();
+  void EndListening();
   // Ends one of the connections that are held here, if there is any: now, or once it has its 503.
   enum class Room { kNone, kSoon, kNow };
   Room MakeRoom();
@@ -100,7 +111,8 @@ class Poller {
   const PollerOptions options_;
   const Dispatch dispatch_;
   int epoll_ = -1, wake_ = -1;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, accepting_{true}, told_to_stop_accepting_{false};
+  std::atomic<Clock::time_point> last_arrival_{Clock::time_point::min()};
   std::atomic<size_t> open_{0};  // connections, wherever they are
 
   // The poller's thread only.

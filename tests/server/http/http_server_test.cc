@@ -262,6 +262,7 @@ TEST_F(HttpServerTest, StopAnswersWhatIsOnItsWay) {
   auto stopped = std::async(std::launch::async, [&] { return server_->Stop(seconds(10)); });
   for (RawClient* const each : {&client, &other}) {
     std::this_thread::sleep_for(milliseconds(100));
+    EXPECT_FALSE(RawClient(port()).connected());  // new ones go elsewhere at once
     each->SendRequest("GET /livez");
     EXPECT_THAT(each->ReadReply(),
                 AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Connection: close\r\n")));
