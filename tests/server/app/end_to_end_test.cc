@@ -135,9 +135,9 @@ TEST_F(EndToEndTest, ClientsThatGoAwayFreeTheirSessions) {
 
 TEST_F(EndToEndTest, BadRequestsLeaveNoTrace) {
   const json before = Promised(Answer(Request(7)));
-  for (const char* body :
-       {"", "{", "[]", R"({"prompt":""})", R"({"prompt":[320]})", R"({"prompt":"x","top_p":2})",
-        R"({"prompt":"x","stop":[1]})", R"({"prompt":"x","model":"y"})", "{\"prompt\":\"\xff\"}"}) {
+  for (const char* body : {"", "{", "[]", R"({"prompt":""})", R"({"prompt":[320]})",
+                           R"({"prompt":"x","top_p":2})", R"({"prompt":"x","stop":[1]})",
+                           R"({"prompt":"x","colour":"y"})", "{\"prompt\":\"\xff\"}"}) {
     RawClient client(server_->port());
     client.Generate(body);
     EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 400 ")) << body;
