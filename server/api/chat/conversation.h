@@ -28,6 +28,7 @@ struct ToolChoice {
   std::vector<std::string> names;  // of those that may be called; empty: all
   bool named = false;              // one tool, which is called exactly once
   bool parallel = true;            // more than one call in an answer
+  bool shown = false;              // with "none", the prompt has the tools all the same
 };
 
 struct ToolList {

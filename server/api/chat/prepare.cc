@@ -64,22 +64,25 @@ Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
 }
 
 // The tools become variables of the template, or, where it knows none, a text of the server's own.
+// Returns how they may be called: null where none is.
 Result<std::shared_ptr<const CallForm>> OfferTools(const ChatModel& model,
                                                    const Conversation& conversation,
                                                    const FieldNames& names, ReadContext& context,
                                                    Json* values) {
   const Json& tools = conversation.tools.tools;
+  const bool none = conversation.choice.word == "none";
   // With the choice "none" the prompt does not mention the tools, so that the model has nothing to
   // call.
-  if (tools.is_null() || conversation.choice.word == "none") return nullptr;
+  if (tools.is_null() || (none && !conversation.choice.shown)) return nullptr;
   if (model.forms.calls != nullptr) {
     (*values)["tools"] = tools;
-    return model.forms.calls;
+    return none ? nullptr : model.forms.calls;
   }
   if (!context.generic_tools) return tl::unexpected(CannotCall(names));
   ToolsAsText(&(*values)["messages"]);
   DescribeTools(tools, &(*values)["messages"]);
   context.headers.emplace_back("x-tool-format", "generic");
+  if (none) return nullptr;
   CallForm form = HermesForm();
   form.generic = true;
   return std::make_shared<const CallForm>(std::move(form));

@@ -49,6 +49,12 @@ Result<DialectRequest> ReadOllamaChat(const Json& body, ReadContext& context) {
     read.reply = OllamaLoadReply(form, request.unload);
     return read;
   }
+  // A format binds all of an answer, so that it is no call: clients send the schema as a tool, too,
+  // and look for the text.
+  if (request.format.kind != AnswerFormat::Kind::kText && conversation.choice.word == "auto") {
+    conversation.choice.word = "none";
+    conversation.choice.shown = true;
+  }
   conversation.format = std::move(request.format);
   conversation.thinking = std::move(request.thinking);
   TRY(form.read, PrepareChat(std::move(conversation), Names(), context, &request.generate));

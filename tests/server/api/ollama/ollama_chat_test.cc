@@ -310,6 +310,19 @@ TEST_F(OllamaChatTest, FormatBindsTheAnswer) {
   EXPECT_TRUE(allows("null", "anything"));
 }
 
+// @langchain/ollama asks for structured output so.
+TEST_F(OllamaChatTest, AFormatBeatsTheToolsThatThePromptShows) {
+  service_.script = "{}";
+  const Json answer = Whole(std::string(kTools) + R"(,"format":"json")");
+  EXPECT_EQ(answer["message"]["content"], "{}");
+  const Job job = service_.request(0);
+  EXPECT_TRUE(Matches(job.options.grammar->grammar(), "{}"));
+  EXPECT_FALSE(Matches(job.options.grammar->grammar(),
+                       "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>"));
+  const std::string prompt(job.prompt.begin(), job.prompt.end());
+  EXPECT_THAT(prompt, HasSubstr("{\"name\": add"));
+}
+
 TEST_F(OllamaChatTest, WithoutMessagesTheModelIsLoadedAlready) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"model":"m"})", "load"},
