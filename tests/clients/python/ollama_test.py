@@ -173,7 +173,7 @@ class OllamaTest(unittest.TestCase):
 
     def test_llm(self):
         with unittest.mock.patch.dict(os.environ, {"OLLAMA_HOST": self.server.url}):
-            model = llm.get_model(f"{MODEL}:latest")
+            model = llm.get_model(f"ollama/{MODEL}:latest")
             response = model.prompt(PROMPT, stream=False, seed=3, num_predict=20)
             self.assertEqual(response.text(), self.expected["text"])
             streamed = model.prompt(PROMPT, stream=True, seed=3, num_predict=20)
@@ -181,4 +181,5 @@ class OllamaTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    # The clients leave connections to the collector of garbage.
+    unittest.main(warnings="ignore")
