@@ -270,7 +270,9 @@ MessageContent ReadMessageContent(FieldReader& fields, ReadContext& context) {
                   "must be an object with a role and content", context.unknown(),
                   [&](FieldReader& message) { reader.ReadMessage(message); });
   }
-  return std::move(reader).Finish();
+  MessageContent content = std::move(reader).Finish();
+  if (fields.ok() && content.messages.empty()) fields.Fail("messages", "have nothing for a model");
+  return content;
 }
 
 std::string ThoughtSignature(const std::string& thought, bool omitted) {

@@ -106,9 +106,9 @@ void ReadConversation(FieldReader& fields, ReadContext& context, MessageRequest*
   ReadOutputConfig(fields, context, &conversation);
 }
 
-// Without `needs_limit`, max_tokens may be missing.
-Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context,
-                                          bool needs_limit) {
+// `answers`: the request is for an answer, and not for the number of its tokens alone, which may
+// lack max_tokens and end anywhere.
+Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context, bool answers) {
   if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
   MessageRequest request;
   GenerateRequest& generate = request.generate;
@@ -124,8 +124,12 @@ Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context
   ReadSampling(fields, context.vocab(), generate);
   ReadStop(fields, "stop_sequences", &generate.options.stop);
   if (!fields.Integer("max_tokens", 0, INT32_MAX, &request.form.max_tokens) && fields.ok() &&
-      needs_limit) {
+      answers) {
     fields.Fail("max_tokens", "is missing: how many tokens the answer may have");
+  }
+  // Templates begin a turn and cannot go on with one. Anthropic's models refuse it, too.
+  if (answers && fields.ok() && request.conversation.messages.back()["role"] == "assistant") {
+    fields.Fail("messages", "must not end with the assistant's turn: it would not be continued");
   }
   ReadForOthers(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
@@ -136,7 +140,7 @@ Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context
 }
 
 Result<DialectRequest> ReadMessages(const Json& body, ReadContext& context) {
-  TRY(MessageRequest request, ReadMessageRequest(body, context, /*needs_limit=*/true));
+  TRY(MessageRequest request, ReadMessageRequest(body, context, /*answers=*/true));
   TRY(request.form.chat,
       PrepareChat(std::move(request.conversation), kNames, context, &request.generate));
   return DialectRequest{std::move(request.generate),
@@ -148,7 +152,7 @@ Result<DialectRequest> ReadMessages(const Json& body, ReadContext& context) {
 const Dialect kAnthropicMessages = {ReadMessages, ErrorReply, "messages"};
 
 Result<std::string> AnswerCountTokens(const Json& body, ReadContext& context) {
-  TRY(MessageRequest request, ReadMessageRequest(body, context, /*needs_limit=*/false));
+  TRY(MessageRequest request, ReadMessageRequest(body, context, /*answers=*/false));
   TRY(const TrustedText prompt,
       RenderConversation(std::move(request.conversation), kNames, context));
   TRY_OK(context.memory.Grow(prompt.size() * Tokenizer::kEncodeBytes));

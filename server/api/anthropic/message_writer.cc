@@ -2,13 +2,12 @@
 // each begins and ends.
 #include "server/api/anthropic/message_writer.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "server/api/answer_json.h"
 #include "server/api/anthropic/anthropic_error.h"
 #include "server/api/anthropic/content.h"
+#include "server/http/sse.h"
 
 namespace lockstep {
 namespace {
@@ -18,7 +17,7 @@ using Kind = ChatPiece::Kind;
 std::string Event(std::string_view name, const Json& fields) {
   Json json{{"type", name}};
   json.update(fields);
-  return fmt::format("event: {}\ndata: {}\n\n", name, Dump(json));
+  return FrameNamedEvent(name, Dump(json));
 }
 
 // A call that was cut off has arguments that are no JSON. Its block says that there was one, and
@@ -116,7 +115,7 @@ std::string MessageWriter::End(const Generation& generation) {
 }
 
 std::string MessageWriter::Failure(const Error& error) {
-  return fmt::format("event: error\ndata: {}\n\n", RenderAnthropicError(error, form_.request_id));
+  return FrameNamedEvent("error", RenderAnthropicError(error, form_.request_id));
 }
 
 std::string MessageWriter::Events(const std::vector<ChatPiece>& pieces) {

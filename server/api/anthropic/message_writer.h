@@ -27,7 +27,7 @@ class MessageWriter : public AnswerWriter {
  public:
   explicit MessageWriter(MessageForm form) : form_(std::move(form)), reader_(form_.chat) {}
 
-  std::string_view id_prefix() const override { return "msg"; }
+  std::string_view id_prefix() const override { return "msg_"; }
   std::string Whole(const Generation& generation) override;
   std::string Begin(const Generation& generation) override;
   std::string Token(const Generation& generation, size_t answer, const TokenEvent& token) override;

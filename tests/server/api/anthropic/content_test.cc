@@ -178,6 +178,8 @@ TEST_F(ContentTest, WhatTheModelCannotReadIsRefusedByName) {
               HasSubstr("messages[0].role must be user, assistant or system"));
   EXPECT_THAT(Read(R"({"messages":[{"role":"user"}]})"), HasSubstr("messages[0].content must be"));
   EXPECT_THAT(Read(R"({"messages":[]})"), HasSubstr("at least one message"));
+  EXPECT_THAT(ReadBlocks(R"({"type":"redacted_thinking","data":"x"})", "assistant"),
+              HasSubstr("messages have nothing for a model"));
 }
 
 TEST_F(ContentTest, WhatOtherServersLeftIsNamed) {

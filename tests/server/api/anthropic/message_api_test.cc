@@ -6,6 +6,7 @@
 
 #include "server/api/router.h"
 #include "tests/server/api/post.h"
+#include "tests/server/generation/chat_templates.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/support/grammar_match.h"
 
@@ -19,8 +20,7 @@ using testing::Not;
 constexpr char kPath[] = "/v1/messages", kCount[] = "/v1/messages/count_tokens";
 constexpr char kTemplate[] =
     "{% for t in tools %}<tool_call>\n{\"name\": {{ t.function.name }}{% endfor %}"
-    "{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}"
-    "{% if enable_thinking is defined %}{{ enable_thinking }}{% endif %}";
+    "{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}";
 constexpr char kTool[] =
     R"("tools":[{"name":"add","input_schema":{"type":"object","properties":{"a":{"type":"integer"}},
        "required":["a"],"additionalProperties":false}}])";
@@ -98,15 +98,31 @@ TEST_F(MessageApiTest, NoTokenIsToldWhereThePromptIsReadForTheCache) {
 }
 
 TEST_F(MessageApiTest, ThinkingIsTheTemplatesSwitch) {
+  service_.SetChatTemplate(kQwen3);
+  const std::string begin = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n";
   Options(R"(,"thinking":{"type":"disabled"})");
-  EXPECT_EQ(LastPrompt(), "[user:hi]False");
-  Options(R"(,"thinking":{"type":"enabled","budget_tokens":1024})");
-  EXPECT_EQ(LastPrompt(), "[user:hi]True");
+  EXPECT_EQ(LastPrompt(), begin + "<think>\n\n</think>\n\n");
   for (const char* thinking :
-       {"null", R"({"type":"adaptive","display":"omitted"})", R"({"type":"between_tools"})"}) {
-    Options(std::string(R"(,"thinking":)") + thinking);
-    EXPECT_EQ(LastPrompt(), "[user:hi]") << thinking;
+       {"null", R"({"type":"enabled","budget_tokens":1024})", R"({"type":"between_tools"})",
+        R"({"type":"adaptive","display":"omitted"})"}) {
+    const HttpReply reply = Post(std::string(R"(,"max_tokens":9,"thinking":)") + thinking);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(LastPrompt(), begin) << thinking;
+    EXPECT_EQ(Ignored(reply), "");
   }
+  service_.SetChatTemplate(kTemplate);
+  EXPECT_EQ(Ignored(Post(R"(,"max_tokens":9,"thinking":{"type":"enabled","budget_tokens":1024},
+                            "output_config":{"effort":"high"})")),
+            "output_config.effort, thinking, thinking.budget_tokens");
+}
+
+TEST_F(MessageApiTest, AnAnswerIsNotContinued) {
+  const char* const kBody = R"({"max_tokens":9,"messages":[{"role":"user","content":"hi"},
+                                {"role":"assistant","content":"{"}]})";
+  const HttpReply reply = PostJson(handlers_, kPath, kBody);
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("messages must not end with the assistant's turn"));
+  EXPECT_EQ(PostJson(handlers_, kCount, kBody).status, 200);
 }
 
 TEST_F(MessageApiTest, AFormatBindsTheText) {

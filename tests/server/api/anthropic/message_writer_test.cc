@@ -8,6 +8,7 @@
 
 #include "server/api/router.h"
 #include "tests/server/api/post.h"
+#include "tests/server/generation/chat_templates.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -114,7 +115,7 @@ class MessageWriterTest : public testing::Test {
 
 TEST_F(MessageWriterTest, AnswersWhole) {
   Json message = Whole();
-  EXPECT_THAT(message["id"].get<std::string>(), StartsWith("msg"));
+  EXPECT_THAT(message["id"].get<std::string>(), StartsWith("msg_"));
   message["id"] = "";
   EXPECT_EQ(Dump(message), R"({"id":"","type":"message","role":"assistant","model":"fake",)"
                            R"("content":[{"type":"text","text":"tale"}],"stop_reason":"end_turn",)"
@@ -162,6 +163,23 @@ TEST_F(MessageWriterTest, ACallThatIsCutOffIsNoReasonToRunIt) {
   const Json message = Whole(kTools, service_.script.size());
   EXPECT_EQ(message["stop_reason"], "max_tokens");
   EXPECT_EQ(Dump(message["content"][0]["input"]), "{}");
+}
+
+TEST_F(MessageWriterTest, AThoughtIsABlockWithASignature) {
+  service_.SetChatTemplate(kQwen3);
+  service_.script = "<think>\nHm, so.\n</think>\n\ntale";
+  EXPECT_EQ(Dump(Whole()["content"]),
+            R"([{"type":"thinking","thinking":"Hm, so.","signature":"lockstep"},)"
+            R"({"type":"text","text":"tale"}])");
+  EXPECT_GT(Whole()["usage"]["output_tokens_details"]["thinking_tokens"], 6);
+  const char* const kOmitted = R"(,"thinking":{"type":"adaptive","display":"omitted"})";
+  EXPECT_EQ(Dump(Whole(kOmitted)["content"][0]),
+            R"({"type":"thinking","thinking":"","signature":"lockstep:Hm, so."})");
+  for (const char* fields : {"", kOmitted, kTools}) {
+    Json whole = Whole(fields), streamed = Accumulate(Events(fields));
+    for (Json* message : {&whole, &streamed}) (*message)["id"] = "";
+    EXPECT_EQ(Dump(streamed), Dump(whole));
+  }
 }
 
 TEST_F(MessageWriterTest, AStreamAddsUpToTheWhole) {
