@@ -97,7 +97,9 @@ std::string MessageWriter::Token(const Generation&, size_t, const TokenEvent& to
 }
 
 std::string MessageWriter::AnswerEnd(const Generation&, size_t) {
-  return Events(reader_.Finish()) + Close();
+  std::string events = Events(reader_.Finish());
+  events += Close();
+  return events;
 }
 
 std::string MessageWriter::Waiting(const Generation& generation) {
@@ -132,14 +134,15 @@ std::string MessageWriter::Events(const std::vector<ChatPiece>& pieces) {
         }
         break;
       case Kind::kText:
-        events += Open(piece.kind, {{"type", "text"}, {"text", ""}}) +
-                  Delta({{"type", "text_delta"}, {"text", piece.text}});
+        events += Open(piece.kind, {{"type", "text"}, {"text", ""}});
+        events += Delta({{"type", "text_delta"}, {"text", piece.text}});
         break;
       case Kind::kCallBegin:
-        events += Close() + Open(piece.kind, {{"type", "tool_use"},
-                                              {"id", piece.id},
-                                              {"name", piece.name},
-                                              {"input", Json::object()}});
+        events += Close();
+        events += Open(piece.kind, {{"type", "tool_use"},
+                                    {"id", piece.id},
+                                    {"name", piece.name},
+                                    {"input", Json::object()}});
         break;
       case Kind::kArguments:
         events += Delta({{"type", "input_json_delta"}, {"partial_json", piece.text}});
