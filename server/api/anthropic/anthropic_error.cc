@@ -3,6 +3,7 @@
 #include "server/api/anthropic/anthropic_error.h"
 
 #include <map>
+#include <utility>
 
 #include "server/http/error_reply.h"
 #include "server/json/json_text.h"
@@ -24,10 +25,15 @@ std::string_view TypeOf(int status) {
   return status < 500 ? "invalid_request_error" : "api_error";
 }
 
-std::string Body(int status, const Json& message, std::string_view request_id) {
-  return Dump(Json{{"type", "error"},
-                   {"error", {{"type", TypeOf(status)}, {"message", message}}},
-                   {"request_id", request_id}});
+// `error` is in OpenAI's form.
+std::string Body(int status, const Json& error, std::string_view request_id) {
+  Json out{{"type", TypeOf(status)}, {"message", error["message"]}};
+  // By this code the client library knows that it has to send whole conversations from then on.
+  if (error.value("param", Json()) == "thread") {
+    out["details"] = {{"error_code", "thread_unsupported_request"},
+                      {"unsupported", Json::array({"thread"})}};
+  }
+  return Dump(Json{{"type", "error"}, {"error", std::move(out)}, {"request_id", request_id}});
 }
 
 }  // namespace
@@ -47,7 +53,7 @@ void PutInAnthropicForm(HttpReply& reply, std::string_view request_id) {
   const auto body = ParseStrictObject(reply.body);
   if (!body || !body->contains("error") || !(*body)["error"].contains("message")) return;
   if (reply.status == kUnavailable) reply.status = kOverloaded;
-  reply.body = Body(reply.status, (*body)["error"]["message"], request_id);
+  reply.body = Body(reply.status, (*body)["error"], request_id);
 }
 
 std::string RenderAnthropicError(const Error& error, std::string_view request_id) {

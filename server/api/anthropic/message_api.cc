@@ -88,8 +88,12 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
   for (const char* name :
        {"metadata", "container", "context_management", "mcp_servers", "service_tier", "safeguards",
         "inference_geo", "speed", "diagnostics", "workspace_id", "user_profile_id", "fallbacks",
-        "fallback_credit_token", "billing_policy", "compaction", "thread"}) {
+        "fallback_credit_token", "billing_policy", "compaction"}) {
     if (fields.Has(name)) context.ignored.emplace_back(name);
+  }
+  // A client that is answered would send the rest of the conversation alone the next time.
+  if (const Json* const thread = fields.Take("thread"); thread != nullptr && thread->is_object()) {
+    fields.Fail("thread", "is not supported: nothing is kept, so send the whole conversation");
   }
   // Each prompt is kept for the next one, whatever is marked, and `betas` is a header in a body.
   for (const char* name : {"cache_control", "betas"}) fields.Take(name);

@@ -116,6 +116,15 @@ TEST_F(MessageApiTest, ThinkingIsTheTemplatesSwitch) {
             "output_config.effort, thinking, thinking.budget_tokens");
 }
 
+// The client library falls back to whole conversations by the code.
+TEST_F(MessageApiTest, AThreadIsRefusedWithItsCode) {
+  const HttpReply reply = Post(R"(,"max_tokens":9,"thread":{"type":"create"})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr(R"("details":{"error_code":"thread_unsupported_request",)"
+                                    R"("unsupported":["thread"]})"));
+  EXPECT_EQ(Post(R"(,"max_tokens":9,"thread":false)").status, 200);
+}
+
 TEST_F(MessageApiTest, AnAnswerIsNotContinued) {
   const char* const kBody = R"({"max_tokens":9,"messages":[{"role":"user","content":"hi"},
                                 {"role":"assistant","content":"{"}]})";
