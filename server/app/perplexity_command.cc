@@ -153,7 +153,7 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
   for (size_t i = 0; i < windows; ++i) {
     const std::span<int32_t> window = std::span(tokens).subspan(i * context, context);
     if (adds_bos) window[0] = bos;
-    const Status ok = evaluation.Score(window);
+    Status ok = evaluation.Score(window);
     // llama.cpp prints its windows in the same form.
     if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation.estimate().perplexity());
     if (!ok || i + 1 == windows) fmt::print(stderr, "\n");

@@ -178,7 +178,9 @@ void ExitAtTheNextSignal(const sigset_t& signals) {
 // mark on one after the other: a server under load grew by 12 MiB an hour, and with one heap stays
 // at a lower size. Steps allocate nothing, and each thread has a cache before the heap's lock.
 // REQUIRES: called before any other thread starts.
-void ShareOneHeap() { mallopt(M_ARENA_MAX, 1); }
+void ShareOneHeap() {
+  mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): there are no other threads yet
+}
 
 // Each connection takes a descriptor, and shells and runtimes often allow 1,024 in all.
 void AllowManyDescriptors() {

@@ -63,7 +63,7 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model) {
   needs.request_bytes = options.request_memory_mib * kMib;
   needs.least_request_bytes = LeastRequestBytes(options);
   needs.chosen = options.sizes_given;
-  const auto plan = PlanMemory(needs, limit);
+  auto plan = PlanMemory(needs, limit);
   if (plan) {
     Log(LogLevel::kInfo, "memory plan",
         {{"sessions", options.sessions},

@@ -116,12 +116,11 @@ class HttpServer::Impl : private httplib::Server {
   Status Start() {
     TRY(listener_, Listen(options_.host, options_.port));
     svr_sock_ = listener_.socket;  // httplib ends the streams of a server that has none
-    TRY(poller_, Poller::Create(listener_.socket,
-                                {options_.limits, options_.idle + options_.idle / 16,
-                                 options_.write_stall, options_.connections, options_.memory.get()},
-                                [this](Poller::ConnectionPtr connection) {
-                                  Dispatch(std::move(connection));
-                                }));
+    TRY(poller_,
+        Poller::Create(listener_.socket,
+                       {options_.limits, options_.idle + options_.idle / 16, options_.write_stall,
+                        options_.connections, options_.memory.get()},
+                       [this](const Poller::ConnectionPtr& connection) { Dispatch(connection); }));
     try {
       control_.emplace(kControlThreads, kUnbounded);
       data_.emplace(options_.threads, options_.waiting);
@@ -166,10 +165,10 @@ class HttpServer::Impl : private httplib::Server {
   // On the poller's thread.
   void Dispatch(const Poller::ConnectionPtr& connection) {
     connection->counted_active.emplace(active_);
-    const auto work = [this, connection]() mutable {
+    const auto work = [this, connection] {
       try {
         Serve(*connection);
-        poller_->Return(std::move(connection));
+        poller_->Return(connection);
       } catch (const std::exception&) {  // no memory: this connection ends, the others go on
       }
     };

@@ -263,7 +263,7 @@ RequestReader::Progress RequestReader::TakeRequestLine() {
     return Fail(400, "this is not HTTP; the server speaks plain HTTP/1.1");
   }
   std::string_view line;
-  if (const auto taken = TakeLine(limits_.line, 414, line); !taken || !*taken) return taken;
+  if (auto taken = TakeLine(limits_.line, 414, line); !taken || !*taken) return taken;
   if (line.empty() && !skipped_line_) return skipped_line_ = true;  // RFC 9112, 2.2
   if (auto parsed = ParseRequestLine(line, request_); !parsed) return Passed(parsed);
   step_ = Step::kHeaders;
@@ -272,7 +272,7 @@ RequestReader::Progress RequestReader::TakeRequestLine() {
 
 RequestReader::Progress RequestReader::TakeHeader() {
   std::string_view line;
-  if (const auto taken = TakeLine(limits_.line, 431, line); !taken || !*taken) return taken;
+  if (auto taken = TakeLine(limits_.line, 431, line); !taken || !*taken) return taken;
   if (line.empty()) return EndHead();
   header_bytes_ += line.size() + 2;
   if (request_.headers.size() == limits_.headers || header_bytes_ > limits_.header_bytes) {
@@ -310,7 +310,7 @@ RequestReader::Progress RequestReader::TakeBody(Step then) {
 // and an empty line.
 RequestReader::Progress RequestReader::TakeChunkSize() {
   std::string_view line;
-  if (const auto taken = TakeLine(limits_.line, 400, line); !taken || !*taken) return taken;
+  if (auto taken = TakeLine(limits_.line, 400, line); !taken || !*taken) return taken;
   const std::string_view digits = TrimSpaces(line.substr(0, line.find(';')));
   uint32_t size = 0;  // a longer number is an error of from_chars
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size, 16);
@@ -327,7 +327,7 @@ RequestReader::Progress RequestReader::TakeChunkSize() {
 
 RequestReader::Progress RequestReader::TakeChunkEnd() {
   std::string_view line;
-  if (const auto taken = TakeLine(limits_.line, 400, line); !taken || !*taken) return taken;
+  if (auto taken = TakeLine(limits_.line, 400, line); !taken || !*taken) return taken;
   if (!line.empty()) return Fail(400, "a chunk of the body is longer than its size");
   step_ = Step::kChunkSize;
   return true;
@@ -335,7 +335,7 @@ RequestReader::Progress RequestReader::TakeChunkEnd() {
 
 RequestReader::Progress RequestReader::TakeTrailer() {
   std::string_view line;
-  if (const auto taken = TakeLine(limits_.line, 431, line); !taken || !*taken) return taken;
+  if (auto taken = TakeLine(limits_.line, 431, line); !taken || !*taken) return taken;
   if (line.empty()) {
     step_ = Step::kWhole;
   } else if (++trailers_ > limits_.headers) {
