@@ -12,7 +12,8 @@ constexpr char kMethods[] = "GET, HEAD, POST, OPTIONS";
 constexpr char kRequestHeaders[] =
     "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Request-Timeout-Ms, traceparent";
 constexpr char kReplyHeaders[] =
-    "X-Request-Id, request-id, Retry-After, retry-after-ms, Server-Timing, traceparent, x-should-retry, "
+    "X-Request-Id, request-id, Retry-After, retry-after-ms, Server-Timing, traceparent, "
+    "x-should-retry, "
     "x-ignored-params";
 constexpr char kMaxAge[] = "7200";  // seconds: no browser keeps it longer
 

@@ -31,8 +31,8 @@ Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std
   if (dropped != nullptr) *dropped = json.dropped();
   // A schema within its own limits may still be too large a grammar. The client knows the schema
   // and not the GBNF, so that the message says where the schema stands.
-  auto grammar = ParseGbnf(fmt::format("root ::= {}\n{}", rule, json.rules()), "root",
-                           options.meter);
+  auto grammar =
+      ParseGbnf(fmt::format("root ::= {}\n{}", rule, json.rules()), "root", options.meter);
   if (grammar || grammar.error().kind != ErrorKind::kInvalidArgument) return grammar;
   Error error = std::move(grammar.error());
   error.message =

@@ -28,8 +28,8 @@
 
 // Declares real_NAME, which is the function of that symbol, and planted_NAME, which is called in
 // its place.
-#define PLANTED(result, name, symbol, ...)                 \
-  result real_##name(__VA_ARGS__) asm("__real_" symbol);   \
+#define PLANTED(result, name, symbol, ...)               \
+  result real_##name(__VA_ARGS__) asm("__real_" symbol); \
   result planted_##name(__VA_ARGS__) asm("__wrap_" symbol)
 
 namespace lockstep {
