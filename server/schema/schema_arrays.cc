@@ -21,6 +21,7 @@ constexpr std::string_view kComma = "\",\" json-ws ";
 
 SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& path) {
   TRY(const Sizes sizes, ReadSizes(schema, "Items", path));
+  if (sizes.none()) return Nothing(path, "no number of items is allowed");
   // In older drafts `items` may be the list that is now called prefixItems.
   const bool old_list = schema.contains("items") && schema["items"].is_array();
   const char* const prefix_keyword = old_list ? "items" : "prefixItems";

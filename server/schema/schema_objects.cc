@@ -99,6 +99,7 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
     return FailKeyword(path, "properties", "must be an object");
   }
   TRY(const Sizes sizes, ReadSizes(schema, "Properties", path));
+  if (sizes.none()) return Nothing(path, "no number of properties is allowed");
   TRY(const std::vector<std::string> required, RequiredNames(schema, path));
   TRY(const Json properties, Properties(schema, required, path));
   std::optional<Language> allowed;

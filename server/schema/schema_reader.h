@@ -35,6 +35,7 @@ class SchemaReader {
   struct Sizes {
     size_t least = 0;
     std::optional<size_t> most;
+    bool none() const { return most && *most < least; }
   };
   Rule Visit(const Json& schema, const std::string& path);
   // Once more without each keyword at fault, where that is what the options say.

@@ -35,7 +35,8 @@ Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const st
       sizes.most = std::stoul(size.integer);
     }
   }
-  if (sizes.most && *sizes.most < sizes.least) {
+  // Among choices it is one less, which is the caller's to say.
+  if (sizes.none() && choices_ == 0) {
     return Fail(path, fmt::format("max{0} is below min{0}, so no value is allowed", what));
   }
   return sizes;
@@ -206,6 +207,7 @@ SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& p
     format = nullptr;
   }
   TRY(const Sizes sizes, ReadSizes(schema, "Length", path));
+  if (sizes.none()) return Nothing(path, "no length is allowed");
   const bool sized = sizes.least > 0 || sizes.most;
   const bool plain = !several && !schema.contains("not");
   if (plain && pattern == nullptr && format == nullptr) {
