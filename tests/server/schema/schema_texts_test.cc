@@ -81,7 +81,7 @@ const SchemaCase kLengths[] = {
      {"\"a.b+c@x-y.org\"", "\"someone@a.sub.domain.example\""},
      {"\"a@b\"", "\"\""}},
     {R"j({"format":"email","maxLength":12,"minLength":9})j",
-     {"\"ab@c.org.uk\"", "\"abcde@f.gh\""},
+     {"\"a.b@cde.fg\"", "\"a.b@cd.ef\""},
      {"\"a@b.cd\"", "\"abcdef@ghi.jkl\""}},
     {R"j({"format":"email","maxLength":5})j", {}, {"\"a@b.cd\""}},
     {R"j({"format":"uri","maxLength":255})j",
@@ -113,7 +113,7 @@ TEST(SchemaTextsTest, NoShortenedTextIsTooLong) {
   size_t matched = 0;
   for (size_t name = 1; name < 30; ++name) {
     for (size_t domain = 1; domain < 30; ++domain) {
-      const std::string text = std::string(name, 'a') + "@" + std::string(domain, 'b') + ".org";
+      const std::string text = std::string(name, 'a') + "@" + std::string(domain, 'b') + ".uk";
       const bool matches = Matches(**grammar, "\"" + text + "\"");
       matched += matches ? 1 : 0;
       EXPECT_LE(matches ? text.size() : 0, 30u) << text;
