@@ -48,7 +48,7 @@ void ReadSeed(FieldReader& fields, GenerateRequest& request) {
   if (!value->is_number_integer()) return fields.Fail("seed", "must be an integer of 64 bits");
   request.has_seed = true;
   // Clients that send -1 for any number are answered with the same -1.
-  request.negative_seed = !value->is_number_unsigned();
+  request.negative_seed = !value->is_number_unsigned() && value->get<int64_t>() < 0;
   request.options.sampling.seed =
       request.negative_seed ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();
 }

@@ -151,12 +151,27 @@ class FormatReader {
   AnswerFormat format_;
 };
 
+// Fields of other servers that bind the answer, or are a part of the question: to leave them out
+// would be an answer to something else. A value that asks for nothing is taken.
+void RefuseWhatBinds(FieldReader& fields) {
+  for (const char* name : {"allowed_token_ids", "bad_words", "images", "min_tokens",
+                           "prompt_embeds", "stop_token_ids", "use_beam_search"}) {
+    const Json* const value = fields.Take(name);
+    if (value == nullptr || value->empty() || *value == 0 || *value == false || *value == "") {
+      continue;
+    }
+    fields.Fail(name,
+                "is not supported, and the answer would not be what it asks for: leave it out");
+  }
+}
+
 }  // namespace
 
 // OpenAI's clients send schemas that no server can hold to in full, made by libraries, so that
 // these are not strict unless they say so.
 AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/false);
+  RefuseWhatBinds(fields);
   reader.ReadGbnf(fields, "grammar");
   fields.Object("response_format", "must be an object with a type", context.unknown(),
                 [&](FieldReader& format) { reader.ReadTyped(format); });

@@ -61,7 +61,8 @@ HttpReply Models(RouteCall call) {
 HttpReply OneModel(RouteCall call) {
   const std::string_view name = std::string_view(call.request.path).substr(strlen("/v1/models/"));
   const ServedModel& model = call.service->model();
-  if (name.size() > kMaxModelName || !IsModelName(model, call.settings.generate.names, name)) {
+  if (name.empty() || name.size() > kMaxModelName ||
+      !IsModelName(model, call.settings.generate.names, name)) {
     return ErrorReply(NoSuchModel(model, name));
   }
   return ReplyOf(ModelJson(model, name));

@@ -68,7 +68,8 @@ class ValueReader {
   void Items(std::string_view close, size_t depth, std::string* json) {
     const bool object = close == "}";
     *json += object ? "{" : "[";
-    for (bool first = true; !Take(close) && !text_.empty(); first = false) {
+    for (bool first = true; !Take(close); first = false) {
+      if (text_.empty()) return;  // it is not closed, so that this is no JSON
       if (!first && !Take(",")) return text_.remove_prefix(text_.size());
       if (!first) *json += ", ";
       if (object) {

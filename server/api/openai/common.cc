@@ -64,20 +64,6 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
   }
 }
 
-// Fields of other servers that bind the answer, or are a part of the question: to leave them out
-// would be an answer to something else. A value that asks for nothing is taken.
-void RefuseWhatBinds(FieldReader& fields) {
-  for (const char* name : {"allowed_token_ids", "bad_words", "images", "min_tokens",
-                           "prompt_embeds", "stop_token_ids", "use_beam_search"}) {
-    const Json* const value = fields.Take(name);
-    if (value == nullptr || value->empty() || *value == 0 || *value == false || *value == "") {
-      continue;
-    }
-    fields.Fail(name,
-                "is not supported, and the answer would not be what it asks for: leave it out");
-  }
-}
-
 }  // namespace
 
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
@@ -102,7 +88,6 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
   ReadStreamOptions(fields, context, request);
   request.format = ReadResponseFormat(fields, context);
   ReadForOthers(fields, context);
-  RefuseWhatBinds(fields);
 }
 
 std::string TokenLabel(const GenerationService& service, int32_t token) {

@@ -59,7 +59,8 @@ void ReadInclude(FieldReader& fields, ReadContext& context, ResponsesRequest* re
     } else if (name == "message.output_text.logprobs") {
       logprobs = top;
     } else {
-      context.ignored.push_back("include: " + Dump(name));
+      context.ignored.push_back("include." +
+                                (name.is_string() ? name.get<std::string>() : Dump(name)));
     }
   }
 }

@@ -70,25 +70,28 @@ TEST_F(ApiMemoryTest, AnAnswerHoldsWhatItSaysUntilItsEnd) {
   service_.script = std::string(100, 'a');
   memory_.SetCapacity(40'000);
   EXPECT_EQ(Post("/generate", R"({"prompt":"x"})").status, 200);
-  EXPECT_EQ(Post("/generate", R"({"prompt":"x","logprobs":2})").status, 429);
+  EXPECT_EQ(Post("/generate", R"({"prompt":"x","logprobs":2})").status, 400);
   EXPECT_TRUE(service_.cancelled(service_.submitted() - 1));
   EXPECT_EQ(memory_.used(), 0u);
 }
 
 TEST_F(ApiMemoryTest, GrammarsCountWhileTheyLive) {
   const Tokenizer tokenizer = CreateTokenizer(SpmVocabulary({}).Metadata()).value();
-  GrammarCache cache(tokenizer, {}, 10, 1 << 18, &memory_);
+  GrammarCache cache(tokenizer, {}, {}, 10, 1 << 18, &memory_);
+  CompileClient client;
   std::string text = "root ::= ";
   for (int i = 0; i < 500; ++i) text += "\"abcdefg\" ";
   {
-    const auto kept = cache.Gbnf(text + "\"1\"").value();
+    const auto kept = cache.Gbnf(text + "\"1\"", client).value();
     const size_t one = memory_.used();
     EXPECT_GE(one, text.size() + kept->grammar().bytes());
     // The budget makes room for what is asked for by forgetting what nobody has; this one lives.
-    for (int i = 2; i < 20; ++i) EXPECT_TRUE(cache.Gbnf(text + "\"" + std::to_string(i) + "\""));
+    for (int i = 2; i < 20; ++i) {
+      EXPECT_TRUE(cache.Gbnf(text + "\"" + std::to_string(i) + "\"", client));
+    }
     MemoryBudget::Share others(&memory_);
     ASSERT_TRUE(others.Resize(memory_.capacity() - memory_.used()));
-    EXPECT_EQ(cache.Gbnf(text + "\"x\"").error().kind, ErrorKind::kOverloaded);
+    EXPECT_EQ(cache.Gbnf(text + "\"x\"", client).error().kind, ErrorKind::kOverloaded);
     EXPECT_EQ(cache.entries(), 0u);
     EXPECT_EQ(memory_.used() - others.bytes(), one);
 

@@ -39,9 +39,9 @@ class FakeService : public GenerationService {
     return {&kChars[token], token == 0 ? size_t{0} : 1};
   }
   std::string_view TokenText(int32_t token) const override {
-    return token == 0 ? "</s>" : TokenBytes(token);
+    return token == 0 ? "</s>" : token == 1 ? "<s>" : TokenBytes(token);
   }
-  bool IsControl(int32_t token) const override { return token == 0; }
+  bool IsControl(int32_t token) const override { return token <= 1; }
   bool IsEndOfGeneration(int32_t token) const override { return token == 0; }
   const Result<ChatModel>& chat() const override { return chat_; }
   // A byte that is not trusted is a token of its own; a trusted "<s>" is token 1.

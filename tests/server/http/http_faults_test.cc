@@ -15,6 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::AllOf;
+using testing::AnyOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -57,9 +58,9 @@ TEST_F(HttpFaultsTest, EachHasItsStatus) {
       {"length -1", Http(post + "Content-Length: -1\n\n"), 400},
       {"length abc", Http(post + "Content-Length: abc\n\n"), 400},
       {"length 2^64", Http(post + "Content-Length: 18446744073709551616\n\n"), 400},
-      {"length over the limit", Http(post + "Content-Length: 1048577\n\n"), 413},
+      {"length over the limit", Http(post + "Content-Length: 16777217\n\n"), 413},
       {"no length", Http(post + "\n"), 411},
-      {"chunk over the limit", Http(chunked + "100001\n"), 413},
+      {"chunk over the limit", Http(chunked + "1000001\n"), 413},
       {"chunk size -2", Http(chunked + "-2\nab\n0\n\n"), 400},
       {"chunk size zz", Http(chunked + "zz\nab\n0\n\n"), 400},
       {"chunk size of 17 digits", Http(chunked + "00000000000000001\na\n0\n\n"), 400},
@@ -110,7 +111,9 @@ TEST_F(HttpFaultsTest, EachHasItsStatus) {
 TEST_F(HttpFaultsTest, WhatHasNoEndIsCutOff) {
   service_.script = "ab";
   options_.limits.header_time = options_.limits.body_time = seconds(30);
+  options_.limits.body = 1 << 20;
   Start();
+  constexpr size_t kMost = size_t{128} << 20;
   const std::string post = "POST /generate HTTP/1.1\nHost: h\n";
   const struct {
     const char* what;
@@ -130,8 +133,8 @@ TEST_F(HttpFaultsTest, WhatHasNoEndIsCutOff) {
     RawClient client(port());
     client.Send(c.head);
     size_t sent = 0;
-    while (sent < size_t{64} << 20 && client.Send(c.piece)) sent += c.piece.size();
-    EXPECT_LT(sent, size_t{64} << 20);  // it reads no more
+    while (sent < kMost && client.Send(c.piece)) sent += c.piece.size();
+    EXPECT_LT(sent, kMost);  // it reads no more
     EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 " + std::to_string(c.status) + " "));
     ExpectAlive();
   }
@@ -251,9 +254,11 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
   service_.script = "ab";
   options_.limits.body_time = seconds(30);
   options_.limits.body = 2 * kHalf;
-  options_.memory = std::make_shared<MemoryBudget>(4 * kHalf);
+  // Each half holds room for a whole one, because the buffer doubles: five of eight fit at most.
+  options_.memory = std::make_shared<MemoryBudget>(10 * kHalf);
   Start();
-  const std::string text = R"({"prompt":")" + std::string(2 * kHalf - 13, 'a') + R"("})";
+  // The blanks are read and no part of the prompt, which would need memory of its own.
+  const std::string text = R"({"prompt":"x")" + std::string(2 * kHalf - 14, ' ') + "}";
   ASSERT_EQ(text.size(), 2 * kHalf);
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 8; ++i) {
@@ -265,9 +270,9 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
     clients[i]->Send(text.substr(0, kHalf));
     EXPECT_THAT(Generated(), StartsWith("HTTP/1.1 200 "));  // a small one is always read
   }
-  // Which four are the slowest is the machine's business; one that goes on is served.
+  // Which are the slowest is the machine's business; one that goes on is served.
   const auto refused = [](const auto& client) { return client->readable(); };
-  EXPECT_TRUE(Eventually([&] { return std::ranges::count_if(clients, refused) >= 4; }));
+  EXPECT_TRUE(Eventually([&] { return std::ranges::count_if(clients, refused) >= 3; }));
   const auto first = std::partition(clients.begin(), clients.end(),
                                     [&](const auto& client) { return !refused(client); });
   for (auto client = first; client != clients.end(); ++client) {
@@ -310,7 +315,7 @@ TEST_F(HttpFaultsTest, LargeRepliesAtOnceAreBounded) {
   for (const auto& client : clients) {
     const std::string reply = client->ReadReply();
     served += reply.starts_with("HTTP/1.1 200 ");
-    if (!reply.starts_with("HTTP/1.1 200 ")) EXPECT_THAT(reply, StartsWith("HTTP/1.1 429 "));
+    EXPECT_THAT(reply, AnyOf(StartsWith("HTTP/1.1 200 "), StartsWith("HTTP/1.1 429 ")));
   }
   EXPECT_GE(served, 2u);
   EXPECT_LT(served, 8u);

@@ -44,7 +44,7 @@ TEST_F(HttpServerTest, AnswersWhatIsWrongAndLives) {
       {"POST /generate", "Content-Type: text/plain\r\n", "{}", "415 "},
       {"POST /generate", "Content-Type: multipart/form-data; boundary=x\r\n", "--x", "415 "},
       {"POST /generate", json + "Content-Encoding: gzip\r\n", "{}", "415 "},
-      {"POST /generate", json, std::string(1'048'577, ' '), "413 "},
+      {"POST /generate", json, std::string((16 << 20) + 1, ' '), "413 "},
       {"POST /generate", json, "{", "400 "},
       {"POST /generate", json + "Range: bytes=0-1\r\n", "{}", "400 "},
       {"BREW /", "", "", "501 "},

@@ -202,7 +202,7 @@ TEST(RequestReader, AsksForTheBodyOnlyWhereItWillBeRead) {
   EXPECT_FALSE(sent.TakeContinue());
 
   RequestReader refused({});
-  refused.Feed(head + "Content-Length: 9999999\r\n\r\n");
+  refused.Feed(head + "Content-Length: 99999999\r\n\r\n");
   EXPECT_EQ(refused.error().status, 413);
   EXPECT_FALSE(refused.TakeContinue());
 }

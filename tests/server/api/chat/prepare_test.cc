@@ -41,7 +41,7 @@ class PrepareChatTest : public testing::Test {
   }
   std::string Render(const Conversation& conversation) {
     context_.ignored.clear();
-    return RenderConversation(conversation, FieldNames(), context_).value();
+    return RenderConversation(conversation, FieldNames(), context_).value().bytes();
   }
   // Whether the grammar of the last conversation allows a text.
   bool Allows(std::string_view text) {

@@ -276,7 +276,7 @@ TEST_F(ResponsesTest, WhatTakesNoEffectIsNamed) {
   EXPECT_EQ(Ignored(R"("reasoning":{"summary":"detailed"})"), "reasoning.summary");
   EXPECT_EQ(Ignored(R"("reasoning":{"summary":"auto"})"), "");
   EXPECT_EQ(Ignored(R"("include":["reasoning.encrypted_content","code_interpreter_call.outputs"])"),
-            R"(include: "code_interpreter_call.outputs")");
+            "include.code_interpreter_call.outputs");
   EXPECT_EQ(Ignored(R"("client_metadata":{"a":"b"},"prompt_cache_key":"k","user":"u")"), "");
 }
 
