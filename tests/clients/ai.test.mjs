@@ -8,7 +8,7 @@ import { Server } from "./server.mjs";
 
 let server, provider;
 before(async () => {
-  server = await Server.start();
+  server = await Server.start("--strict-model");
   provider = createOpenAICompatible({
     name: "lockstep",
     baseURL: `${server.url}/v1`,

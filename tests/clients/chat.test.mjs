@@ -8,7 +8,7 @@ import { Server } from "./server.mjs";
 
 let server, client;
 before(async () => {
-  server = await Server.start("--queue", 200);
+  server = await Server.start("--queue", 200, "--strict");
   const options = { apiKey: "any", fetch: server.fetch, maxRetries: 0 };
   client = new OpenAI({ baseURL: `${server.url}/v1`, ...options });
 });

@@ -11,7 +11,7 @@ import urllib.request
 from typing import Literal
 
 import anthropic
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "tests" / "support"))
@@ -30,7 +30,7 @@ HERMES = """{% if tools %}<tool_call>
 
 class Weather(BaseModel):
     city: Literal["Bremen", "Hameln"]
-    days: int = Field(ge=1, le=7)
+    days: int  # the client takes bounds out of what it sends, and holds answers to them
 
 
 def text_of(message):
@@ -62,7 +62,8 @@ class AnthropicTest(unittest.TestCase):
             streamed = stream.get_final_message()
         self.assertTrue(text)
         self.assertEqual(text, text_of(whole))
-        self.assertEqual(streamed.content, whole.content)
+        self.assertEqual([block.type for block in streamed.content], ["text"])
+        self.assertEqual(text_of(streamed), text_of(whole))
         self.assertEqual((streamed.stop_reason, whole.stop_reason), ("max_tokens", "max_tokens"))
         self.assertEqual(streamed.usage.output_tokens, 20)
 
