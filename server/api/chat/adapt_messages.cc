@@ -83,6 +83,18 @@ void AdaptFields(const MessageWishes& wishes, Json* messages) {
   }
 }
 
+bool FillParameters(Json* tools) {
+  bool any = false;
+  for (Json& tool : *tools) {
+    Json& function = tool["function"];
+    if (function.contains("parameters") && function["parameters"].contains("properties")) continue;
+    function["parameters"]["type"] = "object";
+    function["parameters"]["properties"] = Json::object();
+    any = true;
+  }
+  return any;
+}
+
 bool ShortenIds(Json* messages) {
   const Json before = *messages;
   std::map<std::string, std::string> ids;

@@ -16,6 +16,9 @@ struct MessageWishes {
 };
 void AdaptFields(const MessageWishes& wishes, Json* messages);
 
+// An empty schema for each function without parameters, of which templates want to print the type.
+// False if that changes nothing.
+bool FillParameters(Json* tools);
 // Ids of calls as Mistral's templates insist on, nine letters and digits, in the order in which
 // they come. False if that changes nothing.
 bool ShortenIds(Json* messages);

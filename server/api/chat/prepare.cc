@@ -54,6 +54,9 @@ struct Prepared {
 // which they came.
 Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
   auto prompt = RenderChat(model, values);
+  if (!prompt && values.contains("tools") && FillParameters(&values["tools"])) {
+    if (auto filled = RenderChat(model, values)) return filled;
+  }
   for (bool (*const adapt)(Json*) :
        {ShortenIds, MergeSystem, MergeTurns, ToolsAsText, MergeTurns}) {
     if (prompt) break;

@@ -265,7 +265,7 @@ TEST(Options, WhoSharesPrefixes) {
 }
 
 TEST(Options, NoSecondsAreNoDeadline) {
-  const auto& defaults = Parse({}).options.value().api.deadlines;
+  const auto defaults = Parse({}).options.value().api.deadlines;
   EXPECT_EQ(defaults.total, kNoDeadline);
   EXPECT_EQ(defaults.first_token, kNoDeadline);
   EXPECT_EQ(defaults.queue, std::chrono::seconds(30));

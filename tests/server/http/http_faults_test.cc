@@ -254,8 +254,8 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
   service_.script = "ab";
   options_.limits.body_time = seconds(30);
   options_.limits.body = 2 * kHalf;
-  // Each half holds room for a whole one, because the buffer doubles: five of eight fit at most.
-  options_.memory = std::make_shared<MemoryBudget>(10 * kHalf);
+  // A buffer has up to twice what is in it: from three to six of the eight halves fit.
+  options_.memory = std::make_shared<MemoryBudget>(6 * kHalf);
   Start();
   // The blanks are read and no part of the prompt, which would need memory of its own.
   const std::string text = R"({"prompt":"x")" + std::string(2 * kHalf - 14, ' ') + "}";
@@ -272,7 +272,7 @@ TEST_F(HttpFaultsTest, LargeBodiesAtOnceAreBounded) {
   }
   // Which are the slowest is the machine's business; one that goes on is served.
   const auto refused = [](const auto& client) { return client->readable(); };
-  EXPECT_TRUE(Eventually([&] { return std::ranges::count_if(clients, refused) >= 3; }));
+  EXPECT_TRUE(Eventually([&] { return std::ranges::count_if(clients, refused) >= 2; }));
   const auto first = std::partition(clients.begin(), clients.end(),
                                     [&](const auto& client) { return !refused(client); });
   for (auto client = first; client != clients.end(); ++client) {

@@ -31,7 +31,7 @@ class ClientToolsTest : public testing::Test {
   }
 
   FakeService service_;
-  const ModelNames names_;
+  const ModelNames names_{};
   ReadContext context_{service_, names_, true, {}};
   ToolList list_;
 };

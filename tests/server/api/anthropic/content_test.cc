@@ -28,7 +28,7 @@ class ContentTest : public testing::Test {
   }
 
   FakeService service_;
-  const ModelNames names_;
+  const ModelNames names_{};
   ReadContext context_{service_, names_, true, {}};
   MessageContent content_;
 };

@@ -50,7 +50,7 @@ class PrepareChatTest : public testing::Test {
   }
 
   FakeService service_;
-  const ModelNames names_;
+  const ModelNames names_{};
   ReadContext context_{service_, names_, false, {}};
   GenerateRequest generate_;
 };
@@ -265,6 +265,16 @@ TEST_F(PrepareChatTest, IdsAreShortenedWhereATemplateInsistsOnIt) {
   back.messages.push_back(Parsed(R"({"role":"assistant","content":null,"tool_calls":[{
       "id":"chatcmpl-tool-1","type":"function","function":{"name":"now","arguments":{}}}]})"));
   EXPECT_THAT(Render(back), HasSubstr(R"("id": "call00000"}])"));
+}
+
+// A function may lack what a template prints of it.
+TEST_F(PrepareChatTest, AFunctionWithoutParametersHasNone) {
+  service_.SetChatTemplate(
+      "{% for t in tools or [] %}{{ t.function.name }} of "
+      "{{ t.function.parameters.properties | length }};{% endfor %}{% for m in messages %}"
+      "{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n{{ c.function | tojson }}\n"
+      "</tool_call>{% endfor %}<|im_end|>\n{% endfor %}");
+  EXPECT_EQ(Render(User(true)), "read of 2;now of 0;x<|im_end|>\n");
 }
 
 // A template that tells of calls and leaves them out of a history gets them as text.
