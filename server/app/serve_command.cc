@@ -45,6 +45,8 @@ constexpr std::chrono::seconds kWriteGrace{2};
 constexpr rlim_t kDescriptors = 8192;
 // StartEngine's thread ends within this time of the first request that is taken.
 constexpr std::chrono::milliseconds kLastOfLoad{100};
+// Most small models are there by then, so that whoever finds the address open finds them ready.
+constexpr std::chrono::milliseconds kHeld{1'000};
 
 // The signals that end the server are waited for by one thread, not handled in whichever runs.
 // REQUIRES: called before any other thread starts, as they inherit the mask.
@@ -204,6 +206,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   Metrics metrics(options.vllm_metrics);
   if (options.metrics) settings->metrics = &metrics;
   HttpServerOptions http = MakeHttpOptions(options, has_keys);
+  http.held = true;
   settings->memory = http.memory.get();
   Engine engine;
   ApiHandlers handlers(*std::move(settings));
@@ -220,7 +223,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   if (!server) return ExitCode(server.error());
   LogLimits(options, http);
 
-  // The address is open from here on; until the model is there, requests are answered with 503.
+  // The address is had from here on. Who comes in the first moments waits for the model; later, and
+  // until it is there, requests are answered with 503.
   auto started = std::async(std::launch::async, [&]() -> Status {
     TRY(engine,
         StartEngine(
@@ -230,6 +234,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
     handlers.Open(*engine.service);
     return {};
   });
+  started.wait_for(kHeld);
+  (*server)->Accept();
   int signal = WaitForEngine(signals, started, handlers);
   if (signal > 0) ExitAtTheNextSignal(signals);
   // The load may have come to its end together with the signal, and requests may run already.

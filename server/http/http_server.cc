@@ -124,7 +124,7 @@ class HttpServer::Impl : private httplib::Server {
     try {
       control_.emplace(kControlThreads, kUnbounded);
       data_.emplace(options_.threads, options_.waiting);
-      poller_->Start();
+      if (!options_.held) Accept();
     } catch (const std::system_error& error) {
       return Fail(ErrorKind::kUnavailable,
                   fmt::format("cannot start {} threads to answer requests: {}; raise the limit of "
@@ -134,6 +134,7 @@ class HttpServer::Impl : private httplib::Server {
     return {};
   }
 
+  void Accept() { poller_->Start(); }
   void Leave() { leaving_ = true; }
   bool Stop(milliseconds grace) {
     Leave();
@@ -334,6 +335,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
+void HttpServer::Accept() { impl_->Accept(); }
 void HttpServer::Leave() { impl_->Leave(); }
 int HttpServer::port() const { return impl_->port(); }
 bool HttpServer::loopback() const { return impl_->loopback(); }

@@ -23,6 +23,7 @@ namespace lockstep {
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
   int port = 8080;      // 0: any free one
+  bool held = false;    // accepts nobody before Accept()
   size_t threads = 16;  // each answers one request at a time
   size_t waiting = 64;  // requests that may wait for a thread; more get a 503
   // Open at once. One more takes the place of one that idles, drips or reads slowly, so that health
@@ -60,6 +61,9 @@ class HttpServer {
                                                                  HttpHandler handler);
   ~HttpServer();
 
+  // Where the options say `held`: begins to accept those who have come and all who come. Throws
+  // std::system_error without a thread for it. REQUIRES: called once.
+  void Accept();
   int port() const;
   bool loopback() const;  // only this machine can reach it
   // Requests that were read and are not yet wholly answered.

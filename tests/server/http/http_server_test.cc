@@ -209,6 +209,17 @@ TEST_F(HttpServerTest, AThrowingHandlerIsA500WithoutDetails) {
   EXPECT_THAT(reply, Not(HasSubstr("secret")));
 }
 
+TEST_F(HttpServerTest, WhoComesWhileItIsHeldIsAnsweredLater) {
+  options_.held = true;
+  Start();
+  RawClient client(port());
+  client.SendRequest("GET /livez");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(client.readable());
+  server_->Accept();
+  EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpServerTest, APortInUseIsAnError) {
   Start();
   HttpServerOptions same;
