@@ -364,14 +364,17 @@ pageTest('everything can be reached with the Tab key', {}, async (page) => {
 });
 
 test('is sent with its headers, and again only when it changed', async () => {
-  const reply = await fetch(lockstep.url);
+  const headers = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }; // as browsers send it
+  const reply = await fetch(lockstep.url, { headers });
   assert.match(reply.headers.get('content-security-policy'), /^default-src 'none'; script-src 'sha256-/);
   assert.equal(reply.headers.get('x-content-type-options'), 'nosniff');
   const html = await reply.text();
   assert.ok(html.length < 60_000, `${html.length} bytes`);
   const etag = reply.headers.get('etag');
-  const again = await fetch(lockstep.url, { headers: { 'If-None-Match': etag } });
+  const again = await fetch(lockstep.url, { headers: { ...headers, 'If-None-Match': etag } });
   assert.deepEqual([again.status, await again.text()], [304, '']);
-  const head = await fetch(lockstep.url, { method: 'HEAD' });
+  const head = await fetch(lockstep.url, { method: 'HEAD', headers });
   assert.deepEqual([head.status, head.headers.get('etag'), Number(head.headers.get('content-length'))], [200, etag, Buffer.byteLength(html)]);
+  // Others ask whether a server is there.
+  assert.equal(await (await fetch(lockstep.url)).text(), 'Ollama is running');
 });
