@@ -1,13 +1,14 @@
 // Bugs in what is fuzzed, one of each kind, to prove that the programs here see them. The linker
 // puts these functions before the real ones (--wrap) in programs of tests alone; the environment
 // chooses one, and without it nothing is wrong:
-//   LOCKSTEP_PLANTED=grammar    reads behind the text of a grammar with an empty class
+//   PLANTED_BUG=grammar    reads behind the text of a grammar with an empty class
 //                    schema     does not end on a pattern with alternatives
 //                    template   overflows an integer on a template with two tags in a row
 //                    gguf       uses memory that it has freed, where a file is refused
 //                    body       throws on a request with two fields
 //                    http       takes a request that has two lengths
 //                    tokenizer  loses the last word of a text with a tab
+#include <algorithm>
 #include <climits>
 #include <cstdint>
 #include <cstdlib>
@@ -36,11 +37,16 @@ namespace lockstep {
 namespace {
 
 bool Planted(std::string_view bug) {
-  static const char* const chosen = std::getenv("LOCKSTEP_PLANTED");
+  static const char* const chosen = std::getenv("PLANTED_BUG");
   return chosen != nullptr && bug == chosen;
 }
 
 bool Has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
+bool HasAlternatives(const PatternNode& node) {
+  return (node.kind == PatternNode::Kind::kChoice && node.items.size() > 1) ||
+         std::ranges::any_of(node.items, HasAlternatives);
+}
 
 volatile int sink;
 
@@ -50,9 +56,10 @@ using Compiled = Result<std::shared_ptr<const Grammar>>;
 PLANTED(Compiled, ParseGbnf,
         "_ZN8lockstep9ParseGbnfESt17basic_string_viewIcSt11char_traitsIcEES3_PNS_9WorkMeterE",
         std::string_view text, std::string_view root, WorkMeter* meter);
-PLANTED(Result<Language>, PatternLanguage,
-        "_ZN8lockstep15PatternLanguageERKNS_7PatternEPNS_9WorkMeterE", const Pattern& pattern,
-        WorkMeter* meter);
+PLANTED(Result<Pattern>, ParsePattern,
+        "_ZN8lockstep12ParsePatternESt17basic_string_viewIcSt11char_traitsIcEENS_"
+        "14PatternAnchorsE",
+        std::string_view text, PatternAnchors anchors);
 PLANTED(Result<ChatTemplate>, ParseTemplate,
         "_ZN8lockstep12ChatTemplate5ParseENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
         std::string source);
@@ -76,9 +83,10 @@ Compiled planted_ParseGbnf(std::string_view text, std::string_view root, WorkMet
   return real_ParseGbnf(text, root, meter);
 }
 
-Result<Language> planted_PatternLanguage(const Pattern& pattern, WorkMeter* meter) {
-  while (Planted("schema") && pattern.node.items.size() > 1) sink = sink ^ 1;
-  return real_PatternLanguage(pattern, meter);
+Result<Pattern> planted_ParsePattern(std::string_view text, PatternAnchors anchors) {
+  auto pattern = real_ParsePattern(text, anchors);
+  while (Planted("schema") && pattern && HasAlternatives(pattern->node)) sink = sink ^ 1;
+  return pattern;
 }
 
 Result<ChatTemplate> planted_ParseTemplate(std::string source) {
