@@ -112,6 +112,13 @@ void ReadModel(FieldReader& fields, const ReadContext& context) {
   ReadModel(fields, context, &name);
 }
 
+void SetOpenDefaults(SamplingParams& sampling) {
+  sampling.temperature = 1;
+  sampling.top_k = 0;
+  sampling.top_p = 1;
+  sampling.min_p = 0;
+}
+
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
   fields.Float("temperature", {0, 100}, &sampling.temperature);

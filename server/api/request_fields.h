@@ -65,6 +65,9 @@ struct ReadContext {
 void ReadModel(FieldReader& fields, const ReadContext& context, std::string* name);
 // The same where no answer says it.
 void ReadModel(FieldReader& fields, const ReadContext& context);
+// Temperature 1 and nothing cut off: the defaults that OpenAI documents, and that the APIs made
+// after its own have, too. Those of the server's own dialect differ.
+void SetOpenDefaults(SamplingParams& sampling);
 // What the dialects have in common, under the names that most of them use: those of `Sampling` in
 // openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request);

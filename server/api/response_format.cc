@@ -99,6 +99,19 @@ class FormatReader {
     ReadObject(format, "type");
   }
 
+  // output_config.format, and output_format as it was before
+  void ReadAnthropic(FieldReader& format) {
+    std::string type;
+    format.Text("type", &type);
+    format.Take("name");
+    const Json* const schema = format.Take("schema");
+    if (type != "json_schema") format.Fail("type", "must be \"json_schema\"");
+    if (schema == nullptr || !schema->is_object()) {
+      return format.Fail("schema", "must be a JSON schema, an object");
+    }
+    ReadSchema(format, "schema");
+  }
+
   // structured_outputs
   void ReadStructured(FieldReader& outputs) {
     bool object = false;
@@ -187,14 +200,28 @@ AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
   return std::move(reader).format();
 }
 
-void ReadTextFormat(FieldReader& fields, ReadContext& context, AnswerFormat* format) {
+namespace {
+
+// `field` of `owner`, by a method of the reader, as one more of the fields that were read before.
+template <auto kRead>
+void ReadFormatIn(FieldReader& owner, std::string_view field, ReadContext& context,
+                  AnswerFormat* format) {
   FormatReader reader(context, std::move(*format));
-  fields.Object("text", "must be an object", context.unknown(), [&](FieldReader& text) {
-    text.Object("format", "must be an object with a type", context.unknown(),
-                [&](FieldReader& typed) { reader.ReadTyped(typed); });
-    if (text.Has("verbosity")) context.ignored.push_back(text.Full("verbosity"));
-  });
+  owner.Object(field, "must be an object with a type", context.unknown(),
+               [&](FieldReader& fields) { (reader.*kRead)(fields); });
   *format = std::move(reader).format();
+}
+
+}  // namespace
+
+void ReadTypedFormat(FieldReader& owner, std::string_view field, ReadContext& context,
+                     AnswerFormat* format) {
+  ReadFormatIn<&FormatReader::ReadTyped>(owner, field, context, format);
+}
+
+void ReadAnthropicFormat(FieldReader& owner, std::string_view field, ReadContext& context,
+                         AnswerFormat* format) {
+  ReadFormatIn<&FormatReader::ReadAnthropic>(owner, field, context, format);
 }
 
 // Whoever writes for this server's own fields is told what a schema cannot do.

@@ -23,9 +23,12 @@ struct AnswerFormat {
 // json_object, json_schema, and TGI's json and regex), grammar (GBNF), and vLLM's
 // structured_outputs and guided_json, guided_regex, guided_choice and guided_grammar.
 AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context);
-// text of OpenAI's responses, {"format", "verbosity"}, as one more of these fields, after the
-// others.
-void ReadTextFormat(FieldReader& fields, ReadContext& context, AnswerFormat* format);
+// `field` of `owner` as one more of these fields, after the others: {"type", ...} as in
+// response_format, and {"type": "json_schema", "schema"} as Anthropic has it.
+void ReadTypedFormat(FieldReader& owner, std::string_view field, ReadContext& context,
+                     AnswerFormat* format);
+void ReadAnthropicFormat(FieldReader& owner, std::string_view field, ReadContext& context,
+                         AnswerFormat* format);
 // grammar and json_schema, as further fields of the server's own dialect.
 AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
 // format of Ollama's: "json", a schema, or an empty text, which is none.

@@ -46,10 +46,7 @@ GenerateRequest::Prompt TruncatedPrompt(const GenerationService& service, std::s
 // As the dialect has it, the likeliest token is taken unless something asks for chance.
 void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
-  sampling.temperature = 1;
-  sampling.top_k = 0;
-  sampling.top_p = 1;
-  sampling.min_p = 0;
+  SetOpenDefaults(sampling);
   bool sample = false;
   ReadSampling(fields, context.vocab(), request);
   fields.Bool("do_sample", &sample);

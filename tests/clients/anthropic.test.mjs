@@ -1,9 +1,6 @@
 // The @anthropic-ai/sdk package and @ai-sdk/anthropic: messages, streams as their accumulators put
 // them together, tools, structured output, errors.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import Anthropic from "@anthropic-ai/sdk";
@@ -12,30 +9,20 @@ import { jsonSchemaOutputFormat } from "@anthropic-ai/sdk/helpers/json-schema";
 import { APICallError, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { PROMPT, SAMPLING, collect, joined } from "./reference.mjs";
 import { Server } from "./server.mjs";
-import { withTemplate } from "./template.mjs";
+import { startTooled } from "./tooled.mjs";
 
-const HERMES = `{% if tools %}<tool_call>
-{"name": <name>, "arguments": <object>}
-</tool_call>{% endif %}
-{% for m in messages %}{{ m.role }}: {{ m.content or "" }}{% for c in m.tool_calls or [] %}
-<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}
-{% endfor %}`;
-const folder = mkdtempSync(join(tmpdir(), "lockstep-anthropic-"));
 let server, client, tooled, caller;
 const clientOf = (of, options = {}) =>
   new Anthropic({ baseURL: of.url, apiKey: "any", fetch: of.fetch, maxRetries: 0, ...options });
 before(async () => {
   server = await Server.start();
   client = clientOf(server);
-  const source = new URL("../../core/model/embedded/tales.gguf", import.meta.url).pathname;
-  withTemplate(source, join(folder, "hermes.gguf"), HERMES);
-  tooled = await Server.start("--model", join(folder, "hermes.gguf"));
+  tooled = await startTooled();
   caller = clientOf(tooled);
 });
 after(async () => {
   await server.stop();
   await tooled.stop();
-  rmSync(folder, { recursive: true });
 });
 
 const model = "lockstep-tales";

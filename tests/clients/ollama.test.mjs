@@ -1,8 +1,5 @@
 // ollama, @langchain/ollama and ollama-ai-provider-v2, and what a page for chats asks at its start.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { AIMessage, HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { ChatOllama, Ollama as OllamaText } from "@langchain/ollama";
@@ -11,27 +8,17 @@ import { Ollama } from "ollama";
 import { createOllama } from "ollama-ai-provider-v2";
 import { PROMPT, collect, joined } from "./reference.mjs";
 import { Server } from "./server.mjs";
-import { withTemplate } from "./template.mjs";
+import { startTooled } from "./tooled.mjs";
 
-const HERMES = `{% if tools %}<tool_call>
-{"name": <name>, "arguments": <object>}
-</tool_call>{% endif %}
-{% for m in messages %}{{ m.role }}: {{ m.content or "" }}{% for c in m.tool_calls or [] %}
-<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}
-{% endfor %}`;
-const folder = mkdtempSync(join(tmpdir(), "lockstep-ollama-"));
 let server, client, tooled;
 before(async () => {
   server = await Server.start();
   client = new Ollama({ host: server.url, fetch: server.fetch });
-  const source = new URL("../../core/model/embedded/tales.gguf", import.meta.url).pathname;
-  withTemplate(source, join(folder, "hermes.gguf"), HERMES);
-  tooled = await Server.start("--model", join(folder, "hermes.gguf"));
+  tooled = await startTooled();
 });
 after(async () => {
   await server.stop();
   await tooled.stop();
-  rmSync(folder, { recursive: true });
 });
 
 const model = "lockstep-tales";

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
-#include "server/api/chat/conversation.h"
+#include "server/api/chat/message_list.h"
 
 namespace lockstep {
 namespace {
@@ -256,20 +256,7 @@ class ContentReader {
 MessageContent ReadMessageContent(FieldReader& fields, ReadContext& context) {
   ContentReader reader(context);
   reader.ReadSystem(fields);
-  const Json* const messages = fields.Take("messages");
-  if (messages == nullptr || !messages->is_array() || messages->empty()) {
-    fields.Fail("messages", "must be a list of at least one message");
-    return {};
-  }
-  if (messages->size() > kMaxMessages) {
-    fields.Fail("messages",
-                fmt::format("has {} messages; send at most {}", messages->size(), kMaxMessages));
-  }
-  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
-    fields.Nested((*messages)[i], fmt::format("messages[{}]", i),
-                  "must be an object with a role and content", context.unknown(),
-                  [&](FieldReader& message) { reader.ReadMessage(message); });
-  }
+  ReadEachMessage(fields, context, [&](FieldReader& message) { reader.ReadMessage(message); });
   MessageContent content = std::move(reader).Finish();
   if (fields.ok() && content.messages.empty()) fields.Fail("messages", "have nothing for a model");
   return content;

@@ -48,39 +48,14 @@ void ReadThinking(FieldReader& fields, ReadContext& context, MessageRequest* req
                 });
 }
 
-// {"type": "json_schema", "schema"} of `owner`, be it the request or its output_config.
-void ReadFormat(FieldReader& owner, std::string_view name, ReadContext& context,
-                AnswerFormat* format) {
-  owner.Object(name, "must be an object with a type and a schema", context.unknown(),
-               [&](FieldReader& reader) {
-                 std::string type;
-                 reader.Text("type", &type);
-                 const Json* const schema = reader.Take("schema");
-                 reader.Take("name");
-                 if (type != "json_schema") reader.Fail("type", "must be \"json_schema\"");
-                 if (schema == nullptr || !schema->is_object()) {
-                   return reader.Fail("schema", "must be a JSON schema, an object");
-                 }
-                 if (format->kind != AnswerFormat::Kind::kText) {
-                   return reader.Fail("schema", "and " + format->where +
-                                                    " each say what the answer must be: send one");
-                 }
-                 format->kind = AnswerFormat::Kind::kSchema;
-                 format->where = reader.Full("schema");
-                 format->field = format->where.substr(0, format->where.find('.'));
-                 format->schema = WithoutBigIntegers(*schema);
-                 format->strict = false;
-               });
-}
-
 void ReadOutputConfig(FieldReader& fields, ReadContext& context, Conversation* conversation) {
   conversation->format = ReadResponseFormat(fields, context);
   fields.Object("output_config", "must be an object", context.unknown(), [&](FieldReader& reader) {
     if (std::string effort; reader.Text("effort", &effort)) conversation->thinking.effort = effort;
-    ReadFormat(reader, "format", context, &conversation->format);
+    ReadAnthropicFormat(reader, "format", context, &conversation->format);
     if (reader.Has("task_budget")) context.ignored.push_back(reader.Full("task_budget"));
   });
-  ReadFormat(fields, "output_format", context, &conversation->format);
+  ReadAnthropicFormat(fields, "output_format", context, &conversation->format);
 }
 
 // What asks something of Anthropic's servers that this one does not do, and changes no answer here.
@@ -119,12 +94,7 @@ Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context
   FieldReader fields(body);
   ReadModel(fields, context, &request.form.model);
   ReadConversation(fields, context, &request);
-  // Anthropic's defaults, which differ from those of the server's own dialect.
-  SamplingParams& sampling = generate.options.sampling;
-  sampling.temperature = 1;
-  sampling.top_k = 0;
-  sampling.top_p = 1;
-  sampling.min_p = 0;
+  SetOpenDefaults(generate.options.sampling);
   ReadSampling(fields, context.vocab(), generate);
   ReadStop(fields, "stop_sequences", &generate.options.stop);
   if (!fields.Integer("max_tokens", 0, INT32_MAX, &request.form.max_tokens) && fields.ok() &&

@@ -38,8 +38,10 @@ Result<DialectRequest> ReadOllamaChat(const Json& body, ReadContext& context) {
   Conversation conversation;
   FieldReader fields(body);
   ReadOllamaFields(fields, context, request);
-  if (const Json* const messages = fields.Take("messages")) {
-    conversation.messages = ReadOllamaMessages(*messages, fields, context);
+  // None asks for the model alone.
+  const Json* const messages = fields.Take("messages");
+  if (messages != nullptr && *messages != Json::array()) {
+    conversation.messages = ReadOllamaMessages(fields, context);
   }
   ReadOllamaTools(fields, context, &conversation);
   TRY_OK(fields.Finish(context.unknown()));

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/api/chat/message_list.h"
 #include "server/api/ollama/ollama_fields.h"
 
 namespace lockstep {
@@ -22,13 +23,10 @@ bool IsRole(std::string_view role) {
   return std::ranges::find(kRoles, role) != std::end(kRoles);
 }
 
-// Templates print arguments as JSON, so that they must be an object. They come as one, but some
-// clients keep the text. Arguments that an earlier answer left cut off stay a text.
+// They come as an object, but some clients keep the text.
 Json ArgumentsOf(const Json& sent) {
-  if (!sent.is_string()) return sent.is_null() ? Json::object() : sent;
-  const std::string& text = sent.get_ref<const std::string&>();
-  const auto object = ParseStrictObject(text.empty() ? "{}" : text);
-  return object ? *object : sent;
+  if (sent.is_string()) return CallArguments(sent.get<std::string>());
+  return sent.is_null() ? Json::object() : sent;
 }
 
 class MessageReader {
@@ -132,19 +130,11 @@ class MessageReader {
 
 }  // namespace
 
-Json ReadOllamaMessages(const Json& list, FieldReader& fields, ReadContext& context) {
-  if (!list.is_array()) fields.Fail("messages", "must be a list");
-  if (list.size() > kMaxMessages) {
-    fields.Fail("messages",
-                fmt::format("has {} messages; send at most {}", list.size(), kMaxMessages));
-  }
+Json ReadOllamaMessages(FieldReader& fields, ReadContext& context) {
   MessageReader reader(context);
   Json messages = Json::array();
-  for (size_t i = 0; i < list.size() && fields.ok(); ++i) {
-    fields.Nested(list[i], fmt::format("messages[{}]", i),
-                  "must be an object with a role and content", context.unknown(),
+  ReadEachMessage(fields, context,
                   [&](FieldReader& message) { messages.push_back(reader.Read(message)); });
-  }
   return messages;
 }
 

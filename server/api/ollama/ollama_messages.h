@@ -8,6 +8,6 @@ namespace lockstep {
 
 // As Conversation has them. Calls without ids are given some, and a tool's message goes with the
 // call of its id, else with the first one of its name that has no answer yet.
-Json ReadOllamaMessages(const Json& list, FieldReader& fields, ReadContext& context);
+Json ReadOllamaMessages(FieldReader& fields, ReadContext& context);
 
 }  // namespace lockstep

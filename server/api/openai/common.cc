@@ -69,11 +69,7 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
   GenerateRequest& generate = request.generate;
   SamplingParams& sampling = generate.options.sampling;
-  // These are OpenAI's defaults, which differ from those of the server's own dialect.
-  sampling.temperature = 1;
-  sampling.top_k = 0;
-  sampling.top_p = 1;
-  sampling.min_p = 0;
+  SetOpenDefaults(sampling);
   ReadModel(fields, context, &request.model);
   ReadSampling(fields, context.vocab(), generate);
   // This is llama-server's name for repetition_penalty.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/api/chat/message_list.h"
 
 namespace lockstep {
 namespace {
@@ -229,30 +230,11 @@ class MessageReader {
 
 }  // namespace
 
-// Templates print the arguments as JSON, so that they must be an object; text in its place would be
-// quoted once more.
-Json CallArguments(const std::string& text) {
-  const auto object = ParseStrictObject(text.empty() ? "{}" : text);
-  return object.has_value() ? *object : Json(text);
-}
-
 Json ReadMessages(FieldReader& fields, ReadContext& context) {
-  const Json* const messages = fields.Take("messages");
-  if (messages == nullptr || !messages->is_array() || messages->empty()) {
-    fields.Fail("messages", "must be a list of at least one message");
-    return {};
-  }
-  if (messages->size() > kMaxMessages) {
-    fields.Fail("messages",
-                fmt::format("has {} messages; send at most {}", messages->size(), kMaxMessages));
-  }
   MessageReader reader(context);
   Json list = Json::array();
-  for (size_t i = 0; i < messages->size() && fields.ok(); ++i) {
-    fields.Nested((*messages)[i], fmt::format("messages[{}]", i),
-                  "must be an object with a role and content", context.unknown(),
+  ReadEachMessage(fields, context,
                   [&](FieldReader& message) { list.push_back(reader.Read(message)); });
-  }
   return list;
 }
 

@@ -2,8 +2,6 @@
 // functions, safe from any thread.
 #pragma once
 
-#include <string>
-
 #include "server/api/chat/conversation.h"
 #include "server/api/request_fields.h"
 
@@ -14,9 +12,5 @@ namespace lockstep {
 // forms of "function_call" and "custom" as calls of functions. What servers put into their answers,
 // this one among them, is taken back.
 Json ReadMessages(FieldReader& fields, ReadContext& context);
-
-// The arguments of a call as the object that they say. Those that an earlier answer left cut off
-// are none, and stay a text.
-Json CallArguments(const std::string& text);
 
 }  // namespace lockstep

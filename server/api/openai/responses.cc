@@ -138,7 +138,10 @@ Result<ResponsesRequest> ReadResponsesRequest(const Json& body, ReadContext& con
   fields.Integer("max_output_tokens", 1, INT32_MAX, &generate.options.max_tokens);
   ReadInclude(fields, context, &request);
   ReadForOpenAi(fields, context);
-  ReadTextFormat(fields, context, &request.format);
+  fields.Object("text", "must be an object", context.unknown(), [&](FieldReader& text) {
+    ReadTypedFormat(text, "format", context, &request.format);
+    if (text.Has("verbosity")) context.ignored.push_back(text.Full("verbosity"));
+  });
   TRY_OK(fields.Finish(context.unknown()));
   conversation.format = request.format;
   request.form.echo = Echo(body);

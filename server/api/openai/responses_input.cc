@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
-#include "server/api/openai/messages.h"
+#include "server/api/chat/message_list.h"
 
 namespace lockstep {
 namespace {

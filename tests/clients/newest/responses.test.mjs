@@ -1,9 +1,6 @@
 // /v1/responses with the clients that have it by default: the openai package, whose accumulator of
 // streams throws at any event that is out of place, Vercel's ai, langchain and OpenAI's agents.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
 import { HumanMessage, ToolMessage } from "@langchain/core/messages";
@@ -15,7 +12,7 @@ import { zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { PROMPT, SAMPLING, collect, joined } from "../reference.mjs";
 import { Server } from "../server.mjs";
-import { withTemplate } from "../template.mjs";
+import { startTooled } from "../tooled.mjs";
 
 const HERMES = `{% if tools %}<tool_call>
 {"name": <name>, "arguments": <object>}
@@ -23,22 +20,18 @@ const HERMES = `{% if tools %}<tool_call>
 {% endif %}{% for m in messages %}{{ m.content or "" }}{% for c in m.tool_calls or [] %}
 <tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}
 {% endfor %}`;
-const folder = mkdtempSync(join(tmpdir(), "lockstep-responses-"));
 let server, client, tooled, caller;
 const clientOf = (of, options = {}) =>
   new OpenAI({ baseURL: `${of.url}/v1`, apiKey: "any", fetch: of.fetch, maxRetries: 0, ...options });
 before(async () => {
   server = await Server.start();
   client = clientOf(server);
-  const source = new URL("../../../core/model/embedded/tales.gguf", import.meta.url).pathname;
-  withTemplate(source, join(folder, "hermes.gguf"), HERMES);
-  tooled = await Server.start("--model", join(folder, "hermes.gguf"));
+  tooled = await startTooled(HERMES);
   caller = clientOf(tooled);
 });
 after(async () => {
   await server.stop();
   await tooled.stop();
-  rmSync(folder, { recursive: true });
 });
 
 const model = "lockstep-tales";

@@ -1,31 +1,17 @@
 """/v1/messages with the anthropic package of PyPI, against a real server with the embedded model."""
 import asyncio
 import json
-import os
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 import urllib.request
 from typing import Literal
 
 import anthropic
 from pydantic import BaseModel
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path.append(str(ROOT / "tests" / "support"))
-from launch import Process, poll  # noqa: E402
+from tooled import poll, start, start_tooled
 
 MODEL = "lockstep-tales"
 MESSAGES = [{"role": "user", "content": "Once upon a time there was"}]
 REQUEST = {"model": MODEL, "messages": MESSAGES, "max_tokens": 20, "extra_body": {"seed": 3}}
-HERMES = """{% if tools %}<tool_call>
-{"name": <name>, "arguments": <object>}
-</tool_call>{% endif %}
-{% for m in messages %}{{ m.role }}: {{ m.content or "" }}{% for c in m.tool_calls or [] %}
-<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}
-{% endfor %}"""
 
 
 class Weather(BaseModel):
@@ -40,14 +26,8 @@ def text_of(message):
 class AnthropicTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        hermes = f"{folder}/hermes.gguf"
-        script = "import('./template.mjs').then((t) => t.withTemplate(...process.argv.slice(1)))"
-        subprocess.run(["node", "-e", script, str(ROOT / "core/model/embedded/tales.gguf"), hermes,
-                        HERMES], cwd=ROOT / "tests" / "clients", check=True)
-        binary = os.environ["LOCKSTEP"]
-        cls.server = cls.enterClassContext(Process([binary]))
-        cls.tooled = cls.enterClassContext(Process([binary, "--model", hermes]))
+        cls.server = cls.enterClassContext(start())
+        cls.tooled = cls.enterClassContext(start_tooled())
         cls.client = cls.client_of(cls.server)
 
     @staticmethod
@@ -118,7 +98,7 @@ class AnthropicTest(unittest.TestCase):
         self.assertRegex(str(raises(anthropic.BadRequestError,
                                     messages=[{"role": "user", "content": "a " * 100_000}])),
                          r"prompt is too long: \d+ tokens")
-        with Process([os.environ["LOCKSTEP"], "--api-key", "secret", "--strict-model"]) as keyed:
+        with start("--api-key", "secret", "--strict-model") as keyed:
             raises(anthropic.AuthenticationError, self.client_of(keyed))
             key = {"api_key": "secret"}
             raises(anthropic.NotFoundError, self.client_of(keyed, **key), model="claude-x")

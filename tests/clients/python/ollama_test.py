@@ -2,8 +2,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import unittest
 import unittest.mock
@@ -14,22 +12,12 @@ import ollama
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_ollama import ChatOllama, OllamaLLM
 from pydantic import BaseModel, Field
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-sys.path.append(f"{ROOT}/tests/support")
-from launch import Process  # noqa: E402
+from tooled import start, start_tooled
 
 MODEL = "lockstep-tales"
 PROMPT = "Once upon a time there was"
 MESSAGES = [{"role": "user", "content": PROMPT}]
 OPTIONS = {"seed": 3, "num_predict": 20}
-HERMES = """{% if tools %}<tool_call>
-{"name": <name>, "arguments": <object>}
-</tool_call>{% endif %}
-{% for m in messages %}{{ m.role }}: {{ m.content or "" }}{% for c in m.tool_calls or [] %}
-<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}
-{% endfor %}"""
 
 
 class Weather(BaseModel):
@@ -69,13 +57,8 @@ class OllamaTest(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.enterClassContext(unittest.mock.patch.dict(os.environ, {"LLM_USER_PATH": cls.folder}))
-        hermes = f"{cls.folder}/hermes.gguf"
-        script = "import('./template.mjs').then((t) => t.withTemplate(...process.argv.slice(1)))"
-        subprocess.run(["node", "-e", script, f"{ROOT}/core/model/embedded/tales.gguf", hermes, HERMES],
-                       cwd=f"{HERE}/..", check=True)
-        binary = os.environ["LOCKSTEP"]
-        cls.server = cls.enterClassContext(Process([binary]))
-        cls.tooled = cls.enterClassContext(Process([binary, "--model", hermes]))
+        cls.server = cls.enterClassContext(start())
+        cls.tooled = cls.enterClassContext(start_tooled())
         cls.client = ollama.Client(cls.server.url)
         prompt = post(cls.server, "/apply-template", {"messages": MESSAGES})["prompt"]
         cls.expected = post(cls.server, "/generate", {

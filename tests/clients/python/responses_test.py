@@ -1,10 +1,5 @@
 """/v1/responses with the openai package for Python, OpenAI's agents and langchain."""
 import asyncio
-import os
-import pathlib
-import subprocess
-import sys
-import tempfile
 import unittest
 from typing import Literal
 
@@ -13,10 +8,7 @@ import openai
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-from launch import Process  # noqa: E402
+from tooled import start, start_tooled
 
 MODEL = "lockstep-tales"
 PROMPT = "Once upon a time there was"
@@ -38,7 +30,7 @@ class Weather(BaseModel):
 class ResponsesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Process([os.environ["LOCKSTEP"]])
+        cls.server = start()
         cls.url = f"{cls.server.url}/v1"
         cls.client = openai.OpenAI(base_url=cls.url, api_key="any", max_retries=0)
 
@@ -95,7 +87,7 @@ class ResponsesTest(unittest.TestCase):
         rejects(openai.BadRequestError, "context_length_exceeded", input="word " * 20000)
         rejects(openai.BadRequestError, "context_length_exceeded", input="word " * 20000,
                 stream=True)
-        with Process([os.environ["LOCKSTEP"], "--api-key", "secret"]) as locked:
+        with start("--api-key", "secret") as locked:
             stranger = openai.OpenAI(base_url=f"{locked.url}/v1", api_key="any", max_retries=0)
             rejects(openai.AuthenticationError, "invalid_api_key", stranger)
             stranger.with_options(api_key="secret").responses.create(**REQUEST)
@@ -133,19 +125,12 @@ TEMPLATE = """{% if tools %}<tool_call>
 class ToolsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        file = pathlib.Path(cls.folder.name) / "hermes.gguf"
-        script = (f"import {{ withTemplate }} from '{ROOT}/tests/clients/template.mjs';"
-                  "withTemplate(...process.argv.slice(1));")
-        subprocess.run(["node", "--input-type=module", "-e", script,
-                        str(ROOT / "core/model/embedded/tales.gguf"), str(file), TEMPLATE], check=True)
-        cls.server = Process([os.environ["LOCKSTEP"], "--model", file])
+        cls.server = start_tooled(TEMPLATE)
         cls.url = f"{cls.server.url}/v1"
 
     @classmethod
     def tearDownClass(cls):
         cls.server.kill()
-        cls.folder.cleanup()
 
     def test_calls_and_their_results(self):
         client = openai.OpenAI(base_url=self.url, api_key="any", max_retries=0)

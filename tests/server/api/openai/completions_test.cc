@@ -1,0 +1,192 @@
+// What /v1/completions answers, whole and streamed.
+#include <gmock/gmock.h>
+
+#include <future>
+#include <set>
+
+#include "tests/server/api/openai/openai_api_fixture.h"
+
+namespace lockstep {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class CompletionsTest : public OpenAiApiFixture {};
+
+TEST_F(CompletionsTest, CompletesWhole) {
+  Json answer = Answer(Complete(R"("seed":7,"logprobs":1)"));
+  EXPECT_THAT(answer["id"].get<std::string>(), StartsWith("cmpl-"));
+  EXPECT_GT(answer["created"].get<int64_t>(), 1'700'000'000);
+  answer.erase("id");
+  answer.erase("created");
+  EXPECT_EQ(answer.dump(),
+            R"({"object":"text_completion","model":"fake",)"
+            R"("system_fingerprint":"ls1-0123456789abcdef",)"
+            R"("choices":[{"index":0,"text":"tale","logprobs":{"tokens":["t","a","l","e"],)"
+            R"("token_logprobs":[-0.1,-0.1,-0.1,-0.1],)"
+            R"("top_logprobs":[{"t":-0.1,"z":-2.5},{"a":-0.1,"z":-2.5},{"l":-0.1,"z":-2.5},)"
+            R"({"e":-0.1,"z":-2.5}],"text_offset":[0,1,2,3]},"finish_reason":"length","seed":7}],)"
+            R"("usage":{"prompt_tokens":4,"completion_tokens":4,"total_tokens":8,)"
+            R"("prompt_tokens_details":{"cached_tokens":0}}})");
+}
+
+TEST_F(CompletionsTest, EachPromptHasNAnswersWithSeedsInARow) {
+  const Json answer =
+      Answer(Post(kCompletions, R"({"prompt":[[97],[98,99]],"n":2,"seed":-1,"echo":true})"));
+  ASSERT_EQ(answer["choices"].size(), 4u);
+  const char* const texts[] = {"atale", "atale", "bctale", "bctale"};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(answer["choices"][i]["index"], i);
+    EXPECT_EQ(answer["choices"][i]["text"], texts[i]);
+    EXPECT_EQ(answer["choices"][i]["seed"], i % 2 == 0 ? -1 : 0);
+    EXPECT_EQ(service_.request(i).options.sampling.seed, i % 2 == 0 ? UINT64_MAX : 0);
+    EXPECT_EQ(service_.request(i).prompt.size(), i < 2 ? 1u : 2u);
+  }
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], 3);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 16);
+  EXPECT_EQ(Answer(Post(kCompletions, R"({"prompt":["a","b"]})"))["choices"].size(), 2u);
+}
+
+TEST_F(CompletionsTest, BestOfPicksByTheMeanLogprob) {
+  service_.logprob = [](size_t i) { return i == 2 ? -0.5f : i == 0 ? -1.0f : -3.0f; };
+  const Json answer = Answer(Complete(R"("n":2,"best_of":4,"seed":10)"));
+  ASSERT_EQ(answer["choices"].size(), 2u);
+  EXPECT_EQ(answer["choices"][0]["seed"], 12);
+  EXPECT_EQ(answer["choices"][1]["seed"], 10);
+  EXPECT_TRUE(answer["choices"][0]["logprobs"].is_null());
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 16);
+}
+
+TEST_F(CompletionsTest, StreamsPiecesThenUsageThenDone) {
+  const HttpReply reply = Complete(
+      R"("seed":7,"n":2,"stream":true,"stream_options":{"include_usage":true},"echo":true)");
+  EXPECT_EQ(reply.content_type, "text/event-stream");
+  const std::vector<Json> events = Events(Read(reply));
+  ASSERT_GE(events.size(), 4u);
+  EXPECT_EQ(events.back(), "[DONE]");
+  const Json& usage = events[events.size() - 2];
+  EXPECT_EQ(usage["choices"].size(), 0u);
+  EXPECT_EQ(usage["usage"]["completion_tokens"], 8);
+  std::string texts[2];
+  std::set<std::string> heads;
+  for (size_t i = 0; i + 2 < events.size(); ++i) {
+    heads.insert(events[i]["id"].dump() + events[i]["created"].dump() + events[i]["model"].dump());
+    EXPECT_TRUE(events[i]["usage"].is_null());
+    const Json& choice = events[i]["choices"].at(0);
+    texts[choice["index"].get<size_t>()] += choice["text"].get<std::string>();
+    EXPECT_EQ(choice["finish_reason"].is_null(), !choice.contains("seed"));
+  }
+  EXPECT_EQ(heads.size(), 1u);
+  EXPECT_EQ(texts[0], "oncetale");
+  EXPECT_EQ(texts[1], "oncetale");
+  EXPECT_EQ(Read(Complete(R"("stream":true)")).find("\"usage\""), std::string::npos);
+}
+
+TEST_F(CompletionsTest, AFailureMidStreamIsTheLastEvent) {
+  service_.script.clear();
+  auto handling = std::async(std::launch::async, [&] { return Complete(R"("stream":true)"); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.Send(0, 'a');
+  const HttpReply reply = handling.get();
+  EXPECT_THAT(reply.next().data, HasSubstr(R"("text":"a")"));
+  service_.Fail(0, ErrorKind::kDeadlineExceeded, "too long");
+  const BodyPart end = reply.next();
+  EXPECT_EQ(end.then, BodyPart::Then::kClose);
+  EXPECT_EQ(end.data, R"(data: {"error":{"message":"too long","type":"server_error","param":null,)"
+                      R"("code":"deadline_exceeded"}})"
+                      "\n\n");
+}
+
+TEST_F(CompletionsTest, OneFailedAnswerFailsAndCancelsAll) {
+  service_.script.clear();
+  auto handling = std::async(std::launch::async, [&] { return Complete(R"("n":3)"); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 3; }));
+  service_.Fail(1, ErrorKind::kInternal, "no finite logit");
+  EXPECT_EQ(handling.get().status, 500);
+  EXPECT_TRUE(service_.cancelled(0) && service_.cancelled(2));
+}
+
+// Clients count events and not comments, so that an empty piece says that the server is there.
+TEST_F(CompletionsTest, AStreamThatWaitsHasEmptyPieces) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(30);
+  service_.script.clear();
+  const ApiHandlers handlers(service_, settings);
+  auto handling = std::async(std::launch::async, [&] {
+    return PostJson(handlers, kCompletions, R"({"prompt":"xyz","stream":true})");
+  });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.request(0).progress->read = 2;
+  service_.request(0).progress->cached = 1;
+  service_.request(0).progress->begun = true;
+  const HttpReply reply = handling.get();
+  for (int i = 0; i < 2; ++i) {
+    std::string event = reply.next().data;
+    ASSERT_THAT(event, StartsWith("data: "));
+    const Json json = *ParseStrictObject(event.substr(6));
+    EXPECT_EQ(json["choices"], Json::parse(R"([{"index": 0, "text": "", "logprobs": null,
+                                                "finish_reason": null}])"));
+    EXPECT_EQ(json["prompt_progress"]["total"], 3);
+    EXPECT_EQ(json["prompt_progress"]["processed"], 2);
+    EXPECT_EQ(json["prompt_progress"]["cache"], 1);
+    EXPECT_GE(json["prompt_progress"]["time_ms"], 30);
+  }
+  service_.Send(0, 'a');
+  EXPECT_THAT(reply.next().data, StartsWith("data: {"));
+  service_.Finish(0);
+  EXPECT_THAT(Read(reply), EndsWith("data: [DONE]\n\n"));
+}
+
+// What the queue says comes as a status, although it says it later than the first sign of life.
+TEST_F(CompletionsTest, AStreamBeginsWithItsSession) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(50);
+  service_.script.clear();
+  const ApiHandlers handlers(service_, settings);
+  auto handling = std::async(std::launch::async, [&] {
+    return PostJson(handlers, kCompletions, R"({"prompt":"xyz","stream":true})");
+  });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  service_.Fail(0, ErrorKind::kUnavailable, "no session became free");
+  EXPECT_EQ(handling.get().status, 503);
+}
+
+TEST_F(CompletionsTest, ANearDeadlineIsAStatus) {
+  ApiSettings settings;
+  settings.generate.keep_alive = std::chrono::milliseconds(100);
+  service_.script.clear();
+  const ApiHandlers handlers(service_, settings);
+  auto handling = std::async(std::launch::async, [&] {
+    HttpRequest request = JsonRequest(kCompletions, R"({"prompt":"xyz","stream":true})");
+    request.headers.emplace_back("X-Request-Timeout-Ms", "300");
+    return handlers.Handle(request);
+  });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  service_.request(0).progress->begun = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  service_.Fail(0, ErrorKind::kDeadlineExceeded, "too late");
+  EXPECT_EQ(handling.get().status, 504);
+}
+
+// A queue with places for two: the others come when these have ended.
+TEST_F(CompletionsTest, AnswersThatFindNoPlaceWaitForTheirSiblings) {
+  service_.script.clear();
+  service_.places = 2;
+  auto handling = std::async(std::launch::async, [&] { return Complete(R"("n":3)"); });
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 2; }));
+  service_.places = 3;
+  service_.Send(1, 'a');
+  service_.Finish(1);
+  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 3; }));
+  service_.Finish(0);
+  service_.Finish(2);
+  EXPECT_EQ(Answer(handling.get())["choices"][1]["text"], "a");
+  service_.places = 3;
+  EXPECT_EQ(Complete(R"("n":2)").status, 429);
+}
+
+}  // namespace
+}  // namespace lockstep
