@@ -58,7 +58,7 @@ bool Connection::Flush() {
     if (n == 0 && !broken_) return false;
     flushed_ += n;
   }
-  queued_ = {};
+  FreeMemory(queued_);
   flushed_ = 0;
   return true;
 }

@@ -53,7 +53,7 @@ class Connection {
   // lost. Does not block.
   bool Flush();
   size_t flushed() const { return flushed_; }  // bytes since nothing was queued
-  size_t queued() const { return queued_.size(); }
+  size_t queued() const { return queued_.capacity(); }  // bytes of memory
 
   // Blocks until all of it is sent, or false: the client is gone or does not read. False ever
   // after, too. The wait ends at once when the server stops. REQUIRES: nothing is queued.

@@ -164,9 +164,6 @@ Expected<void> CheckHeaders(RawRequest& request) {
   return {};
 }
 
-// A string that an empty one is assigned to would keep its memory.
-void Free(std::string& text) { std::string().swap(text); }
-
 }  // namespace
 
 RequestReader::State RequestReader::state() const {
@@ -194,13 +191,13 @@ void RequestReader::Feed(std::string_view bytes) {
 void RequestReader::Refuse(ReadError error) {
   error_ = std::move(error);
   step_ = Step::kRefused;
-  Free(request_.body);
-  Free(buffer_);
+  FreeMemory(request_.body);
+  FreeMemory(buffer_);
   begin_ = 0;
 }
 
 void RequestReader::Next() {
-  Free(request_.body);
+  FreeMemory(request_.body);
   request_ = {};
   step_ = Step::kRequestLine;
   skipped_line_ = wants_continue_ = false;

@@ -39,6 +39,9 @@ struct ReadError {
   std::string message;
 };
 
+// A string that an empty one is assigned to would keep its memory.
+inline void FreeMemory(std::string& text) { std::string().swap(text); }
+
 class RequestReader {
  public:
   // kIdle: nothing of a request has come. kWhole lasts until Next(), kRefused for good.

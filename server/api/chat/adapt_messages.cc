@@ -83,16 +83,19 @@ void AdaptFields(const MessageWishes& wishes, Json* messages) {
   }
 }
 
-bool FillParameters(Json* tools) {
-  bool any = false;
+bool CompleteFunctions(Json* tools) {
+  const Json before = *tools;
   for (Json& tool : *tools) {
     Json& function = tool["function"];
-    if (function.contains("parameters") && function["parameters"].contains("properties")) continue;
-    function["parameters"]["type"] = "object";
-    function["parameters"]["properties"] = Json::object();
-    any = true;
+    function.emplace("description", "");
+    function.emplace("parameters", Json::object());
+    Json& parameters = function["parameters"];
+    if (!parameters.contains("properties")) {
+      parameters["type"] = "object";
+      parameters["properties"] = Json::object();
+    }
   }
-  return any;
+  return *tools != before;
 }
 
 bool ShortenIds(Json* messages) {
@@ -123,10 +126,10 @@ bool MergeSystem(Json* messages) {
 bool MergeTurns(Json* messages) {
   const Json before = *messages;
   const std::string system = TakeSystem(messages);
+  if (messages->empty() || (*messages)[0]["role"] != "user") {
+    PutFirst({{"role", "user"}, {"content", ""}}, messages);
+  }
   if (!system.empty()) {
-    if (messages->empty() || (*messages)[0]["role"] != "user") {
-      PutFirst({{"role", "user"}, {"content", ""}}, messages);
-    }
     Json& first = (*messages)[0];
     first["content"] = Joined(system, TextOf(first));
   }

@@ -16,16 +16,16 @@ struct MessageWishes {
 };
 void AdaptFields(const MessageWishes& wishes, Json* messages);
 
-// An empty schema for each function without parameters, of which templates want to print the type.
-// False if that changes nothing.
-bool FillParameters(Json* tools);
+// An empty description and an empty schema for each function without, which templates want to
+// print. False if that changes nothing.
+bool CompleteFunctions(Json* tools);
 // Ids of calls as Mistral's templates insist on, nine letters and digits, in the order in which
 // they come. False if that changes nothing.
 bool ShortenIds(Json* messages);
 // All system messages as one at the beginning. False if that changes nothing.
 bool MergeSystem(Json* messages);
-// No system message: its text stands before the first user's. Messages of one role that follow each
-// other are one. False if that changes nothing.
+// No system message: its text stands before the first user's, who begins, be it with nothing.
+// Messages of one role that follow each other are one. False if that changes nothing.
 bool MergeTurns(Json* messages);
 
 // Calls as text of their form, for a template that leaves them out. False if there are none.

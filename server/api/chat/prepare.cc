@@ -54,7 +54,7 @@ struct Prepared {
 // which they came.
 Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
   auto prompt = RenderChat(model, values);
-  if (!prompt && values.contains("tools") && FillParameters(&values["tools"])) {
+  if (!prompt && values.contains("tools") && CompleteFunctions(&values["tools"])) {
     if (auto filled = RenderChat(model, values)) return filled;
   }
   for (bool (*const adapt)(Json*) :

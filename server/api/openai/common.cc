@@ -138,7 +138,7 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
 
 // With include_usage every piece has "usage": null but the last, which has the numbers, as OpenAI
 // defines it.
-Json OpenAiWriter::Piece(const Generation& generation, size_t index, Json choice,
+Json OpenAiWriter::Piece(const Generation& generation, size_t index, const Json& choice,
                          const Json& finish) const {
   Json whole{{"index", index}};
   whole.update(choice);
@@ -154,13 +154,13 @@ Json OpenAiWriter::Piece(const Generation& generation, size_t index, Json choice
   return json;
 }
 
-std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, Json choice,
+std::string OpenAiWriter::Chunk(const Generation& generation, size_t index, const Json& choice,
                                 const Json& finish) const {
-  return FrameEvent(StreamFormat::kSse, Dump(Piece(generation, index, std::move(choice), finish)));
+  return FrameEvent(StreamFormat::kSse, Dump(Piece(generation, index, choice, finish)));
 }
 
-std::string OpenAiWriter::Waits(const Generation& generation, Json choice) const {
-  Json json = Piece(generation, 0, std::move(choice), nullptr);
+std::string OpenAiWriter::Waits(const Generation& generation, const Json& choice) const {
+  Json json = Piece(generation, 0, choice, nullptr);
   json["prompt_progress"] = PromptProgressJson(generation);
   return FrameEvent(StreamFormat::kSse, Dump(json));
 }

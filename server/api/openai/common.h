@@ -55,15 +55,16 @@ class OpenAiWriter : public AnswerWriter {
   virtual std::string_view Finish(const Answer& answer) const { return FinishName(answer.finish); }
 
   // An event with one piece of one choice; `finish` is null in all but the last.
-  std::string Chunk(const Generation& generation, size_t index, Json choice,
+  std::string Chunk(const Generation& generation, size_t index, const Json& choice,
                     const Json& finish = nullptr) const;
   // An event that adds nothing to the first choice, and says how far the prompt has been read.
-  std::string Waits(const Generation& generation, Json choice) const;
+  std::string Waits(const Generation& generation, const Json& choice) const;
   const GenerationService& service() const { return service_; }
 
  private:
   Json Head(const Generation& generation, std::string_view object) const;
-  Json Piece(const Generation& generation, size_t index, Json choice, const Json& finish) const;
+  Json Piece(const Generation& generation, size_t index, const Json& choice,
+             const Json& finish) const;
   Json UsageOf(const Generation& generation) const;
 
   const GenerationService& service_;

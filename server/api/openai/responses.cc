@@ -89,9 +89,9 @@ void ReadReasoning(FieldReader& fields, ReadContext& context, Thinking* thinking
 // The fields of the request, with the defaults of those that were not sent. Of what the server does
 // in a way of its own, whatever was sent, it says so.
 Json Echo(const Json& body) {
-  const auto sent = [&body](const char* name, Json otherwise) -> Json {
+  const auto sent = [&body](const char* name, const Json& otherwise) -> Json {
     const auto field = body.find(name);
-    return field == body.end() || field->is_null() ? std::move(otherwise) : *field;
+    return field == body.end() || field->is_null() ? otherwise : *field;
   };
   Json text{{"format", {{"type", "text"}}}}, reasoning{{"effort", nullptr}, {"summary", nullptr}};
   text.update(sent("text", Json::object()));

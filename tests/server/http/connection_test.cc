@@ -63,6 +63,7 @@ TEST_F(ConnectionTest, FlushSendsWhatTheClientTakes) {
   while (!connection_->Flush()) std::this_thread::yield();
   client.join();
   EXPECT_EQ(connection_->flushed(), 0u);
+  EXPECT_LT(connection_->queued(), 100u);  // the memory is given back
   EXPECT_FALSE(connection_->broken());
 }
 

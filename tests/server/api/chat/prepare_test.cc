@@ -267,10 +267,21 @@ TEST_F(PrepareChatTest, IdsAreShortenedWhereATemplateInsistsOnIt) {
   EXPECT_THAT(Render(back), HasSubstr(R"("id": "call00000"}])"));
 }
 
+// Some clients greet first, and some templates want the user to.
+TEST_F(PrepareChatTest, AGreetingHasAUserBeforeIt) {
+  service_.SetChatTemplate(
+      "{% if messages[0].role != 'user' %}{{ raise_exception('no') }}{% endif %}"
+      "{% for m in messages %}[{{ m.role }}: {{ m.content }}]{% endfor %}");
+  Conversation greeting;
+  greeting.messages = Parsed(R"([{"role":"assistant","content":"Hi."},
+                                 {"role":"user","content":"x"}])");
+  EXPECT_EQ(Render(greeting), "[user: ][assistant: Hi.][user: x]");
+}
+
 // A function may lack what a template prints of it.
 TEST_F(PrepareChatTest, AFunctionWithoutParametersHasNone) {
   service_.SetChatTemplate(
-      "{% for t in tools or [] %}{{ t.function.name }} of "
+      "{% for t in tools or [] %}{{ t.function.name + t.function.description }} of "
       "{{ t.function.parameters.properties | length }};{% endfor %}{% for m in messages %}"
       "{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n{{ c.function | tojson }}\n"
       "</tool_call>{% endfor %}<|im_end|>\n{% endfor %}");
@@ -334,10 +345,10 @@ TEST_F(PrepareChatTest, SystemMessagesAreMovedWhereATemplateRefusesThem) {
       "{{ raise_exception('roles must alternate') }}{% endif %}[{{ m.role }}: {{ m.content }}]"
       "{% endfor %}");
   EXPECT_EQ(Render(conversation), "[user: a\n\nb\n\nq\n\nr]");
-  conversation.messages = Parsed(R"([{"role":"assistant","content":"q"}])");
+  service_.SetChatTemplate("{% if messages %}{{ raise_exception('not even so') }}{% endif %}");
   const auto refused = Prepare(conversation);
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message, HasSubstr("roles must alternate"));
+  EXPECT_THAT(refused.error().message, HasSubstr("not even so"));
   EXPECT_EQ(refused.error().param, "messages");
 }
 
