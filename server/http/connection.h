@@ -52,7 +52,7 @@ class Connection {
   // Sends as much of what is queued as the client takes now. True if nothing is left, or all is
   // lost. Does not block.
   bool Flush();
-  size_t flushed() const { return flushed_; }  // bytes since nothing was queued
+  size_t flushed() const { return flushed_; }           // bytes since nothing was queued
   size_t queued() const { return queued_.capacity(); }  // bytes of memory
 
   // Blocks until all of it is sent, or false: the client is gone or does not read. False ever
