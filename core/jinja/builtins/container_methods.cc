@@ -8,7 +8,8 @@ namespace {
 
 // Python's views follow their dict; here a dict never changes, so a copy of what it holds is a view
 // of it for good.
-Value Entries(BuiltinCall& call, bool keys, bool values) {
+template <bool keys, bool values>
+Value Entries(BuiltinCall& call) {
   std::vector<Value> items;
   call.run.budget().Make(call.self.AsDict()->entries.size() * sizeof(Value));
   for (const auto& [key, value] : call.self.AsDict()->entries) {
@@ -18,10 +19,6 @@ Value Entries(BuiltinCall& call, bool keys, bool values) {
   }
   return call.run.NewList(std::move(items), List::Kind::kView);
 }
-
-Value Items(BuiltinCall& call) { return Entries(call, true, true); }
-Value Keys(BuiltinCall& call) { return Entries(call, true, false); }
-Value Values(BuiltinCall& call) { return Entries(call, false, true); }
 
 // What is not there is None, whereas dict["key"] is undefined: templates test for both.
 Value Get(BuiltinCall& call) {
@@ -46,8 +43,11 @@ Value IndexOf(BuiltinCall& call) {
 }
 
 constexpr Builtin kDictMethods[] = {
-    {"copy", "", Copy}, {"get", "key default?", Get}, {"items", "", Items},
-    {"keys", "", Keys}, {"values", "", Values},
+    {"copy", "", Copy},
+    {"get", "key default?", Get},
+    {"items", "", Entries<true, true>},
+    {"keys", "", Entries<true, false>},
+    {"values", "", Entries<false, true>},
 };
 
 // Lists, tuples and ranges share these.

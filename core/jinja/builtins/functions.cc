@@ -54,8 +54,6 @@ Dict MakeDict(BuiltinCall& call) {
   return dict;
 }
 
-Value DictFunction(BuiltinCall& call) { return call.run.NewDict(MakeDict(call)); }
-
 Value NamespaceFunction(BuiltinCall& call) {
   auto* const space = call.run.Own<Namespace>();
   for (const auto& [key, value] : MakeDict(call).entries) {
@@ -80,12 +78,6 @@ Value JoinerFunction(BuiltinCall& call) {
   return Value(static_cast<Object*>(joiner));
 }
 
-// The message goes to the client as the template wrote it: a template uses this to say what is
-// wrong with the conversation ("roles must alternate").
-Value RaiseException(BuiltinCall& call) {
-  throw Failure{call.Str(0, "").bytes(), call.run.line(), true};
-}
-
 // In the server's time zone, as datetime.now() is. Never trusted input: the format comes from the
 // template, and the buffer bounds what strftime may write.
 Value StrftimeNow(BuiltinCall& call) {
@@ -102,10 +94,15 @@ Value StrftimeNow(BuiltinCall& call) {
 
 constexpr Builtin kFunctions[] = {
     {"cycler", "*", CyclerFunction},
-    {"dict", "from? **", DictFunction},
+    {"dict", "from? **", [](BuiltinCall& call) { return call.run.NewDict(MakeDict(call)); }},
     {"joiner", "sep?", JoinerFunction},
     {"namespace", "from? **", NamespaceFunction},
-    {"raise_exception", "message", RaiseException},
+    // The message goes to the client as the template wrote it: a template uses this to say what is
+    // wrong with the conversation ("roles must alternate").
+    {"raise_exception", "message",
+     [](BuiltinCall& call) -> Value {
+       throw Failure{call.Str(0, "").bytes(), call.run.line(), true};
+     }},
     {"range", "start stop? step?", RangeFunction},
     {"strftime_now", "format", StrftimeNow},
 };

@@ -14,9 +14,7 @@ Value Default(BuiltinCall& call) {
   return missing ? call.At(0, Literal("")) : call.self;
 }
 
-Value LengthFilter(BuiltinCall& call) { return Value::Int(call.run.Length(call.self)); }
-
-Value ListFilter(BuiltinCall& call) { return call.run.NewList(call.run.Items(call.self)); }
+Value LengthOf(BuiltinCall& call) { return Value::Int(call.run.Length(call.self)); }
 
 Value First(BuiltinCall& call) {
   const std::vector<Value> items = call.run.Items(call.self);
@@ -194,7 +192,7 @@ Value SliceFilter(BuiltinCall& call) {
 
 constexpr Builtin kFilters[] = {
     {"batch", "linecount fill_with?", Batch},
-    {"count", "", LengthFilter},
+    {"count", "", LengthOf},
     {"d", "default_value? boolean?", Default},
     {"default", "default_value? boolean?", Default},
     {"dictsort", "case_sensitive? by? reverse?", DictSort},
@@ -203,8 +201,8 @@ constexpr Builtin kFilters[] = {
     {"items", "", ItemsFilter},
     {"join", "d? attribute?", Join},
     {"last", "", Last},
-    {"length", "", LengthFilter},
-    {"list", "", ListFilter},
+    {"length", "", LengthOf},
+    {"list", "", [](BuiltinCall& call) { return call.run.NewList(call.run.Items(call.self)); }},
     {"reverse", "", Reverse},
     {"slice", "slices fill_with?", SliceFilter},
     {"sort", "reverse? case_sensitive? attribute?", Sort},

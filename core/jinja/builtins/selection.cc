@@ -76,7 +76,8 @@ Value Map(BuiltinCall& call) {
 
 // All four filters in one: `wanted` is false for reject, and selectattr's first argument is the
 // attribute, so that its test stands one place further back.
-Value SelectIf(BuiltinCall& call, bool wanted, bool by_attribute) {
+template <bool wanted, bool by_attribute>
+Value Select(BuiltinCall& call) {
   std::vector<Value> out;
   std::vector<Value> items = ItemsIfAny(call);
   if (items.empty()) return call.run.NewList(std::move(out), List::Kind::kGenerator);
@@ -95,11 +96,6 @@ Value SelectIf(BuiltinCall& call, bool wanted, bool by_attribute) {
   return call.run.NewList(std::move(out), List::Kind::kGenerator);
 }
 
-Value Select(BuiltinCall& call) { return SelectIf(call, true, false); }
-Value Reject(BuiltinCall& call) { return SelectIf(call, false, false); }
-Value SelectAttr(BuiltinCall& call) { return SelectIf(call, true, true); }
-Value RejectAttr(BuiltinCall& call) { return SelectIf(call, false, true); }
-
 Value Sum(BuiltinCall& call) {
   const Attribute attribute(call.run, call.At(0, Value::Null()));
   Value total = call.At(1, Value::Int(0));
@@ -110,7 +106,8 @@ Value Sum(BuiltinCall& call) {
 }
 
 // Of equal items the first one is returned, as by Python's min and max.
-Value Extreme(BuiltinCall& call, bool largest) {
+template <bool largest>
+Value Extreme(BuiltinCall& call) {
   const Attribute attribute(call.run, call.At(1, Value::Null()));
   Value best = Value::UndefinedBecause(fmt::format("{} of nothing", call.builtin.name));
   Value best_key;
@@ -125,21 +122,18 @@ Value Extreme(BuiltinCall& call, bool largest) {
   return best;
 }
 
-Value Min(BuiltinCall& call) { return Extreme(call, false); }
-Value Max(BuiltinCall& call) { return Extreme(call, true); }
-
-// jinja2 looks at attributes alone; here attr is the dot, so it finds an item of a dict as well.
-Value Attr(BuiltinCall& call) { return call.run.Attribute(call.self, call.TextAt(0).bytes()); }
-
 constexpr Builtin kFilters[] = {
-    {"attr", "name", Attr},
+    // jinja2 looks at attributes alone; here attr is the dot, so it finds an item of a dict as
+    // well.
+    {"attr", "name",
+     [](BuiltinCall& call) { return call.run.Attribute(call.self, call.TextAt(0).bytes()); }},
     {"map", "* **", Map},
-    {"max", "case_sensitive? attribute?", Max},
-    {"min", "case_sensitive? attribute?", Min},
-    {"reject", "* **", Reject},
-    {"rejectattr", "* **", RejectAttr},
-    {"select", "* **", Select},
-    {"selectattr", "* **", SelectAttr},
+    {"max", "case_sensitive? attribute?", Extreme<true>},
+    {"min", "case_sensitive? attribute?", Extreme<false>},
+    {"reject", "* **", Select<false, false>},
+    {"rejectattr", "* **", Select<false, true>},
+    {"select", "* **", Select<true, false>},
+    {"selectattr", "* **", Select<true, true>},
     {"sum", "attribute? start?", Sum},
 };
 

@@ -14,6 +14,10 @@
 namespace lockstep::jinja {
 namespace {
 
+// Where a method begins, for those that Python has in two ways, such as find and rfind.
+enum class Side { kLeft, kRight };
+using enum Side;
+
 // FindMethod looks into this table for strings only, so `self` is one.
 const Text& Self(const BuiltinCall& call) { return *call.self.AsText(); }
 
@@ -21,12 +25,6 @@ Value Part(BuiltinCall& call, size_t begin, size_t end) {
   Builder out(&call.run.budget());
   out.AppendSlice(Self(call), begin, end);
   return call.run.New(std::move(out));
-}
-
-Value UpperMethod(BuiltinCall& call) { return call.run.New(Mapped(call.run, Self(call), Upper)); }
-Value LowerMethod(BuiltinCall& call) { return call.run.New(Mapped(call.run, Self(call), Lower)); }
-Value CapitalizeMethod(BuiltinCall& call) {
-  return call.run.New(Capitalized(call.run, Self(call)));
 }
 
 // A word is letters in a row: "it's" has two.
@@ -50,17 +48,16 @@ Value TitleMethod(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
-Value StripWith(BuiltinCall& call, bool left, bool right) {
-  return call.run.New(Stripped(call.run, Self(call), call.At(0, Value::Null()), left, right));
+template <Side side>
+Value StripOne(BuiltinCall& call) {
+  return call.run.New(
+      Stripped(call.run, Self(call), call.At(0, Value::Null()), side == kLeft, side == kRight));
 }
-Value Strip(BuiltinCall& call) { return StripWith(call, true, true); }
-Value LStrip(BuiltinCall& call) { return StripWith(call, true, false); }
-Value RStrip(BuiltinCall& call) { return StripWith(call, false, true); }
 
 // The first or last place of `what` in `text`, by byte; npos if there is none. Bytes are as good as
 // characters here: UTF-8 matches whole characters or none.
-size_t Find(std::string_view text, std::string_view what, bool last) {
-  if (last) return text.rfind(what);
+size_t Find(std::string_view text, std::string_view what, Side side) {
+  if (side == kRight) return text.rfind(what);
   const void* found = memmem(text.data(), text.size(), what.data(), what.size());
   if (found == nullptr) return text.npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());
@@ -79,17 +76,16 @@ std::vector<Value> SplitFromLeft(BuiltinCall& call, const Text* separator, int64
     }
   };
   for (; limit != 0; --limit) {
-    size_t end = begin;
     if (separator != nullptr) {
-      const size_t found = Find(bytes.substr(begin), separator->bytes(), false);
+      const size_t found = Find(bytes.substr(begin), separator->bytes(), kLeft);
       if (found == bytes.npos) break;
-      end = begin + found;
-      parts.push_back(Part(call, begin, end));
-      begin = end + separator->size();
+      parts.push_back(Part(call, begin, begin + found));
+      begin += found + separator->size();
       continue;
     }
     skip_spaces();
-    for (end = begin; end < bytes.size() && !IsSpace(FirstCodePoint(bytes.substr(end)));) {
+    size_t end = begin;
+    while (end < bytes.size() && !IsSpace(FirstCodePoint(bytes.substr(end)))) {
       end += CharacterLength(bytes.substr(end));
     }
     if (end == begin) return parts;
@@ -115,7 +111,7 @@ std::vector<Value> SplitFromRight(BuiltinCall& call, const Text* separator, int6
   };
   for (; limit != 0; --limit) {
     if (separator != nullptr) {
-      const size_t at = Find(rest, separator->bytes(), true);
+      const size_t at = Find(rest, separator->bytes(), kRight);
       if (at == rest.npos) break;
       parts.push_back(Part(call, at + separator->size(), rest.size()));
       rest = rest.substr(0, at);
@@ -133,30 +129,26 @@ std::vector<Value> SplitFromRight(BuiltinCall& call, const Text* separator, int6
   return parts;
 }
 
-Value SplitWith(BuiltinCall& call, bool from_right) {
+template <Side side>
+Value Split(BuiltinCall& call) {
   const bool spaces = !call.Has(0) || call.At(0).IsNone();
   const Text* const separator = spaces ? nullptr : &call.TextAt(0);
   if (separator != nullptr && separator->empty())
     Throw("split needs a separator that is not empty");
   const int64_t limit = call.Int(1, -1);
-  return call.run.NewList(from_right ? SplitFromRight(call, separator, limit)
-                                     : SplitFromLeft(call, separator, limit));
-}
-Value Split(BuiltinCall& call) { return SplitWith(call, false); }
-Value RSplit(BuiltinCall& call) { return SplitWith(call, true); }
-
-Value SplitLinesMethod(BuiltinCall& call) {
-  return call.run.NewList(SplitLines(call.run, Self(call), call.Truth(0)));
+  return call.run.NewList(side == kRight ? SplitFromRight(call, separator, limit)
+                                         : SplitFromLeft(call, separator, limit));
 }
 
 // Without a match the text stands first for partition and last for rpartition.
-Value PartitionWith(BuiltinCall& call, bool last) {
+template <Side side>
+Value Partition(BuiltinCall& call) {
   const Text& separator = call.TextAt(0);
   if (separator.empty()) Throw("partition needs a separator that is not empty");
   const size_t size = Self(call).size();
-  const size_t at = Find(Self(call).bytes(), separator.bytes(), last);
+  const size_t at = Find(Self(call).bytes(), separator.bytes(), side);
   if (at == std::string::npos) {
-    std::vector<Value> parts(last ? 2 : 0, Literal(""));
+    std::vector<Value> parts(side == kRight ? 2 : 0, Literal(""));
     parts.push_back(call.self);
     while (parts.size() < 3) parts.push_back(Literal(""));
     return call.run.NewList(std::move(parts), List::Kind::kTuple);
@@ -165,8 +157,6 @@ Value PartitionWith(BuiltinCall& call, bool last) {
   return call.run.NewList({Part(call, 0, at), Part(call, at, behind), Part(call, behind, size)},
                           List::Kind::kTuple);
 }
-Value Partition(BuiltinCall& call) { return PartitionWith(call, false); }
-Value RPartition(BuiltinCall& call) { return PartitionWith(call, true); }
 
 // Python's optional [start, end) behind the first argument, as bytes. A start behind the end gives
 // begin > end, where not even an empty string is found.
@@ -183,9 +173,10 @@ std::pair<size_t, size_t> Bounds(BuiltinCall& call) {
 }
 
 // startswith and endswith, which take one string or a tuple of which any may match.
-bool Matches(BuiltinCall& call, bool at_end) {
+template <Side side>
+Value Matches(BuiltinCall& call) {
   const auto [begin, end] = Bounds(call);
-  if (begin > end) return false;
+  if (begin > end) return Value::Bool(false);
   const std::string_view bytes = std::string_view(Self(call).bytes()).substr(begin, end - begin);
   const auto matches = [&](const Value& value) {
     if (value.AsText() == nullptr) {
@@ -193,33 +184,29 @@ bool Matches(BuiltinCall& call, bool at_end) {
     }
     const std::string& what = value.AsText()->bytes();
     // UTF-8 needs no decoding here: a valid text begins or ends with another by whole characters.
-    return at_end ? bytes.ends_with(what) : bytes.starts_with(what);
+    return side == kRight ? bytes.ends_with(what) : bytes.starts_with(what);
   };
   const List* list = call.At(0).AsList();
-  if (list == nullptr || !list->IsTuple()) return matches(call.At(0));
-  return std::any_of(list->items.begin(), list->items.end(), matches);
+  if (list == nullptr || !list->IsTuple()) return Value::Bool(matches(call.At(0)));
+  return Value::Bool(std::any_of(list->items.begin(), list->items.end(), matches));
 }
-Value StartsWith(BuiltinCall& call) { return Value::Bool(Matches(call, false)); }
-Value EndsWith(BuiltinCall& call) { return Value::Bool(Matches(call, true)); }
 
-// The result counts characters from the start of the whole text, not of [start, end).
-Value FindWith(BuiltinCall& call, bool last, bool must) {
+// find and index, of which index fails where there is no such part. The result counts characters
+// from the start of the whole text, not of [start, end).
+template <Side side, bool fails>
+Value FindPlace(BuiltinCall& call) {
   const auto [begin, end] = Bounds(call);
   const std::string_view bytes = Self(call).bytes();
   const Text& what = call.TextAt(0);
   if (begin <= end) {
-    const size_t at = Find(bytes.substr(begin, end - begin), what.bytes(), last);
+    const size_t at = Find(bytes.substr(begin, end - begin), what.bytes(), side);
     if (at != bytes.npos) {
       return Value::Int(static_cast<int64_t>(CountCharacters(bytes.substr(0, begin + at))));
     }
   }
-  if (must) Throw("{}: the string has no such part", call.builtin.name);
+  if (fails) Throw("{}: the string has no such part", call.builtin.name);
   return Value::Int(-1);
 }
-Value FindMethodOf(BuiltinCall& call) { return FindWith(call, false, false); }
-Value RFind(BuiltinCall& call) { return FindWith(call, true, false); }
-Value Index(BuiltinCall& call) { return FindWith(call, false, true); }
-Value RIndex(BuiltinCall& call) { return FindWith(call, true, true); }
 
 // Matches do not overlap. The empty string is before each character and behind the last.
 Value Count(BuiltinCall& call) {
@@ -229,15 +216,10 @@ Value Count(BuiltinCall& call) {
   const std::string& what = call.TextAt(0).bytes();
   if (what.empty()) return Value::Int(static_cast<int64_t>(CountCharacters(rest)) + 1);
   int64_t count = 0;
-  for (size_t at; (at = Find(rest, what, false)) != rest.npos; ++count) {
+  for (size_t at; (at = Find(rest, what, kLeft)) != rest.npos; ++count) {
     rest.remove_prefix(at + what.size());
   }
   return Value::Int(count);
-}
-
-Value Replace(BuiltinCall& call) {
-  return call.run.New(
-      Replaced(call.run, Self(call), call.TextAt(0), call.TextAt(1), call.Int(2, -1)));
 }
 
 // str.join takes strings only; the filter join takes anything.
@@ -253,8 +235,6 @@ Value JoinMethod(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
-Value Format(BuiltinCall& call) { return FormatBraces(call.run, Self(call), call.rest); }
-
 Value RemovePrefix(BuiltinCall& call) {
   const std::string& prefix = call.TextAt(0).bytes();
   const bool has = Self(call).bytes().starts_with(prefix);
@@ -267,18 +247,17 @@ Value RemoveSuffix(BuiltinCall& call) {
 }
 
 // Widths count characters, as everywhere in Python, not bytes or columns of a terminal.
-Value Padded(BuiltinCall& call, bool text_left) {
+template <Side side>
+Value Justify(BuiltinCall& call) {
   const Text fill = call.Str(1, " ");
   if (CountCharacters(fill.bytes()) != 1) Throw("{} fills with one character", call.builtin.name);
   const int64_t missing = call.Int(0, 0) - call.run.Length(call.self);
   Builder out(&call.run.budget());
-  if (text_left) out.Append(Self(call));
+  if (side == kLeft) out.Append(Self(call));
   out.Repeat(fill, missing > 0 ? static_cast<size_t>(missing) : 0);
-  if (!text_left) out.Append(Self(call));
+  if (side == kRight) out.Append(Self(call));
   return call.run.New(std::move(out));
 }
-Value LJust(BuiltinCall& call) { return Padded(call, true); }
-Value RJust(BuiltinCall& call) { return Padded(call, false); }
 
 Value CenterMethod(BuiltinCall& call) {
   const Text fill = call.Str(1, " ");
@@ -318,14 +297,15 @@ Value OneCase(BuiltinCall& call) {
 // Python tells casefold from lower, and isdecimal, isdigit and isnumeric from one another, only
 // beyond ASCII ("ß", "²", "½"); here each of them is the nearest one.
 constexpr Builtin kMethods[] = {
-    {"capitalize", "", CapitalizeMethod},
-    {"casefold", "", LowerMethod},
+    {"capitalize", "", CapitalizeText},
+    {"casefold", "", MapText<Lower>},
     {"center", "width fillchar?", CenterMethod},
     {"count", "sub start? end?", Count},
-    {"endswith", "suffix start? end?", EndsWith},
-    {"find", "sub start? end?", FindMethodOf},
-    {"format", "* **", Format},
-    {"index", "sub start? end?", Index},
+    {"endswith", "suffix start? end?", Matches<kRight>},
+    {"find", "sub start? end?", FindPlace<kLeft, false>},
+    {"format", "* **",
+     [](BuiltinCall& call) { return FormatBraces(call.run, Self(call), call.rest); }},
+    {"index", "sub start? end?", FindPlace<kLeft, true>},
     {"isalnum", "", All<IsAlphaOrDigit>},
     {"isalpha", "", All<IsAlpha>},
     {"isascii", "", All<IsAscii>},
@@ -336,25 +316,32 @@ constexpr Builtin kMethods[] = {
     {"isspace", "", All<IsSpace>},
     {"isupper", "", OneCase<IsUpper, IsLower>},
     {"join", "iterable", JoinMethod},
-    {"ljust", "width fillchar?", LJust},
-    {"lower", "", LowerMethod},
-    {"lstrip", "chars?", LStrip},
-    {"partition", "sep", Partition},
+    {"ljust", "width fillchar?", Justify<kLeft>},
+    {"lower", "", MapText<Lower>},
+    {"lstrip", "chars?", StripOne<kLeft>},
+    {"partition", "sep", Partition<kLeft>},
     {"removeprefix", "prefix", RemovePrefix},
     {"removesuffix", "suffix", RemoveSuffix},
-    {"replace", "old new count?", Replace},
-    {"rfind", "sub start? end?", RFind},
-    {"rindex", "sub start? end?", RIndex},
-    {"rjust", "width fillchar?", RJust},
-    {"rpartition", "sep", RPartition},
-    {"rsplit", "sep? maxsplit?", RSplit},
-    {"rstrip", "chars?", RStrip},
-    {"split", "sep? maxsplit?", Split},
-    {"splitlines", "keepends?", SplitLinesMethod},
-    {"startswith", "prefix start? end?", StartsWith},
-    {"strip", "chars?", Strip},
+    {"replace", "old new count?",
+     [](BuiltinCall& call) {
+       const Text& to = call.TextAt(1);
+       return call.run.New(Replaced(call.run, Self(call), call.TextAt(0), to, call.Int(2, -1)));
+     }},
+    {"rfind", "sub start? end?", FindPlace<kRight, false>},
+    {"rindex", "sub start? end?", FindPlace<kRight, true>},
+    {"rjust", "width fillchar?", Justify<kRight>},
+    {"rpartition", "sep", Partition<kRight>},
+    {"rsplit", "sep? maxsplit?", Split<kRight>},
+    {"rstrip", "chars?", StripOne<kRight>},
+    {"split", "sep? maxsplit?", Split<kLeft>},
+    {"splitlines", "keepends?",
+     [](BuiltinCall& call) {
+       return call.run.NewList(SplitLines(call.run, Self(call), call.Truth(0)));
+     }},
+    {"startswith", "prefix start? end?", Matches<kLeft>},
+    {"strip", "chars?", StripText},
     {"title", "", TitleMethod},
-    {"upper", "", UpperMethod},
+    {"upper", "", MapText<Upper>},
     {"zfill", "width", ZFill},
 };
 

@@ -13,20 +13,6 @@
 namespace lockstep::jinja {
 namespace {
 
-Value Trim(BuiltinCall& call) {
-  return call.run.New(Stripped(call.run, call.SelfText(), call.At(0, Value::Null()), true, true));
-}
-
-Value UpperFilter(BuiltinCall& call) {
-  return call.run.New(Mapped(call.run, call.SelfText(), Upper));
-}
-Value LowerFilter(BuiltinCall& call) {
-  return call.run.New(Mapped(call.run, call.SelfText(), Lower));
-}
-Value CapitalizeFilter(BuiltinCall& call) {
-  return call.run.New(Capitalized(call.run, call.SelfText()));
-}
-
 // Words begin behind white space, "-" and opening brackets. jinja2 splits at [-\s({\[<]+, so "it's
 // a-b" becomes "It's A-B".
 Value TitleFilter(BuiltinCall& call) {
@@ -153,10 +139,6 @@ Value Truncate(BuiltinCall& call) {
   return call.run.New(std::move(out));
 }
 
-Value Center(BuiltinCall& call) {
-  return call.run.New(Centered(call.run, call.SelfText(), call.Int(0, 80), Text(" ", true)));
-}
-
 // A word is what the regular expression \w+ finds.
 Value WordCount(BuiltinCall& call) {
   const Text text = call.SelfText();
@@ -174,21 +156,24 @@ Value WordCount(BuiltinCall& call) {
 
 // safe does no more than string: without autoescape there is no markup to mark as safe.
 constexpr Builtin kFilters[] = {
-    {"capitalize", "", CapitalizeFilter},
-    {"center", "width?", Center},
+    {"capitalize", "", CapitalizeText},
+    {"center", "width?",
+     [](BuiltinCall& call) {
+       return call.run.New(Centered(call.run, call.SelfText(), call.Int(0, 80), Text(" ", true)));
+     }},
     {"e", "", Escape},
     {"escape", "", Escape},
     {"forceescape", "", Escape},
     {"format", "* **", FormatFilter},
     {"indent", "width? first? blank?", Indent},
-    {"lower", "", LowerFilter},
+    {"lower", "", MapText<Lower>},
     {"replace", "old new count?", ReplaceFilter},
     {"safe", "", StringFilter},
     {"string", "", StringFilter},
     {"title", "", TitleFilter},
-    {"trim", "chars?", Trim},
+    {"trim", "chars?", StripText},
     {"truncate", "length? killwords? end? leeway?", Truncate},
-    {"upper", "", UpperFilter},
+    {"upper", "", MapText<Upper>},
     {"urlencode", "", UrlEncode},
     {"wordcount", "", WordCount},
 };

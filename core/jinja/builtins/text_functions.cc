@@ -147,4 +147,12 @@ bool IsOfCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t
   return any;
 }
 
+Value CapitalizeText(BuiltinCall& call) {
+  return call.run.New(Capitalized(call.run, call.SelfText()));
+}
+
+Value StripText(BuiltinCall& call) {
+  return call.run.New(Stripped(call.run, call.SelfText(), call.At(0, Value::Null()), true, true));
+}
+
 }  // namespace lockstep::jinja

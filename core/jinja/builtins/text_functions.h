@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/jinja/interpreter.h"
+#include "core/jinja/builtins/builtins.h"
 
 namespace lockstep::jinja {
 
@@ -24,5 +24,13 @@ Text Capitalized(Interpreter& run, const Text& text);
 Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view));
 // Whether it has letters of the one case and none of the other: IsUpper and IsLower.
 bool IsOfCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t));
+
+// What filters and methods of strings do alike, since str(value) of a string is that string.
+Value CapitalizeText(BuiltinCall& call);
+Value StripText(BuiltinCall& call);  // parameters: "chars?"
+template <std::string (*kMap)(std::string_view)>
+Value MapText(BuiltinCall& call) {
+  return call.run.New(Mapped(call.run, call.SelfText(), kMap));
+}
 
 }  // namespace lockstep::jinja
