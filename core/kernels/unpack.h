@@ -1,46 +1,49 @@
-// From the packed planes of layout.h to codes in whole bytes, once over registers B of bytes, each
-// four of which belong to a row. Everything is inlined, so that codes go from register to register.
+// From the packed planes of layout.h to codes in whole bytes, once for registers of every width,
+// each four bytes of which belong to a row. Everything is inlined, so that codes go from register
+// to register.
 #pragma once
 
-#include "core/kernels/formulas.h"
+#include "core/kernels/layout.h"
 
 namespace lockstep {
 
-// The bytes of a register. Shifts may carry bits into the neighbours of a byte: they are masked
-// off.
-template <class B>
-concept ByteRegister = requires(typename B::Type v, const uint8_t* from) {
-  { B::Load(from) } -> std::same_as<typename B::Type>;
-  { B::Broadcast(uint8_t{1}) } -> std::same_as<typename B::Type>;
-  { B::And(v, v) } -> std::same_as<typename B::Type>;
-  { B::Or(v, v) } -> std::same_as<typename B::Type>;
-  { B::template ShiftLeft<1>(v) } -> std::same_as<typename B::Type>;
-  { B::template ShiftRight<1>(v) } -> std::same_as<typename B::Type>;
+// A register as bytes and as words: the compilers' own vectors, which have &, | and shifts in every
+// instruction set.
+template <size_t bytes>
+struct PlainRegister {
+  using Bytes [[gnu::vector_size(bytes)]] = uint8_t;
+  using Words [[gnu::vector_size(bytes)]] = uint16_t;
 };
 
-// Bits [from, from + bits) of the bytes of v, at bit `to`.
-template <ByteRegister B, int from, int to, int bits>
-[[gnu::always_inline]] static inline typename B::Type MoveBits(typename B::Type v) {
-  if constexpr (to > from) v = B::template ShiftLeft<to - from>(v);
-  if constexpr (from > to) v = B::template ShiftRight<from - to>(v);
-  return B::And(v, B::Broadcast(static_cast<uint8_t>(((1 << bits) - 1) << to)));
+// Bits [from, from + bits) of the bytes of v, at bit `to`. Words are shifted, as x86 cannot shift
+// bytes; what crosses from one byte of a word to the other is masked off.
+template <int from, int to, int bits, class V>
+[[gnu::always_inline]] static inline V MoveBits(V v) {
+  using Plain = PlainRegister<sizeof(V)>;
+  auto words = reinterpret_cast<typename Plain::Words>(v);
+  if constexpr (to > from) words <<= to - from;
+  if constexpr (from > to) words >>= from - to;
+  const auto mask = static_cast<uint8_t>(((1 << bits) - 1) << to);
+  return reinterpret_cast<V>(reinterpret_cast<typename Plain::Bytes>(words) & mask);
 }
 
 // The codes of columns 4 * step .. + 3 of a block, of the rows that a register holds, the first of
-// which `block` points to.
-template <ByteRegister B, QuantFormat format, size_t step>
-[[gnu::always_inline]] static inline typename B::Type CodesAt(const uint8_t* block) {
+// which `block` points to. `load` is the register's load from bytes.
+template <auto load, QuantFormat format, size_t step>
+[[gnu::always_inline]] static inline auto CodesAt(const uint8_t* block) {
   constexpr int kLow = static_cast<int>(format.low_bits);
   constexpr int kHigh = static_cast<int>(format.high_bits);
   constexpr int kStep = static_cast<int>(step), kShare = 8 / kLow;
-  typename B::Type code = B::Load(block + kStep / kShare * 64);
-  if constexpr (kLow < 8) code = MoveBits<B, kStep % kShare * kLow, 0, kLow>(code);
+  using Register = decltype(load(block));
+  using Bytes = typename PlainRegister<sizeof(Register)>::Bytes;
+  auto code = reinterpret_cast<Bytes>(load(block + kStep / kShare * 64));
+  if constexpr (kLow < 8) code = MoveBits<kStep % kShare * kLow, 0, kLow>(code);
   if constexpr (kHigh > 0) {
     constexpr int kHighShare = 8 / kHigh;
-    const auto high = B::Load(block + LowPlaneBytes(format) + kStep / kHighShare * 64);
-    code = B::Or(code, MoveBits<B, kStep % kHighShare * kHigh, kLow, kHigh>(high));
+    const auto high = load(block + LowPlaneBytes(format) + kStep / kHighShare * 64);
+    code |= MoveBits<kStep % kHighShare * kHigh, kLow, kHigh>(reinterpret_cast<Bytes>(high));
   }
-  return code;
+  return reinterpret_cast<Register>(code);
 }
 
 }  // namespace lockstep

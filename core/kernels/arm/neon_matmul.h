@@ -68,29 +68,13 @@ int32x4_t AddProducts(int32x4_t sum, int8x16_t weights, int8x16_t q) {
 #endif
 }
 
-// The register of unpack.h.
-struct Bytes {
-  using Type = uint8x16_t;
-  static Type Load(const uint8_t* p) { return vld1q_u8(p); }
-  static Type Broadcast(uint8_t byte) { return vdupq_n_u8(byte); }
-  static Type And(Type a, Type b) { return vandq_u8(a, b); }
-  static Type Or(Type a, Type b) { return vorrq_u8(a, b); }
-  // Unlike x86, NEON shifts bytes, so that no bit crosses from one to the next.
-  template <int bits>
-  static Type ShiftLeft(Type v) {
-    return vshlq_n_u8(v, bits);
-  }
-  template <int bits>
-  static Type ShiftRight(Type v) {
-    return vshrq_n_u8(v, bits);
-  }
-};
+inline uint8x16_t LoadBytes(const uint8_t* p) { return vld1q_u8(p); }
 
 // The weights of columns 4 * step .. + 3 of four rows, the first of which `block` points to. A
 // table's codes are indices, which tbl looks up directly as signed weights.
 template <QuantFormat format, int step>
 int8x16_t WeightsOf(const uint8_t* block) {
-  uint8x16_t code = CodesAt<Bytes, format, step>(block);
+  uint8x16_t code = CodesAt<LoadBytes, format, step>(block);
   if constexpr (format.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
   if constexpr (format.bias != 0) code = vsubq_u8(code, vdupq_n_u8(format.bias));
   return vreinterpretq_s8_u8(code);

@@ -80,25 +80,6 @@ __m256i BroadcastFour(const int8_t* p) {
   return _mm256_set1_epi32(four);
 }
 
-// The register of unpack.h.
-struct Bytes {
-  using Type = __m256i;
-  static Type Load(const uint8_t* p) { return LoadInts(p); }
-  static Type Broadcast(uint8_t byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
-  static Type And(Type a, Type b) { return _mm256_and_si256(a, b); }
-  static Type Or(Type a, Type b) { return _mm256_or_si256(a, b); }
-  // AVX2 has no shift of bytes. The bits that cross from one byte to its neighbour are masked off
-  // by unpack.h.
-  template <int bits>
-  static Type ShiftLeft(Type v) {
-    return _mm256_slli_epi16(v, bits);
-  }
-  template <int bits>
-  static Type ShiftRight(Type v) {
-    return _mm256_srli_epi16(v, bits);
-  }
-};
-
 // vpshufb looks up within each half of 128 bits, so that the table of 16 bytes stands in both.
 __m256i LookUp(const uint8_t (&table)[16], __m256i index) {
   const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
@@ -123,13 +104,13 @@ static_assert(TablesAreRight());
 template <QuantFormat format, size_t step>
 [[gnu::always_inline]] inline void CodesOf(const uint8_t* block, size_t half,
                                            __m256i (&code)[Planes(format)]) {
-  const __m256i whole = CodesAt<Bytes, format, step>(block + half * 32);
+  const __m256i whole = CodesAt<LoadInts, format, step>(block + half * 32);
   if constexpr (format.table) {
     code[0] = LookUp(kTableLow, whole);
     code[1] = LookUp(kTableHigh, whole);
   } else if constexpr (Planes(format) == 2) {
-    code[0] = MoveBits<Bytes, 0, 0, 4>(whole);
-    code[1] = MoveBits<Bytes, 4, 0, 4>(whole);
+    code[0] = MoveBits<0, 0, 4>(whole);
+    code[1] = MoveBits<4, 0, 4>(whole);
   } else {
     code[0] = whole;
   }

@@ -8,29 +8,12 @@
 namespace lockstep::avx512 {
 namespace {
 
-// The register of unpack.h.
-struct Bytes {
-  using Type = __m512i;
-  static Type Load(const uint8_t* p) { return _mm512_loadu_si512(p); }
-  static Type Broadcast(uint8_t byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
-  static Type And(Type a, Type b) { return _mm512_and_si512(a, b); }
-  static Type Or(Type a, Type b) { return _mm512_or_si512(a, b); }
-  // AVX-512 has no shift of bytes. The bits that cross from one byte to its neighbour are masked
-  // off by unpack.h.
-  template <int bits>
-  static Type ShiftLeft(Type v) {
-    return _mm512_slli_epi16(v, bits);
-  }
-  template <int bits>
-  static Type ShiftRight(Type v) {
-    return _mm512_srli_epi16(v, bits);
-  }
-};
+__m512i LoadBytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 
 // The unsigned codes of columns 4 * step .. + 3 of the block, of 16 rows.
 template <QuantFormat format, size_t step>
 __m512i CodesOf(const uint8_t* block) {
-  const __m512i code = CodesAt<Bytes, format, step>(block);
+  const __m512i code = CodesAt<LoadBytes, format, step>(block);
   if constexpr (!format.table) return code;
   // kIq4Values plus 128, which vpdpbusd takes as they are, up to 241.
   alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
