@@ -190,7 +190,7 @@ class Lexer {
   // The tokens of a tag. Inside brackets its end does not count: "{{ {'a': {}} }}".
   void Tag(bool variable) {
     const std::string_view end = variable ? "}}" : "%}";
-    Add(variable ? Token::Kind::kVariableBegin : Token::Kind::kBlockBegin, "");
+    Add(variable ? Token::Kind::kVariableBegin : Token::Kind::kBlockBegin, variable ? "{{" : "{%");
     std::string open;
     while (true) {
       SkipSpaces();
@@ -200,7 +200,7 @@ class Lexer {
         // As in jinja2 "+" may end a block but not a variable.
         const bool signs = sign == '-' || (sign == '+' && !variable);
         if (rest_.substr(signs ? 1 : 0).starts_with(end)) {
-          Add(variable ? Token::Kind::kVariableEnd : Token::Kind::kBlockEnd, "");
+          Add(variable ? Token::Kind::kVariableEnd : Token::Kind::kBlockEnd, std::string(end));
           Take(signs ? 3 : 2);
           return AfterTag(signs ? sign : ' ', !variable);
         }

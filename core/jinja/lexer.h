@@ -11,9 +11,9 @@ namespace lockstep::jinja {
 struct Token {
   enum class Kind {
     kText,           // outside all tags
-    kVariableBegin,  // {{
+    kVariableBegin,  // `text` is the sign, such as {{
     kVariableEnd,
-    kBlockBegin,  // {%
+    kBlockBegin,
     kBlockEnd,
     kName,
     kString,   // `text` is what it stands for, escapes resolved

@@ -23,13 +23,10 @@ std::string Described(const Token& token) {
     case Token::Kind::kText:
       return "text outside tags";
     case Token::Kind::kVariableBegin:
-      return "{{";
     case Token::Kind::kVariableEnd:
-      return "}}";
     case Token::Kind::kBlockBegin:
-      return "{%";
     case Token::Kind::kBlockEnd:
-      return "%}";
+      return token.text;
     case Token::Kind::kString:
       return "the string " + Quoted(token.text, 40);
     default:

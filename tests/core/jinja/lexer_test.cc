@@ -29,13 +29,13 @@ TEST(Lexer, KnowsKindsTextsAndLines) {
   using jinja::Token;
   const auto tokens = jinja::Tokenize("a\n{{ b|c('d\\n', 12, 1.5) }}");
   const std::pair<Token::Kind, const char*> want[] = {
-      {Token::Kind::kText, "a\n"},     {Token::Kind::kVariableBegin, ""},
-      {Token::Kind::kName, "b"},       {Token::Kind::kOperator, "|"},
-      {Token::Kind::kName, "c"},       {Token::Kind::kOperator, "("},
-      {Token::Kind::kString, "d\n"},   {Token::Kind::kOperator, ","},
-      {Token::Kind::kInteger, "12"},   {Token::Kind::kOperator, ","},
-      {Token::Kind::kFloat, "1.5"},    {Token::Kind::kOperator, ")"},
-      {Token::Kind::kVariableEnd, ""}, {Token::Kind::kEnd, ""},
+      {Token::Kind::kText, "a\n"},       {Token::Kind::kVariableBegin, "{{"},
+      {Token::Kind::kName, "b"},         {Token::Kind::kOperator, "|"},
+      {Token::Kind::kName, "c"},         {Token::Kind::kOperator, "("},
+      {Token::Kind::kString, "d\n"},     {Token::Kind::kOperator, ","},
+      {Token::Kind::kInteger, "12"},     {Token::Kind::kOperator, ","},
+      {Token::Kind::kFloat, "1.5"},      {Token::Kind::kOperator, ")"},
+      {Token::Kind::kVariableEnd, "}}"}, {Token::Kind::kEnd, ""},
   };
   ASSERT_EQ(tokens.size(), std::size(want));
   for (size_t i = 0; i < tokens.size(); ++i) {
