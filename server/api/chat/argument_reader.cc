@@ -208,6 +208,16 @@ bool ArgumentReader::Read(std::string* held, std::string* json) {
   return ReadNamed(held, json);
 }
 
+bool ArgumentReader::Read(size_t call, std::string* held, std::vector<ChatPiece>* pieces) {
+  std::string json;
+  const bool whole = Read(held, &json);
+  if (!json.empty()) {
+    pieces->push_back({ChatPiece::Kind::kArguments, std::move(json), call, {}, {}});
+  }
+  if (whole) pieces->push_back({ChatPiece::Kind::kCallEnd, {}, call, {}, {}});
+  return whole;
+}
+
 // Arguments end where their outermost brace is closed. Braces in strings do not count, and a quote
 // behind a backslash does not end a string, so that no JSON parser is needed to stream them.
 bool ArgumentReader::ReadJson(std::string* held, std::string* json) {

@@ -5,7 +5,9 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "server/api/chat/chat_piece.h"
 #include "server/generation/call_form.h"
 
 namespace lockstep {
@@ -19,6 +21,8 @@ class ArgumentReader {
   // Takes what it can from the front of *held, and adds what it amounts to to *json. True once the
   // arguments are whole: *held then begins with what comes behind them.
   bool Read(std::string* held, std::string* json);
+  // The same as pieces of the call of that number, and of its end.
+  bool Read(size_t call, std::string* held, std::vector<ChatPiece>* pieces);
 
  private:
   bool ReadJson(std::string* held, std::string* json);

@@ -20,30 +20,27 @@ CallReader::CallReader(std::shared_ptr<const CallForm> form,
 
 void CallReader::Push(std::string_view text, std::vector<ChatPiece>* pieces) {
   held_ += text;
-  for (bool more = true; more;) {
-    switch (state_) {
-      case State::kStart:
-      case State::kText:
-        more = ReadText(pieces);
-        break;
-      case State::kBegin:
-        more = ReadBegin(pieces);
-        break;
-      case State::kName:
-        more = ReadName(pieces);
-        break;
-      case State::kArguments:
-        more = ReadArguments(pieces);
-        break;
-      case State::kTail:
-        more = ReadTail();
-        break;
-      case State::kEnd:
-        held_.clear();
-        more = false;
-        break;
-    }
+  while (ReadNext(pieces)) continue;
+}
+
+bool CallReader::ReadNext(std::vector<ChatPiece>* pieces) {
+  switch (state_) {
+    case State::kStart:
+    case State::kText:
+      return ReadText(pieces);
+    case State::kBegin:
+      return ReadBegin(pieces);
+    case State::kName:
+      return ReadName(pieces);
+    case State::kArguments:
+      return ReadArguments(pieces);
+    case State::kTail:
+      return ReadTail();
+    case State::kEnd:
+      break;
   }
+  held_.clear();
+  return false;
 }
 
 void CallReader::Finish(std::vector<ChatPiece>* pieces) {
@@ -116,11 +113,7 @@ bool CallReader::ReadName(std::vector<ChatPiece>* pieces) {
 }
 
 bool CallReader::ReadArguments(std::vector<ChatPiece>* pieces) {
-  std::string read;
-  const bool whole = arguments_->Read(&held_, &read);
-  if (!read.empty()) pieces->push_back({Kind::kArguments, std::move(read), calls_ - 1, {}, {}});
-  if (!whole) return false;
-  pieces->push_back({Kind::kCallEnd, {}, calls_ - 1, {}, {}});
+  if (!arguments_->Read(calls_ - 1, &held_, pieces)) return false;
   state_ = State::kTail;
   return true;
 }

@@ -28,6 +28,7 @@ class CallReader {
   enum class State { kStart, kText, kBegin, kName, kArguments, kTail, kEnd };
 
   // Each takes what it can from held_; false if it needs more.
+  bool ReadNext(std::vector<ChatPiece>* pieces);
   bool ReadText(std::vector<ChatPiece>* pieces);
   bool ReadBegin(std::vector<ChatPiece>* pieces);
   bool ReadName(std::vector<ChatPiece>* pieces);

@@ -65,11 +65,7 @@ bool HarmonyReader::ReadHeader(std::vector<ChatPiece>* pieces) {
 
 bool HarmonyReader::ReadBody(std::vector<ChatPiece>* pieces) {
   if (body_ == Body::kCall) {
-    std::string read;
-    const bool whole = arguments_->Read(&held_, &read);
-    if (!read.empty()) pieces->push_back({Kind::kArguments, std::move(read), calls_ - 1, {}, {}});
-    if (!whole) return false;
-    pieces->push_back({Kind::kCallEnd, {}, calls_ - 1, {}, {}});
+    if (!arguments_->Read(calls_ - 1, &held_, pieces)) return false;
     body_ = Body::kNone;
   }
   const size_t at = held_.find(kEnd);

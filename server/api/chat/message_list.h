@@ -14,6 +14,16 @@ namespace lockstep {
 void ReadEachMessage(FieldReader& fields, ReadContext& context,
                      const std::function<void(FieldReader&)>& read);
 
+// The list of what a Reader, which may look back at earlier messages, makes of each.
+template <class Reader>
+Json ReadMessageList(FieldReader& fields, ReadContext& context) {
+  Reader reader(context);
+  Json list = Json::array();
+  ReadEachMessage(fields, context,
+                  [&](FieldReader& message) { list.push_back(reader.Read(message)); });
+  return list;
+}
+
 // The arguments of a call, which templates print as JSON, as the object that their text says. Those
 // that an earlier answer left cut off are none, and stay a text.
 Json CallArguments(const std::string& text);

@@ -46,10 +46,8 @@ Result<DialectRequest> ReadOllamaChat(const Json& body, ReadContext& context) {
   ReadOllamaTools(fields, context, &conversation);
   TRY_OK(fields.Finish(context.unknown()));
   OllamaForm form{request.model};
-  DialectRequest read;
   if (conversation.messages.empty()) {
-    read.reply = OllamaLoadReply(form, request.unload);
-    return read;
+    return DialectRequest{{}, nullptr, OllamaLoadReply(form, request.unload)};
   }
   // A format binds all of an answer, so that it is no call: clients send the schema as a tool, too,
   // and look for the text.
@@ -60,9 +58,8 @@ Result<DialectRequest> ReadOllamaChat(const Json& body, ReadContext& context) {
   conversation.format = std::move(request.format);
   conversation.thinking = std::move(request.thinking);
   TRY(form.read, PrepareChat(std::move(conversation), Names(), context, &request.generate));
-  read.generate = std::move(request.generate);
-  read.writer = std::make_unique<OllamaWriter>(context.service, std::move(form));
-  return read;
+  return DialectRequest{std::move(request.generate),
+                        std::make_unique<OllamaWriter>(context.service, std::move(form))};
 }
 
 }  // namespace

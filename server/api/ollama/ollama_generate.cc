@@ -93,10 +93,8 @@ void PutBefore(std::vector<int32_t> earlier, const GenerationService& service,
 Result<DialectRequest> ReadOllamaGenerate(const Json& body, ReadContext& context) {
   TRY(GenerateFields request, ReadFields(body, context));
   OllamaForm form{request.model, /*chat=*/false, /*context=*/!request.raw};
-  DialectRequest read;
   if (request.prompt.empty()) {
-    read.reply = OllamaLoadReply(form, request.unload);
-    return read;
+    return DialectRequest{{}, nullptr, OllamaLoadReply(form, request.unload)};
   }
   if (request.raw || !context.service.chat()) {
     TRY_OK(PrepareText(request, context));
@@ -104,9 +102,8 @@ Result<DialectRequest> ReadOllamaGenerate(const Json& body, ReadContext& context
     TRY(form.read, PrepareMessages(request, context));
   }
   PutBefore(std::move(request.context), context.service, &request.generate);
-  read.generate = std::move(request.generate);
-  read.writer = std::make_unique<OllamaWriter>(context.service, std::move(form));
-  return read;
+  return DialectRequest{std::move(request.generate),
+                        std::make_unique<OllamaWriter>(context.service, std::move(form))};
 }
 
 }  // namespace

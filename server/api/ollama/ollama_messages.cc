@@ -131,11 +131,7 @@ class MessageReader {
 }  // namespace
 
 Json ReadOllamaMessages(FieldReader& fields, ReadContext& context) {
-  MessageReader reader(context);
-  Json messages = Json::array();
-  ReadEachMessage(fields, context,
-                  [&](FieldReader& message) { messages.push_back(reader.Read(message)); });
-  return messages;
+  return ReadMessageList<MessageReader>(fields, context);
 }
 
 }  // namespace lockstep

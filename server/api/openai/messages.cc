@@ -231,11 +231,7 @@ class MessageReader {
 }  // namespace
 
 Json ReadMessages(FieldReader& fields, ReadContext& context) {
-  MessageReader reader(context);
-  Json list = Json::array();
-  ReadEachMessage(fields, context,
-                  [&](FieldReader& message) { list.push_back(reader.Read(message)); });
-  return list;
+  return ReadMessageList<MessageReader>(fields, context);
 }
 
 }  // namespace lockstep
