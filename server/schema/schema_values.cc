@@ -19,20 +19,7 @@ namespace {
 // writing it.
 bool IsOfType(const Json& value, std::string_view type) {
   if (type == "integer") return value.is_number() && ParseDecimal(Dump(value)).IsInteger();
-  return type == "null"      ? value.is_null()
-         : type == "boolean" ? value.is_boolean()
-         : type == "string"  ? value.is_string()
-         : type == "array"   ? value.is_array()
-         : type == "object"  ? value.is_object()
-                             : value.is_number();
-}
-
-const char* TypeOf(const Json& value) {
-  return value.is_string()   ? "string"
-         : value.is_number() ? "number"
-         : value.is_array()  ? "array"
-         : value.is_object() ? "object"
-                             : "none";
+  return type == value.type_name();
 }
 
 size_t Characters(std::string_view text) {
@@ -92,7 +79,7 @@ Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const s
                                   Admission* admission) {
   if (schema.contains("type") && !IsOneOf(value, schema["type"])) return false;
   if (admission->forbidden.Contains(value)) return false;
-  const std::string_view type = TypeOf(value);
+  const std::string_view type = value.type_name();
   const auto asked = admission->asks.find(type);
   if (asked == admission->asks.end()) return true;
   if (type == "string") {
