@@ -70,13 +70,12 @@ TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
   metrics_.OnFirstToken(0.07);
   metrics_.OnNextToken(0.012);
   metrics_.OnNextToken(3);
-  JobStats stats;
-  stats.queue_s = 0.2;
-  stats.prefill_s = 0.5;
-  stats.decode_s = 2;
-  stats.prompt_tokens = 100;
-  stats.cached_tokens = 64;
-  stats.generated_tokens = 17;
+  const JobStats stats = {.queue_s = 0.2,
+                          .prefill_s = 0.5,
+                          .decode_s = 2,
+                          .prompt_tokens = 100,
+                          .cached_tokens = 64,
+                          .generated_tokens = 17};
   metrics_.OnEnd(stats, FinishReason::kLength, nullptr);
   const Error cancelled{ErrorKind::kCancelled, "gone", {}};
   metrics_.OnEnd({}, FinishReason::kNone, &cancelled);

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <future>
 #include <set>
 
 #include "server/api/anthropic/message_api.h"
@@ -26,7 +25,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-using Then = BodyPart::Then;
 
 HttpRequest Post(const std::string& body, HttpHeaders headers = {}) {
   headers.emplace_back("content-type", "application/json; charset=UTF-8");
@@ -276,129 +274,6 @@ TEST_F(ApiHandlersTest, UntilTheModelIsLoadedOnlyLivenessIsWell) {
   EXPECT_EQ(get("/readyz").status, 200);
   EXPECT_EQ(get("/v1/models").status, 200);
   EXPECT_EQ(handlers.Handle(Post("{}")).status, 400);
-}
-
-TEST_F(ApiHandlersTest, AnswersWhole) {
-  service_.script = "tale";
-  const HttpReply reply = Handle(Post(R"({"prompt":"once","seed":18446744073709551615})"));
-  EXPECT_EQ(reply.status, 200);
-  EXPECT_THAT(reply.body, HasSubstr(R"("text":"tale","tokens":[116,97,108,101])"));
-  EXPECT_THAT(reply.body, HasSubstr(R"("finish_reason":"length")"));
-  EXPECT_THAT(reply.body, HasSubstr(R"("prompt_tokens":4,"completion_tokens":4)"));
-  EXPECT_THAT(reply.body, HasSubstr(R"("seed":18446744073709551615,)"));
-  EXPECT_EQ(reply.body.find("logprobs"), std::string::npos);
-  EXPECT_EQ(reply.body.find("done"), std::string::npos);
-  EXPECT_EQ(reply.record->outcome, "length");
-  EXPECT_EQ(reply.record->completion_tokens, 4u);
-  EXPECT_THAT(Handle(Post(R"({"prompt":[1,2],"logprobs":1})")).body,
-              HasSubstr(R"("logprobs":[{"token":116,"text":"t","logprob":-0.1)"));
-  EXPECT_EQ(service_.request(1).prompt, (std::vector<int32_t>{1, 2}));
-}
-
-TEST_F(ApiHandlersTest, ChoosesAndTellsASeedThatADoubleHolds) {
-  service_.script = "x";
-  uint64_t last = 0;
-  for (size_t i = 0; i < 8; ++i) {
-    const HttpReply reply = Handle(Post(R"({"prompt":"x"})"));
-    const uint64_t seed = service_.request(i).options.sampling.seed;
-    EXPECT_THAT(reply.body, HasSubstr("\"seed\":" + std::to_string(seed) + ","));
-    EXPECT_LT(seed, uint64_t{1} << 53);
-    EXPECT_NE(seed, last);
-    last = seed;
-  }
-}
-
-TEST_F(ApiHandlersTest, StreamsTokenByTokenInBothFramings) {
-  for (const bool sse : {false, true}) {
-    const size_t i = service_.submitted();
-    auto handling = std::async(std::launch::async, [&] {
-      return Handle(
-          Post(R"({"prompt":"x","stream":true})", {{"Accept", sse ? "text/Event-Stream" : "*/*"}}));
-    });
-    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
-    service_.Send(i, 'a');
-    HttpReply reply = handling.get();  // with its first token, without waiting for a second
-    EXPECT_EQ(reply.status, 200);
-    EXPECT_EQ(reply.content_type, sse ? "text/event-stream" : "application/x-ndjson");
-    EXPECT_EQ(FindHeader(reply.headers, "Cache-Control"), "no-cache");
-    EXPECT_EQ(FindHeader(reply.headers, "X-Accel-Buffering"), "no");
-    const std::string before = sse ? "data: " : "", after = sse ? "\n\n" : "\n";
-    EXPECT_EQ(reply.next().data, before + R"({"index":0,"token":97,"text":"a"})" + after);
-    service_.Send(i, 'b');
-    EXPECT_EQ(reply.next().data, before + R"({"index":1,"token":98,"text":"b"})" + after);
-    service_.Finish(i);
-    const BodyPart end = reply.next();
-    EXPECT_EQ(end.then, Then::kLast);
-    EXPECT_THAT(end.data, StartsWith(before + R"({"id":"gen-)"));
-    EXPECT_THAT(end.data, HasSubstr(R"("text":"ab","tokens":[97,98],"finish_reason":"stop")"));
-    EXPECT_THAT(end.data, testing::EndsWith(R"("done":true})" + after));
-    EXPECT_EQ(reply.record->outcome, "stop");
-    reply.next = nullptr;
-    EXPECT_FALSE(service_.cancelled(i));
-  }
-}
-
-TEST_F(ApiHandlersTest, ErrorsBeforeTheFirstTokenHaveAStatus) {
-  for (const char* stream : {"true", "false"}) {
-    service_.refusal = Error{ErrorKind::kOverloaded, "full", {}};
-    const std::string body = std::string(R"({"prompt":"x","stream":)") + stream + "}";
-    EXPECT_EQ(Handle(Post(body)).status, 429);
-    service_.refusal = Error{ErrorKind::kContextExceeded, "long", "prompt"};
-    const HttpReply reply = Handle(Post(body));
-    EXPECT_EQ(reply.status, 400);
-    EXPECT_EQ(reply.record->outcome, "context_length_exceeded");
-
-    service_.refusal.reset();
-    const size_t i = service_.submitted();
-    auto handling = std::async(std::launch::async, [&] { return Handle(Post(body)); });
-    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
-    service_.Fail(i, ErrorKind::kInternal, "no finite logit");
-    EXPECT_EQ(handling.get().status, 500);
-  }
-}
-
-TEST_F(ApiHandlersTest, AnErrorMidStreamIsTheLastEvent) {
-  auto handling = std::async(std::launch::async,
-                             [&] { return Handle(Post(R"({"prompt":"x","stream":true})")); });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
-  service_.Send(0, 'a');
-  HttpReply reply = handling.get();
-  EXPECT_EQ(reply.next().then, Then::kMore);
-  service_.Fail(0, ErrorKind::kUnavailable, "shutting down");
-  const BodyPart end = reply.next();
-  EXPECT_EQ(end.then, Then::kClose);
-  EXPECT_EQ(end.data, R"({"error":{"message":"shutting down","type":"server_error","param":null,)"
-                      R"("code":"unavailable"}})"
-                      "\n");
-  EXPECT_EQ(reply.record->outcome, "unavailable");
-}
-
-TEST_F(ApiHandlersTest, AClientThatGoesAwayCancels) {
-  for (const char* stream : {"true", "false"}) {
-    std::atomic<bool> gone{false};
-    HttpRequest request = Post(std::string(R"({"prompt":"x","stream":)") + stream + "}");
-    request.client_gone = [&gone] { return gone.load(); };
-    const size_t i = service_.submitted();
-    auto handling = std::async(std::launch::async, [&] { return Handle(request); });
-    ASSERT_TRUE(Eventually([&] { return service_.submitted() == i + 1; }));
-    EXPECT_FALSE(service_.cancelled(i));
-    gone = true;
-    const HttpReply reply = handling.get();  // no token has to come for it
-    EXPECT_TRUE(service_.cancelled(i));
-    EXPECT_EQ(reply.record->outcome, "cancelled");
-  }
-}
-
-TEST_F(ApiHandlersTest, AStreamThatIsNotReadToItsEndCancels) {
-  auto handling = std::async(std::launch::async,
-                             [&] { return Handle(Post(R"({"prompt":"x","stream":true})")); });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
-  service_.Send(0, 'a');
-  HttpReply reply = handling.get();
-  EXPECT_FALSE(service_.cancelled(0));
-  reply.next = nullptr;
-  EXPECT_TRUE(service_.cancelled(0));
-  EXPECT_EQ(reply.record->outcome, "cancelled");
 }
 
 }  // namespace

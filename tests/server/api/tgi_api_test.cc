@@ -4,28 +4,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 
-class TgiApiTest : public testing::Test {
+class TgiApiTest : public ApiFixture {
  protected:
-  TgiApiTest() { service_.script = "ta\n"; }
+  TgiApiTest() : ApiFixture("ta\n") {}
 
-  HttpReply Post(const std::string& path, const std::string& body) {
-    return PostJson(handlers_, path, body);
-  }
   HttpReply Generate(const std::string& parameters) {
     return Post("/generate", R"({"inputs":"once","parameters":{)" + parameters + "}}");
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(TgiApiTest, RefusesInItsOwnForm) {
@@ -89,7 +81,7 @@ TEST_F(TgiApiTest, TakesTheLikeliestUnlessAskedForChance) {
     EXPECT_EQ(params.sampling.min_p, 0);
   }
   EXPECT_EQ(Post("/generate", R"({"inputs":"x"})").status, 200);
-  EXPECT_EQ(service_.request(service_.submitted() - 1).options.sampling.temperature, 0);
+  EXPECT_EQ(LastOptions().sampling.temperature, 0);
   EXPECT_EQ(Generate(R"("truncate":2)").status, 200);
   EXPECT_EQ(service_.request(service_.submitted() - 1).prompt, (std::vector<int32_t>{'c', 'e'}));
 }

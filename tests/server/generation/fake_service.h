@@ -69,18 +69,16 @@ class FakeService : public GenerationService {
     return {};
   }
   SchedulerState state() const override {
-    SchedulerState state;
-    state.queued = 1;
-    state.running = 2;
-    state.sessions = 4;
-    state.kv_bytes = 25;
-    state.kv_capacity_bytes = 100;
-    state.prefix_capacity_bytes = 155;
-    state.block_bytes = 10;
-    state.predicted_wait_s = 1.5;
-    state.draining = draining;
-    state.stalled = stalled;
-    return state;
+    return {.queued = 1,
+            .running = 2,
+            .sessions = 4,
+            .kv_bytes = 25,
+            .kv_capacity_bytes = 100,
+            .prefix_capacity_bytes = 155,
+            .block_bytes = 10,
+            .predicted_wait_s = 1.5,
+            .draining = draining,
+            .stalled = stalled};
   }
 
   GrammarCache& grammars() const override { return grammars_; }

@@ -4,11 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "tests/server/api/post.h"
+#include "tests/server/api/api_fixture.h"
 #include "tests/server/generation/chat_templates.h"
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
 
 namespace lockstep {
 namespace {
@@ -26,13 +23,9 @@ constexpr char kTool[] =
        "required":["a"],"additionalProperties":false}}])";
 constexpr char kAdd[] = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 2}}\n</tool_call>";
 
-class MessageApiTest : public testing::Test {
+class MessageApiTest : public ApiFixture {
  protected:
-  MessageApiTest() {
-    service_.script = "tale";
-    service_.script_end = FinishReason::kStop;
-    service_.SetChatTemplate(kTemplate);
-  }
+  MessageApiTest() : ApiFixture("tale", kTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields, const char* path = kPath) {
     return PostJson(
@@ -42,18 +35,8 @@ class MessageApiTest : public testing::Test {
   GenerationOptions Options(const std::string& fields) {
     const HttpReply reply = Post(R"(,"max_tokens":9)" + fields);
     EXPECT_EQ(reply.status, 200) << fields << reply.body;
-    return service_.request(service_.submitted() - 1).options;
+    return LastOptions();
   }
-  std::string LastPrompt() {
-    const std::vector<int32_t> prompt = service_.request(service_.submitted() - 1).prompt;
-    return {prompt.begin(), prompt.end()};
-  }
-  static std::string Ignored(const HttpReply& reply) {
-    return std::string(FindHeader(reply.headers, "x-ignored-params"));
-  }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(MessageApiTest, FieldsBecomeOptions) {

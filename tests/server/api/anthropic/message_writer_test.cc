@@ -4,12 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <future>
-
-#include "server/api/router.h"
-#include "tests/server/api/post.h"
+#include "tests/server/api/api_fixture.h"
 #include "tests/server/generation/chat_templates.h"
-#include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
 namespace {
@@ -19,21 +15,14 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Then = BodyPart::Then;
 
-constexpr char kTemplate[] =
-    "{% for t in tools %}<tool_call>\n{\"name\": {{ t.function.name }}{% endfor %}"
-    "{% for m in messages %}{{ m.content }}{% endfor %}";
 constexpr char kCalls[] =
     "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 2}}\n</tool_call>\n"
     "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
 constexpr char kTools[] = R"(,"tools":[{"name":"add"},{"name":"now"}])";
 
-class MessageWriterTest : public testing::Test {
+class MessageWriterTest : public ApiFixture {
  protected:
-  MessageWriterTest() {
-    service_.script = "tale";
-    service_.script_end = FinishReason::kStop;
-    service_.SetChatTemplate(kTemplate);
-  }
+  MessageWriterTest() : ApiFixture("tale", kCallTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields = "", size_t max_tokens = 1000) {
     return PostJson(handlers_, "/v1/messages",
@@ -42,20 +31,13 @@ class MessageWriterTest : public testing::Test {
                                 max_tokens, fields));
   }
   Json Whole(const std::string& fields = "", size_t max_tokens = 1000) {
-    const HttpReply reply = Post(fields, max_tokens);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return ParseStrictObject(reply.body).value();
+    return Answer(Post(fields, max_tokens));
   }
   // The data of a stream's events, of which each has the name of its type.
   std::vector<Json> Events(const std::string& fields = "", size_t max_tokens = 1000) {
     HttpReply reply = Post(R"(,"stream":true)" + fields, max_tokens);
     EXPECT_EQ(reply.content_type, "text/event-stream");
-    std::string body;
-    for (BodyPart part; part.then == Then::kMore;) {
-      part = reply.next();
-      body += part.data;
-    }
-    return Parse(body);
+    return Parse(Read(reply));
   }
   static std::vector<Json> Parse(std::string_view body) {
     std::vector<Json> events;
@@ -108,9 +90,6 @@ class MessageWriterTest : public testing::Test {
     EXPECT_EQ(events.back()["type"], "message_stop");
     return message;
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(MessageWriterTest, AnswersWhole) {
@@ -217,8 +196,7 @@ TEST_F(MessageWriterTest, AStreamHasItsEventsInOrder) {
 
 TEST_F(MessageWriterTest, AnErrorMidStreamIsTheLastEvent) {
   service_.script.clear();
-  auto handling = std::async(std::launch::async, [&] { return Post(R"(,"stream":true)"); });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto handling = Begin([&] { return Post(R"(,"stream":true)"); });
   service_.Send(0, 'a');
   HttpReply reply = handling.get();
   EXPECT_EQ(reply.next().then, Then::kMore);

@@ -4,21 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <future>
-
-#include "server/api/router.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 
-constexpr char kTemplate[] =
-    "{% for t in tools %}<tool_call>\n{\"name\": {{ t.function.name }}{% endfor %}"
-    "{% for m in messages %}{{ m.content }}{% endfor %}";
 // Writes down all that it is given.
 constexpr char kDump[] = "{% for m in messages %}[{{ m | tojson }}]{% endfor %}";
 constexpr char kTools[] =
@@ -27,34 +19,23 @@ constexpr char kTools[] =
         {"type":"function","function":{"name":"now"}}])";
 constexpr char kUser[] = R"([{"role":"user","content":"x"}])";
 
-class OllamaChatTest : public testing::Test {
+class OllamaChatTest : public ApiFixture {
  protected:
-  OllamaChatTest() {
-    service_.script = "tale";
-    service_.script_end = FinishReason::kStop;
-    service_.SetChatTemplate(kTemplate);
-  }
+  OllamaChatTest() : ApiFixture("tale", kCallTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& messages, const std::string& fields) {
     return PostJson(handlers_, "/api/chat",
                     R"({"model":"any","messages":)" + messages + fields + "}");
   }
   Json Whole(const std::string& fields) {
-    const HttpReply reply = Post(kUser, R"(,"stream":false)" + fields);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return Json::parse(reply.body, nullptr, false);
+    return Answer(Post(kUser, R"(,"stream":false)" + fields));
   }
   // The lines of a stream.
   std::vector<Json> Lines(const std::string& fields) {
     HttpReply reply = Post(kUser, fields);
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_EQ(reply.content_type, "application/x-ndjson");
-    std::string body;
-    for (bool more = true; more;) {
-      const BodyPart part = reply.next();
-      body += part.data;
-      more = part.then == BodyPart::Then::kMore;
-    }
+    const std::string body = Read(reply);
     std::vector<Json> lines;
     for (size_t begin = 0; begin < body.size();) {
       const size_t end = body.find('\n', begin);
@@ -65,16 +46,12 @@ class OllamaChatTest : public testing::Test {
   }
   GenerationOptions Options(const std::string& options) {
     EXPECT_EQ(Post(kUser, R"(,"stream":false,"options":)" + options).status, 200) << options;
-    return service_.request(service_.submitted() - 1).options;
+    return LastOptions();
   }
   std::string Prompt(const std::string& messages) {
     EXPECT_EQ(Post(messages, R"(,"stream":false)").status, 200) << messages;
-    const auto prompt = service_.request(service_.submitted() - 1).prompt;
-    return {prompt.begin(), prompt.end()};
+    return LastPrompt();
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(OllamaChatTest, AnswersWhole) {
@@ -347,8 +324,7 @@ TEST_F(OllamaChatTest, WithoutMessagesTheModelIsLoadedAlready) {
 
 TEST_F(OllamaChatTest, AnErrorMidStreamIsALine) {
   service_.script.clear();
-  auto handling = std::async(std::launch::async, [&] { return Post(kUser, ""); });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto handling = Begin([&] { return Post(kUser, ""); });
   service_.Send(0, 'a');
   HttpReply reply = handling.get();
   EXPECT_THAT(reply.next().data, HasSubstr(R"("content":"a")"));

@@ -4,31 +4,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 
-class OllamaGenerateTest : public testing::Test {
+class OllamaGenerateTest : public ApiFixture {
  protected:
-  OllamaGenerateTest() {
-    service_.script = "ta";
-    service_.SetChatTemplate(
-        "<s>{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}");
+  OllamaGenerateTest()
+      : ApiFixture("ta", "<s>{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}") {
   }
 
   HttpReply Post(const std::string& fields) {
     return PostJson(handlers_, "/api/generate", R"({"model":"any","stream":false,)" + fields + "}");
   }
-  Json Answer(const std::string& fields) {
-    const HttpReply reply = Post(fields);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return Json::parse(reply.body, nullptr, false);
-  }
+  Json Answer(const std::string& fields) { return ApiFixture::Answer(Post(fields)); }
   // What the model was given; token 1, a trusted "<s>", is shown as a dollar.
   std::string Prompt(const std::string& fields) {
     Answer(fields);
@@ -38,9 +30,6 @@ class OllamaGenerateTest : public testing::Test {
     }
     return text;
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(OllamaGenerateTest, ThePromptIsAMessage) {

@@ -2,10 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "server/json/json_text.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -20,16 +17,10 @@ constexpr char kTemplate[] =
     "{% if tools %}{{ tools | tojson }}{% endif %}"
     "{% if add_generation_prompt %}>{{ reasoning_effort }}{{ mood }}{% endif %}";
 
-class OpenAiChatTest : public testing::Test {
+class OpenAiChatTest : public ApiFixture {
  protected:
-  OpenAiChatTest() {
-    service_.script = "tale";
-    service_.SetChatTemplate(kTemplate);
-  }
+  OpenAiChatTest() : ApiFixture("tale", kTemplate) {}
 
-  HttpReply Post(const std::string& path, const std::string& body) {
-    return PostJson(handlers_, path, body);
-  }
   // With --strict.
   HttpReply PostStrictly(const std::string& path, const std::string& body) {
     ApiSettings settings;
@@ -42,9 +33,6 @@ class OpenAiChatTest : public testing::Test {
     EXPECT_EQ(reply.status, 200) << reply.body;
     return Json::parse(reply.body, nullptr, false)["prompt"].get<std::string>();
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
@@ -154,74 +142,6 @@ TEST_F(OpenAiChatTest, RefusesWhatItCannotDoByName) {
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
   }
-}
-
-TEST_F(OpenAiChatTest, EffortIsMappedToWhatTheTemplateKnows) {
-  const auto prompt = [this](const char* chat_template, const char* effort) {
-    service_.SetChatTemplate(chat_template);
-    return Prompt(R"([{"role":"user","content":"x"}])",
-                  std::string(R"(,"reasoning_effort":")") + effort + "\"");
-  };
-  EXPECT_EQ(prompt("{{ reasoning_effort }}", "low"), "low");
-  EXPECT_EQ(prompt("{{ enable_thinking }}", "minimal"), "False");
-  EXPECT_EQ(prompt("{{ enable_thinking }}", "high"), "True");
-  service_.SetChatTemplate("{{ messages[0].content }}");
-  const HttpReply reply =
-      Post(kChat, R"({"messages":[{"role":"user","content":"x"}],"reasoning_effort":"low"})");
-  EXPECT_EQ(reply.status, 200);
-  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "reasoning_effort");
-}
-
-// Under all names that clients have for it.
-TEST_F(OpenAiChatTest, WishesOfThinking) {
-  service_.SetChatTemplate("{{ enable_thinking }}<think></think>");
-  const std::string user = R"({"messages":[{"role":"user","content":"x"}],)";
-  const auto budget = [&](const std::string& field) {
-    const HttpReply reply = Post(kChat, user + field + "}");
-    EXPECT_EQ(reply.status, 200) << field << reply.body;
-    EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "") << field;
-    const ThoughtLimit limit = service_.request(service_.submitted() - 1).options.thought;
-    return limit.close.empty() ? std::optional<size_t>() : limit.budget;
-  };
-  for (const char* field :
-       {R"("thinking_token_budget":7)", R"("reasoning_budget_tokens":7)",
-        R"("reasoning":{"max_tokens":7})", R"("thinking":{"type":"enabled","budget_tokens":7})"}) {
-    EXPECT_EQ(budget(field), 7u) << field;
-  }
-  EXPECT_EQ(budget(R"("reasoning_effort":"low")"), 1024u);
-  EXPECT_EQ(budget(R"("reasoning":{"effort":"low"})"), 1024u);
-  EXPECT_EQ(budget(R"("reasoning_budget_tokens":-1)"), std::nullopt);
-  EXPECT_EQ(budget(R"("reasoning_effort":"high")"), std::nullopt);
-  for (const char* field :
-       {R"(,"enable_thinking":false)", R"(,"reasoning_effort":"none")",
-        R"(,"reasoning":{"enabled":false})", R"(,"thinking":{"type":"disabled"})",
-        R"(,"chat_template_kwargs":{"enable_thinking":false})"}) {
-    EXPECT_EQ(Prompt(R"([{"role":"user","content":"x"}])", field), "False<think></think>") << field;
-  }
-  const HttpReply reply =
-      Post(kChat, user + R"("include_reasoning":false,"reasoning":{"exclude":true}})");
-  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "reasoning.exclude, include_reasoning");
-}
-
-// Apart from the text, whole and streamed, and counted.
-TEST_F(OpenAiChatTest, ThoughtsAreFieldsOfTheirOwn) {
-  service_.SetChatTemplate("{{ messages[0].content }}<think>\n{# ends in </think> #}");
-  service_.script = "a b\n</think>\n\nc";
-  service_.script_end = FinishReason::kStop;
-  const std::string body = R"({"messages":[{"role":"user","content":"x"}])";
-  const Json answer = Json::parse(Post(kChat, body + "}").body, nullptr, false);
-  EXPECT_EQ(answer["choices"][0]["message"].dump(),
-            R"({"role":"assistant","content":"c","refusal":null,"reasoning_content":"a b",)"
-            R"("reasoning":"a b"})");
-  EXPECT_EQ(answer["usage"]["completion_tokens_details"].dump(), R"({"reasoning_tokens":12})");
-  const HttpReply reply =
-      Post(kChat, body + R"(,"stream":true,"stream_options":{"include_usage":true}})");
-  std::string events;
-  for (BodyPart part; part.then != BodyPart::Then::kLast;) events += (part = reply.next()).data;
-  EXPECT_THAT(events, HasSubstr(R"("delta":{"reasoning_content":"a","reasoning":"a"})"));
-  EXPECT_THAT(events, HasSubstr(R"("delta":{"content":"c"})"));
-  EXPECT_THAT(events, HasSubstr(R"("completion_tokens_details":{"reasoning_tokens":12})"));
-  EXPECT_THAT(events, testing::Not(HasSubstr("think")));
 }
 
 // In whichever form a client has kept it.

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <future>
+#include <optional>
 #include <set>
 
 #include "tests/server/api/openai/openai_api_fixture.h"
@@ -13,7 +14,22 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class CompletionsTest : public OpenAiApiFixture {};
+class CompletionsTest : public OpenAiApiFixture {
+ protected:
+  // A stream that has no token yet, of routes that give a sign of life so often.
+  std::future<HttpReply> BeginStream(std::chrono::milliseconds keep_alive,
+                                     const HttpHeaders& headers = {}) {
+    ApiSettings settings;
+    settings.generate.keep_alive = keep_alive;
+    service_.script.clear();
+    slow_.emplace(service_, settings);
+    HttpRequest request = JsonRequest(kCompletions, R"({"prompt":"xyz","stream":true})");
+    request.headers.insert(request.headers.end(), headers.begin(), headers.end());
+    return Begin([this, request] { return slow_->Handle(request); });
+  }
+
+  std::optional<ApiHandlers> slow_;
+};
 
 TEST_F(CompletionsTest, CompletesWhole) {
   Json answer = Answer(Complete(R"("seed":7,"logprobs":1)"));
@@ -86,8 +102,7 @@ TEST_F(CompletionsTest, StreamsPiecesThenUsageThenDone) {
 
 TEST_F(CompletionsTest, AFailureMidStreamIsTheLastEvent) {
   service_.script.clear();
-  auto handling = std::async(std::launch::async, [&] { return Complete(R"("stream":true)"); });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto handling = Begin([&] { return Complete(R"("stream":true)"); });
   service_.Send(0, 'a');
   const HttpReply reply = handling.get();
   EXPECT_THAT(reply.next().data, HasSubstr(R"("text":"a")"));
@@ -110,14 +125,7 @@ TEST_F(CompletionsTest, OneFailedAnswerFailsAndCancelsAll) {
 
 // Clients count events and not comments, so that an empty piece says that the server is there.
 TEST_F(CompletionsTest, AStreamThatWaitsHasEmptyPieces) {
-  ApiSettings settings;
-  settings.generate.keep_alive = std::chrono::milliseconds(30);
-  service_.script.clear();
-  const ApiHandlers handlers(service_, settings);
-  auto handling = std::async(std::launch::async, [&] {
-    return PostJson(handlers, kCompletions, R"({"prompt":"xyz","stream":true})");
-  });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto handling = BeginStream(std::chrono::milliseconds(30));
   service_.request(0).progress->read = 2;
   service_.request(0).progress->cached = 1;
   service_.request(0).progress->begun = true;
@@ -141,30 +149,14 @@ TEST_F(CompletionsTest, AStreamThatWaitsHasEmptyPieces) {
 
 // What the queue says comes as a status, although it says it later than the first sign of life.
 TEST_F(CompletionsTest, AStreamBeginsWithItsSession) {
-  ApiSettings settings;
-  settings.generate.keep_alive = std::chrono::milliseconds(50);
-  service_.script.clear();
-  const ApiHandlers handlers(service_, settings);
-  auto handling = std::async(std::launch::async, [&] {
-    return PostJson(handlers, kCompletions, R"({"prompt":"xyz","stream":true})");
-  });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto handling = BeginStream(std::chrono::milliseconds(50));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   service_.Fail(0, ErrorKind::kUnavailable, "no session became free");
   EXPECT_EQ(handling.get().status, 503);
 }
 
 TEST_F(CompletionsTest, ANearDeadlineIsAStatus) {
-  ApiSettings settings;
-  settings.generate.keep_alive = std::chrono::milliseconds(100);
-  service_.script.clear();
-  const ApiHandlers handlers(service_, settings);
-  auto handling = std::async(std::launch::async, [&] {
-    HttpRequest request = JsonRequest(kCompletions, R"({"prompt":"xyz","stream":true})");
-    request.headers.emplace_back("X-Request-Timeout-Ms", "300");
-    return handlers.Handle(request);
-  });
-  ASSERT_TRUE(Eventually([&] { return service_.submitted() == 1; }));
+  auto handling = BeginStream(std::chrono::milliseconds(100), {{"X-Request-Timeout-Ms", "300"}});
   service_.request(0).progress->begun = true;
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   service_.Fail(0, ErrorKind::kDeadlineExceeded, "too late");

@@ -6,39 +6,19 @@
 #include <string>
 #include <vector>
 
-#include "server/api/router.h"
-#include "server/json/json_text.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 
 inline constexpr char kCompletions[] = "/v1/completions";
 
-class OpenAiApiFixture : public testing::Test {
+class OpenAiApiFixture : public ApiFixture {
  protected:
-  OpenAiApiFixture() { service_.script = "tale"; }
+  OpenAiApiFixture() : ApiFixture("tale") {}
 
-  HttpReply Post(const std::string& path, const std::string& body) {
-    return PostJson(handlers_, path, body);
-  }
   // A prompt and further fields.
   HttpReply Complete(const std::string& fields) {
     return Post(kCompletions, R"({"prompt":"once",)" + fields + "}");
-  }
-  Json Answer(const HttpReply& reply) {
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return Json::parse(reply.body, nullptr, false);
-  }
-  // What a stream sends, as one text.
-  static std::string Read(const HttpReply& reply) {
-    std::string text;
-    BodyPart part;
-    do {
-      part = reply.next();
-      text += part.data;
-    } while (part.then == BodyPart::Then::kMore);
-    return text;
   }
   // The objects of its events; [DONE] as a string.
   static std::vector<Json> Events(const std::string& text) {
@@ -63,9 +43,6 @@ class OpenAiApiFixture : public testing::Test {
     EXPECT_FALSE(error["message"].get<std::string>().empty());
     EXPECT_EQ(service_.submitted(), 0u);
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 }  // namespace lockstep

@@ -4,22 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "server/json/json_text.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 
-class ResponsesInputTest : public testing::Test {
+class ResponsesInputTest : public ApiFixture {
  protected:
-  ResponsesInputTest() {
-    service_.script = "x";
-    service_.SetChatTemplate("{% for m in messages %}{{ m | tojson }}\n{% endfor %}");
-  }
+  ResponsesInputTest() : ApiFixture("x", "{% for m in messages %}{{ m | tojson }}\n{% endfor %}") {}
 
   HttpReply Post(const std::string& input, const std::string& fields = "") {
     return PostJson(handlers_, "/v1/responses", "{\"input\":" + input + fields + "}");
@@ -27,13 +21,10 @@ class ResponsesInputTest : public testing::Test {
   // The messages, one a line.
   std::string Messages(const std::string& input, const std::string& fields = "") {
     const HttpReply reply = Post(input, fields);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    ignored_ = FindHeader(reply.headers, "x-ignored-params");
-    return service_.Decode(service_.request(service_.submitted() - 1).prompt);
+    ignored_ = Ignored(reply);
+    return LastPrompt();
   }
 
-  FakeService service_;
-  ApiHandlers handlers_{service_};
   std::string ignored_;  // of the last one
 };
 

@@ -4,11 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "server/json/json_text.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -18,40 +14,25 @@ using testing::HasSubstr;
 constexpr char kTemplate[] =
     "{% for m in messages %}[{{ m.role }}: {{ m.content }}]{% endfor %}{{ reasoning_effort }}";
 
-class ResponsesTest : public testing::Test {
+class ResponsesTest : public ApiFixture {
  protected:
-  ResponsesTest() {
-    service_.script = "tale";
-    service_.script_end = FinishReason::kStop;
-    service_.SetChatTemplate(kTemplate);
-  }
+  ResponsesTest() : ApiFixture("tale", kTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& body) { return PostJson(handlers_, "/v1/responses", body); }
-  Json Answer(const std::string& body) {
-    const HttpReply reply = Post(body);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return Json::parse(reply.body, nullptr, false);
-  }
+  Json Answer(const std::string& body) { return ApiFixture::Answer(Post(body)); }
   GenerationOptions Options(const std::string& fields) {
     Answer(R"({"input":"x",)" + fields + "}");
-    return service_.request(service_.submitted() - 1).options;
+    return LastOptions();
   }
   std::string Ignored(const std::string& fields) {
-    const HttpReply reply = Post(R"({"input":"x",)" + fields + "}");
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return std::string(FindHeader(reply.headers, "x-ignored-params"));
+    return ApiFixture::Ignored(Post(R"({"input":"x",)" + fields + "}"));
   }
   // All events of a stream, without their ids and times.
   std::vector<Json> Stream(const std::string& body) {
     const HttpReply reply = Post(body);
     EXPECT_EQ(reply.status, 200) << reply.body;
     EXPECT_EQ(reply.content_type, "text/event-stream");
-    std::string text;
-    for (bool more = true; more;) {
-      const BodyPart part = reply.next();
-      text += part.data;
-      more = part.then == BodyPart::Then::kMore;
-    }
+    const std::string text = Read(reply);
     std::vector<Json> events;
     for (size_t at = text.find("data: "); at != text.npos; at = text.find("data: ", at + 1)) {
       events.push_back(
@@ -60,9 +41,6 @@ class ResponsesTest : public testing::Test {
     }
     return events;
   }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(ResponsesTest, AResponseHasTheFieldsThatClientsInsistOn) {

@@ -5,11 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "server/json/json_text.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -37,32 +33,14 @@ std::string Call(const std::string& name, const std::string& arguments) {
          "}\n</tool_call>";
 }
 
-class ResponsesToolsTest : public testing::Test {
+class ResponsesToolsTest : public ApiFixture {
  protected:
-  ResponsesToolsTest() {
-    service_.script = "x";
-    service_.script_end = FinishReason::kStop;
-    service_.SetChatTemplate(kTemplate);
-  }
+  ResponsesToolsTest() : ApiFixture("x", kTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields, const std::string& input = "\"x\"") {
     return PostJson(handlers_, "/v1/responses", "{\"input\":" + input + "," + fields + "}");
   }
-  Json Answer(const std::string& fields) {
-    const HttpReply reply = Post(fields);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return Json::parse(reply.body, nullptr, false);
-  }
-  std::string Prompt() {
-    return service_.Decode(service_.request(service_.submitted() - 1).prompt);
-  }
-  bool Allows(const std::string& text) {
-    const auto grammar = service_.request(service_.submitted() - 1).options.grammar;
-    return grammar == nullptr || Matches(grammar->grammar(), text);
-  }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
+  Json Answer(const std::string& fields) { return ApiFixture::Answer(Post(fields)); }
 };
 
 TEST_F(ResponsesToolsTest, ThePromptHasWhatCanBeCalled) {
@@ -70,7 +48,7 @@ TEST_F(ResponsesToolsTest, ThePromptHasWhatCanBeCalled) {
   ASSERT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(FindHeader(reply.headers, "x-ignored-params"),
             "tools[3]: web_search, tools[4]: custom");
-  EXPECT_EQ(Prompt(),
+  EXPECT_EQ(LastPrompt(),
             "<tool_call>\n{\"name\": {\"type\": \"function\", \"function\": {\"name\": \"add\", "
             "\"description\": \"Adds.\", \"parameters\": {\"type\": \"object\", \"properties\": "
             "{\"a\": {\"type\": \"integer\"}}, \"required\": [\"a\"], \"additionalProperties\": "
@@ -125,7 +103,7 @@ TEST_F(ResponsesToolsTest, TheChoiceComesInManyForms) {
   ASSERT_EQ(Post(std::string(kTools) + R"(,"parallel_tool_calls":false)").status, 200);
   EXPECT_FALSE(Allows(two));
   ASSERT_EQ(Post(std::string(kTools) + R"(,"tool_choice":"none")").status, 200);
-  EXPECT_EQ(Prompt(), "x");
+  EXPECT_EQ(LastPrompt(), "x");
 }
 
 TEST_F(ResponsesToolsTest, AllowedToolsThatCannotBeCalledAreNamed) {
@@ -139,7 +117,7 @@ TEST_F(ResponsesToolsTest, AllowedToolsThatCannotBeCalledAreNamed) {
                  R"(,"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]})")
                 .status,
             200);
-  EXPECT_EQ(Prompt(), "x");
+  EXPECT_EQ(LastPrompt(), "x");
 }
 
 TEST_F(ResponsesToolsTest, RefusalsNameTheField) {

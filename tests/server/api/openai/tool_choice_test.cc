@@ -3,20 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/router.h"
-#include "server/json/json_text.h"
-#include "tests/server/api/post.h"
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
+#include "tests/server/api/api_fixture.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
 
-constexpr char kTemplate[] =
-    "{% for t in tools %}<tool_call>\n{\"name\": {{ t.function.name }}{% endfor %}"
-    "{% for m in messages %}{{ m.content }}{% endfor %}";
 constexpr char kTools[] =
     R"("tools":[{"type":"function","function":{"name":"add","parameters":{"type":"object",
        "properties":{"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}}},
@@ -24,27 +17,14 @@ constexpr char kTools[] =
 constexpr char kAdd[] = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 2}}\n</tool_call>";
 constexpr char kNow[] = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
 
-class OpenAiToolsTest : public testing::Test {
+class OpenAiToolsTest : public ApiFixture {
  protected:
-  OpenAiToolsTest() {
-    service_.script = "x";
-    service_.script_end = FinishReason::kStop;
-    service_.SetChatTemplate(kTemplate);
-  }
+  OpenAiToolsTest() : ApiFixture("x", kCallTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields) {
     return PostJson(handlers_, "/v1/chat/completions",
                     R"({"messages":[{"role":"user","content":"x"}])" + fields + "}");
   }
-  // Whether the last request's grammar allows a text; if it has none, all are.
-  bool Allows(std::string_view text) {
-    const auto grammar = service_.request(service_.submitted() - 1).options.grammar;
-    if (grammar == nullptr) return true;
-    return Matches(grammar->grammar(), text);
-  }
-
-  FakeService service_;
-  ApiHandlers handlers_{service_};
 };
 
 TEST_F(OpenAiToolsTest, TheChoiceBindsTheText) {
@@ -82,7 +62,7 @@ TEST_F(OpenAiToolsTest, TheChoiceBindsTheText) {
   EXPECT_TRUE(Allows("{\"b\": 1}"));  // of the last one's response_format
   ASSERT_EQ(Post("," + std::string(kTools) + R"(,"tool_choice":"none")").status, 200);
   EXPECT_TRUE(Allows(wrong));
-  EXPECT_EQ(service_.request(service_.submitted() - 1).prompt, (std::vector<int32_t>{'x'}));
+  EXPECT_EQ(LastPrompt(), "x");
 }
 
 TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
@@ -178,8 +158,7 @@ TEST_F(OpenAiToolsTest, FunctionsAreAnsweredInTheirOwnForm) {
   ASSERT_EQ(Post(std::string(kFunctions) + R"(,"function_call":{"name":"now"})").status, 200);
   EXPECT_FALSE(Allows("Four."));
   const HttpReply stream = Post(std::string(kFunctions) + R"(,"stream":true)");
-  std::string events;
-  for (BodyPart part; part.then != BodyPart::Then::kLast;) events += (part = stream.next()).data;
+  const std::string events = Read(stream);
   EXPECT_THAT(events, HasSubstr(R"("delta":{"function_call":{"name":"now","arguments":""}})"));
   EXPECT_THAT(events, HasSubstr(R"("finish_reason":"function_call")"));
 }
@@ -194,8 +173,7 @@ TEST_F(OpenAiToolsTest, CustomToolsHaveATextForTheirArguments) {
             R"j({"name":"sh","input":"ls\n"})j");
   EXPECT_TRUE(Allows(service_.script));
   const HttpReply stream = Post(std::string(kCustom) + R"(,"stream":true)");
-  std::string events;
-  for (BodyPart part; part.then != BodyPart::Then::kLast;) events += (part = stream.next()).data;
+  const std::string events = Read(stream);
   EXPECT_THAT(events, HasSubstr(R"j("custom":{"name":"sh","input":"ls\n"})j"));
 }
 
