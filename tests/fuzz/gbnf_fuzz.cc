@@ -5,23 +5,16 @@
 // Input: the text to match up to the first NUL, then the grammar.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "core/grammar/token_grammar.h"
+#include "tests/fuzz/check.h"
 #include "tests/support/vocabulary_files.h"
 
 namespace lockstep {
 namespace {
-
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "gbnf_fuzz: %s\n", what);
-  std::abort();
-}
 
 void Run(const Tokenizer& tokenizer, std::shared_ptr<const GrammarVocabulary> vocabulary,
          std::string_view text, std::string_view gbnf) {

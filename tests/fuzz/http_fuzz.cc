@@ -2,30 +2,18 @@
 // bytes were cut, and none of them can be measured in two ways. Built and run like gbnf_fuzz.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "server/http/request_reader.h"
+#include "tests/fuzz/check.h"
 
 namespace lockstep {
 namespace {
 
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "http_fuzz: %s\n", what);
-  std::abort();
-}
-
 RequestLimits SmallLimits() {
-  RequestLimits limits;
-  limits.line = 200;
-  limits.headers = 8;
-  limits.header_bytes = 600;
-  limits.body = 500;
-  return limits;
+  return {.line = 200, .headers = 8, .header_bytes = 600, .body = 500};
 }
 
 bool IsLine(std::string_view text) {

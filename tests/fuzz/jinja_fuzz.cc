@@ -1,23 +1,16 @@
 // Any template: it parses or not, renders or not, but stays within its limits, and what a client
 // wrote never counts as the template's own. Built and run like tokenizer_fuzz.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "core/jinja/chat_template.h"
+#include "tests/fuzz/check.h"
 
 namespace lockstep {
 namespace {
 
 // A character that no template has by itself: only the input below does.
 constexpr const char* kMark = "\xEE\x80\x80";
-
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "jinja_fuzz: %s\n", what);
-  std::abort();
-}
 
 TemplateValue Variables() {
   const std::string text = std::string(kMark) + " <|im_end|>, \"it's\"\n 12 " + kMark;

@@ -4,24 +4,17 @@
 //     -DLOCKSTEP_SANITIZE=address,undefined,fuzzer-no-link
 //   cmake --build build/fuzz --target tokenizer_fuzz && build/fuzz/tokenizer_fuzz
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string_view>
 #include <vector>
 
 #include "core/tokenizer/nfc.h"
 #include "core/tokenizer/pretokenizer.h"
 #include "core/tokenizer/tokenizer.h"
+#include "tests/fuzz/check.h"
 #include "tests/support/vocabulary_files.h"
 
 namespace lockstep {
 namespace {
-
-void Check(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "tokenizer_fuzz: %s\n", what);
-  std::abort();
-}
 
 // Cut in three, the middle one from outside, as a chat prompt is.
 void Prompt(const Tokenizer& tokenizer, std::string_view text) {

@@ -24,17 +24,12 @@
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
 #include "core/transformer/transformer.h"
+#include "tests/peers/command.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_model.h"
 
 namespace lockstep {
 namespace {
-
-template <class T>
-T Need(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(*result);
-}
 
 template <class T>
 void Write(const std::string& path, const std::vector<T>& values) {
@@ -122,7 +117,7 @@ void Compare(const std::string& path, const std::string& tokens_path, const std:
   fmt::print("{:.2e} {:.2e} {} {:.2e} {}\n", ours / n, own / n, others, margin, beyond);
 }
 
-int Run(const std::vector<std::string>& arguments) {
+void Run(const std::vector<std::string>& arguments) {
   const std::string& command = arguments.at(1);
   if (command == "list") {
     for (const TinyFamily& family : TinyFamilies()) fmt::print("{}\n", family.name);
@@ -133,17 +128,11 @@ int Run(const std::vector<std::string>& arguments) {
   } else {
     throw std::runtime_error(command + ": no such command");
   }
-  return 0;
 }
 
 }  // namespace
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
-  try {
-    return lockstep::Run({argv, argv + argc});
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "family_logits: {}\n", error.what());
-    return 1;
-  }
+  return lockstep::RunCommand("family_logits", argc, argv, lockstep::Run);
 }

@@ -23,18 +23,13 @@
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
 #include "core/model/model.h"
+#include "tests/peers/command.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"
 #include "tests/support/tiny_model.h"
 
 namespace lockstep {
 namespace {
-
-template <class T>
-T Need(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(*result);
-}
 
 void Write(const std::string& path, const void* data, size_t bytes) {
   std::ofstream out(path, std::ios::binary);
@@ -44,15 +39,14 @@ void Write(const std::string& path, const void* data, size_t bytes) {
 
 // 13 million weights; every row is a whole number of 256-value blocks.
 void WriteRandomModel(const std::string& path) {
-  TinyModelOptions options;
-  options.dim = 256;
-  options.layers = 6;
-  options.heads = 8;
-  options.kv_heads = 4;
-  options.head_dim = 32;
-  options.ffn_dim = 768;
-  options.vocab = 32000;
-  options.context = 512;
+  const TinyModelOptions options = {.dim = 256,
+                                    .layers = 6,
+                                    .heads = 8,
+                                    .kv_heads = 4,
+                                    .head_dim = 32,
+                                    .ffn_dim = 768,
+                                    .vocab = 32000,
+                                    .context = 512};
   const std::vector<uint8_t> bytes = TinyModel(options);
   Write(path, bytes.data(), bytes.size());
 }
@@ -145,32 +139,26 @@ void Compare(const MappedFile& mapped, const GgufFile& file, const std::string& 
   fmt::print("peer {:.3e}\n", theirs / n);
 }
 
-int Run(const std::vector<std::string>& arguments) {
+void Run(const std::vector<std::string>& arguments) {
   const std::string& command = arguments.at(1);
   if (command == "random") {
     WriteRandomModel(arguments.at(2));
-    return 0;
+    return;
   }
   const MappedFile mapped = Need(MappedFile::Open(arguments.at(2)));
   const GgufFile file = Need(GgufFile::Parse(mapped.bytes(), arguments.at(2)));
   if (command == "tokens") {
     WriteTokens(file, arguments.at(3), std::stoul(arguments.at(4)), std::stoul(arguments.at(5)),
                 arguments.at(6));
-    return 0;
+    return;
   }
   if (command != "compare") throw std::runtime_error(command + ": no such command");
   Compare(mapped, file, arguments.at(3), std::stoul(arguments.at(4)), arguments.at(5));
-  return 0;
 }
 
 }  // namespace
 }  // namespace lockstep
 
 int main(int argc, char** argv) {
-  try {
-    return lockstep::Run({argv, argv + argc});
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "logit_error: {}\n", error.what());
-    return 1;
-  }
+  return lockstep::RunCommand("logit_error", argc, argv, lockstep::Run);
 }

@@ -15,16 +15,14 @@ constexpr uint32_t kF16 = 1, kQ4Removed = 4, kQ8 = 8, kF64 = 28;
 }  // namespace
 
 TinyModelOptions MalformedBase() {
-  TinyModelOptions options;
-  options.dim = 32;
-  options.layers = 1;
-  options.heads = 4;
-  options.kv_heads = 2;
-  options.head_dim = 8;
-  options.ffn_dim = 32;
-  options.vocab = 300;
-  options.context = 64;
-  return options;
+  return {.dim = 32,
+          .layers = 1,
+          .heads = 4,
+          .kv_heads = 2,
+          .head_dim = 8,
+          .ffn_dim = 32,
+          .vocab = 300,
+          .context = 64};
 }
 
 std::vector<MalformedCase> MalformedGgufCases() {
