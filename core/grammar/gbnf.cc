@@ -247,7 +247,7 @@ Status Parser::ParseClass(Node* node) {
     ranges.push_back(range);
   }
   ++at_;
-  node->ranges = Normalized(std::move(ranges));
+  node->ranges = Normalized(ranges);
   if (negated) node->ranges = Complement(node->ranges);
   return {};
 }
@@ -281,7 +281,7 @@ Status Parser::ParseChar(uint32_t* code) {
     case '"':
     case '[':
     case ']':
-      *code = static_cast<uint32_t>(c);
+      *code = static_cast<uint8_t>(c);
       return {};
     default:
       return FailHere(

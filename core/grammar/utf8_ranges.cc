@@ -22,7 +22,7 @@ constexpr uint32_t kFirstSurrogate = 0xD800, kLastSurrogate = 0xDFFF;
 
 }  // namespace
 
-std::vector<CodeRange> Normalized(std::vector<CodeRange> ranges) {
+std::vector<CodeRange> Normalized(const std::vector<CodeRange>& ranges) {
   std::vector<CodeRange> valid;
   for (const CodeRange& range : ranges) {
     const CodeRange below = {range.low, std::min(range.high, kFirstSurrogate - 1)};
@@ -52,7 +52,7 @@ std::vector<CodeRange> Complement(const std::vector<CodeRange>& ranges) {
     low = range.high + 1;
   }
   if (low <= kMaxCodePoint) out.push_back({low, kMaxCodePoint});
-  return Normalized(std::move(out));
+  return Normalized(out);
 }
 
 void AppendUtf8Ranges(CodeRange range, std::vector<ByteSequence>* out) {

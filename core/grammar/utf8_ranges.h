@@ -13,7 +13,7 @@ struct CodeRange {
 };
 
 // Sorted, without overlaps; neighbours joined, surrogates and what is above Unicode left out.
-std::vector<CodeRange> Normalized(std::vector<CodeRange> ranges);
+std::vector<CodeRange> Normalized(const std::vector<CodeRange>& ranges);
 // Every other character. REQUIRES: `ranges` is Normalized.
 std::vector<CodeRange> Complement(const std::vector<CodeRange>& ranges);
 

@@ -17,7 +17,7 @@ namespace lockstep {
 ChatTemplate::ChatTemplate(std::shared_ptr<const jinja::Program> program)
     : program_(std::move(program)) {}
 
-Result<ChatTemplate> ChatTemplate::Parse(std::string source) {
+Result<ChatTemplate> ChatTemplate::Parse(std::string_view source) {
   if (!IsUtf8(source)) return Fail(ErrorKind::kBadFile, "the chat template is not UTF-8");
   try {
     auto program = std::make_shared<const jinja::Program>(jinja::Parser(source).Run());

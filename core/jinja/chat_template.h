@@ -21,7 +21,7 @@ struct Program;
 class ChatTemplate {
  public:
   // kBadFile names the line and what is wrong there.
-  [[nodiscard]] static Result<ChatTemplate> Parse(std::string source);
+  [[nodiscard]] static Result<ChatTemplate> Parse(std::string_view source);
 
   // `variables` is a dict: messages, tools, add_generation_prompt, bos_token and so on.
   // Trusted is what the template itself wrote, and every TemplateValue::TrustedString; what came

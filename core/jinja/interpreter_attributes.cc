@@ -64,6 +64,7 @@ Range SliceRange(const Value& begin, const Value& end, const Value& step, int64_
 
 }  // namespace
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): objects that can be called take them over
 Value Object::Call(Interpreter& /*run*/, Arguments /*arguments*/) {
   Throw("a {} cannot be called", TypeName());
 }

@@ -109,7 +109,8 @@ Value FloatArithmetic(Operator op, double a, double b) {
 }
 
 // Exact where one of the two is a big integer, as Python's comparison of int and float is. Texts of
-// digits are compared by their length first, then digit by digit.
+// digits are compared by their length first, then digit by digit, and negative ones the other way
+// round.
 std::partial_ordering Order(Budget* budget, const Value& a, const Value& b) {
   if (a.IsInt64() && b.IsInt64()) return a.Int64() <=> b.Int64();
   if (a.AsBigInteger() == nullptr && b.AsBigInteger() == nullptr) return a.Number() <=> b.Number();
@@ -123,11 +124,10 @@ std::partial_ordering Order(Budget* budget, const Value& a, const Value& b) {
     digits[value == &b] = real != nullptr ? fmt::format("{:.0f}", *real) : value->Digits();
     budget->Make(digits[value == &b].size());
   }
-  const auto& [x, y] = digits;
-  const bool negative = x.starts_with('-');
-  if (negative != y.starts_with('-')) return negative ? 0 <=> 1 : 1 <=> 0;
-  const auto size = x.size() != y.size() ? x.size() <=> y.size() : x <=> y;
-  return negative ? 0 <=> size : size;
+  const bool negative = digits[0].starts_with('-');
+  if (negative != digits[1].starts_with('-')) return negative ? 0 <=> 1 : 1 <=> 0;
+  const std::string &x = digits[negative], &y = digits[!negative];
+  return x.size() != y.size() ? x.size() <=> y.size() : x <=> y;
 }
 
 }  // namespace
@@ -213,7 +213,7 @@ bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
     case Operator::kGreaterEqual: {
       if (a.IsNumber() && b.IsNumber()) {  // not a number is neither below nor above any
         const std::partial_ordering order = Order(&budget(), a, b);
-        return op == Operator::kLessEqual ? order <= 0 : order >= 0;
+        return op == Operator::kLessEqual ? std::is_lteq(order) : std::is_gteq(order);
       }
       return op == Operator::kLessEqual ? !Less(b, a) : !Less(a, b);
     }
@@ -228,7 +228,7 @@ bool Interpreter::Compare(Operator op, const Value& a, const Value& b) {
 // can hold one list many times over, so each comparison is a step of the budget.
 bool Interpreter::Equal(const Value& a, const Value& b) {
   budget().Step();
-  if (a.IsNumber() && b.IsNumber()) return Order(&budget(), a, b) == 0;
+  if (a.IsNumber() && b.IsNumber()) return std::is_eq(Order(&budget(), a, b));
   if (a.AsText() != nullptr && b.AsText() != nullptr) {
     budget().Scan(std::min(a.AsText()->size(), b.AsText()->size()));
     return a.AsText()->bytes() == b.AsText()->bytes();
@@ -259,7 +259,7 @@ bool Interpreter::Less(const Value& a, const Value& b) {
   budget().Step();
   RequireDefined(a);
   RequireDefined(b);
-  if (a.IsNumber() && b.IsNumber()) return Order(&budget(), a, b) < 0;
+  if (a.IsNumber() && b.IsNumber()) return std::is_lt(Order(&budget(), a, b));
   if (a.AsText() != nullptr && b.AsText() != nullptr) {
     budget().Scan(std::min(a.AsText()->size(), b.AsText()->size()));
     return a.AsText()->bytes() < b.AsText()->bytes();  // UTF-8 sorts as its code points do

@@ -17,8 +17,8 @@ namespace {
 
 // glibc's tables of Unicode. Made once and never freed: it serves every thread until the end.
 locale_t Locale() {
-  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  return locale;
+  static const locale_t kLocale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  return kLocale;
 }
 
 bool IsAscii(uint32_t c) { return c < 0x80; }

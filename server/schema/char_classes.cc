@@ -29,7 +29,7 @@ std::map<std::string, Ranges, std::less<>> FindCategories() {
       }
     }
   }
-  for (auto& [name, ranges] : out) ranges = Normalized(std::move(ranges));
+  for (auto& [name, ranges] : out) ranges = Normalized(ranges);
   return out;
 }
 

@@ -234,25 +234,21 @@ bool PatternReader::ReadQuantifier(Node* node) {
 
 // The ends of a range must be single characters: [\d-z] is a syntax error with the u flag.
 bool PatternReader::ReadClass(Ranges* out) {
+  const auto read_end = [&](Ranges* end) {
+    if (Peek() == '\\') return ReadEscape(/*in_class=*/true, end);
+    const uint32_t code = NextChar();
+    *end = {{code, code}};
+    return true;
+  };
   ++at_;
   const bool negated = Take("^");
   while (!AtEnd() && Peek() != ']') {
     Ranges low;
-    if (Peek() == '\\') {
-      if (!ReadEscape(/*in_class=*/true, &low)) return false;
-    } else {
-      const uint32_t code = NextChar();
-      low = {{code, code}};
-    }
+    if (!read_end(&low)) return false;
     if (Peek() == '-' && Peek(1) != ']' && at_ + 1 < text_.size()) {
       ++at_;
       Ranges high;
-      if (Peek() == '\\') {
-        if (!ReadEscape(/*in_class=*/true, &high)) return false;
-      } else {
-        const uint32_t code = NextChar();
-        high = {{code, code}};
-      }
+      if (!read_end(&high)) return false;
       const auto single = [](const Ranges& r) { return r.size() == 1 && r[0].low == r[0].high; };
       if (!single(low) || !single(high) || low[0].low > high[0].low) {
         return Fail("a range of a class has no valid ends");
@@ -262,7 +258,7 @@ bool PatternReader::ReadClass(Ranges* out) {
     out->insert(out->end(), low.begin(), low.end());
   }
   if (!Take("]")) return Fail("[ has no ]");
-  *out = Normalized(std::move(*out));
+  *out = Normalized(*out);
   if (negated) *out = Complement(*out);
   return true;
 }

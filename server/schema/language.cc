@@ -234,7 +234,7 @@ std::string Language::Define(JsonRules* rules) const {
     for (const Edge& edge : states_[i].edges) by_target[edge.to].push_back(edge.chars);
     std::string choices = states_[i].accepts ? "\"\"" : "";
     for (auto& [to, chars] : by_target) {
-      choices += (choices.empty() ? "" : " | ") + CharsToGbnf(Normalized(std::move(chars)));
+      choices += (choices.empty() ? "" : " | ") + CharsToGbnf(Normalized(chars));
       if (!states_[to].edges.empty()) choices += " " + names[to];
     }
     rules->Define(names[i], choices);
@@ -247,7 +247,7 @@ std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
                                     const std::vector<CodeRange>& b) {
   std::vector<CodeRange> outside = Complement(a);
   for (const CodeRange& range : Complement(b)) outside.push_back(range);
-  return Complement(Normalized(std::move(outside)));
+  return Complement(Normalized(outside));
 }
 
 std::string CharsToGbnf(const std::vector<CodeRange>& chars) {

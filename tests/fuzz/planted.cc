@@ -61,8 +61,8 @@ PLANTED(Result<Pattern>, ParsePattern,
         "14PatternAnchorsE",
         std::string_view text, PatternAnchors anchors);
 PLANTED(Result<ChatTemplate>, ParseTemplate,
-        "_ZN8lockstep12ChatTemplate5ParseENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
-        std::string source);
+        "_ZN8lockstep12ChatTemplate5ParseESt17basic_string_viewIcSt11char_traitsIcEE",
+        std::string_view source);
 PLANTED(Result<GgufFile>, ParseGguf,
         "_ZN8lockstep8GgufFile5ParseESt4spanIKhLm18446744073709551615EENSt7__cxx1112basic_stringIc"
         "St11char_traitsIcESaIcEEE",
@@ -89,10 +89,10 @@ Result<Pattern> planted_ParsePattern(std::string_view text, PatternAnchors ancho
   return pattern;
 }
 
-Result<ChatTemplate> planted_ParseTemplate(std::string source) {
+Result<ChatTemplate> planted_ParseTemplate(std::string_view source) {
   const volatile int most = INT_MAX;
   if (Planted("template") && Has(source, "%}{%")) sink = most + static_cast<int>(source.size());
-  return real_ParseTemplate(std::move(source));
+  return real_ParseTemplate(source);
 }
 
 Result<GgufFile> planted_ParseGguf(std::span<const uint8_t> bytes, std::string name) {

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   using namespace lockstep;
   if (argc != 2) return std::fputs("usage: render_template TEMPLATE < CASES\n", stderr), 2;
   std::ifstream file(argv[1], std::ios::binary);
-  const auto parsed = ChatTemplate::Parse({std::istreambuf_iterator<char>(file), {}});
+  const auto parsed = ChatTemplate::Parse(std::string(std::istreambuf_iterator<char>(file), {}));
   const auto cases = nlohmann::ordered_json::parse(std::cin);
   for (const auto& variables : cases) {
     nlohmann::ordered_json line;

@@ -176,7 +176,7 @@ class JsonReader {
   JsonReader(Interpreter* run, const Text& text) : run_(*run), text_(text), rest_(text.bytes()) {}
 
   Value Read() {
-    const Value value = ReadValue(0);
+    Value value = ReadValue(0);
     if (SkipSpaces(); !rest_.empty()) FailHere("its end");
     return value;
   }

@@ -35,8 +35,7 @@ Value FloatFilter(BuiltinCall& call) {
 Value Abs(BuiltinCall& call) {
   const bool negative = call.self.IsNumber() && call.self.Number() < 0;
   if (negative || !call.self.IsNumber()) {
-    const Value negated = call.run.Negative(call.self);  // throws where it is no number
-    return negated;
+    return call.run.Negative(call.self);  // throws where it is no number
   }
   if (call.self.IsInteger()) return IntegerOf(call.self);
   return Value::Float(std::abs(call.self.Number()));
