@@ -14,7 +14,7 @@ bool IsControlCharacter(std::string_view character);
 // `text` for a message or a terminal: control characters, quotes, backslashes and bytes that are
 // not UTF-8 are escaped; beyond about max_bytes it is cut and ends in "...".
 std::string Escaped(std::string_view text, size_t max_bytes = 80);
-// The same in double quotes.
+// Escaped text in double quotes.
 std::string Quoted(std::string_view text, size_t max_bytes = 80);
 
 // The names as a sentence lists them: "a, b and c".

@@ -79,7 +79,7 @@ class InferenceSession {
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context,
                                                        KvType kv_type = KvType::kF16);
-  // Of memory, beside the keys and values, for a vocabulary of so many tokens.
+  // The bytes that a session has beside its keys and values, for a vocabulary of so many tokens.
   static size_t FixedBytes(size_t vocab) { return Sampler::Bytes(vocab) + vocab / 8; }
 
   // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.

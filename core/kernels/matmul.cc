@@ -12,7 +12,7 @@ namespace {
 // Multiply-adds below which handing work to another thread (about a microsecond) costs more than
 // it saves, at some 20 of them per nanosecond.
 constexpr size_t kSmallTask = 64 * 1024;
-// The same for quantizing, in values.
+// Values below which the same holds for quantizing.
 constexpr size_t kSmallQuantize = 16 * 1024;
 
 }  // namespace

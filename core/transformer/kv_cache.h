@@ -61,11 +61,11 @@ class KvCache {
   size_t used_bytes() const {
     return (length_ * whole_stride_ + (length_ - kept_from_) * window_stride_) / kAttentionBlock;
   }
-  // Of the layers with a window, positions before this one are not kept.
+  // Layers with a window keep no positions before this one.
   size_t kept_from() const { return kept_from_; }
   // What the keys and values of one position take, in all layers.
   static size_t BytesPerPosition(const ModelConfig& config, KvType type);
-  // Of a cache to which at most `batch` positions are appended at once.
+  // What a cache takes to which at most `batch` positions are appended at once.
   static KvCost Cost(const ModelConfig& config, KvType type, size_t batch);
 
   // Makes room for n more positions at the end, to be written through the pointers below, and gives

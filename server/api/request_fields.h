@@ -63,7 +63,7 @@ struct ReadContext {
 // "model": kNotFound for a name that the model does not answer to. *name becomes what the answer is
 // to call it: the name that was sent, else its own.
 void ReadModel(FieldReader& fields, const ReadContext& context, std::string* name);
-// The same where no answer says it.
+// Checks the name alone, for replies that do not tell it.
 void ReadModel(FieldReader& fields, const ReadContext& context);
 // Temperature 1 and nothing cut off: the defaults that OpenAI documents, and that the APIs made
 // after its own have, too. Those of the server's own dialect differ.

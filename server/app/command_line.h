@@ -40,7 +40,7 @@ class Flags {
                  })
         ->transform(Decimal(1, kMostSeconds));
   }
-  // The same, where 0 means `never`.
+  // Seconds of which 0 means `never`.
   CLI::Option* Seconds(CLI::App& app, const std::string& names, std::chrono::milliseconds& duration,
                        std::chrono::milliseconds never, const std::string& help);
   CLI::Option* Text(CLI::App& app, const std::string& names, std::string& value,

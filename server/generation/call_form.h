@@ -24,7 +24,7 @@ struct CallForm {
   std::string before_name, after_name;
   std::string after, between, closes;
   Arguments arguments = Arguments::kJson;
-  // Of kTagged. What stands behind a key may tell strings from other values.
+  // For kTagged. What stands behind a key may tell strings from other values.
   std::string key_before, key_after, key_after_other, value_after;
   bool many = true;  // calls in one message
   // Mistral's: ids have nine letters and digits, and stand behind the arguments, or do not.

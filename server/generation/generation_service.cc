@@ -81,7 +81,7 @@ std::string NameOf(const Model& model) {
   return plain && !name.empty() ? name : model.name;
 }
 
-// Of all templates.
+// The control tokens that any of a model's templates has in answers as text.
 SpokenTokens AllSpoken(const Result<ChatModel>& chat) {
   SpokenTokens spoken;
   if (!chat) return spoken;

@@ -12,7 +12,7 @@ namespace lockstep {
 class JsonSet {
  public:
   JsonSet() = default;
-  // Of the items of a list, which outlives the set.
+  // A set of the items of a list, which must outlive it.
   explicit JsonSet(const Json& list);
 
   bool Add(const Json& value);  // false if an equal one is in it

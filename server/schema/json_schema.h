@@ -42,7 +42,7 @@ class JsonGrammar {
   // `where` and the JSON pointer of what is wrong.
   [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where,
                                         const JsonSchemaOptions& options = {});
-  // The same for any value, any object.
+  // The names of the rules for any value, and for any object.
   static std::string_view Value() { return JsonRules::Value(); }
   static std::string_view Object() { return JsonRules::Object(); }
 

@@ -48,7 +48,7 @@ class MessageWriter : public AnswerWriter {
   std::string Close();
 
   const MessageForm form_;
-  // Of a stream.
+  // What a stream has come to.
   ChatAnswerReader reader_;
   size_t blocks_ = 0;                    // begun so far
   std::optional<ChatPiece::Kind> open_;  // what the block that has not ended is of

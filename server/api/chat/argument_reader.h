@@ -21,7 +21,7 @@ class ArgumentReader {
   // Takes what it can from the front of *held, and adds what it amounts to to *json. True once the
   // arguments are whole: *held then begins with what comes behind them.
   bool Read(std::string* held, std::string* json);
-  // The same as pieces of the call of that number, and of its end.
+  // Reads into the pieces of the call of that number, and of its end.
   bool Read(size_t call, std::string* held, std::vector<ChatPiece>* pieces);
 
  private:
@@ -34,10 +34,10 @@ class ArgumentReader {
   const CallForm& form_;
   const std::set<std::string> strings_;
   size_t arguments_ = 0;  // begun so far
-  // Of JSON that is passed on.
+  // For JSON that is passed on: how deep it is, and whether in a string.
   size_t depth_ = 0;
   bool in_text_ = false, escaped_ = false;
-  // Of a tagged parameter.
+  // For a tagged parameter.
   bool in_value_ = false, is_string_ = false;
 };
 

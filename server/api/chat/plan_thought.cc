@@ -8,7 +8,7 @@
 namespace lockstep {
 namespace {
 
-// Of efforts that no template word stands for. More than these is without a limit.
+// The tokens of efforts that no template word stands for. More than these is without a limit.
 std::optional<size_t> BudgetOf(std::string_view effort) {
   if (effort == "minimal") return 256;
   if (effort == "low") return 1024;

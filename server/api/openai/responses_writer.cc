@@ -10,7 +10,7 @@
 namespace lockstep {
 namespace {
 
-// Of the codes that OpenAI documents for a failed response those that clients act upon.
+// Clients act upon these codes, of all that OpenAI documents for a failed response.
 std::string_view FailureCode(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kContextExceeded:
