@@ -9,7 +9,7 @@ import { jsonSchemaOutputFormat } from "@anthropic-ai/sdk/helpers/json-schema";
 import { APICallError, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { PROMPT, SAMPLING, collect, joined } from "./reference.mjs";
 import { Server } from "./server.mjs";
-import { startTooled } from "./tooled.mjs";
+import { rain, startTooled } from "./tooled.mjs";
 
 let server, client, tooled, caller;
 const clientOf = (of, options = {}) =>
@@ -264,15 +264,7 @@ test("ai: text, whole and streamed", async () => {
 
 test("ai: tools are run and their results sent back", async () => {
   const runs = [];
-  const tools = {
-    get_weather: tool({
-      inputSchema: jsonSchema(WEATHER),
-      execute: async (input) => {
-        runs.push(input);
-        return "rain";
-      },
-    }),
-  };
+  const tools = rain(tool, jsonSchema(WEATHER), runs);
   const fields = { model: provider(tooled)(model), prompt: PROMPT, tools, maxRetries: 0,
     maxOutputTokens: 400, toolChoice: { type: "tool", toolName: "get_weather" } };
   const two = await generateText({ ...fields, stopWhen: stepCountIs(2) });

@@ -8,7 +8,7 @@ import { Ollama } from "ollama";
 import { createOllama } from "ollama-ai-provider-v2";
 import { PROMPT, collect, joined } from "./reference.mjs";
 import { Server } from "./server.mjs";
-import { startTooled } from "./tooled.mjs";
+import { rain, startTooled } from "./tooled.mjs";
 
 let server, client, tooled;
 before(async () => {
@@ -276,15 +276,7 @@ test("ai: text, stream, objects, tools, errors", async () => {
   assertWeather(object);
 
   const runs = [];
-  const tools = {
-    get_weather: tool({
-      inputSchema: jsonSchema(WEATHER),
-      execute: async (input) => {
-        runs.push(input);
-        return "rain";
-      },
-    }),
-  };
+  const tools = rain(tool, jsonSchema(WEATHER), runs);
   const caller = createOllama({ baseURL: `${tooled.url}/api`, fetch: insistent });
   const asked = { model: caller(model), prompt: PROMPT, tools, maxRetries: 0,
     ...within({ num_predict: 400 }) };

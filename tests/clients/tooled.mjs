@@ -24,3 +24,14 @@ export async function startTooled(template = HERMES) {
     rmSync(folder, { recursive: true });
   }
 }
+
+// What ai's `tool` makes of a weather that is always rain; runs gets what it was called with.
+export const rain = (tool, inputSchema, runs, read = (input) => input) => ({
+  get_weather: tool({
+    inputSchema,
+    execute: async (input) => {
+      runs.push(read(input));
+      return "rain";
+    },
+  }),
+});

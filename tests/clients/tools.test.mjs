@@ -13,6 +13,7 @@ import { zodFunction } from "openai/helpers/zod";
 import { z } from "zod";
 import { collect } from "./reference.mjs";
 import { Server } from "./server.mjs";
+import { rain } from "./tooled.mjs";
 import { withTemplate } from "./template.mjs";
 
 const TEMPLATES = {
@@ -145,15 +146,7 @@ test("ai: tools are run and their results sent back", async () => {
   const { url, fetch } = servers.hermes;
   const provider = createOpenAICompatible({ name: "lockstep", baseURL: `${url}/v1`, fetch });
   const runs = [];
-  const tools = {
-    get_weather: tool({
-      inputSchema: Weather,
-      execute: async (input) => {
-        runs.push(Weather.parse(input));
-        return "rain";
-      },
-    }),
-  };
+  const tools = rain(tool, Weather, runs, (input) => Weather.parse(input));
   const fields = { model: provider(model), prompt: "Once upon a time", tools, seed: 5 };
   const toolChoice = { type: "tool", toolName: "get_weather" };
   const once = await generateText({ ...fields, toolChoice, stopWhen: stepCountIs(1) });

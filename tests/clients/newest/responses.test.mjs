@@ -12,7 +12,7 @@ import { zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { PROMPT, SAMPLING, collect, joined } from "../reference.mjs";
 import { Server } from "../server.mjs";
-import { startTooled } from "../tooled.mjs";
+import { rain, startTooled } from "../tooled.mjs";
 
 const HERMES = `{% if tools %}<tool_call>
 {"name": <name>, "arguments": <object>}
@@ -252,15 +252,7 @@ test("ai: objects", async () => {
 
 test("ai: tools are run and their results sent back", async () => {
   const runs = [];
-  const tools = {
-    get_weather: tool({
-      inputSchema: Weather,
-      execute: async (input) => {
-        runs.push(Weather.parse(input));
-        return "rain";
-      },
-    }),
-  };
+  const tools = rain(tool, Weather, runs, (input) => Weather.parse(input));
   const from = { model: providerOf(tooled)(model), prompt: PROMPT, tools, ...settings,
     maxOutputTokens: 200, toolChoice: { type: "tool", toolName: "get_weather" } };
   const once = await generateText({ ...from, stopWhen: stepCountIs(2) });
