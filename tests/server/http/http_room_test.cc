@@ -97,6 +97,41 @@ TEST_F(HttpRoomTest, AConnectionTooManyIsRefused) {
   EXPECT_TRUE(Eventually([&] { return Reply("GET /livez").starts_with("HTTP/1.1 200 "); }));
 }
 
+// More than twice a second each of 300 clients sends a byte, of a head or of a body.
+TEST_F(HttpRoomTest, DrippingClientsDelayNobody) {
+  service_.script = "ab";
+  options_.limits.header_time = options_.limits.body_time = seconds(3);
+  Start();
+  Reply("GET /livez");
+  const size_t threads = Threads();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 300; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    clients.back()->Send(Http(i % 2 == 0
+                                  ? "GET / HTTP/1.1\nHost: h\nX: "
+                                  : "POST /generate HTTP/1.1\nHost: h\nContent-Length: 99\n\n"));
+  }
+  std::chrono::duration<double, std::milli> slowest{0};
+  const double cpu = ReadProcessStats().cpu_s;
+  const auto start = Clock::now();
+  while (Clock::now() < start + seconds(2)) {
+    for (auto& client : clients) client->Send("a");
+    for (int probe = 0; probe < 4; ++probe) {
+      const auto asked = Clock::now();
+      EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+      slowest = std::max<decltype(slowest)>(slowest, Clock::now() - asked);
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    EXPECT_THAT(Generated(), HasSubstr(R"("text":"ab")"));
+  }
+  std::printf("slowest of /livez: %.1f ms; CPU: %.0f%%\n", slowest.count(),
+              (ReadProcessStats().cpu_s - cpu) / 2 * 100);
+  EXPECT_LT(slowest, seconds(1));
+  EXPECT_EQ(Threads(), threads);
+  for (auto& client : clients) EXPECT_THAT(client->ReadReply(), StartsWith("HTTP/1.1 408 "));
+  ExpectAlive();
+}
+
 // Slow bodies that hold every connection: who comes gets in, and the slowest make room for it.
 TEST_F(HttpRoomTest, SlowBodiesMakeRoomForOthers) {
   service_.script = "ab";
