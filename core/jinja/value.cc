@@ -38,6 +38,7 @@ TemplateValue TemplateValue::List(std::vector<TemplateValue> items) {
   return jinja::MakeList(std::move(items));
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the entries are moved from, one by one
 TemplateValue TemplateValue::Dict(std::vector<std::pair<std::string, TemplateValue>> entries) {
   auto dict = std::make_shared<jinja::Dict>();
   for (auto& [key, value] : entries) dict->Set(String(std::move(key)), std::move(value));

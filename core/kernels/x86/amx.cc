@@ -210,13 +210,13 @@ constexpr ByWeightType<KernelTable::MatMulFn> kMatMul =
 }  // namespace amx
 
 const KernelTable& AmxKernels() {
-  static const KernelTable table = [] {
+  static const KernelTable kTable = [] {
     KernelTable t = Avx512Kernels();
     t.isa = "amx";
     t.matmul = amx::kMatMul.of;
     return t;
   }();
-  return table;
+  return kTable;
 }
 
 }  // namespace lockstep
