@@ -43,6 +43,19 @@ for (const [device, look] of [['desktop', kDesktop], ['phone', kPhone]]) {
       await state('6-refused');
       await page.getByRole('radio', { name: 'Chat' }).check({ force: true });
       await state('7-chat');
+      gateway.answer = ({ path }, response) => {
+        if (path !== '/v1/chat/completions') return false;
+        response.writeHead(400, { 'Content-Type': 'application/json' });
+        response.end('{"error":{"message":"prompt is too long: 600 tokens; this model\'s maximum context length is 512 tokens","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}');
+        return true;
+      };
+      await send(page, 'And then?');
+      await page.locator('.failure').waitFor();
+      await state('8-full');
+      gateway.answer = ({ path }, response) => path === '/v1/chat/completions' && chatAnswer(response, ['Then', ' he', ' left', '.']) === undefined;
+      await button(page, 'Leave out the oldest turns').click();
+      await finished(page);
+      await state('9-left-out');
       assert.deepEqual(states, []);
     });
   }

@@ -16,6 +16,7 @@ export interface Answer extends Facts {
 export interface Exchange {
   prompt: string;
   answer: Answer;
+  leftOut?: boolean; // the model is not told of it any more: the conversation was longer than its context
 }
 
 export const newAnswer = (request: ApiRequest): Answer => ({

@@ -125,9 +125,13 @@ function remember(of: Mode): void {
   saveExchanges(of, conversations[of]);
 }
 
+/** What the model is told of a conversation. */
+const told = (exchanges: Exchange[]) =>
+  exchanges.filter(({ answer, leftOut }) => answer.state !== 'failed' && !leftOut);
+
 async function send(text: string): Promise<void> {
   const exchanges = conversations[mode];
-  const before = exchanges.filter((exchange) => exchange.answer.state !== 'failed');
+  const before = told(exchanges);
   const request = settings.request(mode, before, text, model);
   if (request instanceof Error) return toast(request.message);
   const exchange: Exchange = { prompt: text, answer: newAnswer(request) };
@@ -222,6 +226,21 @@ const actions: Actions = {
   focusKey() {
     openPanel(true);
     settings.focusKey();
+  },
+  leaveOut(view) {
+    if (running) return;
+    takeBack(view);
+    // Half of them, so that there is room for some turns, whose beginning the server then knows.
+    const turns = told(conversations.chat);
+    for (const turn of turns.slice(0, Math.ceil(turns.length / 2))) turn.leftOut = true;
+    showConversation();
+    void send(view.exchange.prompt);
+  },
+  startAnew(view) {
+    if (running) return;
+    takeBack(view);
+    clear();
+    void send(view.exchange.prompt);
   },
   useCompletion(view) {
     takeBack(view);

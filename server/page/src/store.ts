@@ -52,16 +52,17 @@ const unpackToken = ([text, chosen, top]: PackedToken): Token => ({
   ...(chosen ? { chosen: unpack(chosen) } : {}),
 });
 
-type Kept = { prompt: string; answer: Omit<Answer, 'tokens'> & { tokens: PackedToken[] } };
+type Kept = Omit<Exchange, 'answer'> & { answer: Omit<Answer, 'tokens'> & { tokens: PackedToken[] } };
 
 /** The latest exchanges whole, those before them without their tokens, as far as there is room. */
 export function saveExchanges(mode: Mode, exchanges: Exchange[]): void {
   const kept: string[] = [];
   let left = kMostCharacters / 2; // for each mode
-  for (const { prompt, answer } of exchanges.slice(-kMostExchanges).reverse()) {
-    const whole: Kept = { prompt, answer: { ...answer, tokens: answer.tokens.map(packToken) } };
+  for (const exchange of exchanges.slice(-kMostExchanges).reverse()) {
+    const { answer } = exchange;
+    const whole: Kept = { ...exchange, answer: { ...answer, tokens: answer.tokens.map(packToken) } };
     let json = JSON.stringify(whole);
-    if (json.length > left) json = JSON.stringify({ prompt, answer: { ...answer, tokens: [] } });
+    if (json.length > left) json = JSON.stringify({ ...exchange, answer: { ...answer, tokens: [] } });
     if (json.length > left) break;
     left -= json.length;
     kept.push(json);
@@ -76,9 +77,9 @@ export function loadExchanges(mode: Mode): Exchange[] {
   const exchanges: Exchange[] = [];
   for (const json of load<string[]>(mode, [])) {
     try {
-      const { prompt, answer } = JSON.parse(json) as Kept;
+      const { answer, ...said } = JSON.parse(json) as Kept;
       const state = answer.state === 'running' ? 'stopped' : answer.state; // the page was left
-      exchanges.push({ prompt, answer: { ...answer, state, tokens: answer.tokens.map(unpackToken) } });
+      exchanges.push({ ...said, answer: { ...answer, state, tokens: answer.tokens.map(unpackToken) } });
     } catch {
       // of another version of this page
     }

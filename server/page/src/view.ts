@@ -13,6 +13,8 @@ export interface Actions {
   edit(view: ExchangeView): void;
   keepSeed(seed: number): void;
   focusKey(): void;
+  leaveOut(view: ExchangeView): void;
+  startAnew(view: ExchangeView): void;
   useCompletion(view: ExchangeView): void;
 }
 
@@ -40,7 +42,8 @@ export class ExchangeView {
     private readonly actions: Actions,
     number: number,
   ) {
-    const { prompt, answer } = exchange;
+    const { prompt, answer, leftOut } = exchange;
+    this.element.classList.toggle('left-out', leftOut === true);
     this.text = h('div', {
       class: 'text', tabindex: 0, role: 'group',
       'aria-label': `Answer ${number}. Left and right arrow keys tell the probability of each token.`,
@@ -101,6 +104,7 @@ export class ExchangeView {
     if (usage) items.push(`prompt ${usage.prompt}${usage.cached ? `, ${usage.cached} from cache` : ''}`);
     if (state === 'stopped') items.push('stopped');
     else if (finish) items.push(kFinishes[finish] ?? finish);
+    if (this.exchange.leftOut) items.push('left out: the model is not told of it any more');
     const used = seed ?? (request.body.seed as number | undefined);
     if (used !== undefined && state !== 'failed') {
       items.push(button(`seed ${used}`, () => this.actions.keepSeed(used), { title: 'Use this seed from now on' }));
@@ -137,13 +141,20 @@ export class ExchangeView {
     // What the server finds wrong with a request it will find wrong again.
     const helps = failure.status < 400 || failure.status >= 500 || [401, 408, 429].includes(failure.status);
     if (helps) row.append(retry);
-    if (this.mode === 'chat' && (failure.status === 400 || failure.status === 404)) {
+    const full = this.mode === 'chat' && failure.code === 'context_length_exceeded';
+    const turns = full && (answer.request.body.messages as { role: string }[]).some(({ role }) => role === 'assistant');
+    if (turns) {
+      row.append(
+        button('Leave out the oldest turns', () => this.actions.leaveOut(this), { class: 'main' }),
+        button('Begin a new chat with this message', () => this.actions.startAnew(this), { class: 'main' }));
+    } else if (this.mode === 'chat' && !full && (failure.status === 400 || failure.status === 404)) {
       row.append(button('Use completion instead', () => this.actions.useCompletion(this), { class: 'main' }));
     }
     if (failure.retryAfterS) this.countDown(retry, failure.retryAfterS);
     this.failure.replaceChildren(
       h('section', { class: 'failure', role: 'alert' },
-        h('p', {}, sentence(failure.message)), detail && h('p', { class: 'hint' }, detail), row));
+        turns && h('p', {}, 'The context is full: with all that was said before, this message no longer fits.'),
+        h('p', { class: turns ? 'hint' : '' }, sentence(failure.message)), detail && h('p', { class: 'hint' }, detail), row));
   }
 
   /** The server said when to come again: the button waits for it. */
