@@ -262,8 +262,10 @@ struct Metrics::Families {
                                               "Tokens generated for a request.", kTokenBuckets);
 };
 
-Metrics::Metrics(bool vllm_names)
-    : families_(std::make_unique<Families>()), vllm_names_(vllm_names) {}
+Metrics::Metrics(bool vllm_names, std::function<size_t()> dropped_log_lines)
+    : families_(std::make_unique<Families>()),
+      vllm_names_(vllm_names),
+      dropped_log_lines_(std::move(dropped_log_lines)) {}
 Metrics::~Metrics() = default;
 
 void Metrics::OnStep(const StepStats& step) {
@@ -329,6 +331,10 @@ std::string Metrics::Render(const GenerationService* service, size_t loaded_perc
                         static_cast<double>(memory->capacity())));
   }
   AddProcess(all);
+  if (dropped_log_lines_) {
+    all.push_back(Value("lockstep_log_lines_dropped_total", "Log lines that could not be written.",
+                        static_cast<double>(dropped_log_lines_()), {}, MetricType::Counter));
+  }
   const bool ready = service != nullptr && !state.draining && !state.stalled;
   all.push_back(Value("lockstep_ready", "1 if new requests are taken, as /readyz says.", ready));
   all.push_back(Value("lockstep_model_loaded_percent", "How much of the model has been read.",

@@ -2,6 +2,7 @@
 // nanoseconds and never waits for a scrape of the scheduler.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,8 +18,9 @@ class Metrics : public SchedulerObserver {
   static constexpr char kContentType[] = "text/plain; version=0.0.4; charset=utf-8";
 
   // `vllm_names`: also under the names that vLLM has for the same, which gateways and dashboards
-  // know.
-  explicit Metrics(bool vllm_names = true);
+  // know. `dropped_log_lines` counts since the start of the process; without it nothing is said of
+  // the log.
+  explicit Metrics(bool vllm_names = true, std::function<size_t()> dropped_log_lines = {});
   ~Metrics() override;
 
   void OnStep(const StepStats& step) override;
@@ -38,6 +40,7 @@ class Metrics : public SchedulerObserver {
   struct Families;
   const std::unique_ptr<Families> families_;
   const bool vllm_names_;
+  const std::function<size_t()> dropped_log_lines_;
 };
 
 }  // namespace lockstep

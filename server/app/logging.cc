@@ -25,6 +25,7 @@ namespace {
 constexpr size_t kMaxValue = 512;
 
 std::atomic<LogFormat> log_format{LogFormat::kText};
+std::atomic<size_t> dropped_lines{0};
 
 spdlog::level::level_enum ToSpdlog(LogLevel level) {
   switch (level) {
@@ -61,14 +62,19 @@ std::string Quoted(std::string_view text) {
 
 // Writes what stderr takes at once. Its file may be shared with other processes, so it is not made
 // nonblocking for all of them. Instead each write is of a size that a pipe which polls as writable
-// takes whole (PIPE_BUF, POSIX), and a socket, which journald gives, is told not to wait.
+// takes whole (PIPE_BUF, POSIX), and a socket, which journald gives, is told not to wait. A line of
+// which stderr took a beginning is not dropped any more: its rest goes before whatever comes next,
+// so that every line in the log is whole.
 class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
     // The number goes first, so that a gap in the log stands where it was.
-    if ((dropped_ > 0 && !TellDropped()) || !Write({line.data(), line.size()})) ++dropped_;
+    if ((untold_ > 0 && !TellDropped()) || !WriteLine({line.data(), line.size()})) {
+      ++untold_;
+      dropped_lines.fetch_add(1, std::memory_order_relaxed);
+    }
   }
   void flush_() override {}
 
@@ -76,32 +82,44 @@ class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
   // In a line of its own in the log's format, before the first line that gets through again.
   bool TellDropped() {
     const std::string text = FormatLogLine(log_format, "the log was not read; lines were dropped",
-                                           {{"lines", dropped_}});
+                                           {{"lines", untold_}});
     spdlog::memory_buf_t line;
     formatter_->format(spdlog::details::log_msg("", spdlog::level::warn, text), line);
-    if (!Write({line.data(), line.size()})) return false;
-    dropped_ = 0;
+    if (!WriteLine({line.data(), line.size()})) return false;
+    untold_ = 0;
     return true;
   }
 
-  static bool Write(std::string_view line) {
-    while (!line.empty()) {
-      const std::string_view piece = line.substr(0, PIPE_BUF);
+  // False if nothing of the line has been written, and nothing of it will be.
+  bool WriteLine(std::string_view line) {
+    rest_.erase(0, Write(rest_));
+    if (!rest_.empty()) return false;
+    const size_t written = Write(line);
+    if (written > 0) rest_ = line.substr(written);
+    return written > 0;
+  }
+
+  // How many bytes of the text stderr took.
+  static size_t Write(std::string_view text) {
+    size_t written = 0;
+    while (written < text.size()) {
+      const std::string_view piece = text.substr(written, PIPE_BUF);
       // A send on what is no socket fails with ENOTSOCK and writes nothing.
       ssize_t n = send(STDERR_FILENO, piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (n < 0 && errno == ENOTSOCK) {
         pollfd fd{STDERR_FILENO, POLLOUT, 0};
-        if (poll(&fd, 1, 0) != 1 || (fd.revents & POLLOUT) == 0) return false;
+        if (poll(&fd, 1, 0) != 1 || (fd.revents & POLLOUT) == 0) break;
         n = write(STDERR_FILENO, piece.data(), piece.size());
       }
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;  // a full disk or a closed pipe loses lines and nothing else
-      line.remove_prefix(static_cast<size_t>(n));
+      if (n <= 0) break;  // a full disk or a closed pipe loses lines and nothing else
+      written += static_cast<size_t>(n);
     }
-    return true;
+    return written;
   }
 
-  size_t dropped_ = 0;
+  std::string rest_;  // of a line whose beginning has been written
+  size_t untold_ = 0;
 };
 
 }  // namespace
@@ -126,6 +144,8 @@ void Log(LogLevel level, std::string_view message, const LogFields& fields) {
   if (!logger->should_log(ToSpdlog(level))) return;
   logger->log(ToSpdlog(level), spdlog::string_view_t(FormatLogLine(log_format, message, fields)));
 }
+
+size_t DroppedLogLines() { return dropped_lines.load(std::memory_order_relaxed); }
 
 void LogRequest(const RequestRecord& record) {
   // A health check every second would bury everything else.

@@ -1,7 +1,7 @@
 // Logs to stderr, one line for each event, as text or JSON. Prompts and generated text are never
 // logged, and values are escaped, so that no request can forge a line. Nothing waits for the log:
-// while whoever reads it does not, lines are dropped, and then their number is logged. Thread-safe
-// after SetUpLogging.
+// while whoever reads it does not, lines are dropped whole, and then their number is logged.
+// Thread-safe after SetUpLogging.
 #pragma once
 
 #include <concepts>
@@ -29,6 +29,8 @@ using LogFields = std::vector<LogField>;
 
 void SetUpLogging(LogLevel level, LogFormat format);
 void Log(LogLevel level, std::string_view message, const LogFields& fields = {});
+// How many lines have been dropped since the start of the process.
+size_t DroppedLogLines();
 // One line for a request; health checks and scrapes only at kDebug.
 void LogRequest(const RequestRecord& record);
 

@@ -203,7 +203,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   const bool has_keys = !settings->keys.empty();
   // All of these outlive the server, whose threads call them: it is destroyed first.
   ThreadPool pool(options.threads);
-  Metrics metrics(options.vllm_metrics);
+  Metrics metrics(options.vllm_metrics, DroppedLogLines);
   if (options.metrics) settings->metrics = &metrics;
   HttpServerOptions http = MakeHttpOptions(options, has_keys);
   http.held = true;

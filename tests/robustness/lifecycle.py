@@ -2,6 +2,7 @@
 import asyncio
 import fcntl
 import glob
+import json
 import os
 import re
 import shutil
@@ -144,20 +145,60 @@ def lost_output(test):
             server.generate(generation("Once", 4))
         server.terminate()
         expect((code := server.exit_code(5)) == 0, f"exit code {code} with a closed pipe")
-    read_end, write_end = os.pipe()
-    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)  # is full after a few lines
-    with os.fdopen(write_end, "w") as pipe, Server(test.binary, output=pipe) as server:
-        for _ in range(100):
-            server.generate(generation("Once", 4))
-        server.terminate()
-        expect((code := server.exit_code(5)) == 0, f"exit code {code} with a pipe nobody reads")
-    os.close(read_end)
+    dropped = unread_log(test)
     with open("/dev/full", "w") as full, Server(test.binary, output=full) as server:
         for _ in range(20):
             server.generate(generation("Once", 4))
         server.terminate()
         expect((code := server.exit_code(5)) == 0, f"exit code {code} with a full disk")
-    return f"20 answers and exit 0 each; the first line was {first[:60]!r}..."
+    return (f"20 answers and exit 0 each; the first line was {first[:60]!r}...; {dropped} lines of"
+            " JSON dropped, the rest whole")
+
+
+def unread_log(test):
+    """A log of JSON that nobody reads, and then somebody: how many lines were dropped meanwhile."""
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)  # is full after a few lines
+    os.set_blocking(read_end, False)
+    flags = ("--log-format", "json")
+    with os.fdopen(write_end, "w") as pipe, os.fdopen(read_end) as reader, \
+            Server(test.binary, *flags, output=pipe) as server:
+        statuses, slowest = asyncio.run(crowd_of_small(server.port))
+        expect(statuses == {200} and slowest < 2,
+               f"answers {statuses}, /livez in {slowest:.2f} s, with a pipe nobody reads")
+        dropped = server.metric("lockstep_log_lines_dropped_total")
+        expect(dropped > 0, "no line was dropped with a pipe nobody reads")
+        before = reader.read()
+        server.generate(generation("Once", 4))
+        server.terminate()
+        expect((code := server.exit_code(5)) == 0, f"exit code {code} with a pipe nobody reads")
+        lines = [json.loads(line) for line in (before + (reader.read() or "")).splitlines()]
+    told = [line["lines"] for line in lines if "dropped" in line["message"]]
+    expect(sum(told) == dropped, f"the log tells of {told} dropped lines, /metrics of {dropped}")
+    return int(dropped)
+
+
+async def crowd_of_small(port):
+    """16 clients with short requests: (their statuses, the slowest /livez meanwhile)"""
+    statuses, slowest, over = set(), 0.0, asyncio.Event()
+
+    async def client():
+        for _ in range(10):
+            statuses.add((await request(port, "/generate", generation("Once", 2))).status)
+
+    async def probe():
+        nonlocal slowest
+        while not over.is_set():
+            reply = await request(port, "/livez", timeout=10)
+            statuses.add(reply.status)
+            slowest = max(slowest, reply.seconds)
+            await asyncio.sleep(0.02)
+
+    probing = asyncio.create_task(probe())
+    await asyncio.gather(*(client() for _ in range(16)))
+    over.set()
+    await probing
+    return statuses, slowest
 
 
 def few_descriptors(test):

@@ -70,17 +70,12 @@ async def hold(test, server, bound, measure_kb):
                                                         " before")
     used = 0
     for _ in range(100):  # the poller has 10 s for those who do not read
-        used = used_bytes(server)
+        used = server.metric("lockstep_request_memory_used_bytes")
         if used < 20 * MIB:  # grammars are remembered
             break
         await asyncio.sleep(0.1)
     expect(used < 20 * MIB, f"{'; '.join(seen)}; {used / MIB:.0f} MiB still counted")
     return "; ".join(seen)
-
-
-def used_bytes(server):
-    text = server.get("/metrics")[1]
-    return int(float(re.search(r"^lockstep_request_memory_used_bytes (\S+)", text, re.M)[1]))
 
 
 async def unread_answers(test, server):

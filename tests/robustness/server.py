@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 
 from launch import DoesNotStart, Process, poll
 
@@ -63,6 +64,12 @@ class Server(Process):
 
     def status(self, path):
         return self.get(path)[0]
+
+    def metric(self, sample):
+        """The value of a sample of /metrics, by its name with its labels."""
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        expect(found, f"/metrics has no {sample}")
+        return float(found[1])
 
     def work(self):
         """(queued, running) requests."""

@@ -64,6 +64,12 @@ TEST_F(MetricsTest, SaysWhatRequestsHold) {
   EXPECT_EQ(samples.at("lockstep_request_memory_capacity_bytes"), 1000);
 }
 
+TEST_F(MetricsTest, CountsLinesThatTheLogLost) {
+  const Metrics metrics(/*vllm_names=*/false, [] { return size_t{12}; });
+  EXPECT_EQ(Parse(metrics.Render(nullptr, 0)).at("lockstep_log_lines_dropped_total"), 12);
+  EXPECT_FALSE(Render().contains("lockstep_log_lines_dropped_total"));  // nobody counts them
+}
+
 TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
   metrics_.OnStep({0.02, 3, 40});
   metrics_.OnStep({0.3, 5, 0});
