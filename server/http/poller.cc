@@ -242,7 +242,8 @@ void Poller::Enter(Held& held, Phase phase) {
                             : phase == Phase::kFlush ? options_.write_stall
                                                      : kLingerTime;
   waits_.erase({held.deadline, socket});
-  held.deadline = Clock::now() + time;
+  held.since = Clock::now();
+  held.deadline = held.since + time;
   waits_.emplace(held.deadline, socket);
   const bool writes = phase == Phase::kFlush;
   if (writes != (held.phase == Phase::kFlush)) {

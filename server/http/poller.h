@@ -36,6 +36,8 @@ class Poller {
  public:
   using Clock = std::chrono::steady_clock;
   using ConnectionPtr = std::shared_ptr<Connection>;
+  // For so long nobody is taken for one who idles or sends slowly.
+  static constexpr std::chrono::milliseconds kFresh{1000};
   // Called on the poller's thread: must not block. The connection's reader is kWhole or kRefused.
   using Dispatch = std::function<void(ConnectionPtr)>;
 
@@ -64,6 +66,7 @@ class Poller {
   struct Held {
     ConnectionPtr connection;
     Phase phase = Phase::kLinger;
+    Clock::time_point since = {};  // when the phase began
     Clock::time_point deadline = Clock::time_point::max();
     size_t dropped = 0;  // bytes, in kLinger
   };
@@ -83,8 +86,9 @@ class Poller {
   // Ends one of the connections that are held here, if there is any: now, or once it has its 503.
   enum class Room { kNone, kSoon, kNow };
   Room MakeRoom();
-  // Closes the one with the earliest deadline in these phases, if there is one.
-  bool EndOne(Phase first, Phase last);
+  // Closes the one with the earliest deadline that has been in one of these phases for so long, if
+  // there is one.
+  bool EndOne(Phase first, Phase last, std::chrono::milliseconds at_least = {});
   // Refuses the slowest of the bodies that come in and have at least so many bytes, if there is
   // one.
   bool DropABody(size_t at_least, const char* message);

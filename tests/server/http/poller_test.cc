@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "server/http/listener.h"
 #include "tests/server/generation/fake_service.h"
 #include "tests/server/http/raw_client.h"
@@ -107,7 +109,9 @@ TEST_F(PollerTest, MakesRoomInEveryPhase) {
     client.Send(kHead);
     client.ReadUntil("100 Continue");
   }
-  RawClient idle(listener_.port), next(listener_.port);
+  RawClient idle(listener_.port);
+  std::this_thread::sleep_for(Poller::kFresh + milliseconds(100));
+  RawClient next(listener_.port);
   EXPECT_EQ(idle.ReadToEnd(), "");
   next.Send(kHead);
   next.ReadUntil("100 Continue");
@@ -117,6 +121,22 @@ TEST_F(PollerTest, MakesRoomInEveryPhase) {
   const bool refused_first = first->reader.state() == RequestReader::State::kRefused;
   EXPECT_EQ((refused_first ? first : second)->reader.error().status, 503);
   EXPECT_EQ((refused_first ? second : first)->reader.request().target, "/");
+}
+
+// In a crowd nobody is ended for the next one before a request can have arrived.
+TEST_F(PollerTest, WhoHasJustComeIsNotEndedForTheNext) {
+  Start();
+  RawClient bodies[4] = {RawClient(listener_.port), RawClient(listener_.port),
+                         RawClient(listener_.port), RawClient(listener_.port)};
+  for (RawClient& client : bodies) {
+    client.Send(kHead);
+    client.ReadUntil("100 Continue");
+  }
+  RawClient crowd[3] = {RawClient(listener_.port), RawClient(listener_.port),
+                        RawClient(listener_.port)};
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(Whole(i)->reader.error().status, 503);
+  for (RawClient& client : crowd) client.SendRequest("GET /");
+  for (size_t i = 3; i < 6; ++i) EXPECT_EQ(Whole(i)->reader.request().target, "/");
 }
 
 TEST_F(PollerTest, StopEndsWhatItHolds) {
