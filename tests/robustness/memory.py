@@ -4,10 +4,13 @@ import asyncio
 import random
 import re
 import resource
+import tempfile
 
 from client import connect, message, request
+from models import wide_vocabulary
 from server import Server, expect
 from traffic import essence, generation, ids, until
+from watch import beside
 
 FLAGS = ("--sessions", 8, "--context", 512, "--prefix-cache", 16, "--request-memory", 64)
 MIB = 1 << 20
@@ -29,6 +32,39 @@ def limited_memory(test):
         return asyncio.run(hold(test, server, limit, server.mapped_kb))
 
 
+def many_sessions(test):
+    """256 sessions of a model with 262,144 tokens, whose logits, masks and samplers take more than
+    its weights: resident memory stays below the plan's sum."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = wide_vocabulary(test.model, folder, 262_144)
+        # With little room for anything else in the plan, so that what is missing there shows.
+        with Server(test.binary, "--model", model, "--sessions", 256, "--queue", 512, "--context",
+                    64, "--prefix-cache", 0, "--request-memory", 64) as server:
+            planned = planned_bytes(server)
+            most, statuses = asyncio.run(sample_in_all(server, 4 if test.quick else 40))
+    seen = f"{most / 1024:.0f} of {planned / MIB:.0f} MiB"
+    expect(statuses == {200}, f"{seen}; answers {statuses}")
+    expect(most * 1024 <= planned, f"{seen}; expected at most what was planned")
+    return seen
+
+
+async def sample_in_all(server, tokens):
+    """Every session samples with all that keeps a state: (the most resident memory, statuses)"""
+    def body(seed):
+        schema = {"json_schema": {"type": "array", "items": {"type": "string"}}} if seed % 2 else {}
+        return generation("Once", tokens, logprobs=20, top_k=0, top_p=0.99, temperature=2,
+                          repetition_penalty=1.1, frequency_penalty=0.1, **schema) | {
+                              "seed": seed, "ignore_eos": not schema}
+
+    most = 0
+    answers = asyncio.gather(*(request(server.port, "/generate", body(i), timeout=300)
+                               for i in range(256)))
+    while not answers.done():
+        most = max(most, server.resident_kb())
+        await asyncio.sleep(0.02)
+    return most, {reply.status for reply in await answers}
+
+
 def planned_bytes(server):
     """The sum that the log's line of the plan ends with."""
     found = re.search(r'memory plan .*total="?([\d.]+) (MiB|GiB)', server.log_text())
@@ -42,25 +78,20 @@ async def hold(test, server, bound, measure_kb):
     before = measure_kb()
     seen = [f"before {before / 1024:.0f} of {bound / MIB:.0f} MiB"]
     for attack in (unread_answers, large_json, live_grammars, many_logprobs):
-        most, slowest, stop = [0], [0.0], asyncio.Event()
+        most = before
 
-        async def watch():
-            while not stop.is_set():
-                most[0] = max(most[0], measure_kb())
-                probe = await request(server.port, "/livez", timeout=10)
-                expect(probe.status == 200, f"{attack.__name__}: /livez {probe.status}"
-                                            f" {probe.problem}")
-                slowest[0] = max(slowest[0], probe.seconds)
+        async def measured(_):
+            nonlocal most
+            answers = asyncio.create_task(attack(test, server))
+            while not answers.done():
+                most = max(most, measure_kb())
                 await asyncio.sleep(0.02)
+            return await answers
 
-        watcher = asyncio.create_task(watch())
-        statuses = await attack(test, server)
-        stop.set()
-        await watcher
+        statuses, times = await beside(server.port, measured, refusals=(429, 503))
         counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-        seen.append(f"{attack.__name__} {most[0] / 1024:.0f} MiB, answers {counts},"
-                    f" /livez {slowest[0] * 1000:.0f} ms")
-        expect(most[0] * 1024 <= bound, f"{'; '.join(seen)}; expected at most {bound / MIB:.0f} MiB")
+        seen.append(f"{attack.__name__} {most / 1024:.0f} MiB, answers {counts}, {times}")
+        expect(most * 1024 <= bound, f"{'; '.join(seen)}; expected at most {bound / MIB:.0f} MiB")
         expect(set(statuses) <= {200, 400, 429, 503}, f"{'; '.join(seen)}; expected 200, 429 or 503")
         expect(200 in statuses or attack in (unread_answers, large_json),
                f"{'; '.join(seen)}; expected some to be served")

@@ -2,7 +2,6 @@
 import asyncio
 import json
 import random
-import struct
 import time
 
 from client import request
@@ -16,18 +15,6 @@ def ids(seed, count):
 
 def generation(prompt, max_tokens, **fields):
     return {"prompt": prompt, "max_tokens": max_tokens, "seed": 1, "ignore_eos": True, **fields}
-
-
-def long_context_model(model, folder, context):
-    """A copy of a GGUF file that allows more tokens than it was trained for: its name."""
-    with open(model, "rb") as file:
-        data = bytearray(file.read())
-    key = b"llama.context_length" + struct.pack("<I", 4)  # a uint32 follows
-    at = data.index(key) + len(key)
-    data[at:at + 4] = struct.pack("<I", context)
-    with open(f"{folder}/long.gguf", "wb") as file:
-        file.write(data)
-    return file.name
 
 
 def essence(answer):
