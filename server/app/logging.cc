@@ -81,8 +81,8 @@ class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
  private:
   // In a line of its own in the log's format, before the first line that gets through again.
   bool TellDropped() {
-    const std::string text = FormatLogLine(log_format, "the log was not read; lines were dropped",
-                                           {{"lines", untold_}});
+    const std::string text =
+        FormatLogLine(log_format, "the log was not read; lines were dropped", {{"lines", untold_}});
     spdlog::memory_buf_t line;
     formatter_->format(spdlog::details::log_msg("", spdlog::level::warn, text), line);
     if (!WriteLine({line.data(), line.size()})) return false;
