@@ -1,4 +1,4 @@
-// Names of rules begin with "call", "chat-text", "chat-thought" or "chat-answer"; those of JSON
+// Names of rules begin with "chat-", and what of an answer they are; those of JSON
 // with "json-".
 #include "server/generation/call_grammar.h"
 
@@ -50,6 +50,12 @@ std::string HarmonyGrammar(const CallForm& form, const CallGrammarParts& parts) 
     const bool any = parts.instead->empty();
     last += fmt::format(" | {} {}", GbnfLiteral(kFinal), any ? "chat-any" : *parts.instead);
     if (any) rules += "chat-any ::= [^\\x00]*\n";
+  }
+  if (parts.instead && !parts.instead->empty()) {
+    rules += fmt::format("{} ::= {}\n", kBegunText, *parts.instead);
+  } else {
+    rules += TextUntil("chat-begun", kEnd, GbnfLiteral(kNext) + " chat-answer",
+                       /*may_end=*/parts.instead.has_value());
   }
   return rules + HarmonyRules(last);
 }

@@ -283,3 +283,15 @@ test("ai: errors are of the client's class", async () => {
       /prompt is too long/.test(error.message),
   );
 });
+
+test("the answer goes on with the assistant's last turn", async () => {
+  const turns = [...messages, { role: "assistant", content: "There lived" }];
+  const { prompt } = await (await server.post("/apply-template", { messages: turns })).json();
+  assert.match(prompt, /There lived$/);
+  const expected = await generate({ prompt });
+  assert.equal(textOf(await client.messages.create({ ...request, messages: turns })), expected.text);
+  const stream = client.messages.stream({ ...request, messages: turns });
+  assert.equal(textOf(await stream.finalMessage()), expected.text);
+  const spaced = [...messages, { role: "assistant", content: "there " }];
+  await assert.rejects(client.messages.create({ ...request, messages: spaced }), Anthropic.BadRequestError);
+});

@@ -167,3 +167,16 @@ test("what cannot be done is refused by name", async () => {
   const answer = await chat({ tools: [tool], tool_choice: "none", seed: 1 });
   assert.equal(answer.choices[0].message.content, (await chat({ seed: 1 })).choices[0].message.content);
 });
+
+test("the answer goes on with the assistant's last message", async () => {
+  const messages = [...MESSAGES, { role: "assistant", content: "He met a" }];
+  const { prompt } = await (await server.post("/apply-template", { messages })).json();
+  assert.match(prompt, /He met a$/);
+  const expected = await server.generate({ prompt, max_tokens: 20, seed: 1, ...SAMPLING });
+  for (const fields of [{}, { continue_final_message: true, add_generation_prompt: false }]) {
+    const answer = await chat({ messages, seed: 1, ...fields });
+    assert.equal(answer.choices[0].message.content, expected.text);
+  }
+  const echo = await collect(await chat({ messages, seed: 1, echo: true, stream: true }));
+  assert.equal(joined(echo.map((piece) => piece.choices[0].delta.content)), "He met a" + expected.text);
+});

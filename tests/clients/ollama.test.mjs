@@ -296,3 +296,10 @@ test("ai: text, stream, objects, tools, errors", async () => {
     return true;
   });
 });
+
+test("the answer goes on with the assistant's last message", async () => {
+  const turns = [...messages, { role: "assistant", content: "There lived" }];
+  const expected = await generate({ prompt: await rendered(server, turns) });
+  const answer = await client.chat({ model, messages: turns, options });
+  assert.equal(answer.message.content, expected.text);
+});

@@ -58,6 +58,20 @@ void ReadOutputConfig(FieldReader& fields, ReadContext& context, Conversation* c
   ReadAnthropicFormat(fields, "output_format", context, &conversation->format);
 }
 
+// The answer goes on with the assistant's last turn. A space at its end is a token of its own for
+// most models, where a word's own space is part of the word's.
+void CheckLastTurn(const Json& last, FieldReader& fields) {
+  if (last["role"] != "assistant") return;
+  if (last.contains("tool_calls")) {
+    fields.Fail("messages", "must not end with tool_use: its tool_result is missing");
+  }
+  const auto text = last["content"].is_string() ? last["content"].get<std::string>() : "";
+  if (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos) {
+    fields.Fail("messages",
+                "must not end with whitespace: the answer goes on with the assistant's last turn");
+  }
+}
+
 // What asks something of Anthropic's servers that this one does not do, and changes no answer here.
 void ReadForOthers(FieldReader& fields, ReadContext& context) {
   for (const char* name :
@@ -101,10 +115,7 @@ Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context
       answers) {
     fields.Fail("max_tokens", "is missing: how many tokens the answer may have");
   }
-  // Templates begin a turn and cannot go on with one. Anthropic's models refuse it, too.
-  if (answers && fields.ok() && request.conversation.messages.back()["role"] == "assistant") {
-    fields.Fail("messages", "must not end with the assistant's turn: it would not be continued");
-  }
+  if (answers && fields.ok()) CheckLastTurn(request.conversation.messages.back(), fields);
   ReadForOthers(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   // A prompt is read for the cache by asking for one token, which is not told.

@@ -93,7 +93,7 @@ Status AddCalls(const CallForm& form, const Conversation& conversation, const Fi
 StopLimit Limit(const AnswerPlan& plan) {
   StopLimit limit;
   if (plan.forms.harmony) {
-    limit.thought = {{}, "<|channel|>final<|message|>", true};
+    if (plan.begun.empty()) limit.thought = {{}, "<|channel|>final<|message|>", true};
     return limit;
   }
   limit.thought = plan.thought;
@@ -112,6 +112,15 @@ std::string ClosingText(const AnswerPlan& plan) {
          (plan.calls == nullptr ? "<|channel|>final<|message|>" : "");
 }
 
+// Where the grammar of the answer begins.
+std::string StartRule(const AnswerPlan& plan, bool harmony, const ThoughtTags& tags) {
+  if (!harmony) return WithThought(tags, kRoot, kAnswer);
+  return WithThought({}, kRoot,
+                     !plan.begun.empty()   ? kBegunText
+                     : plan.thought.inside ? kBegunThought
+                                           : kAnswer);
+}
+
 // The control tokens in the thoughts' tags; those in calls are the grammar's.
 std::shared_ptr<const SpokenTokens> SpokenInThoughts(const AnswerForms& forms) {
   if (forms.spoken == nullptr || forms.harmony) return forms.spoken;
@@ -128,17 +137,19 @@ std::shared_ptr<const SpokenTokens> SpokenInThoughts(const AnswerForms& forms) {
 Result<ChatForm> BindAnswer(const AnswerPlan& plan, const Conversation& conversation,
                             const FieldNames& names, ReadContext& context,
                             GenerationOptions* options) {
-  ChatForm chat{plan.calls, nullptr, plan.thought, plan.forms.harmony};
+  ChatForm chat{plan.calls, nullptr, plan.thought, plan.forms.harmony, plan.begun};
   options->stop_limit = Limit(plan);
   options->spoken = SpokenInThoughts(plan.forms);
-  if (plan.budget) {
+  if (plan.budget && plan.begun.empty()) {
     options->thought = {
         plan.thought, *plan.budget,
         context.service.Encode(ClosingText(plan), /*add_special=*/false, SpecialTokens::kParse)};
   }
   ThoughtTags tags = plan.thought;
   if (!plan.may_think) tags.open.clear();
-  const bool harmony = plan.forms.harmony, thinks = tags.inside || !tags.open.empty();
+  // An answer in the middle of its text, and without calls, has no parts with headers.
+  const bool harmony = plan.forms.harmony && (plan.begun.empty() || plan.calls != nullptr);
+  const bool thinks = tags.inside || !tags.open.empty();
   if (plan.calls == nullptr &&
       (conversation.format.kind == AnswerFormat::Kind::kText || (!harmony && !thinks))) {
     TRY_OK(BindAnswerFormat(conversation.format, context, options));
@@ -153,7 +164,7 @@ Result<ChatForm> BindAnswer(const AnswerPlan& plan, const Conversation& conversa
       TRY(const std::string rule, FormatRule(conversation.format, meter, &json, &rules));
       rules += harmony ? HarmonyAnswer(rule) : fmt::format("{} ::= {}\n", kAnswer, rule);
     }
-    return rules + WithThought(harmony ? ThoughtTags() : tags, kRoot, kAnswer) + json.rules();
+    return rules + StartRule(plan, harmony, tags) + json.rules();
   };
   TRY(options->grammar, context.service.grammars().Chat(write, kRoot, context.compile_for));
   context.ignored.insert(context.ignored.end(), json.dropped().begin(), json.dropped().end());

@@ -17,6 +17,7 @@ struct AnswerPlan {
   ThoughtTags thought;                    // `inside` where the prompt ends in one
   bool may_think = false;                 // an answer may open a thought by itself
   std::optional<size_t> budget;           // tokens of a thought at most
+  std::string begun = {};                 // the text that the prompt ends with and the answer not
 };
 
 // Binds what follows a thought: to calls of the tools that may be called, with arguments of their

@@ -21,7 +21,8 @@ struct ChatForm {
   std::shared_ptr<const CallForm> calls;            // null: there are none
   std::shared_ptr<const StringParameters> strings;  // null where calls are
   ThoughtTags thought;
-  bool harmony = false;  // parts with headers, whether or not there are calls
+  bool harmony = false;    // parts with headers, whether or not there are calls
+  std::string begun = {};  // the text that the prompt ends with, which the answer goes on with
 };
 
 struct ChatPiece {

@@ -53,7 +53,10 @@ struct Conversation {
   AnswerFormat format;           // of the answer behind its thoughts, where it is no call
   Json kwargs = Json::object();  // further variables of the template
   std::string template_name;     // of the model's templates; empty: as the model has it
-  bool add_generation_prompt = true;
+  std::optional<bool> add_generation_prompt;  // as it was sent
+  // The answer goes on with the last message, which is the assistant's. Where nobody says so, it
+  // does if it can.
+  std::optional<bool> continues;
 };
 
 // What the dialect calls the fields, for errors and for what is ignored.

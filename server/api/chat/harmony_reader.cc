@@ -30,7 +30,10 @@ std::string_view WordBehind(std::string_view header, std::string_view before) {
 }  // namespace
 
 HarmonyReader::HarmonyReader(const ChatForm& form)
-    : has_calls_(form.calls != nullptr), form_(HarmonyForm()) {}
+    : has_calls_(form.calls != nullptr), form_(HarmonyForm()) {
+  if (form.thought.inside) body_ = Body::kThought;
+  if (!form.begun.empty()) body_ = Body::kText;
+}
 
 void HarmonyReader::Push(std::string_view text, std::vector<ChatPiece>* pieces) {
   held_ += text;

@@ -10,6 +10,7 @@
 
 #include "server/api/chat/adapt_messages.h"
 #include "server/api/chat/bind_answer.h"
+#include "server/api/chat/continue_answer.h"
 #include "server/api/chat/plan_thought.h"
 #include "server/generation/chat_prompt.h"
 
@@ -47,6 +48,7 @@ struct Prepared {
   const ChatModel* model;
   std::shared_ptr<const CallForm> calls;  // null: none are allowed
   ThoughtPlan thought;
+  std::optional<BegunAnswer> begun;  // the prompt ends with
   TrustedText prompt;
 };
 
@@ -99,7 +101,8 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   TRY(prepared.model, ChooseTemplate(conversation, *chat));
   const ChatModel& model = *prepared.model;
   Json values = std::move(conversation.kwargs);
-  values["add_generation_prompt"] = conversation.add_generation_prompt;
+  values["add_generation_prompt"] = conversation.add_generation_prompt.value_or(true);
+  TRY(prepared.begun, TakeBegunAnswer(model, &conversation));
   const CallForm form = model.forms.calls != nullptr ? *model.forms.calls : CallForm();
   AdaptFields({Knows(model, "developer"), Knows(model, "thinking"), form.arguments_as_text,
                form.null_content},
@@ -112,7 +115,11 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   values["messages"] = std::move(conversation.messages);
   TRY(prepared.calls, OfferTools(model, conversation, names, context, &values));
   prepared.thought = PlanThought(model, conversation.thinking, names, context, &values);
-  auto prompt = RenderAdapted(model, std::move(values));
+  const auto render = [&model](Json variables) {
+    return RenderAdapted(model, std::move(variables));
+  };
+  auto prompt = prepared.begun ? RenderBegun(model, *prepared.begun, std::move(values), render)
+                               : render(std::move(values));
   if (!prompt) {
     prompt.error().param = names.messages;
     return tl::unexpected(std::move(prompt.error()));
@@ -121,19 +128,18 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   return prepared;
 }
 
-// Whether the prompt ends with the tag, spaces aside, and the template has put it there.
-bool EndsWith(const TrustedText& prompt, std::string_view tag) {
-  const std::string_view text = prompt.bytes();
-  const size_t end = text.find_last_not_of(" \t\r\n") + 1;
-  return !tag.empty() && text.substr(0, end).ends_with(tag) && prompt.TrustedAt(end - 1);
-}
-
 AnswerPlan PlanOf(const Prepared& prepared) {
   const AnswerForms& forms = prepared.model->forms;
   AnswerPlan plan{forms, prepared.calls, forms.thought, false, prepared.thought.budget};
-  plan.thought.inside = EndsWith(prepared.prompt, forms.thought.open);
+  if (prepared.begun) {
+    plan.begun = prepared.begun->text;
+    plan.thought.inside = plan.begun.empty();
+    if (!plan.begun.empty()) plan.thought = {};
+    return plan;
+  }
+  plan.thought.inside = EndsWithTag(prepared.prompt, forms.thought.open);
   plan.may_think = forms.thought_shown && !prepared.thought.off && !plan.thought.inside &&
-                   !EndsWith(prepared.prompt, forms.thought.close);
+                   !EndsWithTag(prepared.prompt, forms.thought.close);
   return plan;
 }
 

@@ -63,18 +63,22 @@ struct ChatRequest : OpenAiRequest {
   Conversation conversation;
   ChatForm form;
   ToolForm tools;
+  bool echo = false;  // the text that the answer goes on with is told again
 };
 
 class ChatWriter : public OpenAiWriter {
  public:
   ChatWriter(const GenerationService& service, const ChatRequest& request)
-      : OpenAiWriter(service, request), form_(request.form), tools_(request.tools) {}
+      : OpenAiWriter(service, request),
+        form_(request.form),
+        tools_(request.tools),
+        echo_(request.echo ? request.form.begun : "") {}
 
   std::string_view id_prefix() const override { return "chatcmpl"; }
   std::string Begin(const Generation& generation) override {
     std::string events;
     for (size_t i = 0; i < generation.answers().size(); ++i) {
-      events += Delta(generation, i, {{"role", "assistant"}, {"content", ""}}, nullptr);
+      events += Delta(generation, i, {{"role", "assistant"}, {"content", echo_}}, nullptr);
       streams_.push_back({ChatAnswerReader(form_), ChatDeltas(tools_)});
     }
     return events;
@@ -107,7 +111,9 @@ class ChatWriter : public OpenAiWriter {
   std::string_view object() const override { return "chat.completion"; }
   std::string_view chunk_object() const override { return "chat.completion.chunk"; }
   Json Choice(const Generation&, const Answer& answer, size_t) override {
-    return {{"message", MessageJson(tools_, ReadChatAnswer(form_, answer))},
+    ChatAnswer read = ReadChatAnswer(form_, answer);
+    read.text.insert(0, echo_);
+    return {{"message", MessageJson(tools_, read)},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
   }
   // Only of a model that thinks.
@@ -170,6 +176,7 @@ class ChatWriter : public OpenAiWriter {
 
   const ChatForm form_;
   const ToolForm tools_;
+  const std::string echo_;
   std::vector<Stream> streams_;  // of each answer
 };
 
@@ -195,6 +202,7 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   ReadLogprobs(fields, &generate.options.sampling.logprobs);
   conversation.choice = ReadToolChoice(fields, context, conversation.tools);
   ReadModalities(fields);
+  fields.Bool("echo", &request.echo);
   TRY_OK(fields.Finish(context.unknown()));
   conversation.format = request.format;
   request.tools = {conversation.tools.custom, conversation.tools.legacy};

@@ -16,7 +16,24 @@ void ReadRequestVariables(FieldReader& fields, ReadContext& context, Conversatio
   if (ToolList list = ReadTools(fields, context); !list.tools.is_null()) {
     conversation->tools = std::move(list);
   }
-  fields.Bool("add_generation_prompt", &conversation->add_generation_prompt);
+  if (bool adds = true; fields.Bool("add_generation_prompt", &adds)) {
+    conversation->add_generation_prompt = adds;
+  }
+}
+
+// True or false as vLLM has it, or llama-server's word for what is to go on, which is what the last
+// message ends with.
+void ReadContinues(FieldReader& fields, Conversation* conversation) {
+  constexpr char kName[] = "continue_final_message";
+  const Json* const value = fields.Take(kName);
+  if (value == nullptr) return;
+  if (value->is_boolean()) {
+    conversation->continues = value->get<bool>();
+  } else if (*value == "content" || *value == "reasoning_content") {
+    conversation->continues = true;
+  } else {
+    fields.Fail(kName, "must be true, false, \"content\" or \"reasoning_content\"");
+  }
 }
 
 // Names that the server gives a value of its own cannot be set; the others are the template's.
@@ -46,6 +63,7 @@ void ReadTemplateKwargs(FieldReader& fields, ReadContext& context, Conversation*
 void ReadConversation(FieldReader& fields, ReadContext& context, Conversation* conversation) {
   ReadTemplateKwargs(fields, context, conversation);
   ReadRequestVariables(fields, context, conversation);
+  ReadContinues(fields, conversation);
   fields.Text("chat_template", &conversation->template_name);
   conversation->messages = ReadMessages(fields, context);
   ReadThinking(fields, context, &conversation->thinking);

@@ -15,9 +15,11 @@
 namespace lockstep {
 namespace {
 
-// What servers and client libraries add to answers for their own use.
+// What servers and client libraries add to answers for their own use; and Mistral's and DeepSeek's
+// word that the answer goes on with the last message, as it does without.
 void TakeWithoutEffect(FieldReader& fields) {
-  for (const char* name : {"provider_specific_fields", "extra_content", "annotations", "parsed"}) {
+  for (const char* name :
+       {"provider_specific_fields", "extra_content", "annotations", "parsed", "prefix"}) {
     fields.Take(name);
   }
 }

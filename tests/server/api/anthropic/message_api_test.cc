@@ -108,13 +108,30 @@ TEST_F(MessageApiTest, AThreadIsRefusedWithItsCode) {
   EXPECT_EQ(Post(R"(,"max_tokens":9,"thread":false)").status, 200);
 }
 
-TEST_F(MessageApiTest, AnAnswerIsNotContinued) {
-  const char* const kBody = R"({"max_tokens":9,"messages":[{"role":"user","content":"hi"},
-                                {"role":"assistant","content":"{"}]})";
-  const HttpReply reply = PostJson(handlers_, kPath, kBody);
-  EXPECT_EQ(reply.status, 400);
-  EXPECT_THAT(reply.body, HasSubstr("messages must not end with the assistant's turn"));
-  EXPECT_EQ(PostJson(handlers_, kCount, kBody).status, 200);
+TEST_F(MessageApiTest, TheLastTurnGoesOn) {
+  const auto post = [this](const std::string& content, const char* path = kPath) {
+    return PostJson(handlers_, path,
+                    R"({"max_tokens":9,"messages":[{"role":"user","content":"hi"},
+                        {"role":"assistant","content":)" +
+                        content + "}]}");
+  };
+  for (const char* content : {R"("{")", R"([{"type":"text","text":"{"}])"}) {
+    const HttpReply reply = post(content);
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(LastPrompt(), "[user:hi][assistant:{");
+    EXPECT_THAT(reply.body, HasSubstr(R"("content":[{"type":"text","text":"tale"}])"));
+  }
+  EXPECT_EQ(Json::parse(post("\"{\"", kCount).body, nullptr, false)["input_tokens"], 21);
+  EXPECT_EQ(post(R"("")").status, 200);
+  EXPECT_EQ(LastPrompt(), "[user:hi]");
+  for (const char* content : {R"("{ ")", R"("{\n")", R"([{"type":"text","text":"a\t"}])"}) {
+    const HttpReply reply = post(content);
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.body, HasSubstr("messages must not end with whitespace"));
+  }
+  const HttpReply call = post(R"([{"type":"tool_use","id":"1","name":"add","input":{}}])");
+  EXPECT_EQ(call.status, 400);
+  EXPECT_THAT(call.body, HasSubstr("messages must not end with tool_use"));
 }
 
 TEST_F(MessageApiTest, AFormatBindsTheText) {

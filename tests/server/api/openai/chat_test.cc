@@ -11,6 +11,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 constexpr char kChat[] = "/v1/chat/completions";
+// With an answer at its end, which goes on without.
+constexpr char kWhole[] = R"(,"continue_final_message":false)";
 // Writes down all that it is given.
 constexpr char kTemplate[] =
     "{{ bos_token }}{% for m in messages %}[{{ m | tojson }}]{% endfor %}"
@@ -152,12 +154,14 @@ TEST_F(OpenAiChatTest, ThoughtsAreTakenBack) {
         R"("reasoning_details":[{"type":"reasoning.text","text":"t","signature":null}])",
         R"("reasoning_details":[{"type":"reasoning.summary","summary":"t"}])",
         R"("thinking_blocks":[{"type":"thinking","thinking":"t","signature":"s"}])"}) {
-    EXPECT_EQ(Prompt(std::string(R"([{"role":"assistant","content":"a",)") + thought + "}]"),
-              R"(<s>[{"role": "assistant", "content": "a", "reasoning_content": "t"}]>)")
+    EXPECT_EQ(
+        Prompt(std::string(R"([{"role":"assistant","content":"a",)") + thought + "}]", kWhole),
+        R"(<s>[{"role": "assistant", "content": "a", "reasoning_content": "t"}]>)")
         << thought;
   }
   EXPECT_EQ(Prompt(R"([{"role":"assistant","content":[{"type":"thinking","thinking":"t"},
-                      {"type":"redacted_thinking","data":"x"},{"type":"text","text":"a"}]}])"),
+                      {"type":"redacted_thinking","data":"x"},{"type":"text","text":"a"}]}])",
+                   kWhole),
             R"(<s>[{"role": "assistant", "content": "a", "reasoning_content": "t"}]>)");
 }
 
@@ -187,13 +191,13 @@ TEST_F(OpenAiChatTest, AnswersComeBackAsTheyWere) {
        R"([{"role": "tool", "content": "r", "name": "f", "tool_call_id": "call00000"}])"},
   };
   for (const auto& [messages, prompt] : cases) {
-    EXPECT_EQ(Prompt("[" + messages + "]"), "<s>" + prompt + ">") << messages;
+    EXPECT_EQ(Prompt("[" + messages + "]", kWhole), "<s>" + prompt + ">") << messages;
   }
 }
 
 TEST_F(OpenAiChatTest, AnEmptyTextWhereATemplateFailsOnNull) {
   service_.SetChatTemplate("{% for m in messages %}{{ 'x' in m.content }}{% endfor %}");
-  EXPECT_EQ(Prompt(R"([{"role":"assistant","content":null,"tool_calls":[]}])"), "False");
+  EXPECT_EQ(Prompt(R"([{"role":"assistant","content":null,"tool_calls":[]}])", kWhole), "False");
 }
 
 TEST_F(OpenAiChatTest, IntegersKeepTheirDigits) {
