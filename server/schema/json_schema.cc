@@ -8,19 +8,33 @@
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {
-Result<std::string> JsonGrammar::Add(const Json& schema, std::string_view where,
-                                     const JsonSchemaOptions& options) {
+template <class Read>
+Result<std::string> JsonGrammar::ReadWith(const Json& schema, std::string_view where,
+                                          const JsonSchemaOptions& options, const Read& read) {
   if (Dump(schema).size() > kMaxSchemaBytes) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("{}: the schema has more than {} bytes", where, kMaxSchemaBytes),
                 std::string(where));
   }
-  auto rule = SchemaReader(&rules_, schema, where, options, &dropped_).Read();
+  SchemaReader reader(&rules_, schema, where, options, &dropped_);
+  Result<std::string> rule = read(reader);
   // A reader that is ended by the meter may take that for a fault of a keyword.
   if (Status going_on = Spend(options.meter, 0); !going_on) {
     return tl::unexpected<Error>(std::move(going_on.error()));
   }
   return rule;
+}
+
+Result<std::string> JsonGrammar::Add(const Json& schema, std::string_view where,
+                                     const JsonSchemaOptions& options) {
+  return ReadWith(schema, where, options, [](SchemaReader& reader) { return reader.Read(); });
+}
+
+Result<std::string> JsonGrammar::AddBareText(const Json& schema, std::string_view where,
+                                             std::string_view end,
+                                             const JsonSchemaOptions& options) {
+  return ReadWith(schema, where, options,
+                  [end](SchemaReader& reader) { return reader.ReadBareText(end); });
 }
 
 Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std::string_view where,

@@ -42,6 +42,13 @@ class JsonGrammar {
   // `where` and the JSON pointer of what is wrong.
   [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where,
                                         const JsonSchemaOptions& options = {});
+  // The same for the strings that a schema of such describes, bare: without quotes and escapes, as
+  // they are in front of `end`, which is no part of the rule and in none of them. Beyond some
+  // hundred characters, a length is counted only in texts without the first character of `end` that
+  // is no space.
+  [[nodiscard]] Result<std::string> AddBareText(const Json& schema, std::string_view where,
+                                                std::string_view end,
+                                                const JsonSchemaOptions& options = {});
   // The names of the rules for any value, and for any object.
   static std::string_view Value() { return JsonRules::Value(); }
   static std::string_view Object() { return JsonRules::Object(); }
@@ -51,6 +58,11 @@ class JsonGrammar {
   const std::vector<std::string>& dropped() const { return dropped_; }
 
  private:
+  // What `read` makes of a reader of the schema.
+  template <class Read>
+  Result<std::string> ReadWith(const Json& schema, std::string_view where,
+                               const JsonSchemaOptions& options, const Read& read);
+
   JsonRules rules_;
   std::vector<std::string> dropped_;
 };

@@ -226,7 +226,7 @@ bool Language::Contains(std::string_view text) const {
 // that it leads to. A state without edges accepts, or it would be dead, so that nothing has to
 // follow the character that leads there. Edges to one state become one class: a-z to 5 and A-Z to 5
 // are [A-Za-z].
-std::string Language::Define(JsonRules* rules) const {
+std::string Language::Define(JsonRules* rules, CharsWriter write_chars) const {
   std::vector<std::string> names;
   for (size_t i = 0; i < states_.size(); ++i) names.push_back(rules->NewName());
   for (size_t i = 0; i < states_.size(); ++i) {
@@ -234,7 +234,7 @@ std::string Language::Define(JsonRules* rules) const {
     for (const Edge& edge : states_[i].edges) by_target[edge.to].push_back(edge.chars);
     std::string choices = states_[i].accepts ? "\"\"" : "";
     for (auto& [to, chars] : by_target) {
-      choices += (choices.empty() ? "" : " | ") + CharsToGbnf(Normalized(chars));
+      choices += (choices.empty() ? "" : " | ") + write_chars(Normalized(chars));
       if (!states_[to].edges.empty()) choices += " " + names[to];
     }
     rules->Define(names[i], choices);
@@ -250,17 +250,22 @@ std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
   return Complement(Normalized(outside));
 }
 
+std::string BareCharsToGbnf(const std::vector<CodeRange>& chars) {
+  std::string out;
+  for (const CodeRange& range : chars) {
+    out += GbnfClassChar(range.low);
+    if (range.high > range.low) out += "-" + GbnfClassChar(range.high);
+  }
+  return "[" + out + "]";
+}
+
 std::string CharsToGbnf(const std::vector<CodeRange>& chars) {
   // RFC 8259, section 7: a string must escape its quote, the backslash and the control characters
   // below U+0020, and nothing else.
   static const std::vector<CodeRange> plain =
       Complement(Normalized({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}));
-  std::string unescaped;
-  for (const CodeRange& range : Intersection(chars, plain)) {
-    unescaped += GbnfClassChar(range.low);
-    if (range.high > range.low) unescaped += "-" + GbnfClassChar(range.high);
-  }
-  std::string out = unescaped.empty() ? "" : "[" + unescaped + "]";
+  const std::vector<CodeRange> unescaped = Intersection(chars, plain);
+  std::string out = unescaped.empty() ? "" : BareCharsToGbnf(unescaped);
   for (const CodeRange& range : Intersection(chars, Complement(plain))) {
     for (uint32_t c = range.low; c <= range.high; ++c) {
       constexpr std::string_view kShort = "\b\f\n\r\t\"\\", kNames = "bfnrt\"\\";

@@ -19,6 +19,13 @@
 
 namespace lockstep {
 
+// Any of `chars`, as GBNF of how a JSON string has them: with the shortest escape where there must
+// be one.
+std::string CharsToGbnf(const std::vector<CodeRange>& chars);
+// The same as they are.
+std::string BareCharsToGbnf(const std::vector<CodeRange>& chars);
+using CharsWriter = std::string (*)(const std::vector<CodeRange>& chars);
+
 class Language {
  public:
   // What a client sends may need any number of states: beyond these it is kInvalidArgument.
@@ -54,19 +61,15 @@ class Language {
   bool Contains(std::string_view text) const;
   bool empty() const { return states_.empty(); }
 
-  // A rule for the language's texts, its characters written as in a JSON string, each in one way.
+  // A rule for the language's texts, its characters written as `write_chars` does.
   // REQUIRES: the language is not empty.
-  std::string Define(JsonRules* rules) const;
+  std::string Define(JsonRules* rules, CharsWriter write_chars = CharsToGbnf) const;
 
  private:
   void RemoveDead();
 
   std::vector<State> states_;
 };
-
-// Any of `chars`, as GBNF of how a JSON string has them: with the shortest escape where there must
-// be one.
-std::string CharsToGbnf(const std::vector<CodeRange>& chars);
 
 // What both have.
 std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,

@@ -47,20 +47,12 @@ Node Capped(Node node, uint32_t cap) {
   return node;
 }
 
-// How characters are written: CharsToGbnf's way in a JSON string, or as they are.
-using CharsWriter = std::string (*)(const std::vector<CodeRange>& chars);
-
 // A class loses the control characters that no answer should have: all of ASCII's but the tab, the
 // line feed and the carriage return.
 std::string PlainCharsToGbnf(const std::vector<CodeRange>& chars) {
   static const std::vector<CodeRange> allowed =
       Complement(Normalized({{0, 8}, {0xB, 0xC}, {0xE, 0x1F}, {0x7F, 0x7F}}));
-  std::string out;
-  for (const CodeRange& range : Intersection(chars, allowed)) {
-    out += GbnfClassChar(range.low);
-    if (range.high > range.low) out += "-" + GbnfClassChar(range.high);
-  }
-  return "[" + out + "]";
+  return BareCharsToGbnf(Intersection(chars, allowed));
 }
 
 bool IsAnyChar(const Node& node) {

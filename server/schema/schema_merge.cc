@@ -253,6 +253,16 @@ const SchemaKeyword* FindSchemaKeyword(std::string_view keyword) {
   return found == std::end(kKeywords) ? nullptr : found;
 }
 
+std::string_view ImpliedType(const Json& schema) {
+  for (const std::string_view type : {"object", "array", "string", "number"}) {
+    for (const auto& [keyword, value] : schema.items()) {
+      const SchemaKeyword* const known = FindSchemaKeyword(keyword);
+      if (known != nullptr && known->type == type) return type;
+    }
+  }
+  return {};
+}
+
 bool IsAnnotation(std::string_view keyword) {
   return std::ranges::find(kAnnotations, keyword) != kAnnotations.end() ||
          keyword.starts_with("x-");

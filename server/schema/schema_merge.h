@@ -35,6 +35,8 @@ struct SchemaKeyword {
 const SchemaKeyword* FindSchemaKeyword(std::string_view keyword);
 // Says nothing about which values are allowed.
 bool IsAnnotation(std::string_view keyword);
+// What a schema without a type is about, by its keywords; empty if they do not say.
+std::string_view ImpliedType(const Json& schema);
 // Whether anything in the schema is about which values are allowed.
 bool Asserts(const Json& schema);
 Json Without(const Json& schema, std::string_view keyword);

@@ -1,7 +1,10 @@
 // How a JSON schema is read into a grammar.
 #pragma once
 
+#include <string>
+
 #include "core/grammar/work_meter.h"
+#include "server/json/json_text.h"
 
 namespace lockstep {
 
@@ -11,6 +14,10 @@ struct JsonSchemaOptions {
   bool strict = true;
   // Counts the work, and may end it; null: nobody asks.
   WorkMeter* meter = nullptr;
+  // Of a schema that is a part of another: that one, to which its references and `path` are
+  // relative, a JSON pointer to where the part stands.
+  const Json* root = nullptr;
+  std::string path = "";
 };
 
 }  // namespace lockstep

@@ -39,17 +39,6 @@ uint64_t Weight(const Json& schema) {
   return weight + (schema.is_object() ? schema.size() * schema.size() / 4 : 0);
 }
 
-// What a schema without a type is about, by its keywords.
-std::string_view ImpliedType(const Json& schema) {
-  for (const std::string_view type : {"object", "array", "string", "number"}) {
-    for (const auto& [keyword, value] : schema.items()) {
-      const SchemaKeyword* const known = FindSchemaKeyword(keyword);
-      if (known != nullptr && known->type == type) return type;
-    }
-  }
-  return {};
-}
-
 bool HasConditions(const Json& schema) {
   return schema.contains("if") || schema.contains("then") || schema.contains("else") ||
          schema.contains("dependentRequired") || schema.contains("dependentSchemas") ||
@@ -120,7 +109,7 @@ std::string SchemaReader::Later(const std::string& key, const Json& schema,
 
 // pending_ is a list of work: visiting one schema may add others behind it.
 Result<std::string> SchemaReader::Read() {
-  const std::string root = Later("#", root_, "");
+  const std::string root = Later(options_.root == nullptr ? "#" : "part", schema_, options_.path);
   for (size_t i = 0; i < pending_.size(); ++i) {
     const Pending next = pending_[i];  // a copy: there may be more
     choices_ = next.choices;

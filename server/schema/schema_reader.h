@@ -22,10 +22,16 @@ namespace lockstep {
 class SchemaReader {
  public:
   // All must outlive the reader. Keywords that are dropped are appended to `dropped`.
-  SchemaReader(JsonRules* rules, const Json& root, std::string_view where,
+  SchemaReader(JsonRules* rules, const Json& schema, std::string_view where,
                const JsonSchemaOptions& options, std::vector<std::string>* dropped)
-      : rules_(*rules), root_(root), where_(where), options_(options), dropped_(*dropped) {}
+      : rules_(*rules),
+        schema_(schema),
+        root_(options.root == nullptr ? schema : *options.root),
+        where_(where),
+        options_(options),
+        dropped_(*dropped) {}
   Result<std::string> Read();
+  Result<std::string> ReadBareText(std::string_view end);
 
  private:
   // All take a schema and its JSON pointer, and return what can stand for it in a rule: a name or a
@@ -113,6 +119,10 @@ class SchemaReader {
   Result<Sizes> ReadSizes(const Json& schema, const std::string& what,
                           const std::string& path) const;
 
+  // schema_bare_texts.cc
+  Rule BareText(const Json& schema, std::string_view end);
+  Result<Language> BareLanguage(const Json& schema, std::string_view end);
+
   // schema_numbers.cc
   Rule Number(const Json& schema, bool integer, const std::string& path);
   Result<NumberRange> ReadRange(const Json& schema, bool integer, const std::string& path) const;
@@ -158,7 +168,8 @@ class SchemaReader {
   [[nodiscard]] Status Pay(uint64_t units) const { return Spend(options_.meter, units); }
 
   JsonRules& rules_;
-  const Json& root_;
+  const Json& schema_;  // what is read
+  const Json& root_;    // what references are relative to
   const std::string where_;
   const JsonSchemaOptions& options_;
   std::vector<std::string>& dropped_;

@@ -142,8 +142,12 @@ Result<Language> SchemaReader::NameLanguage(const Json& schema, const std::strin
     const SchemaKeyword* const known = FindSchemaKeyword(keyword);
     const bool is_known = IsAnnotation(keyword) || keyword == "enum" || keyword == "const" ||
                           keyword == "anyOf" || keyword == "oneOf" || keyword == "allOf" ||
-                          keyword == "type" || (known != nullptr && !known->type.empty());
-    if (!is_known) return Fail(path, fmt::format("keyword {} is not supported", Quoted(keyword)));
+                          keyword == "type" || keyword == "nullable" ||
+                          (known != nullptr && !known->type.empty());
+    if (!is_known) {
+      return FailKeyword(path, keyword,
+                         fmt::format("keyword {} is not supported", Quoted(keyword)));
+    }
   }
   if (names.contains("type") && !IsOneOf("", names["type"])) return Language({});
   TRY(Language all, TextLanguage(names, path, TextLengths::kShortened));
@@ -159,8 +163,9 @@ Result<Language> SchemaReader::NameLanguage(const Json& schema, const std::strin
   ++depth_;
   for (const char* keyword : {"allOf", "anyOf", "oneOf"}) {
     if (!names.contains(keyword)) continue;
-    TRY(const Language joined, NameChoice(names, keyword, path));
-    TRY(all, all.And(joined, options_.meter));
+    const Result<Language> joined = NameChoice(names, keyword, path);
+    if (!joined) return FailKeyword(path, keyword, joined.error().message);
+    TRY(all, all.And(*joined, options_.meter));
   }
   --depth_;
   return all;

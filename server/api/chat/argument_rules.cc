@@ -1,6 +1,7 @@
 // JSON's grammar is the schema's own. The other forms name arguments one by one, in the schema's
-// order, and each value is JSON again but for strings, which have no quotes or others: of these
-// what the schema says beyond a list of values cannot be bound, and is named as dropped.
+// order, and each value is JSON again but for strings, which have no quotes or others. What a
+// schema says of several arguments together, and in Gemma's form of the parts of a value, beyond
+// what is read here, cannot be bound and is named as dropped.
 #include "server/api/chat/argument_rules.h"
 
 #include <fmt/format.h>
@@ -19,17 +20,7 @@ namespace {
 using Form = CallForm::Arguments;
 
 constexpr char kQuote[] = "<|\"|>";
-// What rules are made of, and what binds nothing.
-constexpr std::string_view kKept[] = {
-    "type",     "properties", "required",    "additionalProperties",
-    "items",    "enum",       "const",       "anyOf",
-    "oneOf",    "$ref",       "$defs",       "definitions",
-    "$schema",  "$id",        "description", "title",
-    "default",  "examples",   "nullable",    "deprecated",
-    "$comment", "readOnly",   "writeOnly"};
-// How deep Gemma's values may lie in each other before they become any value.
-constexpr size_t kMaxGemmaDepth = 16;
-
+constexpr size_t kMaxItems = 10000;  // that a bound of Gemma's lists counts
 bool IsOfType(const Json& schema, const char* type) {
   return schema.is_object() && schema.contains("type") && schema["type"] == type;
 }
@@ -52,13 +43,21 @@ bool IsString(const Json& schema) {
   return listed.is_null() ? IsOfType(schema, "string") : AreTexts(listed);
 }
 
-std::string Alternatives(const Json& texts, std::string_view before, std::string_view behind) {
-  std::string body;
-  for (const Json& text : texts) {
-    body += (body.empty() ? "" : " | ") +
-            GbnfLiteral(std::string(before) + text.get<std::string>() + std::string(behind));
+// As Gemma's form has it.
+std::string GemmaText(const Json& value) {
+  if (value.is_string()) return kQuote + value.get<std::string>() + kQuote;
+  if (!value.is_structured()) return Dump(value);
+  std::string out;
+  for (const auto& [key, item] : value.items()) {
+    out += (out.empty() ? "" : ",") + (value.is_object() ? key + ":" : "") + GemmaText(item);
   }
-  return "(" + body + ")";
+  return value.is_object() ? "{" + out + "}" : "[" + out + "]";
+}
+
+// Whether the schema's type allows a value that it lists.
+bool HasType(const Json& schema, const Json& value) {
+  return !schema.contains("type") ||
+         JsonGrammar().Add({{"type", schema["type"]}, {"const", value}}, "").has_value();
 }
 
 bool IsRequired(const Json& schema, const std::string& key) {
@@ -66,18 +65,36 @@ bool IsRequired(const Json& schema, const std::string& key) {
          std::ranges::count(schema["required"], Json(key)) > 0;
 }
 
-// What a reference within the document points to, null if it points elsewhere.
-const Json* Resolve(const Json& root, const std::string& reference) {
-  if (!reference.starts_with("#/")) return nullptr;
-  const Json* at = &root;
-  for (size_t begin = 2; begin <= reference.size();) {
-    const size_t end = std::min(reference.find('/', begin), reference.size());
-    const std::string key = reference.substr(begin, end - begin);
-    if (!at->is_object() || !at->contains(key)) return nullptr;
-    at = &(*at)[key];
-    begin = end + 1;
+// With the names that are required, but not listed, among the properties.
+Json WithRequired(Json schema) {
+  const Json required = schema.value("required", Json::array());
+  if (!schema.contains("properties") || !schema["properties"].is_object()) {
+    schema["properties"] = Json::object();
   }
-  return at;
+  for (const Json& name : required) {
+    if (!name.is_string() || schema["properties"].contains(name.get<std::string>())) continue;
+    schema["properties"][name.get<std::string>()] =
+        schema.value("additionalProperties", Json(true));
+  }
+  return schema;
+}
+
+// What a schema of several types says about one of them.
+Json OfOneType(const Json& schema, const std::string& type) {
+  Json part = {{"type", type}};
+  for (const auto& [keyword, value] : schema.items()) {
+    const SchemaKeyword* const known = FindSchemaKeyword(keyword);
+    const bool other = known != nullptr && !known->type.empty() && known->type != type &&
+                       !(known->type == "number" && type == "integer");
+    if (keyword != "type" && !other) part[keyword] = value;
+  }
+  return part;
+}
+
+std::optional<size_t> Count(const Json& schema, const char* keyword) {
+  const auto given = schema.find(keyword);
+  const bool counted = given != schema.end() && given->is_number_unsigned() && *given <= kMaxItems;
+  return counted ? std::optional(given->get<size_t>()) : std::nullopt;
 }
 
 }  // namespace
@@ -98,13 +115,19 @@ Result<std::string> ArgumentRules::Add(const Json& function, const std::string& 
   if (any && form_.arguments != Form::kJson) return AnyArguments();
   if (any) return std::string(JsonGrammar::Object());
   Json schema = WithoutBigIntegers(function["parameters"]);
+  references_.clear();
+  const Json root = schema;
+  if (schema.contains("$ref") && !Asserts(Without(schema, "$ref")) && schema["$ref"].is_string()) {
+    const Json* const target = FindReference(root, schema["$ref"].get<std::string>());
+    if (target != nullptr && target->is_object()) schema = *target;
+  }
   // Calls name their arguments, so that a schema without a type can only mean an object.
   if (!schema.contains("type")) schema["type"] = "object";
   if (schema["type"] != "object") {
     return Fail(ErrorKind::kInvalidArgument,
                 where + "/type: must be \"object\": the arguments of a function are named", where);
   }
-  const Place place{schema, where, function.value("strict", false)};
+  const Place place{root, where, "", function.value("strict", false)};
   auto rule =
       form_.arguments == Form::kJson ? JsonValue(schema, place) : Named(schema, place, name);
   if (!rule) rule.error().message += " (the tool is " + Quoted(name) + ")";
@@ -112,31 +135,25 @@ Result<std::string> ArgumentRules::Add(const Json& function, const std::string& 
 }
 
 Result<std::string> ArgumentRules::JsonValue(const Json& schema, const Place& place) {
-  // A part of a schema takes the definitions of the whole along, to which its references point.
-  Json part = schema;
-  for (const char* name : {"$defs", "definitions"}) {
-    if (part.is_object() && place.root.contains(name) && !part.contains(name)) {
-      part[name] = place.root[name];
-    }
-  }
-  return json_.Add(part, place.where, {place.strict, meter_});
+  return json_.Add(schema, place.where, Options(place));
 }
 
-Result<std::string> ArgumentRules::Named(const Json& schema, const Place& place,
+Result<std::string> ArgumentRules::Named(const Json& given, const Place& place,
                                          const std::string& tool) {
-  TRY_OK(Drop(schema, place));
-  const bool known = schema.contains("properties") && schema["properties"].is_object() &&
-                     !schema["properties"].empty();
-  if (known) {
+  const Json schema = WithRequired(given);
+  TRY_OK(
+      Drop(schema, place, {"type", "nullable", "properties", "required", "additionalProperties"}));
+  if (!schema["properties"].empty()) {
     return Chain(schema, place,
                  form_.arguments == Form::kTagged  ? ""
                  : form_.arguments == Form::kGemma ? ","
                                                    : ", ",
                  tool);
   }
-  const bool none =
-      schema.contains("additionalProperties") && schema["additionalProperties"] == false;
-  return none ? Define("\"\"") : AnyArguments();
+  const Json others = schema.value("additionalProperties", Json(true));
+  if (others == false) return Define("\"\"");
+  if (others.is_object() && Asserts(others)) TRY_OK(Lose("additionalProperties", place));
+  return AnyArguments();
 }
 
 // Each argument in its turn, those that are not required or not. A separator stands before each but
@@ -144,13 +161,15 @@ Result<std::string> ArgumentRules::Named(const Json& schema, const Place& place,
 Result<std::string> ArgumentRules::Chain(const Json& schema, const Place& place,
                                          std::string_view separator, const std::string& tool) {
   std::vector<std::string> keys;
-  for (const auto& [key, value] : schema["properties"].items()) keys.push_back(key);
+  for (const auto& [key, value] : schema["properties"].items()) {
+    if (value != false || IsRequired(schema, key)) keys.push_back(key);
+  }
   // Gemma's template sorts them.
   if (form_.arguments == Form::kGemma) std::ranges::sort(keys);
   std::string first = Define("\"\""), next = first;
   for (size_t i = keys.size(); i > 0; --i) {
     const std::string& key = keys[i - 1];
-    const Place at{place.root, place.where + "/properties/" + key, place.strict};
+    const Place at = Child(Child(place, "properties"), key);
     TRY(const std::string argument, Argument(key, schema["properties"][key], at, tool));
     const bool required = IsRequired(schema, key);
     const std::string between = separator.empty() ? "" : GbnfLiteral(separator) + " ";
@@ -170,7 +189,7 @@ Result<std::string> ArgumentRules::Argument(const std::string& key, const Json& 
     return Define(GbnfLiteral(form_.key_before + key + assign) + " " + value);
   }
   if (form_.arguments == Form::kGemma) {
-    TRY(const std::string value, Gemma(schema, place, 0));
+    TRY(const std::string value, Gemma(schema, place));
     return Define(GbnfLiteral(key + ":") + " " + value);
   }
   TRY(std::string value, JsonValue(schema, place));
@@ -184,95 +203,162 @@ Result<std::string> ArgumentRules::Argument(const std::string& key, const Json& 
 
 // A value and what ends it.
 Result<std::string> ArgumentRules::Tagged(const Json& schema, const Place& place) {
-  if (!IsString(schema)) {
-    TRY(const std::string value, JsonValue(schema, place));
-    return value + " " + GbnfLiteral(form_.value_after);
-  }
-  if (const Json listed = Listed(schema); !listed.is_null()) {
-    return Alternatives(listed, "", form_.value_after);
-  }
-  TRY_OK(Drop(schema, place));
-  DefineOnce("tagged", TextUntil("tagged", form_.value_after, "\"\"", false));
-  return std::string("tagged0");
+  if (IsString(schema)) return Text(schema, place, "tagged", form_.value_after);
+  TRY(const std::string value, JsonValue(schema, place));
+  return value + " " + GbnfLiteral(form_.value_after);
 }
 
-// What a schema says that is neither bound here nor an annotation.
-Status ArgumentRules::Drop(const Json& schema, const Place& place) {
+Result<std::string> ArgumentRules::Text(const Json& schema, const Place& place,
+                                        const std::string& name, const std::string& end) {
+  if (!Asserts(Without(Without(schema, "type"), "nullable"))) {
+    DefineOnce(name, TextUntil(name, end, "\"\"", false));
+    return name + "0";
+  }
+  TRY(const std::string text, json_.AddBareText(schema, place.where, end, Options(place)));
+  return text + " " + GbnfLiteral(end);
+}
+
+Status ArgumentRules::Lose(const std::string& keyword, const Place& place) {
+  if (place.strict) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("{}{}/{}: cannot be kept in the form in which this model writes calls; "
+                            "leave it out, or \"strict\"",
+                            place.where, place.path, keyword),
+                place.where);
+  }
+  dropped_.push_back(fmt::format("{}{}: {}", place.where, place.path, keyword));
+  return {};
+}
+
+// What a schema says beyond `kept`.
+Status ArgumentRules::Drop(const Json& schema, const Place& place,
+                           std::initializer_list<std::string_view> kept) {
   for (const auto& [keyword, value] : schema.items()) {
-    if (std::ranges::find(kKept, keyword) != std::end(kKept)) continue;
-    if (place.strict) {
-      return Fail(ErrorKind::kInvalidArgument,
-                  fmt::format("{}/{}: cannot be kept in the form in which this model writes calls; "
-                              "leave it out, or \"strict\"",
-                              place.where, keyword),
-                  place.where.substr(0, place.where.find('/')));
-    }
-    dropped_.push_back(fmt::format("{}: {}", place.where, keyword));
+    if (IsAnnotation(keyword) || std::ranges::count(kept, keyword) > 0) continue;
+    TRY_OK(Lose(keyword, place));
   }
   return {};
 }
 
-Result<std::string> ArgumentRules::Gemma(const Json& schema, const Place& place, size_t depth) {
-  if (const Json listed = Listed(schema); AreTexts(listed)) {
-    return Alternatives(listed, kQuote, kQuote);
-  }
-  DefineOnce("gemma-text", fmt::format("gemma-text ::= {} gemma-quoted0\n", GbnfLiteral(kQuote)) +
-                               TextUntil("gemma-quoted", kQuote, "\"\"", false));
+// The order is that of the readers of JSON's schemas: references, lists of values, choices, types.
+Result<std::string> ArgumentRules::Gemma(const Json& schema, const Place& place) {
+  if (schema == false) return JsonValue(schema, place);  // an error
   TRY(const std::string number, json_.Add({{"type", "number"}}, place.where));
+  DefineOnce("gemma-quoted", TextUntil("gemma-quoted", kQuote, "\"\"", false));
+  DefineOnce("gemma-text", fmt::format("gemma-text ::= {} gemma-quoted0\n", GbnfLiteral(kQuote)));
   DefineOnce("gemma-value",
              fmt::format("gemma-value ::= gemma-text | {} | \"true\" | \"false\" | \"null\" | "
                          "\"[\" (gemma-value (\",\" gemma-value)*)? \"]\" | gemma-object\n"
                          "gemma-object ::= \"{{\" (gemma-entry (\",\" gemma-entry)*)? \"}}\"\n"
                          "gemma-entry ::= [a-zA-Z0-9_]+ \":\" gemma-value\n",
                          number));
-  if (!schema.is_object() || depth > kMaxGemmaDepth) return std::string("gemma-value");
-  if (schema.contains("$ref") && schema["$ref"].is_string()) {
-    const Json* const target = Resolve(place.root, schema["$ref"].get<std::string>());
-    return target == nullptr ? std::string("gemma-value") : Gemma(*target, place, depth + 1);
-  }
-  Json choices = Json::array();
+  if (!schema.is_object()) return std::string("gemma-value");
+  if (schema.contains("$ref")) return GemmaReference(schema, place);
+  if (IsString(schema)) return GemmaOfType("string", schema, place);
+  if (!Listed(schema).is_null()) return GemmaListed(schema, place);
   for (const char* name : {"anyOf", "oneOf"}) {
-    if (schema.contains(name) && schema[name].is_array()) choices = schema[name];
+    if (schema.contains(name) && schema[name].is_array() && !schema[name].empty()) {
+      return GemmaChoice(schema, place, name);
+    }
   }
+  const Json types = schema.value("type", Json(ImpliedType(schema)));
   std::string any;
-  for (const Json& choice : choices) {
-    TRY(const std::string rule, Gemma(choice, place, depth + 1));
-    any += (any.empty() ? "" : " | ") + rule;
-  }
-  if (!any.empty()) return Define(any);
-  const Json types = schema.contains("type") ? schema["type"] : Json("");
   for (const Json& type : types.is_array() ? types : Json::array({types})) {
-    if (!type.is_string()) return std::string("gemma-value");
-    TRY(const std::string rule, GemmaOfType(type.get<std::string>(), schema, place, depth));
+    if (!type.is_string() || type == "") {
+      TRY_OK(Drop(schema, place, {"nullable"}));
+      return std::string("gemma-value");
+    }
+    const auto name = type.get<std::string>();
+    TRY(const std::string rule, GemmaOfType(name, OfOneType(schema, name), place));
     any += (any.empty() ? "" : " | ") + rule;
   }
-  return any.empty() ? std::string("gemma-value") : Define(any);
+  return Define(any);
+}
+
+// A definition has one rule, which it may lead back to.
+Result<std::string> ArgumentRules::GemmaReference(const Json& schema, const Place& place) {
+  const Json* const target = schema["$ref"].is_string()
+                                 ? FindReference(place.root, schema["$ref"].get<std::string>())
+                                 : nullptr;
+  if (target == nullptr) {
+    TRY_OK(Drop(schema, place, {}));
+    return std::string("gemma-value");
+  }
+  TRY_OK(Drop(schema, place, {"$ref"}));
+  const auto [known, is_new] = references_.try_emplace(target);
+  if (is_new) {
+    known->second = fmt::format("argument{}", names_++);
+    const std::string name = known->second;
+    TRY(const std::string rule, Gemma(*target, place));
+    rules_ += name + " ::= " + rule + "\n";
+    return name;
+  }
+  return known->second;
+}
+
+Result<std::string> ArgumentRules::GemmaListed(const Json& schema, const Place& place) {
+  Json values = Json::array();
+  for (const Json& value : Listed(schema)) {
+    if (HasType(schema, value)) values.push_back(value);
+  }
+  if (AreTexts(values)) return GemmaOfType("string", schema, place);
+  TRY_OK(Drop(schema, place, {"type", "nullable", "enum", "const"}));
+  std::string any;
+  for (const Json& value : values)
+    any += (any.empty() ? "" : " | ") + GbnfLiteral(GemmaText(value));
+  return any.empty() ? JsonValue(schema, place) : Define(any);
+}
+
+Result<std::string> ArgumentRules::GemmaChoice(const Json& schema, const Place& place,
+                                               const std::string& keyword) {
+  TRY_OK(Drop(schema, place, {"nullable", keyword}));
+  // That no more than one holds.
+  if (keyword == "oneOf" && schema[keyword].size() > 1) TRY_OK(Lose(keyword, place));
+  std::string any;
+  for (size_t i = 0; i < schema[keyword].size(); ++i) {
+    TRY(const std::string rule,
+        Gemma(schema[keyword][i], Child(Child(place, keyword), std::to_string(i))));
+    any += (any.empty() ? "" : " | ") + rule;
+  }
+  return Define(any);
 }
 
 Result<std::string> ArgumentRules::GemmaOfType(const std::string& type, const Json& schema,
-                                               const Place& place, size_t depth) {
+                                               const Place& place) {
   if (type == "string") {
-    TRY_OK(Drop(schema, place));
-    return std::string("gemma-text");
+    TRY(const std::string text, Text(schema, place, "gemma-quoted", kQuote));
+    return GbnfLiteral(kQuote) + " " + text;
   }
-  if (type == "array" || type == "object") TRY_OK(Drop(schema, place));
-  if (type == "array") {
-    const Json items = schema.contains("items") ? schema["items"] : Json::object();
-    TRY(const std::string item, Gemma(items, place, depth + 1));
-    return Define(fmt::format("\"[\" ({0} (\",\" {0})*)? \"]\"", item));
+  if (type == "array") return GemmaList(schema, place);
+  if (type != "object") return JsonValue(schema, place);
+  TRY_OK(
+      Drop(schema, place, {"type", "nullable", "properties", "required", "additionalProperties"}));
+  const Json whole = WithRequired(schema);
+  const Json others = schema.value("additionalProperties", Json(true));
+  if (whole["properties"].empty() && others != false) {
+    if (others.is_object() && Asserts(others)) TRY_OK(Lose("additionalProperties", place));
+    return std::string("gemma-object");
   }
-  if (type == "object") {
-    if (!schema.contains("properties") || !schema["properties"].is_object() ||
-        schema["properties"].empty()) {
-      return std::string("gemma-object");
-    }
-    TRY(const std::string entries, Chain(schema, place, ",", {}));
-    return Define("\"{\" " + entries + " \"}\"");
+  TRY(const std::string entries, Chain(whole, place, ",", {}));
+  return Define("\"{\" " + entries + " \"}\"");
+}
+
+Result<std::string> ArgumentRules::GemmaList(const Json& schema, const Place& place) {
+  const auto least = Count(schema, "minItems"), most = Count(schema, "maxItems");
+  Json rest = schema;
+  if (least) rest.erase("minItems");
+  if (most) rest.erase("maxItems");
+  const Json items = schema.value("items", Json(true));
+  if (items.is_array()) {
+    TRY_OK(Lose("items", place));
   }
-  if (type.empty()) return std::string("gemma-value");
-  Json value = schema;
-  value["type"] = type;
-  return JsonValue(value, place);
+  TRY_OK(Drop(rest, place, {"type", "nullable", "items"}));
+  if (most == 0u) return GbnfLiteral("[]");
+  TRY(const std::string item, Gemma(items.is_array() ? Json(true) : items, Child(place, "items")));
+  const std::string list = fmt::format("{0} (\",\" {0}){1}", item,
+                                       Repetition(std::max<size_t>(least.value_or(0), 1) - 1,
+                                                  most ? std::optional(*most - 1) : std::nullopt));
+  return Define(fmt::format("\"[\" ({}){} \"]\"", list, least.value_or(0) == 0 ? "?" : ""));
 }
 
 // Any arguments of the form.

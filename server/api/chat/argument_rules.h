@@ -2,6 +2,9 @@
 // it collects; used by one thread.
 #pragma once
 
+#include <initializer_list>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +12,7 @@
 #include "server/api/chat/chat_piece.h"
 #include "server/json/json_text.h"
 #include "server/schema/json_schema.h"
+#include "server/schema/schema_merge.h"
 
 namespace lockstep {
 
@@ -30,8 +34,9 @@ class ArgumentRules {
  private:
   // A value within the schema that is being added.
   struct Place {
-    const Json& root;  // what references are relative to
-    std::string where;
+    const Json& root;          // what references are relative to
+    const std::string& where;  // the root's name
+    std::string path;          // from there
     bool strict;
   };
 
@@ -42,11 +47,28 @@ class ArgumentRules {
   [[nodiscard]] Result<std::string> Argument(const std::string& key, const Json& schema,
                                              const Place& place, const std::string& tool);
   [[nodiscard]] Result<std::string> Tagged(const Json& schema, const Place& place);
-  [[nodiscard]] Result<std::string> Gemma(const Json& schema, const Place& place, size_t depth);
+  // A string as it is, and `end`; NAME0 is the rule of any.
+  [[nodiscard]] Result<std::string> Text(const Json& schema, const Place& place,
+                                         const std::string& name, const std::string& end);
+  [[nodiscard]] Result<std::string> Gemma(const Json& schema, const Place& place);
+  [[nodiscard]] Result<std::string> GemmaReference(const Json& schema, const Place& place);
+  [[nodiscard]] Result<std::string> GemmaListed(const Json& schema, const Place& place);
+  [[nodiscard]] Result<std::string> GemmaChoice(const Json& schema, const Place& place,
+                                                const std::string& keyword);
   [[nodiscard]] Result<std::string> GemmaOfType(const std::string& type, const Json& schema,
-                                                const Place& place, size_t depth);
+                                                const Place& place);
+  [[nodiscard]] Result<std::string> GemmaList(const Json& schema, const Place& place);
   [[nodiscard]] Result<std::string> JsonValue(const Json& schema, const Place& place);
-  [[nodiscard]] Status Drop(const Json& schema, const Place& place);
+  static Place Child(const Place& place, const std::string& name) {
+    return {place.root, place.where, ChildPointer(place.path, name), place.strict};
+  }
+  JsonSchemaOptions Options(const Place& place) const {
+    return {place.strict, meter_, &place.root, place.path};
+  }
+  // Names the keyword as dropped, or is an error where the schema is strict.
+  [[nodiscard]] Status Lose(const std::string& keyword, const Place& place);
+  [[nodiscard]] Status Drop(const Json& schema, const Place& place,
+                            std::initializer_list<std::string_view> kept);
   std::string AnyArguments();
   std::string Define(const std::string& body);  // the name of a new rule
   void DefineOnce(const std::string& name, const std::string& rules);
@@ -58,6 +80,7 @@ class ArgumentRules {
   StringParameters strings_;
   std::vector<std::string> dropped_;
   std::set<std::string> defined_;
+  std::map<const Json*, std::string> references_;  // rules of Gemma's definitions, of one schema
   size_t names_ = 0;
 };
 
