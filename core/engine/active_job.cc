@@ -19,6 +19,10 @@ JobStats ActiveJob::stats() const {
   stats.prompt_tokens = prompt_tokens;
   stats.cached_tokens = cached_tokens;
   stats.generated_tokens = generated_tokens;
+  if (session) {
+    stats.drafted_tokens = session->drafted_tokens();
+    stats.kept_tokens = session->kept_tokens();
+  }
   return stats;
 }
 

@@ -30,6 +30,8 @@ struct ActiveJob : Job {
   // it, and those of its own prompt.
   size_t turn = 0;
 
+  size_t window_steps = 0;  // of KvCache::kWindowStep tokens, that the prefix store was given
+
   uint64_t charged_work = 0;  // of grammar_work, what the client's share has been charged with
 
   bool reads = false;       // its tokens in this step are of what it reads, not of its answer

@@ -23,6 +23,8 @@ struct JobStats {
   size_t prompt_tokens = 0;
   size_t cached_tokens = 0;  // of these, not computed but taken from an earlier request's prefix
   size_t generated_tokens = 0;
+  size_t drafted_tokens = 0;  // that were guessed, and of these
+  size_t kept_tokens = 0;     // those that became part of the answer
 };
 
 // Where a job's tokens go. Called on the scheduler's thread, without a lock held: all streams

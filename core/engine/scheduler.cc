@@ -49,17 +49,26 @@ size_t FirstRoom(const ActiveJob& job, size_t context) {
 
 }  // namespace
 
+size_t StepRows(size_t sessions, const SchedulerOptions& options) {
+  return StepLogitRows(sessions, options) + options.prefill_tokens;
+}
+
+size_t StepLogitRows(size_t sessions, const SchedulerOptions& options) {
+  return sessions + kDraftsInStep * options.longest_draft;
+}
+
 Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, ThreadPool& pool,
                      SchedulerOptions options)
     : transformer_(transformer),
       sessions_(sessions),
       pool_(pool),
       options_(options),
-      scratch_(transformer.config(), sessions.size() + options.prefill_tokens, sessions.size(),
-               pool.threads()),
+      scratch_(transformer.config(), StepRows(sessions.size(), options),
+               StepLogitRows(sessions.size(), options), pool.threads()),
       pacer_(options.prefill_tokens),
-      logits_(sessions.size()),
-      events_(sessions.size()),
+      logits_(scratch_.max_logit_rows()),
+      first_logits_(sessions.size()),
+      outcomes_(sessions.size()),
       progress_(Clock::now()),
       queue_(options.max_queued, options.max_queued_tokens) {
   assert(sessions.size() >= 1 && options.prefill_tokens >= 1);
@@ -68,6 +77,7 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
   waiting_.reserve(sessions.size());
   batch_jobs_.reserve(sessions.size());
   batch_.reserve(sessions.size());
+  for (Outcome& outcome : outcomes_) outcome.events.reserve(1 + options.longest_draft);
   thread_ = std::thread([this] { Loop(); });
 }
 

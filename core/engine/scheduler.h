@@ -58,11 +58,18 @@ struct SchedulerOptions {
   size_t max_queued = 64;                 // requests that wait for a session
   size_t max_queued_tokens = 128 * 1024;  // of their prompts; a single longer one may still wait
   size_t prefill_tokens = 512;            // prompt tokens per step at most, over all sessions
+  size_t longest_draft = 16;              // tokens of a session that a step may guess; 0: none
   std::chrono::milliseconds stall_timeout{30'000};
   // May be null; must outlive the scheduler, which alone uses the store.
   SchedulerObserver* observer = nullptr;
   PrefixStore* prefixes = nullptr;
 };
+
+// The drafts of full length that a step has room for, over all sessions.
+inline constexpr size_t kDraftsInStep = 2;
+// The rows of a step's largest batch, and those of them that have logits.
+size_t StepRows(size_t sessions, const SchedulerOptions& options);
+size_t StepLogitRows(size_t sessions, const SchedulerOptions& options);
 
 class Scheduler {
  public:
@@ -106,10 +113,11 @@ class Scheduler {
   // Calls `work` with what is left of a step's allowance. Runs beside others, none for the same
   // job.
   template <class Work>
-  static Result<std::optional<TokenEvent>> Metered(ActiveJob& job, std::atomic<int64_t>& left,
-                                                   const Work& work);
+  static Status Metered(ActiveJob& job, std::atomic<int64_t>& left, const Work& work);
+  void AddDecoding();
   void AddPrompts();
-  size_t AddToBatch(ActiveJob& job, size_t limit);  // the tokens that it adds
+  // The tokens that it adds.
+  size_t AddToBatch(ActiveJob& job, size_t limit, DraftLimit draft = {});
   // Whether this very step computes what the job's prompt goes on with.
   bool IsBeingComputed(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
@@ -118,7 +126,13 @@ class Scheduler {
   void Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // Gives the prefix store what the job's session has computed.
   void Remember(const ActiveJob& job);
-  void Deliver(ActiveJob& job, Result<std::optional<TokenEvent>> event);
+  // What a step or the grammar's work has given a job: tokens, and then perhaps an error.
+  struct Outcome {
+    Status status;
+    std::vector<TokenEvent> events;
+  };
+  void Deliver(ActiveJob& job, Outcome& outcome);
+  void DeliverToken(ActiveJob& job, TokenEvent event);
   void EraseEnded();
   void EndAll();
   // Gives the session back, if there is one, and makes the request's last call.
@@ -141,8 +155,9 @@ class Scheduler {
   std::vector<ActiveJob*> batch_jobs_;  // one for each entry of batch_, those that decode first
   std::vector<BatchEntry> batch_;
   StepStats step_;
-  std::vector<std::span<const float>> logits_;             // [i] of batch_[i]: [vocab], or empty
-  std::vector<Result<std::optional<TokenEvent>>> events_;  // [i] of batch_[i] or of waiting_[i]
+  std::vector<std::span<const float>> logits_;  // the rows of [vocab] that the batch asked for
+  std::vector<size_t> first_logits_;            // [i] of batch_[i] in logits_
+  std::vector<Outcome> outcomes_;               // [i] of batch_[i] or of waiting_[i]
 
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions
   std::atomic<size_t> unread_tokens_{0};     // of their prompts

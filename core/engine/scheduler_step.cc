@@ -39,11 +39,11 @@ void IfMemoryAllows(const Work& work) {
 
 }  // namespace
 
-size_t Scheduler::AddToBatch(ActiveJob& job, size_t limit) {
+size_t Scheduler::AddToBatch(ActiveJob& job, size_t limit, DraftLimit draft) {
   if (!job.started) job.started = Clock::now();
   job.reads = job.session->prefilling();
   batch_jobs_.push_back(&job);
-  batch_.push_back(job.session->NextEntry(limit));
+  batch_.push_back(job.session->NextEntry(limit, draft));
   return batch_.back().tokens.size();
 }
 
@@ -53,12 +53,7 @@ void Scheduler::Step() {
   step_ = {};
   ResumeGrammars();
   const Clock::time_point begin = Clock::now();
-  for (const auto& job : running_) {
-    InferenceSession& session = *job->session;
-    if (job->paused || session.prefilling() || session.waits_for_grammar()) continue;
-    // The older come first, so that whoever must pause has nothing in the batch yet.
-    if (MakeRoom(*job)) step_.decoding += AddToBatch(*job, 1);
-  }
+  AddDecoding();
   AddPrompts();
   if (batch_.empty()) return;
   Forward(batch_jobs_, batch_);
@@ -69,19 +64,40 @@ void Scheduler::Step() {
   EraseEnded();
 }
 
+void Scheduler::AddDecoding() {
+  const auto decodes = [](const auto& job) {
+    const InferenceSession& session = *job->session;
+    return !job->paused && !session.prefilling() && !session.waits_for_grammar();
+  };
+  const auto decoding = static_cast<size_t>(std::ranges::count_if(running_, decodes));
+  const double least_chance = pacer_.LeastChance(decoding);
+  size_t room = kDraftsInStep * options_.longest_draft;
+  for (const auto& job : running_) {
+    // The older come first, so that whoever must pause has nothing in the batch yet.
+    if (!decodes(job) || !MakeRoom(*job)) continue;
+    const size_t draft = std::min(room, options_.longest_draft);
+    const size_t end = std::min(job->session->position() + 1 + draft, job->session->context());
+    const bool fits = draft > 0 && job->session.Reserve(end);
+    const size_t drafted = AddToBatch(*job, 1, {fits ? draft : 0, least_chance}) - 1;
+    room -= drafted;
+    ++step_.decoding;
+    step_.drafts += drafted > 0 ? 1 : 0;
+    step_.drafted += drafted;
+  }
+}
+
 template <class Work>
-Result<std::optional<TokenEvent>> Scheduler::Metered(ActiveJob& job, std::atomic<int64_t>& left,
-                                                     const Work& work) {
+Status Scheduler::Metered(ActiveJob& job, std::atomic<int64_t>& left, const Work& work) {
   WorkBudget budget(static_cast<uint64_t>(std::clamp<int64_t>(left, 0, kMaskWork)));
-  Result<std::optional<TokenEvent>> event;
+  Status status;
   try {
-    event = work(budget);
+    status = work(budget);
   } catch (const std::exception&) {  // what only one job has done ends only that job
-    event = tl::unexpected<Error>(CaughtError());
+    status = tl::unexpected<Error>(CaughtError());
   }
   job.grammar_work += budget.used();
   left -= static_cast<int64_t>(budget.used());
-  return event;
+  return status;
 }
 
 // What a grammar needs beyond a step's allowance it gets in later steps. Whose grammar has had the
@@ -98,9 +114,13 @@ void Scheduler::ResumeGrammars() {
   std::atomic<int64_t> left = kMaskWork * static_cast<int64_t>(pool_.threads());
   pool_.ParallelFor(waiting_.size(), 1, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      InferenceSession& session = *waiting_[i]->session;
-      events_[i] =
-          Metered(*waiting_[i], left, [&](auto& budget) { return session.Resume(budget); });
+      Outcome& outcome = outcomes_[i];
+      outcome.events.clear();
+      outcome.status = Metered(*waiting_[i], left, [&](auto& budget) -> Status {
+        TRY(std::optional<TokenEvent> event, waiting_[i]->session->Resume(budget));
+        if (event) outcome.events.push_back(*std::move(event));
+        return {};
+      });
     }
   });
   {
@@ -109,7 +129,7 @@ void Scheduler::ResumeGrammars() {
   }
   for (size_t i = 0; i < waiting_.size(); ++i) {
     if (!waiting_[i]->started) waiting_[i]->started = Clock::now();
-    Deliver(*waiting_[i], std::move(events_[i]));
+    Deliver(*waiting_[i], outcomes_[i]);
   }
   EraseEnded();
 }
@@ -164,21 +184,32 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
   }
   Account(jobs, batch);
   // The sessions sample side by side: each has its own state and its own row of logits.
-  size_t row = 0;
+  const size_t rows = scratch_.logit_rows();
+  for (size_t row = 0; row < rows; ++row) logits_[row] = scratch_.logits(row);
+  size_t first = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
-    const bool has_logits = batch[i].logits != LogitRows::kNone;
-    logits_[i] = has_logits ? scratch_.logits(row++) : std::span<const float>();
+    first_logits_[i] = first;
+    first += LogitCount(batch[i]);
   }
-  std::atomic<int64_t> left = kReadWork * static_cast<int64_t>(pool_.threads());
+  // With a draft, masks are looked for between its tokens.
+  const int64_t work = step_.drafted > 0 ? kMaskWork : kReadWork;
+  std::atomic<int64_t> left = work * static_cast<int64_t>(pool_.threads());
   const size_t grain = std::max<size_t>(1, kSmallSample / transformer_.config().vocab);
   pool_.ParallelFor(batch.size(), grain, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      InferenceSession& session = *jobs[i]->session;
-      events_[i] =
-          Metered(*jobs[i], left, [&](auto& budget) { return session.Accept(logits_[i], budget); });
+      const auto logits = std::span(logits_).subspan(first_logits_[i], LogitCount(batch[i]));
+      Outcome& outcome = outcomes_[i];
+      outcome.events.clear();
+      outcome.status = Metered(*jobs[i], left, [&](auto& budget) {
+        return jobs[i]->session->Accept(logits, budget, outcome.events);
+      });
     }
   });
-  for (size_t i = 0; i < batch.size(); ++i) Deliver(*jobs[i], std::move(events_[i]));
+  for (size_t i = 0; i < batch.size(); ++i) {
+    // All but the first of its tokens are of the draft.
+    if (!jobs[i]->reads) step_.kept += std::max<size_t>(1, outcomes_[i].events.size()) - 1;
+    Deliver(*jobs[i], outcomes_[i]);
+  }
 }
 
 void Scheduler::Remember(const ActiveJob& job) {
@@ -206,24 +237,34 @@ void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchE
       jobs[i]->progress->cached = jobs[i]->cached_tokens;
       jobs[i]->progress->read = std::min(jobs[i]->prompt_tokens, jobs[i]->session->position());
       Remember(*jobs[i]);
-    } else if (jobs[i]->session->position() % KvCache::kWindowStep == 0) {
-      Remember(*jobs[i]);  // before a sliding window moves on
+    } else {
+      const InferenceSession& session = *jobs[i]->session;
+      const size_t known = session.prompt().size() + session.output().size();
+      const size_t steps = known / KvCache::kWindowStep;
+      // Before a sliding window moves on.
+      if (std::exchange(jobs[i]->window_steps, steps) != steps) Remember(*jobs[i]);
     }
   }
   const MutexLock lock(mutex_);
   for (size_t i = 0; i < batch.size(); ++i) {
     if (jobs[i]->reads && jobs[i]->was_paused) continue;  // it is not the client's doing
-    const double token = jobs[i]->reads ? FairShares::kPromptToken : FairShares::kGeneratedToken;
-    shares_.Charge(jobs[i]->client, token * static_cast<double>(batch[i].tokens.size()));
+    // A draft is the server's idea, and costs its client nothing.
+    const auto read = static_cast<double>(batch[i].tokens.size());
+    shares_.Charge(jobs[i]->client,
+                   jobs[i]->reads ? FairShares::kPromptToken * read : FairShares::kGeneratedToken);
   }
 }
 
-void Scheduler::Deliver(ActiveJob& job, Result<std::optional<TokenEvent>> event) {
-  if (!event) {
-    End(job, &event.error());
-    return;
+void Scheduler::Deliver(ActiveJob& job, Outcome& outcome) {
+  for (TokenEvent& event : outcome.events) DeliverToken(job, std::move(event));
+  if (!outcome.status) {
+    End(job, &outcome.status.error());
+  } else if (!outcome.events.empty() && job.session->finished()) {
+    End(job, nullptr);
   }
-  if (!*event) return;
+}
+
+void Scheduler::DeliverToken(ActiveJob& job, TokenEvent event) {
   const Clock::time_point now = Clock::now();
   if (options_.observer != nullptr) {
     job.first_token ? options_.observer->OnNextToken(InSeconds(now - *job.last_token))
@@ -232,8 +273,7 @@ void Scheduler::Deliver(ActiveJob& job, Result<std::optional<TokenEvent>> event)
   job.last_token = now;
   if (!job.first_token) job.first_token = now;
   ++job.generated_tokens;
-  job.sink->OnToken(std::move(**event));
-  if (job.session->finished()) End(job, nullptr);
+  job.sink->OnToken(std::move(event));
 }
 
 }  // namespace lockstep

@@ -77,13 +77,20 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
 
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
                                                   const Tokenizer& tokenizer, size_t context,
-                                                  KvType kv_type) {
+                                                  KvType kv_type, size_t longest_draft) {
   TRY(KvCache kv, KvCache::Create(config, context, kv_type, KvKeep::kWindows));
-  return InferenceSession(tokenizer, std::move(kv), config.vocab);
+  return InferenceSession(tokenizer, std::move(kv), config.vocab, longest_draft);
 }
 
-InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab)
-    : tokenizer_(&tokenizer), kv_(std::move(kv)), sampler_(vocab), vocab_(vocab) {}
+InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab,
+                                   size_t longest_draft)
+    : tokenizer_(&tokenizer),
+      kv_(std::move(kv)),
+      sampler_(vocab),
+      vocab_(vocab),
+      longest_draft_(longest_draft) {
+  next_.reserve(1 + longest_draft);
+}
 
 void InferenceSession::Reset() {
   kv_.Reset();
@@ -91,6 +98,8 @@ void InferenceSession::Reset() {
   prompt_.clear();
   output_.clear();
   replay_.clear();
+  next_.clear();
+  drafted_ = kept_ = 0;
   utf8_ = {};
   stop_ = {};
   sampled_.reset();
@@ -109,6 +118,7 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   options_ = std::move(options);
   options_.max_tokens = std::min(options_.max_tokens, context() - prompt_.size());
   output_.reserve(options_.max_tokens);  // steps do not allocate
+  if (longest_draft_ != 0) StartDrafter();
   sampler_.Reset(options_.sampling, prompt_);
   stop_ = StopMatcher(options_.stop, options_.stop_limit);
   if (!options_.thought.close.empty()) thought_ = ThoughtSplitter(options_.thought.tags);
@@ -118,12 +128,43 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   return {};
 }
 
-BatchEntry InferenceSession::NextEntry(size_t limit) {
+BatchEntry InferenceSession::NextEntry(size_t limit, DraftLimit draft) {
   assert(limit >= 1 && !prompt_.empty() && !finished() && !waits_for_grammar());
-  if (!prefilling()) return {&kv_, {&output_.back(), 1}, LogitRows::kLast};
+  if (!prefilling()) return {&kv_, NextTokens(draft), LogitRows::kAll};
+  next_.clear();
   const auto rest = reading().subspan(kv_.length());
   if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
   return {&kv_, rest, LogitRows::kLast};
+}
+
+// The text of the drafter is a prediction behind the end of the prompt, as if it had been answered
+// once before, and then the prompt and the answer.
+void InferenceSession::StartDrafter() {
+  constexpr size_t kPromptEnd = 16;
+  std::span<const int32_t> prediction;
+  if (options_.prediction != nullptr) prediction = *options_.prediction;
+  const auto end = std::span(prompt_).last(std::min(kPromptEnd, prompt_.size()));
+  drafter_.Reset(end.size() + prediction.size() + prompt_.size() + options_.max_tokens,
+                 longest_draft_);
+  if (!prediction.empty()) {
+    drafter_.Extend(end);
+    drafter_.Extend(prediction);
+  }
+  drafter_.Extend(prompt_);
+  output_begin_ = drafter_.size();
+}
+
+std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
+  next_.assign(1, output_.back());
+  // Behind the last token of the answer there is none, and none behind the context.
+  const size_t left = options_.max_tokens - output_.size();
+  draft.tokens = std::min({draft.tokens, longest_draft_, left - 1});
+  if (longest_draft_ != 0) {
+    drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
+    const std::span<const int32_t> guess = drafter_.Draft(draft);
+    next_.insert(next_.end(), guess.begin(), guess.end());
+  }
+  return next_;
 }
 
 void InferenceSession::Rewind() {
@@ -146,25 +187,51 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) 
   store.Insert(scope, tokens, kv_);
 }
 
-Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits,
-                                                           WorkBudget& budget) {
-  if (logits.empty()) return std::nullopt;
-  assert(position() == prompt_.size() + output_.size() && !waits_for_grammar());
-  TRY(sampled_, SampleNext(logits));
-  output_.push_back(sampled_->token);
-  mask_ready_ = false;
-  return ReadSampled(budget);
+// What is sampled from a row holds if the row's past is the answer, that is while each token of the
+// draft is the one that was sampled before it (Leviathan et al., 2023, with the sampler's draw
+// fixed by seed and position instead of a test of their ratio: the tokens are the same ones, not
+// only as likely).
+Status InferenceSession::Accept(std::span<const std::span<const float>> logits, WorkBudget& budget,
+                                std::vector<TokenEvent>& events) {
+  if (logits.empty()) return {};
+  const size_t drafted = logits.size() - 1;
+  assert(position() == prompt_.size() + output_.size() + drafted && !waits_for_grammar());
+  for (size_t row = 0;; ++row) {
+    TRY(sampled_, SampleNext(logits[row]));
+    output_.push_back(sampled_->token);
+    mask_ready_ = false;
+    TRY(std::optional<TokenEvent> event, ReadSampled(budget));
+    if (event) events.push_back(*std::move(event));
+    // A token that the grammar has not read yet, or a mask that is not ready, is for later steps.
+    if (row == drafted || next_[row + 1] != output_.back() || finished() || sampled_) break;
+    if (matcher_) {
+      TRY(mask_ready_, matcher_->Allow(options_.ignore_eos, allowed_, budget));
+      if (!mask_ready_) break;
+    }
+    ++kept_;
+  }
+  drafted_ += drafted;
+  kv_.Truncate(prompt_.size() + output_.size() - 1);
+  return {};
+}
+
+Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits) {
+  WorkBudget unbounded;
+  std::vector<TokenEvent> events;
+  TRY_OK(Accept(std::span(&logits, logits.empty() ? 0 : 1), unbounded, events));
+  if (events.empty()) return std::nullopt;
+  return std::move(events.front());
 }
 
 // A forced token is sampled among one, so that penalties, logprobs and draws go on as ever.
 Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits) {
+  const size_t place = prompt_.size() + output_.size();
   if (const int32_t forced = TakeForced(); forced >= 0) {
     std::ranges::fill(allowed_, 0);
     allowed_[static_cast<size_t>(forced) / 64] = uint64_t{1} << (forced % 64);
-    return sampler_.Sample(logits, position(), allowed_);
+    return sampler_.Sample(logits, place, allowed_);
   }
-  return matcher_ ? sampler_.Sample(logits, position(), allowed_)
-                  : sampler_.Sample(logits, position());
+  return matcher_ ? sampler_.Sample(logits, place, allowed_) : sampler_.Sample(logits, place);
 }
 
 // The first token waits until the last character is whole, and until a grammar allows it; once one

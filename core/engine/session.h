@@ -8,6 +8,9 @@
 //     entry = session.NextEntry(limit)            the prompt's next chunk, or the last token
 //     transformer.Forward({entry, ...})
 //     event = session.Accept(logits or nothing)   a token, once the prompt is done
+//
+// With a draft the entry also has guesses of what comes next, and Accept may give several tokens:
+// the very ones that it would give one by one.
 //   }
 #pragma once
 
@@ -20,6 +23,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/engine/drafter.h"
 #include "core/engine/prefix_store.h"
 #include "core/engine/sampler.h"
 #include "core/engine/stop_matcher.h"
@@ -49,6 +53,8 @@ struct GenerationOptions {
   std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
   bool ignore_eos = false;        // go on after an end-of-generation token
   ThoughtLimit thought;
+  // What the answer is expected to be like, which makes one that is come sooner; null: nothing.
+  std::shared_ptr<const std::vector<int32_t>> prediction;
   std::shared_ptr<const SpokenTokens> spoken;  // null: none; a grammar's are its vocabulary's
   // What the text may be; null: anything. Only tokens that it allows are chosen: those that end the
   // generation where the text may end there (with ignore_eos, only where it must).
@@ -76,19 +82,21 @@ struct TokenEvent {
 
 class InferenceSession {
  public:
+  // `longest_draft`: tokens that NextEntry may guess; 0: none.
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context,
-                                                       KvType kv_type = KvType::kF16);
+                                                       KvType kv_type = KvType::kF16,
+                                                       size_t longest_draft = 0);
   // The bytes that a session has beside its keys and values, for a vocabulary of so many tokens.
   static size_t FixedBytes(size_t vocab) { return Sampler::Bytes(vocab) + vocab / 8; }
 
   // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationOptions options);
 
-  // The tokens to feed next, at most `limit` (>= 1): a chunk of the prompt or the last token.
-  // Logits are asked for when the chunk ends the prompt. REQUIRES: begun, not finished, and not
-  // waiting for the grammar.
-  BatchEntry NextEntry(size_t limit);
+  // The tokens to feed next: a chunk of the prompt, at most `limit` (>= 1), or the last token and
+  // a draft. Logits are asked for when the chunk ends the prompt, and for each token behind it.
+  // REQUIRES: begun, not finished, and not waiting for the grammar.
+  BatchEntry NextEntry(size_t limit, DraftLimit draft = {});
   // What is read before the next token can be chosen: the prompt, or after Rewind the prompt and
   // the answer so far.
   std::span<const int32_t> reading() const { return replay_.empty() ? prompt_ : replay_; }
@@ -104,12 +112,13 @@ class InferenceSession {
   // Stores the prompt and the answer as far as they are in the cache.
   void GivePrefix(PrefixStore& store, const std::string& scope) const;
 
-  // Takes note of the entry's Forward. With logits (the entry asked for them) samples the next
-  // token; without, returns nothing. Nor does it where the budget is spent before the grammar has
-  // read the token, which Resume then returns. Errors are the sampler's and those of Resume; they
-  // end the generation's use.
-  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits,
-                                                         WorkBudget& budget);
+  // Takes note of the entry's Forward: the rows of logits that it asked for. Samples the next
+  // token, and for each token of the draft that is the one that was sampled another one; then
+  // forgets the rest of the draft. `events` gets a token each. Where the budget is spent before the
+  // grammar has read the last one, Resume returns it. Errors are the sampler's and those of Resume;
+  // they end the generation's use.
+  [[nodiscard]] Status Accept(std::span<const std::span<const float>> logits, WorkBudget& budget,
+                              std::vector<TokenEvent>& events);
 
   // Whether the grammar has work to do before the next entry: to read the last token, or to find
   // which tokens may come next. A hostile grammar has so much of it that others must not wait.
@@ -121,11 +130,9 @@ class InferenceSession {
   // REQUIRES: waits_for_grammar().
   [[nodiscard]] Result<std::optional<TokenEvent>> Resume(WorkBudget& budget);
 
-  // Both without a bound, for whoever has no other session to think of.
-  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits) {
-    WorkBudget unbounded;
-    return Accept(logits, unbounded);
-  }
+  // Both without a bound, for whoever has no other session to think of. Accept with the logits of
+  // an entry without a draft, or nothing.
+  [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
   [[nodiscard]] Result<std::optional<TokenEvent>> Resume() {
     WorkBudget unbounded;
     return Resume(unbounded);
@@ -138,12 +145,17 @@ class InferenceSession {
   size_t max_tokens() const { return options_.max_tokens; }  // after the cut to the context
   const std::vector<int32_t>& prompt() const { return prompt_; }
   const std::vector<int32_t>& output() const { return output_; }
+  size_t drafted_tokens() const { return drafted_; }  // that were guessed, and of these
+  size_t kept_tokens() const { return kept_; }        // those that were right
   const KvCache& kv() const { return kv_; }
   // Forgets everything; memory goes back to the system.
   void Reset();
 
  private:
-  InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab);
+  InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab, size_t longest_draft);
+  void StartDrafter();
+  // The last token, and what may follow it.
+  std::span<const int32_t> NextTokens(DraftLimit draft);
   [[nodiscard]] Result<SampledToken> SampleNext(std::span<const float> logits);
   // The token that the thought's limit puts here, -1 if none.
   int32_t TakeForced();
@@ -158,6 +170,11 @@ class InferenceSession {
   GenerationOptions options_;
   std::vector<int32_t> prompt_, output_;
   std::vector<int32_t> replay_;  // both, as they were at the last Rewind
+  const size_t longest_draft_;
+  Drafter drafter_;
+  size_t output_begin_ = 0;    // in the drafter's text
+  std::vector<int32_t> next_;  // the last token and its draft, as they were fed
+  size_t drafted_ = 0, kept_ = 0;
   Utf8Assembler utf8_;
   StopMatcher stop_;
   std::optional<SampledToken> sampled_;  // not read by the grammar yet

@@ -52,6 +52,7 @@ struct SessionPoolOptions {
   KvType kv_type = KvType::kF16;
   size_t kv_bytes = 0;  // for the keys and values of all; 0: so that each has room for its context
   size_t batch = 512;   // positions that are appended to a session at once, at most
+  size_t longest_draft = 0;  // tokens that a session may guess in a step
 };
 
 class SessionPool {

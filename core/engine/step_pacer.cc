@@ -18,6 +18,10 @@ constexpr double kStreamStep = 0.2, kPrefillStep = 0.5;
 // fewer rows than these cost a matrix product as much.
 constexpr size_t kFirstPrefill = 64, kMinPrefill = 16;
 constexpr double kSmoothing = 0.3;  // weight of the newest step against all before it
+// The same where a line is fitted, which needs more steps; and the share of a step that a row is
+// taken to add until steps of different sizes were seen.
+constexpr double kLineSmoothing = 0.03, kFirstRowShare = 0.15;
+constexpr double kLeastChance = 0.05;  // a guess that is hardly ever right is worth nothing
 
 void Blend(double& average, double value) {
   average = average == 0 ? value : average + kSmoothing * (value - average);
@@ -33,9 +37,26 @@ size_t StepPacer::PrefillTokens(size_t decoding) const {
   return static_cast<size_t>(std::clamp(tokens, lowest, static_cast<double>(max_prefill_)));
 }
 
+// With n streams at s seconds a step, a guess that is right with chance p brings p tokens for r
+// seconds more: worth it where p / r > n / s. r is the slope of a line through the steps of late.
+double StepPacer::LeastChance(size_t decoding) const {
+  const auto rows = static_cast<double>(decoding);
+  const double row_s = rows_variance_ > 0.25 ? std::max(0.0, covariance_ / rows_variance_)
+                                             : kFirstRowShare * rows_s_ / std::max(1.0, rows_);
+  const double step_s = rows_s_ + (rows - rows_) * row_s;
+  return step_s > 0 ? std::clamp(rows * row_s / step_s, kLeastChance, 1.0) : 1.0;
+}
+
 void StepPacer::Observe(const StepStats& step) {
   if (step.prefill_tokens == 0) {
     Blend(decode_s_, step.seconds);
+    const auto rows = static_cast<double>(step.decoding + step.drafted);
+    const double weight = rows_s_ == 0 ? 1 : kLineSmoothing;
+    const double off = rows - rows_;
+    rows_ += weight * off;
+    covariance_ += weight * ((1 - weight) * off * (step.seconds - rows_s_) - covariance_);
+    rows_variance_ += weight * ((1 - weight) * off * off - rows_variance_);
+    rows_s_ += weight * (step.seconds - rows_s_);
   } else {
     // Decoding was measured in other steps and may have been dearer there; some of the time is
     // always the prompts'.

@@ -38,13 +38,13 @@ void AddBias(const KernelTable& kernels, ThreadPool& pool, const Linear& linear,
   });
 }
 
+}  // namespace
+
 size_t LogitCount(const BatchEntry& entry) {
   return entry.logits == LogitRows::kAll    ? entry.tokens.size()
          : entry.logits == LogitRows::kLast ? 1
                                             : 0;
 }
-
-}  // namespace
 
 Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable& kernels)
     : config_(std::move(config)), weights_(std::move(weights)), kernels_(kernels) {

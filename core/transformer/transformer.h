@@ -30,6 +30,9 @@ struct BatchEntry {
   LogitRows logits = LogitRows::kLast;
 };
 
+// The rows of logits that an entry asks for.
+size_t LogitCount(const BatchEntry& entry);
+
 class Transformer {
  public:
   Transformer(ModelConfig config, Weights weights, const KernelTable& kernels);

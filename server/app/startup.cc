@@ -29,10 +29,11 @@ constexpr size_t kThreadBytes = 512 * 1024;
 
 // All that is there whatever the context and the requests are.
 size_t OtherBytes(const Options& options, const ModelConfig& config) {
-  const size_t rows = options.sessions + options.scheduling.prefill_tokens;
+  const size_t rows = StepRows(options.sessions, options.scheduling);
+  const size_t logit_rows = StepLogitRows(options.sessions, options.scheduling);
   return kProcessBytes + kMaskBytes + config.vocab * kTokenBytes +
          (options.threads + AnsweringThreads(options)) * kThreadBytes +
-         Scratch::Bytes(config, rows, options.sessions, options.threads) +
+         Scratch::Bytes(config, rows, logit_rows, options.threads) +
          options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
 }
 
@@ -116,7 +117,8 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
                                           .context = plan.context,
                                           .kv_type = options.kv_type,
                                           .kv_bytes = plan.session_bytes,
-                                          .batch = options.scheduling.prefill_tokens}));
+                                          .batch = options.scheduling.prefill_tokens,
+                                          .longest_draft = options.scheduling.longest_draft}));
 
   SchedulerOptions scheduling = options.scheduling;
   scheduling.observer = observer;

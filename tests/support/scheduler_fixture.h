@@ -116,10 +116,12 @@ class SchedulerTest : public testing::Test {
       prefixes_ = PrefixStore::Create(transformer_->config(), prefix_bytes).value();
       options.prefixes = prefixes_.get();
     }
-    sessions_ =
-        SessionPool::Create(transformer_->config(), tokenizer_,
-                            {.sessions = sessions, .context = context_, .kv_bytes = kv_bytes})
-            .value();
+    sessions_ = SessionPool::Create(transformer_->config(), tokenizer_,
+                                    {.sessions = sessions,
+                                     .context = context_,
+                                     .kv_bytes = kv_bytes,
+                                     .longest_draft = options.longest_draft})
+                    .value();
     scheduler_ = std::make_unique<Scheduler>(*transformer_, *sessions_, threads_, options);
   }
 
@@ -161,23 +163,34 @@ class SchedulerTest : public testing::Test {
     return requests;
   }
 
-  // The reference: one session, one thread, the whole prompt at once.
-  Answer Alone(const Job& request) {
+  // The reference: one session, one thread, the whole prompt at once, and no drafts; or with drafts
+  // of so many tokens, whether they are likely or not, of which `kept` counts those that were
+  // right.
+  Answer Alone(const Job& request, size_t draft = 0, size_t* kept = nullptr) {
     ThreadPool one(1);
-    Scratch scratch(transformer_->config(), context_, 1, 1);
+    Scratch scratch(transformer_->config(), context_, 1 + draft, 1);
     InferenceSession session =
-        InferenceSession::Create(transformer_->config(), tokenizer_, context_).value();
+        InferenceSession::Create(transformer_->config(), tokenizer_, context_, KvType::kF16, draft)
+            .value();
     Answer answer;
+    std::vector<std::span<const float>> logits;
+    std::vector<TokenEvent> events;
     EXPECT_TRUE(session.Begin(request.prompt, request.options));
     while (!session.finished()) {
       if (session.waits_for_grammar()) {
         EXPECT_FALSE(session.Resume().value());  // without a bound it is done at once
       }
-      const BatchEntry entry = session.NextEntry(context_);
+      const BatchEntry entry = session.NextEntry(context_, {draft, 0});
       EXPECT_TRUE(transformer_->Forward({&entry, 1}, scratch, one));
-      answer.Add(*session.Accept(scratch.logits(0)).value());
+      logits.clear();
+      for (size_t i = 0; i < scratch.logit_rows(); ++i) logits.push_back(scratch.logits(i));
+      events.clear();
+      WorkBudget unbounded;
+      EXPECT_TRUE(session.Accept(logits, unbounded, events));
+      for (const TokenEvent& event : events) answer.Add(event);
     }
     answer.finish = session.finish_reason();
+    if (kept != nullptr) *kept += session.kept_tokens();
     return answer;
   }
 

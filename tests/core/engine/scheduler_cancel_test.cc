@@ -17,7 +17,8 @@ class SchedulerCancelTest : public SchedulerTest {
  protected:
   // Neighbours run; the first of them cancels the victim when it has `after` tokens.
   Answer Cancel(size_t sessions, Job victim, size_t after) {
-    Start(sessions, {.max_queued = 4, .prefill_tokens = 3});
+    // Without drafts, which would bring the victim's tokens before it is cancelled.
+    Start(sessions, {.max_queued = 4, .prefill_tokens = 3, .longest_draft = 0});
     const std::vector<Job> neighbours = {Request("n0", 3, 40), Request("n1", 9, 30)};
     std::vector<std::shared_ptr<Recorder>> recorders = {NewRecorder(), NewRecorder()};
     auto victim_recorder = NewRecorder();

@@ -48,5 +48,28 @@ TEST(StepPacerTest, FollowsAMachineThatBecomesSlower) {
   EXPECT_LE(RunSteps(pacer, 8, 0.04, 0.004, 20).seconds, 0.25);
 }
 
+// A machine on which a row takes so much of the time of a step of one.
+double LeastChanceWhere(double row_share, size_t streams) {
+  StepPacer pacer(512);
+  for (size_t i = 0; i < 200; ++i) {
+    StepStats step;
+    step.decoding = streams;
+    step.drafted = i % 5;
+    const auto rows = static_cast<double>(step.decoding + step.drafted);
+    step.seconds = 0.01 * (1 + row_share * (rows - 1));
+    pacer.Observe(step);
+  }
+  return pacer.LeastChance(streams);
+}
+
+TEST(StepPacerTest, AGuessIsWorthItsRowWhereRowsAreCheapAndFewWait) {
+  EXPECT_NEAR(LeastChanceWhere(0.15, 1), 0.15, 0.01);
+  EXPECT_NEAR(LeastChanceWhere(0.5, 1), 0.5, 0.03);
+  EXPECT_NEAR(LeastChanceWhere(0.15, 8), 8 * 0.15 / 2.05, 0.03);
+  EXPECT_GT(LeastChanceWhere(0.15, 64), 0.9);
+  EXPECT_GT(LeastChanceWhere(0.001, 1), 0.04);  // one that is never right is worth nothing
+  EXPECT_EQ(StepPacer(512).LeastChance(1), 1);  // before anything is known
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -1,0 +1,63 @@
+// Guesses the next tokens of a sequence from what stood behind its last ones where they occurred
+// before, in the prompt or in the answer so far: code that is edited, a document that is quoted,
+// the keys of a JSON list (prompt lookup decoding, Saxena, 2023; speculative decoding without a
+// draft model, Leviathan et al., 2023). A guess costs a row of a step that reads the weights
+// anyway, and is kept only where it is the token that sampling gives: it changes no answer, only
+// how soon it comes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace lockstep {
+
+// What a session may add to its next token.
+struct DraftLimit {
+  size_t tokens = 0;
+  double least_chance = 0;  // of being kept, at which a further token is worth its row
+};
+
+class Drafter {
+ public:
+  // Forgets everything, and makes room for so many tokens and for drafts of so many: nothing else
+  // allocates then.
+  void Reset(size_t capacity, size_t longest_draft);
+  // What has followed, whether it was guessed or not; the drafter learns from it how sure it is.
+  void Extend(std::span<const int32_t> tokens);
+  size_t size() const { return tokens_.size(); }
+  // What may follow, as far as it is worth it; empty where nothing like the end was seen before.
+  // Valid until the next call.
+  std::span<const int32_t> Draft(DraftLimit limit);
+
+ private:
+  // Tokens that must be the same before a guess is made. Two are so often the same by chance that
+  // the guess is rarely right.
+  static constexpr size_t kMatch = 3;
+  static constexpr size_t kHeads = 1 << 13;
+  static constexpr size_t kKinds = 8;
+
+  // How often guesses behind a match of one kind were right, and of how many.
+  struct Record {
+    float right, all;
+  };
+  struct Match {
+    size_t end = 0, length = 0;  // where it ends, and how many tokens are the same before
+  };
+
+  // Longer matches are surer; kinds of lengths, so that each has enough guesses to be judged by.
+  static size_t KindOf(size_t match_length);
+  size_t HashAt(size_t end) const;  // of the kMatch tokens before `end`
+  Match Longest() const;
+  void Learn(std::span<const int32_t> tokens);
+
+  std::vector<int32_t> tokens_, draft_;
+  std::vector<uint32_t> before_;  // [i]: where what is before i was seen last, 0: nowhere
+  std::array<uint32_t, kHeads> last_{};
+  std::array<Record, kKinds> records_{};
+  Match match_;  // of what is at the end now, as of the last Draft
+};
+
+}  // namespace lockstep

@@ -1,0 +1,86 @@
+#include "core/engine/drafter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/random.h"
+
+namespace lockstep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+Drafter DrafterOf(std::initializer_list<int32_t> tokens) {
+  Drafter drafter;
+  drafter.Reset(1000, 16);
+  drafter.Extend(tokens);
+  return drafter;
+}
+
+TEST(DrafterTest, GuessesWhatFollowedTheSameTokens) {
+  Drafter drafter = DrafterOf({1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4});
+  EXPECT_THAT(drafter.Draft({3, 0}), ElementsAre(5, 6, 7));
+  EXPECT_THAT(drafter.Draft({0, 0}), IsEmpty());
+}
+
+TEST(DrafterTest, GuessesNothingBehindWhatIsNew) {
+  EXPECT_THAT(DrafterOf({}).Draft({4, 0}), IsEmpty());
+  EXPECT_THAT(DrafterOf({1, 2}).Draft({4, 0}), IsEmpty());
+  EXPECT_THAT(DrafterOf({1, 2, 3, 4, 5, 6}).Draft({4, 0}), IsEmpty());
+  EXPECT_THAT(DrafterOf({1, 2, 3, 9, 2, 3}).Draft({4, 0}), IsEmpty());  // two alike are too few
+}
+
+TEST(DrafterTest, TheLongestPastWinsAndTheNewestAmongEquals) {
+  EXPECT_THAT(DrafterOf({9, 1, 2, 3, 40, 8, 1, 2, 3, 50, 9, 1, 2, 3}).Draft({1, 0}),
+              ElementsAre(40));
+  EXPECT_THAT(DrafterOf({9, 1, 2, 3, 40, 9, 1, 2, 3, 50, 9, 1, 2, 3}).Draft({1, 0}),
+              ElementsAre(50));
+}
+
+TEST(DrafterTest, ARepetitionGoesOn) {
+  EXPECT_THAT(DrafterOf({7, 7, 7, 7}).Draft({4, 0}), ElementsAre(7, 7, 7, 7));
+  EXPECT_THAT(DrafterOf({1, 2, 3, 1, 2, 3, 1, 2}).Draft({5, 0}), ElementsAre(3, 1, 2, 3, 1));
+}
+
+// Two texts of the same matches, one of which never goes on as it did before.
+TEST(DrafterTest, LearnsHowSureItIs) {
+  Drafter right, wrong;
+  right.Reset(10'000, 16);
+  wrong.Reset(10'000, 16);
+  for (int32_t i = 0; i < 100; ++i) {
+    for (Drafter* const drafter : {&right, &wrong}) {
+      for (const int32_t token : {1, 2, 3}) drafter->Extend({{token}});
+      (void)drafter->Draft({16, 1});
+    }
+    right.Extend({{4}});
+    wrong.Extend({{100 + i}});
+  }
+  for (Drafter* const drafter : {&right, &wrong}) drafter->Extend({{1, 2, 3}});
+  EXPECT_THAT(right.Draft({1, 0.9}), ElementsAre(4));
+  EXPECT_THAT(wrong.Draft({1, 0.1}), IsEmpty());
+  EXPECT_THAT(wrong.Draft({1, 0}), ElementsAre(199));
+}
+
+// What it guesses follows, in the text, tokens that are the same as the last ones.
+TEST(DrafterTest, EveryGuessHasStoodThere) {
+  Random random(7);
+  Drafter drafter;
+  drafter.Reset(2000, 8);
+  std::vector<int32_t> text;
+  size_t guesses = 0;
+  for (int i = 0; i < 2000; ++i) {
+    text.push_back(static_cast<int32_t>(random.Below(6)));
+    drafter.Extend({{text.back()}});
+    const std::span<const int32_t> draft = drafter.Draft({1, 0});
+    if (draft.empty()) continue;
+    ++guesses;
+    std::vector<int32_t> pattern(text.end() - 3, text.end());
+    pattern.push_back(draft[0]);
+    EXPECT_FALSE(std::ranges::search(text, pattern).empty());
+  }
+  EXPECT_GT(guesses, 1500u);
+}
+
+}  // namespace
+}  // namespace lockstep
