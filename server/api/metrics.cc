@@ -53,6 +53,9 @@ constexpr VllmName kVllmNames[] = {
     {"lockstep_kv_usage_ratio", "vllm:kv_cache_usage_perc"},
     {"lockstep_prompt_tokens_total", "vllm:prompt_tokens_total"},
     {"lockstep_generated_tokens_total", "vllm:generation_tokens_total"},
+    {"lockstep_drafts_total", "vllm:spec_decode_num_drafts_total"},
+    {"lockstep_drafted_tokens_total", "vllm:spec_decode_num_draft_tokens_total"},
+    {"lockstep_kept_draft_tokens_total", "vllm:spec_decode_num_accepted_tokens_total"},
     {"lockstep_prefix_query_tokens_total", "vllm:prefix_cache_queries_total"},
     {"lockstep_prefix_hit_tokens_total", "vllm:prefix_cache_hits_total"},
     {"lockstep_prefix_hit_tokens_total", "vllm:prompt_tokens_cached_total"},
@@ -220,7 +223,14 @@ struct Metrics::Families {
   Counter& prefill_tokens =
       AddCounter("lockstep_prefill_tokens_total", "Prompt tokens that were computed.");
   Counter& decode_tokens =
-      AddCounter("lockstep_decode_tokens_total", "Tokens computed behind a prompt, one a step.");
+      AddCounter("lockstep_decode_tokens_total",
+                 "Tokens computed behind a prompt, one a step, without guessed ones.");
+  Counter& drafts =
+      AddCounter("lockstep_drafts_total", "Steps of a session in which tokens were guessed.");
+  Counter& drafted_tokens =
+      AddCounter("lockstep_drafted_tokens_total", "Tokens that were guessed and checked.");
+  Counter& kept_tokens =
+      AddCounter("lockstep_kept_draft_tokens_total", "Guessed tokens that were right.");
   Counter& prompt_tokens =
       AddCounter("lockstep_prompt_tokens_total", "Prompt tokens of ended requests.");
   Counter& generated_tokens =
@@ -271,9 +281,13 @@ Metrics::~Metrics() = default;
 void Metrics::OnStep(const StepStats& step) {
   families_->step_seconds.Observe(step.seconds);
   families_->step_batch.Observe(static_cast<double>(step.decoding));
-  families_->step_tokens.Observe(static_cast<double>(step.decoding + step.prefill_tokens));
+  families_->step_tokens.Observe(
+      static_cast<double>(step.decoding + step.prefill_tokens + step.drafted));
   families_->decode_tokens.Increment(static_cast<double>(step.decoding));
   families_->prefill_tokens.Increment(static_cast<double>(step.prefill_tokens));
+  families_->drafts.Increment(static_cast<double>(step.drafts));
+  families_->drafted_tokens.Increment(static_cast<double>(step.drafted));
+  families_->kept_tokens.Increment(static_cast<double>(step.kept));
 }
 
 void Metrics::OnFirstToken(double seconds_since_submit) {

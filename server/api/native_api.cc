@@ -109,6 +109,8 @@ class NativeWriter : public AnswerWriter {
                {{"queue_ms", Rounded(answer.stats.queue_s * 1000)},
                 {"prefill_ms", Rounded(answer.stats.prefill_s * 1000)},
                 {"decode_ms", Rounded(answer.stats.decode_s * 1000)},
+                {"draft_n", answer.stats.drafted_tokens},
+                {"draft_n_accepted", answer.stats.kept_tokens},
                 {"prefill_tokens_per_second", Rounded(PrefillTokensPerSecond(answer))},
                 {"decode_tokens_per_second", Rounded(DecodeTokensPerSecond(answer))}}},
               {"seed", SeedJson(answer)},

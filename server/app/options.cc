@@ -29,7 +29,7 @@ embedded model, or as `lockstep model.gguf` with another:
 
 // Limits against typing errors; the machine's own are found when the memory is reserved.
 constexpr size_t kMaxThreads = 1024, kMaxSessions = 4096, kMaxQueue = 100'000,
-                 kMaxContext = 1 << 24, kMaxBatch = 1024, kMaxMib = 1 << 24,
+                 kMaxContext = 1 << 24, kMaxBatch = 1024, kMaxDraft = 256, kMaxMib = 1 << 24,
                  kMaxBody = size_t{1} << 30;
 
 // Kubernetes gives each container the address of each service of its namespace in variables that
@@ -65,6 +65,12 @@ void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
 void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--prefill-tokens", options.scheduling.prefill_tokens, 1, kMaxContext,
                "prompt tokens that one step takes at most");
+}
+
+void AddDraftFlag(Flags& flags, CLI::App& app, Options& options) {
+  flags.Number(app, "--draft-max", options.scheduling.longest_draft, 0, kMaxDraft,
+               "tokens of an answer that one step may guess from what was there before; only its "
+               "speed changes; 0 for none");
 }
 
 void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
@@ -132,6 +138,7 @@ void AddQueueFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--queue-tokens", scheduling.max_queued_tokens, 1, kMaxContext,
                "prompt tokens of requests that wait");
   AddPrefillFlag(flags, app, options);
+  AddDraftFlag(flags, app, options);
   flags.Seconds(app, "--queue-timeout", deadlines.queue,
                 "seconds that a request may wait for a session");
   flags.Seconds(app, "--first-token-timeout", deadlines.first_token, kNoDeadline,

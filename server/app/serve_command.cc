@@ -96,6 +96,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
       {{"queue", options.scheduling.max_queued},
        {"queue_tokens", options.scheduling.max_queued_tokens},
        {"prefill_tokens", options.scheduling.prefill_tokens},
+       {"draft_max", options.scheduling.longest_draft},
        {"queue_seconds", seconds(options.api.deadlines.queue)},
        {"first_token_seconds", seconds(options.api.deadlines.first_token)},
        {"request_seconds", seconds(options.api.deadlines.total)},

@@ -30,6 +30,7 @@ struct GenerateRequest {
   using Prompt = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
   std::vector<Prompt> prompts;
   GenerationOptions options;
+  std::string prediction;  // what the answer is expected to be like; empty: nothing
   std::string cache_salt;  // prefixes are shared with requests of the same one only
   // Each prompt gets n answers, the likeliest of best_of. Answer i of a prompt has the seed
   // that was sent plus i, so that it can be had again by itself.
@@ -58,6 +59,7 @@ struct Answer {
 // What all prompts and answers of a request took together. A prompt counts once.
 struct Usage {
   size_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  size_t drafted_tokens = 0, kept_tokens = 0;  // as in JobStats
 };
 
 // How much of all prompts of a request has been read. A prompt counts once.

@@ -73,6 +73,12 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   if (wanted.best_of > wanted.n) sampling.logprobs = std::max(sampling.logprobs, 0);
   if (!wanted.has_seed) sampling.seed = RandomSeed();
 
+  if (const std::string text = std::exchange(wanted.prediction, {}); !text.empty()) {
+    TRY_OK(made->memory_.Grow(text.size() * Tokenizer::kEncodeBytes));
+    wanted.options.prediction = std::make_shared<const std::vector<int32_t>>(
+        service.Encode(text, /*add_special=*/false, SpecialTokens::kAsText));
+  }
+
   made->record_->id = made->id_;
   for (GenerateRequest::Prompt& prompt : wanted.prompts) {
     auto* const ids = std::get_if<std::vector<int32_t>>(&prompt);
@@ -239,6 +245,8 @@ Usage Generation::usage() const {
   for (size_t first = 0; first < answers_.size(); first += request_.best_of) {
     size_t cached = answers_[first].stats.cached_tokens;
     for (size_t i = 0; i < request_.best_of; ++i) {
+      usage.drafted_tokens += answers_[first + i].stats.drafted_tokens;
+      usage.kept_tokens += answers_[first + i].stats.kept_tokens;
       usage.completion_tokens += answers_[first + i].tokens.size();
       cached = std::min(cached, answers_[first + i].stats.cached_tokens);
     }

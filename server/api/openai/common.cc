@@ -43,6 +43,29 @@ void ReadCounts(FieldReader& fields, GenerateRequest& request) {
   }
 }
 
+// {"type": "content", "content": a text, or its parts}
+void ReadPrediction(FieldReader& fields, ReadContext& context, GenerateRequest& generate) {
+  constexpr std::string_view kForm = R"(must be {"type": "content", "content": a text})";
+  fields.Object("prediction", kForm, context.unknown(), [&](FieldReader& prediction) {
+    prediction.Take("type");
+    const Json* const content = prediction.Take("content");
+    if (content == nullptr || !(content->is_string() || content->is_array())) {
+      return prediction.Fail("content", "must be a text, or an array of parts with a text each");
+    }
+    if (content->is_string()) generate.prediction = content->get<std::string>();
+    for (size_t i = 0; content->is_array() && i < content->size(); ++i) {
+      const auto part = fmt::format("content[{}]", i);
+      prediction.Nested((*content)[i], part, "must be an object with a text", context.unknown(),
+                        [&](FieldReader& inner) {
+                          std::string text;
+                          inner.Take("type");
+                          if (!inner.Text("text", &text)) inner.Fail("text", "is missing");
+                          generate.prediction += text;
+                        });
+    }
+  });
+}
+
 // What asks something of OpenAI's servers that this one does not do, and changes no answer here. It
 // is told, so that nobody counts on it.
 void ReadForOthers(FieldReader& fields, ReadContext& context) {
@@ -58,8 +81,7 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
   if (fields.Text("service_tier", &text) && text != "auto" && text != "default") {
     context.ignored.emplace_back("service_tier");
   }
-  for (const char* name :
-       {"verbosity", "prediction", "prompt_cache_retention", "web_search_options"}) {
+  for (const char* name : {"verbosity", "prompt_cache_retention", "web_search_options"}) {
     if (fields.Has(name)) context.ignored.emplace_back(name);
   }
 }
@@ -83,6 +105,7 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
   ReadCounts(fields, generate);
   ReadStreamOptions(fields, context, request);
   request.format = ReadResponseFormat(fields, context);
+  ReadPrediction(fields, context, generate);
   ReadForOthers(fields, context);
 }
 
@@ -101,6 +124,7 @@ OpenAiWriter::OpenAiWriter(const GenerationService& service, const OpenAiRequest
       model_(request.model),
       include_usage_(request.include_usage),
       continuous_usage_(request.continuous_usage),
+      has_prediction_(!request.generate.prediction.empty()),
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
 // All events of a stream have the same head, with the time at which the request was read.
@@ -113,10 +137,14 @@ Json OpenAiWriter::Head(const Generation& generation, std::string_view object) c
 }
 
 Json OpenAiWriter::UsageOf(const Generation& generation) const {
-  Json usage = UsageJson(generation.usage());
-  if (const auto tokens = ReasoningTokens(generation)) {
-    usage["completion_tokens_details"] = {{"reasoning_tokens", *tokens}};
+  const Usage counts = generation.usage();
+  Json usage = UsageJson(counts), details = Json::object();
+  if (const auto tokens = ReasoningTokens(generation)) details["reasoning_tokens"] = *tokens;
+  if (has_prediction_) {
+    details["accepted_prediction_tokens"] = counts.kept_tokens;
+    details["rejected_prediction_tokens"] = counts.drafted_tokens - counts.kept_tokens;
   }
+  if (!details.empty()) usage["completion_tokens_details"] = std::move(details);
   return usage;
 }
 

@@ -28,7 +28,7 @@ struct OpenAiRequest {
 // Sets the defaults that OpenAI documents (temperature 1, top_p 1, nothing else cut off), and reads
 // model, n, best_of, stream_options, the format of the answer, the sampling fields under all their
 // names, and what is for OpenAI's own servers: user, metadata, safety_identifier and
-// prompt_cache_key, which say nothing to this one, and store, service_tier, verbosity, prediction,
+// prompt_cache_key, which say nothing to this one, and store, service_tier, verbosity,
 // prompt_cache_retention and web_search_options, which are named as ignored.
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request);
 
@@ -69,7 +69,7 @@ class OpenAiWriter : public AnswerWriter {
 
   const GenerationService& service_;
   const std::string model_;
-  const bool include_usage_, continuous_usage_;
+  const bool include_usage_, continuous_usage_, has_prediction_;
   const int64_t created_;
 };
 

@@ -72,7 +72,7 @@ TEST_F(MetricsTest, CountsLinesThatTheLogLost) {
 
 TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
   metrics_.OnStep({0.02, 3, 40});
-  metrics_.OnStep({0.3, 5, 0});
+  metrics_.OnStep({0.3, 5, 0, 2, 9, 4});
   metrics_.OnFirstToken(0.07);
   metrics_.OnNextToken(0.012);
   metrics_.OnNextToken(3);
@@ -88,6 +88,10 @@ TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
 
   EXPECT_EQ(Value("lockstep_decode_tokens_total"), 8);
   EXPECT_EQ(Value("lockstep_prefill_tokens_total"), 40);
+  EXPECT_EQ(Value("lockstep_drafts_total"), 2);
+  EXPECT_EQ(Value("lockstep_drafted_tokens_total"), 9);
+  EXPECT_EQ(Value("lockstep_kept_draft_tokens_total"), 4);
+  EXPECT_EQ(Value("lockstep_step_tokens_sum"), 43 + 14);
   EXPECT_EQ(Value("lockstep_step_batch_size_sum"), 8);
   EXPECT_EQ(Value("lockstep_step_seconds_bucket{le=\"0.2\"}"), 1);
   EXPECT_EQ(Value("lockstep_step_seconds_bucket{le=\"+Inf\"}"), 2);

@@ -212,6 +212,7 @@ TEST(NativeApi, RendersTokensAndAnswers) {
             R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6,)"
             R"("prompt_tokens_details":{"cached_tokens":0}},)"
             R"("timings":{"queue_ms":1.0,"prefill_ms":2.0,"decode_ms":3.0,)"
+            R"("draft_n":0,"draft_n_accepted":0,)"
             R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":333.333},)"
             R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");
   request.body = R"({"prompt":"once","seed":-3,"logprobs":2,"stream":true})";

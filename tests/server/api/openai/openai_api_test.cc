@@ -150,15 +150,35 @@ TEST_F(OpenAiApiTest, RefusesUnsupportedFieldsThatBindTheAnswer) {
 }
 
 TEST_F(OpenAiApiTest, FieldsForOthersServersAreTakenAndTold) {
-  HttpReply reply = Complete(R"("verbosity":"low","prediction":{"type":"content","content":"x"},
+  HttpReply reply = Complete(R"("verbosity":"low",
       "prompt_cache_retention":"24h","prompt_cache_key":"k","safety_identifier":"s","user":"u",
       "service_tier":"flex","store":true,"web_search_options":{},"unheard_of":null)");
   EXPECT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"),
-            "store, service_tier, verbosity, prediction, prompt_cache_retention, "
-            "web_search_options");
+            "store, service_tier, verbosity, prompt_cache_retention, web_search_options");
   reply = Complete(R"("store":false,"service_tier":"default","metadata":{},"verbosity":null)");
   EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "");
+}
+
+TEST_F(OpenAiApiTest, APredictionIsTakenAndCounted) {
+  for (const std::string content : {R"("some text")", R"([{"type":"text","text":"some text"}])"}) {
+    const HttpReply reply =
+        Complete(R"("prediction":{"type":"content","content":)" + content + "}");
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "");
+    const Job job = service_.request(service_.submitted() - 1);
+    ASSERT_NE(job.options.prediction, nullptr);
+    EXPECT_EQ(job.options.prediction->size(), 9u);  // this service has a token for each byte
+    const Json details = Json::parse(reply.body)["usage"]["completion_tokens_details"];
+    EXPECT_EQ(details["accepted_prediction_tokens"], 0);
+    EXPECT_EQ(details["rejected_prediction_tokens"], 0);
+  }
+  EXPECT_EQ(Complete(R"("prediction":null)").status, 200);
+  for (const std::string value : {"7", "{}", R"({"content":7})", R"({"content":["a"]})"}) {
+    const HttpReply reply = Complete(R"("prediction":)" + value);
+    EXPECT_EQ(reply.status, 400) << value;
+    EXPECT_NE(reply.body.find("prediction"), std::string::npos) << reply.body;
+  }
 }
 
 // Each way to say what an answer must be binds it, in whichever mode the server is.
