@@ -45,7 +45,8 @@ void ReadPenalty(FieldReader& options, ReadContext& context, SamplingParams& sam
 
 // What would choose tokens otherwise is named unless it is off.
 void ReadOtherSamplers(FieldReader& options, ReadContext& context) {
-  const std::pair<const char*, double> kOff[] = {{"typical_p", 1}, {"tfs_z", 1}, {"mirostat", 0}};
+  static constexpr std::pair<const char*, double> kOff[] = {
+      {"typical_p", 1}, {"tfs_z", 1}, {"mirostat", 0}};
   for (const auto& [name, off] : kOff) {
     const Json* const value = options.Take(name);
     if (value != nullptr && *value != off) context.ignored.push_back(options.Full(name));
