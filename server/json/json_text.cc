@@ -102,10 +102,35 @@ class Builder : public nlohmann::json_sax<Json> {
   std::string problem_;
 };
 
+bool HasBigIntegers(const Json& json) {
+  if (json.is_binary()) return true;
+  return json.is_structured() && std::ranges::any_of(json, HasBigIntegers);
+}
+
+std::string LibraryText(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// The library would write a BigInteger as the bytes that it is kept as.
+void AppendWithDigits(std::string& text, const Json& json) {
+  if (!json.is_structured()) {
+    text += json.is_binary() ? BigIntegerDigits(json) : LibraryText(json);
+    return;
+  }
+  text += json.is_object() ? '{' : '[';
+  const size_t begin = text.size();
+  for (const auto& [key, item] : json.items()) {
+    if (text.size() > begin) text += ',';
+    if (json.is_object()) text += LibraryText(Json(key)) + ':';
+    AppendWithDigits(text, item);
+  }
+  text += json.is_object() ? '}' : ']';
+}
+
 }  // namespace
 
-// A value of the one kind that the library has and JSON does not: no other value can be mistaken
-// for it.
+// A value of the one kind that the library has and JSON does not, binary: no other value can be
+// mistaken for it.
 Json BigInteger(std::string_view digits) { return Json::binary({digits.begin(), digits.end()}); }
 
 std::string BigIntegerDigits(const Json& value) {
@@ -159,7 +184,13 @@ size_t ParsedBytes(std::string_view text) {
 }
 
 std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  if (HasBigIntegers(json)) {
+    AppendWithDigits(text, json);
+  } else {
+    text = LibraryText(json);
+  }
+  return text;
 }
 
 std::string DumpString(std::string_view text) { return Dump(Json(text)); }

@@ -96,7 +96,9 @@ async def rolling_restarts(gateway, replicas, restarts):
 
 async def leaving_client(gateway, replicas):
     """Its session is free soon after the gateway's connection to the client has closed."""
-    reply = await ask(gateway.port, body(PROMPTS[0], 1, tokens=400), "leaves", timeout=1.5)
+    begun = asyncio.Event()
+    reply = await ask(gateway.port, body(PROMPTS[0], 1, tokens=400), "leaves", on_piece=begun.set,
+                      stop=begun)
     expect(reply.status == 200, f"{reply.status} {reply.problem}, expected a stream")
     freed = await asyncio.to_thread(
         poll, lambda: all(server.work() == (0, 0) for server in replicas.servers), 5)

@@ -24,7 +24,7 @@ std::string Event(std::string_view name, const Json& fields) {
 // the reason of the stop that it must not be run.
 Json InputOf(const ChatCall& call) {
   const auto input = ParseStrictObject(call.arguments);
-  return input ? WithoutBigIntegers(*input) : Json::object();
+  return input ? *input : Json::object();
 }
 
 Json Blocks(const ChatAnswer& read, bool omits_thoughts) {

@@ -96,26 +96,26 @@ Json Echo(const Json& body) {
   Json text{{"format", {{"type", "text"}}}}, reasoning{{"effort", nullptr}, {"summary", nullptr}};
   text.update(sent("text", Json::object()));
   reasoning.update(sent("reasoning", Json::object()));
-  return WithoutBigIntegers({{"background", false},
-                             {"instructions", sent("instructions", nullptr)},
-                             {"max_output_tokens", sent("max_output_tokens", nullptr)},
-                             {"max_tool_calls", sent("max_tool_calls", nullptr)},
-                             {"metadata", sent("metadata", Json::object())},
-                             {"parallel_tool_calls", sent("parallel_tool_calls", true)},
-                             {"previous_response_id", nullptr},
-                             {"prompt_cache_key", sent("prompt_cache_key", nullptr)},
-                             {"reasoning", std::move(reasoning)},
-                             {"safety_identifier", sent("safety_identifier", nullptr)},
-                             {"service_tier", "default"},
-                             {"store", false},
-                             {"temperature", sent("temperature", 1.0)},
-                             {"text", std::move(text)},
-                             {"tool_choice", sent("tool_choice", "auto")},
-                             {"tools", sent("tools", Json::array())},
-                             {"top_logprobs", sent("top_logprobs", 0)},
-                             {"top_p", sent("top_p", 1.0)},
-                             {"truncation", "disabled"},
-                             {"user", sent("user", nullptr)}});
+  return {{"background", false},
+          {"instructions", sent("instructions", nullptr)},
+          {"max_output_tokens", sent("max_output_tokens", nullptr)},
+          {"max_tool_calls", sent("max_tool_calls", nullptr)},
+          {"metadata", sent("metadata", Json::object())},
+          {"parallel_tool_calls", sent("parallel_tool_calls", true)},
+          {"previous_response_id", nullptr},
+          {"prompt_cache_key", sent("prompt_cache_key", nullptr)},
+          {"reasoning", std::move(reasoning)},
+          {"safety_identifier", sent("safety_identifier", nullptr)},
+          {"service_tier", "default"},
+          {"store", false},
+          {"temperature", sent("temperature", 1.0)},
+          {"text", std::move(text)},
+          {"tool_choice", sent("tool_choice", "auto")},
+          {"tools", sent("tools", Json::array())},
+          {"top_logprobs", sent("top_logprobs", 0)},
+          {"top_p", sent("top_p", 1.0)},
+          {"truncation", "disabled"},
+          {"user", sent("user", nullptr)}};
 }
 
 Result<ResponsesRequest> ReadResponsesRequest(const Json& body, ReadContext& context) {

@@ -230,7 +230,7 @@ class InputReader {
     const bool parts =
         output.is_array() && !output.empty() && output[0].is_object() && output[0].contains("type");
     if (output.is_string() || parts) return ReadText(output, "output", item);
-    return Dump(WithoutBigIntegers(output));
+    return Dump(output);
   }
 
   // The assistant's message that the next part of an answer belongs to: the last one, or a new one

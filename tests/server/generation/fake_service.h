@@ -84,6 +84,12 @@ class FakeService : public GenerationService {
   GrammarCache& grammars() const override { return grammars_; }
   // Set before use.
   void SetChatTemplate(const std::string& source) { chat_ = ChatModelOf(source); }
+  // Behind SetChatTemplate.
+  void AddNamedTemplate(const std::string& name, const std::string& source) {
+    ChatModel named = ChatModelOf(source);
+    named.name = name;
+    chat_->named.push_back(std::move(named));
+  }
 
   ModelCard& card() { return model_.card; }  // set before use
 

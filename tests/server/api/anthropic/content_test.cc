@@ -100,12 +100,12 @@ TEST_F(ContentTest, ACallAndItsResultAreMessagesOfTheirOwn) {
           {"type":"text","text":"and?"}]}]})"),
       R"([{"role":"user","content":"go"},)"
       R"({"role":"assistant","content":"running","reasoning_content":"hm","tool_calls":[)"
-      R"({"id":"toolu_1","type":"function","function":{"name":"Bash","arguments":)" +
-          Dump(Json{{"command", "ls"}, {"n", BigInteger("12345678901234567890123")}}) +
-          R"(}},{"id":"toolu_2","type":"function","function":{"name":"Read","arguments":{}}}]},)"
-          R"({"role":"tool","content":"a.txt","tool_call_id":"toolu_1","name":"Bash"},)"
-          R"({"role":"tool","content":"Error: no\nfile","tool_call_id":"toolu_2","name":"Read"},)"
-          R"({"role":"user","content":"and?"}])");
+      R"({"id":"toolu_1","type":"function","function":{"name":"Bash","arguments":)"
+      R"({"command":"ls","n":12345678901234567890123}}},)"
+      R"({"id":"toolu_2","type":"function","function":{"name":"Read","arguments":{}}}]},)"
+      R"({"role":"tool","content":"a.txt","tool_call_id":"toolu_1","name":"Bash"},)"
+      R"({"role":"tool","content":"Error: no\nfile","tool_call_id":"toolu_2","name":"Read"},)"
+      R"({"role":"user","content":"and?"}])");
   EXPECT_THAT(content_.loaded_tools, ElementsAre("Bash", "Read"));
 }
 

@@ -222,6 +222,24 @@ TEST_F(OpenAiChatTest, LimitsOfTokens) {
   EXPECT_EQ(limit(R"("logprobs":false,"top_logprobs":0,"best_of":1)"), size_t{INT32_MAX});
 }
 
+// A file may have a template of its own for tools, and others that requests name.
+TEST_F(OpenAiChatTest, NamedTemplatesAreTakenForToolsAndByName) {
+  service_.AddNamedTemplate("tool_use", "tools: {{ tools | tojson }}{# <tool_call>\n{\"name\" #}");
+  service_.AddNamedTemplate("rag", "documents");
+  constexpr char kUser[] = R"([{"role":"user","content":"x"}])";
+  constexpr char kTools[] =
+      R"(,"tool_choice":"none","tools":[{"type":"function","function":{"name":"f"}}])";
+  EXPECT_THAT(Prompt(kUser), StartsWith("<s>["));
+  EXPECT_THAT(Prompt(kUser, kTools), StartsWith("tools: [{"));
+  EXPECT_THAT(Prompt(kUser, std::string(kTools) + R"(,"chat_template":"default")"),
+              StartsWith("<s>["));
+  EXPECT_EQ(Prompt(kUser, R"(,"chat_template":"rag")"), "documents");
+  const HttpReply reply =
+      Post("/apply-template", std::string(R"({"messages":)") + kUser + R"(,"chat_template":"no"})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("default, tool_use, rag"));
+}
+
 TEST_F(OpenAiChatTest, AModelWithoutATemplateSaysSo) {
   FakeService plain;
   const ApiHandlers handlers(plain);
