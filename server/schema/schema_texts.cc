@@ -14,6 +14,17 @@
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {
+namespace {
+
+// Libraries give a pattern a name of their own as its format, which then says no more.
+bool SaysNothing(const Json& format, const Json& schema) {
+  if (!format.is_string()) return false;
+  const auto& name = format.get_ref<const std::string&>();
+  return FormatIsAnnotation(name) || (schema.contains("pattern") && FormatPattern(name).empty());
+}
+
+}  // namespace
+
 Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const std::string& what,
                                                     const std::string& path) const {
   constexpr int kMostDigits = 9;  // nothing that is written is larger
@@ -80,9 +91,7 @@ Result<Language> SchemaReader::Pieces(const Json& schema, std::optional<size_t> 
     if (!schema.contains(keyword)) continue;
     const Json& given = schema[keyword];
     for (const Json& part : given.is_array() ? given : Json::array({given})) {
-      if (keyword == "format" && part.is_string() && FormatIsAnnotation(part.get<std::string>())) {
-        continue;
-      }
+      if (keyword == "format" && SaysNothing(part, schema)) continue;
       TRY(const Language language, PatternOf(part, keyword, path, most));
       TRY_OK(also(language, keyword));
     }
@@ -208,9 +217,7 @@ SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& p
   const Json *pattern = only("pattern"), *format = only("format");
   const bool several = (schema.contains("pattern") && pattern == nullptr) ||
                        (schema.contains("format") && format == nullptr);
-  if (format != nullptr && format->is_string() && FormatIsAnnotation(format->get<std::string>())) {
-    format = nullptr;
-  }
+  if (format != nullptr && SaysNothing(*format, schema)) format = nullptr;
   TRY(const Sizes sizes, ReadSizes(schema, "Length", path));
   if (sizes.none()) return Nothing(path, "no length is allowed");
   const bool sized = sizes.least > 0 || sizes.most;
