@@ -9,6 +9,7 @@
 //   a schema without a type takes the one that its keywords are for
 //   space is a blank or a newline with its indentation, behind {, [, comma and colon and before } ]
 //   numbers are short enough for a double to hold, but where a bound is longer
+//   the items that prefixItems lists are all there, unless minItems says so or one is a reference
 //   unique items of more than a few values come in the order of their enum
 //   where there are few items, those that `contains` asks for are the first ones
 //   a pattern's or a format's repetitions are fewer where maxLength cannot be counted beside them
@@ -43,9 +44,9 @@ class JsonGrammar {
   [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where,
                                         const JsonSchemaOptions& options = {});
   // The same for the strings that a schema of such describes, bare: without quotes and escapes, as
-  // they are in front of `end`, which is no part of the rule and in none of them. Beyond some
-  // hundred characters, a length is counted only in texts without the first character of `end` that
-  // is no space.
+  // they are in front of `end`, which is no part of the rule and in none of them. Beyond
+  // some dozen characters, a length is counted only in texts without the first character of `end`
+  // that is no space.
   [[nodiscard]] Result<std::string> AddBareText(const Json& schema, std::string_view where,
                                                 std::string_view end,
                                                 const JsonSchemaOptions& options = {});

@@ -20,7 +20,7 @@ constexpr std::string_view kComma = "\",\" json-ws ";
 }  // namespace
 
 SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& path) {
-  TRY(const Sizes sizes, ReadSizes(schema, "Items", path));
+  TRY(Sizes sizes, ReadSizes(schema, "Items", path));
   if (sizes.none()) return Nothing(path, "no number of items is allowed");
   // In older drafts `items` may be the list that is now called prefixItems.
   const bool old_list = schema.contains("items") && schema["items"].is_array();
@@ -30,6 +30,11 @@ SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& pa
   const Json prefix = schema.value(prefix_keyword, Json::array());
   if (!prefix.is_array()) return FailKeyword(path, prefix_keyword, "must be a list of schemas");
   const bool has_items = schema.contains(items_keyword);
+  // Whoever lists the items of a tuple means all of them. One that refers may lead back here, and
+  // would then have no end.
+  if (!schema.contains("minItems") && Dump(prefix).find("\"$ref\"") == std::string::npos) {
+    sizes.least = std::min(prefix.size(), sizes.most.value_or(prefix.size()));
+  }
   if (schema.value("uniqueItems", Json(false)) == true && sizes.most.value_or(2) > 1) {
     const auto values = has_items && prefix.empty() && !schema.contains("contains")
                             ? Listed(schema[items_keyword])
@@ -95,7 +100,8 @@ SchemaReader::Rule SchemaReader::Contains(const Json& schema, const std::string&
   }
   if (item.empty()) return Nothing(path, "contains asks for items that are forbidden");
   const std::string at = ChildPointer(path, "contains");
-  TRY(const Json both, Join(schema.value("items", Json(true)), Resolved(schema["contains"]), at));
+  TRY(const Json both, Join(schema.value("items", Json(true)), ChildPointer(path, "items"),
+                            Resolved(schema["contains"]), at));
   TRY(const std::string contained, Visit(both, at));
   // Without an upper bound nothing but the matches has to be counted, and they may stand anywhere.
   const std::string others = fmt::format("({}{})", kComma, item);

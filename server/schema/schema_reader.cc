@@ -71,17 +71,23 @@ void SchemaReader::Drop(const std::string& path, const std::string& keyword) {
   dropped_.push_back(fmt::format("{}{}: {}", where_, path, keyword));
 }
 
-// Each turn leaves out the one keyword of `b` at which the last one failed, so that this ends.
-Result<Json> SchemaReader::Join(const Json& a, Json b, const std::string& path) {
+// Each turn leaves out the one keyword of `b`, or else of `a`, at which the last one failed, so
+// that this ends.
+Result<Json> SchemaReader::Join(Json a, const std::string& a_path, Json b,
+                                const std::string& b_path) {
   TRY_OK(Pay(Weight(a) + Weight(b)));
   while (true) {
     auto merged = MergeSchemas(a, b);
     if (merged) return merged;
     const std::string keyword = merged.error().param;
-    if (options_.strict || !b.is_object() || b.erase(keyword) == 0) {
-      return Fail(path, merged.error().message);
+    const auto drop = [&](Json& schema, const std::string& at) {
+      if (!schema.is_object() || schema.erase(keyword) == 0) return false;
+      Drop(at, keyword);
+      return true;
+    };
+    if (options_.strict || (!drop(b, b_path) && !drop(a, a_path))) {
+      return Fail(b_path, merged.error().message);
     }
-    Drop(path, keyword);
   }
 }
 
@@ -228,7 +234,7 @@ SchemaReader::Rule SchemaReader::Reference(const Json& schema, const std::string
   // Since draft 2019-09 the keywords beside a $ref hold as well; before, they were ignored.
   const Json rest = Without(schema, "$ref");
   if (!Asserts(rest)) return Later(reference, *target, reference.substr(1));
-  TRY(const Json merged, Join(*target, rest, path));
+  TRY(const Json merged, Join(*target, reference.substr(1), rest, path));
   return Later("joined " + Dump(merged), merged, path);
 }
 
@@ -244,7 +250,7 @@ SchemaReader::Rule SchemaReader::AllOf(const Json& schema, const std::string& pa
   for (size_t i = 0; i < parts.size(); ++i) {
     // Alone, a part may be recursive; joined with others it is taken in.
     const bool alone = parts.size() == 1 && !Asserts(merged);
-    TRY(merged, Join(merged, alone ? parts[i] : Resolved(parts[i]),
+    TRY(merged, Join(merged, path, alone ? parts[i] : Resolved(parts[i]),
                      ChildPointer(ChildPointer(path, "allOf"), std::to_string(i))));
   }
   if (!merged.is_object() || merged.size() <= 1) return Visit(merged, path);
@@ -275,7 +281,7 @@ SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& ke
     const std::string part_path = ChildPointer(at, std::to_string(i));
     Json part = parts[i];
     if (joined) {
-      TRY(part, Join(rest, Resolved(part), part_path));
+      TRY(part, Join(rest, path, Resolved(part), part_path));
     }
     TRY(const std::string rule, Visit(part, part_path));
     if (rule != JsonRules::Nothing()) choices += (choices.empty() ? "" : " | ") + rule;
@@ -288,7 +294,7 @@ SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& ke
 SchemaReader::Rule SchemaReader::Not(const Json& schema, const std::string& path) {
   const auto negated = NegateSchema(Resolved(schema["not"]));
   if (!negated) return FailKeyword(path, "not", negated.error().message);
-  TRY(const Json merged, Join(Without(schema, "not"), *negated, ChildPointer(path, "not")));
+  TRY(const Json merged, Join(Without(schema, "not"), path, *negated, ChildPointer(path, "not")));
   return Visit(merged, path);
 }
 

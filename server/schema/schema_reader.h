@@ -161,9 +161,9 @@ class SchemaReader {
   tl::unexpected<Error> FailKeyword(const std::string& path, std::string_view keyword,
                                     std::string_view problem) const;
   tl::unexpected<Error> Fail(const std::string& path, std::string_view problem) const;
-  // MergeSchemas; if not strict, without the keywords of `b`, the schema at `path`, that cannot be
+  // MergeSchemas; if not strict, without the keywords of `b`, or else of `a`, that cannot be
   // joined.
-  Result<Json> Join(const Json& a, Json b, const std::string& path);
+  Result<Json> Join(Json a, const std::string& a_path, Json b, const std::string& b_path);
   void Drop(const std::string& path, const std::string& keyword);
   [[nodiscard]] Status Pay(uint64_t units) const { return Spend(options_.meter, units); }
 
