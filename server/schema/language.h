@@ -60,6 +60,7 @@ class Language {
 
   bool Contains(std::string_view text) const;
   bool empty() const { return states_.empty(); }
+  size_t states() const { return states_.size(); }
 
   // A rule for the language's texts, its characters written as `write_chars` does.
   // REQUIRES: the language is not empty.

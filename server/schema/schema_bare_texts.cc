@@ -15,9 +15,10 @@
 namespace lockstep {
 namespace {
 
-// Beyond, lengths are counted by the grammar and not in states, of which each character of the tag
-// takes as many again.
-constexpr size_t kMaxCounted = 256;
+// Of the automaton of a length, which has about a state for each of its characters and of the
+// tag's: beyond, the length is counted by the grammar. And of that of all keywords: beyond, they
+// are lost.
+constexpr size_t kMaxCounted = 512, kMaxStates = 2048;
 
 std::string PatternLiteral(std::string_view text) {
   std::string out;
@@ -68,7 +69,7 @@ Result<std::string> SchemaReader::ReadBareText(std::string_view end) {
 SchemaReader::Rule SchemaReader::BareText(const Json& schema, std::string_view end) {
   TRY(const Sizes sizes, ReadSizes(schema, "Length", options_.path));
   const size_t counted = sizes.most.value_or(sizes.least);
-  if (counted > kMaxCounted && IsSizedOnly(schema)) {
+  if (counted * end.size() > kMaxCounted && IsSizedOnly(schema)) {
     const size_t at = end.find_first_not_of(" \n");
     const uint32_t mark = FirstCodePoint(end.substr(at == end.npos ? 0 : at));
     return Define(fmt::format("{}{}", BareCharsToGbnf(Complement({{mark, mark}})),
@@ -83,12 +84,15 @@ Result<Language> SchemaReader::BareLanguage(const Json& schema, std::string_view
   TRY(const Language allowed, NameLanguage(schema, options_.path));
   TRY(const Language before, TextsBefore(end, options_.meter));
   auto both = allowed.And(before, options_.meter);
-  if (both) return both;
+  if (both && both->states() <= kMaxStates) return both;
+  const std::string problem =
+      both ? "is too much beside the tag that ends the text" : both.error().message;
   // The more a keyword multiplies the states, the earlier it stands here.
-  for (const char* keyword : {"maxLength", "minLength", "pattern", "format", "anyOf", "oneOf"}) {
-    if (schema.contains(keyword)) return FailKeyword(options_.path, keyword, both.error().message);
+  for (const char* keyword :
+       {"maxLength", "minLength", "pattern", "format", "anyOf", "oneOf", "allOf", "enum"}) {
+    if (schema.contains(keyword)) return FailKeyword(options_.path, keyword, problem);
   }
-  return both;
+  return Fail(options_.path, problem);
 }
 
 }  // namespace lockstep

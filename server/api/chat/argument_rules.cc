@@ -208,14 +208,27 @@ Result<std::string> ArgumentRules::Tagged(const Json& schema, const Place& place
   return value + " " + GbnfLiteral(form_.value_after);
 }
 
+// Many parameters say the same, such as a minLength of 1, and share one rule, unless what is said
+// is to be named.
 Result<std::string> ArgumentRules::Text(const Json& schema, const Place& place,
                                         const std::string& name, const std::string& end) {
-  if (!Asserts(Without(Without(schema, "type"), "nullable"))) {
+  Json said = Json::object();
+  for (const auto& [keyword, value] : schema.items()) {
+    if (!IsAnnotation(keyword) && keyword != "nullable") said[keyword] = value;
+  }
+  if (said == Json{{"type", "string"}}) {
     DefineOnce(name, TextUntil(name, end, "\"\"", false));
     return name + "0";
   }
-  TRY(const std::string text, json_.AddBareText(schema, place.where, end, Options(place)));
-  return text + " " + GbnfLiteral(end);
+  const std::string key = Dump(said);
+  if (const auto known = texts_.find(key); known != texts_.end()) return known->second;
+  const size_t dropped = json_.dropped().size();
+  TRY(std::string text, json_.AddBareText(said, place.where, end, Options(place)));
+  text += " " + GbnfLiteral(end);
+  if (dropped == json_.dropped().size() && key.find("\"$ref\"") == std::string::npos) {
+    texts_.emplace(key, text);
+  }
+  return text;
 }
 
 Status ArgumentRules::Lose(const std::string& keyword, const Place& place) {

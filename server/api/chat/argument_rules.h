@@ -80,6 +80,7 @@ class ArgumentRules {
   StringParameters strings_;
   std::vector<std::string> dropped_;
   std::set<std::string> defined_;
+  std::map<std::string, std::string> texts_;       // rules of bare strings, by what is said
   std::map<const Json*, std::string> references_;  // rules of Gemma's definitions, of one schema
   size_t names_ = 0;
 };

@@ -356,8 +356,7 @@ TEST_F(PrepareChatTest, SystemMessagesAreMovedWhereATemplateRefusesThem) {
 TEST_F(PrepareChatTest, WhatAFormCannotBindIsNamed) {
   service_.SetChatTemplate(kQwenCoder);
   Conversation conversation = User(true);
-  conversation.tools.tools[0]["function"]["parameters"]["properties"]["path"]["pattern"] =
-      "(a)\\1";
+  conversation.tools.tools[0]["function"]["parameters"]["properties"]["path"]["pattern"] = "(a)\\1";
   ASSERT_TRUE(Prepare(conversation));
   EXPECT_THAT(context_.ignored, ElementsAre("tools[0]/properties/path: pattern"));
   conversation.tools.tools[0]["function"]["strict"] = true;
