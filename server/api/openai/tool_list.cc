@@ -96,6 +96,7 @@ Json ReadTool(const Json& value, const std::string& where, FieldReader& fields,
     if (type != "function" || !has("function")) tool.Fail("type", "must be \"function\"");
     tool.Object("function", kToolForm, context.unknown(),
                 [&](FieldReader& function) { ReadFunctionTool(function, names); });
+    if (!tool.ok()) return;
     // The tool is handed on whole, since templates print fields that are not read here.
     out = WithoutNulls(value);
     out["function"] = WithoutNulls(value["function"]);
@@ -107,8 +108,16 @@ Json ReadTool(const Json& value, const std::string& where, FieldReader& fields,
 
 ToolList ReadTools(FieldReader& fields, ReadContext& context) {
   ToolList list;
-  const Json* const tools = fields.Take("tools");
-  const Json* const functions = fields.Take("functions");
+  const Json* tools = fields.Take("tools");
+  const Json* functions = fields.Take("functions");
+  if (tools != nullptr && functions != nullptr) {
+    // An empty list beside the other one is none.
+    if (*functions == Json::array()) {
+      functions = nullptr;
+    } else if (*tools == Json::array()) {
+      tools = nullptr;
+    }
+  }
   if (tools != nullptr && functions != nullptr) {
     fields.Fail("functions", "is the older form of tools, which are there too: send one of them");
   }

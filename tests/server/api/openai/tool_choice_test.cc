@@ -71,6 +71,7 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
       {R"(,"tool_choice":"required")", "tool_choice"},
       {tools + R"(,"tool_choice":"maybe")", "tool_choice"},
       {tools + R"(,"functions":[{"name":"f"}])", "functions"},
+      {R"(,"tools":[{"type":null,"custom":{"name":"f"}}])", "tools[0].type"},
       {tools + R"(,"function_call":"auto")", "function_call"},
       {tools + R"(,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
            {"type":"function","function":{"name":"sub"}}]}})",
@@ -154,6 +155,7 @@ TEST_F(OpenAiToolsTest, FunctionsAreAnsweredInTheirOwnForm) {
   EXPECT_EQ(answer["finish_reason"], "function_call");
   EXPECT_EQ(answer["message"]["function_call"].dump(), R"j({"name":"now","arguments":"{}"})j");
   EXPECT_FALSE(answer["message"].contains("tool_calls"));
+  EXPECT_EQ(Post(std::string(kFunctions) + R"(,"tools":[])").status, 200);  // which are none
   EXPECT_FALSE(Allows(std::string(kNow) + "\n" + kNow));
   ASSERT_EQ(Post(std::string(kFunctions) + R"(,"function_call":{"name":"now"})").status, 200);
   EXPECT_FALSE(Allows("Four."));
