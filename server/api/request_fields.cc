@@ -45,12 +45,15 @@ void ReadLogitBias(FieldReader& fields, size_t vocab, SamplingParams& sampling) 
 void ReadSeed(FieldReader& fields, GenerateRequest& request) {
   const Json* const value = fields.Take("seed");
   if (value == nullptr) return;
-  if (!value->is_number_integer()) return fields.Fail("seed", "must be an integer of 64 bits");
+  if (!value->is_number_unsigned() && !IsIntegerIn(*value, INT64_MIN, INT64_MAX)) {
+    return fields.Fail("seed", "must be an integer of 64 bits");
+  }
   request.has_seed = true;
   // Clients that send -1 for any number are answered with the same -1.
   request.negative_seed = !value->is_number_unsigned() && value->get<int64_t>() < 0;
-  request.options.sampling.seed =
-      request.negative_seed ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();
+  request.options.sampling.seed = value->is_number_unsigned()
+                                      ? value->get<uint64_t>()
+                                      : static_cast<uint64_t>(value->get<int64_t>());
 }
 
 }  // namespace

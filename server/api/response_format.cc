@@ -59,6 +59,9 @@ class FormatReader {
       if (!parsed) return owner.Fail(name, "is no JSON schema: " + parsed.error().message);
       format_.schema = *std::move(parsed);
     }
+    if (!format_.schema.is_object() && !format_.schema.is_boolean()) {
+      return owner.Fail(name, "must be a JSON schema: an object or a boolean");
+    }
     format_.schema = WithoutBigIntegers(std::move(format_.schema));
   }
   void ReadObject(FieldReader& owner, std::string_view name) { Set(owner, name, Kind::kObject); }

@@ -10,8 +10,19 @@
 #include "core/base/quoted.h"
 
 namespace lockstep {
+namespace {
+
+constexpr double kMaxExact = 9007199254740992;  // beyond, not every integer is a double
+
+}  // namespace
 
 bool IsIntegerIn(const Json& value, int64_t low, int64_t high) {
+  // JSON has one kind of number: some clients write all of theirs with a fraction.
+  if (value.is_number_float()) {
+    const auto number = value.get<double>();
+    return std::abs(number) <= kMaxExact && std::trunc(number) == number &&
+           number >= static_cast<double>(low) && number <= static_cast<double>(high);
+  }
   if (!value.is_number_integer()) return false;
   if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
     return false;

@@ -81,7 +81,7 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
     if (fields.Has(name)) context.ignored.emplace_back(name);
   }
   // A client that is answered would send the rest of the conversation alone the next time.
-  if (const Json* const thread = fields.Take("thread"); thread != nullptr && thread->is_object()) {
+  if (const Json* const thread = fields.Take("thread"); thread != nullptr && *thread != false) {
     fields.Fail("thread", "is not supported: nothing is kept, so send the whole conversation");
   }
   // Each prompt is kept for the next one, whatever is marked, and `betas` is a header in a body.

@@ -87,7 +87,10 @@ TEST(FieldReaderTest, ObjectsWithinHaveReadersOfTheirOwn) {
 TEST(FieldReaderTest, NumbersHaveLimits) {
   EXPECT_TRUE(IsIntegerIn(Json(10), 0, 10));
   EXPECT_FALSE(IsIntegerIn(Json(11), 0, 10));
-  EXPECT_FALSE(IsIntegerIn(Json(1.0), 0, 10));
+  EXPECT_TRUE(IsIntegerIn(Json(1.0), 0, 10));
+  EXPECT_FALSE(IsIntegerIn(Json(1.5), 0, 10));
+  EXPECT_FALSE(IsIntegerIn(Json(11.0), 0, 10));
+  EXPECT_FALSE(IsIntegerIn(Json(1e300), INT64_MIN, INT64_MAX));
   EXPECT_FALSE(IsIntegerIn(Json(UINT64_MAX), 0, INT64_MAX));  // not -1
   EXPECT_FALSE(IsIntegerIn(BigInteger("18446744073709551617"), 0, INT64_MAX));
   float out = 0;
