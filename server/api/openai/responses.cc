@@ -54,6 +54,7 @@ void ReadInclude(FieldReader& fields, ReadContext& context, ResponsesRequest* re
   if (include == nullptr) return;
   if (!include->is_array()) return fields.Fail("include", "must be a list of names");
   for (const Json& name : *include) {
+    if (!name.is_string()) return fields.Fail("include", "must be a list of names");
     if (name == "reasoning.encrypted_content") {
       request->form.encrypted = true;
     } else if (name == "message.output_text.logprobs") {

@@ -1,0 +1,64 @@
+"""Holds the server to its /openapi.json by schemathesis: what the document allows is answered as it
+says, what it forbids is refused, and nothing is a server error. $EXAMPLES, 10 by default, is how many
+requests are drawn for each route; beyond 10, each keyword's edges are tried, too, which takes minutes.
+schemathesis imports this file for its hooks."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import schemathesis
+
+# What the document cannot say: the title of a finding, its answer, and why it is none.
+ACCEPTED, REJECTED = "Schema-violating request accepted", "Schema-valid request rejected"
+EXPECTED = [
+    (REJECTED, r"no JSON schema|schema[./]|schema: |json: |value: |cannot be kept|grammar|guided_|pattern",
+     "a text or an object that is itself a grammar, a pattern or a schema may be a wrong one"),
+    (REJECTED, r"must be a token id from 0 to|must be token ids", "the vocabulary is the model's"),
+    (REJECTED, r"send one of them|send one\b|is of functions", "two fields that say the same exclude each other"),
+    (REJECTED, r"best_of|is none of the tools|a tool's name|is that of another tool",
+     "a field refers to what another one has"),
+    (REJECTED, r"context|have nothing for a model|the prompt is|must not end with", "what a prompt becomes is the model's"),
+    ("Server error", r"does not know this method", "501 is for methods that a server does not know"),
+    ("Wrong response to undeclared method", r"does not know this method", "likewise"),
+]
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    # What is ignored, and named, may be anything.
+    ignored = ", ".join(response.headers.get("x-ignored-params", [])).split(", ")
+    if failure.title == ACCEPTED and any(
+            field and re.split(r"[.:\]]", field)[-1] in failure.message for field in ignored):
+        return False
+    return not any(failure.title == title and re.search(answer, response.text)
+                   for title, answer, _ in EXPECTED)
+
+
+@schemathesis.deserializer("application/x-ndjson")
+def read_lines(context, response):
+    """Lines of one kind each: the document describes one, the first stands for all."""
+    return json.loads(response.text.split("\n")[0])
+
+
+class OpenApiTest(unittest.TestCase):
+    def test_the_server_is_as_its_document_says(self):
+        from tooled import start
+        examples = int(os.environ.get("EXAMPLES", "10"))
+        phases = "fuzzing" if examples <= 10 else "coverage,fuzzing,stateful"
+        here = os.path.dirname(os.path.abspath(__file__))
+        with start() as server, tempfile.TemporaryDirectory() as folder:  # it leaves files behind
+            run = subprocess.run(
+                [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json",
+                 "--checks", "all", "--max-examples", str(examples), "--seed", "1", "--phases", phases,
+                 "--continue-on-failure", "--no-color", "--output-sanitize", "false"],
+                env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_test", "PYTHONPATH": here},
+                cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(run.returncode, 0, run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
