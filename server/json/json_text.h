@@ -31,8 +31,8 @@ std::string BigIntegerDigits(const Json& value);  // empty if the value is no su
 // With the nearest double in the place of each, for who calculates with them.
 Json WithoutBigIntegers(Json json);
 
-// On one line, a BigInteger with its digits. Bytes that are not UTF-8 (a single token need not be whole characters) become
-// U+FFFD.
+// On one line, a BigInteger with its digits. Bytes that are not UTF-8 (a single token need not be
+// whole characters) become U+FFFD.
 std::string Dump(const Json& json);
 // The same of one string, in quotes: for who writes the rest of a small object as text.
 std::string DumpString(std::string_view text);

@@ -84,8 +84,7 @@ TEST_F(ContentTest, TheBillingHeaderIsLeftOut) {
 }
 
 TEST_F(ContentTest, ACallAndItsResultAreMessagesOfTheirOwn) {
-  EXPECT_EQ(
-      Read(R"({"messages":[
+  EXPECT_EQ(Read(R"({"messages":[
         {"role":"user","content":"go"},
         {"role":"assistant","content":[
           {"type":"thinking","thinking":"hm","signature":"s"},
@@ -98,14 +97,14 @@ TEST_F(ContentTest, ACallAndItsResultAreMessagesOfTheirOwn) {
           {"type":"tool_result","tool_use_id":"toolu_2","is_error":true,
            "content":[{"type":"text","text":"no"},{"type":"text","text":"file"}]},
           {"type":"text","text":"and?"}]}]})"),
-      R"([{"role":"user","content":"go"},)"
-      R"({"role":"assistant","content":"running","reasoning_content":"hm","tool_calls":[)"
-      R"({"id":"toolu_1","type":"function","function":{"name":"Bash","arguments":)"
-      R"({"command":"ls","n":12345678901234567890123}}},)"
-      R"({"id":"toolu_2","type":"function","function":{"name":"Read","arguments":{}}}]},)"
-      R"({"role":"tool","content":"a.txt","tool_call_id":"toolu_1","name":"Bash"},)"
-      R"({"role":"tool","content":"Error: no\nfile","tool_call_id":"toolu_2","name":"Read"},)"
-      R"({"role":"user","content":"and?"}])");
+            R"([{"role":"user","content":"go"},)"
+            R"({"role":"assistant","content":"running","reasoning_content":"hm","tool_calls":[)"
+            R"({"id":"toolu_1","type":"function","function":{"name":"Bash","arguments":)"
+            R"({"command":"ls","n":12345678901234567890123}}},)"
+            R"({"id":"toolu_2","type":"function","function":{"name":"Read","arguments":{}}}]},)"
+            R"({"role":"tool","content":"a.txt","tool_call_id":"toolu_1","name":"Bash"},)"
+            R"({"role":"tool","content":"Error: no\nfile","tool_call_id":"toolu_2","name":"Read"},)"
+            R"({"role":"user","content":"and?"}])");
   EXPECT_THAT(content_.loaded_tools, ElementsAre("Bash", "Read"));
 }
 
