@@ -1,10 +1,10 @@
-// Byte-level BPE (Sennrich et al. 2016, over bytes as in GPT-2). A merge is known by the pair of
-// ids that it joins, not by texts, so that a step of the merger costs one look-up of an integer.
-// With the merges "h e", "l l", "he ll", the word "hello" is h e l l o, he l l o, he ll o, hell o.
+// Byte-level BPE (Sennrich et al. 2016, over bytes as in GPT-2). With the merges "h e", "l l", "he
+// ll", the word "hello" is h e l l o, he l l o, he ll o, hell o.
 #include "core/tokenizer/bpe_encoder.h"
 
 #include <fmt/format.h>
 
+#include <unordered_map>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -42,10 +42,6 @@ constexpr size_t kBytesOfUtf8 = 243;
 // C0, C1 and F5 to FF.
 bool IsNeverInUtf8(uint32_t byte) { return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5; }
 
-uint64_t PairKey(int32_t left, int32_t right) {
-  return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
-}
-
 }  // namespace
 
 BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, Pretokenizer pretokenizer)
@@ -56,7 +52,7 @@ Result<std::unique_ptr<TextEncoder>> BpeEncoder::Create(const GgufFile& file,
                                                         Pretokenizer pretokenizer) {
   std::unique_ptr<BpeEncoder> encoder(new BpeEncoder(vocabulary, std::move(pretokenizer)));
   TRY_OK(encoder->LoadBytes(file));
-  TRY_OK(encoder->LoadMerges(file));
+  TRY_OK(encoder->merges_.Load(file, vocabulary));
   return encoder;
 }
 
@@ -79,44 +75,6 @@ Status BpeEncoder::LoadBytes(const GgufFile& file) {
         "{}: tokenizer.ggml.tokens has no token for {} of the {} bytes that UTF-8 text may hold "
         "(0x{:02X}{}): texts lose them",
         file.name(), missing.size(), kBytesOfUtf8, missing[0], missing.size() > 1 ? ", ..." : "");
-  }
-  return {};
-}
-
-Status BpeEncoder::LoadMerges(const GgufFile& file) {
-  TRY(const auto merges, file.GetStrings("tokenizer.ggml.merges"));
-  if (merges == nullptr) {
-    return file.Fail("tokenizer.ggml.merges is missing: a tokenizer of model \"gpt2\" needs it");
-  }
-  merges_.reserve(merges->size());
-  for (size_t rank = 0; rank < merges->size(); ++rank) {
-    const std::string_view merge = (*merges)[rank];
-    // Tokens are written in the alphabet, which has no space, so that the only one is the
-    // separator.
-    const size_t space = merge.find(' ', 1);
-    if (space == std::string_view::npos || space + 1 == merge.size()) {
-      return file.Fail(
-          fmt::format("tokenizer.ggml.merges[{}] is {}: two tokens with a space "
-                      "between them are needed",
-                      rank, Quoted(merge)));
-    }
-    std::string merged(merge);
-    merged.erase(space, 1);
-    int32_t ids[3];
-    const std::string_view parts[3] = {merge.substr(0, space), merge.substr(space + 1), merged};
-    for (size_t i = 0; i < 3; ++i) {
-      ids[i] = vocabulary_.Find(parts[i]);
-      if (ids[i] < 0) {
-        return file.Fail(
-            fmt::format("tokenizer.ggml.merges[{}] is {}, but {} is not one of the {} "
-                        "tokens in tokenizer.ggml.tokens",
-                        rank, Quoted(merge), Quoted(parts[i]), vocabulary_.size()));
-      }
-    }
-    // A merge that would make a control token is never used; the first of two equal ones counts.
-    if (!vocabulary_.IsNormal(ids[2])) continue;
-    // A rank is less than 2^24, the file's limit for arrays, so that a float holds it exactly.
-    merges_.emplace(PairKey(ids[0], ids[1]), Merge{static_cast<float>(rank), ids[2]});
   }
   return {};
 }
@@ -161,11 +119,7 @@ void BpeEncoder::EncodeWord(std::string_view word, PairMerger* merger,
   for (const char byte : word) {
     if (const int32_t id = byte_ids_[static_cast<uint8_t>(byte)]; id >= 0) merger->Add(1, id);
   }
-  const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
-    const auto found = merges_.find(PairKey(left.id, right.id));
-    return found == merges_.end() ? Merge{0, -1} : found->second;
-  };
-  merger->Run(find);
+  merger->Run([&](const Symbol& left, const Symbol& right) { return merges_.Find(left, right); });
   merger->ForEach([&](const Symbol& symbol) { ids->push_back(symbol.id); });
 }
 

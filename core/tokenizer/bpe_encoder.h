@@ -5,9 +5,8 @@
 
 #include <array>
 #include <memory>
-#include <unordered_map>
 
-#include "core/tokenizer/pair_merger.h"
+#include "core/tokenizer/merge_table.h"
 #include "core/tokenizer/pretokenizer.h"
 #include "core/tokenizer/text_encoder.h"
 #include "core/tokenizer/vocabulary.h"
@@ -26,15 +25,14 @@ class BpeEncoder final : public TextEncoder {
  private:
   BpeEncoder(const Vocabulary& vocabulary, Pretokenizer pretokenizer);
   Status LoadBytes(const GgufFile& file);
-  Status LoadMerges(const GgufFile& file);
   std::string Expressible(std::string_view text) const;
   void EncodeWord(std::string_view word, PairMerger* merger, std::vector<int32_t>* ids) const;
 
   const Vocabulary& vocabulary_;
   const Pretokenizer pretokenizer_;
-  std::array<int32_t, 256> byte_ids_;           // -1: no token
-  std::string warning_;                         // about those that UTF-8 text may hold
-  std::unordered_map<uint64_t, Merge> merges_;  // by (left id << 32 | right id); cost is the rank
+  std::array<int32_t, 256> byte_ids_;  // -1: no token
+  std::string warning_;                // about those that UTF-8 text may hold
+  MergeTable merges_;
 };
 
 }  // namespace lockstep

@@ -44,6 +44,10 @@ constexpr const char* kGpt4o = SMALL_WORD "(?:" CONTRACTIONS ")?|" CAPITAL_WORD 
 constexpr const char* kMiniCpm5 = CONTRACTIONS "|" LETTERS R"(|\p{N}+|)" OTHERS "|" SPACES;
 constexpr const char* kBailing =
     CONTRACTIONS "|" LETTERS R"(|\p{N}|)" OTHERS R"(|\s*[\r\n]|\s+(?!\S)|\s+)";
+// A word's letters have their marks, and it goes on over single spaces.
+constexpr const char* kExaoneMoe =
+    CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}\p{M}*(?: ?\p{L}\p{M}*)*|\p{N}|)"
+                 R"( ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)";
 constexpr const char* kSeedCoder =
     CONTRACTIONS "|" LETTERS R"(|\p{N}| ?[^\s\p{L}\p{N}\r\n]+|)" SPACES;
 constexpr const char* kJais2 = CONTRACTIONS
@@ -102,11 +106,18 @@ constexpr const char* kSpaceAtEnd = R"((?<!\s)\s+$)";
 // text, and then cuts what is between them. The flags: whole_words_first, adds_bos, composes.
 constexpr PretokenizerRules kRules[] = {
     {"default", {R"([\p{P}$+<=>^~|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
-    {"gpt-2 phi-2 gigachat a.x-4.0 mellum exaone4 jais trillion granite-docling", {kGpt2}},
+    {"gpt-2 phi-2 gigachat a.x-4.0 mellum exaone4 jais trillion granite-docling modern-bert "
+     "roberta-bpe jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code",
+     {kGpt2}},
     {"olmo mpt", {kGpt2}, false, false, true},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2", {kLlama3}, true, true},
+    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
+     {kLlama3},
+     true,
+     true},
     {"dbrx smaug-bpe chatglm-bpe glm4 glm5", {kLlama3}},
-    {"qwen2 stablelm2", {kQwen2}, false, false, true},
+    {"qwen2 stablelm2 f2llmv2", {kQwen2}, false, false, true},
+    {"laguna", {R"(\n+)", kQwen2}},
+    {"exaone-moe", {kExaoneMoe}},
     {"deepseek-r1-qwen megrez kormo hunyuan solar-open grok-2", {kQwen2}},
     {"qwen35", {kQwen35}, false, false, true},
     {"deepseek-coder", {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kAsianLetters, kDigit}},
@@ -117,7 +128,7 @@ constexpr PretokenizerRules kRules[] = {
     {"command-r", {kDigit, kGpt2}, false, false, true},
     {"falcon", {R"([\p{P}$+<=>^~|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
     {"tekken", {kTekken}, true, true},
-    {"gpt-4o llama4 kanana2 minimax-m2", {kGpt4o}},
+    {"gpt-4o llama4 kanana2 minimax-m2 talkie", {kGpt4o}},
     {"minicpm5", {kThreeDigits, kMiniCpm5}, true},
     {"seed-coder", {kSeedCoder}},
     {"bailingmoe bailingmoe2 llada-moe", {kBailing}},

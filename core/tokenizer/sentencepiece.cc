@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "core/base/utf8.h"
+
 namespace lockstep {
 
 std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
@@ -38,6 +40,41 @@ Result<std::vector<float>> LoadScores(const GgufFile& file, const Vocabulary& vo
     }
   }
   return scores;
+}
+
+Status ByteTokens::Load(const GgufFile& file, const Vocabulary& vocabulary) {
+  ids_.fill(-1);
+  size_t found = 0;
+  for (size_t id = 0; id < vocabulary.size(); ++id) {
+    if (vocabulary.kinds[id] != TokenKind::kByte) continue;
+    ids_[static_cast<size_t>(ByteOfText(vocabulary.texts[id]))] = static_cast<int32_t>(id);
+    ++found;
+  }
+  if (found == ids_.size()) return {};
+  if (found > 0) {
+    return file.Fail(
+        fmt::format("tokenizer.ggml.tokens has {} byte tokens (\"<0x00>\" to "
+                    "\"<0xFF>\"): all 256 are needed, or none",
+                    found));
+  }
+  if (vocabulary.unknown < 0) {
+    return file.Fail(
+        "tokenizer.ggml.tokens has no byte tokens and tokenizer.ggml.unknown_token_id is missing: "
+        "one of them is needed for text outside the vocabulary");
+  }
+  unknown_ = vocabulary.unknown;
+  replacement_ = vocabulary.FindNormal(kReplacementCharacter);
+  if (replacement_ < 0) replacement_ = unknown_;
+  return {};
+}
+
+void ByteTokens::Encode(std::string_view bytes, std::vector<int32_t>* ids) const {
+  if (ids_[0] >= 0) {
+    for (const char byte : bytes) ids->push_back(ids_[static_cast<uint8_t>(byte)]);
+    return;
+  }
+  const bool is_text = ScanUtf8(bytes).kind == Utf8Scan::Kind::kCharacter;
+  ids->push_back(is_text ? unknown_ : replacement_);
 }
 
 }  // namespace lockstep

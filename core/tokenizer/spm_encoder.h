@@ -2,9 +2,9 @@
 // written "▁"; a character outside the vocabulary becomes its bytes' tokens, or the unknown token.
 #pragma once
 
-#include <array>
 #include <memory>
 
+#include "core/tokenizer/sentencepiece.h"
 #include "core/tokenizer/text_encoder.h"
 #include "core/tokenizer/vocabulary.h"
 
@@ -20,14 +20,11 @@ class SpmEncoder final : public TextEncoder {
 
  private:
   explicit SpmEncoder(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
-  Status LoadBytes(const GgufFile& file);
-  void EncodeUnknown(std::string_view bytes, std::vector<int32_t>* ids) const;
 
   const Vocabulary& vocabulary_;
-  std::vector<float> scores_;          // [vocab]
-  std::array<int32_t, 256> byte_ids_;  // all -1 if the vocabulary has no byte tokens
+  std::vector<float> scores_;  // [vocab]
+  ByteTokens bytes_;
   bool adds_space_ = false;
-  int32_t replacement_ = -1;  // for bytes that are no text, where there are no byte tokens
 };
 
 }  // namespace lockstep

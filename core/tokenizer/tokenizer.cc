@@ -13,6 +13,7 @@
 
 #include "core/base/quoted.h"
 #include "core/tokenizer/bpe_encoder.h"
+#include "core/tokenizer/gemma4_encoder.h"
 #include "core/tokenizer/special_tokens.h"
 #include "core/tokenizer/spm_encoder.h"
 #include "core/tokenizer/text_encoder.h"
@@ -82,6 +83,7 @@ struct Tokenizer::Impl {
   Status LoadSpm(const GgufFile& file);
   Status LoadBpe(const GgufFile& file);
   Status LoadUnigram(const GgufFile& file);
+  Status LoadGemma4(const GgufFile& file);
   Status LoadFlags(const GgufFile& file, bool add_bos_default, bool add_eos_default);
   Status LoadStripping(const GgufFile& file);
   void LoadBytes();
@@ -105,9 +107,11 @@ struct Tokenizer::Impl {
 };
 
 // By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default. In
-// order, SentencePiece's BPE, byte-level BPE and SentencePiece's unigram model.
-const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {
-    {"llama", &Impl::LoadSpm}, {"gpt2", &Impl::LoadBpe}, {"t5", &Impl::LoadUnigram}};
+// order, SentencePiece's BPE, byte-level BPE, SentencePiece's unigram model and Gemma 4's BPE.
+const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {{"llama", &Impl::LoadSpm},
+                                                               {"gpt2", &Impl::LoadBpe},
+                                                               {"t5", &Impl::LoadUnigram},
+                                                               {"gemma4", &Impl::LoadGemma4}};
 
 Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(const auto model, file.GetString("tokenizer.ggml.model"));
@@ -140,6 +144,15 @@ Status Tokenizer::Impl::LoadSpm(const GgufFile& file) {
 Status Tokenizer::Impl::LoadUnigram(const GgufFile& file) {
   TRY(encoder, UnigramEncoder::Create(file, vocabulary));
   return LoadFlags(file, false, vocabulary.eos >= 0);
+}
+
+// The model was never trained on a text without BOS, and early files say that none is added.
+Status Tokenizer::Impl::LoadGemma4(const GgufFile& file) {
+  TRY(encoder, Gemma4Encoder::Create(file, vocabulary));
+  TRY_OK(LoadFlags(file, true, false));
+  if (vocabulary.bos < 0) return file.Fail("tokenizer.ggml.bos_token_id is missing");
+  add_bos = true;
+  return {};
 }
 
 Status Tokenizer::Impl::LoadBpe(const GgufFile& file) {

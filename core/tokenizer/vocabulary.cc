@@ -175,6 +175,17 @@ Status CheckSizes(const GgufFile& file, const Vocabulary& vocabulary) {
   return {};
 }
 
+// "</s>" is a tag of HTML to Gemma 4; and it stops where the result of a call is to follow.
+void LoadGemma4Ends(Vocabulary* vocabulary) {
+  if (const int32_t id = vocabulary->Find("</s>"); id >= 0) {
+    vocabulary->end_of_generation[static_cast<size_t>(id)] = false;
+  }
+  if (const int32_t id = vocabulary->Find("<|tool_response>"); id >= 0) {
+    vocabulary->kinds[static_cast<size_t>(id)] = TokenKind::kControl;
+    vocabulary->end_of_generation[static_cast<size_t>(id)] = true;
+  }
+}
+
 Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
   int32_t eot = -1;
   int32_t eom = -1;
@@ -207,6 +218,8 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
     const int32_t end = vocabulary->Find("<|end|>");
     if (end >= 0) vocabulary->end_of_generation[static_cast<size_t>(end)] = false;
   }
+  TRY(const auto model, file.GetString("tokenizer.ggml.model"));
+  if (model.value_or("") == "gemma4") LoadGemma4Ends(vocabulary);
   for (const int32_t id : {vocabulary->eos, eot, eom}) {
     if (id >= 0) vocabulary->end_of_generation[static_cast<size_t>(id)] = true;
   }

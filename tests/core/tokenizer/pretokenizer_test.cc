@@ -14,10 +14,10 @@ using testing::HasSubstr;
 
 // One name of each set of rules.
 const char* const kNames[] = {
-    "default",      "gpt-2",       "olmo",    "llama-bpe", "dbrx",      "qwen2",
-    "megrez",       "qwen35",      "falcon",  "command-r", "starcoder", "deepseek-coder",
-    "deepseek-llm", "deepseek-v3", "tekken",  "gpt-4o",    "minicpm5",  "seed-coder",
-    "youtu",        "bailingmoe",  "kimi-k2", "jais-2",    "bloom",     "viking"};
+    "default", "gpt-2",  "olmo",      "llama-bpe",  "dbrx",           "qwen2",        "megrez",
+    "qwen35",  "falcon", "command-r", "starcoder",  "deepseek-coder", "deepseek-llm", "deepseek-v3",
+    "tekken",  "gpt-4o", "minicpm5",  "seed-coder", "youtu",          "bailingmoe",   "kimi-k2",
+    "jais-2",  "bloom",  "viking",    "laguna",     "exaone-moe"};
 
 // "one|two": the words, with bars between them.
 std::string Split(const char* name, std::string_view text) {
@@ -85,6 +85,8 @@ TEST(Pretokenizer, EachSetOfRules) {
       {"kimi-k2", "HelloWorld| don'T| | |123|456|7| été|~x| ++\n\n|,| |你好| ЖЖ|\u3000é|."},
       {"jais-2", "HelloWorld| don|'T| | |123|456|7| été|~x| ++\n\n|,| 你好| ЖЖ|\u3000é|."},
       {"bloom", "HelloWorld| don'T| | 1234567| été~x| ++|\n\n,| 你好| ЖЖ|\u3000|é|."},
+      {"laguna", "HelloWorld| don|'T| | |1|2|3|4|5|6|7| été|~x| ++|\n\n|,| 你好| ЖЖ|\u3000é|."},
+      {"exaone-moe", "HelloWorld don|'T| | |1|2|3|4|5|6|7| été|~x| ++\n|\n|,| 你好 ЖЖ|\u3000é|."},
       {"viking", "HelloWorld| don'T| | |1|2|3|4|5|6|7| été~x| ++|\n\n,| 你好| ЖЖ|\u3000|é|."},
   };
   for (const auto& [name, words] : kExpected) EXPECT_EQ(Split(name, kText), words) << name;
@@ -92,12 +94,12 @@ TEST(Pretokenizer, EachSetOfRules) {
 
 TEST(Pretokenizer, NamesOfTheSameRules) {
   const std::pair<const char*, const char*> kAliases[] = {
-      {"llama-bpe", "llama-v3"},    {"llama-bpe", "pixtral"},
-      {"dbrx", "smaug-bpe"},        {"dbrx", "glm4"},
-      {"qwen2", "stablelm2"},       {"starcoder", "refact"},
-      {"starcoder", "command-r"},   {"gpt-2", "olmo"},
-      {"gpt-2", "phi-2"},           {"gpt-4o", "llama4"},
-      {"deepseek-v3", "joyai-llm"}, {"bloom", "poro-chat"}};
+      {"llama-bpe", "llama-v3"},  {"llama-bpe", "pixtral"},  {"dbrx", "smaug-bpe"},
+      {"dbrx", "glm4"},           {"qwen2", "stablelm2"},    {"starcoder", "refact"},
+      {"starcoder", "command-r"}, {"gpt-2", "olmo"},         {"gpt-2", "phi-2"},
+      {"gpt-4o", "llama4"},       {"gpt-2", "jina-v2-code"}, {"llama-bpe", "jina-v5-nano"},
+      {"qwen2", "f2llmv2"},       {"gpt-4o", "talkie"},      {"deepseek-v3", "joyai-llm"},
+      {"bloom", "poro-chat"}};
   for (const auto& [name, alias] : kAliases) {
     for (const char* text : {"a 12345b's\n\n  Été ++ 你好!", "HTTPServer 'S ~x\u3000y, z"}) {
       EXPECT_EQ(Split(name, text), Split(alias, text)) << alias;
