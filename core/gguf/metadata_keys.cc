@@ -36,6 +36,38 @@ size_t MetadataKeys::NeedSize(std::string_view key, size_t min, size_t max) {
   return Need(key, Size(key, min, max), min);
 }
 
+std::optional<std::vector<size_t>> MetadataKeys::Sizes(std::string_view key, size_t n, size_t min,
+                                                       size_t max) {
+  const GgufPair* pair = file_.Find(Name(key));
+  if (pair == nullptr || !std::holds_alternative<GgufArray>(pair->value)) {
+    const std::optional<size_t> one = Size(key, min, max);
+    if (!one) return std::nullopt;
+    return std::vector<size_t>(n, *one);
+  }
+  const auto values = Keep(file_.GetInts(Name(key)));
+  if (!values) return std::nullopt;
+  std::vector<size_t> sizes(n, min);
+  if (values->size() != n) {
+    Fail(key, fmt::format("an array of {}", values->size()),
+         fmt::format("must be a number, or one for each of {}", n));
+    return sizes;
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const int32_t value = (*values)[i];
+    if (value < 0 || static_cast<size_t>(value) < min || static_cast<size_t>(value) > max) {
+      Fail(key, fmt::format("{} in place {}", value, i), fmt::format("must be {} to {}", min, max));
+      break;
+    }
+    sizes[i] = static_cast<size_t>(value);
+  }
+  return sizes;
+}
+
+std::vector<size_t> MetadataKeys::NeedSizes(std::string_view key, size_t n, size_t min,
+                                            size_t max) {
+  return Need(key, Sizes(key, n, min, max), std::vector<size_t>(n, min));
+}
+
 std::optional<double> MetadataKeys::Number(std::string_view key, double min, double max) {
   const std::optional<double> value = Keep(file_.GetFloat(Name(key)));
   // Written so that NaN fails.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/gguf/gguf_file.h"
@@ -25,6 +26,9 @@ class MetadataKeys {
   // error, too, but returned as it is: callers ask status() before they compute with it.
   size_t NeedSize(std::string_view key, size_t min, size_t max);  // min if it is absent
   std::optional<size_t> Size(std::string_view key, size_t min, size_t max);
+  // One for each of n layers, from a number or from an array of as many.
+  std::vector<size_t> NeedSizes(std::string_view key, size_t n, size_t min, size_t max);
+  std::optional<std::vector<size_t>> Sizes(std::string_view key, size_t n, size_t min, size_t max);
   double NeedNumber(std::string_view key, double min, double max);  // min if it is absent
   std::optional<double> Number(std::string_view key, double min, double max);
   bool NeedFlag(std::string_view key);  // false if it is absent

@@ -12,7 +12,7 @@
 //
 // A Rows type reads one of the three forms of a block, f16, int8 with scales, and floats. All have
 //   Key(part, d)       dimension d of the kWidth positions from kWidth * part on
-//   Value(j, d, n)     of position j the kWidth dimensions from d on, of which n are head_dim's
+//   Value(j, d, n)     of position j the kWidth dimensions from d on, of which n are the vector's
 // Those of the cache also fetch what the next block has in the same place, `next` bytes further on:
 // no hardware prefetcher foresees it.
 #pragma once
@@ -39,20 +39,20 @@ concept AttentionRegister = FloatRegister<R> &&
 
 // Parts of AttentionJob::scratch.
 struct AttentionScratch {
-  float* keys;    // [4][head_dim][16], the block's
+  float* keys;    // [4][key][16], the block's
   float* values;  // [64][width]
   float* lanes;   // [64][16], l of each query
   float* m;       // [64]
   float* p;       // [4][64], of the tile in hand
-  size_t width;   // head_dim in whole sixteens
+  size_t width;   // a value vector in whole sixteens
 };
 
 template <AttentionRegister R>
 struct AttentionRows {
   // Where dimension d of positions begins in a block of keys.
-  static size_t KeyAt(size_t part, size_t d, size_t head_dim) {
+  static size_t KeyAt(size_t part, size_t d, size_t key_dim) {
     constexpr size_t kParts = kKeyGroup / R::kWidth;
-    return (part / kParts * head_dim + d) * kKeyGroup + part % kParts * R::kWidth;
+    return (part / kParts * key_dim + d) * kKeyGroup + part % kParts * R::kWidth;
   }
   template <class T>
   static const T* Fetch(const void* from, size_t i, size_t next) {
@@ -65,34 +65,34 @@ struct AttentionRows {
 template <AttentionRegister R>
 struct HalfRows : AttentionRows<R> {
   const void *keys, *values;
-  size_t dim, next;
+  size_t key_dim, value_dim, next;
 
-  HalfRows(const KvBlock& kv, size_t head_dim, size_t to_next)
-      : keys(kv.keys), values(kv.values), dim(head_dim), next(to_next) {}
+  HalfRows(const KvBlock& kv, const HeadShape& head, size_t to_next)
+      : keys(kv.keys), values(kv.values), key_dim(head.key), value_dim(head.value), next(to_next) {}
   typename R::Type Key(size_t part, size_t d) const {
-    return R::LoadHalves(this->template Fetch<uint16_t>(keys, this->KeyAt(part, d, dim), next),
+    return R::LoadHalves(this->template Fetch<uint16_t>(keys, this->KeyAt(part, d, key_dim), next),
                          R::kWidth);
   }
   typename R::Type Value(size_t j, size_t d, size_t n) const {
-    return R::LoadHalves(this->template Fetch<uint16_t>(values, j * dim + d, next), n);
+    return R::LoadHalves(this->template Fetch<uint16_t>(values, j * value_dim + d, next), n);
   }
 };
 
 template <AttentionRegister R>
 struct Int8Rows : AttentionRows<R> {
   KvBlock kv;
-  size_t dim, next;
+  size_t key_dim, value_dim, next;
 
-  Int8Rows(const KvBlock& block, size_t head_dim, size_t to_next)
-      : kv(block), dim(head_dim), next(to_next) {}
+  Int8Rows(const KvBlock& block, const HeadShape& head, size_t to_next)
+      : kv(block), key_dim(head.key), value_dim(head.value), next(to_next) {}
   typename R::Type Key(size_t part, size_t d) const {
-    const size_t i = this->KeyAt(part, d, dim), lane = i % kKeyGroup;
+    const size_t i = this->KeyAt(part, d, key_dim), lane = i % kKeyGroup;
     const size_t scales = i / kKeyGroup / kQuantBlock * kKeyGroup + lane;
     return R::LoadInt8(this->template Fetch<int8_t>(kv.keys, i, next)) *
            R::LoadHalves(kv.key_scales + scales, R::kWidth);
   }
-  typename R::Type Value(size_t j, size_t d, size_t) const {  // head_dim is whole blocks of 32
-    const size_t i = j * dim + d;
+  typename R::Type Value(size_t j, size_t d, size_t) const {  // vectors are whole blocks of 32
+    const size_t i = j * value_dim + d;
     return R::LoadInt8(this->template Fetch<int8_t>(kv.values, i, next)) *
            R::BroadcastHalf(kv.value_scales[i / kQuantBlock]);
   }
@@ -101,12 +101,12 @@ struct Int8Rows : AttentionRows<R> {
 template <AttentionRegister R>
 struct FloatRows : AttentionRows<R> {  // expanded
   const float *keys, *values;
-  size_t dim, width;
+  size_t key_dim, width;
 
-  FloatRows(const AttentionScratch& s, size_t head_dim)
-      : keys(s.keys), values(s.values), dim(head_dim), width(s.width) {}
+  FloatRows(const AttentionScratch& s, const HeadShape& head)
+      : keys(s.keys), values(s.values), key_dim(head.key), width(s.width) {}
   typename R::Type Key(size_t part, size_t d) const {
-    return R::Load(keys + this->KeyAt(part, d, dim));
+    return R::Load(keys + this->KeyAt(part, d, key_dim));
   }
   typename R::Type Value(size_t j, size_t d, size_t) const {
     return R::Load(values + j * width + d);

@@ -31,9 +31,9 @@ class AttentionWalk {
  public:
   static void Attend(const AttentionJob& job) {
     AttentionScratch s;
-    s.width = (job.head_dim + kLanes - 1) / kLanes * kLanes;
+    s.width = (job.head.value + kLanes - 1) / kLanes * kLanes;
     s.keys = job.scratch;
-    s.values = s.keys + kAttentionBlock * s.width;
+    s.values = s.keys + kAttentionBlock * ((job.head.key + kLanes - 1) / kLanes * kLanes);
     s.lanes = s.values + kAttentionBlock * s.width;
     s.p = s.lanes + kAttentionQueries * kLanes;
     s.m = s.p + 4 * kAttentionBlock;
@@ -53,8 +53,11 @@ class AttentionWalk {
   // a - b, or 0 if that is less.
   static size_t Subtract(size_t a, size_t b) { return a > b ? a - b : 0; }
 
-  static size_t Offset(const AttentionJob& job, size_t query) {
-    return query / job.heads * job.stride + query % job.heads * job.head_dim;
+  static const float* Query(const AttentionJob& job, size_t query) {
+    return job.q + query / job.heads * job.q_stride + query % job.heads * job.head.key;
+  }
+  static float* Out(const AttentionJob& job, size_t query) {
+    return job.out + query / job.heads * job.out_stride + query % job.heads * job.head.value;
   }
 
   static size_t Length(const AttentionJob& job, size_t query) {
@@ -65,10 +68,11 @@ class AttentionWalk {
   static void Queries(const AttentionJob& job, const AttentionScratch& s, size_t first,
                       size_t count) {
     for (size_t i = 0; i < count; ++i) {
-      s.m[i] = -__builtin_inff();
-      for (size_t j = 0; j < kLanes; ++j) s.lanes[i * kLanes + j] = 0.0f;
-      float* out = job.out + Offset(job, first + i);
-      for (size_t d = 0; d < job.head_dim; ++d) out[d] = 0.0f;
+      const bool sink = job.sinks != nullptr;
+      s.m[i] = sink ? job.sinks[(first + i) % job.heads] : -__builtin_inff();
+      for (size_t j = 0; j < kLanes; ++j) s.lanes[i * kLanes + j] = sink && j == 0 ? 1.0f : 0.0f;
+      float* out = Out(job, first + i);
+      for (size_t d = 0; d < job.head.value; ++d) out[d] = 0.0f;
     }
     const size_t longest = Length(job, first + count - 1);
     const size_t earliest = job.First(first / job.heads);
@@ -76,13 +80,13 @@ class AttentionWalk {
     for (size_t begin = first_block; begin < longest; begin += kAttentionBlock) {
       const size_t n = Min(kAttentionBlock, longest - begin);
       const uint8_t* block = job.kv.blocks + begin / kAttentionBlock * job.kv.stride;
-      const KvBlock kv = BlockAt(job.kv.type, block, job.head_dim);
+      const KvBlock kv = BlockAt(job.kv.type, block, job.head);
       const size_t next = begin + n < longest ? job.kv.stride : 0;
       const Part part = {first, count, begin, n};
       if (job.kv.type == KvType::kF16) {
-        Block(job, s, HalfRows<R>(kv, job.head_dim, next), part);
+        Block(job, s, HalfRows<R>(kv, job.head, next), part);
       } else {
-        Block(job, s, Int8Rows<R>(kv, job.head_dim, next), part);
+        Block(job, s, Int8Rows<R>(kv, job.head, next), part);
       }
     }
     for (size_t i = 0; i < count; ++i) {
@@ -91,8 +95,8 @@ class AttentionWalk {
         lanes[r] = R::Load(s.lanes + i * kLanes + r * R::kWidth);
       }
       const float total = F::AddLanes(lanes);
-      float* out = job.out + Offset(job, first + i);
-      for (size_t d = 0; d < job.head_dim; ++d) out[d] /= total;
+      float* out = Out(job, first + i);
+      for (size_t d = 0; d < job.head.value; ++d) out[d] /= total;
     }
   }
 
@@ -104,25 +108,36 @@ class AttentionWalk {
   template <class Rows>
   static void Block(const AttentionJob& job, const AttentionScratch& s, const Rows& rows,
                     const Part& part) {
-    if (part.count <= kDirectQueries) return Tiles(job, s, rows, part);
-    Expand(rows, job.head_dim, part.n, s);
-    Tiles(job, s, FloatRows<R>(s, job.head_dim), part);
+    if (part.count <= kDirectQueries && !job.head.value_in_key) return Tiles(job, s, rows, part);
+    Expand(rows, job.head, part.n, s);
+    Tiles(job, s, FloatRows<R>(s, job.head), part);
   }
 
   // Keys and values of the first n positions, as floats.
   template <class Rows>
-  static void Expand(const Rows& rows, size_t head_dim, size_t n, const AttentionScratch& s) {
+  static void Expand(const Rows& rows, const HeadShape& head, size_t n, const AttentionScratch& s) {
     float* key = s.keys;
     for (size_t group = 0; group * kKeyGroup < n; ++group) {
-      for (size_t d = 0; d < head_dim; ++d) {
+      for (size_t d = 0; d < head.key; ++d) {
         for (size_t i = 0; i < kGroupParts; ++i, key += R::kWidth) {
           R::Store(key, rows.Key(group * kGroupParts + i, d));
         }
       }
     }
+    if (head.value_in_key) return TransposeKeys(head, n, s);
     for (size_t j = 0; j < n; ++j) {
-      for (size_t d = 0; d < head_dim; d += R::kWidth) {
-        R::Store(s.values + j * s.width + d, rows.Value(j, d, Min(R::kWidth, head_dim - d)));
+      for (size_t d = 0; d < head.value; d += R::kWidth) {
+        R::Store(s.values + j * s.width + d, rows.Value(j, d, Min(R::kWidth, head.value - d)));
+      }
+    }
+  }
+
+  // The values of n positions, from their keys.
+  static void TransposeKeys(const HeadShape& head, size_t n, const AttentionScratch& s) {
+    for (size_t j = 0; j < n; ++j) {
+      const float* const key = s.keys + j / kKeyGroup * head.key * kKeyGroup + j % kKeyGroup;
+      for (size_t d = 0; d < s.width; ++d) {
+        s.values[j * s.width + d] = d < head.value ? key[d * kKeyGroup] : 0.0f;
       }
     }
   }
@@ -156,20 +171,20 @@ class AttentionWalk {
     AttendedSpan span[kQueries];
     for (size_t h = 0; h < kQueries; ++h) {
       const size_t query = part.first + i + h;
-      q[h] = job.q + Offset(job, query);
-      out[h] = job.out + Offset(job, query);
+      q[h] = Query(job, query);
+      out[h] = Out(job, query);
       span[h].end = Min(kAttentionBlock, Length(job, query) - part.begin);
       span[h].begin = Min(span[h].end, Subtract(job.First(query / job.heads), part.begin));
     }
     T score[kQueries][kParts];
-    Scores(rows, q, job.head_dim, part.n, score);
+    Scores(rows, q, job.head.key, part.n, score);
     for (size_t h = 0; h < kQueries; ++h) {
       correction[h] = Softmax(job, score[h], span[h], s.m + i + h, s.lanes + (i + h) * kLanes,
                               s.p + h * kAttentionBlock);
     }
     const auto add_some = [&](size_t h, size_t begin, size_t end, float by) {
       const float* const p = s.p + h * kAttentionBlock;
-      AddValues<1>(rows, p, begin, end, job.head_dim, {by}, {out[h]});
+      AddValues<1>(rows, p, begin, end, job.head.value, {by}, {out[h]});
     };
     if (span[kQueries - 1].begin != span[0].begin) {
       // Each query for itself, so that values go in order.
@@ -177,7 +192,7 @@ class AttentionWalk {
       return;
     }
     // The rows of a tile may end in this block at different positions, the first row first.
-    AddValues<kQueries>(rows, s.p, span[0].begin, span[0].end, job.head_dim, correction, out);
+    AddValues<kQueries>(rows, s.p, span[0].begin, span[0].end, job.head.value, correction, out);
     for (size_t h = 1; h < kQueries; ++h) {
       if (span[h].end != span[0].end) add_some(h, span[0].end, span[h].end, 1.0f);
     }
@@ -185,15 +200,15 @@ class AttentionWalk {
 
   // Unscaled scores of a block's n positions; zero for what is left of it.
   template <size_t kQueries, class Rows>
-  static void Scores(const Rows& rows, const float* const (&q)[kQueries], size_t head_dim, size_t n,
+  static void Scores(const Rows& rows, const float* const (&q)[kQueries], size_t key_dim, size_t n,
                      T (&score)[kQueries][kParts]) {
     constexpr size_t kTogether = R::ScoreGroups(kQueries), kGroups = kAttentionBlock / kKeyGroup;
     const size_t groups = (n + kKeyGroup - 1) / kKeyGroup;
     size_t g = 0;
     for (; g + kTogether <= groups; g += kTogether) {
-      GroupScores<kTogether>(rows, q, head_dim, g, score);
+      GroupScores<kTogether>(rows, q, key_dim, g, score);
     }
-    for (; g < groups; ++g) GroupScores<1>(rows, q, head_dim, g, score);
+    for (; g < groups; ++g) GroupScores<1>(rows, q, key_dim, g, score);
     for (; g < kGroups; ++g) {
       for (auto& of_query : score) {
         for (size_t i = 0; i < kGroupParts; ++i) {
@@ -204,11 +219,11 @@ class AttentionWalk {
   }
 
   template <size_t kGroups, size_t kQueries, class Rows>
-  static void GroupScores(const Rows& rows, const float* const (&q)[kQueries], size_t head_dim,
+  static void GroupScores(const Rows& rows, const float* const (&q)[kQueries], size_t key_dim,
                           size_t group, T (&score)[kQueries][kParts]) {
     constexpr size_t kKeys = kGroups * kGroupParts;
     T sum[kQueries][kKeys] = {};
-    for (size_t d = 0; d < head_dim; ++d) {
+    for (size_t d = 0; d < key_dim; ++d) {
       T key[kKeys];
       for (size_t i = 0; i < kKeys; ++i) key[i] = rows.Key(group * kGroupParts + i, d);
       for (size_t h = 0; h < kQueries; ++h) {
@@ -255,23 +270,24 @@ class AttentionWalk {
 
   // out[h][d] = out[h][d] * correction[h], then fma(p[h][j], value[j][d], .) for begin <= j < end.
   template <size_t kQueries, class Rows>
-  static void AddValues(const Rows& rows, const float* p, size_t begin, size_t end, size_t head_dim,
-                        const float (&correction)[kQueries], float* const (&out)[kQueries]) {
+  static void AddValues(const Rows& rows, const float* p, size_t begin, size_t end,
+                        size_t value_dim, const float (&correction)[kQueries],
+                        float* const (&out)[kQueries]) {
     constexpr size_t kTogether = R::ValueRegisters(kQueries);
     size_t d = 0;
-    for (; d + kTogether * R::kWidth <= head_dim; d += kTogether * R::kWidth) {
+    for (; d + kTogether * R::kWidth <= value_dim; d += kTogether * R::kWidth) {
       if constexpr (R::kAddsApart) {
         AddColumnsApart<kTogether>(rows, p, begin, end, d, correction, out);
       } else {
         AddColumns<kTogether>(rows, p, begin, end, d, R::kWidth, correction, out);
       }
     }
-    for (; d < head_dim; d += R::kWidth) {
-      AddColumns<1>(rows, p, begin, end, d, Min(R::kWidth, head_dim - d), correction, out);
+    for (; d < value_dim; d += R::kWidth) {
+      AddColumns<1>(rows, p, begin, end, d, Min(R::kWidth, value_dim - d), correction, out);
     }
   }
 
-  // The same for kVectors whole registers from d on, or for one of which n lanes are head_dim's.
+  // The same for kVectors whole registers from d on, or for one of which n lanes are the vector's.
   template <size_t kVectors, size_t kQueries, class Rows>
   static void AddColumns(const Rows& rows, const float* p, size_t begin, size_t end, size_t d,
                          size_t given, const float (&correction)[kQueries],

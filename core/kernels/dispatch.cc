@@ -56,10 +56,11 @@ void MultiplyAll(const KernelTable& kernels, Noise& noise, Answer& answer) {
 
 // Two rows of two heads, the second of which reaches into a new block of the cache.
 void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
-  constexpr size_t kHead = 96, kLength = 128, kBlocks = 3, kQueries = 4;
+  constexpr size_t kSize = 96, kLength = 128, kBlocks = 3, kQueries = 4;
+  constexpr HeadShape kHead = {.key = kSize, .value = kSize};
   constexpr size_t kHalfStride = KvBlockBytes(KvType::kF16, kHead);
   constexpr size_t kByteStride = KvBlockBytes(KvType::kQ8_0, kHead);
-  constexpr size_t kScales = KvScaleBytes(kHead);  // of the keys, and as many of the values
+  constexpr size_t kScales = KvScaleBytes(kSize);  // of the keys, and as many of the values
   std::vector<uint16_t> half(kBlocks * kHalfStride / 2), scales(kScales);
   kernels.to_half(noise.Row(half.size()).data(), half.size(), half.data());
   std::vector<uint8_t> bytes(kBlocks * kByteStride);
@@ -68,7 +69,7 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
     kernels.to_half(noise.Row(scales.size()).data(), scales.size(), scales.data());
     std::memcpy(bytes.data() + (block + 1) * kByteStride - 2 * kScales, scales.data(), 2 * kScales);
   }
-  const std::vector<float> q = noise.Row(kQueries * kHead);
+  const std::vector<float> q = noise.Row(kQueries * kSize);
   AlignedBuffer<float> scratch(AttentionScratchFloats(kHead));
   const KvView caches[] = {
       {KvType::kF16, reinterpret_cast<const uint8_t*>(half.data()), kHalfStride},
@@ -76,11 +77,12 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
   for (const KvView& kv : caches) {
     std::vector<float> out(q.size());
     AttentionJob job{.q = q.data(),
+                     .q_stride = 2 * kSize,
                      .out = out.data(),
-                     .stride = 2 * kHead,
+                     .out_stride = 2 * kSize,
                      .rows = 2,
                      .heads = 2,
-                     .head_dim = kHead,
+                     .head = kHead,
                      .kv = kv,
                      .length = kLength,
                      .scale = 0.3f,
@@ -89,6 +91,9 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
     Append(out, answer);
     job.window = 65;
     job.soft_cap = 3.0f;
+    kernels.attention(job);
+    Append(out, answer);
+    job.sinks = q.data();
     kernels.attention(job);
     Append(out, answer);
   }
@@ -109,6 +114,8 @@ Answer KnownAnswer(const KernelTable& kernels) {
   Append(y, answer);
   kernels.gelu_mul(a.data(), b.data(), kN, y.data());
   kernels.soft_cap(2.5f, kN, y.data());
+  Append(y, answer);
+  kernels.clamped_silu_mul(a.data(), b.data(), kN, y.data());
   Append(y, answer);
   kernels.silu_mul(a.data(), b.data(), kN, y.data());
   kernels.rope(y.data(), 2, 46, a.data(), b.data(), 23);

@@ -64,15 +64,23 @@ void ReadNibblePairs(const uint8_t* qs, FileGroup& g) {
   }
 }
 
+// { uint8 exponent; qs[16] }: the scale is 2^(exponent - 128), the weights being doubled. As a
+// float that is an exponent of one less and no mantissa; exponents 0 and 1, whose floats would be
+// denormal, are zero.
+void ReadMXFP4(const uint8_t* p, FileGroup& g) {
+  g.scale[0] = static_cast<uint16_t>(p[0] > 1 ? (p[0] - 1) << 7 : 0);
+  ReadNibbles(p + 1, g.code[0]);
+}
+
 void ReadQ8_0(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p);
+  g.scale[0] = Load16(p);
   // From signed to biased by 128: the top bit of each byte is turned.
   for (size_t t = 0; t < 8; ++t) g.code[0][t] = Load32(p + 2 + 4 * t) ^ Bytes(0x80);
 }
 
 // { f16 scale; uint8 scales[16] ... } of Q2_K: { scales[16], qs[64], f16 d, f16 dmin }
 void ReadQ2_K(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p + 80);
+  g.scale[0] = Load16(p + 80);
   g.minimum = Load16(p + 82);
   for (size_t i = 0; i < 16; ++i) {
     g.sub_scale[i] = static_cast<int8_t>(p[i] & 15);
@@ -87,7 +95,7 @@ void ReadQ2_K(const uint8_t* p, FileGroup& g) {
 
 // { hmask[32], qs[64], scales[12], f16 d }; a clear bit of hmask takes 4 off.
 void ReadQ3_K(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p + 108);
+  g.scale[0] = Load16(p + 108);
   const uint8_t* s = p + 96;  // 16 low nibbles in 8 bytes, then 16 pairs of high bits in 4
   for (size_t i = 0; i < 16; ++i) {
     const int low = i < 8 ? s[i] & 15 : s[i - 8] >> 4;
@@ -105,7 +113,7 @@ void ReadQ3_K(const uint8_t* p, FileGroup& g) {
 
 // { f16 d, f16 dmin, scales[12], qs[128] }
 void ReadQ4_K(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p);
+  g.scale[0] = Load16(p);
   g.minimum = Load16(p + 2);
   ReadSixBits(p + 4, g);
   ReadNibblePairs(p + 16, g);
@@ -113,7 +121,7 @@ void ReadQ4_K(const uint8_t* p, FileGroup& g) {
 
 // { f16 d, f16 dmin, scales[12], qh[32], qs[128] }; bit b of qh[i] is the fifth of column 32b + i.
 void ReadQ5_K(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p);
+  g.scale[0] = Load16(p);
   g.minimum = Load16(p + 2);
   ReadSixBits(p + 4, g);
   ReadNibblePairs(p + 48, g);
@@ -126,7 +134,7 @@ void ReadQ5_K(const uint8_t* p, FileGroup& g) {
 
 // { ql[128], qh[64], int8 scales[16], f16 d }: 128 columns from 64 bytes of ql and 32 of qh.
 void ReadQ6_K(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p + 208);
+  g.scale[0] = Load16(p + 208);
   std::memcpy(g.sub_scale, p + 192, 16);
   for (size_t b = 0; b < 8; ++b) {
     const size_t half = b / 4, part = b % 4;
@@ -141,7 +149,7 @@ void ReadQ6_K(const uint8_t* p, FileGroup& g) {
 
 // { f16 d, uint16 scales_h, scales_l[4], qs[128] }
 void ReadIQ4_XS(const uint8_t* p, FileGroup& g) {
-  g.scale = Load16(p);
+  g.scale[0] = Load16(p);
   const uint16_t high = Load16(p + 2);
   for (size_t b = 0; b < 8; ++b) {
     const int low = (p[4 + b / 2] >> (4 * (b % 2))) & 15;
@@ -158,18 +166,18 @@ void ReadFileGroup(WeightType type, const uint8_t* p, FileGroup& g) {
       return ReadQ8_0(p, g);
     case WeightType::kQ4_0:
     case WeightType::kIQ4_NL:
-      g.scale = Load16(p);
+      g.scale[0] = Load16(p);
       return ReadNibbles(p + 2, g.code[0]);
     case WeightType::kQ4_1:
-      g.scale = Load16(p);
+      g.scale[0] = Load16(p);
       g.minimum = Load16(p + 2);
       return ReadNibbles(p + 4, g.code[0]);
     case WeightType::kQ5_0:
-      g.scale = Load16(p);
+      g.scale[0] = Load16(p);
       ReadNibbles(p + 6, g.code[0]);
       return AddFifthBits(Load32(p + 2), g.code[0]);
     case WeightType::kQ5_1:
-      g.scale = Load16(p);
+      g.scale[0] = Load16(p);
       g.minimum = Load16(p + 2);
       ReadNibbles(p + 8, g.code[0]);
       return AddFifthBits(Load32(p + 4), g.code[0]);
@@ -185,6 +193,8 @@ void ReadFileGroup(WeightType type, const uint8_t* p, FileGroup& g) {
       return ReadQ6_K(p, g);
     case WeightType::kIQ4_XS:
       return ReadIQ4_XS(p, g);
+    case WeightType::kMXFP4:
+      return ReadMXFP4(p, g);
     case WeightType::kF32:
     case WeightType::kF16:
     case WeightType::kBF16:

@@ -10,9 +10,9 @@ namespace lockstep {
 
 // A group of one row: FormatOf(type).quant.group columns.
 struct FileGroup {
-  uint16_t scale;        // f16
+  uint16_t scale[16];    // one, or for ScaleForm::kHalves one for each sub-block
   uint16_t minimum;      // f16, for types with minima
-  int8_t sub_scale[16];  // for groups of 256
+  int8_t sub_scale[16];  // for ScaleForm::kBytes and kNibbles
   uint8_t sub_minimum[16];
   uint32_t code[8][8];  // code[b][t]: columns 32b + 4t + 0..3, one byte each, lowest first
 };

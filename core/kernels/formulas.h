@@ -55,6 +55,9 @@ inline constexpr float kC[6] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073
 inline constexpr float kGelu0 = 1.59576912160573071f;
 inline constexpr float kGelu1 = 0.07135481627260025f;
 
+// gpt-oss's gate.
+inline constexpr float kGateLimit = 7.0f, kGateSlope = 1.702f;
+
 template <FloatRegister R>
 struct Formulas {
   using T = typename R::Type;
@@ -145,6 +148,17 @@ struct Elementwise {
         });
   }
 
+  static void ClampedSiluMul(const float* g, const float* u, size_t n, float* y) {
+    const T limit = R::Broadcast(kGateLimit), slope = R::Broadcast(kGateSlope);
+    const T one = R::Broadcast(1.0f);
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          const T gate = R::Min(R::LoadFirst(g + i, count), limit);
+          const T up = R::Max(R::Min(R::LoadFirst(u + i, count), limit), -limit);
+          R::StoreFirst(y + i, count, F::Gate(gate, gate * slope) * (up + one));
+        });
+  }
+
   static void SoftCap(float cap, size_t n, float* y) {
     ForEach(
         n, [=](size_t i, size_t count) __attribute__((always_inline)) {
@@ -208,6 +222,7 @@ constexpr KernelTable KernelTableOf(const char* isa, const KernelTable::MatMulFn
           .rope = rope,
           .silu_mul = Formula::SiluMul,
           .gelu_mul = Formula::GeluMul,
+          .clamped_silu_mul = Formula::ClampedSiluMul,
           .soft_cap = Formula::SoftCap,
           .add = Formula::Add,
           .to_half = to_half,

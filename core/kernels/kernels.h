@@ -53,40 +53,55 @@ struct KvView {
   size_t stride;  // bytes from one block to the next
 };
 
-// A block, in one piece. Q8_0 is int8 times an f16 scale for each 32 of head_dim, the product
-// rounded to float.
-struct KvBlock {
-  const void* keys;              // f16 or int8 [4][head_dim][16]: 16 positions side by side
-  const void* values;            // f16 or int8 [64][head_dim]
-  const uint16_t* key_scales;    // f16 [4][head_dim / 32][16]; for Q8_0
-  const uint16_t* value_scales;  // f16 [64][head_dim / 32]; for Q8_0
+// How many values a key and a value vector of a head have.
+struct HeadShape {
+  size_t key = 0, value = 0;
+  bool value_in_key = false;  // a value vector is the first values of the key, and is not stored
 };
-// The bytes of a block, and in Q8_0 of its keys' (or values') scales.
-static constexpr inline size_t KvScaleBytes(size_t head_dim) {
-  return kAttentionBlock * (head_dim / kQuantBlock) * sizeof(uint16_t);
+static constexpr inline size_t StoredValue(const HeadShape& head) {
+  return head.value_in_key ? 0 : head.value;
 }
-static constexpr inline size_t KvBlockBytes(KvType type, size_t head_dim) {
-  const size_t values = 2 * kAttentionBlock * head_dim;
-  return type == KvType::kF16 ? 2 * values : values + 2 * KvScaleBytes(head_dim);
+
+// A block, in one piece. Q8_0 is int8 times an f16 scale for each 32 values of a vector, the
+// product rounded to float.
+struct KvBlock {
+  const void* keys;              // f16 or int8 [4][key][16]: 16 positions side by side
+  const void* values;            // f16 or int8 [64][value]
+  const uint16_t* key_scales;    // f16 [4][key / 32][16]; for Q8_0
+  const uint16_t* value_scales;  // f16 [64][value / 32]; for Q8_0
+};
+// The bytes of 64 vectors of n values, and in Q8_0 of their scales.
+static constexpr inline size_t KvScaleBytes(size_t n) {
+  return kAttentionBlock * (n / kQuantBlock) * sizeof(uint16_t);
 }
-static inline KvBlock BlockAt(KvType type, const uint8_t* block, size_t head_dim) {
-  const size_t keys = kAttentionBlock * head_dim * (type == KvType::kF16 ? 2 : 1);
-  const uint8_t* const scales = block + 2 * keys;
+static constexpr inline size_t KvVectorBytes(KvType type, size_t n) {
+  return type == KvType::kF16 ? 2 * kAttentionBlock * n : kAttentionBlock * n + KvScaleBytes(n);
+}
+static constexpr inline size_t KvBlockBytes(KvType type, const HeadShape& head) {
+  return KvVectorBytes(type, head.key) + KvVectorBytes(type, StoredValue(head));
+}
+static inline KvBlock BlockAt(KvType type, const uint8_t* block, const HeadShape& head) {
+  const size_t unit = type == KvType::kF16 ? 2 : 1, keys = kAttentionBlock * head.key * unit;
+  const uint8_t* const scales = block + keys + kAttentionBlock * StoredValue(head) * unit;
   return {block, block + keys, reinterpret_cast<const uint16_t*>(scales),
-          reinterpret_cast<const uint16_t*>(scales + KvScaleBytes(head_dim))};
+          reinterpret_cast<const uint16_t*>(scales + KvScaleBytes(head.key))};
 }
 
 // Rows of consecutive positions of one sequence, and the query heads that share its key/value head.
 struct AttentionJob {
-  const float* q;  // [rows][stride]: [heads][head_dim] from the start of each, already rotated
-  float* out;      // [rows][stride], the same
-  size_t stride, rows, heads, head_dim;
+  const float* q;  // [rows][q_stride]: [heads][head.key] from the start of each, already rotated
+  size_t q_stride;
+  float* out;  // [rows][out_stride]: [heads][head.value]
+  size_t out_stride;
+  size_t rows, heads;
+  HeadShape head;
   KvView kv;
-  size_t length;          // row r attends to positions 0 .. length + r - 1; >= 1
-  float scale;            // such as 1 / sqrt(head_dim)
-  float* scratch;         // [AttentionScratchFloats(head_dim)], 64-byte aligned
-  size_t window = 0;      // of these only the last `window`; 0: all
-  float soft_cap = 0.0f;  // of the scores; 0: none
+  size_t length;                 // row r attends to positions 0 .. length + r - 1; >= 1
+  float scale;                   // such as 1 / sqrt(head.key)
+  float* scratch;                // [AttentionScratchFloats(head)], 64-byte aligned
+  size_t window = 0;             // of these only the last `window`; 0: all
+  float soft_cap = 0.0f;         // of the scores; 0: none
+  const float* sinks = nullptr;  // [heads] scores of nothing, with no value; nullptr: none
 
   size_t First(size_t row) const {
     const size_t end = length + row;
@@ -95,7 +110,7 @@ struct AttentionJob {
 };
 // Queries (a head of a row) that are taken through the cache together.
 inline constexpr size_t kAttentionQueries = 64;
-size_t AttentionScratchFloats(size_t head_dim);
+size_t AttentionScratchFloats(const HeadShape& head);
 
 struct KernelTable {
   const char* isa;
@@ -141,6 +156,9 @@ struct KernelTable {
   // The same with GELU in its tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0)));
   // constants: formulas.h. u may be nullptr: y is not multiplied then.
   void (*gelu_mul)(const float* g, const float* u, size_t n, float* y);
+  // The gate of gpt-oss: y = (g' / (1 + exp(-(1.702 * g')))) * (u' + 1), where g' = min(g, 7) and
+  // u' = max(min(u, 7), -7)
+  void (*clamped_silu_mul)(const float* g, const float* u, size_t n, float* y);
   // y = cap * tanh(y / cap), as cap - (2 * cap) / (exp(y * (2 / cap)) + 1)
   void (*soft_cap)(float cap, size_t n, float* y);
 
@@ -154,7 +172,8 @@ struct KernelTable {
   //   m' = max(m, max s);  c = exp(m - m');  p[j] = exp(s[j] - m')
   //   l[j % 16] = l[j % 16] * c, then += p[j] in order of j
   //   o[d] = o[d] * c, then fma(p[j], value[j][d], o[d]) in order of the j that are attended to
-  // and out = o / (the lanes l added in halves).
+  // and out = o / (the lanes l added in halves). m begins as -inf and l as 0; with a sink, m begins
+  // as the head's and l[0] as 1, the weight of nothing.
   void (*attention)(const AttentionJob& job);
 };
 

@@ -7,10 +7,12 @@
 // A panel of a float type, K columns:
 //   F32, F16  [K][16]              the element of 16 rows side by side
 //   BF16      [ceil(K / 2)][16][2] pairs, zero beyond K
-// A panel of a quantized type: groups of 32 or 256 columns, each
-//   f16 scale[16]; f16 minimum[16] if there are minima;
-//   in groups of 256 also int8 scale[256 / sub][16] and uint8 minimum[256 / sub][16], which the f16
-//   ones multiply; for Q2_K nibbles of one uint8 [16][16], scale low and minimum high;
+// A panel of a quantized type: groups of 32 to 256 columns, each
+//   scale[16] of two bytes; f16 minimum[16] if there are minima; or, if each sub-block has a scale
+//   of two bytes, f16 scale[group / sub][16];
+//   where sub-blocks have small scales, int8 scale[group / sub][16] and uint8 minimum[group /
+//   sub][16], which the f16 ones multiply; for Q2_K nibbles of one uint8 [16][16], scale low and
+//   minimum high;
 //   then for each 32 columns a plane of the codes' low bits and one of their high bits, if any:
 //     8 bits  [8][16][4]  byte [t][row][i] is the code of column 4t + i
 //     4 bits  [4][16][4]  byte [j][row][i] has columns 8j + i (low nibble) and 8j + 4 + i
@@ -49,25 +51,50 @@ enum class WeightType : uint8_t {
   kQ5_K,
   kQ6_K,
   kIQ4_NL,
-  kIQ4_XS
+  kIQ4_XS,
+  kMXFP4
+};
+
+// What the scale of a sub-block is.
+enum class ScaleForm : uint8_t {
+  kGroup,    // the group's, an f16
+  kPower,    // the group's, a power of two as a bfloat16, which has the exponents of a float
+  kBytes,    // the group's f16 times an int8
+  kNibbles,  // the same with 4 bits, which share a byte with those of the minimum
+  kHalves,   // an f16 of its own
+};
+
+// Weights that codes of 4 bits are indices of.
+enum class CodeTable : uint8_t { kNone, kIq4, kE2M1 };
+inline constexpr int8_t kCodeTables[][16] = {
+    {},
+    // IQ4_NL's and IQ4_XS's non-linear weights, as ggml defines them.
+    {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113},
+    // Floats of a sign, 2 bits of exponent and 1 of mantissa (OCP MX), doubled.
+    {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12},
 };
 
 // How a quantized type's values are made up, and so how the kernels unpack them; they are compiled
-// once for each. value = scale * weight + minimum, where weight = code - bias, or kIq4Values[code].
+// once for each. value = scale * weight + minimum, where weight = code - bias, or the table's.
 struct QuantFormat {
   size_t low_bits = 0, high_bits = 0;  // of a code, in the two planes
   int bias = 0;                        // 0 or a power of two up to 128
-  bool table = false;                  // the codes are indices of kIq4Values
-  size_t sub = 0;                      // columns that share a scale: 16 or 32
-  size_t group = 0;                    // columns of a group: 32 or 256; 0: not quantized
-  bool minimum = false;
-  bool nibble_scales = false;  // scales and minima of a group's sub-blocks share bytes
+  CodeTable table = CodeTable::kNone;
+  size_t sub = 0;    // columns that share a scale: 16 or 32
+  size_t group = 0;  // columns of a group: 32, 64, 128 or 256; 0: not quantized
+  ScaleForm scale = ScaleForm::kGroup;
+  int scale_shift = 0;   // scales are the stored ones divided by 2^scale_shift
+  bool minimum = false;  // not with kPower and kHalves
 };
+static constexpr const int8_t* CodeWeights(QuantFormat f) {
+  return kCodeTables[static_cast<size_t>(f.table)];
+}
+static constexpr bool HasTable(QuantFormat f) { return f.table != CodeTable::kNone; }
 
 // How a GGUF file stores a type.
 struct FileFormat {
   uint32_t id;         // of the type
-  size_t columns = 1;  // that share a block; of weight types 1, 32 or 256
+  size_t columns = 1;  // that share a block
   size_t bytes;        // of a block
 };
 
@@ -108,31 +135,60 @@ inline constexpr WeightFormat kWeightFormats[] = {
     {.type = WeightType::kQ2_K,
      .name = "Q2_K",
      .file = {.id = 10, .columns = 256, .bytes = 84},
-     .quant = {.low_bits = 2, .sub = 16, .group = 256, .minimum = true, .nibble_scales = true}},
+     .quant =
+         {.low_bits = 2, .sub = 16, .group = 256, .scale = ScaleForm::kNibbles, .minimum = true}},
     {.type = WeightType::kQ3_K,
      .name = "Q3_K",
      .file = {.id = 11, .columns = 256, .bytes = 110},
-     .quant = {.low_bits = 2, .high_bits = 1, .bias = 4, .sub = 16, .group = 256}},
+     .quant = {.low_bits = 2,
+               .high_bits = 1,
+               .bias = 4,
+               .sub = 16,
+               .group = 256,
+               .scale = ScaleForm::kBytes}},
     {.type = WeightType::kQ4_K,
      .name = "Q4_K",
      .file = {.id = 12, .columns = 256, .bytes = 144},
-     .quant = {.low_bits = 4, .sub = 32, .group = 256, .minimum = true}},
+     .quant =
+         {.low_bits = 4, .sub = 32, .group = 256, .scale = ScaleForm::kBytes, .minimum = true}},
     {.type = WeightType::kQ5_K,
      .name = "Q5_K",
      .file = {.id = 13, .columns = 256, .bytes = 176},
-     .quant = {.low_bits = 4, .high_bits = 1, .sub = 32, .group = 256, .minimum = true}},
+     .quant = {.low_bits = 4,
+               .high_bits = 1,
+               .sub = 32,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .minimum = true}},
     {.type = WeightType::kQ6_K,
      .name = "Q6_K",
      .file = {.id = 14, .columns = 256, .bytes = 210},
-     .quant = {.low_bits = 4, .high_bits = 2, .bias = 32, .sub = 16, .group = 256}},
+     .quant = {.low_bits = 4,
+               .high_bits = 2,
+               .bias = 32,
+               .sub = 16,
+               .group = 256,
+               .scale = ScaleForm::kBytes}},
     {.type = WeightType::kIQ4_NL,
      .name = "IQ4_NL",
      .file = {.id = 20, .columns = 32, .bytes = 18},
-     .quant = {.low_bits = 4, .table = true, .sub = 32, .group = 32}},
+     .quant = {.low_bits = 4, .table = CodeTable::kIq4, .sub = 32, .group = 32}},
     {.type = WeightType::kIQ4_XS,
      .name = "IQ4_XS",
      .file = {.id = 23, .columns = 256, .bytes = 136},
-     .quant = {.low_bits = 4, .table = true, .sub = 32, .group = 256}},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq4,
+               .sub = 32,
+               .group = 256,
+               .scale = ScaleForm::kBytes}},
+    {.type = WeightType::kMXFP4,
+     .name = "MXFP4",
+     .file = {.id = 39, .columns = 32, .bytes = 17},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kE2M1,
+               .sub = 32,
+               .group = 32,
+               .scale = ScaleForm::kPower}},
 };
 inline constexpr size_t kWeightTypes = sizeof(kWeightFormats) / sizeof(kWeightFormats[0]);
 
@@ -148,8 +204,8 @@ inline constexpr NamedFormat kOtherFormats[] = {
     {"IQ3_S", {21, 256, 110}}, {"IQ2_S", {22, 256, 82}},   {"I8", {24, 1, 1}},
     {"I16", {25, 1, 2}},       {"I32", {26, 1, 4}},        {"I64", {27, 1, 8}},
     {"F64", {28, 1, 8}},       {"IQ1_M", {29, 256, 56}},   {"TQ1_0", {34, 256, 54}},
-    {"TQ2_0", {35, 256, 66}},  {"MXFP4", {39, 32, 17}},    {"NVFP4", {40, 64, 36}},
-    {"Q1_0", {41, 128, 18}},   {"Q2_0", {42, 64, 18}},
+    {"TQ2_0", {35, 256, 66}},  {"NVFP4", {40, 64, 36}},    {"Q1_0", {41, 128, 18}},
+    {"Q2_0", {42, 64, 18}},
 };
 
 static consteval bool RowsAreInOrder() {
@@ -160,7 +216,7 @@ static consteval bool RowsAreInOrder() {
   }
   return true;
 }
-static_assert(RowsAreInOrder() && kWeightTypes == static_cast<size_t>(WeightType::kIQ4_XS) + 1,
+static_assert(RowsAreInOrder() && kWeightTypes == static_cast<size_t>(WeightType::kMXFP4) + 1,
               "kWeightFormats has one row for each WeightType, in its order");
 
 static constexpr const WeightFormat& FormatOf(WeightType type) {
@@ -185,13 +241,9 @@ static consteval auto TableOf(Make make) {
   (std::make_index_sequence<kWeightTypes>());
 }
 
-// The non-linear weights of IQ4_NL and IQ4_XS, as ggml defines them.
-inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                          1,    13,   25,  38,  53,  69,  89,  113};
-
 // The x86 products of bytes want unsigned codes, which are weight + UnsignedBias; a weight of the
 // table is made unsigned by 128.
-static constexpr int UnsignedBias(QuantFormat f) { return f.table ? 128 : f.bias; }
+static constexpr int UnsignedBias(QuantFormat f) { return HasTable(f) ? 128 : f.bias; }
 
 // ActivationView::offset is -128 * sum; this shift makes it -UnsignedBias * sum. REQUIRES: a bias.
 static constexpr int OffsetShift(QuantFormat f) {
@@ -203,19 +255,27 @@ static constexpr int OffsetShift(QuantFormat f) {
 // Bytes of a group's parts, 16 rows each.
 static constexpr size_t LowPlaneBytes(QuantFormat f) { return 64 * f.low_bits; }
 static constexpr size_t BlockBytes(QuantFormat f) { return 64 * (f.low_bits + f.high_bits); }
-static constexpr size_t SubScaleBytes(QuantFormat f) {
-  return f.group == 32 ? 0 : kPanelRows * f.group / f.sub;
+static constexpr bool HasSubScales(QuantFormat f) {
+  return f.scale == ScaleForm::kBytes || f.scale == ScaleForm::kNibbles;
+}
+// Of the scales and minima of two bytes.
+static constexpr size_t HalfScaleBytes(QuantFormat f) {
+  const size_t scales = f.scale == ScaleForm::kHalves ? f.group / f.sub : 1;
+  return 2 * kPanelRows * (scales + (f.minimum ? 1 : 0));
 }
 static constexpr size_t HeaderBytes(QuantFormat f) {
-  const size_t kinds = f.minimum ? 2 : 1;
-  return kinds * 2 * kPanelRows + (f.nibble_scales ? 1 : kinds) * SubScaleBytes(f);
+  const size_t kinds = f.scale == ScaleForm::kNibbles || !f.minimum ? 1 : 2;
+  return HalfScaleBytes(f) + (HasSubScales(f) ? kinds * kPanelRows * f.group / f.sub : 0);
+}
+static constexpr float ScaleFactor(QuantFormat f) {
+  return 1.0f / static_cast<float>(1 << f.scale_shift);
 }
 static constexpr size_t GroupBytes(QuantFormat f) {
   return HeaderBytes(f) + f.group / kQuantBlock * BlockBytes(f);
 }
 
 const char* Name(WeightType type);
-// Columns of a matrix must be a multiple of this: 1, 32 or 256.
+// Columns of a matrix must be a multiple of this.
 size_t FileBlock(WeightType type);
 // Bytes of one row of `cols` values as a GGUF file stores it. REQUIRES: cols % FileBlock == 0.
 size_t FileRowBytes(WeightType type, size_t cols);

@@ -82,18 +82,18 @@ void PackPlanes(const QuantFormat& f, const uint32_t (&code)[8], size_t lane, ui
 }
 
 void PackHeader(const QuantFormat& f, const FileGroup& g, size_t lane, uint8_t* p) {
-  std::memcpy(p + 2 * lane, &g.scale, 2);
-  p += 2 * kPanelRows;
-  if (f.minimum) {
-    std::memcpy(p + 2 * lane, &g.minimum, 2);
-    p += 2 * kPanelRows;
-  }
-  if (f.group == kQuantBlock) return;
   const size_t subs = f.group / f.sub;
+  const auto put = [&](uint16_t half) {
+    std::memcpy(p + 2 * lane, &half, 2);
+    p += 2 * kPanelRows;
+  };
+  for (size_t i = 0; i < (f.scale == ScaleForm::kHalves ? subs : 1); ++i) put(g.scale[i]);
+  if (f.minimum) put(g.minimum);
+  if (!HasSubScales(f)) return;
   for (size_t i = 0; i < subs; ++i) {
     uint8_t& to = p[i * kPanelRows + lane];
     to = static_cast<uint8_t>(g.sub_scale[i]);
-    if (f.nibble_scales) {
+    if (f.scale == ScaleForm::kNibbles) {
       to |= static_cast<uint8_t>(g.sub_minimum[i] << 4);
     } else if (f.minimum) {
       p[(subs + i) * kPanelRows + lane] = g.sub_minimum[i];
@@ -110,7 +110,8 @@ bool PackQuantizedRow(WeightType type, const uint8_t* row, size_t cols, size_t l
   for (size_t k = 0; k < cols; k += f.group, row += file_bytes, panel += layout.group_bytes) {
     FileGroup g;
     ReadFileGroup(type, row, g);
-    finite &= HalfIsFinite(g.scale) && (!f.minimum || HalfIsFinite(g.minimum));
+    finite &= f.scale == ScaleForm::kPower || HalfIsFinite(g.scale[0]);
+    finite &= !f.minimum || HalfIsFinite(g.minimum);
     PackHeader(f, g, lane, panel);
     uint8_t* block = panel + layout.header_bytes;
     for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += layout.block_bytes) {
@@ -178,7 +179,7 @@ int PanelWeight(const QuantFormat& f, const uint8_t* block, size_t i, size_t lan
   if (f.high_bits != 0) {
     code |= PlaneBits(f.high_bits, block + 64 * f.low_bits, i, lane) << f.low_bits;
   }
-  return f.table ? kIq4Values[code] : code - f.bias;
+  return HasTable(f) ? CodeWeights(f)[code] : code - f.bias;
 }
 
 PanelScale PanelScaleOf(const QuantFormat& f, const uint8_t* group, size_t sub, size_t lane) {
@@ -187,14 +188,22 @@ PanelScale PanelScaleOf(const QuantFormat& f, const uint8_t* group, size_t sub, 
     std::memcpy(&bits, p + 2 * lane, 2);
     return HalfToFloat(bits);
   };
-  PanelScale s = {half(group), f.minimum ? half(group + 2 * kPanelRows) : 0.0f};
-  if (f.group == kQuantBlock) return s;
-  const uint8_t* scales = group + (f.minimum ? 4 : 2) * kPanelRows;
+  const auto bfloat16 = [lane](const uint8_t* p) {
+    uint16_t bits;
+    std::memcpy(&bits, p + 2 * lane, 2);
+    return BFloat16ToFloat(bits);
+  };
+  const uint8_t* const own = f.scale == ScaleForm::kHalves ? group + sub * 2 * kPanelRows : group;
+  PanelScale s = {f.scale == ScaleForm::kPower ? bfloat16(own) : half(own) * ScaleFactor(f),
+                  f.minimum ? half(group + 2 * kPanelRows) : 0.0f};
+  if (!HasSubScales(f)) return s;
+  const bool nibbles = f.scale == ScaleForm::kNibbles;
+  const uint8_t* scales = group + HalfScaleBytes(f);
   const uint8_t byte = scales[sub * kPanelRows + lane];
-  s.scale *= static_cast<float>(f.nibble_scales ? byte & 15 : static_cast<int8_t>(byte));
+  s.scale *= static_cast<float>(nibbles ? byte & 15 : static_cast<int8_t>(byte));
   if (f.minimum) {
     const uint8_t minimum =
-        f.nibble_scales ? byte >> 4 : scales[(f.group / f.sub + sub) * kPanelRows + lane];
+        nibbles ? byte >> 4 : scales[(f.group / f.sub + sub) * kPanelRows + lane];
     s.minimum *= -static_cast<float>(minimum);
   }
   return s;

@@ -192,30 +192,36 @@ void ToHalf(const float* x, size_t n, uint16_t* y) {
 
 KvBlock BlockOf(const AttentionJob& job, size_t position) {
   const uint8_t* block = job.kv.blocks + position / kAttentionBlock * job.kv.stride;
-  return BlockAt(job.kv.type, block, job.head_dim);
+  return BlockAt(job.kv.type, block, job.head);
 }
 
 float Key(const AttentionJob& job, size_t position, size_t d) {
   const KvBlock kv = BlockOf(job, position);
   const size_t group = position % kAttentionBlock / kKeyGroup, lane = position % kKeyGroup;
-  const size_t i = (group * job.head_dim + d) * kKeyGroup + lane;
+  const size_t i = (group * job.head.key + d) * kKeyGroup + lane;
   if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(kv.keys)[i]);
-  const size_t blocks = job.head_dim / kQuantBlock;
+  const size_t blocks = job.head.key / kQuantBlock;
   const uint16_t scale = kv.key_scales[(group * blocks + d / kQuantBlock) * kKeyGroup + lane];
   return static_cast<float>(static_cast<const int8_t*>(kv.keys)[i]) * HalfToFloat(scale);
 }
 
 float Value(const AttentionJob& job, size_t position, size_t d) {
+  if (job.head.value_in_key) return Key(job, position, d);
   const KvBlock kv = BlockOf(job, position);
-  const size_t i = position % kAttentionBlock * job.head_dim + d;
+  const size_t i = position % kAttentionBlock * job.head.value + d;
   if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(kv.values)[i]);
   const uint16_t scale = kv.value_scales[i / kQuantBlock];
   return static_cast<float>(static_cast<const int8_t*>(kv.values)[i]) * HalfToFloat(scale);
 }
 
-void AttendQuery(const AttentionJob& job, size_t first, size_t length, const float* q, float* out) {
-  float m = -INFINITY, lane[kLanes] = {}, s[kAttentionBlock];
-  for (size_t d = 0; d < job.head_dim; ++d) out[d] = 0.0f;
+void AttendQuery(const AttentionJob& job, size_t row, size_t head) {
+  const size_t first = job.First(row), length = job.length + row;
+  const float* const q = job.q + row * job.q_stride + head * job.head.key;
+  float* const out = job.out + row * job.out_stride + head * job.head.value;
+  const bool sink = job.sinks != nullptr;
+  float m = sink ? job.sinks[head] : -INFINITY, lane[kLanes] = {sink ? 1.0f : 0.0f};
+  float s[kAttentionBlock];
+  for (size_t d = 0; d < job.head.value; ++d) out[d] = 0.0f;
   const size_t first_block = first / kAttentionBlock * kAttentionBlock;
   for (size_t begin = first_block; begin < length; begin += kAttentionBlock) {
     const auto attended = [=](size_t j) { return begin + j >= first && begin + j < length; };
@@ -226,7 +232,7 @@ void AttendQuery(const AttentionJob& job, size_t first, size_t length, const flo
         continue;
       }
       float dot = 0.0f;
-      for (size_t d = 0; d < job.head_dim; ++d) dot = std::fma(q[d], Key(job, begin + j, d), dot);
+      for (size_t d = 0; d < job.head.key; ++d) dot = std::fma(q[d], Key(job, begin + j, d), dot);
       s[j] = dot * job.scale;
       if (job.soft_cap != 0) s[j] = F::SoftCap(s[j], job.soft_cap);
       block_max = s[j] > block_max ? s[j] : block_max;
@@ -234,26 +240,23 @@ void AttendQuery(const AttentionJob& job, size_t first, size_t length, const flo
     const float c = F::Exp(m - block_max);
     m = block_max;
     for (float& l : lane) l *= c;
-    for (size_t d = 0; d < job.head_dim; ++d) out[d] *= c;
+    for (size_t d = 0; d < job.head.value; ++d) out[d] *= c;
     for (size_t j = 0; j < kAttentionBlock; ++j) {
       const float p = F::Exp(s[j] - m);
       lane[j % kLanes] += p;
       if (!attended(j)) continue;
-      for (size_t d = 0; d < job.head_dim; ++d) {
+      for (size_t d = 0; d < job.head.value; ++d) {
         out[d] = std::fma(p, Value(job, begin + j, d), out[d]);
       }
     }
   }
   const float total = F::AddLanes(lane);
-  for (size_t d = 0; d < job.head_dim; ++d) out[d] /= total;
+  for (size_t d = 0; d < job.head.value; ++d) out[d] /= total;
 }
 
 void Attention(const AttentionJob& job) {
   for (size_t row = 0; row < job.rows; ++row) {
-    for (size_t h = 0; h < job.heads; ++h) {
-      const size_t offset = row * job.stride + h * job.head_dim;
-      AttendQuery(job, job.First(row), job.length + row, job.q + offset, job.out + offset);
-    }
+    for (size_t h = 0; h < job.heads; ++h) AttendQuery(job, row, h);
   }
 }
 
@@ -264,11 +267,11 @@ constexpr KernelTable kTable =
 
 }  // namespace
 
-size_t AttentionScratchFloats(size_t head_dim) {
+size_t AttentionScratchFloats(const HeadShape& head) {
   // A block of keys and of values as floats, rows of whole vectors; and of each query the lanes of
   // l, its m, and a block of p for the tile in hand.
-  return 2 * kAttentionBlock * PaddedRows(head_dim) + kAttentionQueries * (kLanes + 1) +
-         8 * kAttentionBlock;
+  return kAttentionBlock * (PaddedRows(head.key) + PaddedRows(head.value)) +
+         kAttentionQueries * (kLanes + 1) + 8 * kAttentionBlock;
 }
 
 size_t MatMulScratchBytes(size_t k) {

@@ -15,6 +15,7 @@
 #include "core/base/mutex.h"
 #include "core/gguf/mapped_file.h"
 #include "core/model/fingerprint.h"
+#include "core/transformer/model_config.h"
 #include "core/transformer/weights.h"
 
 // core/model/embedded/embed.S

@@ -12,7 +12,9 @@ namespace lockstep {
 enum class NormKind { kRms, kLayer };
 enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a head rotate together
 enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
-enum class Activation { kSilu, kGelu };
+enum class Activation { kSilu, kGelu, kReluSquared, kClampedSilu };
+// What a mixture's scores become before experts are chosen by them; in GGUF's order, from 1.
+enum class Gating { kSoftmax = 1, kSigmoid, kSoftmaxOfChosen, kRootSoftplus };
 // Whether files of a family have a tensor or key: never, where they like, or always.
 enum class Presence { kNo, kMay, kMust };
 
@@ -26,24 +28,54 @@ struct Architecture {
   RopePairs pairs = RopePairs::kHalves;
   bool learned_positions = false;  // position_embd.weight is added to the embeddings
   size_t no_rope_period = 0;       // if not 0: the last of as many layers does not rotate
+  bool sections = false;           // several streams of positions, which are one for text
+  bool yarn_betas = true;          // YaRN's bounds are the file's, else 32 and 1
 
   QkNorm qk_norm = QkNorm::kNone;
+  bool qk_norm_last = false;  // after the rotation
+  bool may_lack_qk_norm = false;
+  bool value_norm = false;      // of each value vector, without weights
+  bool may_lack_value = false;  // without attn_v, values are keys before norm and rotation
+  bool sinks = false;           // a learned score of each head that has no value
+  // Keys and values of all heads are made from one short vector (DeepSeek's latent attention).
+  bool latent = false;
+  bool scales_queries = false;  // by a slowly rising function of the position, if a key says so
+  bool shares_kv = false;       // the last layers read keys and values of earlier ones
+  bool unscaled_scores = false;
   Presence qkv_bias = Presence::kNo;
   Presence attention_output_bias = Presence::kNo;
   // Where there is a sliding window: all but the last of as many layers have it; 0: every layer.
   size_t window_period = 0;
-  size_t default_window = 0;        // positions; 0: none unless the file says so
-  bool plain_window_rope = false;   // layers with the window do not scale their angles
-  double window_rope_base = 0;      // the base of those layers, if so; 0: that of the others
-  float attention_soft_cap = 0;     // where the file does not say
-  float logit_soft_cap = 0;         // where the file does not say
-  size_t average_scale_layers = 0;  // with as many layers, scores / sqrt(dim / heads)
+  size_t window_model_layers = 0;  // if not 0: models of as many layers have windows, others none
+  bool may_have_window = true;     // else the key is ignored
+  bool window_heads = false;       // layers with the window have heads of another size
+  bool rotates_windows_only = false;  // where there are layers with a window
+  size_t default_window = 0;          // positions; 0: none unless the file says so
+  bool plain_window_rope = false;     // layers with the window do not scale their angles
+  double window_rope_base = 0;        // the base of those layers, if so; 0: that of the others
+  float attention_soft_cap = 0;       // where the file does not say
+  float logit_soft_cap = 0;           // where the file does not say
+  size_t average_scale_layers = 0;    // with as many layers, scores / sqrt(dim / heads)
 
   Activation activation = Activation::kSilu;
   bool gated = true;        // else it is GELU
   bool fused_gate = false;  // ffn_up holds the gate's rows, then its own
   Presence ffn_bias = Presence::kNo;
+  const char* ffn_norm = "ffn_norm";  // what files call the norm before it
+
   Presence experts = Presence::kNo;
+  Gating gating = Gating::kSoftmax;      // where the file does not say
+  bool normalize_experts = true;         // the same: the weights of the chosen add up to 1
+  bool fixed_router = false;             // whatever the file says
+  Presence choice_bias = Presence::kNo;  // exp_probs_b, which only the choice knows of
+  Presence router_bias = Presence::kNo;
+  Presence expert_bias = Presence::kNo;
+  Presence shared_expert = Presence::kNo;  // one that every token goes to
+  bool gated_shared_expert = false;        // by a sigmoid
+  // The dense network is in all layers, beside the experts of those that have a router.
+  bool dense_beside_experts = false;
+  bool layer_inputs = false;  // each layer may have an embedding of the token of its own
+  bool layer_scale = false;   // a layer's output may have a factor
 
   bool scaled_embedding = false;     // by sqrt(dim)
   bool needs_logit_scale = false;    // logit_scale must be in the file

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <span>
 
-#include "core/transformer/model_config.h"
+#include "core/transformer/config_types.h"
 
 namespace lockstep {
 
@@ -14,9 +14,13 @@ struct ChosenExpert {
   float weight;
 };
 
-// The experts_used experts of the largest probability (the first of equal ones), largest first.
-// REQUIRES: the sizes of config.
-void ChooseExperts(const ModelConfig& config, std::span<const float> scores /* [experts] */,
-                   std::span<ChosenExpert> chosen /* [experts_used] */);
+// The config.used best experts (the first of equal ones), best first. A score becomes a gate by
+// config.gating; the choice is by gate + bias, from the best groups; an expert's weight is its
+// gate, without the bias, brought to a sum of 1 if the weights are normalized, times config.scale.
+// REQUIRES: the sizes of config. `work` is overwritten.
+void ChooseExperts(const MixtureConfig& config, std::span<const float> scores /* [experts] */,
+                   std::span<const float> bias /* [experts], or empty */,
+                   std::span<double> work /* [2 * experts] */,
+                   std::span<ChosenExpert> chosen /* [used] */);
 
 }  // namespace lockstep

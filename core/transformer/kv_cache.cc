@@ -29,28 +29,35 @@ void StoreBlock(const KernelTable& kernels, const float* x, int8_t* q, uint16_t*
   kernels.to_half(&exact, 1, scale);
 }
 
+// Of 64 positions of a layer; 0 where it reads another's.
+size_t LayerBytes(const ModelConfig& config, size_t i, KvType type) {
+  const LayerConfig& layer = config.layers[i];
+  return layer.kv_layer == i ? layer.kv_heads * KvBlockBytes(type, layer.head) : 0;
+}
+
 }  // namespace
 
 Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type,
                                 KvKeep keep) {
-  if (type == KvType::kQ8_0 && config.head_dim % kQuantBlock != 0) {
-    return Fail(
-        ErrorKind::kInvalidArgument,
-        fmt::format("KV cache: q8_0 needs heads of a multiple of 32 values, and this model's "
-                    "have {}; use f16",
-                    config.head_dim));
+  for (const LayerConfig& layer : config.layers) {
+    if (type != KvType::kQ8_0) break;
+    for (const size_t size : {layer.head.key, layer.head.value}) {
+      if (size % kQuantBlock == 0) continue;
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("KV cache: q8_0 needs heads of a multiple of 32 values, and this "
+                              "model's have {}; use f16",
+                              size));
+    }
   }
   const bool windows = keep == KvKeep::kWindows && config.window != 0;
-  const size_t layer_bytes = config.kv_heads * KvBlockBytes(type, config.head_dim);
   const size_t blocks = (context + kAttentionBlock - 1) / kAttentionBlock;
   KvCache kv;
   kv.type_ = type;
-  kv.kv_heads_ = config.kv_heads;
-  kv.head_dim_ = config.head_dim;
   kv.context_ = context;
   kv.window_ = windows ? config.window : 0;
-  for (size_t i = 0; i < config.layers; ++i) {
-    (windows && config.has_window(i) ? kv.window_stride_ : kv.whole_stride_) += layer_bytes;
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const bool window = windows && config.layers[i].window;
+    (window ? kv.window_stride_ : kv.whole_stride_) += LayerBytes(config, i, type);
   }
   kv.reserved_bytes_ = blocks * (kv.whole_stride_ + kv.window_stride_);
   // The two regions begin where huge pages can.
@@ -62,22 +69,23 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
   if (p == MAP_FAILED) {
     return Fail(
         ErrorKind::kUnavailable,
-        fmt::format("KV cache: the system refused {} bytes ({} layers x {} heads x {} "
-                    "positions x {} values, {} keys and values): {}; lower --context or "
-                    "--sessions",
-                    kv.reserved_bytes_, config.layers, kv.kv_heads_, blocks * kAttentionBlock,
-                    kv.head_dim_, type == KvType::kF16 ? "f16" : "q8_0",
+        fmt::format("KV cache: the system refused {} bytes ({} layers, {} positions of {} bytes, "
+                    "{} keys and values): {}; lower --context or --sessions",
+                    kv.reserved_bytes_, config.layers.size(), blocks * kAttentionBlock,
+                    BytesPerPosition(config, type), type == KvType::kF16 ? "f16" : "q8_0",
                     std::generic_category().message(errno)));
   }
   madvise(p, bytes, MADV_HUGEPAGE);  // may fail where the system has none
   kv.memory_ = {static_cast<uint8_t*>(p), Unmap{bytes}};
   uint8_t* whole = kv.memory_.get() + -reinterpret_cast<uintptr_t>(p) % kHugePage;
   uint8_t* window = kv.windows_ = whole + whole_bytes;
-  for (size_t i = 0; i < config.layers; ++i) {
-    const bool has_window = windows && config.has_window(i);
-    kv.layers_.push_back(
-        {std::exchange(has_window ? window : whole, (has_window ? window : whole) + layer_bytes),
-         has_window});
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const LayerConfig& layer = config.layers[i];
+    const bool has_window = windows && layer.window, own = layer.kv_layer == i;
+    uint8_t*& next = has_window ? window : whole;
+    uint8_t* const blocks_at = own ? next : kv.layers_[layer.kv_layer].blocks;
+    kv.layers_.push_back({blocks_at, has_window, own, layer.kv_heads, layer.head});
+    next += LayerBytes(config, i, type);
   }
   return kv;
 }
@@ -132,8 +140,7 @@ void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
 
 void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
   assert(from + n <= other.length_ && to + n <= length_ && type_ == other.type_);
-  assert(layers_.size() == other.layers_.size() && kv_heads_ == other.kv_heads_ &&
-         head_dim_ == other.head_dim_);
+  assert(layers_.size() == other.layers_.size());
   // A key is not in one piece: 16 positions share a group, [head_dim][16], so that only whole
   // groups can be moved by memcpy.
   assert(from % kKeyGroup == 0 && to % kKeyGroup == 0);
@@ -148,74 +155,87 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
                   static_cast<const uint8_t*>(from_block) + source * bytes, kKeyGroup * bytes);
     };
     for (size_t layer = 0; layer < layers_.size(); ++layer) {
-      if (layers_[layer].window && to + i < kept_from_) continue;
+      const Layer& mine = layers_[layer];
+      if (!mine.own || (mine.window && to + i < kept_from_)) continue;
       assert(!other.layers_[layer].window || from + i >= other.kept_from_);
-      for (size_t head = 0; head < kv_heads_; ++head) {
+      const size_t key = mine.head.key, value = StoredValue(mine.head);
+      for (size_t head = 0; head < mine.kv_heads; ++head) {
         const KvBlock a = Block(layer, head, to + i), b = other.Block(layer, head, from + i);
-        copy(a.keys, b.keys, head_dim_ * unit);
-        copy(a.values, b.values, head_dim_ * unit);
+        copy(a.keys, b.keys, key * unit);
+        copy(a.values, b.values, value * unit);
         if (type_ == KvType::kF16) continue;
-        copy(a.key_scales, b.key_scales, head_dim_ / kQuantBlock * sizeof(uint16_t));
-        copy(a.value_scales, b.value_scales, head_dim_ / kQuantBlock * sizeof(uint16_t));
+        copy(a.key_scales, b.key_scales, key / kQuantBlock * sizeof(uint16_t));
+        copy(a.value_scales, b.value_scales, value / kQuantBlock * sizeof(uint16_t));
       }
     }
   }
 }
 
 size_t KvCache::BytesPerPosition(const ModelConfig& config, KvType type) {
-  return config.layers * config.kv_heads * KvBlockBytes(type, config.head_dim) / kAttentionBlock;
+  size_t bytes = 0;
+  for (size_t i = 0; i < config.layers.size(); ++i) bytes += LayerBytes(config, i, type);
+  return bytes / kAttentionBlock;
 }
 
 KvCost KvCache::Cost(const ModelConfig& config, KvType type, size_t batch) {
-  const size_t layer = BytesPerPosition(config, type) / config.layers;
-  const auto windows = static_cast<size_t>(std::ranges::count(config.window_layers, true));
-  return {(config.layers - windows) * layer, windows * layer,
-          config.window + kWindowStep + batch + kAttentionBlock};
+  KvCost cost = {.window_positions = config.window + kWindowStep + batch + kAttentionBlock};
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const bool window = config.window != 0 && config.layers[i].window;
+    (window ? cost.window_position_bytes : cost.position_bytes) +=
+        LayerBytes(config, i, type) / kAttentionBlock;
+  }
+  return cost;
 }
 
 KvView KvCache::View(size_t layer, size_t kv_head) const {
   const Layer& kept = layers_[layer];
-  return {type_, kept.blocks + kv_head * KvBlockBytes(type_, head_dim_),
+  return {type_, kept.blocks + kv_head * KvBlockBytes(type_, kept.head),
           kept.window ? window_stride_ : whole_stride_};
 }
 
 KvBlock KvCache::Block(size_t layer, size_t kv_head, size_t position) const {
   const KvView view = View(layer, kv_head);
-  return BlockAt(type_, view.blocks + position / kAttentionBlock * view.stride, head_dim_);
+  const uint8_t* const block = view.blocks + position / kAttentionBlock * view.stride;
+  return BlockAt(type_, block, layers_[layer].head);
 }
 
 void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
                     const float* key, const float* value) {
   assert(position < length_);
   const KvBlock view = Block(layer, kv_head, position);
+  const HeadShape head = layers_[layer].head;
+  const size_t value_dim = StoredValue(head);
   position %= kAttentionBlock;
   // Value d of the key is element [group][d][lane]: the kernel loads one d of 16 keys at once. A
   // value vector stays in one piece, as it is multiplied by one weight.
   const size_t group = position / kKeyGroup, lane = position % kKeyGroup;
   if (type_ == KvType::kF16) {
     auto* keys =
-        static_cast<uint16_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head_dim_;
+        static_cast<uint16_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head.key;
     uint16_t half[kQuantBlock];
-    for (size_t d = 0; d < head_dim_; d += kQuantBlock) {
-      const size_t n = std::min(kQuantBlock, head_dim_ - d);
+    for (size_t d = 0; d < head.key; d += kQuantBlock) {
+      const size_t n = std::min(kQuantBlock, head.key - d);
       kernels.to_half(key + d, n, half);
       for (size_t i = 0; i < n; ++i) keys[(d + i) * kKeyGroup + lane] = half[i];
     }
-    kernels.to_half(value, head_dim_,
-                    static_cast<uint16_t*>(const_cast<void*>(view.values)) + position * head_dim_);
+    kernels.to_half(value, value_dim,
+                    static_cast<uint16_t*>(const_cast<void*>(view.values)) + position * value_dim);
     return;
   }
-  auto* keys = static_cast<int8_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head_dim_;
-  auto* values = static_cast<int8_t*>(const_cast<void*>(view.values)) + position * head_dim_;
-  const size_t blocks = head_dim_ / kQuantBlock;
-  for (size_t b = 0; b < blocks; ++b) {
+  auto* keys = static_cast<int8_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head.key;
+  auto* values = static_cast<int8_t*>(const_cast<void*>(view.values)) + position * value_dim;
+  const size_t key_blocks = head.key / kQuantBlock, value_blocks = value_dim / kQuantBlock;
+  for (size_t b = 0; b < key_blocks; ++b) {
     const size_t d = b * kQuantBlock;
     int8_t q[kQuantBlock];
     auto* key_scale = const_cast<uint16_t*>(view.key_scales);
-    auto* value_scale = const_cast<uint16_t*>(view.value_scales);
-    StoreBlock(kernels, key + d, q, key_scale + (group * blocks + b) * kKeyGroup + lane);
+    StoreBlock(kernels, key + d, q, key_scale + (group * key_blocks + b) * kKeyGroup + lane);
     for (size_t i = 0; i < kQuantBlock; ++i) keys[(d + i) * kKeyGroup + lane] = q[i];
-    StoreBlock(kernels, value + d, values + d, value_scale + position * blocks + b);
+  }
+  for (size_t b = 0; b < value_blocks; ++b) {
+    const size_t d = b * kQuantBlock;
+    auto* value_scale = const_cast<uint16_t*>(view.value_scales);
+    StoreBlock(kernels, value + d, values + d, value_scale + position * value_blocks + b);
   }
 }
 

@@ -2,7 +2,8 @@
 // once; physical memory grows with use, and nothing is allocated while tokens are appended. Not
 // thread-safe, except that different positions may be written by different threads.
 //
-// Layout: [position / 64][layer][kv_head] blocks as the attention kernel reads them (KvBlock). With
+// Layout: [position / 64][layer][kv_head] blocks as the attention kernel reads them (KvBlock), of
+// whatever size the layer's heads are; a layer that reads another's has none of its own. With
 // the positions outermost, huge pages hold no more than is used but for the last one; without huge
 // pages, attention to a long context waits for page walks half of its time. Layers with a sliding
 // window, of which old positions are given back, have such blocks in a region of their own.
@@ -16,7 +17,7 @@
 
 #include "core/base/status.h"
 #include "core/kernels/kernels.h"
-#include "core/transformer/model_config.h"
+#include "core/transformer/config_types.h"
 
 namespace lockstep {
 
@@ -49,7 +50,7 @@ class KvCache {
 
   // `context` positions (rounded up to a whole block inside). kUnavailable if the system refuses
   // the address space; the message has the sizes. kInvalidArgument for Q8_0 where 32 does not
-  // divide head_dim.
+  // divide the size of keys and values.
   [[nodiscard]] static Result<KvCache> Create(const ModelConfig& config, size_t context,
                                               KvType type = KvType::kF16,
                                               KvKeep keep = KvKeep::kAll);
@@ -91,7 +92,7 @@ class KvCache {
   KvBlock Block(size_t layer, size_t kv_head, size_t position) const;  // that has the position
   // Converts and stores one position's key and value of one head. REQUIRES: position < length().
   void Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
-             const float* key /* [head_dim] */, const float* value /* [head_dim] */);
+             const float* key /* [head.key] */, const float* value /* [head.value] */);
 
  private:
   struct Unmap {
@@ -101,6 +102,9 @@ class KvCache {
   struct Layer {
     uint8_t* blocks;
     bool window;  // it keeps no more than the window
+    bool own;     // the blocks are no other layer's
+    size_t kv_heads;
+    HeadShape head;
   };
 
   KvCache() = default;
@@ -118,7 +122,6 @@ class KvCache {
   std::vector<Layer> layers_;
   size_t window_ = 0;
   KvType type_ = KvType::kF16;
-  size_t kv_heads_ = 0, head_dim_ = 0;
   size_t context_ = 0, length_ = 0;
   size_t kept_from_ = 0;
   size_t released_bytes_ = 0;  // of windows_, from its beginning

@@ -9,23 +9,20 @@
 #include <cmath>
 #include <optional>
 
+#include "core/base/det_math.h"
 #include "core/base/quoted.h"
 #include "core/base/utf8.h"
 #include "core/gguf/metadata_keys.h"
+#include "core/transformer/layer_config.h"
 
 namespace lockstep {
 namespace {
 
 // Far beyond every published model; they keep all products of sizes within 64 bits.
-constexpr size_t kMaxLayers = 1024;
-constexpr size_t kMaxHeads = 1024;
-constexpr size_t kMaxHeadDim = 1024;
 constexpr size_t kMaxDim = 1 << 18;
-constexpr size_t kMaxFfnDim = 1 << 20;
 constexpr size_t kMaxVocab = 1 << 24;
 constexpr size_t kMaxContext = 1 << 24;       // position times frequency stays exact enough
 constexpr uint64_t kMaxKvBytes = 1ull << 40;  // of one session at full context
-constexpr size_t kMaxExperts = 1024;
 
 constexpr size_t kMaxNameBytes = 256;  // it goes into every answer
 
@@ -69,68 +66,6 @@ Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
   return {};
 }
 
-Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
-  c.heads = keys.NeedSize("attention.head_count", 1, kMaxHeads);
-  // Fewer key/value heads than query heads is grouped-query attention (Ainslie et al. 2023); one
-  // for all is multi-query attention.
-  c.kv_heads = keys.Size("attention.head_count_kv", 1, kMaxHeads).value_or(c.heads);
-  const auto key_length = keys.Size("attention.key_length", 2, kMaxHeadDim);
-  const auto value_length = keys.Size("attention.value_length", 2, kMaxHeadDim);
-  const auto rope_dim = keys.Size("rope.dimension_count", 2, kMaxHeadDim);
-  if (!keys.status()) return keys.status();
-
-  if (c.heads % c.kv_heads != 0) {
-    keys.Fail("attention.head_count", fmt::to_string(c.heads),
-              fmt::format("must be a multiple of head_count_kv {}", c.kv_heads));
-  }
-  if (!key_length && c.dim % c.heads != 0) {
-    keys.Fail("embedding_length", fmt::to_string(c.dim),
-              fmt::format("must be a multiple of head_count {}", c.heads));
-  }
-  if (!keys.status()) return keys.status();
-  c.head_dim = key_length.value_or(c.dim / c.heads);
-  if (c.head_dim > kMaxHeadDim || c.head_dim % 2 != 0) {
-    return file.Fail(fmt::format(
-        "the head size ({} or embedding_length / head_count) is {}, but must be even and at most "
-        "{}",
-        keys.Name("attention.key_length"), c.head_dim, kMaxHeadDim));
-  }
-  // Values of another size than keys occur in families that are not run here, such as DeepSeek's.
-  if (value_length.value_or(c.head_dim) != c.head_dim) {
-    keys.Fail("attention.value_length", fmt::to_string(*value_length),
-              fmt::format("must be that of the keys, {}", c.head_dim));
-  }
-  // Families with learned positions rotate nothing: rope_dim stays 0.
-  if (c.family->pairs == RopePairs::kNone) return keys.status();
-  c.rope_dim = rope_dim.value_or(c.head_dim);
-  if (c.rope_dim % 2 != 0 || c.rope_dim > c.head_dim) {
-    keys.Fail("rope.dimension_count", fmt::to_string(c.rope_dim),
-              fmt::format("must be even and at most the head size {}", c.head_dim));
-  }
-  return keys.status();
-}
-
-Status ReadExperts(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
-  const Presence presence = c.family->experts;
-  // A family without experts may still say "expert_count 0", and nothing else.
-  const size_t most = presence == Presence::kNo ? 0 : kMaxExperts;
-  c.experts = presence == Presence::kMust ? keys.NeedSize("expert_count", 1, most)
-                                          : keys.Size("expert_count", 0, most).value_or(0);
-  if (c.experts == 0) {
-    c.ffn_dim = keys.NeedSize("feed_forward_length", 1, kMaxFfnDim);
-    return keys.status();
-  }
-  c.experts_used = keys.NeedSize("expert_used_count", 1, c.experts);
-  // Mixtral's files, of architecture llama, have the size of an expert in feed_forward_length.
-  const auto own = keys.Size("expert_feed_forward_length", 1, kMaxFfnDim);
-  c.ffn_dim = own ? *own : keys.NeedSize("feed_forward_length", 1, kMaxFfnDim);
-  // 0 stands for "not scaled".
-  const double scale = keys.Number("expert_weights_scale", 0, kMaxFactor).value_or(0);
-  c.expert_scale = scale != 0 ? static_cast<float>(scale) : 1.0f;
-  c.normalize_experts = keys.Flag("expert_weights_norm").value_or(true);
-  return keys.status();
-}
-
 Status ReadVocabulary(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   const auto vocab = keys.Size("vocab_size", 1, kMaxVocab);
   if (!keys.status()) return keys.status();
@@ -156,7 +91,36 @@ std::optional<RopeScaling> ScalingOf(std::string_view name) {
   return std::nullopt;
 }
 
-Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+// How many values of a head rotate.
+void ReadRopeDim(MetadataKeys& keys, ModelConfig& c) {
+  // Families with learned positions rotate nothing: rope_dim stays 0.
+  if (c.family->pairs == RopePairs::kNone) return;
+  // The heads of layers without a window, if there are any; latent ones are rotated in a part.
+  const auto full = std::find_if(c.layers.begin(), c.layers.end(),
+                                 [](const LayerConfig& layer) { return !layer.window; });
+  const HeadShape head = (full != c.layers.end() ? *full : c.layers[0]).head;
+  const size_t most = c.family->latent ? c.latent.rope : head.key;
+  c.rope_dim = keys.Size("rope.dimension_count", 2, kMaxContext).value_or(most);
+  if (keys.status() && (c.rope_dim % 2 != 0 || c.rope_dim > most)) {
+    keys.Fail("rope.dimension_count", fmt::to_string(c.rope_dim),
+              fmt::format("must be even and at most the head size {}", most));
+  }
+}
+
+// Positions of text are the same in all streams but the fourth, where they are 0.
+void CheckSections(const GgufFile& file, MetadataKeys& keys, const ModelConfig& c) {
+  const char* const key = "rope.dimension_sections";
+  if (!c.family->sections || file.Find(keys.Name(key)) == nullptr) return;
+  const auto sections = keys.Sizes(key, 4, 0, c.rope_dim);
+  if (keys.status() && (*sections)[3] != 0) {
+    keys.Fail(key, fmt::format("{} in its fourth place", (*sections)[3]),
+              "lockstep runs text, whose positions have three");
+  }
+}
+
+Status ReadRope(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
+  ReadRopeDim(keys, c);
+  CheckSections(file, keys, c);
   // Below 1 the frequencies would grow instead of fall.
   c.rope.base = keys.Number("rope.freq_base", 1, 1e30).value_or(c.rope.base);
   // Without a type, a factor means linear scaling.
@@ -189,53 +153,40 @@ Status ReadRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   const auto original = keys.Size("rope.scaling.original_context_length", 1, kMaxContext);
   c.rope.original_context = static_cast<double>(original.value_or(c.context));
   c.rope.magnitude = keys.Number("rope.scaling.attn_factor", kMinFactor, kMaxFactor).value_or(1);
-  c.rope.beta_fast =
-      keys.Number("rope.scaling.yarn_beta_fast", kMinFactor, kMaxFactor).value_or(c.rope.beta_fast);
-  c.rope.beta_slow =
-      keys.Number("rope.scaling.yarn_beta_slow", kMinFactor, kMaxFactor).value_or(c.rope.beta_slow);
+  const auto beta = [&](const char* key, double otherwise) {
+    return keys.Number(key, kMinFactor, kMaxFactor).value_or(otherwise);
+  };
+  if (c.family->yarn_betas) {
+    c.rope.beta_fast = beta("rope.scaling.yarn_beta_fast", c.rope.beta_fast);
+    c.rope.beta_slow = beta("rope.scaling.yarn_beta_slow", c.rope.beta_slow);
+  }
   if (c.rope.scaling == RopeScaling::kYarn) {
     // rope.cc divides by the base's logarithm.
     if (c.rope.base < 2) {
       keys.Fail("rope.freq_base", fmt::to_string(c.rope.base), "\"yarn\" wants at least 2");
     }
-    // Variants of it that no model of these families has.
-    keys.Number("rope.scaling.yarn_log_multiplier", 0, 0);
+    // A variant of it that no model of these families has.
     keys.Number("rope.scaling.yarn_ext_factor", 1, 1);
   }
-  if (!keys.Flag("rope.scaling.finetuned").value_or(true) && c.architecture == "granite") {
-    c.rope_dim = 0;  // its way to say that nothing is rotated
+  // Converters of latent attention write a tenth of what the formula wants.
+  const double unit = c.family->latent ? 10 : 1;
+  c.rope.log_multiplier =
+      unit * keys.Number("rope.scaling.yarn_log_multiplier", 0, kMaxFactor).value_or(0);
+  // DeepSeek's scores are multiplied by the temperature (ReadScales), and its rotations are not.
+  if (c.architecture == "deepseek2" && c.rope.log_multiplier != 0) {
+    c.rope.log_numerator = c.rope.log_multiplier;
+  }
+  if (!keys.Flag("rope.scaling.finetuned").value_or(true) && c.family->needs_logit_scale) {
+    c.rope_dim = 0;  // Granite's way to say that nothing is rotated
   }
   return keys.status();
 }
 
-// The layers with a sliding window: a period, or a flag for each layer. With the period 6, layers 0
-// to 4 have it, layer 5 sees everything, and so on.
-void ReadWindowLayers(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
-  const std::string_view key = "attention.sliding_window_pattern";
-  const GgufPair* pair = file.Find(keys.Name(key));
-  const auto* flags = pair != nullptr ? std::get_if<GgufArray>(&pair->value) : nullptr;
-  c.window_layers.resize(c.layers);
-  if (flags == nullptr) {
-    const size_t period = keys.Size(key, 0, kMaxLayers).value_or(c.family->window_period);
-    for (size_t i = 0; i < c.layers; ++i) {
-      c.window_layers[i] = period == 0 || i % period < period - 1;
-    }
-  } else if (flags->element_type != Id(GgufType::kBool) || flags->count != c.layers) {
-    keys.Fail(key,
-              fmt::format("an array of {} {}", flags->count, GgufTypeName(flags->element_type)),
-              fmt::format("must be a number, or a bool for each of {} layers", c.layers));
-  } else {
-    for (size_t i = 0; i < c.layers; ++i) c.window_layers[i] = flags->data[i] != 0;
-  }
-}
-
-Status ReadWindow(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
-  // 0 stands for "none", as converters write it.
-  c.window =
-      keys.Size("attention.sliding_window", 0, UINT32_MAX).value_or(c.family->default_window);
-  if (c.window == 0) return keys.status();
-  ReadWindowLayers(file, keys, c);
+// The angles of the layers with a window.
+Status ReadWindowRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   c.window_rope = c.rope;
+  c.window_rope_dim = c.rope_dim;
+  if (c.window == 0) return keys.status();
   // A layer that sees only the window needs no stretching, whatever the context is.
   if (c.family->plain_window_rope) {
     c.window_rope = RopeConfig{};
@@ -243,7 +194,47 @@ Status ReadWindow(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
     c.window_rope.base = base != 0 ? base : c.rope.base;
   }
   c.window_rope.base = keys.Number("rope.freq_base_swa", 1, 1e30).value_or(c.window_rope.base);
+  if (!c.family->window_heads) return keys.status();
+  c.window_rope.magnitude = c.rope.magnitude;
+  const auto window = std::find_if(c.layers.begin(), c.layers.end(),
+                                   [](const LayerConfig& layer) { return layer.window; });
+  if (window == c.layers.end()) return keys.status();
+  const char* const key = "rope.dimension_count_swa";
+  c.window_rope_dim = keys.Size(key, 2, window->head.key).value_or(c.window_rope_dim);
+  if (c.window_rope_dim % 2 != 0 || c.window_rope_dim > window->head.key) {
+    keys.Fail(key, fmt::to_string(c.window_rope_dim),
+              fmt::format("must be even and at most the head size {}", window->head.key));
+  }
   return keys.status();
+}
+
+// By what scores are multiplied where no key says it.
+float AttentionScale(const ModelConfig& c) {
+  const LayerConfig& layer = c.layers[0];
+  if (c.family->unscaled_scores) return 1;
+  if (c.family->latent) {
+    // Of the head before keys were absorbed, and by the square of YaRN's temperature.
+    const double ln = c.rope.scaling == RopeScaling::kNone ? 0 : DetLog(c.rope.factor);
+    double mu = RopeMagnitude(c.rope) * (1 + 0.1 * c.rope.log_multiplier * ln);
+    if (c.rope.scaling != RopeScaling::kYarn) mu *= 1 + 0.1 * ln;
+    const auto size = static_cast<double>(c.latent.plain + c.latent.rope);
+    return static_cast<float>(mu * mu / std::sqrt(size));
+  }
+  // Gemma's 27B models were trained with dim / heads in place of the size of a head.
+  const bool average = c.layers.size() == c.family->average_scale_layers;
+  const size_t size = average ? c.dim / layer.heads : layer.head.key;
+  return 1.0f / std::sqrt(static_cast<float>(std::max<size_t>(1, size)));
+}
+
+// Queries far into a context that was stretched are made longer, so that attention stays sharp.
+void ReadQueryScale(MetadataKeys& keys, ModelConfig& c) {
+  if (!c.family->scales_queries) return;
+  c.query_slope = keys.Number("attention.temperature_scale", 0, kMaxFactor).value_or(0);
+  if (c.query_slope == 0) return;
+  c.query_length =
+      c.family->latent
+          ? static_cast<double>(keys.NeedSize("attention.temperature_length", 1, kMaxContext))
+          : c.rope.original_context;
 }
 
 Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
@@ -261,12 +252,8 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
     }
     return value ? static_cast<float>(*value) : otherwise;
   };
-  // Gemma's 27B models were trained with dim / heads in place of the size of a head.
-  const size_t average = c.layers == f.average_scale_layers ? c.dim / c.heads : c.head_dim;
-  c.attention_scale = scale("attention.scale", 0);
-  if (c.attention_scale == 0) {
-    c.attention_scale = 1.0f / std::sqrt(static_cast<float>(std::max<size_t>(1, average)));
-  }
+  const float own_scale = f.unscaled_scores || f.latent ? 0 : scale("attention.scale", 0);
+  c.attention_scale = own_scale != 0 ? own_scale : AttentionScale(c);
   c.attention_soft_cap = scale("attn_logit_softcapping", f.attention_soft_cap);
   c.logit_soft_cap = scale("final_logit_softcapping", f.logit_soft_cap);
   // Granite's logit_scale is what logits are divided by.
@@ -282,18 +269,27 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   if (c.embedding_scale == 0) c.embedding_scale = root;
   if (c.residual_scale == 0) c.residual_scale = 1;
   if (f.may_be_parallel) c.parallel_residual = keys.NeedFlag("use_parallel_residual");
+  ReadQueryScale(keys, c);
+  if (f.layer_inputs) {
+    c.layer_input_dim = keys.Size("embedding_length_per_layer_input", 0, kMaxDim).value_or(0);
+  }
   return keys.status();
 }
 
 Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
-  constexpr uint64_t kBytes = 2 * sizeof(uint16_t);  // a key and a value, f16
-  const uint64_t per_position = kBytes * c.layers * c.kv_dim();
+  uint64_t per_position = 0;  // a key and a value of each head, f16
+  for (size_t i = 0; i < c.layers.size(); ++i) {
+    const LayerConfig& layer = c.layers[i];
+    if (layer.kv_layer != i) continue;
+    per_position += sizeof(uint16_t) * layer.kv_heads * (layer.head.key + StoredValue(layer.head));
+  }
   // Dimensions of 0 have been refused. NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
   if (c.context <= kMaxKvBytes / per_position) return {};
   keys.Fail("context_length", fmt::to_string(c.context),
             fmt::format("with {} layers of {} key/value heads of {} that is a cache of {} bytes "
                         "for each position, and the limit is {} bytes in all",
-                        c.layers, c.kv_heads, c.head_dim, per_position, kMaxKvBytes));
+                        c.layers.size(), c.layers[0].kv_heads, c.layers[0].head.key, per_position,
+                        kMaxKvBytes));
   return keys.status();
 }
 
@@ -304,12 +300,15 @@ Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
   TRY_OK(CheckArchitecture(file, config));
   MetadataKeys keys(file, config.architecture);
   config.dim = keys.NeedSize("embedding_length", 1, kMaxDim);
-  config.layers = keys.NeedSize("block_count", 1, kMaxLayers);
+  const size_t layers = keys.NeedSize("block_count", 1, kMaxLayers);
   config.context = keys.NeedSize("context_length", 1, kMaxContext);
-  for (const auto step :
-       {ReadHeads, ReadExperts, ReadVocabulary, ReadRope, ReadWindow, ReadScales, CheckKvSize}) {
+  TRY_OK(keys.status());
+  config.layers.resize(layers);
+  for (const auto step : {ReadVocabulary, ReadWindows, ReadHeads, ReadFeedForwards, ReadRope,
+                          ReadWindowRope, ReadScales, CheckKvSize}) {
     TRY_OK(step(file, keys, config));
   }
+  SetRotations(config);
   return config;
 }
 

@@ -24,16 +24,22 @@ double PairOfTurns(const RopeConfig& c, size_t dim, double turns) {
 
 }  // namespace
 
+// YaRN's temperature, sqrt(1 / t) = 0.1 ln(factor) + 1: queries and keys are both multiplied by it,
+// so that their scores are by its square. Models that have it in their scores divide it out.
+double RopeMagnitude(const RopeConfig& c) {
+  if (c.scaling != RopeScaling::kYarn || c.factor <= 1) return c.magnitude;
+  const double ln = DetLog(c.factor);
+  if (c.log_multiplier == 0) return c.magnitude * (1 + 0.1 * ln);
+  return c.magnitude * (1 + 0.1 * c.log_numerator * ln) / (1 + 0.1 * c.log_multiplier * ln);
+}
+
 RopeTable MakeRopeTable(const RopeConfig& c, size_t dim, std::span<const float> pair_factors) {
-  RopeTable table{{}, c.magnitude};
+  RopeTable table{{}, RopeMagnitude(c)};
   const double log_base = DetLog(c.base);
   double low = 0, high = 0;  // pairs below are fast, pairs above slow
   if (c.scaling == RopeScaling::kYarn) {
     low = std::max(0.0, std::floor(PairOfTurns(c, dim, c.beta_fast)));
     high = std::min(static_cast<double>(dim - 1), std::ceil(PairOfTurns(c, dim, c.beta_slow)));
-    // YaRN's temperature, sqrt(1 / t) = 0.1 ln(factor) + 1: queries and keys are both multiplied by
-    // it, so that their scores are by its square.
-    if (c.factor > 1) table.magnitude *= 1 + 0.1 * DetLog(c.factor);
   }
   for (size_t i = 0; i < dim / 2; ++i) {
     const double exponent = static_cast<double>(2 * i) / static_cast<double>(dim);

@@ -19,9 +19,11 @@ enum class RopeScaling {
 struct RopeConfig {
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1;                     // how many times longer the context has become
-  double original_context = 0;           // positions that the model was first made for
-  double magnitude = 1;                  // the rotated values are multiplied by it
+  double factor = 1;            // how many times longer the context has become
+  double original_context = 0;  // positions that the model was first made for
+  double magnitude = 1;         // the rotated values are multiplied by it
+  // And, of YaRN, by (1 + numerator * 0.1 ln(factor)) / (1 + multiplier * 0.1 ln(factor)).
+  double log_numerator = 1, log_multiplier = 0;
   double beta_fast = 32, beta_slow = 1;  // YaRN: turns within the original context
   bool operator==(const RopeConfig&) const = default;
 };
@@ -31,6 +33,9 @@ struct RopeTable {
   std::vector<double> frequency;  // [dim / 2]
   double magnitude;
 };
+
+// By what rotated values are multiplied in all.
+double RopeMagnitude(const RopeConfig& config);
 
 // pair_factors: [dim / 2], or empty.
 RopeTable MakeRopeTable(const RopeConfig& config, size_t dim, std::span<const float> pair_factors);

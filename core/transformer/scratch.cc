@@ -1,4 +1,5 @@
-// All buffers are sized for the largest step here, so that Forward allocates nothing.
+// All buffers are sized for the largest step and the largest layer here, so that Forward allocates
+// nothing. Sizes are written down once, so that what is planned for is what is taken.
 #include "core/transformer/scratch.h"
 
 #include <algorithm>
@@ -6,57 +7,92 @@
 #include "core/kernels/packed_matrix.h"
 
 namespace lockstep {
+namespace {
+
+// Floats of one row.
+struct Widths {
+  size_t dim, q, attn, k, v, ffn, angles, router;
+  size_t latent, query_down, layer_input, shared, expert_in, expert_out;
+  size_t largest_input;  // of a product
+  HeadShape head;        // the largest
+
+  explicit Widths(const ModelConfig& c)
+      : dim(PaddedRows(c.dim)),
+        q(PaddedRows(c.Largest(&LayerConfig::q_dim))),
+        attn(PaddedRows(c.Largest(&LayerConfig::attended_dim))),
+        k(PaddedRows(c.Largest(&LayerConfig::k_dim))),
+        v(PaddedRows(c.Largest(&LayerConfig::v_dim))),
+        ffn(PaddedRows(c.LargestFfn())),
+        angles(std::max(c.rope_dim, c.window_rope_dim) / 2),
+        router(PaddedRows(c.mixture.experts)),
+        latent(0),
+        query_down(PaddedRows(c.latent.query_rank)),
+        layer_input(PaddedRows(c.layers.size() * c.layer_input_dim)),
+        shared(c.mixture.experts != 0 ? dim : 0),
+        expert_in(c.mixture.experts != 0 ? dim : 0),
+        expert_out(c.mixture.used * dim),
+        largest_input(std::max({c.dim, c.Largest(&LayerConfig::attended_dim), c.LargestFfn(),
+                                c.latent.query_rank, c.layer_input_dim})) {
+    for (const LayerConfig& layer : c.layers) {
+      head.key = std::max(head.key, layer.head.key);
+      head.value = std::max(head.value, layer.head.value);
+    }
+    if (c.latent.rank == 0) return;
+    // Products of single heads write whole panels, the last one beyond the row.
+    q += kPanelRows;
+    const size_t heads = c.layers[0].heads;
+    latent =
+        PaddedRows(heads * std::max(c.latent.plain + c.latent.rope, c.latent.value)) + kPanelRows;
+    largest_input = std::max(largest_input, heads * c.latent.value);
+  }
+
+  size_t Row() const {
+    return 3 * dim + q + attn + k + v + 2 * ffn + 2 * kRopeTables * angles + latent + query_down +
+           2 * layer_input + router + shared + expert_in + expert_out + kPanelRows;
+  }
+  size_t AttentionStride() const {
+    return (AttentionScratchFloats(head) + kLanes - 1) / kLanes * kLanes;
+  }
+};
+
+}  // namespace
 
 Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, size_t threads)
-    : max_rows_(max_rows),
-      max_logit_rows_(max_logit_rows),
-      vocab_(c.vocab),
-      vocab_stride_(PaddedRows(c.vocab)),
-      dim_stride_(PaddedRows(c.dim)),
-      q_stride_(PaddedRows(c.q_dim())),
-      kv_stride_(PaddedRows(c.kv_dim())),
-      ffn_stride_(PaddedRows(c.ffn_dim)),
-      x_(max_rows * dim_stride_),
-      norm_(max_rows * dim_stride_),
-      branch_(max_rows * dim_stride_),
-      q_(max_rows * q_stride_),
-      attn_(max_rows * q_stride_),
-      k_(max_rows * kv_stride_),
-      v_(max_rows * kv_stride_),
-      gate_(max_rows * ffn_stride_),
-      up_(max_rows * ffn_stride_),
-      angles_(max_rows * c.rope_dim / 2),
-      rope_cos_(kRopeTables * angles_),
-      rope_sin_(kRopeTables * angles_),
-      logits_(max_logit_rows * vocab_stride_),
-      matmul_(max_rows, std::max({c.dim, c.q_dim(), c.ffn_dim}), threads),
-      attention_stride_((AttentionScratchFloats(c.head_dim) + 15) / 16 * 16),
-      attention_(threads * attention_stride_),
-      places_(max_rows),
-      tiles_(max_rows),
-      router_stride_(PaddedRows(c.experts)),
-      router_(max_rows * router_stride_),
-      expert_in_(c.experts != 0 ? max_rows * dim_stride_ : 0),
-      expert_out_(max_rows * c.experts_used * dim_stride_),
-      chosen_(max_rows * c.experts_used),
-      expert_slot_(max_rows * c.experts_used),
-      expert_rows_(max_rows * c.experts_used),
-      expert_begin_(c.experts + 1),
-      expert_next_(c.experts),
-      logit_source_(max_logit_rows) {}
+    : max_rows_(max_rows), max_logit_rows_(max_logit_rows) {
+  const Widths w(c);
+  vocab_ = c.vocab, vocab_stride_ = PaddedRows(c.vocab), dim_stride_ = w.dim;
+  q_stride_ = w.q, attn_stride_ = w.attn, k_stride_ = w.k, v_stride_ = w.v, ffn_stride_ = w.ffn;
+  angle_stride_ = w.angles, angles_ = max_rows * w.angles;
+  latent_stride_ = w.latent, query_down_stride_ = w.query_down;
+  layer_input_stride_ = w.layer_input, router_stride_ = w.router;
+  attention_stride_ = w.AttentionStride();
+  const auto rows_of = [&](size_t width) { return AlignedBuffer<float>(max_rows * width); };
+  x_ = rows_of(w.dim), norm_ = rows_of(w.dim), branch_ = rows_of(w.dim);
+  q_ = rows_of(w.q), attn_ = rows_of(w.attn), k_ = rows_of(w.k), v_ = rows_of(w.v);
+  gate_ = rows_of(w.ffn), up_ = rows_of(w.ffn);
+  rope_cos_ = rows_of(kRopeTables * w.angles), rope_sin_ = rows_of(kRopeTables * w.angles);
+  query_scale_.resize(c.query_slope != 0 ? max_rows : 0);
+  logits_ = AlignedBuffer<float>(max_logit_rows * vocab_stride_);
+  matmul_ = MatMulScratch(max_rows, w.largest_input, threads);
+  attention_ = AlignedBuffer<float>(threads * attention_stride_);
+  places_.resize(max_rows), tiles_.resize(max_rows);
+  latent_ = rows_of(w.latent), query_down_ = rows_of(w.query_down);
+  layer_input_ = rows_of(w.layer_input), layer_project_ = rows_of(w.layer_input);
+  router_ = rows_of(w.router), shared_ = rows_of(w.shared), expert_in_ = rows_of(w.expert_in);
+  expert_out_ = rows_of(w.expert_out), shared_gate_ = rows_of(kPanelRows);
+  const size_t experts = c.mixture.experts, slots = max_rows * c.mixture.used;
+  choice_.resize(2 * experts), chosen_.resize(slots);
+  expert_slot_.resize(slots), expert_rows_.resize(slots);
+  expert_begin_.resize(experts + 1), expert_next_.resize(experts);
+  logit_source_.resize(max_logit_rows);
+}
 
 size_t Scratch::Bytes(const ModelConfig& config, size_t max_rows, size_t max_logit_rows,
                       size_t threads) {
-  const size_t dim = PaddedRows(config.dim), q = PaddedRows(config.q_dim());
-  const size_t row = 3 * dim + 2 * q + 2 * PaddedRows(config.kv_dim()) +
-                     2 * PaddedRows(config.ffn_dim) + kRopeTables * config.rope_dim +
-                     PaddedRows(config.experts) + (config.experts != 0 ? dim : 0) +
-                     config.experts_used * dim;
-  const size_t floats = max_rows * row + max_logit_rows * PaddedRows(config.vocab) +
-                        threads * AttentionScratchFloats(config.head_dim);
-  return floats * sizeof(float) +
-         MatMulScratch::Bytes(max_rows, std::max({config.dim, config.q_dim(), config.ffn_dim}),
-                              threads);
+  const Widths w(config);
+  const size_t floats = max_rows * w.Row() + max_logit_rows * PaddedRows(config.vocab) +
+                        threads * w.AttentionStride();
+  return floats * sizeof(float) + MatMulScratch::Bytes(max_rows, w.largest_input, threads);
 }
 
 }  // namespace lockstep

@@ -9,8 +9,8 @@
 
 #include "core/kernels/aligned_buffer.h"
 #include "core/kernels/matmul.h"
+#include "core/transformer/config_types.h"
 #include "core/transformer/expert_choice.h"
-#include "core/transformer/model_config.h"
 
 namespace lockstep {
 
@@ -48,15 +48,18 @@ class Scratch {
  private:
   friend class Transformer;
   size_t max_rows_, max_logit_rows_, logit_rows_ = 0;
-  size_t vocab_, vocab_stride_, dim_stride_, q_stride_, kv_stride_, ffn_stride_;
+  size_t vocab_, vocab_stride_, dim_stride_, q_stride_, attn_stride_, k_stride_, v_stride_;
+  size_t ffn_stride_;
   // x_ is the residual stream. norm_ holds what goes into a branch and then what the feed-forward
   // network makes of it, branch_ what attention makes.
   AlignedBuffer<float> x_, norm_, branch_;    // [max_rows][dim]
-  AlignedBuffer<float> q_, attn_;             // [max_rows][q_dim]
-  AlignedBuffer<float> k_, v_;                // [max_rows][kv_dim]
+  AlignedBuffer<float> q_;                    // [max_rows][q_dim]
+  AlignedBuffer<float> attn_;                 // [max_rows][attended_dim]
+  AlignedBuffer<float> k_, v_;                // [max_rows][k_dim], [max_rows][v_dim]
   AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
-  size_t angles_;                             // max_rows * rope_dim / 2
-  AlignedBuffer<float> rope_cos_, rope_sin_;  // [kRopeTables][max_rows][rope_dim / 2]
+  size_t angle_stride_, angles_;              // of a row, and of max_rows
+  AlignedBuffer<float> rope_cos_, rope_sin_;  // [kRopeTables][max_rows][angle_stride_]
+  std::vector<float> query_scale_;            // [max_rows]
   AlignedBuffer<float> logits_;               // [max_logit_rows][vocab]
   MatMulScratch matmul_;
   size_t attention_stride_;
@@ -64,9 +67,20 @@ class Scratch {
   std::vector<RowPlace> places_;    // [max_rows]
   std::vector<RowTile> tiles_;      // [max_rows], the first tile_count_
   size_t tile_count_ = 0;
+  // For latent attention: queries before the cached vector's matrices are applied, and then what
+  // they make of what is attended to; and the vector that queries are made from.
+  size_t latent_stride_, query_down_stride_;
+  AlignedBuffer<float> latent_;      // [max_rows][heads * (plain + rope), or heads * value]
+  AlignedBuffer<float> query_down_;  // [max_rows][query_rank]
+  // For layers with an embedding of their own.
+  size_t layer_input_stride_;
+  AlignedBuffer<float> layer_input_, layer_project_;  // [max_rows][layers * layer_input_dim]
   // For mixtures of experts. A row's share of an expert is in the slot that expert_slot_ names.
   size_t router_stride_;
   AlignedBuffer<float> router_;       // [max_rows][experts]
+  std::vector<double> choice_;        // [2 * experts]
+  AlignedBuffer<float> shared_;       // [max_rows][dim]
+  AlignedBuffer<float> shared_gate_;  // [max_rows][kPanelRows], the first of each row
   AlignedBuffer<float> expert_in_;    // [max_rows][dim], of the expert in hand
   AlignedBuffer<float> expert_out_;   // [max_rows * experts_used][dim], expert by expert
   std::vector<ChosenExpert> chosen_;  // [max_rows][experts_used]

@@ -62,17 +62,36 @@ void TensorReader::Finish(const GgufTensor& tensor, bool finite) {
   if (done_) done_(tensor);
 }
 
-void TensorReader::Vector(const std::string& name, size_t n, std::vector<float>& out) {
-  const GgufTensor* tensor = Find(name, {n});
+void TensorReader::Vector(const std::string& name, const std::vector<uint64_t>& dims,
+                          std::vector<float>& out) {
+  const GgufTensor* tensor = Find(name, dims);
   if (tensor == nullptr) return;
   if (tensor->type->weight != WeightType::kF32) {
     return Fail(fmt::format("tensor {} is of type {}, but norms, biases and factors must be F32",
                             name, tensor->type->name));
   }
-  out.resize(n);
+  out.resize(tensor->cols() * tensor->rows());
   std::memcpy(out.data(), tensor->data.data(), tensor->data.size());
   bytes_ += tensor->data.size();
   Finish(*tensor, std::all_of(out.begin(), out.end(), [](float v) { return std::isfinite(v); }));
+}
+
+void TensorReader::Skip(const std::string& name) {
+  if (const GgufTensor* tensor = file_.FindTensor(name)) used_.insert(tensor->name);
+}
+
+void TensorReader::Transpose(const PackedMatrix& w, PackedMatrix& out) {
+  if (!status_ || pool_ == nullptr) return;
+  std::vector<float> turned(w.rows * w.cols), row(w.cols);
+  for (size_t r = 0; r < w.rows; ++r) {
+    DecodeRow(w, r, row.data());
+    for (size_t c = 0; c < w.cols; ++c) turned[c * w.rows + r] = row[c];
+  }
+  out = MakePackedMatrix(WeightType::kF32, w.cols, w.rows);
+  for (size_t p = 0; p < out.panel_count(); ++p) {
+    PackPanel(reinterpret_cast<const uint8_t*>(turned.data()), p, out);
+  }
+  bytes_ += out.panels.size() - w.panels.size();
 }
 
 void TensorReader::Matrix(const std::string& name, size_t cols, const std::vector<Part>& parts,

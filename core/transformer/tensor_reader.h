@@ -47,8 +47,15 @@ class TensorReader {
   void Matrix(const std::string& name, size_t rows, size_t cols, PackedMatrix& out) {
     Matrix(name, cols, {{&out, rows}});
   }
-  // An F32 vector.
-  void Vector(const std::string& name, size_t n, std::vector<float>& out);
+  // F32 values, of one dimension or of several.
+  void Vector(const std::string& name, const std::vector<uint64_t>& dims, std::vector<float>& out);
+  void Vector(const std::string& name, size_t n, std::vector<float>& out) {
+    Vector(name, std::vector<uint64_t>{n}, out);
+  }
+  // Takes a tensor that may be there and that the model has no use for.
+  void Skip(const std::string& name);
+  // out = w with rows and columns exchanged, as floats.
+  void Transpose(const PackedMatrix& w, PackedMatrix& out);
 
   // Records an error, unless there is one.
   void Fail(const std::string& message);

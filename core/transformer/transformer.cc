@@ -12,33 +12,9 @@
 
 #include "core/base/det_math.h"
 #include "core/kernels/matmul.h"
-#include "core/transformer/expert_choice.h"
+#include "core/transformer/row_loops.h"
 
 namespace lockstep {
-namespace {
-
-// Below this many values, or multiply-adds of attention, another thread is not worth waking.
-constexpr size_t kSmallElementwise = 16 * 1024;
-constexpr size_t kSmallAttention = 32 * 1024;
-
-// fn(row) for each row of `width` values.
-template <class Fn>
-void ForEachRow(ThreadPool& pool, size_t rows, size_t width, const Fn& fn) {
-  pool.ParallelFor(rows, std::max<size_t>(1, kSmallElementwise / width),
-                   [&](size_t begin, size_t end) {
-                     for (size_t row = begin; row < end; ++row) fn(row);
-                   });
-}
-
-void AddBias(const KernelTable& kernels, ThreadPool& pool, const Linear& linear, float* y,
-             size_t stride, size_t rows) {
-  if (linear.bias.empty()) return;
-  ForEachRow(pool, rows, linear.bias.size(), [&](size_t row) {
-    kernels.add(linear.bias.data(), 1.0f, linear.bias.size(), y + row * stride);
-  });
-}
-
-}  // namespace
 
 size_t LogitCount(const BatchEntry& entry) {
   return entry.logits == LogitRows::kAll    ? entry.tokens.size()
@@ -51,8 +27,16 @@ Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable&
   // The tensor's factors are for the whole context; layers with a window of their own angles are
   // not stretched, and get none.
   ropes_.push_back(MakeRopeTable(config_.rope, config_.rope_dim, weights_.rope_factors));
-  if (config_.window != 0 && config_.window_rope != config_.rope) {
-    ropes_.push_back(MakeRopeTable(config_.window_rope, config_.rope_dim, {}));
+  const bool plain = config_.family->plain_window_rope;
+  if (config_.window != 0 &&
+      (config_.window_rope != config_.rope || config_.window_rope_dim != config_.rope_dim ||
+       (plain && !weights_.rope_factors.empty()))) {
+    const std::span<const float> factors(weights_.rope_factors);
+    ropes_.push_back(MakeRopeTable(config_.window_rope, config_.window_rope_dim,
+                                   plain ? std::span<const float>{} : factors));
+  }
+  for (const LayerConfig& layer : config_.layers) {
+    group_ = std::max(group_, layer.heads / layer.kv_heads);
   }
 }
 
@@ -95,7 +79,7 @@ Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch&
 
 size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const {
   // As many rows share a walk through the cache as the kernel takes queries.
-  const size_t tile = std::max<size_t>(1, kAttentionQueries / (config_.heads / config_.kv_heads));
+  const size_t tile = std::max<size_t>(1, kAttentionQueries / group_);
   size_t row = 0;
   s.logit_rows_ = s.tile_count_ = 0;
   for (const BatchEntry& entry : batch) {
@@ -129,10 +113,17 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
     DecodeRow(weights_.position_embd, position, learned);
     kernels_.add(learned, 1.0f, config_.dim, x);
   }
-  const size_t pairs = config_.rope_dim / 2;
+  if (config_.layer_input_dim != 0) {
+    DecodeRow(weights_.layer_embd, static_cast<size_t>(token),
+              s.layer_input_.data() + row * s.layer_input_stride_);
+  }
+  if (config_.query_slope != 0) {
+    const double stretched = std::floor(static_cast<double>(position) / config_.query_length);
+    s.query_scale_[row] = static_cast<float>(1 + config_.query_slope * DetLog(1 + stretched));
+  }
   for (size_t table = 0; table < ropes_.size(); ++table) {
-    const size_t first = table * s.angles_ + row * pairs;
-    for (size_t p = 0; p < pairs; ++p) {
+    const size_t first = table * s.angles_ + row * s.angle_stride_;
+    for (size_t p = 0; p < ropes_[table].frequency.size(); ++p) {
       // In double: in float, the product of a large position and a frequency would lose the digits
       // that decide on the angle. The magnitude is multiplied in here, so that rotating does both.
       double sin, cos;
@@ -146,16 +137,23 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
 Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, ThreadPool& pool) const {
   TRY_OK(CheckBatch(batch, s));
   const size_t rows = PlaceRows(batch, s);
-  for (size_t layer = 0; layer < config_.layers; ++layer) {
+  if (config_.layer_input_dim != 0) LayerInputs(rows, s, pool);
+  for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
     const LayerWeights& w = weights_.layers[layer];
     // With a parallel residual, both branches read the same x, so attention's waits in branch_
     // until the feed-forward network has read it. The order of the two additions is fixed either
     // way (R1).
     Attention(layer, rows, s, pool);
     if (!config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
-    FeedForwards(w, rows, s, pool);
+    FeedForwards(layer, rows, s, pool);
     AddToStream(w.ffn_post_norm, s.norm_, rows, s, pool);
     if (config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
+    if (config_.layer_input_dim != 0) AddLayerInput(layer, rows, s, pool);
+    if (w.output_scale != 1) {
+      ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+        Multiply(w.output_scale, config_.dim, s.x_.data() + row * s.dim_stride_);
+      });
+    }
   }
   Logits(s, pool);
   return {};
@@ -182,169 +180,39 @@ void Transformer::AddToStream(const Norm& post_norm, AlignedBuffer<float>& branc
   });
 }
 
-// branch = wo * attention(rope(wq * n), rope(wk * n), wv * n), where n = norm(x)
-void Transformer::Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
-  const LayerWeights& w = weights_.layers[layer];
-  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    Normalize(w.attn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+// The layers' own embeddings of the batch's tokens, each with a part of what the stream holds:
+// (norm(layer_project * x / sqrt(dim)) + sqrt(n) * embedding) / sqrt(2)
+void Transformer::LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const {
+  const size_t n = config_.layer_input_dim, all = n * config_.layers.size();
+  const MatMulJob project[] = {
+      {&weights_.layer_project.weight, s.layer_project_.data(), s.layer_input_stride_}};
+  MatMul(kernels_, pool, {s.x_.data(), rows, config_.dim, s.dim_stride_}, project, s.matmul_);
+  const float by = 1.0f / std::sqrt(static_cast<float>(config_.dim));
+  const float root = std::sqrt(static_cast<float>(n)), half = std::sqrt(0.5f);
+  ForEachRow(pool, rows, all, [&](size_t row) {
+    float* x = s.layer_project_.data() + row * s.layer_input_stride_;
+    float* in = s.layer_input_.data() + row * s.layer_input_stride_;
+    Finish(kernels_, weights_.layer_project, all, x);
+    Multiply(by, all, x);
+    NormHeads(weights_.layer_project_norm, all, x);
+    kernels_.add(in, root, all, x);
+    for (size_t i = 0; i < all; ++i) in[i] = x[i] * half;
   });
-  const MatMulJob qkv[] = {{&w.wq.weight, s.q_.data(), s.q_stride_},
-                           {&w.wk.weight, s.k_.data(), s.kv_stride_},
-                           {&w.wv.weight, s.v_.data(), s.kv_stride_}};
-  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, qkv, s.matmul_);
-  ForEachRow(pool, rows, config_.q_dim(), [&](size_t row) { StoreKeys(layer, row, s); });
-  Attend(layer, rows, s, pool);
-  const MatMulJob out[] = {{&w.wo.weight, s.branch_.data(), s.dim_stride_}};
-  MatMul(kernels_, pool, {s.attn_.data(), rows, config_.q_dim(), s.q_stride_}, out, s.matmul_);
-  AddBias(kernels_, pool, w.wo, s.branch_.data(), s.dim_stride_, rows);
 }
 
-// Biases, norms and rotates queries and keys of a row, and stores its keys and values.
-void Transformer::StoreKeys(size_t layer, size_t row, Scratch& s) const {
-  const LayerWeights& w = weights_.layers[layer];
-  const size_t head_dim = config_.head_dim, pairs = config_.rope_dim / 2;
-  float* query = s.q_.data() + row * s.q_stride_;
-  float* key = s.k_.data() + row * s.kv_stride_;
-  float* value = s.v_.data() + row * s.kv_stride_;
-  // A norm of head_dim values is applied to each head by itself, one of all values at once
-  // (QkNorm). The order, bias before norm before rotation, is that of the published models.
-  const auto finish = [&](const Linear& linear, const std::vector<float>& norm, size_t heads,
-                          float* x) {
-    if (!linear.bias.empty()) kernels_.add(linear.bias.data(), 1.0f, heads * head_dim, x);
-    for (size_t i = 0; !norm.empty() && i < heads * head_dim; i += norm.size()) {
-      kernels_.rms_norm(x + i, norm.data(), norm.size(), config_.norm_eps, x + i);
-    }
-    if (&linear == &w.wv || !config_.rotates(layer)) return;
-    const size_t angles = rope_table(layer) * s.angles_ + row * pairs;
-    kernels_.rope(x, heads, head_dim, s.rope_cos_.data() + angles, s.rope_sin_.data() + angles,
-                  pairs);
-  };
-  finish(w.wq, w.q_norm, config_.heads, query);
-  finish(w.wk, w.k_norm, config_.kv_heads, key);
-  finish(w.wv, {}, config_.kv_heads, value);
-  const auto [kv, position] = s.places_[row];
-  for (size_t h = 0; h < config_.kv_heads; ++h) {
-    kv->Store(kernels_, layer, h, position, key + h * head_dim, value + h * head_dim);
-  }
-}
-
-// Every row of the batch attends to its own positions only, rows of the same batch included: all of
-// them are stored by now.
-void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
-  const size_t head_dim = config_.head_dim, group = config_.heads / config_.kv_heads;
-  const size_t window = config_.has_window(layer) ? config_.window : 0;
-  size_t longest = 0;
-  for (size_t row = 0; row < rows; ++row) longest = std::max(longest, s.places_[row].position + 1);
-  if (window != 0) longest = std::min(longest, window);
-  // The multiply-adds of an average tile: one for each value of each attended key, and one for each
-  // of its value vector.
-  const size_t tile_cost = 2 * longest * head_dim * group * rows / s.tile_count_;
-  const size_t grain = std::max<size_t>(1, kSmallAttention / std::max<size_t>(1, tile_cost));
-  // A unit of work is one tile of rows with one key/value head and the query heads that share it,
-  // so that the cache of a head is read once for all of them.
-  const auto attend = [&](size_t begin, size_t end, size_t thread) {
-    for (size_t i = begin; i < end; ++i) {
-      const RowTile tile = s.tiles_[i / config_.kv_heads];
-      const size_t h = i % config_.kv_heads;
-      const auto [kv, position] = s.places_[tile.first];
-      const size_t offset = tile.first * s.q_stride_ + h * group * head_dim;
-      kernels_.attention({.q = s.q_.data() + offset,
-                          .out = s.attn_.data() + offset,
-                          .stride = s.q_stride_,
-                          .rows = tile.rows,
-                          .heads = group,
-                          .head_dim = head_dim,
-                          .kv = kv->View(layer, h),
-                          .length = position + 1,
-                          .scale = config_.attention_scale,
-                          .scratch = s.attention_.data() + thread * s.attention_stride_,
-                          .window = window,
-                          .soft_cap = config_.attention_soft_cap});
-    }
-  };
-  pool.ParallelFor(s.tile_count_ * config_.kv_heads, grain, attend);
-}
-
-// norm = feed-forward(norm(x)), in place: `down` writes norm_ only after `up` and `gate` have read
-// it.
-void Transformer::FeedForwards(const LayerWeights& w, size_t rows, Scratch& s,
-                               ThreadPool& pool) const {
-  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    Normalize(w.ffn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+// x += norm(project * (gelu(gate * x) * input))
+void Transformer::AddLayerInput(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
+  const LayerInput& w = weights_.layers[layer].input;
+  const size_t n = config_.layer_input_dim;
+  const MatMulJob gate[] = {{&w.gate.weight, s.layer_project_.data(), s.layer_input_stride_}};
+  MatMul(kernels_, pool, {s.x_.data(), rows, config_.dim, s.dim_stride_}, gate, s.matmul_);
+  ForEachRow(pool, rows, n, [&](size_t row) {
+    float* g = s.layer_project_.data() + row * s.layer_input_stride_;
+    Finish(kernels_, w.gate, n, g);
+    kernels_.gelu_mul(g, s.layer_input_.data() + row * s.layer_input_stride_ + layer * n, n, g);
   });
-  if (config_.experts != 0) return MixExperts(w, rows, s, pool);
-  Expand(w.ffn[0], {s.norm_.data(), rows, config_.dim, s.dim_stride_}, s.norm_.data(), s, pool);
-}
-
-// out = down * (act(gate * in) * (up * in)), or without a gate down * act(up * in). [in.n][dim]
-void Transformer::Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
-                         ThreadPool& pool) const {
-  const size_t stride = s.ffn_stride_, rows = in.n;
-  const bool gated = w.gate.weight.rows != 0;
-  const MatMulJob up[] = {{&w.up.weight, s.up_.data(), stride},
-                          {&w.gate.weight, s.gate_.data(), stride}};
-  MatMul(kernels_, pool, in, std::span(up).first(gated ? 2 : 1), s.matmul_);
-  const auto activate =
-      config_.family->activation == Activation::kGelu ? kernels_.gelu_mul : kernels_.silu_mul;
-  ForEachRow(pool, rows, config_.ffn_dim, [&](size_t row) {
-    float *x = s.up_.data() + row * stride, *g = s.gate_.data() + row * stride;
-    if (!w.up.bias.empty()) kernels_.add(w.up.bias.data(), 1.0f, config_.ffn_dim, x);
-    if (!w.gate.bias.empty()) kernels_.add(w.gate.bias.data(), 1.0f, config_.ffn_dim, g);
-    gated ? activate(g, x, config_.ffn_dim, x) : activate(x, nullptr, config_.ffn_dim, x);
-  });
-  const MatMulJob down[] = {{&w.down.weight, out, s.dim_stride_}};
-  MatMul(kernels_, pool, {s.up_.data(), rows, config_.ffn_dim, stride}, down, s.matmul_);
-  AddBias(kernels_, pool, w.down, out, s.dim_stride_, rows);
-}
-
-// Chooses each row's experts, and gives each expert consecutive slots for its rows, by a counting
-// sort: if rows 0, 1 and 2 choose experts {2, 0}, {0, 1} and {2, 1}, expert 0 has slots 0 and 1
-// (rows 0, 1), expert 1 slots 2 and 3 (rows 1, 2), and expert 2 slots 4 and 5 (rows 0, 2).
-void Transformer::Route(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const {
-  const size_t used = config_.experts_used;
-  const MatMulJob router[] = {{&w.router, s.router_.data(), s.router_stride_}};
-  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, router, s.matmul_);
-  std::fill(s.expert_begin_.begin(), s.expert_begin_.end(), size_t{0});
-  for (size_t row = 0; row < rows; ++row) {
-    const std::span chosen(s.chosen_.data() + row * used, used);
-    ChooseExperts(config_, {s.router_.data() + row * s.router_stride_, config_.experts}, chosen);
-    for (const ChosenExpert& c : chosen) ++s.expert_begin_[c.expert + 1];
-  }
-  // Counts become first slots: expert_begin_[e + 1] counted the rows of expert e.
-  for (size_t e = 0; e < config_.experts; ++e) s.expert_begin_[e + 1] += s.expert_begin_[e];
-  std::copy_n(s.expert_begin_.begin(), config_.experts, s.expert_next_.begin());
-  for (size_t i = 0; i < rows * used; ++i) {
-    const size_t slot = s.expert_next_[s.chosen_[i].expert]++;
-    s.expert_slot_[i] = slot;
-    s.expert_rows_[slot] = i / used;
-  }
-}
-
-// norm = the weighted sum of what the chosen experts make of norm, the heaviest first. An expert
-// sees the rows that chose it, side by side, so that its weights are read once for all of them;
-// what it makes of one row does not depend on the others.
-void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
-                             ThreadPool& pool) const {
-  const size_t used = config_.experts_used;
-  Route(w, rows, s, pool);
-  for (size_t e = 0; e < config_.experts; ++e) {
-    const size_t begin = s.expert_begin_[e], n = s.expert_begin_[e + 1] - begin;
-    if (n == 0) continue;
-    for (size_t i = 0; i < n; ++i) {
-      std::copy_n(s.norm_.data() + s.expert_rows_[begin + i] * s.dim_stride_, config_.dim,
-                  s.expert_in_.data() + i * s.dim_stride_);
-    }
-    Expand(w.ffn[e], {s.expert_in_.data(), n, config_.dim, s.dim_stride_},
-           s.expert_out_.data() + begin * s.dim_stride_, s, pool);
-  }
-  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    float* y = s.norm_.data() + row * s.dim_stride_;
-    std::fill_n(y, config_.dim, 0.0f);
-    for (size_t i = row * used; i < (row + 1) * used; ++i) {
-      kernels_.add(s.expert_out_.data() + s.expert_slot_[i] * s.dim_stride_, s.chosen_[i].weight,
-                   config_.dim, y);
-    }
-  });
+  Project(w.project, s.layer_project_, s.layer_input_stride_, rows, s, pool);
+  AddToStream(w.post_norm, s.branch_, rows, s, pool);
 }
 
 // output * norm(x), for the rows that were asked for
@@ -359,10 +227,11 @@ void Transformer::Logits(Scratch& s, ThreadPool& pool) const {
   const MatMulJob out[] = {{&weights_.output(), s.logits_.data(), s.vocab_stride_}};
   MatMul(kernels_, pool, {s.norm_.data(), s.logit_rows_, config_.dim, s.dim_stride_}, out,
          s.matmul_);
-  if (config_.logit_scale == 1 && config_.logit_soft_cap == 0) return;
+  const float scale = config_.logit_scale * weights_.output_scale;
+  if (scale == 1 && config_.logit_soft_cap == 0) return;
   ForEachRow(pool, s.logit_rows_, config_.vocab, [&](size_t i) {
     const std::span<float> row = s.logits(i);
-    for (float& v : row) v *= config_.logit_scale;
+    Multiply(scale, row.size(), row.data());
     if (config_.logit_soft_cap != 0) {
       kernels_.soft_cap(config_.logit_soft_cap, row.size(), row.data());
     }

@@ -14,8 +14,8 @@
 #include "core/base/status.h"
 #include "core/kernels/kernels.h"
 #include "core/kernels/thread_pool.h"
+#include "core/transformer/config_types.h"
 #include "core/transformer/kv_cache.h"
-#include "core/transformer/model_config.h"
 #include "core/transformer/scratch.h"
 #include "core/transformer/weights.h"
 
@@ -54,31 +54,45 @@ class Transformer {
   // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
   size_t PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const;
   void PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const;
-  // The two things that a layer adds to the stream: attention leaves its own in s.branch_, the
-  // feed-forward network in s.norm_.
+  void LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const;
+  // The things that a layer adds to the stream: attention leaves its own in s.branch_, the
+  // feed-forward network in s.norm_; a layer with an embedding of its own adds that at the end.
   void Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
-  void FeedForwards(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
-  void Logits(Scratch& s, ThreadPool& pool) const;
-
-  // The steps of Attention, FeedForwards and Logits.
-  void Normalize(const Norm& norm, const float* x, float* y) const;
-  void StoreKeys(size_t layer, size_t row, Scratch& s) const;
-  void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
-  void Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
-              ThreadPool& pool) const;
-  void Route(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
-  void MixExperts(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void FeedForwards(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void AddLayerInput(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void AddToStream(const Norm& post_norm, AlignedBuffer<float>& branch, size_t rows, Scratch& s,
                    ThreadPool& pool) const;
+  void Logits(Scratch& s, ThreadPool& pool) const;
+  void Normalize(const Norm& norm, const float* x, float* y) const;
+
+  // The steps of Attention (attention.cc).
+  void NormHeads(const std::vector<float>& norm, size_t n, float* x) const;
+  void Rotate(size_t layer, size_t row, size_t heads, size_t size, const Scratch& s,
+              float* x) const;
+  void StoreKeys(size_t layer, size_t row, Scratch& s) const;
+  void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void LatentAttention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void StoreLatentKey(size_t layer, size_t row, Scratch& s) const;
+  void Project(const Linear& wo, const AlignedBuffer<float>& in, size_t stride, size_t rows,
+               Scratch& s, ThreadPool& pool) const;
+
+  // The steps of FeedForwards (feed_forward.cc).
+  void Activate(const FeedForward& w, float* gate, float* up) const;
+  void Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
+              ThreadPool& pool) const;
+  void Route(const MixtureWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void ExpandShared(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void MixExperts(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
   // The index in ropes_ of the layer's angles; 1 is the table of layers with a sliding window.
   size_t rope_table(size_t layer) const {
-    return config_.has_window(layer) && ropes_.size() > 1 ? 1 : 0;
+    return config_.layers[layer].window && ropes_.size() > 1 ? 1 : 0;
   }
 
   ModelConfig config_;
   Weights weights_;
   const KernelTable& kernels_;
   std::vector<RopeTable> ropes_;  // at most kRopeTables
+  size_t group_ = 1;              // the most queries that share a key in any layer
 };
 
 }  // namespace lockstep

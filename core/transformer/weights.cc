@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <initializer_list>
 #include <string>
 
 #include "core/transformer/tensor_reader.h"
@@ -12,19 +14,19 @@ namespace lockstep {
 namespace {
 
 // Bounds for the tensors of factors that divide RoPE's frequencies. Below the first one, the angles
-// of a long context would lose their digits.
-constexpr float kMinDivisor = 0.01f, kMaxDivisor = 1e6f;
+// of a long context would lose their digits. Gemma 4 has 1e30 where a pair is not to turn.
+constexpr float kMinDivisor = 0.01f, kMaxDivisor = 1e30f;
 
 // The order of heads' rows in which the values that rotate together, i and i + rope_dim / 2, are 2i
 // and 2i + 1, as the kernels rotate them. Queries and keys alike: their products stay the same but
-// for the order of sums. With rope_dim 4 of head_dim 6, rows 0 to 5 of a head are the file's rows 0
-// 2 1 3 4 5. Files of kAdjacent families have this order already.
-RowOrder SideBySide(const ModelConfig& c, size_t heads) {
+// for the order of sums. With rope_dim 4 of a head of 6, rows 0 to 5 of a head are the file's rows
+// 0 2 1 3 4 5. Files of kAdjacent families have this order already.
+RowOrder SideBySide(const Architecture& family, const LayerConfig& layer, size_t heads) {
   RowOrder order;
-  if (c.family->pairs != RopePairs::kHalves) return order;
-  for (size_t i = 0; i < heads * c.head_dim; ++i) {
-    const size_t d = i % c.head_dim;
-    const size_t from = d < c.rope_dim ? d / 2 + d % 2 * (c.rope_dim / 2) : d;
+  if (family.pairs != RopePairs::kHalves) return order;
+  for (size_t i = 0; i < heads * layer.head.key; ++i) {
+    const size_t d = i % layer.head.key;
+    const size_t from = d < layer.rope_dim ? d / 2 + d % 2 * (layer.rope_dim / 2) : d;
     order.push_back(static_cast<uint32_t>(i - d + from));
   }
   return order;
@@ -39,11 +41,7 @@ void Reorder(const RowOrder& order, std::vector<float>& values) {
 class Loader {
  public:
   Loader(const GgufFile& file, const ModelConfig& config, ThreadPool* pool, const TensorDone& done)
-      : config_(config),
-        family_(*config.family),
-        tensors_(file, pool, done),
-        q_order_(SideBySide(config, config.heads)),
-        k_order_(SideBySide(config, config.kv_heads)) {}
+      : config_(config), family_(*config.family), tensors_(file, pool, done) {}
 
   Result<Weights> Load() {
     const ModelConfig& c = config_;
@@ -53,12 +51,17 @@ class Loader {
       tensors_.Matrix("position_embd.weight", c.context, c.dim, w.position_embd);
     }
     if (c.rope_dim != 0) RopeFactors(w.rope_factors);
+    if (c.layer_input_dim != 0) LayerInputs(w);
     // The tensors' names are those of llama.cpp, whatever the model's authors called them.
-    for (size_t i = 0; i < c.layers && tensors_.status(); ++i) Layer(i, w.layers.emplace_back());
+    for (size_t i = 0; i < c.layers.size() && tensors_.status(); ++i) {
+      Layer(i, w.layers.emplace_back());
+    }
     LoadNorm("output_norm", w.output_norm);
     // Without output.weight the model ties it: the rows of the embedding are the output's, too.
-    if (family_.output == Presence::kMust || tensors_.Has("output.weight")) {
+    if (family_.output == Presence::kMust ||
+        (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
+      Scale("output", w.output_scale);
     }
     if (tensors_.status()) tensors_.CheckAllTaken(family_.name);
     TRY_OK(tensors_.status());
@@ -68,85 +71,236 @@ class Loader {
 
  private:
   void Layer(size_t i, LayerWeights& w) {
+    const LayerConfig& layer = config_.layers[i];
     const std::string prefix = fmt::format("blk.{}.", i);
     if (family_.pre_norm) LoadNorm(prefix + "attn_norm", w.attn_norm);
-    Attention(prefix, w);
-    if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
-    if (family_.pre_norm) LoadNorm(prefix + "ffn_norm", w.ffn_norm);
-    if (config_.experts != 0) {
-      Experts(prefix, w);
+    if (family_.latent) {
+      LatentAttention(prefix, layer, w);
     } else {
-      DenseFeedForward(prefix, w.ffn.emplace_back());
+      Attention(prefix, layer, layer.kv_layer == i, w);
     }
+    if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
+    if (family_.pre_norm) LoadNorm(prefix + family_.ffn_norm, w.ffn_norm);
+    if (layer.experts) Mixture(prefix, w.mixture);
+    const bool shared = layer.experts && !family_.dense_beside_experts;
+    if (layer.ffn_dim != 0)
+      DenseFeedForward(prefix, shared ? "_shexp" : "", layer.ffn_dim, w.dense);
     if (family_.post_norm) LoadNorm(prefix + "post_ffw_norm", w.ffn_post_norm);
+    if (config_.layer_input_dim != 0) {
+      const size_t n = config_.layer_input_dim;
+      LoadLinear(prefix + "inp_gate", n, config_.dim, Presence::kNo, w.input.gate);
+      LoadLinear(prefix + "proj", config_.dim, n, Presence::kNo, w.input.project);
+      LoadNorm(prefix + "post_norm", w.input.post_norm);
+    }
+    if (family_.layer_scale && tensors_.Has(prefix + "layer_output_scale.weight")) {
+      One(prefix + "layer_output_scale.weight", w.output_scale);
+    }
   }
 
-  void Attention(const std::string& prefix, LayerWeights& w) {
-    const ModelConfig& c = config_;
-    if (tensors_.Has(prefix + "attn_qkv.weight")) {
-      tensors_.Matrix(prefix + "attn_qkv.weight", c.dim,
-                      {{&w.wq.weight, c.q_dim(), &q_order_},
-                       {&w.wk.weight, c.kv_dim(), &k_order_},
-                       {&w.wv.weight, c.kv_dim()}});
+  // One table has the embeddings of all layers side by side.
+  void LayerInputs(Weights& w) {
+    const size_t n = config_.layer_input_dim, all = n * config_.layers.size();
+    tensors_.Matrix("per_layer_token_embd.weight", config_.vocab, all, w.layer_embd);
+    LoadLinear("per_layer_model_proj", all, config_.dim, Presence::kNo, w.layer_project);
+    tensors_.Vector("per_layer_proj_norm.weight", n, w.layer_project_norm);
+  }
+
+  void Attention(const std::string& prefix, const LayerConfig& layer, bool own_kv,
+                 LayerWeights& w) {
+    const size_t dim = config_.dim, q_dim = layer.q_dim(), k_dim = layer.k_dim();
+    const size_t v_dim = layer.v_dim();
+    const RowOrder q_order = SideBySide(family_, layer, layer.heads);
+    const RowOrder k_order = SideBySide(family_, layer, layer.kv_heads);
+    if (own_kv && tensors_.Has(prefix + "attn_qkv.weight")) {
+      tensors_.Matrix(prefix + "attn_qkv.weight", dim,
+                      {{&w.wq.weight, q_dim, &q_order},
+                       {&w.wk.weight, k_dim, &k_order},
+                       {&w.wv.weight, v_dim}});
+      Scale(prefix + "attn_qkv", w.wq.scale);
+      w.wk.scale = w.wv.scale = w.wq.scale;
       std::vector<float> bias;
-      Bias(prefix + "attn_qkv", family_.qkv_bias, c.q_dim() + 2 * c.kv_dim(), bias);
+      Bias(prefix + "attn_qkv", family_.qkv_bias, q_dim + k_dim + v_dim, bias);
       if (!bias.empty()) {
-        const auto k = bias.begin() + static_cast<ptrdiff_t>(c.q_dim());
-        const auto v = k + static_cast<ptrdiff_t>(c.kv_dim());
+        const auto k = bias.begin() + static_cast<ptrdiff_t>(q_dim);
+        const auto v = k + static_cast<ptrdiff_t>(k_dim);
         w.wq.bias.assign(bias.begin(), k);
         w.wk.bias.assign(k, v);
         w.wv.bias.assign(v, bias.end());
       }
     } else {
-      tensors_.Matrix(prefix + "attn_q.weight", c.dim, {{&w.wq.weight, c.q_dim(), &q_order_}});
-      tensors_.Matrix(prefix + "attn_k.weight", c.dim, {{&w.wk.weight, c.kv_dim(), &k_order_}});
-      tensors_.Matrix(prefix + "attn_v.weight", c.kv_dim(), c.dim, w.wv.weight);
-      Bias(prefix + "attn_q", family_.qkv_bias, c.q_dim(), w.wq.bias);
-      Bias(prefix + "attn_k", family_.qkv_bias, c.kv_dim(), w.wk.bias);
-      Bias(prefix + "attn_v", family_.qkv_bias, c.kv_dim(), w.wv.bias);
+      const auto load = [&](const char* name, size_t rows, const RowOrder* order, Linear& to) {
+        tensors_.Matrix(prefix + name + ".weight", dim, {{&to.weight, rows, order}});
+        Scale(prefix + name, to.scale);
+        Bias(prefix + name, family_.qkv_bias, rows, to.bias);
+      };
+      load("attn_q", q_dim, &q_order, w.wq);
+      // A layer that reads another's keys and values may have matrices for its own all the same.
+      const auto load_kv = [&](const char* name, size_t rows, const RowOrder* order, Linear& to) {
+        if (own_kv) return load(name, rows, order, to);
+        for (const char* part : {".weight", ".bias", ".scale"}) {
+          tensors_.Skip(prefix + name + part);
+        }
+      };
+      load_kv("attn_k", k_dim, &k_order, w.wk);
+      const bool may_lack = family_.may_lack_value && layer.head.key == layer.head.value;
+      // Values that are keys before norm and rotation have the rows of wk as the file has them.
+      const bool from_key = may_lack && !tensors_.Has(prefix + "attn_v.weight");
+      load_kv(from_key ? "attn_k" : "attn_v", v_dim, nullptr, w.wv);
     }
     // Whatever has a value for each row of wq or wk must be in the order of the rows.
-    Reorder(q_order_, w.wq.bias);
-    Reorder(k_order_, w.wk.bias);
+    Reorder(q_order, w.wq.bias);
+    Reorder(k_order, w.wk.bias);
+    QkNorms(prefix, layer, own_kv, w);
     if (family_.qk_norm != QkNorm::kNone) {
-      const bool head = family_.qk_norm == QkNorm::kHead;
-      tensors_.Vector(prefix + "attn_q_norm.weight", head ? c.head_dim : c.q_dim(), w.q_norm);
-      tensors_.Vector(prefix + "attn_k_norm.weight", head ? c.head_dim : c.kv_dim(), w.k_norm);
-      Reorder(q_order_, w.q_norm);
-      Reorder(k_order_, w.k_norm);
+      Reorder(q_order, w.q_norm);
+      Reorder(k_order, w.k_norm);
     }
-    LoadLinear(prefix + "attn_output", c.dim, c.q_dim(), family_.attention_output_bias, w.wo);
+    if (family_.value_norm && own_kv) w.v_norm.assign(layer.head.value, 1.0f);
+    if (family_.sinks) tensors_.Vector(prefix + "attn_sinks.weight", layer.heads, w.sinks);
+    LoadLinear(prefix + "attn_output", dim, layer.attended_dim(), family_.attention_output_bias,
+               w.wo);
   }
 
-  void DenseFeedForward(const std::string& prefix, FeedForward& w) {
-    const ModelConfig& c = config_;
+  void QkNorms(const std::string& prefix, const LayerConfig& layer, bool own_kv, LayerWeights& w) {
+    const bool head = family_.qk_norm == QkNorm::kHead;
+    const auto load = [&](const std::string& name, size_t n, std::vector<float>& to) {
+      if (!family_.may_lack_qk_norm || tensors_.Has(name)) tensors_.Vector(name, n, to);
+    };
+    if (family_.qk_norm == QkNorm::kNone) return;
+    load(prefix + "attn_q_norm.weight", head ? layer.head.key : layer.q_dim(), w.q_norm);
+    const std::string key = prefix + "attn_k_norm.weight";
+    if (!own_kv) return tensors_.Skip(key);
+    load(key, head ? layer.head.key : layer.k_dim(), w.k_norm);
+  }
+
+  // Old files have what makes keys and values of the short vector in one matrix, of each head the
+  // rows of its key and then those of its value; the key's part is turned over here, as newer files
+  // have it, so that there is one form of the model.
+  void LatentAttention(const std::string& prefix, const LayerConfig& layer, LayerWeights& w) {
+    const LatentConfig& c = config_.latent;
+    LatentWeights& l = w.latent;
+    const size_t query = layer.heads * (c.plain + c.rope);
+    if (c.query_rank != 0) {
+      LoadLinear(prefix + "attn_q_a", c.query_rank, config_.dim, Presence::kNo, l.query_down);
+      tensors_.Vector(prefix + "attn_q_a_norm.weight", c.query_rank, l.query_norm);
+      LoadLinear(prefix + "attn_q_b", query, c.query_rank, Presence::kNo, l.query);
+    } else {
+      LoadLinear(prefix + "attn_q", query, config_.dim, Presence::kNo, l.query);
+    }
+    LoadLinear(prefix + "attn_kv_a_mqa", c.rank + c.rope, config_.dim, Presence::kNo, l.key);
+    tensors_.Vector(prefix + "attn_kv_a_norm.weight", c.rank, l.key_norm);
+    l.key_up.resize(layer.heads);
+    l.value_up.resize(layer.heads);
+    if (tensors_.Has(prefix + "attn_kv_b.weight")) {
+      std::vector<PackedMatrix> keys(layer.heads);  // [plain][rank]
+      std::vector<TensorReader::Part> parts;
+      for (size_t h = 0; h < layer.heads; ++h) {
+        parts.push_back({&keys[h], c.plain});
+        parts.push_back({&l.value_up[h].weight, c.value});
+      }
+      tensors_.Matrix(prefix + "attn_kv_b.weight", c.rank, parts);
+      float scale = 1;
+      Scale(prefix + "attn_kv_b", scale);
+      for (size_t h = 0; h < layer.heads; ++h) {
+        tensors_.Transpose(keys[h], l.key_up[h].weight);
+        l.key_up[h].scale = l.value_up[h].scale = scale;
+      }
+    } else {
+      PerHead(prefix + "attn_k_b", c.rank, c.plain, l.key_up);
+      PerHead(prefix + "attn_v_b", c.value, c.rank, l.value_up);
+    }
+    LoadLinear(prefix + "attn_output", config_.dim, layer.heads * c.value,
+               family_.attention_output_bias, w.wo);
+  }
+
+  void PerHead(const std::string& name, size_t rows, size_t cols, std::vector<Linear>& to) {
+    std::vector<TensorReader::Part> parts;
+    for (Linear& head : to) parts.push_back({&head.weight, rows});
+    tensors_.Matrix(name + ".weight", cols, parts, {cols, rows, to.size()});
+    float scale = 1;
+    Scale(name, scale);
+    for (Linear& head : to) head.scale = scale;
+  }
+
+  void DenseFeedForward(const std::string& prefix, const std::string& suffix, size_t rows,
+                        FeedForward& w) {
+    const size_t dim = config_.dim;
     // Phi-3 stacks the gate's rows above those of "up", in one tensor that is named after the
     // latter.
     if (family_.fused_gate) {
-      tensors_.Matrix(prefix + "ffn_up.weight", c.dim,
-                      {{&w.gate.weight, c.ffn_dim}, {&w.up.weight, c.ffn_dim}});
+      tensors_.Matrix(prefix + "ffn_up" + suffix + ".weight", dim,
+                      {{&w.gate.weight, rows}, {&w.up.weight, rows}});
+      Scale(prefix + "ffn_up" + suffix, w.up.scale);
+      w.gate.scale = w.up.scale;
     } else {
       if (family_.gated) {
-        LoadLinear(prefix + "ffn_gate", c.ffn_dim, c.dim, family_.ffn_bias, w.gate);
+        LoadLinear(prefix + "ffn_gate" + suffix, rows, dim, family_.ffn_bias, w.gate);
       }
-      LoadLinear(prefix + "ffn_up", c.ffn_dim, c.dim, family_.ffn_bias, w.up);
+      LoadLinear(prefix + "ffn_up" + suffix, rows, dim, family_.ffn_bias, w.up);
     }
-    LoadLinear(prefix + "ffn_down", c.dim, c.ffn_dim, family_.ffn_bias, w.down);
+    LoadLinear(prefix + "ffn_down" + suffix, dim, rows, family_.ffn_bias, w.down);
   }
 
-  // Each of the three is one tensor, [experts][out][in].
-  void Experts(const std::string& prefix, LayerWeights& w) {
-    const ModelConfig& c = config_;
-    tensors_.Matrix(prefix + "ffn_gate_inp.weight", c.experts, c.dim, w.router);
-    w.ffn.resize(c.experts);
-    const auto all = [&](const char* name, size_t rows, size_t cols, Linear FeedForward::*which) {
+  void Mixture(const std::string& prefix, MixtureWeights& w) {
+    const size_t experts = config_.mixture.experts, dim = config_.dim;
+    tensors_.Matrix(prefix + "ffn_gate_inp.weight", experts, dim, w.router.weight);
+    Bias(prefix + "ffn_gate_inp", family_.router_bias, experts, w.router.bias);
+    Bias(prefix + "exp_probs_b", family_.choice_bias, experts, w.choice_bias);
+    Experts(prefix, w.experts);
+    if (family_.gated_shared_expert) {
+      tensors_.Matrix(prefix + "ffn_gate_inp_shexp.weight", dim, {{&w.shared_gate, 1}}, {dim});
+    }
+    if (!family_.dense_beside_experts) return;
+    // Gemma 4: the router has a norm of its own, the size of which is taken off by sqrt(dim).
+    tensors_.Vector(prefix + "ffn_gate_inp.scale", dim, w.router_norm);
+    const float by = 1.0f / std::sqrt(static_cast<float>(dim));
+    for (float& v : w.router_norm) v *= by;
+    LoadNorm(prefix + "pre_ffw_norm_2", w.norm);
+    LoadNorm(prefix + "post_ffw_norm_1", w.dense_post_norm);
+    LoadNorm(prefix + "post_ffw_norm_2", w.post_norm);
+  }
+
+  // Each is one tensor, [experts][out][in]; in some files the gate's rows and those of "up" are in
+  // one tensor, of each expert the former first.
+  void Experts(const std::string& prefix, std::vector<FeedForward>& to) {
+    const size_t n = config_.mixture.experts, ffn = config_.mixture.ffn_dim, dim = config_.dim;
+    to.resize(n);
+    using Which = Linear FeedForward::*;
+    const auto all = [&](const std::string& name, size_t rows, size_t cols,
+                         std::initializer_list<Which> which) {
       std::vector<TensorReader::Part> parts;
-      for (FeedForward& expert : w.ffn) parts.push_back({&(expert.*which).weight, rows});
-      tensors_.Matrix(prefix + name, cols, parts, {cols, rows, c.experts});
+      std::vector<float> biases, scales;
+      for (FeedForward& expert : to) {
+        for (const Which part : which) parts.push_back({&(expert.*part).weight, rows});
+      }
+      const size_t all_rows = rows * which.size();
+      tensors_.Matrix(prefix + name + ".weight", cols, parts, {cols, all_rows, n});
+      if (family_.expert_bias == Presence::kMust) {
+        tensors_.Vector(prefix + name + ".bias", {all_rows, n}, biases);
+      }
+      if (tensors_.Has(prefix + name + ".scale")) {
+        tensors_.Vector(prefix + name + ".scale", n, scales);
+      }
+      tensors_.Skip(prefix + name + ".input_scale");
+      if (!tensors_.status()) return;
+      for (size_t e = 0, at = 0; e < n; ++e) {
+        for (const Which part : which) {
+          Linear& linear = to[e].*part;
+          if (!scales.empty()) linear.scale = scales[e];
+          if (biases.empty()) continue;
+          const auto begin = biases.begin() + static_cast<ptrdiff_t>(at);
+          linear.bias.assign(begin, begin + static_cast<ptrdiff_t>(rows));
+          at += rows;
+        }
+      }
     };
-    all("ffn_gate_exps.weight", c.ffn_dim, c.dim, &FeedForward::gate);
-    all("ffn_up_exps.weight", c.ffn_dim, c.dim, &FeedForward::up);
-    all("ffn_down_exps.weight", c.dim, c.ffn_dim, &FeedForward::down);
+    if (tensors_.Has(prefix + "ffn_gate_up_exps.weight")) {
+      all("ffn_gate_up_exps", ffn, dim, {&FeedForward::gate, &FeedForward::up});
+    } else {
+      all("ffn_gate_exps", ffn, dim, {&FeedForward::gate});
+      all("ffn_up_exps", ffn, dim, {&FeedForward::up});
+    }
+    all("ffn_down_exps", dim, ffn, {&FeedForward::down});
   }
 
   // Llama 3's factors; or two sets, for contexts within the original one and for longer ones. The
@@ -191,13 +345,26 @@ class Loader {
 
   void LoadLinear(const std::string& name, size_t rows, size_t cols, Presence bias, Linear& out) {
     tensors_.Matrix(name + ".weight", rows, cols, out.weight);
+    Scale(name, out.scale);
     Bias(name, bias, rows, out.bias);
+  }
+
+  void One(const std::string& name, float& out) {
+    std::vector<float> values;
+    tensors_.Vector(name, 1, values);
+    if (!values.empty()) out = values[0];
+  }
+
+  // Files of types with small scales may have one more for the whole tensor, and one for its input,
+  // which only arithmetic with inputs of that type needs.
+  void Scale(const std::string& name, float& out) {
+    if (tensors_.Has(name + ".scale")) One(name + ".scale", out);
+    tensors_.Skip(name + ".input_scale");
   }
 
   const ModelConfig& config_;
   const Architecture& family_;
   TensorReader tensors_;
-  const RowOrder q_order_, k_order_;
 };
 
 }  // namespace

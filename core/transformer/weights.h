@@ -12,7 +12,7 @@
 #include "core/gguf/gguf_file.h"
 #include "core/kernels/packed_matrix.h"
 #include "core/kernels/thread_pool.h"
-#include "core/transformer/model_config.h"
+#include "core/transformer/config_types.h"
 
 namespace lockstep {
 
@@ -24,6 +24,7 @@ struct Norm {
 struct Linear {
   PackedMatrix weight;      // [out][in]
   std::vector<float> bias;  // [out]
+  float scale = 1;          // of the product
 };
 
 struct FeedForward {
@@ -31,24 +32,61 @@ struct FeedForward {
   Linear down;      // [dim][ffn_dim]
 };
 
+struct MixtureWeights {
+  std::vector<float> router_norm;  // [dim] weights of a norm of the stream for the router alone
+  Linear router;                   // [experts][dim]
+  std::vector<float> choice_bias;  // [experts]
+  std::vector<FeedForward> experts;
+  PackedMatrix shared_gate;  // [1][dim]
+  Norm norm, post_norm;      // [dim] of what goes into the experts alone, and comes out
+  Norm dense_post_norm;      // [dim] of what the dense network beside them makes
+};
+
+// See LatentConfig; queries in two parts, "plain" and "rope".
+struct LatentWeights {
+  Linear query_down;              // [query_rank][dim]
+  std::vector<float> query_norm;  // [query_rank]
+  Linear query;                   // [heads][plain + rope][query_rank or dim]
+  Linear key;                     // [rank + rope][dim]
+  std::vector<float> key_norm;    // [rank]
+  std::vector<Linear> key_up;     // [heads], [rank][plain]
+  std::vector<Linear> value_up;   // [heads], [value][rank]
+};
+
+// An embedding of the token that one layer has.
+struct LayerInput {
+  Linear gate;     // [layer_input_dim][dim]
+  Linear project;  // [dim][layer_input_dim]
+  Norm post_norm;  // [dim]
+};
+
 struct LayerWeights {
   Norm attn_norm, attn_post_norm;     // [dim]
   Linear wq;                          // [q_dim][dim]
-  Linear wk, wv;                      // [kv_dim][dim]
-  std::vector<float> q_norm, k_norm;  // [head_dim], or [q_dim] and [kv_dim]
-  Linear wo;                          // [dim][q_dim]
+  Linear wk, wv;                      // [k_dim][dim], [v_dim][dim]; empty where another's are read
+  std::vector<float> q_norm, k_norm;  // [head.key], or [q_dim] and [k_dim]
+  std::vector<float> v_norm;          // [head.value]
+  std::vector<float> sinks;           // [heads]
+  LatentWeights latent;               // instead of wq, wk, wv
+  Linear wo;                          // [dim][attended_dim], of latent attention [heads * value]
   Norm ffn_norm, ffn_post_norm;       // [dim]
-  PackedMatrix router;                // [experts][dim]
-  std::vector<FeedForward> ffn;       // one, or [experts]
+  FeedForward dense;                  // the network, or the shared one beside experts
+  MixtureWeights mixture;
+  LayerInput input;
+  float output_scale = 1;
 };
 
 struct Weights {
   PackedMatrix token_embd;                 // [vocab][dim]
   PackedMatrix position_embd;              // [context][dim], or empty
+  PackedMatrix layer_embd;                 // [vocab][layers * layer_input_dim]
+  Linear layer_project;                    // [layers * layer_input_dim][dim]
+  std::vector<float> layer_project_norm;   // [layer_input_dim]
   std::vector<float> rope_factors;         // [rope_dim / 2], or empty
   std::vector<LayerWeights> layers;        // [layers]
   Norm output_norm;                        // [dim]
   std::optional<PackedMatrix> own_output;  // [vocab][dim]; absent when tied
+  float output_scale = 1;                  // of the product with own_output
   const PackedMatrix& output() const { return own_output ? *own_output : token_embd; }
   size_t bytes = 0;  // of all of them
 };

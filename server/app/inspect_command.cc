@@ -17,6 +17,7 @@
 #include "core/model/model.h"
 #include "core/tokenizer/tokenizer.h"
 #include "core/transformer/kv_cache.h"
+#include "core/transformer/model_config.h"
 #include "server/host/memory_plan.h"
 
 namespace lockstep {

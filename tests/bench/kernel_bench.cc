@@ -68,20 +68,22 @@ void BM_Attention(benchmark::State& state, KvType type, const KernelTable* table
   constexpr size_t kHeads = 16 * 8, kHeadDim = 64, kLength = 4096;
   const size_t rows = static_cast<size_t>(state.range(0));
   const size_t heads = static_cast<size_t>(state.range(1));
-  const size_t bytes = KvBlockBytes(type, kHeadDim);
+  constexpr HeadShape kHead = {.key = kHeadDim, .value = kHeadDim};
+  const size_t bytes = KvBlockBytes(type, kHead);
   // Zeroes: any bits do for the time, but for denormals, infinities and NaN.
   const AlignedBuffer<uint8_t> cache(bytes * kHeads * (kLength / kAttentionBlock + 1));
   const std::vector<float> q = Random(1).Floats(rows * heads * kHeadDim);
   std::vector<float> out(q.size());
-  AlignedBuffer<float> scratch(AttentionScratchFloats(kHeadDim));
+  AlignedBuffer<float> scratch(AttentionScratchFloats(kHead));
   for (auto _ : state) {
     for (size_t head = 0; head < kHeads; ++head) {
       table->attention({.q = q.data(),
+                        .q_stride = heads * kHeadDim,
                         .out = out.data(),
-                        .stride = heads * kHeadDim,
+                        .out_stride = heads * kHeadDim,
                         .rows = rows,
                         .heads = heads,
-                        .head_dim = kHeadDim,
+                        .head = kHead,
                         .kv = {type, cache.data() + head * bytes, kHeads * bytes},
                         .length = kLength - rows + 1,
                         .scale = 0.125f,

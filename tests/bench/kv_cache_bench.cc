@@ -11,6 +11,7 @@
 
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
+#include "core/transformer/model_config.h"
 #include "core/transformer/transformer.h"
 #include "tests/support/tiny_model.h"
 

@@ -23,6 +23,7 @@
 #include "core/gguf/mapped_file.h"
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
+#include "core/transformer/model_config.h"
 #include "core/transformer/transformer.h"
 #include "tests/peers/command.h"
 #include "tests/support/random.h"
@@ -54,9 +55,20 @@ void Make(const std::string& name, const std::string& out, size_t count,
     if (family != name) continue;
     options.type = WeightType::kF16;
     options.dim *= 4, options.head_dim *= 4, options.rope_dim *= 4;
+    for (size_t* size :
+         {&options.window_head_dim, &options.value_dim, &options.layer_input_dim, &options.kv_rank,
+          &options.query_rank, &options.shared_ffn_dim, &options.dense_ffn_dim}) {
+      *size *= 8;
+    }
+    if (!options.sections.empty()) {
+      // In the peer, pairs of the lowest frequencies do not turn where the first three streams have
+      // too few of them.
+      const size_t pairs = options.head_dim / 2, third = pairs / 3;
+      options.sections = {pairs - 2 * third, third, third, 0};
+    }
     options.ffn_dim = 512;
     options.gain = 1;  // so that layers do not add to the differences of those before
-    options.layers *= 2;
+    if (options.windows.empty() && options.layers < 64) options.layers *= 2;
     options.window *= 5;
     if (options.original_context < count) options.original_context *= 4;
     options.vocab = 2048;

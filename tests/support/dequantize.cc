@@ -14,6 +14,7 @@ namespace {
 //   Q5_0  d high[4] qs[16]                             Q4_K d m scales[12] qs[128]
 //   Q5_1  d m high[4] qs[16]                           Q5_K d m scales[12] high[32] qs[128]
 //   IQ4_XS d scale_high[2] scale_low[4] qs[128]        Q6_K qs[128] high[64] scales[16] d
+//   MXFP4  exponent qs[16]
 using Format = double (*)(const uint8_t* p, size_t i);
 
 constexpr int kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
@@ -117,6 +118,18 @@ double IQ4_XS(const uint8_t* p, size_t i) {
   return HalfToDouble(p) * (scale - 32) * kIq4Values[Nibble32(p + 8 + 16 * j, i % 32)];
 }
 
+// A sign, two bits of exponent, one of mantissa: 0, 0.5, 1, 1.5, 2, 3, 4 and 6.
+double E2M1(int code) {
+  const int exponent = code >> 1 & 3, mantissa = code & 1;
+  const double size = exponent == 0 ? mantissa / 2.0 : std::ldexp(2 + mantissa, exponent - 2);
+  return code >= 8 ? -size : size;
+}
+
+// An exponent of 0 or 1 counts as zero, as its least values are no longer normal floats.
+double MXFP4(const uint8_t* p, size_t i) {
+  return p[0] > 1 ? std::ldexp(E2M1(Nibble32(p + 1, i)), p[0] - 127) : 0;
+}
+
 struct Layout {
   Format value = nullptr;
   size_t elements = 1, bytes = 0;
@@ -155,6 +168,8 @@ Layout LayoutOf(uint32_t type) {
       return {IQ4_XS, 256, 136};
     case 30:
       return {BF16, 1, 2};
+    case 39:
+      return {MXFP4, 32, 17, {.power = true}};
     default:
       return {};
   }

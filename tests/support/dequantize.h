@@ -18,7 +18,8 @@ std::vector<double> Dequantize(uint32_t type, std::span<const uint8_t> bytes, si
 struct Halves {
   size_t scale = 0;
   size_t min = 0;
-  double middle = 0;  // 0: no min
+  double middle = 0;   // 0: no min
+  bool power = false;  // no half, but a byte at `scale` that is an exponent of two plus 127
 };
 Halves HalvesOf(uint32_t type);
 

@@ -47,7 +47,7 @@ std::vector<MalformedCase> ModelCases() {
       {34,
        "another architecture",
        Edited([](GgufBuilder& b) { b.SetString("general.architecture", "mamba"); }),
-       {"general.architecture is \"mamba\"", "gemma2, gemma3, gpt2", "qwen3moe", "only"}},
+       {"general.architecture is \"mamba\"", "gemma2, gemma3, gemma4", "qwen3moe", "only"}},
       {35, "no layers", SetU32("llama.block_count", 0), {"llama.block_count is 0", "1 to 1024"}},
       {36,
        "2^31 layers",

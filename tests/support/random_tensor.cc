@@ -31,6 +31,10 @@ void FillBlock(Random& random, WeightType type, double std, uint8_t* block) {
   for (size_t i = 0; i < file.bytes; ++i) block[i] = static_cast<uint8_t>(random.Next());
   const Halves halves = HalvesOf(file.id);
   const auto set_scale = [&](double scale) {
+    if (halves.power) {
+      block[halves.scale] = static_cast<uint8_t>(127 + std::lrint(std::log2(std::fabs(scale))));
+      return;
+    }
     StoreHalf(block + halves.scale, scale);
     if (halves.middle != 0) StoreHalf(block + halves.min, scale * halves.middle);
   };
@@ -70,6 +74,7 @@ std::vector<uint8_t> RandomTensorBytes(Random& random, WeightType type, size_t v
 
 std::vector<size_t> HalfOffsets(WeightType type) {
   const Halves halves = HalvesOf(FormatOf(type).file.id);
+  if (halves.power) return {};
   if (halves.middle == 0) return {halves.scale};
   return {halves.scale, halves.min};
 }

@@ -4,8 +4,7 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
-
-#include "tests/support/dequantize.h"
+#include <optional>
 
 namespace lockstep {
 namespace {
@@ -17,6 +16,32 @@ double Silu(double x) { return x / (1 + std::exp(-x)); }
 
 double Gelu(double x) {
   return x / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+double Activate(Activation kind, double up, std::optional<double> gate) {
+  const double x = gate.value_or(up), by = gate ? up : 1;
+  switch (kind) {
+    case Activation::kSilu:
+      return Silu(x) * by;
+    case Activation::kGelu:
+      return Gelu(x) * by;
+    case Activation::kReluSquared:
+      return std::pow(std::max(x, 0.0), 2) * by;
+    case Activation::kClampedSilu: {
+      const double least = std::min(x, 7.0);
+      return least / (1 + std::exp(-1.702 * least)) * (std::clamp(by, -7.0, 7.0) + 1);
+    }
+  }
+  return NAN;
+}
+
+Row Softmax(const Row& x) {
+  Row y;
+  const double largest = *std::max_element(x.begin(), x.end());
+  for (const double v : x) y.push_back(std::exp(v - largest));
+  const double sum = std::accumulate(y.begin(), y.end(), 0.0);
+  for (double& v : y) v /= sum;
+  return y;
 }
 
 double SoftCap(double x, double cap) { return cap != 0 ? cap * std::tanh(x / cap) : x; }
@@ -45,96 +70,27 @@ double Frequency(const RopeConfig& c, size_t i, size_t dim) {
 
 }  // namespace
 
-ReferenceModel::Matrix ReferenceModel::Load(const std::string& name) const {
-  Matrix m;
-  if (const GgufTensor* tensor = file_.FindTensor(name + ".weight")) {
-    m.rows = tensor->rows();
-    m.cols = tensor->cols();
-    m.values = Dequantize(tensor->type->id, tensor->data, m.rows * m.cols);
-  }
-  if (const GgufTensor* bias = file_.FindTensor(name + ".bias")) {
-    m.bias = Dequantize(bias->type->id, bias->data, bias->cols());
-  }
-  return m;
-}
-
-ReferenceModel::Matrix ReferenceModel::Matrix::Part(size_t first, size_t count) const {
-  const auto cut = [&](const Row& from, size_t width) {
-    if (from.empty()) return Row{};
-    const auto begin = from.begin() + static_cast<ptrdiff_t>(first * width);
-    return Row(begin, begin + static_cast<ptrdiff_t>(count * width));
-  };
-  return {count, cols, cut(values, cols), cut(bias, 1)};
-}
-
 // Eight rows of x side by side: the compiler's vectors run across them, so that every sum is still
 // made in the order of its columns.
 ReferenceModel::Rows ReferenceModel::Matrix::Times(const Rows& x) const {
-  constexpr size_t kLanes = 8;
+  constexpr size_t kTogether = 8;
   Rows y(x.size(), std::vector<double>(rows));
-  std::vector<double> lanes(cols * kLanes, 0.0);  // [cols][kLanes]
-  for (size_t from = 0; from < x.size(); from += kLanes) {
-    const size_t n = std::min(kLanes, x.size() - from);
+  std::vector<double> lanes(cols * kTogether, 0.0);  // [cols][kTogether]
+  for (size_t from = 0; from < x.size(); from += kTogether) {
+    const size_t n = std::min(kTogether, x.size() - from);
     for (size_t k = 0; k < cols; ++k) {
-      for (size_t i = 0; i < n; ++i) lanes[k * kLanes + i] = x[from + i][k];
+      for (size_t i = 0; i < n; ++i) lanes[k * kTogether + i] = x[from + i][k];
     }
     for (size_t r = 0; r < rows; ++r) {
-      double sums[kLanes] = {};
+      double sums[kTogether] = {};
       for (size_t k = 0; k < cols; ++k) {
         const double w = values[r * cols + k];
-        for (size_t i = 0; i < kLanes; ++i) sums[i] += w * lanes[k * kLanes + i];
+        for (size_t i = 0; i < kTogether; ++i) sums[i] += w * lanes[k * kTogether + i];
       }
       for (size_t i = 0; i < n; ++i) y[from + i][r] = sums[i] + (bias.empty() ? 0 : bias[r]);
     }
   }
   return y;
-}
-
-ReferenceModel::ReferenceModel(const GgufFile& file, const ModelConfig& config)
-    : file_(file),
-      config_(config),
-      embedding_(Load("token_embd")),
-      positions_(Load("position_embd")),
-      output_norm_(Load("output_norm")),
-      output_(Load("output")) {
-  if (output_.values.empty()) output_ = embedding_;
-  const bool longer = static_cast<double>(config.context) > config.rope.original_context;
-  rope_factors_ = Load(longer ? "rope_factors_long" : "rope_factors_short").values;
-  if (rope_factors_.empty()) rope_factors_ = Load("rope_freqs").values;
-  for (size_t i = 0; i < config.layers; ++i) {
-    layers_.push_back(LoadLayer("blk." + std::to_string(i) + "."));
-  }
-}
-
-ReferenceModel::Layer ReferenceModel::LoadLayer(const std::string& prefix) const {
-  const ModelConfig& c = config_;
-  const auto load = [&](const char* name) { return Load(prefix + name); };
-  Layer w;
-  w.attn_norm = load("attn_norm"), w.attn_post_norm = load("post_attention_norm");
-  w.q = load("attn_q"), w.k = load("attn_k"), w.v = load("attn_v"), w.o = load("attn_output");
-  if (const Matrix qkv = load("attn_qkv"); qkv.rows != 0) {
-    w.q = qkv.Part(0, c.q_dim());
-    w.k = qkv.Part(c.q_dim(), c.kv_dim());
-    w.v = qkv.Part(c.q_dim() + c.kv_dim(), c.kv_dim());
-  }
-  w.q_norm = load("attn_q_norm"), w.k_norm = load("attn_k_norm");
-  w.ffn_norm = load("ffn_norm"), w.ffn_post_norm = load("post_ffw_norm");
-  FeedForward dense = {load("ffn_gate"), load("ffn_up"), load("ffn_down")};
-  if (dense.up.rows == 2 * c.ffn_dim) {
-    dense.gate = dense.up.Part(0, c.ffn_dim);
-    dense.up = dense.up.Part(c.ffn_dim, c.ffn_dim);
-  }
-  if (c.experts == 0) {
-    w.ffn.push_back(std::move(dense));
-    return w;
-  }
-  w.router = load("ffn_gate_inp");
-  const Matrix gate = load("ffn_gate_exps"), up = load("ffn_up_exps"), down = load("ffn_down_exps");
-  for (size_t e = 0; e < c.experts; ++e) {
-    w.ffn.push_back({gate.Part(e * c.ffn_dim, c.ffn_dim), up.Part(e * c.ffn_dim, c.ffn_dim),
-                     down.Part(e * c.dim, c.dim)});
-  }
-  return w;
 }
 
 ReferenceModel::Rows ReferenceModel::Norm(const Matrix& norm, const Rows& x) const {
@@ -156,6 +112,11 @@ ReferenceModel::Rows ReferenceModel::Norm(const Matrix& norm, const Rows& x) con
   return y;
 }
 
+ReferenceModel::Rows ReferenceModel::PlainNorm(const Rows& x) const {
+  Matrix ones = {1, x[0].size(), Row(x[0].size(), 1.0), {}};
+  return Norm(ones, x);
+}
+
 // A norm of the size of a head is of each head.
 void ReferenceModel::NormHeads(const Matrix& norm, Rows& x) const {
   for (Row& row : x) {
@@ -168,21 +129,26 @@ void ReferenceModel::NormHeads(const Matrix& norm, Rows& x) const {
   }
 }
 
-void ReferenceModel::Rotate(size_t layer, Rows& x) const {
+void ReferenceModel::Rotate(size_t layer, size_t size, size_t from, Rows& x) const {
   const ModelConfig& c = config_;
-  if (!c.rotates(layer)) return;
-  const bool local = c.has_window(layer);
+  const size_t dim = c.layers[layer].rope_dim, half = dim / 2;
+  if (dim == 0) return;
+  const bool local = c.layers[layer].window;
   const RopeConfig& rope = local ? c.window_rope : c.rope;
   const bool factors = !rope_factors_.empty() && !(local && c.family->plain_window_rope);
   double magnitude = rope.magnitude;
-  if (rope.scaling == RopeScaling::kYarn) magnitude *= 1 + 0.1 * std::log(rope.factor);
-  const size_t half = c.rope_dim / 2;
+  if (rope.scaling == RopeScaling::kYarn) {
+    const double ln = 0.1 * std::log(rope.factor), m = rope.log_multiplier;
+    // DeepSeek-V2 takes the temperature out again where the file has a multiplier.
+    const bool taken_out = c.architecture == "deepseek2" && m != 0;
+    magnitude *= taken_out ? 1 : (1 + ln) / (1 + m * ln);
+  }
   const bool adjacent = c.family->pairs == RopePairs::kAdjacent;
   for (size_t t = 0; t < x.size(); ++t) {
-    for (size_t head = 0; head < x[t].size(); head += c.head_dim) {
+    for (size_t head = from; head < x[t].size(); head += size) {
       for (size_t i = 0; i < half; ++i) {
-        const double angle = static_cast<double>(t) * Frequency(rope, i, c.rope_dim) /
-                             (factors ? rope_factors_[i] : 1);
+        const double angle =
+            static_cast<double>(t) * Frequency(rope, i, dim) / (factors ? rope_factors_[i] : 1);
         double& first = x[t][head + (adjacent ? 2 * i : i)];
         double& second = x[t][head + (adjacent ? 2 * i + 1 : i + half)];
         const double a = first * magnitude, b = second * magnitude;
@@ -193,26 +159,34 @@ void ReferenceModel::Rotate(size_t layer, Rows& x) const {
   }
 }
 
-// What each position of q takes from the values up to it, or from the last ones.
-ReferenceModel::Rows ReferenceModel::Attend(size_t layer, const Rows& q, const Rows& keys,
-                                            const Rows& values) const {
-  const ModelConfig& c = config_;
-  const size_t group = c.heads / c.kv_heads;
-  Rows attended(q.size(), Row(c.q_dim()));
+void ReferenceModel::ScaleQueries(Rows& q) const {
   for (size_t t = 0; t < q.size(); ++t) {
-    const size_t begin = c.has_window(layer) && t + 1 > c.window ? t + 1 - c.window : 0;
+    const double stretched = std::floor(static_cast<double>(t) / config_.query_length);
+    for (double& v : q[t]) v *= 1 + config_.query_slope * std::log(1 + stretched);
+  }
+}
+
+ReferenceModel::Rows ReferenceModel::Attend(size_t layer, const Rows& q, const KeysAndValues& kv,
+                                            const HeadShape& head, size_t kv_heads) const {
+  const ModelConfig& c = config_;
+  const LayerConfig& l = c.layers[layer];
+  const size_t group = l.heads / kv_heads;
+  const Row& sinks = layers_[layer].sinks.values;
+  Rows attended(q.size(), Row(l.heads * head.value));
+  for (size_t t = 0; t < q.size(); ++t) {
+    const size_t begin = l.window && t + 1 > c.window ? t + 1 - c.window : 0;
     Row weight(t + 1);
-    for (size_t head = 0; head < c.heads; ++head) {
-      const size_t from = head * c.head_dim, kv = head / group * c.head_dim;
-      double total = 0;
+    for (size_t h = 0; h < l.heads; ++h) {
+      const size_t from = h * head.key, key = h / group * head.key, value = h / group * head.value;
+      double total = sinks.empty() ? 0 : std::exp(sinks[h]);
       for (size_t p = begin; p <= t; ++p) {
         double dot = 0;
-        for (size_t d = 0; d < c.head_dim; ++d) dot += q[t][from + d] * keys[p][kv + d];
+        for (size_t d = 0; d < head.key; ++d) dot += q[t][from + d] * kv.keys[p][key + d];
         total += weight[p] = std::exp(SoftCap(dot * c.attention_scale, c.attention_soft_cap));
       }
       for (size_t p = begin; p <= t; ++p) {
-        for (size_t d = 0; d < c.head_dim; ++d) {
-          attended[t][from + d] += weight[p] / total * values[p][kv + d];
+        for (size_t d = 0; d < head.value; ++d) {
+          attended[t][h * head.value + d] += weight[p] / total * kv.values[p][value + d];
         }
       }
     }
@@ -220,51 +194,175 @@ ReferenceModel::Rows ReferenceModel::Attend(size_t layer, const Rows& q, const R
   return attended;
 }
 
-ReferenceModel::Rows ReferenceModel::Attention(size_t layer, const Rows& x) const {
+ReferenceModel::Rows ReferenceModel::Attention(size_t layer, const Rows& x,
+                                               std::vector<KeysAndValues>& kv) const {
+  if (config_.family->latent) return LatentAttention(layer, x);
   const Layer& w = layers_[layer];
+  const LayerConfig& c = config_.layers[layer];
   const Rows h = Norm(w.attn_norm, x);
-  Rows q = w.q.Times(h), k = w.k.Times(h);
-  NormHeads(w.q_norm, q);
-  NormHeads(w.k_norm, k);
-  Rotate(layer, q);
-  Rotate(layer, k);
-  return Norm(w.attn_post_norm, w.o.Times(Attend(layer, q, k, w.v.Times(h))));
+  const auto finish = [&](const Matrix& norm, Rows& y) {
+    if (!config_.family->qk_norm_last) NormHeads(norm, y);
+    Rotate(layer, c.head.key, 0, y);
+    if (config_.family->qk_norm_last) NormHeads(norm, y);
+  };
+  Rows q = w.q.Times(h);
+  finish(w.q_norm, q);
+  ScaleQueries(q);
+  if (c.kv_layer == layer) {
+    Rows k = w.k.Times(h), v = w.v.rows != 0 ? w.v.Times(h) : k;
+    finish(w.k_norm, k);
+    if (config_.family->value_norm) {
+      NormHeads({1, c.head.value, Row(c.head.value, 1.0), {}}, v);
+    }
+    kv[layer] = {k, v};
+  }
+  const Rows attended = Attend(layer, q, kv[c.kv_layer], c.head, c.kv_heads);
+  return Norm(w.attn_post_norm, w.o.Times(attended));
+}
+
+// As it is defined: every head has its keys and values, made from the short vector.
+ReferenceModel::Rows ReferenceModel::LatentAttention(size_t layer, const Rows& x) const {
+  const Layer& w = layers_[layer];
+  const LatentConfig& l = config_.latent;
+  const size_t heads = config_.layers[layer].heads, size = l.plain + l.rope;
+  const Rows h = Norm(w.attn_norm, x);
+  Rows q = w.q_down.rows != 0 ? w.q.Times(Norm(w.q_down_norm, w.q_down.Times(h))) : w.q.Times(h);
+  Rotate(layer, size, l.plain, q);
+  ScaleQueries(q);
+  Rows down = w.kv_down.Times(h), vectors, turned;
+  for (const Row& row : down) {
+    const auto end = row.begin() + static_cast<ptrdiff_t>(l.rank);
+    vectors.emplace_back(row.begin(), end);
+    turned.emplace_back(end, row.end());
+  }
+  vectors = Norm(w.kv_down_norm, vectors);
+  Rotate(layer, l.rope, 0, turned);
+  KeysAndValues kv = {Rows(x.size()), Rows(x.size())};
+  for (size_t head = 0; head < heads; ++head) {
+    const Rows keys = w.key_up[head].Times(vectors), values = w.value_up[head].Times(vectors);
+    for (size_t t = 0; t < x.size(); ++t) {
+      kv.keys[t].insert(kv.keys[t].end(), keys[t].begin(), keys[t].end());
+      kv.keys[t].insert(kv.keys[t].end(), turned[t].begin(), turned[t].end());
+      kv.values[t].insert(kv.values[t].end(), values[t].begin(), values[t].end());
+    }
+  }
+  return w.o.Times(Attend(layer, q, kv, {.key = size, .value = l.value}, heads));
 }
 
 ReferenceModel::Rows ReferenceModel::Expand(const FeedForward& w, const Rows& x) const {
-  const auto act = config_.family->activation == Activation::kGelu ? Gelu : Silu;
   Rows up = w.up.Times(x);
   const Rows gate = w.gate.rows != 0 ? w.gate.Times(x) : Rows{};
   for (size_t t = 0; t < up.size(); ++t) {
     for (size_t i = 0; i < up[t].size(); ++i) {
-      up[t][i] = gate.empty() ? act(up[t][i]) : act(gate[t][i]) * up[t][i];
+      up[t][i] = Activate(config_.family->activation, up[t][i],
+                          gate.empty() ? std::nullopt : std::optional(gate[t][i]));
     }
   }
   return w.down.Times(up);
 }
 
+// By the definition of each step: gates, choice among the best groups, weights.
+std::vector<std::pair<size_t, double>> ReferenceModel::Choose(const Layer& w,
+                                                              const Row& scores) const {
+  const MixtureConfig& m = config_.mixture;
+  Row gate = scores;
+  if (m.gating == Gating::kSoftmax) gate = Softmax(scores);
+  for (double& g : gate) {
+    if (m.gating == Gating::kSigmoid) g = 1 / (1 + std::exp(-g));
+    if (m.gating == Gating::kRootSoftplus) g = std::sqrt(std::log1p(std::exp(g)));
+  }
+  Row choice = gate;
+  for (size_t i = 0; i < w.choice_bias.bias.size(); ++i) choice[i] += w.choice_bias.bias[i];
+  const size_t size = m.experts / m.groups;
+  std::vector<std::pair<double, size_t>> groups;
+  for (size_t g = 0; g < m.groups; ++g) {
+    const auto begin = choice.begin() + static_cast<ptrdiff_t>(g * size);
+    Row members(begin, begin + static_cast<ptrdiff_t>(size));
+    std::sort(members.rbegin(), members.rend());
+    groups.emplace_back(-members[0] - (size > 1 ? members[1] : 0), g);
+  }
+  std::sort(groups.begin(), groups.end());
+  std::vector<size_t> order;
+  for (size_t g = 0; g < m.groups_used; ++g) {
+    for (size_t i = 0; i < size; ++i) order.push_back(groups[g].second * size + i);
+  }
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return choice[a] != choice[b] ? choice[a] > choice[b] : a < b;
+  });
+  order.resize(m.used);
+  Row weights;
+  for (const size_t e : order) weights.push_back(gate[e]);
+  if (m.gating == Gating::kSoftmaxOfChosen) weights = Softmax(weights);
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::vector<std::pair<size_t, double>> chosen;
+  for (size_t i = 0; i < m.used; ++i) {
+    const double by = m.normalize ? std::max(sum, std::ldexp(1, -14)) : 1;
+    chosen.emplace_back(order[i], weights[i] / by * m.scale);
+  }
+  return chosen;
+}
+
+// x is the stream; what goes into the branch is its norm.
 ReferenceModel::Rows ReferenceModel::Mix(const Layer& w, const Rows& x) const {
   const ModelConfig& c = config_;
-  const Rows scores = w.router.Times(x);
-  Rows y(x.size(), Row(c.dim));
-  for (size_t t = 0; t < x.size(); ++t) {
-    std::vector<size_t> order(c.experts);
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return scores[t][a] > scores[t][b]; });
-    double all = 0, used = 0;
-    for (size_t i = 0; i < c.experts; ++i) {
-      const double p = std::exp(scores[t][order[i]]);
-      all += p;
-      if (i < c.experts_used) used += p;
-    }
-    for (size_t i = 0; i < c.experts_used; ++i) {
-      const double p = std::exp(scores[t][order[i]]) / (c.normalize_experts ? used : all);
-      const Rows part = Expand(w.ffn[order[i]], {x[t]});
-      for (size_t d = 0; d < c.dim; ++d) y[t][d] += p * c.expert_scale * part[0][d];
+  const Rows h = Norm(w.ffn_norm, x);
+  Rows router_in = h;
+  if (w.expert_norm.rows != 0) {
+    router_in = PlainNorm(x);
+    for (Row& row : router_in) {
+      for (size_t d = 0; d < c.dim; ++d) {
+        row[d] *= w.router_scale.values[d] / std::sqrt(static_cast<double>(c.dim));
+      }
     }
   }
+  const Rows in = w.expert_norm.rows != 0 ? Norm(w.expert_norm, x) : h;
+  const Rows scores = w.router.Times(router_in);
+  Rows y(x.size(), Row(c.dim));
+  for (size_t t = 0; t < x.size(); ++t) {
+    for (const auto& [expert, weight] : Choose(w, scores[t])) {
+      const Rows part = Expand(w.experts[expert], {in[t]});
+      for (size_t d = 0; d < c.dim; ++d) y[t][d] += weight * part[0][d];
+    }
+  }
+  if (w.dense.up.rows == 0) return y;
+  y = Norm(w.expert_post_norm, y);
+  const Rows beside = Norm(w.dense_post_norm, Expand(w.dense, h));
+  const Rows gates = w.shared_gate.rows != 0 ? w.shared_gate.Times(h) : Rows{};
+  for (size_t t = 0; t < x.size(); ++t) {
+    const double gate = gates.empty() ? 1 : 1 / (1 + std::exp(-gates[t][0]));
+    for (size_t d = 0; d < c.dim; ++d) y[t][d] += gate * beside[t][d];
+  }
   return y;
+}
+
+// [layers][tokens][layer_input_dim]
+std::vector<Rows> ReferenceModel::LayerInputs(std::span<const int32_t> tokens,
+                                              const Rows& x) const {
+  const size_t n = config_.layer_input_dim;
+  std::vector<Rows> inputs(config_.layers.size());
+  if (n == 0) return inputs;
+  Rows projected = layer_project_.Times(x);
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    for (double& v : projected[t]) v /= std::sqrt(static_cast<double>(config_.dim));
+    const Row own = layer_embedding_.Part(static_cast<size_t>(tokens[t]), 1).values;
+    for (size_t layer = 0; layer < inputs.size(); ++layer) {
+      const auto begin = projected[t].begin() + static_cast<ptrdiff_t>(layer * n);
+      Row part = Norm(layer_project_norm_, {Row(begin, begin + static_cast<ptrdiff_t>(n))})[0];
+      for (size_t i = 0; i < n; ++i) {
+        part[i] = (part[i] + std::sqrt(static_cast<double>(n)) * own[layer * n + i]) / std::sqrt(2);
+      }
+      inputs[layer].push_back(part);
+    }
+  }
+  return inputs;
+}
+
+void ReferenceModel::AddLayerInput(const Layer& w, const Rows& input, Rows& x) const {
+  Rows gate = w.input_gate.Times(x);
+  for (size_t t = 0; t < x.size(); ++t) {
+    for (size_t i = 0; i < gate[t].size(); ++i) gate[t][i] = Gelu(gate[t][i]) * input[t][i];
+  }
+  Add(Norm(w.input_norm, w.input_project.Times(gate)), 1, x);
 }
 
 ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) const {
@@ -277,14 +375,20 @@ ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) co
       x[t][d] += positions_.values[t * c.dim + d];
     }
   }
+  const std::vector<Rows> inputs = LayerInputs(tokens, x);
+  std::vector<KeysAndValues> kv(layers_.size());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& w = layers_[i];
-    const Rows attention = Attention(i, x);
+    const Rows attention = Attention(i, x, kv);
     if (!c.parallel_residual) Add(attention, c.residual_scale, x);
-    const Rows h = Norm(w.ffn_norm, x);
-    Add(Norm(w.ffn_post_norm, c.experts != 0 ? Mix(w, h) : Expand(w.ffn[0], h)), c.residual_scale,
-        x);
+    const bool experts = c.layers[i].experts;
+    const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));
+    Add(Norm(w.ffn_post_norm, branch), c.residual_scale, x);
     if (c.parallel_residual) Add(attention, c.residual_scale, x);
+    if (c.layer_input_dim != 0) AddLayerInput(w, inputs[i], x);
+    for (Row& row : x) {
+      for (double& v : row) v *= w.output_scale.rows != 0 ? w.output_scale.values[0] : 1;
+    }
   }
   Rows logits = output_.Times(Norm(output_norm_, x));
   for (Row& row : logits) {

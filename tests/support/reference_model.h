@@ -27,7 +27,7 @@ class ReferenceModel {
   struct Matrix {
     size_t rows = 0, cols = 0;
     Row values;  // [rows][cols]
-    Row bias;    // [rows], or empty
+    Row bias;    // [rows], or empty; of a tensor of three dimensions as of one matrix
     Rows Times(const Rows& x) const;
     Matrix Part(size_t first, size_t count) const;  // some of the rows
   };
@@ -35,24 +35,46 @@ class ReferenceModel {
     Matrix gate, up, down;
   };
   struct Layer {
-    Matrix attn_norm, q, k, v, q_norm, k_norm, o, attn_post_norm;
-    Matrix ffn_norm, router, ffn_post_norm;
-    std::vector<FeedForward> ffn;
+    Matrix attn_norm, q, k, v, q_norm, k_norm, o, attn_post_norm, sinks;
+    Matrix q_down, q_down_norm, kv_down, kv_down_norm;  // latent attention
+    std::vector<Matrix> key_up, value_up;               // [heads]
+    Matrix ffn_norm, ffn_post_norm;
+    FeedForward dense;  // or the one beside experts
+    Matrix router, router_scale, choice_bias, shared_gate;
+    Matrix expert_norm, expert_post_norm, dense_post_norm;
+    std::vector<FeedForward> experts;
+    Matrix input_gate, input_project, input_norm, output_scale;
+  };
+  struct KeysAndValues {
+    Rows keys, values;
   };
 
-  Matrix Load(const std::string& name) const;  // with its bias; empty if it is not there
-  Layer LoadLayer(const std::string& prefix) const;
+  // With its bias and its scale; empty if it is not there.
+  Matrix Load(const std::string& name) const;
+  Layer LoadLayer(size_t layer) const;
+  void LoadExperts(const std::string& prefix, Layer& w) const;
+  void LoadLatent(const std::string& prefix, size_t layer, Layer& w) const;
   Rows Norm(const Matrix& norm, const Rows& x) const;  // x where there is none
+  Rows PlainNorm(const Rows& x) const;                 // without weights
   void NormHeads(const Matrix& norm, Rows& x) const;
-  void Rotate(size_t layer, Rows& x) const;
-  Rows Attend(size_t layer, const Rows& q, const Rows& keys, const Rows& values) const;
-  Rows Attention(size_t layer, const Rows& x) const;
+  // Rotates the values from `from` of each head of `size`.
+  void Rotate(size_t layer, size_t size, size_t from, Rows& x) const;
+  void ScaleQueries(Rows& q) const;
+  // What each position of q takes from the values up to it, or from the last ones.
+  Rows Attend(size_t layer, const Rows& q, const KeysAndValues& kv, const HeadShape& head,
+              size_t kv_heads) const;
+  Rows Attention(size_t layer, const Rows& x, std::vector<KeysAndValues>& kv) const;
+  Rows LatentAttention(size_t layer, const Rows& x) const;
   Rows Expand(const FeedForward& w, const Rows& x) const;
+  std::vector<std::pair<size_t, double>> Choose(const Layer& w, const Row& scores) const;
   Rows Mix(const Layer& w, const Rows& x) const;
+  std::vector<Rows> LayerInputs(std::span<const int32_t> tokens, const Rows& x) const;
+  void AddLayerInput(const Layer& w, const Rows& input, Rows& x) const;
 
   const GgufFile& file_;
   ModelConfig config_;
   Matrix embedding_, positions_, output_norm_, output_;
+  Matrix layer_embedding_, layer_project_, layer_project_norm_;
   Row rope_factors_;
   std::vector<Layer> layers_;
 };

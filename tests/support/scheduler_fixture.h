@@ -16,6 +16,7 @@
 #include "core/engine/scheduler.h"
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
+#include "core/transformer/model_config.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_model.h"
 

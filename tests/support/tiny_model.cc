@@ -3,141 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <cassert>
 #include <cmath>
-#include <set>
 
-#include "core/kernels/half.h"
-#include "core/kernels/packed_matrix.h"
 #include "core/transformer/architectures.h"
 #include "tests/support/random.h"
-#include "tests/support/random_tensor.h"
+#include "tests/support/tiny_parts.h"
 
 namespace lockstep {
 namespace {
-
-std::string EncodeQ8Block(const float* x) {
-  float largest = 0;
-  for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float scale = largest / 127;
-  std::string block = LittleEndian(FloatToHalf(scale));
-  for (size_t i = 0; i < 32; ++i) {
-    block += static_cast<char>(static_cast<int>(std::rint(largest > 0 ? x[i] / scale : 0)));
-  }
-  return block;
-}
-
-// The value furthest from zero becomes code 0, that is -8.
-std::string EncodeQ4Block(const float* x) {
-  const float extreme =
-      *std::max_element(x, x + 32, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
-  const float scale = extreme / -8;
-  const auto code = [&](size_t i) {
-    const float steps = extreme != 0 ? x[i] / scale : 0;
-    return static_cast<unsigned>(std::clamp(std::rint(steps) + 8, 0.0f, 15.0f));
-  };
-  std::string block = LittleEndian(FloatToHalf(scale));
-  for (size_t i = 0; i < 16; ++i) block += static_cast<char>(code(i) | code(i + 16) << 4);
-  return block;
-}
-
-// The other types' tensors are random bytes.
-bool EncodesValues(WeightType type) {
-  return type == WeightType::kF32 || type == WeightType::kF16 || type == WeightType::kBF16 ||
-         type == WeightType::kQ8_0 || type == WeightType::kQ4_0;
-}
-
-std::string Encode(const std::vector<float>& values, WeightType type) {
-  std::string out;
-  switch (type) {
-    case WeightType::kF32:
-      for (const float v : values) out += LittleEndian(v);
-      break;
-    case WeightType::kF16:
-      for (const float v : values) out += LittleEndian(FloatToHalf(v));
-      break;
-    case WeightType::kBF16:
-      for (const float v : values) out += LittleEndian(FloatToBFloat16(v));
-      break;
-    case WeightType::kQ8_0:
-      for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ8Block(&values[i]);
-      break;
-    case WeightType::kQ4_0:
-      for (size_t i = 0; i < values.size(); i += 32) out += EncodeQ4Block(&values[i]);
-      break;
-    default:
-      assert(false);
-  }
-  return out;
-}
-
-GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, size_t cols,
-                                 float low, float high, WeightType type) {
-  std::vector<uint64_t> dims{cols};
-  if (rows > 1) dims.push_back(rows);
-  std::string data;
-  if (EncodesValues(type)) {
-    data = Encode(random.Floats(rows * cols, low, high), type);
-  } else {  // of the same standard deviation
-    const double std = (high - low) / std::sqrt(12.0);
-    const auto bytes = RandomTensorBytes(random, type, rows * cols, std);
-    data.assign(bytes.begin(), bytes.end());
-  }
-  return {std::move(name), std::move(dims), FormatOf(type).file.id, std::move(data)};
-}
-
-// Characters first, then random strings of two to five letters, some with a space in front.
-std::vector<std::string> Pieces(size_t count) {
-  std::vector<std::string> pieces{"\u2581"};
-  for (char c = 'a'; c <= 'z'; ++c) pieces.emplace_back(1, c);
-  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'")) {
-    pieces.emplace_back(1, c);
-  }
-  for (const char* piece : {"th", "he", "in", "an", "\u2581t", "\u2581a", "the", "\u2581the",
-                            "\u2581and", "\u2581o", "on", "ce", "\u2581once", "\u2581upon"}) {
-    pieces.emplace_back(piece);
-  }
-  std::set<std::string> seen(pieces.begin(), pieces.end());
-  Random random(7);
-  while (pieces.size() < count) {
-    std::string piece = random.Below(3) == 0 ? "\u2581" : "";
-    for (uint64_t n = 2 + random.Below(4); n > 0; --n) {
-      piece += static_cast<char>('a' + random.Below(26));
-    }
-    if (seen.insert(piece).second) pieces.push_back(piece);
-  }
-  pieces.resize(count);
-  return pieces;
-}
-
-void SetTokenizer(GgufBuilder& file, size_t vocab) {
-  constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;
-  std::vector<std::string> tokens{"<unk>", "<s>", "</s>"};
-  std::vector<int32_t> types{kUnknown, kControl, kControl};
-  for (int byte = 0; byte < 256; ++byte) {
-    tokens.push_back(fmt::format("<0x{:02X}>", byte));
-    types.push_back(kByte);
-  }
-  std::vector<float> scores(tokens.size(), 0.0f);
-  assert(vocab > tokens.size());
-  for (const std::string& piece : Pieces(vocab - tokens.size())) {
-    scores.push_back(-static_cast<float>(tokens.size()));
-    tokens.push_back(piece);
-    types.push_back(kNormal);
-  }
-  file.SetString("tokenizer.ggml.model", "llama");
-  file.SetString("tokenizer.ggml.pre", "default");
-  file.SetStrings("tokenizer.ggml.tokens", tokens);
-  file.SetNumbers("tokenizer.ggml.scores", 6, scores);
-  file.SetNumbers("tokenizer.ggml.token_type", 5, types);
-  file.SetU32("tokenizer.ggml.unknown_token_id", 0);
-  file.SetU32("tokenizer.ggml.bos_token_id", 1);
-  file.SetU32("tokenizer.ggml.eos_token_id", 2);
-  file.SetBool("tokenizer.ggml.add_bos_token", true);
-  file.SetBool("tokenizer.ggml.add_eos_token", false);
-  file.SetBool("tokenizer.ggml.add_space_prefix", true);
-}
 
 class Maker {
  public:
@@ -156,22 +29,64 @@ class Maker {
       Vector("rope_factors_short.weight", RopeDim() / 2, 1.0f, 1.5f);
       Vector("rope_factors_long.weight", RopeDim() / 2, 1.0f, 8.0f);
     }
-    for (size_t layer = 0; layer < o_.layers; ++layer) Layer(fmt::format("blk.{}.", layer));
+    if (o_.layer_input_dim != 0) {
+      const size_t all = o_.layer_input_dim * o_.layers;
+      Matrix("per_layer_token_embd.weight", o_.vocab, all, 1.0f);
+      Linear("per_layer_model_proj", all, o_.dim, Presence::kNo);
+      Vector("per_layer_proj_norm.weight", o_.layer_input_dim, 0.5f, 1.5f);
+    }
+    for (size_t layer = 0; layer < o_.layers; ++layer) Layer(layer);
     Norm("output_norm");
-    if (!o_.tied || family_.output == Presence::kMust) {
+    if ((!o_.tied && family_.output != Presence::kNo) || family_.output == Presence::kMust) {
       Matrix("output.weight", o_.vocab, o_.dim, 4.0f);
+    }
+    // Pairs that are not to turn, as in Gemma 4.
+    if (o_.rope_freqs && family_.window_heads) {
+      std::string& data = file_.GetTensor("rope_freqs.weight").data;
+      for (size_t at = data.size() / 2; at < data.size(); at += 4) {
+        data.replace(at, 4, LittleEndian(1e30f));
+      }
     }
     return std::move(file_);
   }
 
  private:
   size_t RopeDim() const { return o_.rope_dim != 0 ? o_.rope_dim : o_.head_dim; }
+  size_t ValueDim() const { return o_.value_dim != 0 ? o_.value_dim : o_.head_dim; }
+  bool Windowed(size_t layer) const { return !o_.windows.empty() && o_.windows[layer]; }
+  size_t KvHeads(size_t layer) const {
+    return o_.windows.empty() || Windowed(layer) ? o_.kv_heads : o_.kv_heads / 2;
+  }
+  size_t HeadDim(size_t layer) const {
+    return o_.window_head_dim != 0 && Windowed(layer) ? o_.window_head_dim : o_.head_dim;
+  }
+  size_t ValueDim(size_t layer) const {
+    return o_.window_head_dim != 0 && Windowed(layer) ? o_.window_head_dim : ValueDim();
+  }
+  size_t DenseFfn(size_t layer) const {
+    const size_t plain = o_.dense_ffn_dim != 0 ? o_.dense_ffn_dim : o_.ffn_dim;
+    return layer >= o_.layers - o_.shared_kv ? 2 * plain : plain;
+  }
+  bool HasExperts(size_t layer) const {
+    if (o_.experts == 0 || layer < o_.dense_layers) return false;
+    return o_.expert_step == 0 || (layer + 1) % o_.expert_step == 0;
+  }
   std::string Key(const std::string& key) const { return o_.architecture + "." + key; }
   void Number(const std::string& key, size_t value) {
     file_.SetU32(Key(key), static_cast<uint32_t>(value));
   }
   void Float(const std::string& key, double value) {
     file_.SetF32(Key(key), static_cast<float>(value));
+  }
+  // A number, or an array where layers differ.
+  template <class Of>
+  void ByLayer(const std::string& key, const Of& of) {
+    std::vector<int32_t> values;
+    for (size_t i = 0; i < o_.layers; ++i) values.push_back(static_cast<int32_t>(of(i)));
+    if (std::ranges::count(values, values[0]) == static_cast<ptrdiff_t>(values.size())) {
+      return Number(key, static_cast<size_t>(values[0]));
+    }
+    file_.SetNumbers(Key(key), 5, values);
   }
 
   void Metadata() {
@@ -180,11 +95,21 @@ class Maker {
     Number("context_length", o_.context);
     Number("embedding_length", o_.dim);
     Number("block_count", o_.layers);
-    Number("feed_forward_length", o_.ffn_dim);
+    const bool own_expert_size = family_.experts == Presence::kMust || o_.dense_ffn_dim != 0;
+    ByLayer("feed_forward_length", [&](size_t i) { return DenseFfn(i); });
     Number("attention.head_count", o_.heads);
-    Number("attention.head_count_kv", o_.kv_heads);
-    Number("attention.key_length", o_.head_dim);
-    Number("attention.value_length", o_.head_dim);
+    if (family_.latent) {
+      LatentMetadata();
+    } else {
+      ByLayer("attention.head_count_kv", [&](size_t i) { return KvHeads(i); });
+      Number("attention.key_length", o_.head_dim);
+      Number("attention.value_length", ValueDim());
+    }
+    if (o_.window_head_dim != 0) {
+      Number("attention.key_length_swa", o_.window_head_dim);
+      Number("attention.value_length_swa", o_.window_head_dim);
+      Number("rope.dimension_count_swa", o_.window_head_dim);
+    }
     Number("rope.dimension_count", RopeDim());
     Number("vocab_size", o_.vocab);
     Float("rope.freq_base", o_.rope_base);
@@ -194,10 +119,17 @@ class Maker {
     if (o_.experts != 0) {
       Number("expert_count", o_.experts);
       Number("expert_used_count", o_.experts_used);
-      if (family_.experts == Presence::kMust) Number("expert_feed_forward_length", o_.ffn_dim);
+      if (own_expert_size) Number("expert_feed_forward_length", o_.ffn_dim);
+      RouterMetadata();
     }
     if (o_.window != 0) Number("attention.sliding_window", o_.window);
     if (o_.window_period != 0) Number("attention.sliding_window_pattern", o_.window_period);
+    if (!o_.windows.empty()) {
+      const std::string flags(o_.windows.begin(), o_.windows.end());
+      file_.SetArray(Key("attention.sliding_window_pattern"), 7, flags.size(), flags);
+    }
+    if (family_.shares_kv) Number("attention.shared_kv_layers", o_.shared_kv);
+    if (family_.layer_inputs) Number("embedding_length_per_layer_input", o_.layer_input_dim);
     if (o_.soft_cap != 0) {
       Float("attn_logit_softcapping", o_.soft_cap);
       Float("final_logit_softcapping", o_.soft_cap / 4);
@@ -215,39 +147,139 @@ class Maker {
       Number("rope.scaling.original_context_length", o_.original_context);
     }
     if (o_.long_factors) Float("rope.scaling.attn_factor", 1.19);
+    if (o_.log_multiplier != 0) Float("rope.scaling.yarn_log_multiplier", o_.log_multiplier);
+    if (o_.temperature != 0) Float("attention.temperature_scale", o_.temperature);
+    if (o_.temperature_length != 0) Number("attention.temperature_length", o_.temperature_length);
+    if (!o_.sections.empty()) {
+      file_.SetNumbers(Key("rope.dimension_sections"), 5,
+                       std::vector<int32_t>(o_.sections.begin(), o_.sections.end()));
+    }
   }
 
-  void Layer(const std::string& prefix) {
-    const size_t q_dim = o_.heads * o_.head_dim, kv_dim = o_.kv_heads * o_.head_dim;
+  void LatentMetadata() {
+    const bool old = o_.fused_kv_up;
+    Number("attention.head_count_kv", old ? o_.heads : 1);
+    Number("attention.key_length", old ? o_.head_dim : o_.kv_rank + RopeDim());
+    Number("attention.value_length", old ? ValueDim() : o_.kv_rank);
+    Number("attention.kv_lora_rank", o_.kv_rank);
+    Number("attention.q_lora_rank", o_.query_rank);
+    if (old) return;
+    Number("attention.key_length_mla", o_.head_dim);
+    Number("attention.value_length_mla", ValueDim());
+  }
+
+  void RouterMetadata() {
+    if (o_.dense_layers != 0) Number("leading_dense_block_count", o_.dense_layers);
+    if (o_.expert_step != 0) Number("interleave_moe_layer_step", o_.expert_step);
+    if (o_.shared_ffn_dim != 0) {
+      Number("expert_shared_count", 1);
+      Number("expert_shared_feed_forward_length", o_.shared_ffn_dim);
+    }
+    if (o_.gating != 0) Number("expert_gating_func", o_.gating);
+    if (o_.normalize) file_.SetBool(Key("expert_weights_norm"), true);
+    if (o_.expert_scale != 0) Float("expert_weights_scale", o_.expert_scale);
+    if (o_.groups == 0) return;
+    Number("expert_group_count", o_.groups);
+    Number("expert_group_used_count", o_.groups_used);
+  }
+
+  void Layer(size_t layer) {
+    const std::string prefix = fmt::format("blk.{}.", layer);
     if (family_.pre_norm) Norm(prefix + "attn_norm");
-    if (o_.fused_qkv) {
-      Linear(prefix + "attn_qkv", q_dim + 2 * kv_dim, o_.dim, family_.qkv_bias);
-    } else {
-      Linear(prefix + "attn_q", q_dim, o_.dim, family_.qkv_bias);
-      Linear(prefix + "attn_k", kv_dim, o_.dim, family_.qkv_bias);
-      Linear(prefix + "attn_v", kv_dim, o_.dim, family_.qkv_bias);
-    }
-    if (family_.qk_norm != QkNorm::kNone) {
-      const bool head = family_.qk_norm == QkNorm::kHead;
-      Vector(prefix + "attn_q_norm.weight", head ? o_.head_dim : q_dim, 0.5f, 1.5f);
-      Vector(prefix + "attn_k_norm.weight", head ? o_.head_dim : kv_dim, 0.5f, 1.5f);
-    }
-    Linear(prefix + "attn_output", o_.dim, q_dim, family_.attention_output_bias);
+    family_.latent ? LatentAttention(prefix) : Attention(prefix, layer);
+    const size_t attended = o_.heads * (family_.latent ? ValueDim() : ValueDim(layer));
+    Linear(prefix + "attn_output", o_.dim, attended, family_.attention_output_bias);
+    if (family_.sinks) Vector(prefix + "attn_sinks.weight", o_.heads, -1, 2);
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
-    if (family_.pre_norm) Norm(prefix + "ffn_norm");
-    if (o_.experts != 0) {
-      Matrix(prefix + "ffn_gate_inp.weight", o_.experts, o_.dim, o_.gain, WeightType::kF32);
-      Experts(prefix + "ffn_gate_exps.weight", o_.ffn_dim, o_.dim);
-      Experts(prefix + "ffn_up_exps.weight", o_.ffn_dim, o_.dim);
-      Experts(prefix + "ffn_down_exps.weight", o_.dim, o_.ffn_dim);
+    if (family_.pre_norm) Norm(prefix + family_.ffn_norm);
+    if (HasExperts(layer)) {
+      Mixture(prefix);
+      if (family_.dense_beside_experts) Dense(prefix, "", DenseFfn(layer));
     } else {
-      const bool own_gate = family_.gated && !family_.fused_gate;
-      if (own_gate) Linear(prefix + "ffn_gate", o_.ffn_dim, o_.dim, family_.ffn_bias);
-      Linear(prefix + "ffn_up", family_.fused_gate ? 2 * o_.ffn_dim : o_.ffn_dim, o_.dim,
-             family_.ffn_bias);
-      Linear(prefix + "ffn_down", o_.dim, o_.ffn_dim, family_.ffn_bias);
+      Dense(prefix, "", DenseFfn(layer));
     }
     if (family_.post_norm) Norm(prefix + "post_ffw_norm");
+    if (o_.layer_input_dim != 0) {
+      Linear(prefix + "inp_gate", o_.layer_input_dim, o_.dim, Presence::kNo);
+      Linear(prefix + "proj", o_.dim, o_.layer_input_dim, Presence::kNo);
+      Norm(prefix + "post_norm");
+    }
+    if (family_.layer_scale && layer != 1) Vector(prefix + "layer_output_scale.weight", 1, 0.6f, 1);
+  }
+
+  void Attention(const std::string& prefix, size_t layer) {
+    const size_t head = HeadDim(layer), q_dim = o_.heads * head;
+    const size_t k_dim = KvHeads(layer) * head, v_dim = KvHeads(layer) * ValueDim(layer);
+    const bool own_kv = layer < o_.layers - o_.shared_kv;
+    if (o_.fused_qkv) {
+      Linear(prefix + "attn_qkv", q_dim + k_dim + v_dim, o_.dim, family_.qkv_bias);
+    } else {
+      Linear(prefix + "attn_q", q_dim, o_.dim, family_.qkv_bias);
+      if (own_kv) Linear(prefix + "attn_k", k_dim, o_.dim, family_.qkv_bias);
+      const bool has_value = !family_.may_lack_value || Windowed(layer);
+      if (own_kv && has_value) Linear(prefix + "attn_v", v_dim, o_.dim, family_.qkv_bias);
+    }
+    if (family_.qk_norm != QkNorm::kNone) {
+      const bool each = family_.qk_norm == QkNorm::kHead;
+      // Scores that are not scaled by the size of a head would leave one key all the weight.
+      const float by = family_.unscaled_scores ? 0.4f : 1;
+      Vector(prefix + "attn_q_norm.weight", each ? head : q_dim, 0.5f * by, 1.5f * by);
+      if (own_kv) Vector(prefix + "attn_k_norm.weight", each ? head : k_dim, 0.5f * by, 1.5f * by);
+    }
+  }
+
+  void LatentAttention(const std::string& prefix) {
+    const size_t plain = o_.head_dim - RopeDim(), query = o_.heads * o_.head_dim;
+    if (o_.query_rank != 0) {
+      Linear(prefix + "attn_q_a", o_.query_rank, o_.dim, Presence::kNo);
+      Vector(prefix + "attn_q_a_norm.weight", o_.query_rank, 0.5f, 1.5f);
+      Linear(prefix + "attn_q_b", query, o_.query_rank, Presence::kNo);
+    } else {
+      Linear(prefix + "attn_q", query, o_.dim, Presence::kNo);
+    }
+    Linear(prefix + "attn_kv_a_mqa", o_.kv_rank + RopeDim(), o_.dim, Presence::kNo);
+    Vector(prefix + "attn_kv_a_norm.weight", o_.kv_rank, 0.5f, 1.5f);
+    if (o_.fused_kv_up) {
+      return Linear(prefix + "attn_kv_b", o_.heads * (plain + ValueDim()), o_.kv_rank,
+                    Presence::kNo);
+    }
+    Stack(prefix + "attn_k_b", o_.heads, o_.kv_rank, plain);
+    Stack(prefix + "attn_v_b", o_.heads, ValueDim(), o_.kv_rank);
+  }
+
+  void Dense(const std::string& prefix, const std::string& suffix, size_t ffn) {
+    const bool own_gate = family_.gated && !family_.fused_gate;
+    if (own_gate) Linear(prefix + "ffn_gate" + suffix, ffn, o_.dim, family_.ffn_bias);
+    Linear(prefix + "ffn_up" + suffix, family_.fused_gate ? 2 * ffn : ffn, o_.dim,
+           family_.ffn_bias);
+    Linear(prefix + "ffn_down" + suffix, o_.dim, ffn, family_.ffn_bias);
+  }
+
+  void Mixture(const std::string& prefix) {
+    Matrix(prefix + "ffn_gate_inp.weight", o_.experts, o_.dim, o_.gain, WeightType::kF32);
+    if (family_.router_bias == Presence::kMust) {
+      Vector(prefix + "ffn_gate_inp.bias", o_.experts, -0.5f, 0.5f);
+    }
+    if (family_.choice_bias != Presence::kNo) {
+      Vector(prefix + "exp_probs_b.bias", o_.experts, -0.3f, 0.3f);
+    }
+    if (o_.fused_experts) {
+      Experts(prefix + "ffn_gate_up_exps", 2 * o_.ffn_dim, o_.dim);
+    } else {
+      Experts(prefix + "ffn_gate_exps", o_.ffn_dim, o_.dim);
+      Experts(prefix + "ffn_up_exps", o_.ffn_dim, o_.dim);
+    }
+    Experts(prefix + "ffn_down_exps", o_.dim, o_.ffn_dim);
+    if (o_.shared_ffn_dim != 0) Dense(prefix, "_shexp", o_.shared_ffn_dim);
+    if (family_.gated_shared_expert) {
+      Matrix(prefix + "ffn_gate_inp_shexp.weight", 1, o_.dim, o_.gain, WeightType::kF32);
+    }
+    if (!family_.dense_beside_experts) return;
+    Vector(prefix + "ffn_gate_inp.scale", o_.dim, 0.5f, 1.5f);
+    for (const char* name : {"pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"}) {
+      Norm(prefix + name);
+    }
+    Vector(prefix + "ffn_down_exps.scale", o_.experts, 0.5f, 1.5f);
   }
 
   void Vector(const std::string& name, size_t n, float low, float high) {
@@ -265,12 +297,28 @@ class Maker {
   void Matrix(const std::string& name, size_t rows, size_t cols, float gain) {
     Matrix(name, rows, cols, gain, o_.type);
   }
+  // `count` matrices in one tensor.
+  void Stack(const std::string& name, size_t count, size_t rows, size_t cols) {
+    Matrix(name + ".weight", count * rows, cols, o_.gain);
+    file_.tensors.back().dims = {cols, rows, count};
+  }
   void Experts(const std::string& name, size_t rows, size_t cols) {
-    Matrix(name, o_.experts * rows, cols, o_.gain);
-    file_.tensors.back().dims = {cols, rows, o_.experts};
+    Stack(name, o_.experts, rows, cols);
+    if (family_.expert_bias == Presence::kMust) {
+      Vector(name + ".bias", o_.experts * rows, -0.5f, 0.5f);
+      file_.tensors.back().dims = {rows, o_.experts};
+    }
+    if (o_.matrix_scales && !family_.dense_beside_experts) {
+      Vector(name + ".scale", o_.experts, 0.5f, 1.5f);
+      Vector(name + ".input_scale", o_.experts, 0.5f, 1.5f);
+    }
   }
   void Linear(const std::string& name, size_t rows, size_t cols, Presence bias) {
     Matrix(name + ".weight", rows, cols, o_.gain);
+    if (o_.matrix_scales) {
+      Vector(name + ".scale", 1, 0.5f, 1.5f);
+      Vector(name + ".input_scale", 1, 0.5f, 1.5f);
+    }
     if (bias == Presence::kMust || (bias == Presence::kMay && o_.may_biases)) {
       Vector(name + ".bias", rows, -0.5f, 0.5f);
     }
@@ -285,60 +333,6 @@ class Maker {
 }  // namespace
 
 GgufBuilder TinyModelBuilder(const TinyModelOptions& options) { return Maker(options).Make(); }
-
-std::vector<TinyFamily> TinyFamilies() {
-  std::vector<TinyFamily> all;
-  const auto add = [&](const char* name, const char* architecture) -> TinyModelOptions& {
-    TinyFamily& family = all.emplace_back(TinyFamily{name, {}});
-    family.options.architecture = architecture;
-    family.options.layers = 3;
-    return family.options;
-  };
-  add("llama2", "llama").kv_heads = 4;
-  TinyModelOptions& llama3 = add("llama3", "llama");
-  llama3.rope_base = 500000, llama3.rope_freqs = true, llama3.may_biases = true;
-  TinyModelOptions& linear = add("llama-linear", "llama");
-  linear.rope_scaling = "linear", linear.rope_factor = 4, linear.tied = false;
-  add("mixtral", "llama").experts = 4;
-  add("qwen2", "qwen2");
-  TinyModelOptions& yarn = add("qwen2-yarn", "qwen2");
-  yarn.rope_scaling = "yarn", yarn.rope_factor = 4, yarn.original_context = 32;
-  yarn.rope_base = 100;  // so that the pairs are fast, slow and between
-  add("qwen3", "qwen3").head_dim = 32;
-  TinyModelOptions& moe = add("qwen3moe", "qwen3moe");
-  moe.experts = 8, moe.experts_used = 3, moe.head_dim = 32;
-  TinyModelOptions& gemma2 = add("gemma2", "gemma2");
-  gemma2.head_dim = 32, gemma2.window = 20, gemma2.soft_cap = 2;
-  TinyModelOptions& gemma3 = add("gemma3", "gemma3");
-  gemma3.kv_heads = 1, gemma3.window = 20, gemma3.window_period = 3;
-  gemma3.rope_scaling = "linear", gemma3.rope_factor = 8, gemma3.rope_base = 1000000;
-  TinyModelOptions& phi3 = add("phi3", "phi3");
-  phi3.fused_qkv = true, phi3.rope_dim = 12, phi3.original_context = 1u << 20;
-  phi3.long_factors = true, phi3.tied = false;
-  TinyModelOptions& longrope = add("phi3-long", "phi3");
-  longrope.fused_qkv = true, longrope.original_context = 32, longrope.long_factors = true;
-  add("granite", "granite").scales = true;
-  add("olmo2", "olmo2");
-  TinyModelOptions& olmo3 = add("olmo3", "olmo2");
-  olmo3.window = 20, olmo3.window_period = 2;
-  olmo3.rope_scaling = "yarn", olmo3.rope_factor = 8, olmo3.original_context = 32;
-  TinyModelOptions& smollm3 = add("smollm3", "smollm3");
-  smollm3.layers = 4;
-  TinyModelOptions& gpt2 = add("gpt2", "gpt2");
-  gpt2.fused_qkv = true, gpt2.kv_heads = 4;
-  TinyModelOptions& neox = add("gptneox", "gptneox");
-  neox.fused_qkv = true, neox.kv_heads = 4, neox.rope_dim = 4;
-  TinyModelOptions& serial = add("gptneox-serial", "gptneox");
-  serial.fused_qkv = true, serial.kv_heads = 4, serial.parallel = false;
-  // One that differs in nothing but its row has a plain model.
-  for (const Architecture& architecture : Architectures()) {
-    const bool has_model = std::any_of(all.begin(), all.end(), [&](const TinyFamily& family) {
-      return family.options.architecture == architecture.name;
-    });
-    if (!has_model) add(architecture.name, architecture.name);
-  }
-  return all;
-}
 
 std::vector<uint8_t> TinyModel(const TinyModelOptions& options) {
   return TinyModelBuilder(options).Build();

@@ -42,6 +42,31 @@ struct TinyModelOptions {
   size_t original_context = 0;
   bool rope_freqs = false;    // one factor for each pair, as of Llama 3
   bool long_factors = false;  // two, as of Phi 3
+  float log_multiplier = 0;   // of YaRN; 0: not in the file, as are the others
+
+  // Layers with a window, by layer; the others then have half the key/value heads, and the last
+  // `shared_kv` layers, which read keys and values of others, twice the feed-forward length.
+  std::vector<bool> windows = {};
+  size_t window_head_dim = 0;  // of families that have it
+  size_t shared_kv = 0;
+  size_t value_dim = 0;        // 0: head_dim
+  size_t layer_input_dim = 0;  // of families that have it
+  std::vector<size_t> sections = {};
+
+  // Latent attention; head_dim is then that of a head before the absorption.
+  size_t kv_rank = 0, query_rank = 0;
+  bool fused_kv_up = false;  // attn_kv_b, as in old files
+  float temperature = 0;     // of queries
+  size_t temperature_length = 0;
+
+  size_t dense_layers = 0, expert_step = 0;  // which layers have experts
+  size_t dense_ffn_dim = 0;                  // of the layers before; 0: ffn_dim
+  size_t shared_ffn_dim = 0;                 // of the expert for every token
+  size_t groups = 0, groups_used = 0, gating = 0;
+  bool normalize = false;  // in the file, as true
+  float expert_scale = 0;
+  bool fused_experts = false;
+  bool matrix_scales = false;  // one for each matrix
 };
 
 // Every family and every kind of layer and of RoPE scaling that there is, by the name of a model

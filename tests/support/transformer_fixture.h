@@ -13,6 +13,7 @@
 
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
+#include "core/transformer/model_config.h"
 #include "core/transformer/transformer.h"
 #include "tests/support/random.h"
 #include "tests/support/reference_model.h"

@@ -75,7 +75,7 @@ inline uint8x16_t LoadBytes(const uint8_t* p) { return vld1q_u8(p); }
 template <QuantFormat format, int step>
 int8x16_t WeightsOf(const uint8_t* block) {
   uint8x16_t code = CodesAt<LoadBytes, format, step>(block);
-  if constexpr (format.table) return vqtbl1q_s8(vld1q_s8(kIq4Values), code);
+  if constexpr (HasTable(format)) return vqtbl1q_s8(vld1q_s8(CodeWeights(format)), code);
   if constexpr (format.bias != 0) code = vsubq_u8(code, vdupq_n_u8(format.bias));
   return vreinterpretq_s8_u8(code);
 }
@@ -103,21 +103,27 @@ template <QuantFormat format, int half, size_t kColumns>
 template <QuantFormat format>
 class Scales {
  public:
-  explicit Scales(const uint8_t* group) : subs_(group + (format.minimum ? 4 : 2) * kPanelRows) {
-    const auto* half = reinterpret_cast<const uint16_t*>(group);
+  explicit Scales(const uint8_t* group)
+      : halves_(reinterpret_cast<const uint16_t*>(group)), subs_(group + HalfScaleBytes(format)) {
     for (size_t r = 0; r < kRegisters; ++r) {
-      scale_[r] = LoadHalf(half + r * kWidth);
-      if constexpr (format.minimum) minimum_[r] = LoadHalf(half + kPanelRows + r * kWidth);
+      if constexpr (format.scale == ScaleForm::kPower) {
+        const uint32x4_t wide = vshll_n_u16(vld1_u16(halves_ + r * kWidth), 16);
+        scale_[r] = vreinterpretq_f32_u32(wide);
+      } else if constexpr (format.scale != ScaleForm::kHalves) {
+        scale_[r] = Half(0, r);
+      }
+      if constexpr (format.minimum) minimum_[r] = LoadHalf(halves_ + kPanelRows + r * kWidth);
     }
   }
-  // Groups of 32 columns have one scale, in f16. In the others the f16 scale is multiplied by the
-  // sub-block's small integer, which is exact in float.
+  // A group's scale that is multiplied by the sub-block's small integer stays exact in float.
   void Scale(size_t sub, float32x4_t (&out)[kRegisters]) const {
-    if constexpr (format.group == kQuantBlock) {
+    if constexpr (format.scale == ScaleForm::kHalves) {
+      for (size_t r = 0; r < kRegisters; ++r) out[r] = Half(sub, r);
+    } else if constexpr (!HasSubScales(format)) {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = scale_[r];
     } else {
       uint8x16_t bytes = vld1q_u8(subs_ + sub * kPanelRows);
-      if constexpr (format.nibble_scales) bytes = vandq_u8(bytes, vdupq_n_u8(15));
+      if constexpr (kNibbles) bytes = vandq_u8(bytes, vdupq_n_u8(15));
       ToFloats(vreinterpretq_s8_u8(bytes), out);
       for (size_t r = 0; r < kRegisters; ++r) out[r] = vmulq_f32(scale_[r], out[r]);
     }
@@ -125,12 +131,12 @@ class Scales {
   // Q4_1 and Q5_1 store what is added. The K types store a magnitude that is subtracted, and its
   // sign is turned here, so that both kinds are added by the same fma.
   void Minimum(size_t sub, float32x4_t (&out)[kRegisters]) const {
-    if constexpr (format.group == kQuantBlock) {
+    if constexpr (!HasSubScales(format)) {
       for (size_t r = 0; r < kRegisters; ++r) out[r] = minimum_[r];
     } else {
-      const size_t row = format.nibble_scales ? sub : format.group / format.sub + sub;
+      const size_t row = kNibbles ? sub : format.group / format.sub + sub;
       uint8x16_t bytes = vld1q_u8(subs_ + row * kPanelRows);
-      if constexpr (format.nibble_scales) bytes = vshrq_n_u8(bytes, 4);
+      if constexpr (kNibbles) bytes = vshrq_n_u8(bytes, 4);
       const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_high_u8(bytes);
       out[0] = vcvtq_f32_u32(vmovl_u16(vget_low_u16(low)));
       out[1] = vcvtq_f32_u32(vmovl_high_u16(low));
@@ -141,6 +147,13 @@ class Scales {
   }
 
  private:
+  static constexpr bool kNibbles = format.scale == ScaleForm::kNibbles;
+  float32x4_t Half(size_t i, size_t r) const {
+    const float32x4_t scale = LoadHalf(halves_ + i * kPanelRows + r * kWidth);
+    if constexpr (format.scale_shift == 0) return scale;
+    return vmulq_n_f32(scale, ScaleFactor(format));
+  }
+  const uint16_t* halves_;
   const uint8_t* subs_;
   float32x4_t scale_[kRegisters], minimum_[kRegisters];
 };

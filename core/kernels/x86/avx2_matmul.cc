@@ -55,7 +55,9 @@ void StoreTile(const __m256 (&sum)[kColumns][2], float* y, size_t ldy) {
 }
 
 // Bytes that the inner loops see of a weight: its code or that one's nibbles, the low one first.
-constexpr size_t Planes(QuantFormat format) { return format.table || format.low_bits == 8 ? 2 : 1; }
+constexpr size_t Planes(QuantFormat format) {
+  return HasTable(format) || format.low_bits == 8 ? 2 : 1;
+}
 
 // SubSteps: the steps of four columns that share a scale. RunSteps: those of them that a sum of 16
 // bits can span. A step adds two products to each such sum, at most 2 * (2^bits - 1) * 127, and
@@ -80,34 +82,36 @@ __m256i BroadcastFour(const int8_t* p) {
   return _mm256_set1_epi32(four);
 }
 
+struct alignas(16) Nibbles {
+  uint8_t of[16];
+};
+
 // vpshufb looks up within each half of 128 bits, so that the table of 16 bytes stands in both.
-__m256i LookUp(const uint8_t (&table)[16], __m256i index) {
-  const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
+__m256i LookUp(const Nibbles& table, __m256i index) {
+  const __m128i t = _mm_load_si128(reinterpret_cast<const __m128i*>(table.of));
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(t), index);
 }
 
-// kIq4Values plus 128, by nibbles. The whole sums go up to 241, and two products of that with 127
-// do not fit in 16 bits, so that each plane of nibbles has a table of its own.
-alignas(16) constexpr uint8_t kTableLow[16] = {1, 8,  13, 15, 15, 13, 10, 6,
-                                               1, 13, 9,  6,  5,  5,  9,  1};
-alignas(16) constexpr uint8_t kTableHigh[16] = {0, 1, 2, 3,  4,  5,  6,  7,
-                                                8, 8, 9, 10, 11, 12, 13, 15};
-constexpr bool TablesAreRight() {
+// A table's weights plus 128, the nibble from bit `shift`. The whole sums go up to 241, and two
+// products of that with 127 do not fit in 16 bits, so that each plane of nibbles has a table of its
+// own.
+template <QuantFormat format, int shift>
+constexpr Nibbles kNibblesOf = [] {
+  Nibbles nibbles{};
   for (size_t i = 0; i < 16; ++i) {
-    if (kTableLow[i] + 16 * kTableHigh[i] != kIq4Values[i] + 128) return false;
+    nibbles.of[i] = static_cast<uint8_t>(((CodeWeights(format)[i] + 128) >> shift) & 15);
   }
-  return true;
-}
-static_assert(TablesAreRight());
+  return nibbles;
+}();
 
 // What the inner loops see of columns 4 * step .. + 3 of the block, of eight rows.
 template <QuantFormat format, size_t step>
 [[gnu::always_inline]] inline void CodesOf(const uint8_t* block, size_t half,
                                            __m256i (&code)[Planes(format)]) {
   const __m256i whole = CodesAt<LoadInts, format, step>(block + half * 32);
-  if constexpr (format.table) {
-    code[0] = LookUp(kTableLow, whole);
-    code[1] = LookUp(kTableHigh, whole);
+  if constexpr (HasTable(format)) {
+    code[0] = LookUp(kNibblesOf<format, 0>, whole);
+    code[1] = LookUp(kNibblesOf<format, 4>, whole);
   } else if constexpr (Planes(format) == 2) {
     code[0] = MoveBits<0, 0, 4>(whole);
     code[1] = MoveBits<4, 0, 4>(whole);
@@ -121,17 +125,21 @@ template <QuantFormat format>
 class Scales {
  public:
   Scales(const uint8_t* group, size_t half)
-      : subs_(group + (format.minimum ? 4 : 2) * kPanelRows + half * kWidth),
-        scale_(LoadHalf(reinterpret_cast<const uint16_t*>(group) + half * kWidth)) {
-    if constexpr (format.minimum) {
-      const uint16_t* minima = reinterpret_cast<const uint16_t*>(group) + kPanelRows;
-      minimum_ = LoadHalf(minima + half * kWidth);
+      : halves_(reinterpret_cast<const uint16_t*>(group) + half * kWidth),
+        subs_(group + HalfScaleBytes(format) + half * kWidth) {
+    if constexpr (format.scale == ScaleForm::kPower) {
+      const __m128i powers = _mm_loadu_si128(reinterpret_cast<const __m128i*>(halves_));
+      scale_ = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(powers), 16));
+    } else if constexpr (format.scale != ScaleForm::kHalves) {
+      scale_ = Half(0);
     }
+    if constexpr (format.minimum) minimum_ = LoadHalf(halves_ + kPanelRows);
   }
   __m256 Scale(size_t sub) const {
-    if constexpr (format.group == kQuantBlock) return scale_;
+    if constexpr (format.scale == ScaleForm::kHalves) return Half(sub);
+    if constexpr (!HasSubScales(format)) return scale_;
     __m256i whole;
-    if constexpr (format.nibble_scales) {
+    if constexpr (kNibbles) {
       whole = _mm256_and_si256(Load(sub), _mm256_set1_epi32(15));
     } else {
       whole = _mm256_cvtepi8_epi32(Bytes(sub));
@@ -141,9 +149,9 @@ class Scales {
   // Q4_1 and Q5_1 store what is added. The K types store a magnitude that is subtracted, and its
   // sign is turned here, so that both kinds are added by the same fma.
   __m256 Minimum(size_t sub) const {
-    if constexpr (format.group == kQuantBlock) return minimum_;
+    if constexpr (!HasSubScales(format)) return minimum_;
     __m256i whole;
-    if constexpr (format.nibble_scales) {
+    if constexpr (kNibbles) {
       whole = _mm256_srli_epi32(Load(sub), 4);
     } else {
       whole = Load(format.group / format.sub + sub);
@@ -153,10 +161,17 @@ class Scales {
   }
 
  private:
+  static constexpr bool kNibbles = format.scale == ScaleForm::kNibbles;
+  __m256 Half(size_t i) const {
+    const __m256 scale = LoadHalf(halves_ + i * kPanelRows);
+    if constexpr (format.scale_shift == 0) return scale;
+    return _mm256_mul_ps(scale, _mm256_set1_ps(ScaleFactor(format)));
+  }
   __m128i Bytes(size_t row) const {
     return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(subs_ + row * kPanelRows));
   }
   __m256i Load(size_t row) const { return _mm256_cvtepu8_epi32(Bytes(row)); }
+  const uint16_t* halves_;
   const uint8_t* subs_;
   __m256 scale_, minimum_;
 };
@@ -219,7 +234,7 @@ template <QuantFormat format, size_t kColumns, size_t begin, size_t step, size_t
 
 // Columns up to which expanding does not pay; plain nibbles are the cheapest to unpack.
 constexpr size_t DirectColumns(QuantFormat format) {
-  return format.low_bits == 4 && format.high_bits == 0 && !format.table ? 8 : 4;
+  return format.low_bits == 4 && format.high_bits == 0 && !HasTable(format) ? 8 : 4;
 }
 
 // One panel times kColumns columns from `column`, straight from the packed weights.

@@ -14,12 +14,11 @@ __m512i LoadBytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 template <QuantFormat format, size_t step>
 __m512i CodesOf(const uint8_t* block) {
   const __m512i code = CodesAt<LoadBytes, format, step>(block);
-  if constexpr (!format.table) return code;
-  // kIq4Values plus 128, which vpdpbusd takes as they are, up to 241.
-  alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                     129, 141, 153, 166, 181, 197, 217, 241};
-  static_assert(kTable[0] == kIq4Values[0] + 128 && kTable[15] == kIq4Values[15] + 128);
-  const __m128i table = _mm_load_si128(reinterpret_cast<const __m128i*>(kTable));
+  if constexpr (!HasTable(format)) return code;
+  // Weights plus 128, which vpdpbusd takes as they are, up to 241: the sign bit turned.
+  const __m128i table =
+      _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(CodeWeights(format))),
+                    _mm_set1_epi8(INT8_MIN));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), code);
 }
 
@@ -40,24 +39,29 @@ template <QuantFormat format>
 class Scales {
  public:
   explicit Scales(const uint8_t* group)
-      : subs_(group + (format.minimum ? 4 : 2) * kPanelRows),
-        scale_(LoadHalf(reinterpret_cast<const uint16_t*>(group))) {
-    if constexpr (format.minimum) {
-      minimum_ = LoadHalf(reinterpret_cast<const uint16_t*>(group) + kPanelRows);
+      : halves_(reinterpret_cast<const uint16_t*>(group)), subs_(group + HalfScaleBytes(format)) {
+    if constexpr (format.scale == ScaleForm::kPower) {
+      const auto* const powers = reinterpret_cast<const __m256i*>(halves_);
+      const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(powers));
+      scale_ = _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+    } else if constexpr (format.scale != ScaleForm::kHalves) {
+      scale_ = Half(0);
     }
+    if constexpr (format.minimum) minimum_ = LoadHalf(halves_ + kPanelRows);
   }
   __m512 Scale(size_t sub) const {
-    if constexpr (format.group == kQuantBlock) return scale_;
+    if constexpr (format.scale == ScaleForm::kHalves) return Half(sub);
+    if constexpr (!HasSubScales(format)) return scale_;
     __m128i bytes = Load(sub);
-    if constexpr (format.nibble_scales) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    if constexpr (kNibbles) bytes = _mm_and_si128(bytes, _mm_set1_epi8(15));
     return _mm512_mul_ps(scale_, BytesToFloat(bytes));
   }
   // Q4_1 and Q5_1 store what is added. The K types store a magnitude that is subtracted, and its
   // sign is turned here, so that both kinds are added by the same fma.
   __m512 Minimum(size_t sub) const {
-    if constexpr (format.group == kQuantBlock) return minimum_;
-    __m128i bytes = Load(format.nibble_scales ? sub : format.group / format.sub + sub);
-    if constexpr (format.nibble_scales) {
+    if constexpr (!HasSubScales(format)) return minimum_;
+    __m128i bytes = Load(kNibbles ? sub : format.group / format.sub + sub);
+    if constexpr (kNibbles) {
       // The shift is of 16 bits, so the mask also drops what came from the neighbouring byte.
       bytes = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
     }
@@ -69,6 +73,13 @@ class Scales {
   __m128i Load(size_t row) const {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(subs_ + row * kPanelRows));
   }
+  static constexpr bool kNibbles = format.scale == ScaleForm::kNibbles;
+  __m512 Half(size_t i) const {
+    const __m512 scale = LoadHalf(halves_ + i * kPanelRows);
+    if constexpr (format.scale_shift == 0) return scale;
+    return _mm512_mul_ps(scale, _mm512_set1_ps(ScaleFactor(format)));
+  }
+  const uint16_t* halves_;
   const uint8_t* subs_;
   __m512 scale_, minimum_;
 };

@@ -11,11 +11,14 @@
 namespace lockstep {
 namespace {
 
+constexpr size_t kHead = 32;
+
 ModelConfig SmallConfig() {
   ModelConfig config;
-  config.layers = 2;
-  config.kv_heads = 2;
-  config.head_dim = 32;
+  for (size_t i = 0; i < 2; ++i) {
+    config.layers.push_back(
+        {.heads = 2, .kv_heads = 2, .head = {.key = kHead, .value = kHead}, .kv_layer = i});
+  }
   return config;
 }
 
@@ -43,9 +46,9 @@ class PrefixStoreTest : public testing::TestWithParam<KvType> {
   void Compute(KvCache& kv, const std::vector<int32_t>& tokens, size_t from) {
     ASSERT_TRUE(kv.Append(tokens.size() - from));
     for (size_t p = from; p < tokens.size(); ++p) {
-      for (size_t layer = 0; layer < config_.layers; ++layer) {
-        for (size_t head = 0; head < config_.kv_heads; ++head) {
-          const std::vector<float> x(config_.head_dim, ValueOf(tokens, p, layer, head));
+      for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
+        for (size_t head = 0; head < config_.layers[layer].kv_heads; ++head) {
+          const std::vector<float> x(kHead, ValueOf(tokens, p, layer, head));
           kv.Store(ScalarKernels(), layer, head, p, x.data(), x.data());
         }
       }
@@ -68,8 +71,8 @@ class PrefixStoreTest : public testing::TestWithParam<KvType> {
       const KvBlock block = kv.Block(layer, head, begin);
       const size_t n = std::min(kAttentionBlock, kv.length() - begin);
       const size_t padded = (n + kKeyGroup - 1) / kKeyGroup * kKeyGroup;
-      add(block.keys, padded * config_.head_dim * unit);
-      add(block.values, n * config_.head_dim * unit);
+      add(block.keys, padded * kHead * unit);
+      add(block.values, n * kHead * unit);
       if (GetParam() == KvType::kF16) continue;
       add(block.key_scales, padded * sizeof(uint16_t));
       add(block.value_scales, n * sizeof(uint16_t));
@@ -78,8 +81,8 @@ class PrefixStoreTest : public testing::TestWithParam<KvType> {
   }
   void ExpectEqual(const KvCache& a, const KvCache& b) {
     ASSERT_EQ(a.length(), b.length());
-    for (size_t layer = 0; layer < config_.layers; ++layer) {
-      for (size_t head = 0; head < config_.kv_heads; ++head) {
+    for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
+      for (size_t head = 0; head < config_.layers[layer].kv_heads; ++head) {
         EXPECT_EQ(Bytes(a, layer, head), Bytes(b, layer, head)) << layer << ' ' << head;
       }
     }

@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "core/transformer/model_config.h"
 #include "tests/support/tiny_model.h"
 
 namespace lockstep {

@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "core/transformer/model_config.h"
 #include "tests/support/tiny_model.h"
 
 namespace lockstep {

@@ -20,18 +20,17 @@ struct Cache {
   KvType type;
   size_t stride;
   std::vector<uint8_t> blocks;
-  std::vector<float> plain_keys, plain_values;  // [length][head_dim]
-  Cache(KvType kv_type, size_t length, size_t head_dim, Random& random)
+  std::vector<float> plain_keys, plain_values;  // [length][head.key], [length][head.value]
+  Cache(KvType kv_type, size_t length, const HeadShape& head, Random& random)
       : type(kv_type),
-        stride(KvBlockBytes(kv_type, head_dim) + 64),
+        stride(KvBlockBytes(kv_type, head) + 64),
         blocks((length + 63) / 64 * stride),
-        plain_keys(length * head_dim),
-        plain_values(length * head_dim) {
-    const size_t scales = head_dim / 32;
+        plain_keys(length * head.key),
+        plain_values(length * head.value) {
     std::vector<uint16_t> nan(blocks.size() / 2, 0x7e00);
     std::memcpy(blocks.data(), nan.data(), blocks.size());
     for (size_t p = 0; p < length; ++p) {
-      const KvBlock kv = BlockAt(type, blocks.data() + p / 64 * stride, head_dim);
+      const KvBlock kv = BlockAt(type, blocks.data() + p / 64 * stride, head);
       const size_t in = p % 64, group = in / 16, lane = p % 16;
       const auto half = [](const void* halves, size_t i) -> uint16_t& {
         return static_cast<uint16_t*>(const_cast<void*>(halves))[i];
@@ -39,23 +38,30 @@ struct Cache {
       const auto byte = [](const void* bytes, size_t i) -> int8_t& {
         return static_cast<int8_t*>(const_cast<void*>(bytes))[i];
       };
-      for (size_t b = 0; type == KvType::kQ8_0 && b < scales; ++b) {
-        half(kv.key_scales, (group * scales + b) * 16 + lane) = FloatToHalf(random.Float(0, 0.01f));
-        half(kv.value_scales, in * scales + b) = FloatToHalf(random.Float(0, 0.01f));
-      }
-      for (size_t d = 0; d < head_dim; ++d) {
-        const size_t key = (group * head_dim + d) * 16 + lane, value = in * head_dim + d;
-        float& plain_key = plain_keys[p * head_dim + d];
-        float& plain_value = plain_values[p * head_dim + d];
-        if (type == KvType::kF16) {
-          plain_key = HalfToFloat(half(kv.keys, key) = FloatToHalf(random.Float(-1, 1)));
-          plain_value = HalfToFloat(half(kv.values, value) = FloatToHalf(random.Float(-1, 1)));
-        } else {
-          plain_key = (byte(kv.keys, key) = static_cast<int8_t>(random.Next())) *
-                      HalfToFloat(kv.key_scales[(group * scales + d / 32) * 16 + lane]);
-          plain_value = (byte(kv.values, value) = static_cast<int8_t>(random.Next())) *
-                        HalfToFloat(kv.value_scales[in * scales + d / 32]);
+      // Values `bits` and scales of one vector, by where dimension d and block b of it are.
+      const auto fill = [&](float* plain, size_t n, const void* bits, const void* scales,
+                            const auto& at, const auto& scale_at) {
+        for (size_t d = 0; d < n; ++d) {
+          if (type == KvType::kF16) {
+            plain[d] = HalfToFloat(half(bits, at(d)) = FloatToHalf(random.Float(-1, 1)));
+            continue;
+          }
+          uint16_t& scale = half(scales, scale_at(d / 32));
+          if (d % 32 == 0) scale = FloatToHalf(random.Float(0, 0.01f));
+          plain[d] = (byte(bits, at(d)) = static_cast<int8_t>(random.Next())) * HalfToFloat(scale);
         }
+      };
+      fill(
+          &plain_keys[p * head.key], head.key, kv.keys, kv.key_scales,
+          [&](size_t d) { return (group * head.key + d) * 16 + lane; },
+          [&](size_t b) { return (group * (head.key / 32) + b) * 16 + lane; });
+      if (head.value_in_key) {
+        std::copy_n(&plain_keys[p * head.key], head.value, &plain_values[p * head.value]);
+      } else {
+        fill(
+            &plain_values[p * head.value], head.value, kv.values, kv.value_scales,
+            [&](size_t d) { return in * head.value + d; },
+            [&](size_t b) { return in * (head.value / 32) + b; });
       }
     }
   }
@@ -63,21 +69,22 @@ struct Cache {
 };
 
 // Softmax attention of one query over the positions [begin, length).
-std::vector<double> PlainAttention(const Cache& cache, const float* q, size_t head_dim,
-                                   size_t begin, size_t length, double scale, double cap) {
-  std::vector<double> weight(length), out(head_dim);
-  double total = 0;
+std::vector<double> PlainAttention(const Cache& cache, const float* q, const HeadShape& head,
+                                   size_t begin, size_t length, double scale, double cap,
+                                   const float* sink) {
+  std::vector<double> weight(length), out(head.value);
+  double total = sink != nullptr ? std::exp(double{*sink}) : 0;
   for (size_t p = begin; p < length; ++p) {
     double score = 0;
-    for (size_t d = 0; d < head_dim; ++d) {
-      score += double{q[d]} * cache.plain_keys[p * head_dim + d];
+    for (size_t d = 0; d < head.key; ++d) {
+      score += double{q[d]} * cache.plain_keys[p * head.key + d];
     }
     score *= scale;
     total += weight[p] = std::exp(cap != 0 ? cap * std::tanh(score / cap) : score);
   }
   for (size_t p = begin; p < length; ++p) {
-    for (size_t d = 0; d < head_dim; ++d) {
-      out[d] += weight[p] / total * cache.plain_values[p * head_dim + d];
+    for (size_t d = 0; d < head.value; ++d) {
+      out[d] += weight[p] / total * cache.plain_values[p * head.value + d];
     }
   }
   return out;
@@ -85,9 +92,11 @@ std::vector<double> PlainAttention(const Cache& cache, const float* q, size_t he
 
 struct AttentionCase {
   KvType type;
-  size_t head_dim, length, rows, heads;
+  HeadShape head;
+  size_t length, rows, heads;
   size_t window = 0;
   float soft_cap = 0;
+  bool sinks = false;
 };
 
 class AttentionTest : public KernelTableTest {};
@@ -97,57 +106,74 @@ INSTANTIATE_TEST_SUITE_P(Isa, AttentionTest, testing::ValuesIn(TestableKernels()
 TEST_P(AttentionTest, EqualsScalarAndIsCloseToDouble) {
   std::vector<AttentionCase> cases;
   for (size_t head_dim : {4, 20, 32, 64, 80, 128}) {
+    const HeadShape head = {.key = head_dim, .value = head_dim};
     for (size_t length : {1, 15, 17, 63, 64, 65, 200}) {
-      for (size_t heads : {1, 3}) cases.push_back({KvType::kF16, head_dim, length, 1, heads});
-      cases.push_back({KvType::kF16, head_dim, length, 5, 2});
+      for (size_t heads : {1, 3}) cases.push_back({KvType::kF16, head, length, 1, heads});
+      cases.push_back({KvType::kF16, head, length, 5, 2});
     }
-    cases.push_back({KvType::kF16, head_dim, 50, 70, 3});
+    cases.push_back({KvType::kF16, head, 50, 70, 3});
     if (head_dim % 32 != 0) continue;
-    for (size_t length : {1, 17, 65, 200}) cases.push_back({KvType::kQ8_0, head_dim, length, 3, 4});
+    for (size_t length : {1, 17, 65, 200}) cases.push_back({KvType::kQ8_0, head, length, 3, 4});
   }
   for (size_t window : {1, 15, 64, 65, 150}) {
     for (size_t length : {1, 60, 200}) {
-      cases.push_back({KvType::kF16, 32, length, 9, 1, window});
-      cases.push_back({KvType::kF16, 20, length, 70, 3, window});
-      cases.push_back({KvType::kQ8_0, 32, length, 3, 2, window, 2.0f});
+      cases.push_back({KvType::kF16, {32, 32}, length, 9, 1, window});
+      cases.push_back({KvType::kF16, {20, 20}, length, 70, 3, window});
+      cases.push_back({KvType::kQ8_0, {32, 32}, length, 3, 2, window, 2.0f});
+      cases.push_back({KvType::kF16, {32, 32}, length, 40, 3, window, 0, true});
     }
   }
-  cases.push_back({KvType::kF16, 64, 100, 5, 2, 0, 3.0f});
-  for (const auto& [type, head_dim, length, rows, heads, window, soft_cap] : cases) {
-    Cache cache(type, length + rows - 1, head_dim, random_);
+  cases.push_back({KvType::kF16, {64, 64}, 100, 5, 2, 0, 3.0f});
+  // Value vectors of a size of their own, or in the keys.
+  for (size_t length : {1, 17, 64, 130}) {
+    for (size_t rows : {1, 5, 30}) {
+      cases.push_back({KvType::kF16, {48, 20}, length, rows, 3});
+      cases.push_back({KvType::kF16, {20, 52}, length, rows, 2, 0, 0, true});
+      cases.push_back({KvType::kQ8_0, {96, 32}, length, rows, 2});
+      cases.push_back({KvType::kF16, {52, 36, true}, length, rows, 4});
+      cases.push_back({KvType::kF16, {52, 52, true}, length, rows, 1, 30});
+      cases.push_back({KvType::kQ8_0, {96, 64, true}, length, rows, 3});
+    }
+  }
+  for (const auto& [type, head, length, rows, heads, window, soft_cap, sinks] : cases) {
+    Cache cache(type, length + rows - 1, head, random_);
     if (window != 0 && window < length) {  // what is outside of every window is not looked at
       std::memset(cache.blocks.data(), 0xff, (length - window) / 64 * cache.stride);
     }
-    const size_t stride = heads * head_dim + 5;
-    const std::vector<float> q = random_.Floats(rows * stride, -8, 8);
-    std::vector<float> a(q.size()), b(q.size());
-    AlignedBuffer<float> scratch(AttentionScratchFloats(head_dim));
+    const size_t q_stride = heads * head.key + 5, out_stride = heads * head.value + 3;
+    const std::vector<float> q = random_.Floats(rows * q_stride, -8, 8);
+    const std::vector<float> sink = random_.Floats(heads, -2, 8);
+    std::vector<float> a(rows * out_stride), b(a.size());
+    AlignedBuffer<float> scratch(AttentionScratchFloats(head));
     for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = NAN;  // whatever was there before
     AttentionJob job = {.q = q.data(),
+                        .q_stride = q_stride,
                         .out = a.data(),
-                        .stride = stride,
+                        .out_stride = out_stride,
                         .rows = rows,
                         .heads = heads,
-                        .head_dim = head_dim,
+                        .head = head,
                         .kv = cache.View(),
                         .length = length,
                         .scale = 0.4f,
                         .scratch = scratch.data(),
                         .window = window,
-                        .soft_cap = soft_cap};
+                        .soft_cap = soft_cap,
+                        .sinks = sinks ? sink.data() : nullptr};
     scalar().attention(job);
     job.out = b.data();
     table().attention(job);
-    const std::string what = "head_dim " + std::to_string(head_dim) + ", length " +
-                             std::to_string(length) + ", rows " + std::to_string(rows) +
-                             ", window " + std::to_string(window);
+    const std::string what = "head " + std::to_string(head.key) + " " + std::to_string(head.value) +
+                             ", length " + std::to_string(length) + ", rows " +
+                             std::to_string(rows) + ", window " + std::to_string(window);
     ExpectSameBits(a, b, what);
     for (size_t row = 0; row < rows; ++row) {
       for (size_t h = 0; h < heads; ++h) {
-        const size_t at = row * stride + h * head_dim;
-        const auto exact = PlainAttention(cache, &q[at], head_dim, job.First(row), length + row,
-                                          job.scale, soft_cap);
-        for (size_t d = 0; d < head_dim; ++d) EXPECT_NEAR(b[at + d], exact[d], 3e-5) << what;
+        const size_t at = row * out_stride + h * head.value;
+        const auto exact =
+            PlainAttention(cache, &q[row * q_stride + h * head.key], head, job.First(row),
+                           length + row, job.scale, soft_cap, sinks ? &sink[h] : nullptr);
+        for (size_t d = 0; d < head.value; ++d) EXPECT_NEAR(b[at + d], exact[d], 3e-5) << what;
       }
     }
   }

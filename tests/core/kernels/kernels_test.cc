@@ -2,6 +2,7 @@
 // one against double precision.
 #include "core/kernels/kernels.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -317,6 +318,20 @@ TEST_P(KernelsTest, GeluMul) {
       const double exact = x / (1 + std::exp(-2 * z)) * (by != nullptr ? u[i] : 1);
       EXPECT_NEAR(b[i], exact, std::fabs(exact) * 2e-5 + 1e-30) << g[i];
     }
+  }
+}
+
+TEST_P(KernelsTest, ClampedSiluMul) {
+  std::vector<float> g = random_.Floats(4099, -12, 12), u = random_.Floats(4099, -12, 12);
+  g[0] = -1e4f, g[1] = 1e30f, g[2] = 0, u[3] = -1e30f, u[4] = 1e30f, g[5] = 7, u[6] = -7;
+  std::vector<float> a(g.size()), b(g.size());
+  scalar().clamped_silu_mul(g.data(), u.data(), g.size(), a.data());
+  table().clamped_silu_mul(g.data(), u.data(), g.size(), b.data());
+  ExpectSameBits(a, b, "clamped gate");
+  for (size_t i = 0; i < g.size(); ++i) {
+    const double gate = std::min(g[i], 7.0f), up = std::clamp(u[i], -7.0f, 7.0f);
+    const double exact = gate / (1 + std::exp(-1.702 * gate)) * (up + 1);
+    EXPECT_NEAR(b[i], exact, std::fabs(exact) * 2e-6 + 1e-30) << g[i] << " " << u[i];
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/transformer/model_config.h"
 #include "tests/support/temp_file.h"
 #include "tests/support/tiny_model.h"
 

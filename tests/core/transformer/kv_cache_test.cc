@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <utility>
 #include <vector>
 
 #include "core/kernels/half.h"
@@ -11,9 +12,12 @@
 namespace lockstep {
 namespace {
 
-ModelConfig SmallConfig() {
+ModelConfig SmallConfig(size_t head_dim = 24) {
   ModelConfig c;
-  c.layers = 3, c.heads = 4, c.kv_heads = 2, c.head_dim = 24;
+  for (size_t i = 0; i < 3; ++i) {
+    c.layers.push_back(
+        {.heads = 4, .kv_heads = 2, .head = {.key = head_dim, .value = head_dim}, .kv_layer = i});
+  }
   return c;
 }
 
@@ -104,9 +108,7 @@ TEST(KvCacheTest, CopyPrefixFromMakesAnIndependentCopy) {
 }
 
 TEST(KvCacheTest, ResetGivesTheMemoryBack) {
-  ModelConfig config = SmallConfig();
-  config.head_dim = 24;
-  Result<KvCache> kv = KvCache::Create(config, 4096);
+  Result<KvCache> kv = KvCache::Create(SmallConfig(), 4096);
   ASSERT_TRUE(kv);
   Fill(*kv, 0, 4096);
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
@@ -128,8 +130,7 @@ TEST(KvCacheTest, ResetGivesTheMemoryBack) {
 }
 
 TEST(KvCacheTest, BytesPerPositionAreWhatIsReserved) {
-  ModelConfig config = SmallConfig();
-  config.head_dim = 64;
+  const ModelConfig config = SmallConfig(64);
   for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
     KvCache kv = KvCache::Create(config, 128, type).value();
     EXPECT_EQ(kv.reserved_bytes(), 128 * KvCache::BytesPerPosition(config, type));
@@ -140,8 +141,9 @@ TEST(KvCacheTest, BytesPerPositionAreWhatIsReserved) {
 
 TEST(KvCacheTest, AnImpossibleSizeIsRefusedWithTheArithmetic) {
   ModelConfig config = SmallConfig();
-  config.layers = 1 << 20;
-  config.kv_heads = 1 << 10;
+  config.layers[0].kv_heads = 1 << 10;
+  config.layers.resize(1 << 20, config.layers[0]);
+  for (size_t i = 0; i < config.layers.size(); ++i) config.layers[i].kv_layer = i;
   const Result<KvCache> kv = KvCache::Create(config, size_t{1} << 27);
   ASSERT_FALSE(kv);
   EXPECT_EQ(kv.error().kind, ErrorKind::kUnavailable);
@@ -160,9 +162,14 @@ TEST(KvCacheTest, MovingLeavesOneOwner) {
 // Five of six layers see 100 positions; 64 positions of these five take 640 KiB.
 ModelConfig WindowConfig() {
   ModelConfig c;
-  c.layers = 6, c.heads = 8, c.kv_heads = 8, c.head_dim = 64;
   c.window = 100;
-  c.window_layers = {true, true, true, true, true, false};
+  for (size_t i = 0; i < 6; ++i) {
+    c.layers.push_back({.heads = 8,
+                        .kv_heads = 8,
+                        .head = {.key = 64, .value = 64},
+                        .window = i != 5,
+                        .kv_layer = i});
+  }
   return c;
 }
 
@@ -249,8 +256,7 @@ TEST(KvCacheTest, ACopyIntoWindowsBringsWhatTheyNeed) {
 // Q8_0: what comes back is within half a step of the block's scale, for every position and through
 // a copied prefix; and it takes little more than half the memory.
 TEST(KvCacheTest, Q8_0StoresBytesAndScales) {
-  ModelConfig config = SmallConfig();
-  config.head_dim = 64;
+  const ModelConfig config = SmallConfig(64);
   KvCache kv = KvCache::Create(config, 50, KvType::kQ8_0).value();
   const KvCache half = KvCache::Create(config, 50).value();
   EXPECT_EQ(kv.reserved_bytes() * 32, half.reserved_bytes() * 17);
@@ -281,6 +287,63 @@ TEST(KvCacheTest, Q8_0StoresBytesAndScales) {
                     value_scale * (0.5 + 127 / 2048.0));
       }
     }
+  }
+}
+
+// Layers of unlike heads, one that reads another's, and one whose values are parts of its keys.
+TEST(KvCacheTest, LayersMayDiffer) {
+  ModelConfig config;
+  config.layers = {{.heads = 4, .kv_heads = 2, .head = {.key = 32, .value = 64}, .kv_layer = 0},
+                   {.heads = 4, .kv_heads = 1, .head = {.key = 96, .value = 32}, .kv_layer = 1},
+                   {.heads = 4, .kv_heads = 2, .head = {.key = 32, .value = 64}, .kv_layer = 0},
+                   {.heads = 4,
+                    .kv_heads = 1,
+                    .head = {.key = 96, .value = 64, .value_in_key = true},
+                    .kv_layer = 3}};
+  EXPECT_EQ(KvCache::BytesPerPosition(config, KvType::kF16), 2u * (2 * (32 + 64) + (96 + 32) + 96));
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+    KvCache kv = KvCache::Create(config, 80, type).value();
+    EXPECT_EQ(kv.reserved_bytes(), 128 * KvCache::BytesPerPosition(config, type));
+    ASSERT_TRUE(kv.Append(80));
+    const auto store = [&](size_t layer, size_t head, size_t p) {
+      std::vector<float> key(96), value(64);
+      for (size_t d = 0; d < 96; ++d) key[d] = Mark(layer, head, p, d, true) / 64;
+      for (size_t d = 0; d < 64; ++d) value[d] = Mark(layer, head, p, d, false) / 64;
+      kv.Store(ScalarKernels(), layer, head, p, key.data(), value.data());
+    };
+    for (size_t p = 0; p < 80; ++p) {
+      for (const auto& [layer, heads] : {std::pair{0, 2}, {1, 1}, {3, 1}}) {
+        for (int head = 0; head < heads; ++head) {
+          store(static_cast<size_t>(layer), static_cast<size_t>(head), p);
+        }
+      }
+    }
+    KvCache copy = KvCache::Create(config, 80, type).value();
+    copy.CopyPrefixFrom(kv, 80);
+    // What attention makes of a layer's keys and values is the same in the copy, and of a layer
+    // that reads another's the same as in that.
+    const auto attend = [&](const KvCache& cache, size_t layer, size_t head) {
+      const LayerConfig& c = config.layers[layer];
+      std::vector<float> q(c.head.key, 0.01f), out(c.head.value);
+      std::vector<float> scratch(AttentionScratchFloats(c.head));
+      ScalarKernels().attention({.q = q.data(),
+                                 .q_stride = c.head.key,
+                                 .out = out.data(),
+                                 .out_stride = c.head.value,
+                                 .rows = 1,
+                                 .heads = 1,
+                                 .head = c.head,
+                                 .kv = cache.View(layer, head),
+                                 .length = 80,
+                                 .scale = 1,
+                                 .scratch = scratch.data()});
+      return out;
+    };
+    for (size_t layer = 0; layer < 4; ++layer) {
+      EXPECT_EQ(attend(copy, layer, 0), attend(kv, layer, 0)) << layer;
+    }
+    EXPECT_EQ(attend(kv, 2, 1), attend(kv, 0, 1));
+    EXPECT_NE(attend(kv, 0, 0), attend(kv, 0, 1));
   }
 }
 

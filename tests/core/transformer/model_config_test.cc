@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -39,12 +40,15 @@ TEST(ModelConfigTest, ReadsEveryField) {
   EXPECT_EQ(c->architecture, "llama");
   EXPECT_EQ(c->name, "tiny");
   EXPECT_EQ(c->dim, 64u);
-  EXPECT_EQ(c->layers, 2u);
-  EXPECT_EQ(c->heads, 4u);
-  EXPECT_EQ(c->kv_heads, 2u);
-  EXPECT_EQ(c->head_dim, 16u);
-  EXPECT_EQ(c->rope_dim, 8u);
-  EXPECT_EQ(c->ffn_dim, 96u);
+  ASSERT_EQ(c->layers.size(), 2u);
+  for (const LayerConfig& layer : c->layers) {
+    EXPECT_EQ(layer.heads, 4u);
+    EXPECT_EQ(layer.kv_heads, 2u);
+    EXPECT_EQ(layer.head.key, 16u);
+    EXPECT_EQ(layer.head.value, 16u);
+    EXPECT_EQ(layer.rope_dim, 8u);
+    EXPECT_EQ(layer.ffn_dim, 96u);
+  }
   EXPECT_EQ(c->vocab, 320u);
   EXPECT_EQ(c->context, 128u);
   EXPECT_EQ(c->rope.base, 500000.0);
@@ -78,9 +82,9 @@ TEST(ModelConfigTest, OptionalKeysHaveTheirDefaults) {
   });
   ASSERT_TRUE(c) << c.error().message;
   EXPECT_EQ(c->name, "llama");
-  EXPECT_EQ(c->kv_heads, 4u);
-  EXPECT_EQ(c->head_dim, 16u);
-  EXPECT_EQ(c->rope_dim, 16u);
+  EXPECT_EQ(c->layers[1].kv_heads, 4u);
+  EXPECT_EQ(c->layers[1].head.key, 16u);
+  EXPECT_EQ(c->layers[1].rope_dim, 16u);
   EXPECT_EQ(c->rope.base, 10000.0);
 }
 
@@ -101,7 +105,7 @@ TEST(ModelConfigTest, IntegersOfAnyTypeAreTaken) {
     b.Set("llama.context_length", 5, LittleEndian<int32_t>(99));
   });
   ASSERT_TRUE(c) << c.error().message;
-  EXPECT_EQ(c->layers, 2u);
+  EXPECT_EQ(c->layers.size(), 2u);
   EXPECT_EQ(c->context, 99u);
 }
 
@@ -111,8 +115,8 @@ TEST(ModelConfigTest, UnsupportedVariantsAreRefused) {
                 "llama.rope.scaling.type is \"su\"");
   ExpectRefused([](GgufBuilder& b) { b.SetU32("llama.expert_count", 8); },
                 "llama.expert_used_count is missing");
-  ExpectRefused([](GgufBuilder& b) { b.SetU32("llama.attention.value_length", 8); },
-                "llama.attention.value_length is 8");
+  ExpectRefused([](GgufBuilder& b) { b.SetU32("llama.attention.value_length", 0); },
+                "llama.attention.value_length is 0");
   EXPECT_TRUE(Read([](GgufBuilder& b) {
     b.SetString("llama.rope.scaling.type", "none");
     b.SetF32("llama.rope.scale_linear", 1.0f);
@@ -144,7 +148,7 @@ TEST(ModelConfigTest, FamiliesHaveTheirDefaults) {
     b.SetU32("gemma2.block_count", 46);
   });
   EXPECT_EQ(gemma2.window, 4096u);
-  EXPECT_TRUE(gemma2.has_window(0) && !gemma2.has_window(1) && gemma2.has_window(44));
+  EXPECT_TRUE(gemma2.layers[0].window && !gemma2.layers[1].window && gemma2.layers[44].window);
   EXPECT_EQ(gemma2.attention_soft_cap, 50.0f);
   EXPECT_EQ(gemma2.logit_soft_cap, 30.0f);
   EXPECT_EQ(gemma2.embedding_scale, 8.0f);
@@ -153,7 +157,7 @@ TEST(ModelConfigTest, FamiliesHaveTheirDefaults) {
     b.Remove("gemma3.attention.sliding_window_pattern");
     b.SetU32("gemma3.block_count", 12);
   });
-  for (size_t i = 0; i < 12; ++i) EXPECT_EQ(gemma3.has_window(i), i % 6 != 5) << i;
+  for (size_t i = 0; i < 12; ++i) EXPECT_EQ(gemma3.layers[i].window, i % 6 != 5) << i;
   EXPECT_EQ(gemma3.rope.base, 1000000.0);
   EXPECT_EQ(gemma3.rope.factor, 8.0);
   EXPECT_EQ(gemma3.window_rope, RopeConfig{});
@@ -163,11 +167,99 @@ TEST(ModelConfigTest, FamiliesHaveTheirDefaults) {
   EXPECT_EQ(granite.attention_scale, 0.2f);
   EXPECT_EQ(granite.embedding_scale, 0.5f);
   const ModelConfig smollm3 = OfFamily("smollm3");
-  EXPECT_TRUE(smollm3.rotates(2) && !smollm3.rotates(3));
-  EXPECT_EQ(OfFamily("gpt2").rope_dim, 0u);
+  EXPECT_TRUE(smollm3.layers[2].rope_dim != 0 && smollm3.layers[3].rope_dim == 0);
+  EXPECT_EQ(OfFamily("gpt2").layers[0].rope_dim, 0u);
   EXPECT_TRUE(OfFamily("gptneox").parallel_residual);
   EXPECT_FALSE(OfFamily("gptneox-serial").parallel_residual);
-  EXPECT_EQ(OfFamily("qwen3moe").experts_used, 3u);
+  EXPECT_EQ(OfFamily("qwen3moe").mixture.used, 3u);
+}
+
+TEST(ModelConfigTest, LayersMayDiffer) {
+  const auto c = Read([](GgufBuilder& b) {
+    b.SetNumbers<int32_t>("llama.attention.head_count", 5, {4, 8});
+    b.SetNumbers<uint32_t>("llama.attention.head_count_kv", 4, {2, 1});
+    b.SetNumbers<int32_t>("llama.feed_forward_length", 5, {96, 64});
+    b.SetU32("llama.attention.value_length", 8);
+  });
+  ASSERT_TRUE(c) << c.error().message;
+  EXPECT_EQ(c->layers[0].heads, 4u);
+  EXPECT_EQ(c->layers[1].heads, 8u);
+  EXPECT_EQ(c->layers[1].kv_heads, 1u);
+  EXPECT_EQ(c->layers[0].ffn_dim, 96u);
+  EXPECT_EQ(c->layers[1].ffn_dim, 64u);
+  EXPECT_EQ(c->layers[1].head.value, 8u);
+  EXPECT_EQ(c->layers[1].attended_dim(), 64u);
+  ExpectRefused(
+      [](GgufBuilder& b) { b.SetNumbers<int32_t>("llama.feed_forward_length", 5, {96}); },
+      "llama.feed_forward_length is an array of 1, but must be a number, or one for each of 2");
+  ExpectRefused(
+      [](GgufBuilder& b) {
+        b.SetNumbers<int32_t>("llama.attention.head_count_kv", 5, {2, -1});
+      },
+      "llama.attention.head_count_kv is -1 in place 1, but must be 1 to");
+  ExpectRefused(
+      [](GgufBuilder& b) {
+        b.SetNumbers<int32_t>("llama.attention.head_count_kv", 5, {2, 3});
+      },
+      "must be a multiple of head_count_kv 3");
+}
+
+TEST(ModelConfigTest, Gemma4HasHeadsOfTwoSizesAndLayersThatReadOthers) {
+  const ModelConfig c = OfFamily("gemma4");
+  EXPECT_EQ(c.layers[0].head.key, 16u);
+  EXPECT_EQ(c.layers[2].head.key, 32u);
+  EXPECT_EQ(c.layers[0].kv_heads, 2u);
+  EXPECT_EQ(c.layers[2].kv_heads, 1u);
+  const size_t from[] = {0, 1, 2, 3, 4, 3, 3, 4};
+  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(c.layers[i].kv_layer, from[i]) << i;
+  EXPECT_EQ(c.window_rope.base, 10000.0);
+  EXPECT_EQ(c.window_rope_dim, 16u);
+  EXPECT_EQ(c.attention_scale, 1.0f);
+  EXPECT_EQ(OfFamily("gemma4", [](GgufBuilder& b) { b.Remove("gemma4.final_logit_softcapping"); })
+                .logit_soft_cap,
+            30.0f);
+  const ModelConfig moe = OfFamily("gemma4-moe");
+  EXPECT_TRUE(!moe.layers[0].experts && moe.layers[1].experts);
+  EXPECT_EQ(moe.layers[1].ffn_dim, 96u);
+  EXPECT_EQ(moe.mixture.ffn_dim, 64u);
+}
+
+TEST(ModelConfigTest, LatentAttentionHasOneKeyForAllHeads) {
+  const ModelConfig c = OfFamily("deepseek2");
+  EXPECT_EQ(c.layers[0].kv_heads, 1u);
+  EXPECT_EQ(c.layers[0].head.key, 80u);
+  EXPECT_EQ(c.layers[0].head.value, 64u);
+  EXPECT_TRUE(c.layers[0].head.value_in_key);
+  EXPECT_EQ(c.latent.plain, 32u);
+  EXPECT_EQ(c.latent.query_rank, 32u);
+  EXPECT_EQ(OfFamily("deepseek2-plain").latent.query_rank, 0u);
+  EXPECT_FALSE(c.layers[0].experts);
+  EXPECT_EQ(c.layers[0].ffn_dim, 96u);
+  EXPECT_EQ(c.layers[1].ffn_dim, 64u);
+  // Scores of 48 values, times the square of YaRN's temperature.
+  const double m = 0.707 * 0.1 * std::log(40.0);
+  EXPECT_NEAR(c.attention_scale, (1 + m) * (1 + m) / std::sqrt(48.0), 1e-6);
+  EXPECT_NEAR(RopeMagnitude(c.rope), 1, 1e-12);
+  const double plain = 1 + 0.1 * std::log(40.0);
+  EXPECT_NEAR(OfFamily("deepseek2-old").attention_scale, plain * plain / std::sqrt(48.0), 1e-6);
+  const ModelConfig mistral4 = OfFamily("mistral4");
+  EXPECT_NEAR(mistral4.attention_scale, plain * plain / std::sqrt(48.0), 1e-6);
+  EXPECT_NEAR(RopeMagnitude(mistral4.rope), plain / (1 + m), 1e-6);
+}
+
+TEST(ModelConfigTest, WindowsOfSomeSizesOnly) {
+  EXPECT_EQ(OfFamily("exaone4").window, 0u);
+  EXPECT_EQ(
+      OfFamily("exaone4", [](GgufBuilder& b) { b.SetU32("exaone4.attention.sliding_window", 8); })
+          .window,
+      0u);
+  const ModelConfig c = OfFamily("exaone4-windows");
+  EXPECT_TRUE(c.layers[2].window && !c.layers[3].window);
+  EXPECT_TRUE(c.layers[2].rope_dim != 0 && c.layers[3].rope_dim == 0);
+  EXPECT_EQ(
+      OfFamily("mistral3", [](GgufBuilder& b) { b.SetU32("mistral3.attention.sliding_window", 8); })
+          .window,
+      0u);
 }
 
 // A window that a file names holds in every layer of a family without a pattern, as in Mistral.
@@ -180,7 +272,7 @@ TEST(ModelConfigTest, AFactorWithoutATypeIsLinearAndAWindowIsOfEveryLayer) {
   EXPECT_EQ(c->rope.scaling, RopeScaling::kLinear);
   EXPECT_EQ(c->rope.factor, 2.0);
   EXPECT_EQ(c->window, 7u);
-  EXPECT_TRUE(c->has_window(0) && c->has_window(1));
+  EXPECT_TRUE(c->layers[0].window && c->layers[1].window);
 }
 
 TEST(ModelConfigTest, TheVocabularySizeMustBeThatOfTheTensor) {

@@ -59,7 +59,7 @@ TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
     const std::pair<const char*, const PackedMatrix*> matrices[] = {
         {"token_embd.weight", &weights->token_embd},
         {"blk.0.attn_k.weight", &weights->layers[0].wk.weight},
-        {"blk.1.ffn_down.weight", &weights->layers[1].ffn[0].down.weight}};
+        {"blk.1.ffn_down.weight", &weights->layers[1].dense.down.weight}};
     for (const auto& [name, matrix] : matrices) {
       const GgufTensor& tensor = *p.file.FindTensor(name);
       ASSERT_EQ(matrix->rows, tensor.rows());

@@ -1,0 +1,95 @@
+// What is known of a model before its weights: sizes and settings. Plain data; model_config.h reads
+// it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/kernels/kernels.h"
+#include "core/transformer/architectures.h"
+#include "core/transformer/rope.h"
+
+namespace lockstep {
+
+// What layers of a model may differ in.
+struct LayerConfig {
+  size_t heads = 0;
+  size_t kv_heads = 0;  // divides heads
+  HeadShape head;
+  size_t rope_dim = 0;   // even, <= head.key: as many values of a head are rotated; may be 0
+  bool window = false;   // sees the last positions only
+  size_t kv_layer = 0;   // the layer whose keys and values it reads: itself, or an earlier one
+  size_t ffn_dim = 0;    // of the dense network, or beside experts of the shared one; 0: none
+  bool experts = false;  // has a mixture of experts
+
+  size_t q_dim() const { return heads * head.key; }
+  size_t k_dim() const { return kv_heads * head.key; }
+  size_t v_dim() const { return kv_heads * head.value; }
+  size_t attended_dim() const { return heads * head.value; }
+};
+
+// Latent attention (DeepSeek-V2, 2024): a key is a vector of `rank` values, which every head reads
+// in its own way, and `rope` values that are rotated; the value vector is the former.
+struct LatentConfig {
+  size_t rank = 0;        // 0: the model has none
+  size_t query_rank = 0;  // of the vector that queries are made from; 0: none
+  size_t plain = 0, rope = 0,
+         value = 0;  // values of a head's query in two parts, and of its output
+};
+
+// A mixture of experts, and how a token's are chosen.
+struct MixtureConfig {
+  size_t experts = 0;  // 0: the model has none
+  size_t used = 0;     // by each token
+  size_t ffn_dim = 0;  // of an expert
+  Gating gating = Gating::kSoftmax;
+  size_t groups = 1, groups_used = 1;  // only the best groups of experts are chosen from
+  bool normalize = true;               // the weights of those used add up to 1
+  float scale = 1;                     // of all their weights
+};
+
+struct ModelConfig {
+  const Architecture* family = nullptr;
+  std::string architecture;  // the family's name
+  std::string name;          // general.name, cleaned and cut, or the architecture
+  size_t dim = 0;            // embedding length
+  std::vector<LayerConfig> layers;
+  LatentConfig latent;
+  MixtureConfig mixture;
+  size_t layer_input_dim = 0;  // of the embedding that each layer has of its own; 0: none
+  size_t vocab = 0;
+  size_t context = 0;  // longest sequence that the model was made for
+  float norm_eps = 1e-5f;
+
+  size_t rope_dim = 0;  // of the layers without a window, where they rotate
+  RopeConfig rope;
+  size_t window = 0;           // positions that layers with a sliding window see; 0: none has one
+  size_t window_rope_dim = 0;  // the same two of these layers
+  RopeConfig window_rope;
+  // Queries are multiplied by 1 + query_slope * ln(1 + floor(position / query_length)).
+  double query_slope = 0, query_length = 1;
+
+  float attention_scale = 0;     // of the scores; 0: 1 / sqrt(the size of a key)
+  float attention_soft_cap = 0;  // 0: none
+  float logit_soft_cap = 0;      // 0: none
+  float logit_scale = 1;
+  float embedding_scale = 1;
+  float residual_scale = 1;        // of what attention and feed-forward add
+  bool parallel_residual = false;  // both add to the same input
+
+  // The largest of all layers.
+  size_t Largest(size_t (LayerConfig::*of)() const) const {
+    size_t largest = 0;
+    for (const LayerConfig& layer : layers) largest = std::max(largest, (layer.*of)());
+    return largest;
+  }
+  size_t LargestFfn() const {  // of experts, too
+    size_t largest = mixture.ffn_dim;
+    for (const LayerConfig& layer : layers) largest = std::max(largest, layer.ffn_dim);
+    return largest;
+  }
+};
+
+}  // namespace lockstep

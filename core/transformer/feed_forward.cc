@@ -1,0 +1,157 @@
+// The feed-forward part of a layer: one network, or a mixture of experts of which a token takes a
+// few, beside which there may be a network that all tokens take.
+#include <algorithm>
+
+#include "core/base/det_math.h"
+#include "core/kernels/matmul.h"
+#include "core/transformer/expert_choice.h"
+#include "core/transformer/row_loops.h"
+#include "core/transformer/transformer.h"
+
+namespace lockstep {
+namespace {
+
+// max(x, 0)^2
+void ReluSquared(size_t n, float* x) {
+  for (size_t i = 0; i < n; ++i) {
+    const float positive = x[i] > 0 ? x[i] : 0.0f;
+    x[i] = positive * positive;
+  }
+}
+
+}  // namespace
+
+// norm = feed-forward(norm(x)), in place: `down` writes norm_ only after `up` and `gate` have read
+// it.
+void Transformer::FeedForwards(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
+  const LayerWeights& w = weights_.layers[layer];
+  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+    Normalize(w.ffn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+  });
+  if (config_.layers[layer].experts) return MixExperts(w, rows, s, pool);
+  Expand(w.dense, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, s.norm_.data(), s, pool);
+}
+
+// y = act(gate) * up, or without a gate act(up), in place of up.
+void Transformer::Activate(const FeedForward& w, float* gate, float* up) const {
+  const size_t n = w.up.weight.rows;
+  const bool gated = w.gate.weight.rows != 0;
+  Finish(kernels_, w.up, n, up);
+  if (gated) Finish(kernels_, w.gate, n, gate);
+  switch (config_.family->activation) {
+    case Activation::kSilu:
+      return kernels_.silu_mul(gate, up, n, up);
+    case Activation::kGelu:
+      return gated ? kernels_.gelu_mul(gate, up, n, up) : kernels_.gelu_mul(up, nullptr, n, up);
+    case Activation::kClampedSilu:
+      return kernels_.clamped_silu_mul(gate, up, n, up);
+    case Activation::kReluSquared:
+      return ReluSquared(n, up);
+  }
+}
+
+// out = down * (act(gate * in) * (up * in)), or without a gate down * act(up * in). [in.n][dim]
+void Transformer::Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
+                         ThreadPool& pool) const {
+  const size_t stride = s.ffn_stride_, rows = in.n, n = w.up.weight.rows;
+  const MatMulJob up[] = {{&w.up.weight, s.up_.data(), stride},
+                          {&w.gate.weight, s.gate_.data(), stride}};
+  const size_t jobs = w.gate.weight.rows != 0 ? 2 : 1;
+  MatMul(kernels_, pool, in, std::span(up).first(jobs), s.matmul_);
+  ForEachRow(pool, rows, n, [&](size_t row) {
+    Activate(w, s.gate_.data() + row * stride, s.up_.data() + row * stride);
+  });
+  const MatMulJob down[] = {{&w.down.weight, out, s.dim_stride_}};
+  MatMul(kernels_, pool, {s.up_.data(), rows, n, stride}, down, s.matmul_);
+  FinishRows(kernels_, pool, w.down, out, s.dim_stride_, rows);
+}
+
+// Chooses each row's experts, and gives each expert consecutive slots for its rows, by a counting
+// sort: if rows 0, 1 and 2 choose experts {2, 0}, {0, 1} and {2, 1}, expert 0 has slots 0 and 1
+// (rows 0, 1), expert 1 slots 2 and 3 (rows 1, 2), and expert 2 slots 4 and 5 (rows 0, 2).
+void Transformer::Route(const MixtureWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const {
+  const MixtureConfig& m = config_.mixture;
+  const float* in = s.norm_.data();
+  if (!w.router_norm.empty()) {
+    in = s.expert_in_.data();
+    ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+      kernels_.rms_norm(s.x_.data() + row * s.dim_stride_, w.router_norm.data(), config_.dim,
+                        config_.norm_eps, s.expert_in_.data() + row * s.dim_stride_);
+    });
+  }
+  const MatMulJob router[] = {{&w.router.weight, s.router_.data(), s.router_stride_}};
+  MatMul(kernels_, pool, {in, rows, config_.dim, s.dim_stride_}, router, s.matmul_);
+  FinishRows(kernels_, pool, w.router, s.router_.data(), s.router_stride_, rows);
+  std::fill(s.expert_begin_.begin(), s.expert_begin_.end(), size_t{0});
+  for (size_t row = 0; row < rows; ++row) {
+    const std::span chosen(s.chosen_.data() + row * m.used, m.used);
+    ChooseExperts(m, {s.router_.data() + row * s.router_stride_, m.experts}, w.choice_bias,
+                  s.choice_, chosen);
+    for (const ChosenExpert& c : chosen) ++s.expert_begin_[c.expert + 1];
+  }
+  // Counts become first slots: expert_begin_[e + 1] counted the rows of expert e.
+  for (size_t e = 0; e < m.experts; ++e) s.expert_begin_[e + 1] += s.expert_begin_[e];
+  std::copy_n(s.expert_begin_.begin(), m.experts, s.expert_next_.begin());
+  for (size_t i = 0; i < rows * m.used; ++i) {
+    const size_t slot = s.expert_next_[s.chosen_[i].expert]++;
+    s.expert_slot_[i] = slot;
+    s.expert_rows_[slot] = i / m.used;
+  }
+}
+
+// shared = the network beside the experts, of norm
+void Transformer::ExpandShared(const LayerWeights& w, size_t rows, Scratch& s,
+                               ThreadPool& pool) const {
+  const MatMulInput in = {s.norm_.data(), rows, config_.dim, s.dim_stride_};
+  if (w.mixture.shared_gate.rows != 0) {
+    const MatMulJob gate[] = {{&w.mixture.shared_gate, s.shared_gate_.data(), kPanelRows}};
+    MatMul(kernels_, pool, in, gate, s.matmul_);
+  }
+  Expand(w.dense, in, s.shared_.data(), s, pool);
+}
+
+// norm = the weighted sum of what the chosen experts make of norm, the best first, and what the
+// network beside them makes of it. An expert sees the rows that chose it, side by side, so that its
+// weights are read once for all of them; what it makes of one row does not depend on the others.
+void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
+                             ThreadPool& pool) const {
+  const MixtureWeights& m = w.mixture;
+  const size_t used = config_.mixture.used;
+  const bool shared = w.dense.up.weight.rows != 0;
+  Route(m, rows, s, pool);
+  if (shared) ExpandShared(w, rows, s, pool);
+  if (!m.norm.weight.empty()) {
+    ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+      Normalize(m.norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+    });
+  }
+  for (size_t e = 0; e < config_.mixture.experts; ++e) {
+    const size_t begin = s.expert_begin_[e], n = s.expert_begin_[e + 1] - begin;
+    if (n == 0) continue;
+    for (size_t i = 0; i < n; ++i) {
+      std::copy_n(s.norm_.data() + s.expert_rows_[begin + i] * s.dim_stride_, config_.dim,
+                  s.expert_in_.data() + i * s.dim_stride_);
+    }
+    Expand(m.experts[e], {s.expert_in_.data(), n, config_.dim, s.dim_stride_},
+           s.expert_out_.data() + begin * s.dim_stride_, s, pool);
+  }
+  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+    float* y = s.norm_.data() + row * s.dim_stride_;
+    std::fill_n(y, config_.dim, 0.0f);
+    for (size_t i = row * used; i < (row + 1) * used; ++i) {
+      kernels_.add(s.expert_out_.data() + s.expert_slot_[i] * s.dim_stride_, s.chosen_[i].weight,
+                   config_.dim, y);
+    }
+    if (!m.post_norm.weight.empty()) Normalize(m.post_norm, y, y);
+    if (!shared) return;
+    float* beside = s.shared_.data() + row * s.dim_stride_;
+    if (!m.dense_post_norm.weight.empty()) Normalize(m.dense_post_norm, beside, beside);
+    float gate = 1;
+    if (m.shared_gate.rows != 0) {
+      gate = static_cast<float>(1 / (1 + DetExp(-double{s.shared_gate_[row * kPanelRows]})));
+    }
+    kernels_.add(beside, gate, config_.dim, y);
+  });
+}
+
+}  // namespace lockstep
