@@ -25,8 +25,8 @@ void MixtureFamilies(const Add& add) {
   dots.dense_layers = 1, dots.dense_ffn_dim = 96, dots.shared_ffn_dim = 64, dots.gating = 2;
   dots.kv_heads = 4;
   TinyModelOptions& ernie = moe("ernie4_5-moe", "ernie4_5-moe");
-  ernie.dense_layers = 1, ernie.expert_step = 2, ernie.dense_ffn_dim = 96;
-  ernie.shared_ffn_dim = 32, ernie.layers = 4;
+  ernie.dense_layers = 1, ernie.expert_step = 1, ernie.dense_ffn_dim = 96;
+  ernie.shared_ffn_dim = 32;
   TinyModelOptions& glm = moe("glm4moe", "glm4moe");
   glm.dense_layers = 1, glm.dense_ffn_dim = 96, glm.shared_ffn_dim = 64, glm.rope_dim = 8;
   glm.normalize = true, glm.may_biases = true;
@@ -37,7 +37,9 @@ void MixtureFamilies(const Add& add) {
   TinyModelOptions& olmoe = moe("olmoe", "olmoe");
   olmoe.kv_heads = 4;
   TinyModelOptions& vl = moe("qwen3vlmoe", "qwen3vlmoe");
-  vl.head_dim = 32, vl.sections = {6, 5, 5, 0}, vl.fused_experts = true, vl.matrix_scales = true;
+  vl.head_dim = 32, vl.sections = {6, 5, 5, 0};
+  TinyModelOptions& scaled = moe("qwen3moe-scales", "qwen3moe");
+  scaled.head_dim = 32, scaled.matrix_scales = true;
 }
 
 void NewerFamilies(const Add& add) {
@@ -85,7 +87,7 @@ void NewerFamilies(const Add& add) {
   mistral3_moe.original_context = 24, mistral3_moe.log_multiplier = 0.5f;
   add("qwen2vl", "qwen2vl").sections = {4, 2, 2, 0};
   TinyModelOptions& qwen3vl = add("qwen3vl", "qwen3vl");
-  qwen3vl.head_dim = 32, qwen3vl.sections = {6, 5, 5, 0}, qwen3vl.matrix_scales = true;
+  qwen3vl.head_dim = 32, qwen3vl.sections = {6, 5, 5, 0};
   add("glm4", "glm4").rope_dim = 8;
   add("seed_oss", "seed_oss").may_biases = true;
   TinyModelOptions& exaone = add("exaone4-windows", "exaone4");

@@ -247,6 +247,21 @@ TEST(ModelConfigTest, LatentAttentionHasOneKeyForAllHeads) {
   EXPECT_NEAR(RopeMagnitude(mistral4.rope), plain / (1 + m), 1e-6);
 }
 
+TEST(ModelConfigTest, ExpertsAreInSomeLayersOnly) {
+  const ModelConfig c = OfFamily("ernie4_5-moe", [](GgufBuilder& b) {
+    b.SetU32("ernie4_5-moe.interleave_moe_layer_step", 2);
+  });
+  EXPECT_TRUE(!c.layers[0].experts && c.layers[1].experts && !c.layers[2].experts);
+  EXPECT_EQ(c.layers[0].ffn_dim, 96u);
+  EXPECT_EQ(c.layers[1].ffn_dim, 32u) << "of the shared expert";
+  EXPECT_EQ(c.mixture.ffn_dim, 64u);
+  // The router of some families is what it is, whatever the file says.
+  const auto edit = [](GgufBuilder& b) { b.SetU32("ernie4_5-moe.expert_gating_func", 2); };
+  EXPECT_EQ(OfFamily("ernie4_5-moe", edit).mixture.gating, Gating::kSoftmax);
+  EXPECT_EQ(OfFamily("dots1").mixture.gating, Gating::kSigmoid);
+  EXPECT_EQ(OfFamily("glm4moe").mixture.gating, Gating::kSigmoid);
+}
+
 TEST(ModelConfigTest, WindowsOfSomeSizesOnly) {
   EXPECT_EQ(OfFamily("exaone4").window, 0u);
   EXPECT_EQ(
