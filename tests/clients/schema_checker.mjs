@@ -17,7 +17,8 @@ export class Checker {
       this.cut += 1;  // by max_tokens, so not whole
       return;
     }
-    const ajv = Array.isArray(schema.items) ? this.draft07 : this.draft2020;
+    const old = JSON.stringify(schema).includes('"items":[');
+    const ajv = old ? this.draft07 : this.draft2020;
     let problem;
     try {
       const validate = ajv.compile(schema);

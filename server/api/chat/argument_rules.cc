@@ -174,8 +174,8 @@ Result<std::string> ArgumentRules::Chain(const Json& schema, const Place& place,
     const bool required = IsRequired(schema, key);
     const std::string between = separator.empty() ? "" : GbnfLiteral(separator) + " ";
     const std::string here = fmt::format("{} {}", argument, next);
-    first = Define(here + (required ? "" : " | " + first));
-    next = Define(between + here + (required ? "" : " | " + next));
+    first = Define(fmt::format("{}{}", here, required ? "" : " | " + first));
+    next = Define(fmt::format("{}{}{}", between, here, required ? "" : " | " + next));
   }
   return first;
 }
