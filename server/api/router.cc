@@ -33,10 +33,18 @@ std::optional<std::string> NameOf(const HttpRequest& request, const ApiKeys& key
   constexpr std::string_view kBearer = "Bearer ";
   const std::string_view authorization = FindHeader(request.headers, "Authorization");
   if (EqualsNoCase(authorization.substr(0, kBearer.size()), kBearer)) {
-    const auto name = keys.NameOf(TrimSpaces(authorization.substr(kBearer.size())));
+    auto name = keys.NameOf(TrimSpaces(authorization.substr(kBearer.size())));
     if (name) return name;
   }
   return keys.NameOf(TrimSpaces(FindHeader(request.headers, "X-Api-Key")));
+}
+
+// A wrong key is told in OpenAI's words, by which clients that look at no status know the error.
+std::string WhyNoKey(const HttpRequest& request) {
+  const bool sent = !TrimSpaces(FindHeader(request.headers, "Authorization")).empty() ||
+                    !TrimSpaces(FindHeader(request.headers, "X-Api-Key")).empty();
+  return fmt::format("{}: send Authorization: Bearer KEY, or X-Api-Key: KEY",
+                     sent ? "Incorrect API key provided" : "no API key provided");
 }
 
 // All requests of a gateway come with its own address, and maybe its own key: who stands behind it
@@ -116,7 +124,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
   if (auto page = Page::Embedded().Answer(request)) return *std::move(page);  // asks for the key
   std::optional<Caller> caller = Identify(request);
   if (!caller && (route == nullptr || route->needs != Needs::kNothing)) {
-    return ErrorReply(401, "no valid API key: send Authorization: Bearer KEY, or X-Api-Key: KEY");
+    return ErrorReply(401, WhyNoKey(request));
   }
   if (route == nullptr) {
     return ErrorReply(404, NoSuchRoute(request.path));

@@ -49,6 +49,8 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
     EXPECT_EQ(FindHeader(reply.headers, "WWW-Authenticate"), "Bearer");
     EXPECT_THAT(reply.body, HasSubstr(R"("type":"invalid_request_error")"));
     EXPECT_THAT(reply.body, HasSubstr(R"("code":"invalid_api_key")"));
+    EXPECT_THAT(reply.body, HasSubstr(headers.empty() ? "no API key provided: "
+                                                      : "Incorrect API key provided: "));
   }
   EXPECT_EQ(service.request(0).client, "key-2");
   EXPECT_EQ(service.request(0).prefix_scope, "key-2");
