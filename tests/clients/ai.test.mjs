@@ -27,7 +27,7 @@ const generate = (fields) =>
 const bodyOf = ({ body }) => (typeof body === "string" ? JSON.parse(body) : body);
 
 // A completion model renders the prompt as a conversation of its own, which ends its text.
-test("generateText with a completion model", async () => {
+test("@ai-sdk/openai-compatible [basic]: generateText with a completion model", async () => {
   const { text, usage, finishReason, request } = await generateText({
     model: provider.completionModel(NAME),
     prompt: PROMPT,
@@ -41,7 +41,7 @@ test("generateText with a completion model", async () => {
   assert.equal(finishReason, expected.finish_reason);
 });
 
-test("streamText with a completion model", async () => {
+test("@ai-sdk/openai-compatible [stream]: streamText with a completion model", async () => {
   const result = streamText({
     model: provider.completionModel(NAME),
     prompt: PROMPT,
@@ -56,7 +56,7 @@ test("streamText with a completion model", async () => {
   assert.equal(await result.finishReason, expected.finish_reason);
 });
 
-test("generateText and streamText with a chat model", async () => {
+test("@ai-sdk/openai-compatible [basic, stream]: generateText and streamText with a chat model", async () => {
   const model = provider(NAME);
   const messages = [{ role: "user", content: PROMPT }];
   const expected = await generate({});
@@ -70,7 +70,7 @@ test("generateText and streamText with a chat model", async () => {
   assert.equal((await result.usage).outputTokens, expected.usage.completion_tokens);
 });
 
-test("errors are of the client's class", async () => {
+test("@ai-sdk/openai-compatible [errors]: errors are of the client's class", async () => {
   await assert.rejects(
     generateText({ model: provider("gpt-4o"), prompt: PROMPT, maxRetries: 0 }),
     (error) => {

@@ -51,7 +51,7 @@ const isWeather = ({ city, days }) =>
 const weather = { name: "get_weather", description: "Tells it.", input_schema: WEATHER };
 const now = { name: "now", input_schema: { type: "object", properties: {}, additionalProperties: false } };
 
-test("a message is what /generate says", async () => {
+test("@anthropic-ai/sdk [basic]: a message is what /generate says", async () => {
   const { data, request_id } = await client.messages.create(request).withResponse();
   const expected = await generate({});
   assert.equal(textOf(data), expected.text);
@@ -63,7 +63,7 @@ test("a message is what /generate says", async () => {
   assert.match(request_id, /^req-/);
 });
 
-test("a stream adds up to the whole message", async () => {
+test("@anthropic-ai/sdk [stream]: a stream adds up to the whole message", async () => {
   const whole = await client.messages.create(request);
   const texts = [];
   const stream = client.messages.stream(request).on("text", (text) => texts.push(text));
@@ -79,7 +79,7 @@ test("a stream adds up to the whole message", async () => {
   assert.deepEqual(types.slice(-3), ["content_block_stop", "message_delta", "message_stop"]);
 });
 
-test("a stop sequence is told", async () => {
+test("@anthropic-ai/sdk [basic]: a stop sequence is told", async () => {
   const fields = { ...request, max_tokens: 60, stop_sequences: ["zzz", " a"] };
   const message = await client.messages.create(fields);
   assert.equal(message.stop_reason, "stop_sequence");
@@ -89,7 +89,7 @@ test("a stop sequence is told", async () => {
   assert.equal(streamed.stop_sequence, " a");
 });
 
-test("tokens are counted as they are read, and found again", async () => {
+test("@anthropic-ai/sdk [basic]: tokens are counted as they are read, and found again", async () => {
   const messages = [{ role: "user", content: "There was once a king who had a daughter. ".repeat(9) }];
   const { input_tokens } = await client.messages.countTokens({ model, messages });
   const warm = await client.messages.create({ ...request, messages, max_tokens: 0 });
@@ -101,7 +101,7 @@ test("tokens are counted as they are read, and found again", async () => {
   assert.ok(usage.cache_read_input_tokens > input_tokens - 20);
 });
 
-test("calls have input of the schema, whole and streamed", async () => {
+test("@anthropic-ai/sdk [tools]: calls have input of the schema, whole and streamed", async () => {
   for (const seed of [1, 2, 3]) {
     const fields = { ...request, seed, temperature: 1.5, max_tokens: 300, tools: [weather, now] };
     const choices = [
@@ -123,7 +123,7 @@ test("calls have input of the schema, whole and streamed", async () => {
   }
 });
 
-test("a conversation goes on after a call, by the client's own loop", async () => {
+test("@anthropic-ai/sdk [tools]: a conversation goes on after a call, by the client's own loop", async () => {
   const asked = [];
   const runner = caller.beta.messages.toolRunner({
     ...request,
@@ -147,7 +147,7 @@ test("a conversation goes on after a call, by the client's own loop", async () =
   assert.ok(asked.length >= 2 && asked.every(isWeather));
 });
 
-test("what was answered can be sent back, beside results in any form", async () => {
+test("@anthropic-ai/sdk [tools]: what was answered can be sent back, beside results in any form", async () => {
   const fields = { ...request, max_tokens: 100, tools: [weather] };
   const first = await caller.messages.create({ ...fields, tool_choice: { type: "any" } });
   const results = first.content
@@ -169,7 +169,7 @@ test("what was answered can be sent back, beside results in any form", async () 
   assert.ok(answer.usage.cache_read_input_tokens > 0);
 });
 
-test("an answer is of the schema that it is asked for", async () => {
+test("@anthropic-ai/sdk [structured]: an answer is of the schema that it is asked for", async () => {
   for (const seed of [1, 2, 3]) {
     const message = await client.messages.parse({
       ...request,
@@ -184,7 +184,7 @@ test("an answer is of the schema that it is asked for", async () => {
   }
 });
 
-test("errors are of the client's classes", async () => {
+test("@anthropic-ai/sdk [errors]: errors are of the client's classes", async () => {
   const refused = (fields, type, says) =>
     assert.rejects(client.messages.create({ ...request, ...fields }), (error) => {
       assert.ok(error instanceof type, `${error}`);
@@ -215,7 +215,7 @@ test("errors are of the client's classes", async () => {
   await keyed.stop();
 });
 
-test("a full queue is a RateLimitError that says when to come again", async () => {
+test("@anthropic-ai/sdk [errors]: a full queue is a RateLimitError that says when to come again", async () => {
   const small = await Server.start("--sessions", 1, "--queue", 1, "--isa", "scalar");
   const hasty = clientOf(small);
   const fields = { ...request, max_tokens: 60, ignore_eos: true };
@@ -234,7 +234,7 @@ test("a full queue is a RateLimitError that says when to come again", async () =
   await small.stop();
 });
 
-test("a stream that is left frees its session", async () => {
+test("@anthropic-ai/sdk [cancel]: a stream that is left frees its session", async () => {
   const plain = clientOf(server, { fetch }); // reads no copy
   const stream = plain.messages.stream({ ...request, max_tokens: 400, ignore_eos: true });
   for await (const event of stream) {
@@ -251,7 +251,7 @@ test("a stream that is left frees its session", async () => {
 const provider = (of) => createAnthropic({ baseURL: `${of.url}/v1`, apiKey: "any", fetch: of.fetch });
 const settings = { maxOutputTokens: 20, maxRetries: 0 };
 
-test("ai: text, whole and streamed", async () => {
+test("@ai-sdk/anthropic [basic, stream]: text, whole and streamed", async () => {
   const fields = { model: provider(server)(model), messages, temperature: 0, ...settings };
   const expected = await generate({ temperature: 0 });
   const whole = await generateText(fields);
@@ -262,7 +262,7 @@ test("ai: text, whole and streamed", async () => {
   assert.equal((await stream.usage).outputTokens, 20);
 });
 
-test("ai: tools are run and their results sent back", async () => {
+test("@ai-sdk/anthropic [tools]: tools are run and their results sent back", async () => {
   const runs = [];
   const tools = rain(tool, jsonSchema(WEATHER), runs);
   const fields = { model: provider(tooled)(model), prompt: PROMPT, tools, maxRetries: 0,
@@ -276,7 +276,7 @@ test("ai: tools are run and their results sent back", async () => {
   assert.ok(runs.length >= 3 && runs.every(isWeather));
 });
 
-test("ai: errors are of the client's class", async () => {
+test("@ai-sdk/anthropic [errors]: errors are of the client's class", async () => {
   await assert.rejects(
     generateText({ model: provider(server)(model), prompt: "a ".repeat(100000), maxRetries: 0 }),
     (error) => APICallError.isInstance(error) && error.statusCode === 400 &&

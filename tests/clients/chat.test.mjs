@@ -30,7 +30,7 @@ async function generate({ messages = MESSAGES, ...fields }) {
   return server.generate({ prompt, max_tokens: 20, ...SAMPLING, ...fields });
 }
 
-test("an answer is what /generate says to the same prompt", async () => {
+test("openai [basic]: an answer is what /generate says to the same prompt", async () => {
   for (const fields of [{ seed: 1 }, { seed: 2, temperature: 0.3, stop: ["."] }, { temperature: 0 }]) {
     const answer = await chat(fields);
     const expected = await generate(fields);
@@ -44,7 +44,7 @@ test("an answer is what /generate says to the same prompt", async () => {
   }
 });
 
-test("max_completion_tokens, n, logprobs", async () => {
+test("openai [basic]: max_completion_tokens, n, logprobs", async () => {
   const { choices, usage } = await chat({
     max_tokens: undefined,
     max_completion_tokens: 6,
@@ -66,7 +66,7 @@ test("max_completion_tokens, n, logprobs", async () => {
   }
 });
 
-test("streamed is the same as whole", async () => {
+test("openai [stream]: streamed is the same as whole", async () => {
   const fields = { seed: 4, n: 2, stop: ["\n"] };
   const whole = await chat(fields);
   const chunks = await collect(
@@ -84,7 +84,7 @@ test("streamed is the same as whole", async () => {
   }
 });
 
-test("the client's stream helper adds it up", async () => {
+test("openai [stream]: the client's stream helper adds it up", async () => {
   const stream = client.chat.completions.stream({
     model,
     messages: MESSAGES,
@@ -98,7 +98,7 @@ test("the client's stream helper adds it up", async () => {
   assert.equal(answer.choices[0].message.content, (await chat({ seed: 4 })).choices[0].message.content);
 });
 
-test("content in parts, and an answer that is sent back", async () => {
+test("openai [basic]: content in parts, and an answer that is sent back", async () => {
   const text = "One day";
   const parts = [...MESSAGES.slice(0, 3), { role: "user", content: [{ type: "text", text }] }];
   const first = await chat({ seed: 6 });
@@ -141,7 +141,7 @@ test("sixteen neighbours change nothing", async () => {
   }
 });
 
-test("what cannot be done is refused by name", async () => {
+test("openai [errors]: what cannot be done is refused by name", async () => {
   const tool = { type: "function", function: { name: "f", parameters: {} } };
   const cases = [
     [{ messages: [] }, "messages"],

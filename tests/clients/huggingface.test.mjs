@@ -15,7 +15,7 @@ const options = () => ({ fetch: server.fetch, retry_on_error: false });
 const greedy = { max_new_tokens: 20 };
 const chance = { max_new_tokens: 20, do_sample: true, seed: 11, top_p: 0.9 };
 
-test("textGeneration is what /generate says", async () => {
+test("@huggingface/inference [basic]: textGeneration is what /generate says", async () => {
   for (const path of ["/", "/generate"]) {
     for (const [parameters, fields] of [
       [greedy, { temperature: 0 }],
@@ -37,7 +37,7 @@ test("textGeneration is what /generate says", async () => {
   }
 });
 
-test("details and return_full_text", async () => {
+test("@huggingface/inference [basic]: details and return_full_text", async () => {
   const { generated_text, details } = await client.textGeneration(
     {
       ...at("/generate"),
@@ -63,7 +63,7 @@ test("details and return_full_text", async () => {
   assert.equal(PROMPT + again.text, generated_text);
 });
 
-test("textGenerationStream", async () => {
+test("@huggingface/inference [stream]: textGenerationStream", async () => {
   for (const path of ["/", "/generate", "/generate_stream"]) {
     const events = await collect(
       client.textGenerationStream({ ...at(path), inputs: PROMPT, parameters: chance }, options()),
@@ -82,7 +82,7 @@ test("textGenerationStream", async () => {
   }
 });
 
-test("errors are read", async () => {
+test("@huggingface/inference [errors]: errors are read", async () => {
   const request = { ...at("/generate"), inputs: PROMPT, parameters: { typical_p: 0.5 } };
   await assert.rejects(client.textGeneration(request, options()), (error) => {
     assert.match(error.message, /typical_p is not supported/);

@@ -23,7 +23,7 @@ after(() => server.stop());
 const generate = (fields) =>
   server.generate({ prompt: PROMPT, max_tokens: 20, ...SAMPLING, temperature: 0.7, seed: 5, ...fields });
 
-test("a completion model: invoke, generate, stream", async () => {
+test("@langchain/openai [basic, stream]: a completion model: invoke, generate, stream", async () => {
   const model = new OpenAI({ ...common, modelKwargs: { seed: 5 } });
   const expected = await generate({});
   assert.equal(await model.invoke(PROMPT), expected.text);
@@ -34,7 +34,7 @@ test("a completion model: invoke, generate, stream", async () => {
   assert.equal(joined(await collect(await model.stream(PROMPT))), expected.text);
 });
 
-test("a chat model: invoke, batch, stream", async () => {
+test("@langchain/openai [basic, stream]: a chat model: invoke, batch, stream", async () => {
   const model = new ChatOpenAI({ ...common, modelKwargs: { seed: 5 } });
   const messages = [
     new SystemMessage("You tell tales."),
@@ -63,7 +63,7 @@ test("a chat model: invoke, batch, stream", async () => {
   assert.equal(whole.usage_metadata.output_tokens, expected.usage.completion_tokens);
 });
 
-test("errors carry status and code", async () => {
+test("@langchain/openai [errors]: errors carry status and code", async () => {
   const model = new ChatOpenAI({ ...common, model: "gpt-4o" });
   await assert.rejects(model.invoke("x"), (error) => {
     assert.equal(error.status, 404);

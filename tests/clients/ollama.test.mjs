@@ -99,7 +99,7 @@ test("ollama: the model's lists", async () => {
   assert.equal(progress.at(-1).status, "success");
 });
 
-test("ollama: chat and generate, whole and streamed, say what /generate says", async () => {
+test("ollama [basic, stream]: chat and generate, whole and streamed, say what /generate says", async () => {
   const expected = await generate();
   for (const ask of [
     (stream) => client.chat({ model, messages, options, stream }),
@@ -129,7 +129,7 @@ test("ollama: raw is the prompt as it is, and the context goes on", async () => 
   assert.ok(second.prompt_eval_count > first.context.length);
 });
 
-test("ollama: structured output", async () => {
+test("ollama [structured]: structured output", async () => {
   for (const seed of [1, 2, 3]) {
     const fields = { model, messages, options: { seed, temperature: 1.5 } };
     const { message } = await client.chat({ ...fields, format: WEATHER });
@@ -146,7 +146,7 @@ test("ollama: logprobs", async () => {
   assert.ok(logprobs.every((l) => l.top_logprobs.length === 2));
 });
 
-test("ollama: a tool is called, and its answer taken back", async () => {
+test("ollama [tools]: a tool is called, and its answer taken back", async () => {
   const caller = new Ollama({ host: tooled.url, fetch: insistent });
   const fields = { model, messages, tools: [weather], options: { seed: 5, temperature: 1.5 } };
   const { message, done_reason } = await caller.chat(fields);
@@ -177,7 +177,7 @@ test("ollama: a tool is called, and its answer taken back", async () => {
   assert.equal(next.message.content, (await same.json()).choices[0].message.content ?? "");
 });
 
-test("ollama: errors are sentences, with their status", async () => {
+test("ollama [errors]: errors are sentences, with their status", async () => {
   const cases = [
     [{ model, messages: [{ role: "user", content: "x", images: ["aGk="] }] }, /images/],
     [{ model, messages: [{ role: "user", content: "a ".repeat(20000) }] }, /context/],
@@ -214,7 +214,7 @@ test("ollama: errors are sentences, with their status", async () => {
   }
 });
 
-test("ollama: a stream that is aborted ends", async () => {
+test("ollama [cancel]: a stream that is aborted ends", async () => {
   const stream = await client.chat({ model, messages, stream: true, options: { num_predict: 400 } });
   await assert.rejects(
     (async () => {
@@ -227,7 +227,7 @@ test("ollama: a stream that is aborted ends", async () => {
   );
 });
 
-test("langchain: invoke, stream, structured output, tools", async () => {
+test("@langchain/ollama [basic, stream, structured, tools]: all of it", async () => {
   const common = { model, baseUrl: server.url, fetch: server.fetch, seed: 3, numPredict: 20,
     temperature: 0.8, topK: 40, topP: 0.9 };
   const expected = await generate();
@@ -258,7 +258,7 @@ test("langchain: invoke, stream, structured output, tools", async () => {
   assert.ok(next.content.length > 0);
 });
 
-test("ai: text, stream, objects, tools, errors", async () => {
+test("ollama-ai-provider-v2 [basic, stream, structured, tools, errors]: all of it", async () => {
   const provider = createOllama({ baseURL: `${server.url}/api`, fetch: server.fetch });
   // The provider passes on these options alone.
   const within = (more) => ({ providerOptions: { ollama: { options: { ...options, ...more } } } });

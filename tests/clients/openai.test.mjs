@@ -35,7 +35,7 @@ test("models", async () => {
   });
 });
 
-test("a completion is what /generate says", async () => {
+test("openai [basic]: a completion is what /generate says", async () => {
   const { data, request_id } = await complete({ seed: 7 }).withResponse();
   const expected = await generate({ seed: 7 });
   assert.equal(data.choices[0].text, expected.text);
@@ -144,7 +144,7 @@ test("echo puts the prompt before each answer", async () => {
   assert.equal(joined((await collect(stream)).map((c) => c.choices[0].text)), choices[0].text);
 });
 
-test("streamed is the same as whole", async () => {
+test("openai [stream]: streamed is the same as whole", async () => {
   const fields = { seed: 5, n: 2, logprobs: 1, stop: ["\n"] };
   const whole = await complete(fields);
   const chunks = await collect(
@@ -197,7 +197,7 @@ test("sixteen neighbours change nothing", async () => {
   }
 });
 
-test("errors are of the client's classes and name the field", async () => {
+test("openai [errors]: errors are of the client's classes and name the field", async () => {
   const refused = (fields, param, code = null) =>
     assert.rejects(complete(fields), (error) => {
       assert.ok(error instanceof OpenAI.BadRequestError, `${error}`);
@@ -215,7 +215,7 @@ test("errors are of the client's classes and name the field", async () => {
   await assert.rejects(complete({ model: "gpt-4o" }), OpenAI.NotFoundError);
 });
 
-test("a stream that is left frees its session", async () => {
+test("openai [cancel]: a stream that is left frees its session", async () => {
   const request = { model, prompt: PROMPT, max_tokens: 400, ignore_eos: true, stream: true };
   const stream = await client.withOptions({ fetch }).completions.create(request); // reads no copy
   for await (const chunk of stream) {
@@ -229,7 +229,7 @@ test("a stream that is left frees its session", async () => {
   assert.ok(await idle());
 });
 
-test("what took too long is not tried again", async () => {
+test("openai [errors]: what took too long is not tried again", async () => {
   let requests = 0;
   const retrying = client.withOptions({
     maxRetries: 3,
@@ -245,7 +245,7 @@ test("what took too long is not tried again", async () => {
   assert.equal(requests, 1);
 });
 
-test("a full queue is 429, and the client's retries get through", async () => {
+test("openai [errors]: a full queue is 429, and the client's retries get through", async () => {
   const small = await Server.start("--sessions", 1, "--queue", 1, "--isa", "scalar");
   const options = { baseURL: `${small.url}/v1`, apiKey: "any", fetch: small.fetch };
   const hasty = new OpenAI({ ...options, maxRetries: 0 });
@@ -268,7 +268,7 @@ test("a full queue is 429, and the client's retries get through", async () => {
   await small.stop();
 });
 
-test("keys, aliases and unknown fields", async () => {
+test("openai [errors]: keys, aliases and unknown fields", async () => {
   const keyed = await Server.start("--api-key", "secret", "--model-alias", "gpt-4o", "--strict-model");
   const options = { baseURL: `${keyed.url}/v1`, fetch: keyed.fetch, maxRetries: 0 };
   const request = { model: "gpt-4o", prompt: PROMPT, seed: 1, mirostat: 2 };

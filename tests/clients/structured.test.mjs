@@ -24,7 +24,7 @@ const Animal = z.object({
 });
 const response_format = zodResponseFormat(Animal, "animal");
 
-test("parse helpers read what the schema says", async () => {
+test("openai [structured]: parse helpers read what the schema says", async () => {
   for (const seed of [1, 2, 3]) {
     const answer = await client.chat.completions.parse({
       model,
@@ -61,7 +61,7 @@ test("parse helpers read what the schema says", async () => {
   }
 });
 
-test("json_object, and a grammar on completions", async () => {
+test("openai [structured]: json_object, and a grammar on completions", async () => {
   const { choices } = await client.chat.completions.create({
     model,
     messages,
@@ -81,7 +81,7 @@ test("json_object, and a grammar on completions", async () => {
   for (const choice of completion.choices) assert.match(choice.text, /^ (yes|no)$/);
 });
 
-test("what cannot be enforced is refused by name", async () => {
+test("openai [errors]: what cannot be enforced is refused by name", async () => {
   const refused = (response_format, message) =>
     assert.rejects(client.chat.completions.create({ model, messages, response_format }), (error) => {
       assert.ok(error instanceof OpenAI.BadRequestError, `${error}`);

@@ -6,19 +6,20 @@ import { join } from "node:path";
 import { Server } from "./server.mjs";
 import { withTemplate } from "./template.mjs";
 
-const HERMES = `{% if tools %}<tool_call>
+export const HERMES = `{% if tools %}<tool_call>
 {"name": <name>, "arguments": <object>}
 </tool_call>{% endif %}
 {% for m in messages %}{{ m.role }}: {{ m.content or "" }}{% for c in m.tool_calls or [] %}
 <tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}
 {% endfor %}`;
 
+export const TALES = new URL("../../core/model/embedded/tales.gguf", import.meta.url).pathname;
+
 export async function startTooled(template = HERMES) {
   const folder = mkdtempSync(join(tmpdir(), "lockstep-tooled-"));
   try {
     const file = join(folder, "hermes.gguf");
-    const source = new URL("../../core/model/embedded/tales.gguf", import.meta.url).pathname;
-    withTemplate(source, file, template);
+    withTemplate(TALES, file, template);
     return await Server.start("--model", file); // which has read the file when it is ready
   } finally {
     rmSync(folder, { recursive: true });

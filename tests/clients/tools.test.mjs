@@ -63,7 +63,7 @@ const clientOf = (style) =>
   });
 
 for (const style of Object.keys(TEMPLATES)) {
-  test(`${style}: a required call has a name and arguments of the schema`, async () => {
+  test(`openai [tools]: ${style}: a required call has a name and arguments of the schema`, async () => {
     const client = clientOf(style);
     for (const seed of [1, 2, 3, 4, 5]) {
       const fields = { model, messages, tools: [weather, now], seed, temperature: 1.5,
@@ -87,7 +87,7 @@ for (const style of Object.keys(TEMPLATES)) {
     }
   });
 
-  test(`${style}: a stream adds up to the whole answer`, async () => {
+  test(`openai [tools]: ${style}: a stream adds up to the whole answer`, async () => {
     const client = clientOf(style);
     const fields = { model, messages, tools: [weather, now], seed: 9, temperature: 1.5,
       parallel_tool_calls: false };
@@ -104,7 +104,7 @@ for (const style of Object.keys(TEMPLATES)) {
   });
 }
 
-test("without a call the text is as without tools", async () => {
+test("openai [tools]: without a call the text is as without tools", async () => {
   const client = clientOf("mistral"); // whose template does not show the tools
   const fields = { model, messages, seed: 4, max_tokens: 30 };
   const plain = await client.chat.completions.create(fields);
@@ -118,7 +118,7 @@ test("without a call the text is as without tools", async () => {
   assert.equal(text.trimEnd(), plain.choices[0].message.content.trimEnd());
 });
 
-test("a conversation goes on after a call, by the client's own loop", async () => {
+test("openai [tools]: a conversation goes on after a call, by the client's own loop", async () => {
   const client = clientOf("hermes");
   const asked = [];
   const runner = client.chat.completions.runTools({
@@ -142,7 +142,7 @@ test("a conversation goes on after a call, by the client's own loop", async () =
   assert.ok(runner.messages.some((message) => message.role === "tool"));
 });
 
-test("ai: tools are run and their results sent back", async () => {
+test("@ai-sdk/openai-compatible [tools]: tools are run and their results sent back", async () => {
   const { url, fetch } = servers.hermes;
   const provider = createOpenAICompatible({ name: "lockstep", baseURL: `${url}/v1`, fetch });
   const runs = [];
@@ -160,7 +160,7 @@ test("ai: tools are run and their results sent back", async () => {
   );
 });
 
-test("langchain: bound tools give tool_calls", async () => {
+test("@langchain/openai [tools]: bound tools give tool_calls", async () => {
   const { url, fetch } = servers.hermes;
   const chat = new ChatOpenAI({
     model,

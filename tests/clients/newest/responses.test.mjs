@@ -55,7 +55,7 @@ async function expected(messages, fields = {}) {
 }
 const asked = [{ role: "user", content: PROMPT }];
 
-test("openai: a response is what /generate says", async () => {
+test("openai [basic]: a response is what /generate says", async () => {
   const native = await expected(asked);
   const { data, request_id } = await client.responses.create({ ...request, seed: 3 }).withResponse();
   assert.equal(data.output_text, native.text);
@@ -68,7 +68,7 @@ test("openai: a response is what /generate says", async () => {
   assert.equal(counted.input_tokens, native.usage.prompt_tokens, prompt);
 });
 
-test("openai: a conversation is what a chat is", async () => {
+test("openai [basic]: a conversation is what a chat is", async () => {
   const input = [
     { role: "user", content: "Once upon a time." },
     { type: "message", id: "msg_1", status: "completed", role: "assistant",
@@ -85,7 +85,7 @@ test("openai: a conversation is what a chat is", async () => {
   assert.equal(response.output_text, native.text);
 });
 
-test("openai: a stream adds up to the response, by the strict accumulator", async () => {
+test("openai [stream]: a stream adds up to the response, by the strict accumulator", async () => {
   for (const seed of [1, 2, 3]) {
     const whole = await client.responses.create({ ...request, seed });
     const stream = client.responses.stream({ ...request, seed });
@@ -113,7 +113,7 @@ test("openai: logprobs", async () => {
   assert.deepEqual(final.output[0].content[0].logprobs, logprobs);
 });
 
-test("openai: the parse helpers read what the schema says", async () => {
+test("openai [structured]: the parse helpers read what the schema says", async () => {
   const fields = { model, input: PROMPT, text, temperature: 1.5 };
   for (const seed of [1, 2, 3]) {
     const whole = await client.responses.parse({ ...fields, seed });
@@ -123,7 +123,7 @@ test("openai: the parse helpers read what the schema says", async () => {
   }
 });
 
-test("openai: calls of tools, and their results sent back", async () => {
+test("openai [tools]: calls of tools, and their results sent back", async () => {
   for (const seed of [1, 2, 3]) {
     const fields = { model, input: PROMPT, tools: [weather], tool_choice: "required", seed,
       temperature: 1.5, parallel_tool_calls: false };
@@ -153,7 +153,7 @@ test("openai: calls of tools, and their results sent back", async () => {
   }
 });
 
-test("openai: tools in a namespace, of OpenAI's own, and custom ones", async () => {
+test("openai [tools]: tools in a namespace, of OpenAI's own, and custom ones", async () => {
   const { name, parameters } = weather;
   const tools = [
     { type: "namespace", name: "sky", description: "Of the sky.",
@@ -188,7 +188,7 @@ test("openai: a call that is cut is incomplete", async () => {
   assert.deepEqual(streamed.output.map((item) => item.status), whole.output.map((item) => item.status));
 });
 
-test("openai: errors have their class", async () => {
+test("openai [errors]: errors have their class", async () => {
   const rejects = (fields, kind, param, code = null) =>
     assert.rejects(client.responses.create({ ...request, ...fields }), (error) => {
       assert.ok(error instanceof kind, `${error}`);
@@ -212,7 +212,7 @@ test("openai: errors have their class", async () => {
   await locked.stop();
 });
 
-test("openai: a stream can be left", async () => {
+test("openai [cancel]: a stream can be left", async () => {
   const stream = await client.responses.create({ ...request, max_output_tokens: 400, stream: true,
     ignore_eos: true });
   for await (const event of stream) if (event.type === "response.output_text.delta") break;
@@ -228,7 +228,7 @@ const providerOf = (of) =>
   createOpenAI({ baseURL: `${of.url}/v1`, apiKey: "any", fetch: seeded(of) });
 const settings = { maxOutputTokens: 20, temperature: 1, maxRetries: 0 };
 
-test("ai: the default provider's text, whole and streamed", async () => {
+test("@ai-sdk/openai [basic, stream]: the default provider's text, whole and streamed", async () => {
   const from = { model: providerOf(server)(model), prompt: PROMPT, ...settings, temperature: 0 };
   const native = await expected(asked, { temperature: 0 });
   const whole = await generateText(from);
@@ -241,7 +241,7 @@ test("ai: the default provider's text, whole and streamed", async () => {
   assert.equal((await stream.usage).outputTokens, native.usage.completion_tokens);
 });
 
-test("ai: objects", async () => {
+test("@ai-sdk/openai [structured]: objects", async () => {
   const from = { model: providerOf(server)(model), prompt: PROMPT, maxRetries: 0,
     output: Output.object({ schema: Animal }) };
   assert.ok(Animal.parse((await generateText(from)).output));
@@ -250,7 +250,7 @@ test("ai: objects", async () => {
   assert.ok(Animal.parse(await stream.output));
 });
 
-test("ai: tools are run and their results sent back", async () => {
+test("@ai-sdk/openai [tools]: tools are run and their results sent back", async () => {
   const runs = [];
   const tools = rain(tool, Weather, runs, (input) => Weather.parse(input));
   const from = { model: providerOf(tooled)(model), prompt: PROMPT, tools, ...settings,
@@ -265,7 +265,7 @@ test("ai: tools are run and their results sent back", async () => {
   assert.equal(runs.length, 4);
 });
 
-test("ai: errors", async () => {
+test("@ai-sdk/openai [errors]: errors", async () => {
   const from = { model: providerOf(server)(model), prompt: "word ".repeat(20000), ...settings };
   await assert.rejects(generateText(from), (error) => {
     assert.ok(APICallError.isInstance(error), `${error}`);
@@ -279,7 +279,7 @@ const chatOf = (of, fields) =>
   new ChatOpenAI({ model, apiKey: "any", maxRetries: 0, useResponsesApi: true, temperature: 0,
     configuration: { baseURL: `${of.url}/v1`, fetch: of.fetch }, ...fields });
 
-test("langchain: useResponsesApi", async () => {
+test("@langchain/openai [basic, stream]: useResponsesApi", async () => {
   const native = await expected(asked, { temperature: 0 });
   const chat = chatOf(server, { maxTokens: 20 });
   const answer = await chat.invoke(PROMPT);
@@ -293,7 +293,7 @@ test("langchain: useResponsesApi", async () => {
   assert.ok(Animal.parse(animal));
 });
 
-test("langchain: tools", async () => {
+test("@langchain/openai [tools]: tools", async () => {
   const chat = chatOf(tooled).bindTools(
     [{ name: "get_weather", description: "Tells it.", schema: Weather }],
     { tool_choice: "get_weather" },
@@ -312,7 +312,7 @@ test("langchain: tools", async () => {
   assert.deepEqual(whole.tool_calls[0].args, answer.tool_calls[0].args);
 });
 
-test("agents: a tool is run, and the last answer is the output", async () => {
+test("@openai/agents [tools]: a tool is run, and the last answer is the output", async () => {
   const runs = [];
   const agent = new Agent({
     name: "Teller",

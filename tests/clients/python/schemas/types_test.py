@@ -14,7 +14,7 @@ import jsonschema
 import openai
 from pydantic import (AnyUrl, BaseModel, Base64Bytes, ConfigDict, EmailStr, Field, HttpUrl, RootModel,
                       SecretStr, StringConstraints, TypeAdapter, UUID4)
-from tooled import start
+from client_test_case import start
 from typing_extensions import TypedDict
 
 MODEL = "lockstep-tales"

@@ -1,16 +1,12 @@
 """/v1/messages with the anthropic package of PyPI, against a real server with the embedded model."""
 import asyncio
-import json
-import unittest
-import urllib.request
 from typing import Literal
 
 import anthropic
+from client_test_case import (ANSWER, KEY, MESSAGES, MODEL, QUESTION, SERVERS, TOO_LONG, WEATHER,
+                              ClientTest, get_weather, main)
 from pydantic import BaseModel
-from tooled import poll, start, start_tooled
 
-MODEL = "lockstep-tales"
-MESSAGES = [{"role": "user", "content": "Once upon a time there was"}]
 REQUEST = {"model": MODEL, "messages": MESSAGES, "max_tokens": 20, "extra_body": {"seed": 3}}
 
 
@@ -23,21 +19,26 @@ def text_of(message):
     return "".join(block.text for block in message.content if block.type == "text")
 
 
-class AnthropicTest(unittest.TestCase):
+class AnthropicTest(ClientTest):
+    client = "anthropic"
+
     @classmethod
     def setUpClass(cls):
-        cls.server = cls.enterClassContext(start())
-        cls.tooled = cls.enterClassContext(start_tooled())
-        cls.client = cls.client_of(cls.server)
+        super().setUpClass()
+        cls.api = cls.client_of(cls.server)
 
     @staticmethod
     def client_of(server, **options):
         return anthropic.Anthropic(**{"base_url": server.url, "api_key": "any", "max_retries": 0,
                                       **options})
 
-    def test_a_stream_adds_up_to_the_whole_message(self):
-        whole = self.client.messages.create(**REQUEST)
-        with self.client.messages.stream(**REQUEST) as stream:
+    def test_basic(self):
+        greedy = {**REQUEST, "extra_body": {"temperature": 0}}
+        self.assertEqual(text_of(self.api.messages.create(**greedy)), self.expected()["text"])
+
+    def test_stream(self):
+        whole = self.api.messages.create(**REQUEST)
+        with self.api.messages.stream(**REQUEST) as stream:
             text = "".join(stream.text_stream)
             streamed = stream.get_final_message()
         self.assertTrue(text)
@@ -47,7 +48,7 @@ class AnthropicTest(unittest.TestCase):
         self.assertEqual((streamed.stop_reason, whole.stop_reason), ("max_tokens", "max_tokens"))
         self.assertEqual(streamed.usage.output_tokens, 20)
 
-    def test_every_field_has_its_type(self):
+    def test_basic_types(self):
         strict = anthropic.Anthropic(base_url=self.server.url, api_key="any", max_retries=0,
                                      _strict_response_validation=True)
         strict.messages.create(**REQUEST)
@@ -56,13 +57,21 @@ class AnthropicTest(unittest.TestCase):
         count = strict.messages.count_tokens(model=MODEL, messages=MESSAGES)
         self.assertGreater(count.input_tokens, 3)
 
-    def test_asynchronously(self):
+    def test_basic_asynchronous(self):
         async def ask():
             async with anthropic.AsyncAnthropic(base_url=self.server.url, api_key="any") as client:
                 return await asyncio.gather(*(client.messages.create(**REQUEST) for _ in range(4)))
         self.assertEqual(len({text_of(message) for message in asyncio.run(ask())}), 1)
 
-    def test_tools_are_run_and_their_results_sent_back(self):
+    def test_tools(self):
+        fields = {"model": MODEL, "max_tokens": 200, "tools": [anthropic.beta_tool(get_weather)]}
+        runner = self.client_of(SERVERS.calling).beta.messages.tool_runner(
+            messages=[{"role": "user", "content": QUESTION}], **fields)
+        called, final = list(runner)
+        self.assertEqual(called.content[-1].input, WEATHER)
+        self.assertEqual(text_of(final), ANSWER)
+
+    def test_tools_must_be_called(self):
         asked = []
 
         @anthropic.beta_tool
@@ -76,45 +85,45 @@ class AnthropicTest(unittest.TestCase):
             asked.append((city, days))
             return "rain"
 
-        runner = self.client_of(self.tooled).beta.messages.tool_runner(
+        runner = self.client_of(SERVERS.tooled).beta.messages.tool_runner(
             **{**REQUEST, "max_tokens": 100}, tools=[get_weather], max_iterations=3,
             tool_choice={"type": "tool", "name": "get_weather"})
         messages = list(runner)
         self.assertEqual([message.stop_reason for message in messages], ["tool_use"] * 3)
         self.assertGreaterEqual(len(asked), 2)
 
-    def test_an_answer_is_of_the_type_that_it_is_asked_for(self):
-        message = self.client.messages.parse(**{**REQUEST, "max_tokens": 200},
+    def test_structured(self):
+        message = self.api.messages.parse(**{**REQUEST, "max_tokens": 200},
                                              output_format=Weather)
         self.assertIsInstance(message.parsed_output, Weather)
 
-    def test_errors_have_their_classes(self):
-        def raises(kind, client=self.client, **fields):
+    def test_errors(self):
+        def raises(kind, client=self.api, **fields):
             with self.assertRaises(kind) as caught:
                 client.messages.create(**{**REQUEST, **fields})
             self.assertTrue(caught.exception.request_id)
             return caught.exception
         self.assertRegex(str(raises(anthropic.BadRequestError, max_tokens=-1)), "max_tokens")
         self.assertRegex(str(raises(anthropic.BadRequestError,
-                                    messages=[{"role": "user", "content": "a " * 100_000}])),
+                                    messages=[{"role": "user", "content": TOO_LONG}])),
                          r"prompt is too long: \d+ tokens")
-        with start("--api-key", "secret", "--strict-model") as keyed:
-            raises(anthropic.AuthenticationError, self.client_of(keyed))
-            key = {"api_key": "secret"}
-            raises(anthropic.NotFoundError, self.client_of(keyed, **key), model="claude-x")
-            self.client_of(keyed, **key).messages.create(**REQUEST)
-            token = anthropic.Anthropic(base_url=keyed.url, api_key=None, auth_token="secret")
-            token.messages.create(**REQUEST)
+        raises(anthropic.AuthenticationError, self.client_of(SERVERS.keyed))
+        with_key = self.client_of(SERVERS.keyed, api_key=KEY)
+        raises(anthropic.NotFoundError, with_key, model="claude-x")
+        with_key.messages.create(**REQUEST)
+        self.client_of(SERVERS.keyed, api_key=None, auth_token=KEY).messages.create(**REQUEST)
 
-    def test_a_stream_that_is_left_frees_its_session(self):
-        with self.client.messages.stream(**{**REQUEST, "max_tokens": 400,
+    def test_errors_when_full(self):
+        answer = self.keeps_the_pause(
+            lambda full: self.client_of(full, max_retries=1).messages.create(**REQUEST))
+        self.assertEqual(text_of(answer), ANSWER)
+
+    def test_cancel(self):
+        with self.api.messages.stream(**{**REQUEST, "max_tokens": 400,
                                             "extra_body": {"ignore_eos": True}}) as stream:
             next(iter(stream.text_stream))
-        def idle():
-            with urllib.request.urlopen(self.server.url + "/readyz") as reply:
-                return json.load(reply)["running"] == 0
-        self.assertIsNotNone(poll(idle, 10))
+        self.becomes_idle()
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import jsonschema
-from tooled import ROOT
+from client_test_case import ROOT
 
 CLIENTS = ROOT / "tests" / "clients"
 OUTPUTS = pathlib.Path(os.environ["LOCKSTEP"]).with_name("schema_outputs")

@@ -47,7 +47,7 @@ def read_lines(context, response):
 
 class OpenApiTest(unittest.TestCase):
     def test_the_server_is_as_its_document_says(self):
-        from tooled import start
+        from client_test_case import start
         examples = int(os.environ.get("EXAMPLES", "10"))
         phases = "fuzzing" if examples <= 10 else "coverage,fuzzing,stateful"
         here = os.path.dirname(os.path.abspath(__file__))
@@ -56,7 +56,7 @@ class OpenApiTest(unittest.TestCase):
                 [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json",
                  "--checks", "all", "--max-examples", str(examples), "--seed", "1", "--phases", phases,
                  "--continue-on-failure", "--no-color", "--output-sanitize", "false"],
-                env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_test", "PYTHONPATH": here},
+                env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_test", "PYTHONPATH": f"{here}:{os.path.dirname(here)}"},
                 cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.assertEqual(run.returncode, 0, run.stdout)
 
