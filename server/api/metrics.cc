@@ -41,6 +41,7 @@ const Buckets kRequestBuckets = {0.01, 0.03, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   
                                  15,   20,   30,  40,  50,  60,  120, 240, 480, 960, 1920, 7680};
 const Buckets kTokenBuckets = {1,   2,    5,    10,   20,    50,    100,  200,
                                500, 1000, 2000, 5000, 10000, 20000, 50000};
+const Buckets kAnswerBuckets = {1, 2, 5, 10, 20};
 const Buckets kBatchBuckets = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 struct VllmName {
@@ -72,6 +73,9 @@ constexpr VllmName kVllmNames[] = {
     {"lockstep_request_computed_tokens", "vllm:request_prefill_kv_computed_tokens"},
     {"lockstep_request_generated_tokens", "vllm:request_generation_tokens"},
     {"lockstep_step_tokens", "vllm:iteration_tokens_total"},
+    {"lockstep_request_answers", "vllm:request_params_n"},
+    {"lockstep_request_max_tokens", "vllm:request_params_max_tokens"},
+    {"lockstep_request_longest_tokens", "vllm:request_max_num_generation_tokens"},
 };
 
 // This is a family of one number. Both members are set, as the serializer reads the one that the
@@ -270,6 +274,12 @@ struct Metrics::Families {
                    "Between two tokens of an answered request, on the average.", kTokenGapBuckets);
   Histogram& request_generated = AddHistogram("lockstep_request_generated_tokens",
                                               "Tokens generated for a request.", kTokenBuckets);
+  Histogram& request_answers =
+      AddHistogram("lockstep_request_answers", "Answers that a request asked for.", kAnswerBuckets);
+  Histogram& request_max = AddHistogram("lockstep_request_max_tokens",
+                                        "Tokens that a request allowed an answer.", kTokenBuckets);
+  Histogram& request_longest = AddHistogram("lockstep_request_longest_tokens",
+                                            "Tokens of a request's longest answer.", kTokenBuckets);
 };
 
 Metrics::Metrics(bool vllm_names, std::function<size_t()> dropped_log_lines)
@@ -323,6 +333,11 @@ void Metrics::OnEnd(const JobStats& stats, FinishReason finish, const Error* err
 }
 
 void Metrics::OnRequest(const RequestRecord& record) {
+  if (record.answers > 0) {
+    families_->request_answers.Observe(static_cast<double>(record.answers));
+    families_->request_max.Observe(static_cast<double>(record.max_tokens));
+    families_->request_longest.Observe(static_cast<double>(record.longest_answer));
+  }
   families_->http_requests
       .Add({{"route", record.route.empty() ? "other" : record.route},
             {"status", fmt::to_string(record.status)},

@@ -104,6 +104,8 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
       made->answers_.push_back(std::move(answer));
     }
   }
+  made->record_->answers = wanted.n;
+  made->record_->max_tokens = wanted.options.max_tokens;
   made->progress_.resize(made->answers_.size());
   for (size_t i = made->answers_.size(); i > 0; --i) made->waiting_.push_back(i - 1);
   TRY_OK(made->SubmitWaiting());
@@ -193,6 +195,7 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
   answer.text_ends.push_back(answer.text.size());
   if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token.sampled);
   ++record_->completion_tokens;
+  record_->longest_answer = std::max(record_->longest_answer, answer.tokens.size());
   return Token{item.answer, std::move(token)};
 }
 

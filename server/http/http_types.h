@@ -62,6 +62,9 @@ struct RequestRecord {
   int status = 0;
   std::string outcome;  // "ok", a finish reason, "cancelled" or an error's code
   size_t prompt_tokens = 0, completion_tokens = 0;
+  // Of a generation that was asked for: how many answers, with how many tokens at most, and how
+  // many the longest had. No answers: there was none.
+  size_t answers = 0, max_tokens = 0, longest_answer = 0;
   double first_token_ms = 0;  // from submission
   double tokens_per_second = 0;
   double total_ms = 0;

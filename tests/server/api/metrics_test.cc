@@ -160,6 +160,16 @@ TEST_F(MetricsTest, GatewaysFindVllmsNames) {
   metrics_.OnFirstToken(0.07);
   metrics_.OnEnd({0, 1, 2, 10, 4, 5}, FinishReason::kStop, nullptr);
   const std::string labels = "{model_name=\"fake\",engine=\"0\"";
+  RequestRecord record;
+  record.answers = 2;
+  record.max_tokens = 100;
+  record.longest_answer = 7;
+  metrics_.OnRequest(record);
+  metrics_.OnRequest({});  // one for no generation
+  EXPECT_EQ(Value("vllm:request_params_n_sum" + labels + "}"), 2);
+  EXPECT_EQ(Value("vllm:request_params_max_tokens_sum" + labels + "}"), 100);
+  EXPECT_EQ(Value("vllm:request_params_max_tokens_count" + labels + "}"), 1);
+  EXPECT_EQ(Value("vllm:request_max_num_generation_tokens_sum" + labels + "}"), 7);
   EXPECT_EQ(Value("vllm:num_requests_waiting" + labels + "}"), 1);
   EXPECT_EQ(Value("vllm:num_requests_running" + labels + "}"), 2);
   EXPECT_EQ(Value("vllm:kv_cache_usage_perc" + labels + "}"), 0.25);
