@@ -33,6 +33,11 @@ bool HasJsonBehind(std::string_view text, std::string_view marker) {
   return false;
 }
 
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsIdChar(char c) {
+  return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
+}
+
 // What describes a tool has more between the two.
 bool HasLlamaCall(std::string_view text) {
   constexpr std::string_view kName = "{\"name\": ", kParameters = ", \"parameters\": ";
@@ -45,17 +50,23 @@ bool HasLlamaCall(std::string_view text) {
 
 }  // namespace
 
+// "functools[", and "Action:" with a block of code behind it.
+bool OpensWithWord(std::string_view opens) {
+  return opens.size() > 4 && opens[0] != '{' && opens.find_first_of("[`") != opens.npos;
+}
+
 std::string Prefix(const CallForm& form) { return form.opens + form.before_name; }
 
 bool IsAtStart(const CallForm& form) {
   const std::string prefix = Prefix(form);
-  return prefix.empty() || (prefix[0] != '<' && prefix[0] != '[');
+  return prefix.empty() || (prefix[0] != '<' && prefix[0] != '[' && !OpensWithWord(form.opens));
 }
 
 // A tag is enough to tell a call from text, and comes before what models vary in, such as spaces.
 std::string Marker(const CallForm& form) {
   const std::string prefix = Prefix(form);
   if (form.harmony || IsAtStart(form)) return prefix;
+  if (prefix[0] != '<' && prefix[0] != '[') return form.opens;
   const size_t end = prefix.find(prefix[0] == '<' ? '>' : ']');
   return prefix.substr(0, end == prefix.npos ? end : end + 1);
 }
@@ -104,6 +115,24 @@ bool FindDescribedForm(std::string_view rendered, CallForm* form) {
     return false;
   }
   return true;
+}
+
+std::optional<size_t> MatchLiteral(std::string_view text, std::string_view literal,
+                                   std::string* id) {
+  size_t at = 0;
+  for (const char c : literal) {
+    if (at == text.size()) return text.npos;
+    if (c != kCounter && c != kAnyId) {
+      if (text[at++] != c) return std::nullopt;
+      continue;
+    }
+    const size_t begin = at;
+    while (at < text.size() && (c == kCounter ? IsDigit(text[at]) : IsIdChar(text[at]))) ++at;
+    if (at == text.size()) return text.npos;
+    if (at == begin) return std::nullopt;
+    if (c == kAnyId && id != nullptr) *id = text.substr(begin, at - begin);
+  }
+  return at;
 }
 
 bool IsCallNameChar(char c) {

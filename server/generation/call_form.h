@@ -3,14 +3,20 @@
 //
 //   opens { before_name NAME after_name ARGUMENTS after } closes     with `between` in between
 //
+// In these texts kCounter stands for a number that counts calls, and kAnyId for an id that the
+// model makes up.
+//
 // Data, immutable once found; the functions are pure. Knows no JSON library.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace lockstep {
+
+inline constexpr char kCounter = '\x01', kAnyId = '\x02';
 
 struct CallForm {
   enum class Arguments {
@@ -27,6 +33,8 @@ struct CallForm {
   // For kTagged. What stands behind a key may tell strings from other values.
   std::string key_before, key_after, key_after_other, value_after;
   bool many = true;  // calls in one message
+  // The template has a call's id in the place of its name: "functions.NAME:0".
+  bool ids_of_names = false;
   // Mistral's: ids have nine letters and digits, and stand behind the arguments, or do not.
   bool mistral = false;
   // OpenAI's harmony: each part of an answer has a header that says whether it is thought, text or
@@ -47,6 +55,8 @@ inline constexpr std::string_view kCallForms =
 // What no text has and calls begin with; of a form that IsAtStart no text begins with it.
 std::string Marker(const CallForm& form);
 bool IsAtStart(const CallForm& form);
+// Whether a call can be told from text by the words that it begins with, be they no tag.
+bool OpensWithWord(std::string_view opens);
 // All that stands between the beginning of the first call and its name.
 std::string Prefix(const CallForm& form);
 // All texts of the form, one behind the other: control tokens among them have to be read.
@@ -60,6 +70,10 @@ CallForm HarmonyForm();
 bool FindDescribedForm(std::string_view rendered, CallForm* form);
 
 bool IsCallNameChar(char c);
+// How much of `text` the form's literal takes from its front: nothing where it is another text, and
+// npos where more has to come before that is known. *id becomes what stands for kAnyId.
+std::optional<size_t> MatchLiteral(std::string_view text, std::string_view literal,
+                                   std::string* id = nullptr);
 // Ids of calls that the form's templates take back.
 std::string NewCallId(const CallForm& form);
 

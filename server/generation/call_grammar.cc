@@ -4,14 +4,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/grammar/grammar.h"
 #include "server/generation/text_rules.h"
 
 namespace lockstep {
 namespace {
 
-std::string Literal(std::string_view text) {
-  return text.empty() ? std::string() : GbnfLiteral(text) + " ";
+// What the model counts or makes up is bound to its kind.
+std::string Literal(std::string_view text, bool mistral = false) {
+  std::string rule;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of(std::string{kCounter, kAnyId}), text.size());
+    if (end > 0) rule += GbnfLiteral(text.substr(0, end)) + " ";
+    if (end == text.size()) break;
+    rule += text[end] == kCounter ? "[0-9]{1,6} "
+            : mistral             ? "[a-zA-Z0-9]{9} "
+                                  : "[a-zA-Z0-9_-]{1,64} ";
+    text.remove_prefix(end + 1);
+  }
+  return rule;
 }
 
 // Rules of one call, from its name on: "call0", "call1", ..., and "call", which is any of them.
@@ -20,9 +33,10 @@ std::string CallRules(const CallForm& form, const CallGrammarParts& parts) {
   for (size_t i = 0; i < parts.tools.size(); ++i) {
     const auto& tool = parts.tools[i];
     any += fmt::format("{}chat-call{}", i == 0 ? "" : " | ", i);
-    rules += fmt::format("chat-call{} ::= {}{} {}{}\n", i, Literal(tool.name + form.after_name),
-                         tool.arguments, form.mistral && !form.after.empty() ? "chat-id? " : "",
-                         Literal(form.after));
+    rules +=
+        fmt::format("chat-call{} ::= {}{} {}{}\n", i,
+                    Literal(tool.name + form.after_name, form.mistral), tool.arguments,
+                    form.mistral && !form.after.empty() ? "chat-id? " : "", Literal(form.after));
   }
   rules += "chat-call ::= " + any + "\n";
   // The id that a call may be given is not told: the server gives one of its own.

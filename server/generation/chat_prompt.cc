@@ -2,6 +2,9 @@
 // of it as JSON; what is rendered are the template's own values.
 #include "server/generation/chat_prompt.h"
 
+#include <fmt/chrono.h>
+
+#include <ctime>
 #include <utility>
 
 namespace lockstep {
@@ -44,6 +47,12 @@ TemplateValue FromJson(const Json& json) {
 Result<TrustedText> Render(const ChatModel& chat, const Json& variables) {
   std::vector<std::pair<std::string, TemplateValue>> entries;
   for (const auto& [key, value] : variables.items()) entries.emplace_back(key, FromJson(value));
+  // SmolLM3's name for tools.
+  constexpr char kXmlTools[] = "xml_tools";
+  if (variables.contains("tools") && !variables.contains(kXmlTools) &&
+      chat.source.find(kXmlTools) != std::string::npos) {
+    entries.emplace_back(kXmlTools, FromJson(variables["tools"]));
+  }
   entries.emplace_back("bos_token", TemplateValue::TrustedString(chat.bos));
   entries.emplace_back("eos_token", TemplateValue::TrustedString(chat.eos));
   return chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
@@ -63,6 +72,21 @@ bool FillNullContents(Json* variables) {
   return any;
 }
 
+// What templates of an older convention ask for, firefunction's: tools as a text, and the date.
+bool AddOlderNames(const ChatModel& chat, Json* variables) {
+  const auto tools = variables->find("tools");
+  const Json list = tools == variables->end() ? Json::array() : *tools;
+  bool any = false;
+  const auto add = [&](const char* name, Json value) {
+    if (variables->contains(name) || chat.source.find(name) == std::string::npos) return;
+    (*variables)[name] = std::move(value);
+    any = true;
+  };
+  add("functions", Dump(list));
+  add("datetime", fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))));
+  return any;
+}
+
 }  // namespace
 
 Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
@@ -71,7 +95,13 @@ Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
     Json filled = variables;
     if (FillNullContents(&filled)) prompt = Render(chat, filled);
   }
-  if (!prompt) prompt.error().param = "messages";
+  if (!prompt) {
+    Json named = variables;
+    if (AddOlderNames(chat, &named)) {
+      if (auto older = Render(chat, named)) return older;
+    }
+    prompt.error().param = "messages";
+  }
   return prompt;
 }
 

@@ -65,9 +65,45 @@ void PutFirst(Json message, Json* messages) {
   messages->insert(messages->begin(), std::move(message));
 }
 
+// A call's id says which function it is of, and how many calls there were before.
+void NameIds(Json* messages) {
+  std::map<std::string, std::string> ids;
+  size_t calls = 0;
+  for (Json& message : *messages) {
+    if (message.contains("tool_call_id")) {
+      const auto known = ids.find(message["tool_call_id"].get<std::string>());
+      if (known != ids.end()) message["tool_call_id"] = known->second;
+    }
+    if (!message.contains("tool_calls")) continue;
+    for (Json& call : message["tool_calls"]) {
+      const std::string id =
+          fmt::format("functions.{}:{}", call["function"]["name"].get<std::string>(), calls++);
+      ids[call.value("id", std::string())] = id;
+      call["id"] = id;
+    }
+  }
+}
+
+// REQUIRES: no deeper than ParseStrictObject allows.
+void SimplifyTypesIn(Json* schema) {
+  if (schema->is_object() && schema->contains("type") && (*schema)["type"].is_array()) {
+    Json one = "string";
+    for (const Json& type : Json((*schema)["type"])) {
+      if (!type.is_string() || type == "null") continue;
+      one = type;
+      break;
+    }
+    (*schema)["type"] = one;
+  }
+  for (Json& inner : *schema) {
+    if (inner.is_structured()) SimplifyTypesIn(&inner);
+  }
+}
+
 }  // namespace
 
 void AdaptFields(const MessageWishes& wishes, Json* messages) {
+  if (wishes.ids_of_names) NameIds(messages);
   for (Json& message : *messages) {
     if (!wishes.developer && message["role"] == "developer") message["role"] = "system";
     if (wishes.thinking && message.contains("reasoning_content")) {
@@ -94,6 +130,15 @@ bool CompleteFunctions(Json* tools) {
       parameters["type"] = "object";
       parameters["properties"] = Json::object();
     }
+  }
+  return *tools != before;
+}
+
+bool SimplifyTypes(Json* tools) {
+  const Json before = *tools;
+  for (Json& tool : *tools) {
+    Json& function = tool["function"];
+    if (function.contains("parameters")) SimplifyTypesIn(&function["parameters"]);
   }
   return *tools != before;
 }

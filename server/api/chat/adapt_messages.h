@@ -13,12 +13,16 @@ struct MessageWishes {
   bool thinking = false;
   bool arguments_as_text = false;
   bool null_content = false;  // where a message has calls and no text
+  bool ids_of_names = false;  // "functions.NAME:0" and so on
 };
 void AdaptFields(const MessageWishes& wishes, Json* messages);
 
 // An empty description and an empty schema for each function without, which templates want to
 // print. False if that changes nothing.
 bool CompleteFunctions(Json* tools);
+// A single type in the place of each list of types in the functions' schemas, which templates spell
+// out by macros of their own. False if that changes nothing.
+bool SimplifyTypes(Json* tools);
 // Ids of calls as Mistral's templates insist on, nine letters and digits, in the order in which
 // they come. False if that changes nothing.
 bool ShortenIds(Json* messages);

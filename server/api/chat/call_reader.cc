@@ -81,12 +81,13 @@ bool CallReader::ReadText(std::vector<ChatPiece>* pieces) {
 bool CallReader::ReadBegin(std::vector<ChatPiece>* pieces) {
   const size_t space = form_->mistral && held_.starts_with(' ') && !begin_.empty() ? 1 : 0;
   const std::string_view ahead = std::string_view(held_).substr(space);
-  if (ahead.starts_with(begin_)) {
-    held_.erase(0, space + begin_.size());
+  const auto match = MatchLiteral(ahead, begin_, &id_);
+  if (match == ahead.npos) return false;
+  if (match) {
+    held_.erase(0, space + *match);
     state_ = State::kName;
     return true;
   }
-  if (begin_.starts_with(ahead)) return false;
   held_.insert(0, marker_);
   state_ = State::kText;
   EmitText(held_.size(), pieces);
@@ -94,18 +95,27 @@ bool CallReader::ReadBegin(std::vector<ChatPiece>* pieces) {
 }
 
 bool CallReader::ReadName(std::vector<ChatPiece>* pieces) {
-  const size_t end =
-      static_cast<size_t>(std::ranges::find_if_not(held_, IsCallNameChar) - held_.begin());
+  const std::string& behind = form_->after_name;
+  size_t end = static_cast<size_t>(std::ranges::find_if_not(held_, IsCallNameChar) - held_.begin());
   if (end == held_.size()) return false;
-  const std::string_view ahead = std::string_view(held_).substr(end);
-  if (!ahead.starts_with(form_->after_name)) {
-    if (form_->after_name.starts_with(ahead)) return false;
+  const std::string_view held = held_;
+  auto match = MatchLiteral(held.substr(end), behind, &id_);
+  // What stands behind a name may begin as a name does.
+  for (size_t i = 1; i < end && !match && IsCallNameChar(behind[0]); ++i) {
+    match = MatchLiteral(held.substr(i), behind, &id_);
+    if (match) end = i;
+  }
+  if (match == held.npos) return false;
+  if (!match) {
     state_ = State::kEnd;
     return true;
   }
   const std::string name = held_.substr(0, end);
-  pieces->push_back({Kind::kCallBegin, {}, calls_++, NewCallId(*form_), name});
-  held_.erase(0, end + form_->after_name.size());
+  // The model's own id, if it has one, is what the template shows again; but clients tell calls by
+  // their ids.
+  if (id_.empty() || !ids_.insert(id_).second) id_ = NewCallId(*form_);
+  pieces->push_back({Kind::kCallBegin, {}, calls_++, std::exchange(id_, {}), name});
+  held_.erase(0, end + *match);
   const bool known = strings_ != nullptr && strings_->contains(name);
   arguments_.emplace(*form_, known ? strings_->at(name) : std::set<std::string>());
   state_ = State::kArguments;
@@ -125,10 +135,14 @@ bool CallReader::ReadTail() {
     return true;
   }
   const std::string next = form_->after + next_;
-  size_t at = held_.starts_with(next) ? 0 : held_.npos;
-  if (at == held_.npos && form_->mistral) at = held_.find(next);  // behind an id
-  if (at == held_.npos) return false;
-  held_.erase(0, at + next.size());
+  size_t at = 0;
+  auto match = MatchLiteral(held_, next, &id_);
+  if (!match && form_->mistral) {  // behind an id
+    at = held_.find(next);
+    if (at != held_.npos) match = next.size();
+  }
+  if (!match || match == held_.npos) return false;
+  held_.erase(0, at + *match);
   state_ = State::kName;
   return true;
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,9 @@ class CallReader {
       next_;  // begin_ is between marker and name, next_ between calls
   const bool at_start_;
   State state_ = State::kStart;
-  std::string held_;  // not yet dealt with
+  std::string held_;           // not yet dealt with
+  std::string id_;             // that the model has given to the next call
+  std::set<std::string> ids_;  // of all calls
   size_t calls_ = 0;
   std::optional<ArgumentReader> arguments_;
 };

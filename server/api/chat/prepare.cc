@@ -56,8 +56,9 @@ struct Prepared {
 // which they came.
 Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
   auto prompt = RenderChat(model, values);
-  if (!prompt && values.contains("tools") && CompleteFunctions(&values["tools"])) {
-    if (auto filled = RenderChat(model, values)) return filled;
+  for (bool (*const adapt)(Json*) : {CompleteFunctions, SimplifyTypes}) {
+    if (prompt || !values.contains("tools") || !adapt(&values["tools"])) continue;
+    if (auto adapted = RenderChat(model, values)) return adapted;
   }
   for (bool (*const adapt)(Json*) :
        {ShortenIds, MergeSystem, MergeTurns, ToolsAsText, MergeTurns}) {
@@ -105,7 +106,7 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   TRY(prepared.begun, TakeBegunAnswer(model, &conversation));
   const CallForm form = model.forms.calls != nullptr ? *model.forms.calls : CallForm();
   AdaptFields({Knows(model, "developer"), Knows(model, "thinking"), form.arguments_as_text,
-               form.null_content},
+               form.null_content, form.ids_of_names},
               &conversation.messages);
   if (form.unshown) {
     CallsAsText(form, &conversation.messages);

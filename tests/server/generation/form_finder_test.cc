@@ -33,6 +33,21 @@ TEST(FormFinder, TheFormOfCalls) {
       {kLfm2, "<|tool_call_start|>[", "", "(", ")", ", ", "]<|tool_call_end|>",
        Arguments::kPythonic},
       {kGemma4, "", "<|tool_call>call:", "{", "}<tool_call|>", "", "", Arguments::kGemma},
+      {kCommandR7b, "<|START_ACTION|>[", "\n    {\"tool_call_id\": \"\x01\", \"tool_name\": \"",
+       "\", \"parameters\": ", "}", ",", "\n]<|END_ACTION|>"},
+      {kCommandRPlus, "Action:\n```json\n[", "\n    {\n        \"tool_name\": \"",
+       "\",\n        \"parameters\": ", "\n    }", ",", "\n]```"},
+      {kKimiK2, "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
+       ":\x01<|tool_call_argument_begin|>", "<|tool_call_end|>", "", "<|tool_calls_section_end|>"},
+      {kKimiIds, "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
+       ":\x01<|tool_call_argument_begin|>", "<|tool_call_end|>", "", "<|tool_calls_section_end|>"},
+      {kSolar, "<|tool_calls|>", "<|tool_call:begin|>\x02<|tool_call:name|>", "<|tool_call:args|>",
+       "<|tool_call:end|>", "", ""},
+      {kMistralSmall, "", "[TOOL_CALLS]", "[CALL_ID]\x02[ARGS]", "", "", ""},
+      {kFirefunction, "functools[", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]"},
+      {kFunctionary, "", "<function=", ">", "</function>", "", ""},
+      {kSmolLm3, "", "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>", "\n",
+       ""},
   };
   for (const Expected& c : cases) {
     SCOPED_TRACE(c.source);
@@ -46,10 +61,11 @@ TEST(FormFinder, TheFormOfCalls) {
     EXPECT_EQ(form->closes, c.closes);
     EXPECT_EQ(form->arguments, c.arguments);
     EXPECT_EQ(form->many, c.source != kLlama3);
-    EXPECT_EQ(form->mistral, c.source == kMistral || c.source == kMagistral);
+    EXPECT_EQ(form->mistral, Marker(*form) == "[TOOL_CALLS]");
+    EXPECT_EQ(form->ids_of_names, c.source == kKimiIds);
     EXPECT_EQ(form->arguments_as_text, c.source == kDeepSeek || c.source == kDeepSeekR1);
     EXPECT_EQ(form->null_content, c.source == kDeepSeekR1);
-    EXPECT_EQ(form->unshown, c.source == kLfm2Listed);
+    EXPECT_EQ(form->unshown, c.source == kLfm2Listed || c.source == kSmolLm3);
   }
 }
 
@@ -128,6 +144,25 @@ TEST(FormFinder, TagsOfTheVocabulary) {
       FindForms(chat, [](std::string_view word) { return word.ends_with("think>"); });
   EXPECT_EQ(forms.thought.close, "</think>");
   EXPECT_FALSE(forms.thought_shown);
+}
+
+TEST(FormFinder, WhatTheModelCountsAndMakesUp) {
+  std::string id;
+  EXPECT_EQ(MatchLiteral("a12b.",
+                         "a\x01"
+                         "b"),
+            4u);
+  EXPECT_EQ(MatchLiteral("a12",
+                         "a\x01"
+                         "b"),
+            std::string_view::npos);
+  EXPECT_EQ(MatchLiteral("ab",
+                         "a\x01"
+                         "b"),
+            std::nullopt);
+  EXPECT_EQ(MatchLiteral("<x-9_>", "<\x02>", &id), 6u);
+  EXPECT_EQ(id, "x-9_");
+  EXPECT_EQ(MatchLiteral("any", ""), 0u);
 }
 
 // A template may describe its tools, and leave calls out.
