@@ -59,6 +59,9 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
       return Fail(ErrorKind::kInvalidArgument, "the closing tag is one of another model");
     }
   }
+  for (const std::vector<int32_t>& sequence : options.bans.sequences) {
+    if (sequence.empty()) return Fail(ErrorKind::kInvalidArgument, "a banned sequence is empty");
+  }
   if (options.grammar != nullptr && options.grammar->vocabulary().size() != vocab) {
     return Fail(ErrorKind::kInvalidArgument, "grammar is one of another model", "grammar");
   }
@@ -108,6 +111,7 @@ void InferenceSession::Reset() {
   thought_ = {};
   thought_tokens_ = 0;
   forced_ = 0;
+  ends_.clear();
   finish_ = FinishReason::kNone;
 }
 
@@ -122,8 +126,17 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   sampler_.Reset(options_.sampling, prompt_);
   stop_ = StopMatcher(options_.stop, options_.stop_limit);
   if (!options_.thought.close.empty()) thought_ = ThoughtSplitter(options_.thought.tags);
-  if (options_.grammar != nullptr || !options_.thought.close.empty()) {
+  const TokenBans& bans = options_.bans;
+  if (options_.grammar != nullptr || !options_.thought.close.empty() || !bans.empty()) {
     allowed_.resize((vocab_ + 63) / 64);
+  }
+  if (!bans.empty()) unbanned_.resize(allowed_.size());
+  if (bans.min_tokens > 0) {
+    ends_ = options_.stop_ids;
+    for (size_t token = 0; token < vocab_ && !options_.ignore_eos; ++token) {
+      const auto id = static_cast<int32_t>(token);
+      if (tokenizer_->IsEndOfGeneration(id)) ends_.push_back(id);
+    }
   }
   return {};
 }
@@ -231,7 +244,41 @@ Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits)
     allowed_[static_cast<size_t>(forced) / 64] = uint64_t{1} << (forced % 64);
     return sampler_.Sample(logits, place, allowed_);
   }
-  return matcher_ ? sampler_.Sample(logits, place, allowed_) : sampler_.Sample(logits, place);
+  if (options_.bans.empty()) {
+    return matcher_ ? sampler_.Sample(logits, place, allowed_)
+                    : sampler_.Sample(logits, place);
+  }
+  if (!matcher_) std::ranges::fill(allowed_, ~uint64_t{0});
+  ApplyBans();
+  return sampler_.Sample(logits, place, allowed_);
+}
+
+void InferenceSession::ApplyBans() {
+  const TokenBans& bans = options_.bans;
+  const auto bit = [](int32_t token) { return uint64_t{1} << (token % 64); };
+  const auto word = [](int32_t token) { return static_cast<size_t>(token) / 64; };
+  unbanned_ = allowed_;
+  if (!bans.allowed.empty()) {
+    std::ranges::fill(unbanned_, 0);
+    for (const int32_t token : bans.allowed) {
+      unbanned_[word(token)] |= allowed_[word(token)] & bit(token);
+    }
+  }
+  if (output_.size() < bans.min_tokens) {
+    for (const int32_t token : ends_) unbanned_[word(token)] &= ~bit(token);
+  }
+  for (const std::vector<int32_t>& sequence : bans.sequences) {
+    const size_t before = sequence.size() - 1;
+    const bool follows =
+        before <= output_.size() && std::equal(sequence.begin(), sequence.end() - 1,
+                                               output_.end() - static_cast<ptrdiff_t>(before));
+    if (follows) unbanned_[word(sequence.back())] &= ~bit(sequence.back());
+  }
+  // The bits behind the vocabulary's last token are no tokens.
+  if (vocab_ % 64 != 0) unbanned_.back() &= (uint64_t{1} << (vocab_ % 64)) - 1;
+  if (std::ranges::any_of(unbanned_, [](uint64_t tokens) { return tokens != 0; })) {
+    allowed_ = unbanned_;
+  }
 }
 
 // The first token waits until the last character is whole, and until a grammar allows it; once one
@@ -293,7 +340,7 @@ Result<std::optional<TokenEvent>> InferenceSession::ReadSampled(WorkBudget& budg
   }
   if (finished()) text += utf8_.Finish();
   TokenEvent event{output_.size() - 1, *std::exchange(sampled_, {}), {}, FinishReason::kNone};
-  event.text = stop_.Push(text, finished());
+  event.text = stop_.Push(text, finished(), output_.size() > options_.bans.min_tokens);
   event.stop = stop_.stop();
   if (event.stop) finish_ = FinishReason::kStop;
   event.finish = finish_;

@@ -45,6 +45,15 @@ struct ThoughtLimit {
   std::vector<int32_t> close;  // which spell the closing tag and may go on; empty: no limit
 };
 
+// What is kept from being chosen, where that leaves anything to choose.
+struct TokenBans {
+  // Until there are so many tokens, none ends the output, and no stop string is looked for.
+  size_t min_tokens = 0;
+  std::vector<std::vector<int32_t>> sequences;  // the last token of each, behind the others
+  std::vector<int32_t> allowed;                 // all other tokens are banned; empty: none is
+  bool empty() const { return min_tokens == 0 && sequences.empty() && allowed.empty(); }
+};
+
 struct GenerationOptions {
   size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
   SamplingParams sampling;
@@ -52,6 +61,7 @@ struct GenerationOptions {
   StopLimit stop_limit;           // where these end to act
   std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
   bool ignore_eos = false;        // go on after an end-of-generation token
+  TokenBans bans;
   ThoughtLimit thought;
   // What the answer is expected to be like, which makes one that is come sooner; null: nothing.
   std::shared_ptr<const std::vector<int32_t>> prediction;
@@ -157,6 +167,8 @@ class InferenceSession {
   // The last token, and what may follow it.
   std::span<const int32_t> NextTokens(DraftLimit draft);
   [[nodiscard]] Result<SampledToken> SampleNext(std::span<const float> logits);
+  // Takes what is banned here out of allowed_, unless nothing is left then.
+  void ApplyBans();
   // The token that the thought's limit puts here, -1 if none.
   int32_t TakeForced();
   std::string_view TextOf(int32_t token) const;
@@ -179,11 +191,13 @@ class InferenceSession {
   StopMatcher stop_;
   std::optional<SampledToken> sampled_;  // not read by the grammar yet
   std::optional<GrammarMatcher> matcher_;
-  std::vector<uint64_t> allowed_;  // [(vocab + 63) / 64] if there is a grammar or a limit
-  ThoughtSplitter thought_;        // of a limit
-  size_t thought_tokens_ = 0;      // so far, but for those of the opening tag
-  size_t forced_ = 0;              // how many tokens of `close` were put
-  bool mask_ready_ = false;        // allowed_ is of the next token
+  std::vector<uint64_t> allowed_;   // [(vocab + 63) / 64] if there is a grammar, a limit or a ban
+  std::vector<uint64_t> unbanned_;  // [(vocab + 63) / 64] if there is a ban
+  std::vector<int32_t> ends_;       // tokens that end the output, if it has a least number of them
+  ThoughtSplitter thought_;         // of a limit
+  size_t thought_tokens_ = 0;       // so far, but for those of the opening tag
+  size_t forced_ = 0;               // how many tokens of `close` were put
+  bool mask_ready_ = false;         // allowed_ is of the next token
   FinishReason finish_ = FinishReason::kNone;
 };
 

@@ -16,19 +16,19 @@
 
 namespace lockstep {
 
-std::string StopMatcher::Push(std::string_view text, bool last) {
-  if (thought_.outside()) return PushAnswer(text, last);
+std::string StopMatcher::Push(std::string_view text, bool last, bool act) {
+  if (thought_.outside()) return PushAnswer(text, last, act);
   ThoughtSplitter::Parts parts = thought_.Push(text, last);
-  return std::move(parts.thought) + PushAnswer(parts.rest, last);
+  return std::move(parts.thought) + PushAnswer(parts.rest, last, act);
 }
 
-std::string StopMatcher::PushAnswer(std::string_view text, bool last) {
+std::string StopMatcher::PushAnswer(std::string_view text, bool last, bool act) {
   held_ += text;
   if (past_limit_) return std::exchange(held_, {});
   bool marked = false;
   const size_t limit = FindMarker(last, &marked);
   size_t begin = 0, end = std::string::npos;
-  for (size_t i = 0; i < stops_.size(); ++i) {
+  for (size_t i = 0; act && i < stops_.size(); ++i) {
     const std::string& stop = stops_[i];
     const size_t at = held_.find(stop);
     if (at == std::string::npos || at >= limit) continue;
@@ -44,7 +44,7 @@ std::string StopMatcher::PushAnswer(std::string_view text, bool last) {
   }
   past_limit_ = marked;
   size_t certain = held_.size();
-  if (!last && !marked) certain = std::min(held_.size() - MayBecomeStop(), limit);
+  if (!last && !marked) certain = std::min(held_.size() - (act ? MayBecomeStop() : 0), limit);
   std::string out = held_.substr(0, certain);
   held_.erase(0, certain);
   begun_ = begun_ || !out.empty();

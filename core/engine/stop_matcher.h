@@ -31,13 +31,13 @@ class StopMatcher {
   // Adds to the text and returns what has become certain: all in front of the stop string that is
   // complete first (of those that end together, the longest), or else all but an end that may
   // become one, or the limit of all stops. With `last` no more text comes, and all of it is
-  // certain.
-  std::string Push(std::string_view text, bool last);
+  // certain. Without `act` no stop ends in this text or has begun before it.
+  std::string Push(std::string_view text, bool last, bool act = true);
   bool stopped() const { return stop_.has_value(); }    // nothing may be pushed any more
   std::optional<size_t> stop() const { return stop_; }  // which of the stops it was
 
  private:
-  std::string PushAnswer(std::string_view text, bool last);
+  std::string PushAnswer(std::string_view text, bool last, bool act);
   size_t MayBecomeStop() const;
   size_t FindMarker(bool last, bool* whole) const;
 

@@ -135,7 +135,7 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   FieldReader fields(body);
   ReadPrompt(fields, context.vocab(), request);
   fields.Integer("max_tokens", 1, INT32_MAX, &request.options.max_tokens);
-  ReadSampling(fields, context.vocab(), request);
+  ReadSampling(fields, context, request);
   ReadLogprobs(fields, &request.options.sampling.logprobs);
   ReadModel(fields, context);
   const AnswerFormat format = ReadNativeFormat(fields, context);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "core/base/quoted.h"
 
@@ -13,10 +14,49 @@ namespace {
 
 constexpr size_t kMaxSalt = 256;  // bytes: more tell nobody apart
 
-void ReadLogitBias(FieldReader& fields, size_t vocab, SamplingParams& sampling) {
+// llama-server's form: pairs of a token id or a text and a number, or false for a ban.
+void ReadBiasPairs(FieldReader& fields, const Json& pairs, const ReadContext& context,
+                   GenerationOptions& options) {
+  constexpr char kName
+      [] = "logit_bias",
+ kForm[] =
+      "must be an object of token ids with a number each, or a list of pairs of a token id or a "
+      "text and a number or false";
+  if (pairs.empty() || pairs.size() > kMaxBiases) return fields.Fail(kName, kForm);
+  const auto last = static_cast<int64_t>(context.vocab()) - 1;
+  std::map<int32_t, float> biases;
+  for (const Json& pair : pairs) {
+    if (!pair.is_array() || pair.size() != 2) return fields.Fail(kName, kForm);
+    std::vector<int32_t> tokens;
+    if (pair[0].is_string()) {
+      tokens = context.service.Encode(pair[0].get<std::string>(), /*add_special=*/false,
+                                      SpecialTokens::kAsText);
+    } else if (IsIntegerIn(pair[0], 0, last)) {
+      tokens = {pair[0].get<int32_t>()};
+    }
+    float amount = 0;
+    const bool bans = pair[1] == false;
+    if (tokens.empty() || (!bans && !ToFloat(pair[1], {-100, 100}, &amount))) {
+      return fields.Fail(kName, kForm);
+    }
+    for (const int32_t token : tokens) {
+      if (bans) {
+        options.bans.sequences.push_back({token});
+      } else {
+        biases[token] = amount;
+      }
+    }
+  }
+  options.sampling.logit_bias.assign(biases.begin(), biases.end());
+}
+
+void ReadLogitBias(FieldReader& fields, const ReadContext& context, GenerationOptions& options) {
   constexpr char kName[] = "logit_bias";
+  const size_t vocab = context.vocab();
+  SamplingParams& sampling = options.sampling;
   const Json* const value = fields.Take(kName);
   if (value == nullptr) return;
+  if (value->is_array()) return ReadBiasPairs(fields, *value, context, options);
   if (!value->is_object() || value->size() > kMaxBiases) {
     return fields.Fail(kName, fmt::format("must be an object of at most {} token ids, each with a "
                                           "number",
@@ -54,6 +94,44 @@ void ReadSeed(FieldReader& fields, GenerateRequest& request) {
   request.options.sampling.seed = value->is_number_unsigned()
                                       ? value->get<uint64_t>()
                                       : static_cast<uint64_t>(value->get<int64_t>());
+}
+
+// vLLM's words, each with a space before it as well: that is how it stands in a text, unless the
+// vocabulary puts the space there by itself.
+void ReadBadWords(FieldReader& fields, const ReadContext& context, TokenBans& bans) {
+  std::vector<std::string> words;
+  ReadStop(fields, "bad_words", &words);
+  for (const std::string& text : words) {
+    const std::string word = text.substr(std::min(text.find_first_not_of(' '), text.size()));
+    if (word.empty()) continue;
+    const auto encode = [&context](const std::string& spelling) {
+      return context.service.Encode(spelling, /*add_special=*/false, SpecialTokens::kAsText);
+    };
+    const std::vector<int32_t> plain = encode(word), spaced = encode(" " + word);
+    bans.sequences.push_back(plain);
+    if (spaced.size() == plain.size() && spaced != plain) bans.sequences.push_back(spaced);
+  }
+}
+
+void ReadIds(FieldReader& fields, const char* name, size_t vocab, std::vector<int32_t>* ids) {
+  const Json* const value = fields.Take(name);
+  if (value == nullptr) return;
+  if (!value->is_array() || value->size() > kMaxBiases) {
+    return fields.Fail(name, fmt::format("must be a list of at most {} token ids", kMaxBiases));
+  }
+  auto read = ReadTokenIds(*value, vocab, name, name);
+  if (!read) return fields.Fail(std::move(read.error()));
+  *ids = *std::move(read);
+}
+
+// vLLM's fields of where an answer may end and which tokens it may have.
+void ReadBans(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
+  GenerationOptions& options = request.options;
+  fields.Integer("min_tokens", 0, INT32_MAX, &options.bans.min_tokens);
+  ReadIds(fields, "stop_token_ids", context.vocab(), &options.stop_ids);
+  ReadIds(fields, "allowed_token_ids", context.vocab(), &options.bans.allowed);
+  ReadBadWords(fields, context, options.bans);
+  fields.Bool("include_stop_str_in_output", &request.include_stop);
 }
 
 }  // namespace
@@ -122,7 +200,7 @@ void SetOpenDefaults(SamplingParams& sampling) {
   sampling.min_p = 0;
 }
 
-void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
+void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
   fields.Float("temperature", {0, 100}, &sampling.temperature);
   if (fields.Integer("top_k", -1, INT32_MAX, &sampling.top_k)) {
@@ -133,7 +211,8 @@ void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
   fields.Float("repetition_penalty", {0, 100, true}, &sampling.repetition_penalty);
   fields.Float("presence_penalty", {-2, 2}, &sampling.presence_penalty);
   fields.Float("frequency_penalty", {-2, 2}, &sampling.frequency_penalty);
-  ReadLogitBias(fields, vocab, sampling);
+  ReadLogitBias(fields, context, request.options);
+  ReadBans(fields, context, request);
   ReadSeed(fields, request);
   ReadStop(fields, "stop", &request.options.stop);
   fields.Bool("ignore_eos", &request.options.ignore_eos);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -39,6 +40,8 @@ struct ModelNames {
 bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name);
 Error NoSuchModel(const ServedModel& model, std::string_view name);
 
+class ResponseStore;
+
 // What reading a request takes besides its body, and what becomes known on the way.
 struct ReadContext {
   const GenerationService& service;
@@ -48,12 +51,13 @@ struct ReadContext {
   // keywords of schemas that are not strict. The reply says so.
   std::vector<std::string> ignored;
   std::vector<std::pair<std::string, std::string>> headers = {};  // further ones of the reply
-  bool generic_tools = true;               // for models whose template has no tools
-  std::string_view accept = {};            // the header Accept
-  std::string_view request_id = {};        // stands in some dialects' errors
-  CompileClient compile_for = {};          // grammars are
-  std::set<std::string>* known = nullptr;  // gets the names of all fields that are read
-  MemoryBudget::Share memory = {};         // of what the request holds; grows before that is made
+  bool generic_tools = true;                           // for models whose template has no tools
+  std::string_view accept = {};                        // the header Accept
+  std::string_view request_id = {};                    // stands in some dialects' errors
+  CompileClient compile_for = {};                      // grammars are
+  std::shared_ptr<ResponseStore> responses = nullptr;  // of /v1/responses; null: none are kept
+  std::set<std::string>* known = nullptr;              // gets the names of all fields that are read
+  MemoryBudget::Share memory = {};  // of what the request holds; grows before that is made
 
   size_t vocab() const { return service.model().vocab; }
   // For FieldReader::Finish.
@@ -70,7 +74,7 @@ void ReadModel(FieldReader& fields, const ReadContext& context);
 void SetOpenDefaults(SamplingParams& sampling);
 // What the dialects have in common, under the names that most of them use: those of `Sampling` in
 // openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
-void ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request);
+void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request);
 // A stop string or a list of them, which are added to `stop`.
 void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::string>* stop);
 // An array's items, each an integer from 0 to vocab - 1; `where` is its name in messages.

@@ -170,8 +170,7 @@ class FormatReader {
 // Fields of other servers that bind the answer, or are a part of the question: to leave them out
 // would be an answer to something else. A value that asks for nothing is taken.
 void RefuseWhatBinds(FieldReader& fields) {
-  for (const char* name : {"allowed_token_ids", "bad_words", "images", "min_tokens",
-                           "prompt_embeds", "stop_token_ids", "use_beam_search"}) {
+  for (const char* name : {"images", "prompt_embeds", "use_beam_search"}) {
     const Json* const value = fields.Take(name);
     if (value == nullptr || value->empty() || *value == 0 || *value == false || *value == "") {
       continue;

@@ -48,7 +48,7 @@ void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRe
   SamplingParams& sampling = request.options.sampling;
   SetOpenDefaults(sampling);
   bool sample = false;
-  ReadSampling(fields, context.vocab(), request);
+  ReadSampling(fields, context, request);
   fields.Bool("do_sample", &sample);
   // Whoever sets one of these wants chance, with or without do_sample.
   if (sampling.temperature != 1 || sampling.top_k != 0 || sampling.top_p != 1) sample = true;

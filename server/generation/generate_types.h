@@ -38,6 +38,8 @@ struct GenerateRequest {
   bool has_seed = false;
   bool negative_seed = false;  // sent as a negative number: echoed as one
   bool stream = false;
+  bool include_stop = false;  // the stop string that ends an answer is part of it
+  size_t keep_prompt = 0;     // of a prompt's tokens no more than these last ones; 0: all
   uint64_t grammar_work = 0;  // for compiling the grammar, in units of WorkBudget
 };
 

@@ -90,6 +90,11 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
       TRY_OK(made->memory_.Grow(text.size() * Tokenizer::kEncodeBytes));
       made->prompts_.push_back(service.Encode(text));
     }
+    std::vector<int32_t>& tokens_of = made->prompts_.back();
+    if (wanted.keep_prompt > 0 && tokens_of.size() > wanted.keep_prompt) {
+      tokens_of.erase(tokens_of.begin(),
+                      tokens_of.end() - static_cast<ptrdiff_t>(wanted.keep_prompt));
+    }
     // A copy goes to the scheduler with each answer.
     made->memory_.Force(held +
                         made->prompts_.back().size() * sizeof(int32_t) * (1 + wanted.best_of));
@@ -189,8 +194,11 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
   const size_t each = kLogprobBytes + (request_.stream ? 0 : kLogprobJson);
   const Status held = memory_.Grow(kTokenBytes + 4 * token.text.size() + logprobs * each);
   if (!held) return FailWith(held.error());
+  if (token.stop) {
+    answer.stop = request_.options.stop[*token.stop];
+    if (request_.include_stop) token.text += *answer.stop;
+  }
   answer.text += token.text;
-  if (token.stop) answer.stop = request_.options.stop[*token.stop];
   answer.tokens.push_back(token.sampled.token);
   answer.text_ends.push_back(answer.text.size());
   if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token.sampled);

@@ -109,7 +109,7 @@ Result<MessageRequest> ReadMessageRequest(const Json& body, ReadContext& context
   ReadModel(fields, context, &request.form.model);
   ReadConversation(fields, context, &request);
   SetOpenDefaults(generate.options.sampling);
-  ReadSampling(fields, context.vocab(), generate);
+  ReadSampling(fields, context, generate);
   ReadStop(fields, "stop_sequences", &generate.options.stop);
   if (!fields.Integer("max_tokens", 0, INT32_MAX, &request.form.max_tokens) && fields.ok() &&
       answers) {

@@ -21,6 +21,7 @@ struct Thinking {
   std::optional<bool> enabled;
   std::optional<std::string> effort;  // none, minimal, low, medium, high, xhigh or max
   std::optional<size_t> budget;       // tokens of a thought at most
+  bool hidden = false;                // it is not told
 };
 
 struct ToolChoice {

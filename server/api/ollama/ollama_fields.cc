@@ -55,7 +55,7 @@ void ReadOtherSamplers(FieldReader& options, ReadContext& context) {
 }
 
 void ReadOptions(FieldReader& options, ReadContext& context, GenerateRequest& generate) {
-  ReadSampling(options, context.vocab(), generate);
+  ReadSampling(options, context, generate);
   // -1 asks for any number.
   if (generate.negative_seed) generate.has_seed = generate.negative_seed = false;
   ReadPenalty(options, context, generate.options.sampling);

@@ -205,7 +205,8 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   fields.Bool("echo", &request.echo);
   TRY_OK(fields.Finish(context.unknown()));
   conversation.format = request.format;
-  request.tools = {conversation.tools.custom, conversation.tools.legacy};
+  request.tools = {conversation.tools.custom, conversation.tools.legacy,
+                   conversation.thinking.hidden};
   const FieldNames names = NamesOf(conversation.tools);
   TRY(request.form, PrepareChat(std::move(conversation), names, context, &generate));
   return request;

@@ -77,7 +77,8 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
     fields.Fail("metadata", "must be an object");
   }
   bool store = false;
-  if (fields.Bool("store", &store) && store) context.ignored.emplace_back("store");
+  const bool obeyed = fields.IsRead("store");
+  if (fields.Bool("store", &store) && store && !obeyed) context.ignored.emplace_back("store");
   if (fields.Text("service_tier", &text) && text != "auto" && text != "default") {
     context.ignored.emplace_back("service_tier");
   }
@@ -93,7 +94,7 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
   SamplingParams& sampling = generate.options.sampling;
   SetOpenDefaults(sampling);
   ReadModel(fields, context, &request.model);
-  ReadSampling(fields, context.vocab(), generate);
+  ReadSampling(fields, context, generate);
   // This is llama-server's name for repetition_penalty.
   float other_name = sampling.repetition_penalty;
   if (fields.Float("repeat_penalty", {0, 100, true}, &other_name)) {
@@ -102,6 +103,8 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
     }
     sampling.repetition_penalty = other_name;
   }
+  fields.Integer("truncate_prompt_tokens", 1, INT32_MAX, &generate.keep_prompt);
+  fields.Refuse("prompt_logprobs", "is not supported: only an answer's tokens have logprobs");
   ReadCounts(fields, generate);
   ReadStreamOptions(fields, context, request);
   request.format = ReadResponseFormat(fields, context);

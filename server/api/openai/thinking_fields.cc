@@ -38,9 +38,8 @@ void ReadThinking(FieldReader& fields, ReadContext& context, Thinking* thinking)
     ReadEffort(reasoning, "effort", thinking);
     ReadEnabled(reasoning, "enabled", thinking);
     ReadBudget(reasoning, "max_tokens", thinking);
-    for (const char* name : {"summary", "exclude"}) {
-      if (reasoning.Has(name)) context.ignored.push_back(reasoning.Full(name));
-    }
+    reasoning.Bool("exclude", &thinking->hidden);
+    if (reasoning.Has("summary")) context.ignored.push_back(reasoning.Full("summary"));
   });
   fields.Object("thinking", "must be an object with a type", context.unknown(),
                 [&](FieldReader& form) {
@@ -51,9 +50,7 @@ void ReadThinking(FieldReader& fields, ReadContext& context, Thinking* thinking)
   ReadBudget(fields, "thinking_token_budget", thinking);
   ReadBudget(fields, "reasoning_budget_tokens", thinking);
   bool include = true;
-  if (fields.Bool("include_reasoning", &include) && !include) {
-    context.ignored.emplace_back("include_reasoning");
-  }
+  if (fields.Bool("include_reasoning", &include) && !include) thinking->hidden = true;
   if (fields.Has("reasoning_format")) context.ignored.emplace_back("reasoning_format");
 }
 

@@ -40,7 +40,7 @@ Json MessageJson(const ToolForm& form, const ChatAnswer& answer) {
                {"content", answer.text.empty() && calls ? Json(nullptr) : Json(answer.text)},
                {"refusal", nullptr}};
   // Clients read one of the two names; those that know both take the first.
-  if (!answer.reasoning.empty()) {
+  if (!answer.reasoning.empty() && !form.hides_thoughts) {
     message["reasoning_content"] = answer.reasoning;
     message["reasoning"] = answer.reasoning;
   }
@@ -62,6 +62,8 @@ std::vector<Json> ChatDeltas::Of(const std::vector<ChatPiece>& pieces) {
   for (const ChatPiece& piece : pieces) {
     if (piece.kind == Kind::kText) {
       deltas.push_back({{"content", piece.text}});
+    } else if (piece.kind == Kind::kReasoning && form_.hides_thoughts) {
+      deltas.push_back({{"content", ""}});  // a sign of life
     } else if (piece.kind == Kind::kReasoning) {
       deltas.push_back({{"reasoning_content", piece.text}, {"reasoning", piece.text}});
     } else {

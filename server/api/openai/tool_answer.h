@@ -16,6 +16,7 @@ namespace lockstep {
 struct ToolForm {
   std::set<std::string> custom;  // tools whose calls have a text, "input", and no arguments
   bool legacy = false;           // "function_call" in the place of "tool_calls"
+  bool hides_thoughts = false;
 
   std::string_view finish_reason() const { return legacy ? "function_call" : "tool_calls"; }
 };

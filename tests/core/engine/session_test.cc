@@ -228,6 +228,51 @@ TEST_F(SessionTest, EndTokensEndTheOutputWithoutText) {
   EXPECT_THAT(Texts(params, {a, eos, b}), ElementsAre("a", ""));
 }
 
+// The likeliest token is banned, so that the next likely one comes.
+TEST_F(SessionTest, BannedTokensDoNotCome) {
+  const int32_t a = Ids({"a"})[0], b = Ids({"b"})[0], eos = tokenizer_.eos();
+  const auto step = [this](int32_t first, int32_t second) {
+    const BatchEntry entry = session_.NextEntry(kContext);
+    EXPECT_TRUE(entry.kv->Append(entry.tokens.size()));
+    std::vector<float> logits(config_.vocab, 0.0f);
+    logits[first] = 2;
+    logits[second] = 1;
+    return session_.Accept(logits).value()->sampled.token;
+  };
+  GenerationOptions params = Params();
+  params.bans.min_tokens = 2;
+  params.stop_ids = {b};
+  ASSERT_TRUE(session_.Begin({1, 5}, params));
+  EXPECT_EQ(step(eos, a), a);
+  EXPECT_EQ(step(b, a), a);
+  EXPECT_EQ(step(eos, a), eos);
+  EXPECT_EQ(session_.finish_reason(), FinishReason::kStop);
+
+  params = Params();
+  params.bans.sequences = {{a, b}, {eos}};
+  ASSERT_TRUE(session_.Begin({1, a}, params));  // a prompt's tokens do not count
+  EXPECT_EQ(step(b, a), b);
+  EXPECT_EQ(step(eos, a), a);
+  EXPECT_EQ(step(b, a), a);
+  EXPECT_EQ(step(a, b), a);
+
+  params = Params();
+  params.bans.allowed = {a};
+  ASSERT_TRUE(session_.Begin({1, 5}, params));
+  EXPECT_EQ(step(b, a), a);
+  // Where nothing is left, the ban is nothing.
+  params.bans.sequences = {{a}};
+  ASSERT_TRUE(session_.Begin({1, 5}, params));
+  EXPECT_EQ(step(b, a), b);
+}
+
+TEST_F(SessionTest, StopTextsActBehindTheLeastTokens) {
+  GenerationOptions params = Params({"b"});
+  params.bans.min_tokens = 2;
+  EXPECT_THAT(Texts(params, Ids({"a", "b", "c", "b", "a"})), ElementsAre("a", "b", "c", ""));
+  EXPECT_EQ(session_.finish_reason(), FinishReason::kStop);
+}
+
 TEST_F(SessionTest, MaxTokensAndTheContextEndWithLength) {
   EXPECT_THAT(Texts(Params({}, 2), Ids({"a", "b", "c"})), ElementsAre("a", "b"));
   EXPECT_EQ(session_.finish_reason(), FinishReason::kLength);

@@ -87,5 +87,13 @@ TEST(StopMatcherTest, NoStopActsFromTheLimitOn) {
   }
 }
 
+TEST(StopMatcherTest, StopsThatDoNotActYet) {
+  StopMatcher matcher({"ab"});
+  EXPECT_EQ(matcher.Push("ab a", false, /*act=*/false), "ab a");
+  EXPECT_EQ(matcher.Push("b", false), "b");  // it began before
+  EXPECT_EQ(matcher.Push("cab", false), "c");
+  EXPECT_TRUE(matcher.stopped());
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -136,9 +136,8 @@ TEST_F(OpenAiApiTest, IgnoresUnknownFieldsAndTells) {
 
 // To ignore them would be to answer another question.
 TEST_F(OpenAiApiTest, RefusesUnsupportedFieldsThatBindTheAnswer) {
-  for (const std::string field :
-       {R"("suffix":"y")", R"("min_tokens":5)", R"("bad_words":["a"])", R"("stop_token_ids":[3])",
-        R"("allowed_token_ids":[1])", R"("images":["x"])", R"("use_beam_search":true)"}) {
+  for (const std::string field : {R"("suffix":"y")", R"("prompt_logprobs":1)", R"("images":["x"])",
+                                  R"("use_beam_search":true)"}) {
     EXPECT_EQ(Complete(field).status, 400) << field;
   }
   for (const std::string field :

@@ -59,8 +59,7 @@ TEST_F(ThinkingFieldsTest, WishesOfThinking) {
                             R"("chat_template_kwargs":{"enable_thinking":false})"}) {
     EXPECT_EQ(Prompt(field), "False<think></think>") << field;
   }
-  EXPECT_EQ(Ignored(Chat(R"("include_reasoning":false,"reasoning":{"exclude":true})")),
-            "reasoning.exclude, include_reasoning");
+  EXPECT_EQ(Ignored(Chat(R"("include_reasoning":false,"reasoning":{"exclude":true})")), "");
 }
 
 // Apart from the text, whole and streamed, and counted.
@@ -78,6 +77,15 @@ TEST_F(ThinkingFieldsTest, ThoughtsAreFieldsOfTheirOwn) {
   EXPECT_THAT(events, HasSubstr(R"("delta":{"content":"c"})"));
   EXPECT_THAT(events, HasSubstr(R"("completion_tokens_details":{"reasoning_tokens":12})"));
   EXPECT_THAT(events, testing::Not(HasSubstr("think")));
+  // Or not at all, where nobody wants them.
+  for (const std::string field :
+       {R"("include_reasoning":false)", R"("reasoning":{"exclude":true})"}) {
+    EXPECT_EQ(Answer(Chat(field))["choices"][0]["message"].dump(),
+              R"({"role":"assistant","content":"c","refusal":null})");
+    const std::string pieces = Read(Chat(field + R"(,"stream":true)"));
+    EXPECT_THAT(pieces, testing::Not(HasSubstr("reasoning")));
+    EXPECT_THAT(pieces, HasSubstr(R"("delta":{"content":"c"})"));
+  }
 }
 
 }  // namespace
