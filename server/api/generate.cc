@@ -113,6 +113,7 @@ ReadContext ContextOf(const RouteCall& call, bool strict_dialect, MemoryBudget::
   context.compile_for = {call.caller.client, call.caller.gone,
                          call.caller.arrived + call.caller.deadlines.total};
   context.generic_tools = settings.generic_tools;
+  context.responses = settings.responses;
   context.memory = std::move(memory);
   return context;
 }

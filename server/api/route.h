@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string_view>
 
 #include "core/base/memory_budget.h"
@@ -22,6 +23,7 @@ struct GenerateSettings {
   ModelNames names;
   bool strict = false;        // unknown fields are refused on every route, and not only on our own
   bool generic_tools = true;  // for a model whose chat template has none
+  std::shared_ptr<ResponseStore> responses = nullptr;  // the router makes one where there is none
 };
 
 // Who may be told by its time, and by cached_tokens, what others have sent.

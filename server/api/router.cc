@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/api/anthropic/anthropic_error.h"
+#include "server/api/openai/response_store.h"
 #include "server/api/routes.h"
 #include "server/http/error_reply.h"
 #include "server/http/trace_context.h"
@@ -84,6 +85,13 @@ std::optional<HttpReply> AnswerProbe(const HttpRequest& request) {
 }
 
 }  // namespace
+
+ApiHandlers::ApiHandlers(ApiSettings settings)
+    : settings_([&settings] {
+        auto& responses = settings.generate.responses;
+        if (responses == nullptr) responses = std::make_shared<ResponseStore>(settings.memory);
+        return std::move(settings);
+      }()) {}
 
 const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
   const Route* const route = FindRoute(request.path);

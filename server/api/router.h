@@ -15,7 +15,7 @@ namespace lockstep {
 class ApiHandlers {
  public:
   // The model counts as loading until Open.
-  explicit ApiHandlers(ApiSettings settings = {}) : settings_(std::move(settings)) {}
+  explicit ApiHandlers(ApiSettings settings = {});
   explicit ApiHandlers(GenerationService& service, ApiSettings settings = {})
       : ApiHandlers(std::move(settings)) {
     Open(service);

@@ -15,19 +15,35 @@ namespace lockstep {
 namespace {
 
 constexpr char kStateless[] =
-    "cannot be used: the server is stateless and keeps no responses; send the whole conversation "
-    "as input";
+    "cannot be used: the server keeps the last responses for previous_response_id, and nothing "
+    "else; send the whole conversation as input";
 
 // What asks the server to remember, or to go on by itself.
 void RefuseState(FieldReader& fields) {
-  for (const char* name : {"previous_response_id", "conversation", "prompt"}) {
-    fields.Refuse(name, kStateless);
-  }
+  for (const char* name : {"conversation", "prompt"}) fields.Refuse(name, kStateless);
   bool background = false;
   if (fields.Bool("background", &background) && background) fields.Fail("background", kStateless);
   if (const Json* const edits = fields.Take("context_management"); edits && !edits->empty()) {
     fields.Fail("context_management", kStateless);
   }
+}
+
+// The items of the conversation that the request goes on with, and where its response is to be
+// kept, as OpenAI keeps it unless it is told otherwise.
+Json ReadState(FieldReader& fields, ReadContext& context, ResponsesForm* form) {
+  form->owner = context.compile_for.name;
+  bool store = true;
+  fields.Bool("store", &store);
+  if (store) form->store = context.responses;
+  constexpr char kPrevious[] = "previous_response_id";
+  if (!fields.Text(kPrevious, &form->previous) || form->previous.empty()) return Json::array();
+  if (context.responses == nullptr) fields.Fail(kPrevious, kStateless);
+  if (!fields.ok()) return Json::array();
+  auto history = context.responses->Conversation(form->owner, form->previous);
+  if (history) return *std::move(history);
+  history.error().param = kPrevious;
+  fields.Fail(std::move(history.error()));
+  return Json::array();
 }
 
 // What is of no meaning here, be it that it concerns OpenAI's own tools or what others may know of
@@ -66,9 +82,10 @@ void ReadInclude(FieldReader& fields, ReadContext& context, ResponsesRequest* re
   }
 }
 
-// {"effort", "summary"}, and OpenRouter's {"enabled", "max_tokens"}. The thought itself is in the
-// answer, and no summary of it.
-void ReadReasoning(FieldReader& fields, ReadContext& context, Thinking* thinking) {
+// {"effort", "summary"}, and OpenRouter's {"enabled", "max_tokens"}. A summary is the thought
+// itself, whatever its length.
+void ReadReasoning(FieldReader& fields, ReadContext& context, Thinking* thinking,
+                   bool* summarized) {
   fields.Object("reasoning", "must be an object", context.unknown(), [&](FieldReader& reasoning) {
     std::string text;
     bool enabled = true;
@@ -77,9 +94,7 @@ void ReadReasoning(FieldReader& fields, ReadContext& context, Thinking* thinking
     if (reasoning.Bool("enabled", &enabled)) thinking->enabled = enabled;
     if (reasoning.Integer("max_tokens", 0, INT32_MAX, &budget)) thinking->budget = budget;
     for (const char* name : {"summary", "generate_summary"}) {
-      if (reasoning.Text(name, &text) && text != "auto" && text != "none") {
-        context.ignored.push_back(reasoning.Full(name));
-      }
+      if (reasoning.Text(name, &text)) *summarized = text != "none";
     }
     for (const char* name : {"context", "mode"}) {
       if (reasoning.Has(name)) context.ignored.push_back(reasoning.Full(name));
@@ -89,7 +104,7 @@ void ReadReasoning(FieldReader& fields, ReadContext& context, Thinking* thinking
 
 // The fields of the request, with the defaults of those that were not sent. Of what the server does
 // in a way of its own, whatever was sent, it says so.
-Json Echo(const Json& body) {
+Json Echo(const Json& body, bool stores) {
   const auto sent = [&body](const char* name, const Json& otherwise) -> Json {
     const auto field = body.find(name);
     return field == body.end() || field->is_null() ? otherwise : *field;
@@ -103,12 +118,12 @@ Json Echo(const Json& body) {
           {"max_tool_calls", sent("max_tool_calls", nullptr)},
           {"metadata", sent("metadata", Json::object())},
           {"parallel_tool_calls", sent("parallel_tool_calls", true)},
-          {"previous_response_id", nullptr},
+          {"previous_response_id", sent("previous_response_id", nullptr)},
           {"prompt_cache_key", sent("prompt_cache_key", nullptr)},
           {"reasoning", std::move(reasoning)},
           {"safety_identifier", sent("safety_identifier", nullptr)},
           {"service_tier", "default"},
-          {"store", false},
+          {"store", stores},
           {"temperature", sent("temperature", 1.0)},
           {"text", std::move(text)},
           {"tool_choice", sent("tool_choice", "auto")},
@@ -129,10 +144,13 @@ Result<ResponsesRequest> ReadResponsesRequest(const Json& body, ReadContext& con
   if (const Json* const tools = fields.Take("tools")) {
     AddResponsesTools(*tools, "tools", /*again=*/false, fields, context, &request.form.tools);
   }
-  conversation.messages = ReadResponsesInput(fields, context, &request.form.tools);
+  const Json history = ReadState(fields, context, &request.form);
+  conversation.messages =
+      ReadResponsesInput(fields, context, history, &request.form.tools, &request.form.input);
+  if (request.form.store == nullptr) request.form.input = nullptr;
   conversation.choice = ReadResponsesToolChoice(fields, context, request.form.tools);
   conversation.tools = request.form.tools.list;
-  ReadReasoning(fields, context, &conversation.thinking);
+  ReadReasoning(fields, context, &conversation.thinking, &request.form.summarized);
   ReadOpenAiFields(fields, context, request);
   if (generate.n > 1) fields.Fail("n", "must be 1: a response has one answer");
   generate.options.max_tokens = INT32_MAX;  // what the context leaves
@@ -145,7 +163,8 @@ Result<ResponsesRequest> ReadResponsesRequest(const Json& body, ReadContext& con
   });
   TRY_OK(fields.Finish(context.unknown()));
   conversation.format = request.format;
-  request.form.echo = Echo(body);
+  conversation.continues = false;  // an answer is an item of its own
+  request.form.echo = Echo(body, request.form.store != nullptr);
   FieldNames names;
   names.messages = "input";
   names.enabled = "reasoning.enabled";

@@ -13,26 +13,34 @@
 
 #include "core/base/quoted.h"
 #include "server/api/chat/message_list.h"
+#include "server/api/openai/response_store.h"
 
 namespace lockstep {
 namespace {
 
 constexpr char kStateless[] =
-    "means something that only a server with a memory knows, and this one keeps none: send the "
-    "items themselves, and \"store\": false";
+    "stands for what another server has made of a conversation: send the items themselves";
 
 class InputReader {
  public:
-  InputReader(ReadContext& context, ResponsesTools* tools) : context_(context), tools_(tools) {}
+  InputReader(ReadContext& context, ResponsesTools* tools, Json* own)
+      : context_(context), tools_(tools), own_(own) {
+    *own_ = Json::array();
+  }
 
-  Json Read(FieldReader& fields) {
+  Json Read(FieldReader& fields, const Json& history) {
     std::string text;
     if (fields.Text("instructions", &text) && !text.empty()) Say("system", text);
+    for (size_t i = 0; i < history.size() && fields.ok(); ++i) {
+      ReadItem(history[i], fmt::format("previous_response_id[{}]", i), fields);
+    }
+    own_->clear();
     const Json* const input = fields.Take("input");
     if (input == nullptr) {
       fields.Fail("input", "is missing: a string, or a list of items");
     } else if (input->is_string()) {
       Say("user", input->get<std::string>());
+      own_->push_back({{"role", "user"}, {"content", *input}});
     } else {
       ReadItems(*input, fields);
     }
@@ -75,6 +83,7 @@ class InputReader {
       context_.ignored.push_back(fmt::format("{}: {}", where, type));
       return;
     }
+    if (type != "item_reference") own_->push_back(value);
     fields.Nested(value, where, kForm, context_.unknown(), [&](FieldReader& item) {
       for (const char* name : {"id", "type", "status", "phase", "caller", "async", "execution",
                                "environment", "max_output_length"}) {
@@ -183,6 +192,21 @@ class InputReader {
     }
   }
 
+  // Only the server's own answers are known.
+  void ReadReference(FieldReader& item, const std::string&) {
+    std::string id;
+    if (!item.Text("id", &id) && item.ok()) item.Fail("id", "is missing");
+    if (!item.ok()) return;
+    auto known = context_.responses != nullptr
+                     ? context_.responses->Item(context_.compile_for.name, id)
+                     : Fail(ErrorKind::kInvalidArgument, "the server keeps no items");
+    if (!known) {
+      known.error().param = item.Full("id");
+      return item.Fail(std::move(known.error()));
+    }
+    ReadItem(*known, "id", item);
+  }
+
   void Refuse(FieldReader& item, const std::string& type) {
     item.Fail("type", fmt::format("is {}, which {}", Quoted(type), kStateless));
   }
@@ -262,7 +286,7 @@ class InputReader {
       {"apply_patch_call_output", &InputReader::ReadResult},
       {"additional_tools", &InputReader::ReadMoreTools},
       {"tool_search_output", &InputReader::ReadMoreTools},
-      {"item_reference", &InputReader::Refuse},
+      {"item_reference", &InputReader::ReadReference},
       {"compaction", &InputReader::Refuse},
       {"compaction_trigger", &InputReader::Refuse},
       {"configuration_update", &InputReader::RefuseUpdate},
@@ -270,6 +294,7 @@ class InputReader {
 
   ReadContext& context_;
   ResponsesTools* const tools_;
+  Json* const own_;
   Json messages_ = Json::array();
   Part last_ = Part::kThought;                // of the last message, if it is the assistant's
   std::map<std::string, std::string> names_;  // of the calls, by their ids
@@ -277,8 +302,9 @@ class InputReader {
 
 }  // namespace
 
-Json ReadResponsesInput(FieldReader& fields, ReadContext& context, ResponsesTools* tools) {
-  return InputReader(context, tools).Read(fields);
+Json ReadResponsesInput(FieldReader& fields, ReadContext& context, const Json& history,
+                        ResponsesTools* tools, Json* own) {
+  return InputReader(context, tools, own).Read(fields, history);
 }
 
 }  // namespace lockstep

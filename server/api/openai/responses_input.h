@@ -15,7 +15,9 @@ inline constexpr std::string_view kPlainThought = "lockstep:";
 // and calls that follow each other are one message of the assistant. Results of the tools that the
 // client runs become messages of tools, whichever kind of tool it was; items of tools that ran on
 // OpenAI's servers are left out and named as ignored, and tools that came later are added to
-// `tools`. What stands for something that only a server with a memory knows is refused.
-Json ReadResponsesInput(FieldReader& fields, ReadContext& context, ResponsesTools* tools);
+// `tools`. `history` are items that come before the input, and *own becomes a list of the input's,
+// in which items that stand for others are those themselves.
+Json ReadResponsesInput(FieldReader& fields, ReadContext& context, const Json& history,
+                        ResponsesTools* tools, Json* own);
 
 }  // namespace lockstep

@@ -22,7 +22,9 @@ void ResponseItems::Add(const ChatPiece& piece, Json logprobs) {
   switch (piece.kind) {
     case ChatPiece::Kind::kReasoning:
       if (!IsOpen(Kind::kThought)) Open(Kind::kThought, piece);
-      return Grow("response.reasoning_text.delta", piece.text, {});
+      return Grow(
+          summarized_ ? "response.reasoning_summary_text.delta" : "response.reasoning_text.delta",
+          piece.text, {});
     case ChatPiece::Kind::kText:
       if (!IsOpen(Kind::kMessage)) Open(Kind::kMessage, piece);
       return Grow("response.output_text.delta", piece.text, std::move(logprobs));
@@ -67,10 +69,15 @@ void ResponseItems::Open(Kind kind, const ChatPiece& piece) {
   items_.push_back(std::move(item));
   if (events_ == nullptr) return;
   Json json = ItemJson(items_.back());
-  if (json.contains("content")) json["content"] = Json::array();
+  for (const char* parts : {"content", "summary"}) {
+    if (json.contains(parts)) json[parts] = Json::array();
+  }
   events_->Add("response.output_item.added",
                {{"output_index", items_.size() - 1}, {"item", std::move(json)}});
-  if (kind == Kind::kMessage || kind == Kind::kThought) {
+  if (IsSummary(items_.back())) {
+    Tell("response.reasoning_summary_part.added",
+         {{"summary_index", 0}, {"part", Part(items_.back())}});
+  } else if (kind == Kind::kMessage || kind == Kind::kThought) {
     Tell("response.content_part.added", {{"content_index", 0}, {"part", Part(items_.back())}});
   }
 }
@@ -79,7 +86,7 @@ void ResponseItems::Grow(const char* type, const std::string& delta, Json logpro
   Item& item = items_.back();
   item.text += delta;
   Json fields{{"delta", delta}};
-  if (item.kind != Kind::kCall) fields["content_index"] = 0;
+  if (item.kind != Kind::kCall) fields[IsSummary(item) ? "summary_index" : "content_index"] = 0;
   if (item.kind == Kind::kMessage) {
     for (const Json& logprob : logprobs) item.logprobs.push_back(logprob);
     fields["logprobs"] = logprobs.is_null() ? Json::array() : std::move(logprobs);
@@ -92,10 +99,11 @@ void ResponseItems::Close(bool whole) {
   Item& item = items_.back();
   item.status = whole ? "completed" : "incomplete";
   if (events_ == nullptr) return;
-  const Json text{{"content_index", 0}, {"text", item.text}};
+  const Json text{{IsSummary(item) ? "summary_index" : "content_index", 0}, {"text", item.text}};
   switch (item.kind) {
     case Kind::kThought:
-      Tell("response.reasoning_text.done", text);
+      Tell(summarized_ ? "response.reasoning_summary_text.done" : "response.reasoning_text.done",
+           text);
       break;
     case Kind::kMessage: {
       Json done = text;
@@ -114,7 +122,9 @@ void ResponseItems::Close(bool whole) {
       Tell("response.custom_tool_call_input.done", {{"input", CustomInput(item.text)}});
       break;
   }
-  if (item.kind == Kind::kMessage || item.kind == Kind::kThought) {
+  if (IsSummary(item)) {
+    Tell("response.reasoning_summary_part.done", {{"summary_index", 0}, {"part", Part(item)}});
+  } else if (item.kind == Kind::kMessage || item.kind == Kind::kThought) {
     Tell("response.content_part.done", {{"content_index", 0}, {"part", Part(item)}});
   }
   events_->Add("response.output_item.done",
@@ -129,7 +139,9 @@ void ResponseItems::Tell(std::string_view type, const Json& fields) {
 }
 
 Json ResponseItems::Part(const Item& item) const {
-  if (item.kind == Kind::kThought) return {{"type", "reasoning_text"}, {"text", item.text}};
+  if (item.kind == Kind::kThought) {
+    return {{"type", summarized_ ? "summary_text" : "reasoning_text"}, {"text", item.text}};
+  }
   return {{"type", "output_text"},
           {"text", item.text},
           {"annotations", Json::array()},
@@ -141,7 +153,7 @@ Json ResponseItems::ItemJson(const Item& item) const {
   if (item.kind == Kind::kThought) {
     json["type"] = "reasoning";
     json["summary"] = Json::array();
-    json["content"] = Json::array({Part(item)});
+    json[summarized_ ? "summary" : "content"] = Json::array({Part(item)});
     if (encrypted_) json["encrypted_content"] = std::string(kPlainThought) + item.text;
     return json;
   }

@@ -28,9 +28,15 @@ class EventLog {
 class ResponseItems {
  public:
   // Ids of items end in `id`. `tools` must outlive it, and so must `events`, which may be null
-  // where nobody wants them. A thought is also there as "encrypted_content" if `encrypted` says so.
-  ResponseItems(std::string id, const ResponsesTools& tools, bool encrypted, EventLog* events)
-      : id_(std::move(id)), tools_(tools), encrypted_(encrypted), events_(events) {}
+  // where nobody wants them. A thought is also there as "encrypted_content" if `encrypted` says so,
+  // and stands in the place of its summary if `summarized` does.
+  ResponseItems(std::string id, const ResponsesTools& tools, bool encrypted, EventLog* events,
+                bool summarized = false)
+      : id_(std::move(id)),
+        tools_(tools),
+        encrypted_(encrypted),
+        summarized_(summarized),
+        events_(events) {}
 
   // Logprobs are those of a text's tokens, and empty for others.
   void Add(const ChatPiece& piece, Json logprobs);
@@ -56,12 +62,14 @@ class ResponseItems {
   void Grow(const char* type, const std::string& delta, Json logprobs);
   // An event about the last item; `fields` come after its position.
   void Tell(std::string_view type, const Json& fields);
+  // Whether the text of the item is a summary, whose events have names of their own.
+  bool IsSummary(const Item& item) const { return summarized_ && item.kind == Kind::kThought; }
   Json Part(const Item& item) const;
   Json ItemJson(const Item& item) const;
 
   const std::string id_;
   const ResponsesTools& tools_;
-  const bool encrypted_;
+  const bool encrypted_, summarized_;
   EventLog* const events_;
   std::vector<Item> items_;
 };

@@ -45,7 +45,7 @@ ResponsesWriter::ResponsesWriter(const GenerationService& service, const Respons
 void ResponsesWriter::Start(const std::string& id, EventLog* events) {
   id_ = id;
   items_ = std::make_unique<ResponseItems>(id.substr(id_prefix().size()), form_.tools,
-                                           form_.encrypted, events);
+                                           form_.encrypted, events, form_.summarized);
 }
 
 // The answer is read once more as it came, so that it has the items of its stream.
@@ -163,6 +163,13 @@ Json ResponsesWriter::Response(std::string_view status) const {
   return json;
 }
 
+void ResponsesWriter::Remember() const {
+  if (form_.store == nullptr) return;
+  Json items = form_.input;
+  for (Json& item : items_->Output()) items.push_back(std::move(item));
+  form_.store->Put(form_.owner, id_, form_.previous, items);
+}
+
 // The seed is an addition to OpenAI's form: with it the response can be had again.
 Json ResponsesWriter::Ended(const Generation& generation, const Answer& answer) const {
   const bool cut = answer.finish == FinishReason::kLength;
@@ -172,6 +179,7 @@ Json ResponsesWriter::Ended(const Generation& generation, const Answer& answer) 
   } else {
     json["completed_at"] = static_cast<int64_t>(std::time(nullptr));
   }
+  Remember();
   json["usage"] = UsageOf(generation.usage(), reader_.reasoning_tokens());
   json["seed"] = SeedJson(answer);
   return json;

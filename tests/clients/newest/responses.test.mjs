@@ -199,7 +199,7 @@ test("openai [errors]: errors have their class", async () => {
   const { BadRequestError, AuthenticationError } = OpenAI;
   await rejects({ previous_response_id: "resp_1" }, BadRequestError, "previous_response_id");
   await rejects({ background: true }, BadRequestError, "background");
-  await rejects({ input: [{ type: "item_reference", id: "msg_1" }] }, BadRequestError, "input[0].type");
+  await rejects({ input: [{ type: "item_reference", id: "msg_1" }] }, BadRequestError, "input[0].id");
   await rejects({ input: [{ role: "user", content: [{ type: "input_image", image_url: "x" }] }] },
     BadRequestError, "input[0].content[0].type");
   await rejects({ input: "word ".repeat(20000) }, BadRequestError, "input", "context_length_exceeded");
@@ -210,6 +210,20 @@ test("openai [errors]: errors have their class", async () => {
   await assert.rejects(stranger.responses.create(request), AuthenticationError);
   await clientOf(locked, { apiKey: "secret" }).responses.create(request);
   await locked.stop();
+});
+
+test("openai [basic]: a response goes on with the one before", async () => {
+  const first = await client.responses.create({ ...request, seed: 3 });
+  const history = [...asked, { role: "assistant", content: first.output_text }];
+  const native = await expected([...history, { role: "user", content: "One day" }]);
+  const next = { ...request, seed: 3, input: "One day", previous_response_id: first.id };
+  assert.equal((await client.responses.create(next)).output_text, native.text);
+  const items = [{ role: "user", content: PROMPT }, { type: "item_reference", id: first.output[0].id },
+    { role: "user", content: "One day" }];
+  assert.equal((await client.responses.create({ ...request, seed: 3, input: items })).output_text, native.text);
+  const unkept = await client.responses.create({ ...request, store: false });
+  await assert.rejects(client.responses.create({ ...next, previous_response_id: unkept.id }),
+    OpenAI.BadRequestError);
 });
 
 test("openai [cancel]: a stream can be left", async () => {
@@ -263,6 +277,25 @@ test("@ai-sdk/openai [tools]: tools are run and their results sent back", async 
   await stream.consumeStream();
   assert.equal((await stream.steps).length, 2);
   assert.equal(runs.length, 4);
+});
+
+// The provider sends references to items unless it is told not to.
+test("@ai-sdk/openai [basic]: a second turn", async () => {
+  const sent = [];
+  const fetch = (url, init) => {
+    sent.push(JSON.parse(init.body));
+    return seeded(server)(url, init);
+  };
+  const provider = createOpenAI({ baseURL: `${server.url}/v1`, apiKey: "any", fetch });
+  const first = [{ role: "user", content: PROMPT }];
+  const once = await generateText({ model: provider(model), messages: first, ...settings });
+  const messages = [...first, ...once.response.messages, { role: "user", content: "One day" }];
+  const twice = await generateText({ model: provider(model), messages, ...settings });
+  assert.equal(sent[1].input[1].type, "item_reference");
+  const { prompt } = await (await server.post("/apply-template", { messages: [
+    ...asked, { role: "assistant", content: once.text }, { role: "user", content: "One day" }] })).json();
+  const native = await server.generate({ prompt, max_tokens: 20, seed: 4, ...SAMPLING });
+  assert.equal(twice.text, native.text);
 });
 
 test("@ai-sdk/openai [errors]: errors", async () => {

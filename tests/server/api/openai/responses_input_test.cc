@@ -173,8 +173,9 @@ TEST_F(ResponsesInputTest, RefusesByPlace) {
       {"{}", "input"},
       {"[1]", "input[0]"},
       {"[null]", "input[0]"},
-      {R"([{"id":"msg_1"}])", "input[0].type"},
-      {R"([{"type":"item_reference","id":"msg_1"}])", "input[0].type"},
+      {R"([{"id":"msg_1"}])", "input[0].id"},
+      {R"([{"type":"item_reference","id":"msg_1"}])", "input[0].id"},
+      {R"([{"type":"item_reference"}])", "input[0].id"},
       {R"([{"type":"compaction","encrypted_content":"x"}])", "input[0].type"},
       {R"([{"type":"configuration_update","text":{}}])", "input[0].type"},
       {R"([{"role":"wizard","content":"x"}])", "input[0].role"},
@@ -197,7 +198,7 @@ TEST_F(ResponsesInputTest, RefusesByPlace) {
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
   }
-  EXPECT_THAT(Post(R"([{"type":"item_reference","id":"msg_1"}])").body, HasSubstr("keeps none"));
+  EXPECT_THAT(Post(R"([{"type":"item_reference","id":"msg_1"}])").body, HasSubstr("is not known"));
   EXPECT_THAT(Post(R"([{"role":"user","content":[{"type":"input_image"}]}])").body,
               HasSubstr("reads text only"));
   EXPECT_EQ(service_.submitted(), 0u);

@@ -94,6 +94,31 @@ TEST_F(ResponseItemsTest, AnAnswerIsAThoughtAMessageAndCalls) {
   EXPECT_EQ(events[18]["item"], output[2]);
 }
 
+TEST_F(ResponseItemsTest, AThoughtInThePlaceOfItsSummary) {
+  ResponseItems items("7f", tools_, false, &log_, /*summarized=*/true);
+  for (const ChatPiece& piece : {Thought("Hm"), Thought("."), Text("It")}) items.Add(piece, {});
+  items.End(/*cut=*/false, {});
+  const std::vector<Json> events = Events(log_.Take());
+  std::vector<std::string> types = Types(events);
+  types.resize(7);
+  EXPECT_THAT(types, ElementsAre("output_item.added", "reasoning_summary_part.added",
+                                 "reasoning_summary_text.delta", "reasoning_summary_text.delta",
+                                 "reasoning_summary_text.done", "reasoning_summary_part.done",
+                                 "output_item.done"));
+  EXPECT_EQ(Dump(events[0]["item"]),
+            R"({"id":"rs_7f0","type":"reasoning","status":"in_progress","summary":[]})");
+  EXPECT_EQ(Dump(events[1]),
+            R"({"type":"response.reasoning_summary_part.added","sequence_number":1,)"
+            R"("item_id":"rs_7f0","output_index":0,"summary_index":0,)"
+            R"("part":{"type":"summary_text","text":""}})");
+  EXPECT_EQ(Dump(events[3]),
+            R"({"type":"response.reasoning_summary_text.delta","sequence_number":3,)"
+            R"("item_id":"rs_7f0","output_index":0,"delta":".","summary_index":0})");
+  EXPECT_EQ(events[4]["text"], "Hm.");
+  EXPECT_EQ(Dump(items.Output()[0]), R"({"id":"rs_7f0","type":"reasoning","status":"completed",)"
+                                     R"("summary":[{"type":"summary_text","text":"Hm."}]})");
+}
+
 TEST_F(ResponseItemsTest, WhatIsCutIsIncompleteAndACallIsNotDone) {
   for (const bool in_call : {false, true}) {
     ResponseItems items("", tools_, false, &log_);

@@ -66,7 +66,7 @@ TEST_F(ResponsesTest, AResponseHasTheFieldsThatClientsInsistOn) {
       R"("max_tool_calls":null,"metadata":{"a":"b"},"parallel_tool_calls":true,)"
       R"("previous_response_id":null,"prompt_cache_key":"k",)"
       R"("reasoning":{"effort":"low","summary":null},"safety_identifier":null,)"
-      R"("service_tier":"default","store":false,"temperature":0.5,)"
+      R"("service_tier":"default","store":true,"temperature":0.5,)"
       R"("text":{"format":{"type":"text"},"verbosity":"low"},"tool_choice":"auto","tools":[],)"
       R"("top_logprobs":0,"top_p":1.0,"truncation":"disabled","user":null,"seed":5})");
 }
@@ -230,8 +230,8 @@ TEST_F(ResponsesTest, WhatTheServerCannotDoIsRefusedByName) {
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr(std::string("\"param\":\"") + param + "\""));
   }
-  EXPECT_THAT(Post(R"({"input":"x","previous_response_id":"resp_1"})").body,
-              HasSubstr("stateless"));
+  EXPECT_THAT(Post(R"({"input":"x","conversation":"conv_1"})").body,
+              HasSubstr("previous_response_id, and nothing else"));
   EXPECT_EQ(service_.submitted(), 0u);
 }
 
@@ -247,11 +247,11 @@ TEST_F(ResponsesTest, NullIsAbsent) {
 }
 
 TEST_F(ResponsesTest, WhatTakesNoEffectIsNamed) {
-  EXPECT_EQ(Ignored(R"("store":true)"), "store");
+  EXPECT_EQ(Ignored(R"("store":true)"), "");
   EXPECT_EQ(Ignored(R"("truncation":"auto")"), "truncation");
   EXPECT_EQ(Ignored(R"("truncation":"disabled")"), "");
   EXPECT_EQ(Ignored(R"("text":{"verbosity":"low"})"), "text.verbosity");
-  EXPECT_EQ(Ignored(R"("reasoning":{"summary":"detailed"})"), "reasoning.summary");
+  EXPECT_EQ(Ignored(R"("reasoning":{"summary":"detailed"})"), "");
   EXPECT_EQ(Ignored(R"("reasoning":{"summary":"auto"})"), "");
   EXPECT_EQ(Ignored(R"("include":["reasoning.encrypted_content","code_interpreter_call.outputs"])"),
             "include.code_interpreter_call.outputs");
