@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/utf8.h"
 #include "server/generation/generation_service.h"
 #include "server/generation/grammar_cache.h"
 #include "tests/server/generation/chat_templates.h"
@@ -61,9 +62,11 @@ class FakeService : public GenerationService {
     if (requests_.size() >= places) return lockstep::Fail(ErrorKind::kOverloaded, "full");
     requests_.push_back(request);
     if (script.empty()) return {};
-    for (size_t i = 0; i < script.size(); ++i) {
-      SendLocked(requests_.size() - 1, script[i],
-                 i + 1 == script.size() ? script_end : FinishReason::kNone);
+    for (size_t i = 0; i < script.size();) {
+      const size_t end = i + CharacterLength(std::string_view(script).substr(i));
+      const FinishReason finish = end == script.size() ? script_end : FinishReason::kNone;
+      SendLocked(requests_.size() - 1, script[i], finish, script.substr(i, end - i));
+      i = end;
     }
     request.sink->OnFinish(script_end, {0.001, 0.002, 0.003});
     return {};
@@ -122,14 +125,17 @@ class FakeService : public GenerationService {
   }
 
  private:
-  void SendLocked(size_t i, char token, FinishReason finish = FinishReason::kNone) {
+  // A character that is no token is the text of some other one.
+  void SendLocked(size_t i, char token, FinishReason finish = FinishReason::kNone,
+                  std::string_view character = {}) {
     TokenEvent event;
     if (counts_.size() <= i) counts_.resize(i + 1);
     event.index = counts_[i]++;
+    if (character.size() > 1) token = 'x';
     event.sampled.token = token;
     event.sampled.logprob = logprob(i);
     event.sampled.top = {{token, event.sampled.logprob}, {'z', -2.5f}};
-    event.text = TokenBytes(token);
+    event.text = character.size() > 1 ? character : TokenBytes(token);
     event.finish = finish;
     if (finish != FinishReason::kNone) event.stop = script_stop;
     requests_.at(i).sink->OnToken(std::move(event));
