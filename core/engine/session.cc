@@ -245,8 +245,7 @@ Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits)
     return sampler_.Sample(logits, place, allowed_);
   }
   if (options_.bans.empty()) {
-    return matcher_ ? sampler_.Sample(logits, place, allowed_)
-                    : sampler_.Sample(logits, place);
+    return matcher_ ? sampler_.Sample(logits, place, allowed_) : sampler_.Sample(logits, place);
   }
   if (!matcher_) std::ranges::fill(allowed_, ~uint64_t{0});
   ApplyBans();

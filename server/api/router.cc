@@ -86,21 +86,21 @@ std::optional<HttpReply> AnswerProbe(const HttpRequest& request) {
 
 }  // namespace
 
-ApiHandlers::ApiHandlers(ApiSettings settings)
+Router::Router(ApiSettings settings)
     : settings_([&settings] {
         auto& responses = settings.generate.responses;
         if (responses == nullptr) responses = std::make_shared<ResponseStore>(settings.memory);
         return std::move(settings);
       }()) {}
 
-const Route* ApiHandlers::RouteOf(const HttpRequest& request) const {
+const Route* Router::RouteOf(const HttpRequest& request) const {
   const Route* const route = FindRoute(request.path);
   // Without metrics their route does not exist, so that a scrape is a 404 and no empty page.
   const bool hidden = route != nullptr && route->path == "/metrics" && settings_.metrics == nullptr;
   return hidden ? nullptr : route;
 }
 
-HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
+HttpReply Router::Handle(const HttpRequest& request) const {
   const Route* route = RouteOf(request);
   HttpReply reply = Answer(request, route);
   PutInFormOf(request, reply);
@@ -117,15 +117,14 @@ HttpReply ApiHandlers::Handle(const HttpRequest& request) const {
   return reply;
 }
 
-HttpReply ApiHandlers::Refuse(const HttpRequest& request, int status,
-                              std::string_view message) const {
+HttpReply Router::Refuse(const HttpRequest& request, int status, std::string_view message) const {
   HttpReply reply = ErrorReply(status, message);
   PutInFormOf(request, reply);
   settings_.cors.AddHeaders(request, reply);
   return reply;
 }
 
-HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) const {
+HttpReply Router::Answer(const HttpRequest& request, const Route* route) const {
   // A browser asks without a key whether it may send one.
   if (auto preflight = settings_.cors.Preflight(request)) return *std::move(preflight);
   if (auto probe = AnswerProbe(request)) return *std::move(probe);
@@ -158,7 +157,7 @@ HttpReply ApiHandlers::Answer(const HttpRequest& request, const Route* route) co
 }
 
 // Without keys, requests take turns by the address they come from; with keys, by the key's name.
-std::optional<Caller> ApiHandlers::Identify(const HttpRequest& request) const {
+std::optional<Caller> Router::Identify(const HttpRequest& request) const {
   Caller caller;
   caller.gone = request.client_gone;
   caller.deadlines = settings_.deadlines;

@@ -12,12 +12,12 @@
 
 namespace lockstep {
 
-class ApiHandlers {
+class Router {
  public:
   // The model counts as loading until Open.
-  explicit ApiHandlers(ApiSettings settings = {});
-  explicit ApiHandlers(GenerationService& service, ApiSettings settings = {})
-      : ApiHandlers(std::move(settings)) {
+  explicit Router(ApiSettings settings = {});
+  explicit Router(GenerationService& service, ApiSettings settings = {})
+      : Router(std::move(settings)) {
     Open(service);
   }
 

@@ -155,13 +155,13 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
 // 0, or the signal that came first. It looks for the engine and for signals in turns of 20 ms,
 // since one cannot wait for a future and a signal at once.
 int WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
-                  const ApiHandlers& handlers) {
+                  const Router& router) {
   const timespec tick{0, 20'000'000};
   auto next_line = Clock::now() + kProgressEvery;
   while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
     if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) return signal;
     if (Clock::now() < next_line) continue;
-    Log(LogLevel::kInfo, "loading", {{"percent", handlers.loaded_percent()}});
+    Log(LogLevel::kInfo, "loading", {{"percent", router.loaded_percent()}});
     next_line += kProgressEvery;
   }
   return 0;
@@ -210,34 +210,33 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   http.held = true;
   settings->memory = http.memory.get();
   Engine engine;
-  ApiHandlers handlers(*std::move(settings));
+  Router router(*std::move(settings));
 
-  http.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
-    return handlers.Refuse(request, error.status, error.message);
+  http.refuse = [&router](const HttpRequest& request, const ReadError& error) {
+    return router.Refuse(request, error.status, error.message);
   };
   http.log = [&metrics](const RequestRecord& record) {
     metrics.OnRequest(record);
     LogRequest(record);
   };
   const auto server = HttpServer::Start(
-      http, [&handlers](const HttpRequest& request) { return handlers.Handle(request); });
+      http, [&router](const HttpRequest& request) { return router.Handle(request); });
   if (!server) return ExitCode(server.error());
   LogLimits(options, http);
 
   // The address is had from here on. Who comes in the first moments waits for the model; later, and
   // until it is there, requests are answered with 503.
   auto started = std::async(std::launch::async, [&]() -> Status {
-    TRY(engine,
-        StartEngine(
-            options, **kernels, pool, &metrics,
-            [&handlers](size_t done, size_t total) { handlers.SetLoaded(done * 100 / total); },
-            *http.memory));
-    handlers.Open(*engine.service);
+    TRY(engine, StartEngine(
+                    options, **kernels, pool, &metrics,
+                    [&router](size_t done, size_t total) { router.SetLoaded(done * 100 / total); },
+                    *http.memory));
+    router.Open(*engine.service);
     return {};
   });
   started.wait_for(kHeld);
   (*server)->Accept();
-  int signal = WaitForEngine(signals, started, handlers);
+  int signal = WaitForEngine(signals, started, router);
   if (signal > 0) ExitAtTheNextSignal(signals);
   // The load may have come to its end together with the signal, and requests may run already.
   if (signal > 0 && started.wait_for(kLastOfLoad) != std::future_status::ready) {

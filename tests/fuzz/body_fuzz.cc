@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FakeService service;
   service.SetChatTemplate(kTemplate);
   service.script = "ab";
-  const ApiHandlers handlers(service);
+  const Router router(service);
   HttpRequest request;
   request.method = "POST";
   request.path = RouteOf(input.substr(0, end));
@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   request.body = input.substr(std::min(end + 1, size));
   request.request_id = "fuzz";
   request.peer = "127.0.0.1";
-  HttpReply reply = handlers.Handle(request);
+  HttpReply reply = router.Handle(request);
   CheckReply(reply);
   return 0;
 }

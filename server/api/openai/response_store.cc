@@ -35,7 +35,7 @@ void ResponseStore::Keep(const std::string& key, std::string previous, const Jso
                          Entries* entries) {
   auto entry = std::make_shared<Entry>();
   entry->previous = std::move(previous);
-  entry->json = Dump(WithoutBigIntegers(json));
+  entry->json = Dump(json);
   entry->memory = MemoryBudget::Share(budget_);
   const size_t bytes = entry->json.size() + key.size() + kEntryBytes;
   if (budget_ != nullptr && 2 * (budget_->used() + bytes) > budget_->capacity()) return;

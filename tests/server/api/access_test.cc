@@ -27,7 +27,7 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
   service.script = "x";
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"first", "second"}, "");
-  const ApiHandlers handlers(service, settings);
+  const Router router(service, settings);
   const std::pair<HttpHeaders, int> cases[] = {
       {{}, 401},
       {{{"Authorization", "Bearer third"}}, 401},
@@ -42,9 +42,9 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
   };
   for (const auto& [headers, status] : cases) {
     SCOPED_TRACE(headers.empty() ? "none" : headers[0].second);
-    const HttpReply reply = handlers.Handle(Request("POST", "/generate", headers));
+    const HttpReply reply = router.Handle(Request("POST", "/generate", headers));
     EXPECT_EQ(reply.status, status);
-    EXPECT_EQ(handlers.Handle(Request("GET", "/v1/models", headers)).status, status);
+    EXPECT_EQ(router.Handle(Request("GET", "/v1/models", headers)).status, status);
     if (status == 200) continue;
     EXPECT_EQ(FindHeader(reply.headers, "WWW-Authenticate"), "Bearer");
     EXPECT_THAT(reply.body, HasSubstr(R"("type":"invalid_request_error")"));
@@ -54,17 +54,17 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
   }
   EXPECT_EQ(service.request(0).client, "key-2");
   EXPECT_EQ(service.request(0).prefix_scope, "key-2");
-  EXPECT_EQ(handlers.Handle(Request("GET", "/nothing")).status, 401);
+  EXPECT_EQ(router.Handle(Request("GET", "/nothing")).status, 401);
   for (const char* path : {"/livez", "/readyz", "/health", "/ping"}) {
-    EXPECT_EQ(handlers.Handle(Request("GET", path)).status, 200) << path;
+    EXPECT_EQ(router.Handle(Request("GET", path)).status, 200) << path;
   }
 }
 
 TEST(Access, WithoutKeysTheAddressIsTheClient) {
   FakeService service;
   service.script = "x";
-  const ApiHandlers handlers(service);
-  EXPECT_EQ(handlers.Handle(Request("POST", "/generate", {{"Authorization", "Bearer any"}})).status,
+  const Router router(service);
+  EXPECT_EQ(router.Handle(Request("POST", "/generate", {{"Authorization", "Bearer any"}})).status,
             200);
   EXPECT_EQ(service.request(0).client, "10.0.0.7");
   EXPECT_EQ(service.request(0).prefix_scope, "");
@@ -75,10 +75,10 @@ TEST(Access, PagesOfListedOriginsMayUseIt) {
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"key"}, "");
   settings.cors.origins = {"https://a.example", "https://b.example"};
-  const ApiHandlers handlers(service, settings);
-  const auto preflight = [&handlers](const char* origin) {
-    return handlers.Handle(Request(
-        "OPTIONS", "/generate", {{"Origin", origin}, {"Access-Control-Request-Method", "POST"}}));
+  const Router router(service, settings);
+  const auto preflight = [&router](const char* origin) {
+    return router.Handle(Request("OPTIONS", "/generate",
+                                 {{"Origin", origin}, {"Access-Control-Request-Method", "POST"}}));
   };
   const HttpReply allowed = preflight("https://b.example");  // without the key
   EXPECT_EQ(allowed.status, 204);
@@ -95,7 +95,7 @@ TEST(Access, PagesOfListedOriginsMayUseIt) {
   EXPECT_EQ(FindHeader(other.headers, "Vary"), "Origin");
 
   const HttpReply reply =
-      handlers.Handle(Request("GET", "/livez", {{"Origin", "https://a.example"}}));
+      router.Handle(Request("GET", "/livez", {{"Origin", "https://a.example"}}));
   EXPECT_EQ(FindHeader(reply.headers, "Access-Control-Allow-Origin"), "https://a.example");
   EXPECT_THAT(FindHeader(reply.headers, "Access-Control-Expose-Headers"),
               HasSubstr("X-Request-Id"));
@@ -103,8 +103,8 @@ TEST(Access, PagesOfListedOriginsMayUseIt) {
 
 TEST(Access, WithoutOriginsNothingIsSaidOfThem) {
   FakeService service;
-  const ApiHandlers handlers(service);
-  const HttpReply reply = handlers.Handle(
+  const Router router(service);
+  const HttpReply reply = router.Handle(
       Request("OPTIONS", "/generate",
               {{"Origin", "https://a.example"}, {"Access-Control-Request-Method", "POST"}}));
   EXPECT_EQ(reply.status, 405);
@@ -117,12 +117,12 @@ TEST(Access, TheTimeoutHeaderLowersOnly) {
   service.script = "x";
   ApiSettings settings;
   settings.deadlines.total = std::chrono::milliseconds(5000);
-  const ApiHandlers handlers(service, settings);
+  const Router router(service, settings);
   const std::pair<const char*, int> cases[] = {{"1234", 1234}, {"5001", 5000}, {"", 5000}};
   for (const auto& [value, ms] : cases) {
     const size_t i = service.submitted();
     const HttpReply reply =
-        handlers.Handle(Request("POST", "/generate", {{"X-Request-Timeout-Ms", value}}));
+        router.Handle(Request("POST", "/generate", {{"X-Request-Timeout-Ms", value}}));
     EXPECT_EQ(reply.status, 200);
     EXPECT_EQ(service.request(i).deadlines.total.count(), ms);
     EXPECT_EQ(FindHeader(reply.headers, "Server-Timing"),
@@ -130,7 +130,7 @@ TEST(Access, TheTimeoutHeaderLowersOnly) {
   }
   for (const char* bad : {"0", "-1", "1.5", "1s", "99999999999999999999"}) {
     const HttpReply reply =
-        handlers.Handle(Request("POST", "/generate", {{"X-Request-Timeout-Ms", bad}}));
+        router.Handle(Request("POST", "/generate", {{"X-Request-Timeout-Ms", bad}}));
     EXPECT_EQ(reply.status, 400) << bad;
     EXPECT_THAT(reply.body, HasSubstr("X-Request-Timeout-Ms"));
   }
@@ -139,8 +139,8 @@ TEST(Access, TheTimeoutHeaderLowersOnly) {
 TEST(Access, ATraceIsContinued) {
   const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736", span = "00f067aa0ba902b7";
   const FakeService service;
-  const ApiHandlers handlers;
-  const HttpReply reply = handlers.Handle(
+  const Router router;
+  const HttpReply reply = router.Handle(
       Request("GET", "/livez", {{"traceparent", "00-" + trace + "-" + span + "-01"}}));
   EXPECT_THAT(std::string(FindHeader(reply.headers, "traceparent")),
               testing::MatchesRegex("00-" + trace + "-[0-9a-f]{16}-01"));
@@ -154,15 +154,15 @@ TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
   service.script = "x";
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"first"}, "");
-  const ApiHandlers doubting(service, settings);
+  const Router doubting(service, settings);
   settings.trust_proxy = true;
-  const ApiHandlers trusting(service, settings);
+  const Router trusting(service, settings);
   ApiSettings keyless;
   keyless.trust_proxy = true;
-  const ApiHandlers open(service, keyless);
-  const auto client = [&service](const ApiHandlers& handlers, HttpHeaders headers) {
+  const Router open(service, keyless);
+  const auto client = [&service](const Router& router, HttpHeaders headers) {
     headers.emplace_back("X-Api-Key", "first");
-    EXPECT_EQ(handlers.Handle(Request("POST", "/generate", std::move(headers))).status, 200);
+    EXPECT_EQ(router.Handle(Request("POST", "/generate", std::move(headers))).status, 200);
     return service.request(service.submitted() - 1).client;
   };
   const HttpHeaders fair = {{"X-Session-Id", "s"}, {"x-llm-d-inference-fairness-id", "team-a"}};
@@ -181,10 +181,10 @@ TEST(Access, PrefixesAreSharedWithinAKeyAndASalt) {
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"first"}, "");
   const auto scope = [&](const std::string& fields) {
-    const ApiHandlers handlers(service, settings);
+    const Router router(service, settings);
     HttpRequest request = Request("POST", "/v1/completions", {{"X-Api-Key", "first"}});
     request.body = R"({"prompt":"x")" + fields + "}";
-    EXPECT_EQ(handlers.Handle(request).status, 200);
+    EXPECT_EQ(router.Handle(request).status, 200);
     return service.request(service.submitted() - 1).prefix_scope;
   };
   using std::string_literals::operator""s;

@@ -122,14 +122,14 @@ TEST(ApiFaults, EachStateHasItsStatus) {
   FakeService service;
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"key"}, "");
-  ApiHandlers handlers(settings);
-  const auto answer = [&handlers](const char* key) {
+  Router router(settings);
+  const auto answer = [&router](const char* key) {
     HttpRequest request;
     request.method = "POST";
     request.path = "/generate";
     request.headers = {{"Content-Type", "application/json"}, {"Authorization", key}};
     request.body = R"({"prompt":"x"})";
-    return handlers.Handle(request);
+    return router.Handle(request);
   };
   const auto expect = [&](const HttpReply& reply, int status, const char* code, bool again) {
     EXPECT_EQ(reply.status, status);
@@ -139,7 +139,7 @@ TEST(ApiFaults, EachStateHasItsStatus) {
   expect(answer(""), 401, "invalid_api_key", false);
   expect(answer("Bearer kez"), 401, "invalid_api_key", false);
   expect(answer("Bearer key"), 503, "unavailable", true);  // loading
-  handlers.Open(service);
+  router.Open(service);
   service.refusal = Error{ErrorKind::kOverloaded, "the queue is full", {}};
   expect(answer("Bearer key"), 429, "queue_full", true);
   service.refusal = Error{ErrorKind::kUnavailable, "the server is stopping", {}};
@@ -150,7 +150,7 @@ TEST(ApiFaults, EachStateHasItsStatus) {
 
 TEST(ApiFaults, AStreamThatFailsEndsWithItsError) {
   FakeService service;
-  const ApiHandlers handlers(service);
+  const Router router(service);
   HttpRequest request;
   request.method = "POST";
   request.path = "/generate";
@@ -161,7 +161,7 @@ TEST(ApiFaults, AStreamThatFailsEndsWithItsError) {
     service.Send(0, 'a');
     service.Fail(0, ErrorKind::kDeadlineExceeded, "it took too long");
   });
-  const HttpReply reply = handlers.Handle(request);
+  const HttpReply reply = router.Handle(request);
   engine.join();
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.next().then, BodyPart::Then::kMore);

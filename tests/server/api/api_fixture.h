@@ -32,7 +32,7 @@ class ApiFixture : public testing::Test {
   }
 
   HttpReply Post(const std::string& path, const std::string& body) {
-    return PostJson(handlers_, path, body);
+    return PostJson(router_, path, body);
   }
   static Json Answer(const HttpReply& reply) {
     EXPECT_EQ(reply.status, 200) << reply.body;
@@ -74,7 +74,7 @@ class ApiFixture : public testing::Test {
   }
 
   FakeService service_;
-  ApiHandlers handlers_{service_};
+  Router router_{service_};
 };
 
 }  // namespace lockstep

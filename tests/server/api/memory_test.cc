@@ -21,7 +21,7 @@ class ApiMemoryTest : public testing::Test {
     service_.script = "abc";
   }
   HttpReply Post(const std::string& path, const std::string& body) {
-    return PostJson(ApiHandlers(service_, settings_), path, body);
+    return PostJson(Router(service_, settings_), path, body);
   }
 
   MemoryBudget memory_{1 << 20};

@@ -204,9 +204,9 @@ TEST(NativeApi, IgnoresUnknownFieldsWhereItMayAndTellsThem) {
 TEST(NativeApi, RendersTokensAndAnswers) {
   FakeService service;
   service.script = "A\"";
-  const ApiHandlers handlers(service);
+  const Router router(service);
   HttpRequest request = JsonRequest("/generate", R"({"prompt":"once","seed":-3})");
-  const std::string plain = handlers.Handle(request).body;
+  const std::string plain = router.Handle(request).body;
   EXPECT_EQ(plain.substr(plain.find(",\"text")),
             R"(,"text":"A\"","tokens":[65,34],"finish_reason":"length",)"
             R"("usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6,)"
@@ -216,7 +216,7 @@ TEST(NativeApi, RendersTokensAndAnswers) {
             R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":333.333},)"
             R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");
   request.body = R"({"prompt":"once","seed":-3,"logprobs":2,"stream":true})";
-  const HttpReply stream = handlers.Handle(request);
+  const HttpReply stream = router.Handle(request);
   EXPECT_EQ(stream.next().data, R"({"index":0,"token":65,"text":"A","logprobs":)"
                                 R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65],"top":[)"
                                 R"({"token":65,"text":"A","logprob":-0.1,"bytes":[65]},)"
@@ -249,8 +249,8 @@ TEST(NativeApi, AStreamThatWaitsSaysHowFarThePromptIs) {
   FakeService service;
   ApiSettings settings;
   settings.generate.keep_alive = std::chrono::milliseconds(20);
-  const ApiHandlers handlers(service, settings);
-  const HttpReply reply = PostJson(handlers, "/generate", R"({"prompt":"once","stream":true})");
+  const Router router(service, settings);
+  const HttpReply reply = PostJson(router, "/generate", R"({"prompt":"once","stream":true})");
   const auto event = ParseStrictObject(reply.next().data);
   ASSERT_TRUE(event.has_value());
   EXPECT_EQ((*event)["text"], "");

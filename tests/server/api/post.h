@@ -16,8 +16,8 @@ inline HttpRequest JsonRequest(std::string path, std::string body) {
   return request;
 }
 
-inline HttpReply PostJson(const ApiHandlers& handlers, std::string path, std::string body) {
-  return handlers.Handle(JsonRequest(std::move(path), std::move(body)));
+inline HttpReply PostJson(const Router& router, std::string path, std::string body) {
+  return router.Handle(JsonRequest(std::move(path), std::move(body)));
 }
 
 }  // namespace lockstep

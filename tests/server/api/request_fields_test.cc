@@ -21,7 +21,7 @@ class RequestFieldsTest : public testing::Test {
   RequestFieldsTest() { service_.script = "tale"; }
 
   HttpReply Post(const std::string& fields) {
-    return PostJson(handlers_, "/v1/completions", R"({"prompt":"once",)" + fields + "}");
+    return PostJson(router_, "/v1/completions", R"({"prompt":"once",)" + fields + "}");
   }
   GenerationOptions Options(const std::string& fields) {
     const HttpReply reply = Post(fields);
@@ -36,7 +36,7 @@ class RequestFieldsTest : public testing::Test {
   }
 
   FakeService service_;
-  ApiHandlers handlers_{service_};
+  Router router_{service_};
 };
 
 TEST_F(RequestFieldsTest, WhereAnAnswerMayEnd) {

@@ -62,7 +62,7 @@ TEST_F(RespondTest, StreamsTokenByTokenInBothFramings) {
     auto handling = Begin([&] {
       HttpRequest request = JsonRequest("/generate", R"({"prompt":"x","stream":true})");
       request.headers.emplace_back("Accept", sse ? "text/Event-Stream" : "*/*");
-      return handlers_.Handle(request);
+      return router_.Handle(request);
     });
     service_.Send(i, 'a');
     HttpReply reply = handling.get();  // with its first token, without waiting for a second
@@ -123,7 +123,7 @@ TEST_F(RespondTest, AClientThatGoesAwayCancels) {
         JsonRequest("/generate", std::string(R"({"prompt":"x","stream":)") + stream + "}");
     request.client_gone = [&gone] { return gone.load(); };
     const size_t i = service_.submitted();
-    auto handling = Begin([&] { return handlers_.Handle(request); });
+    auto handling = Begin([&] { return router_.Handle(request); });
     EXPECT_FALSE(service_.cancelled(i));
     gone = true;
     const HttpReply reply = handling.get();  // no token has to come for it

@@ -36,9 +36,9 @@ HttpRequest Post(const std::string& body, HttpHeaders headers = {}) {
   return request;
 }
 
-class ApiHandlersTest : public testing::Test {
+class RouterTest : public testing::Test {
  protected:
-  HttpReply Handle(const HttpRequest& request) { return handlers_.Handle(request); }
+  HttpReply Handle(const HttpRequest& request) { return router_.Handle(request); }
   HttpReply Handle(const std::string& method, const std::string& path) {
     HttpRequest request;
     request.method = method;
@@ -46,10 +46,10 @@ class ApiHandlersTest : public testing::Test {
     return Handle(request);
   }
   FakeService service_;
-  ApiHandlers handlers_{service_};
+  Router router_{service_};
 };
 
-TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
+TEST_F(RouterTest, RoutesByPathAndMethod) {
   const std::tuple<const char*, const char*, int, const char*> cases[] = {
       {"GET", "/livez", 200, ""},
       {"HEAD", "/livez", 200, ""},
@@ -87,7 +87,7 @@ TEST_F(ApiHandlersTest, RoutesByPathAndMethod) {
 }
 
 // Editors choose the length of their prompts by these, and whether they offer tools.
-TEST_F(ApiHandlersTest, PropsAreLlamaServers) {
+TEST_F(RouterTest, PropsAreLlamaServers) {
   const auto props = [this] { return Json::parse(Handle("GET", "/props").body, nullptr, false); };
   Json without = props();
   EXPECT_EQ(without["default_generation_settings"]["n_ctx"], 64);
@@ -107,7 +107,7 @@ TEST_F(ApiHandlersTest, PropsAreLlamaServers) {
   EXPECT_EQ(models["data"][0]["meta"]["n_vocab"], 128);
 }
 
-TEST_F(ApiHandlersTest, AnUnknownPathNamesTheNearestRoute) {
+TEST_F(RouterTest, AnUnknownPathNamesTheNearestRoute) {
   const std::pair<const char*, const char*> cases[] = {
       {"/v1/chat/completion", "did you mean POST /v1/chat/completions?"},
       {"/v1/model", "did you mean GET /v1/models?"},
@@ -121,7 +121,7 @@ TEST_F(ApiHandlersTest, AnUnknownPathNamesTheNearestRoute) {
 }
 
 // The server sends health checks to threads of their own by the same table.
-TEST_F(ApiHandlersTest, ControlPathsAreThoseThatNeverWait) {
+TEST_F(RouterTest, ControlPathsAreThoseThatNeverWait) {
   for (const char* path : {"/livez", "/readyz", "/health", "/ping", "/metrics"}) {
     EXPECT_TRUE(IsControlPath(path)) << path;
   }
@@ -130,7 +130,7 @@ TEST_F(ApiHandlersTest, ControlPathsAreThoseThatNeverWait) {
   }
 }
 
-TEST_F(ApiHandlersTest, WhatOpenApiSaysIsThere) {
+TEST_F(RouterTest, WhatOpenApiSaysIsThere) {
   const Json document = Json::parse(Handle("GET", "/openapi.json").body, nullptr, false);
   ASSERT_TRUE(document.is_object());
   for (const auto& [path, methods] : document["paths"].items()) {
@@ -147,7 +147,7 @@ TEST_F(ApiHandlersTest, WhatOpenApiSaysIsThere) {
 }
 
 // The fields that readers take are those that the document has, no more and no less.
-TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
+TEST_F(RouterTest, ReadersTakeTheFieldsOfOpenApi) {
   service_.SetChatTemplate("{{ messages[0].content }}");
   const Json document = Json::parse(Handle("GET", "/openapi.json").body, nullptr, false);
   const Json& schemas = document["components"]["schemas"];
@@ -213,7 +213,7 @@ TEST_F(ApiHandlersTest, ReadersTakeTheFieldsOfOpenApi) {
   EXPECT_EQ(message, written("Message", written));
 }
 
-TEST_F(ApiHandlersTest, InsistsOnJson) {
+TEST_F(RouterTest, InsistsOnJson) {
   const std::tuple<const char*, int, const char*> cases[] = {
       {"", 415, "no Content-Type"},
       {"text/plain", 415, "text/plain"},
@@ -232,7 +232,7 @@ TEST_F(ApiHandlersTest, InsistsOnJson) {
   }
 }
 
-TEST_F(ApiHandlersTest, HealthTellsOfDrainingAndOfAStall) {
+TEST_F(RouterTest, HealthTellsOfDrainingAndOfAStall) {
   EXPECT_EQ(Handle("GET", "/readyz").body, R"({"status":"ok","queued":1,"running":2})");
   for (std::atomic<bool>* state : {&service_.draining, &service_.stalled}) {
     *state = true;
@@ -246,15 +246,15 @@ TEST_F(ApiHandlersTest, HealthTellsOfDrainingAndOfAStall) {
   EXPECT_EQ(Handle("GET", "/readyz").status, 200);
 }
 
-TEST_F(ApiHandlersTest, UntilTheModelIsLoadedOnlyLivenessIsWell) {
-  ApiHandlers handlers;
-  const auto get = [&handlers](const char* path) {
+TEST_F(RouterTest, UntilTheModelIsLoadedOnlyLivenessIsWell) {
+  Router router;
+  const auto get = [&router](const char* path) {
     HttpRequest request;
     request.method = "GET";
     request.path = path;
-    return handlers.Handle(request);
+    return router.Handle(request);
   };
-  handlers.SetLoaded(42);
+  router.SetLoaded(42);
   EXPECT_EQ(get("/livez").status, 200);
   EXPECT_EQ(get("/generate").status, 405);
   EXPECT_EQ(get("/nothing").status, 404);
@@ -264,16 +264,16 @@ TEST_F(ApiHandlersTest, UntilTheModelIsLoadedOnlyLivenessIsWell) {
     EXPECT_EQ(reply.body, R"({"status":"loading","percent":42})");
     EXPECT_EQ(FindHeader(reply.headers, "Retry-After"), "5");
   }
-  for (const HttpReply& reply : {get("/v1/models"), handlers.Handle(Post("{}"))}) {
+  for (const HttpReply& reply : {get("/v1/models"), router.Handle(Post("{}"))}) {
     EXPECT_EQ(reply.status, 503);
     EXPECT_THAT(reply.body, StartsWith(R"({"error":{"message":"the model is loading, 42%")"));
     EXPECT_EQ(FindHeader(reply.headers, "Retry-After"), "5");
   }
 
-  handlers.Open(service_);
+  router.Open(service_);
   EXPECT_EQ(get("/readyz").status, 200);
   EXPECT_EQ(get("/v1/models").status, 200);
-  EXPECT_EQ(handlers.Handle(Post("{}")).status, 400);
+  EXPECT_EQ(router.Handle(Post("{}")).status, 400);
 }
 
 }  // namespace

@@ -140,16 +140,16 @@ TEST_F(TgiApiTest, IgnoresUnknownFieldsAndTells) {
   EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "parameters.max_tokens, options");
   ApiSettings settings;
   settings.generate.strict = true;
-  EXPECT_EQ(PostJson(ApiHandlers(service_, settings), "/generate", body).status, 422);
+  EXPECT_EQ(PostJson(Router(service_, settings), "/generate", body).status, 422);
 }
 
 // Its clients look for a token in each event.
 TEST_F(TgiApiTest, AStreamThatWaitsHasComments) {
   ApiSettings settings;
   settings.generate.keep_alive = std::chrono::milliseconds(20);
-  const ApiHandlers handlers(service_, settings);
+  const Router router(service_, settings);
   service_.script.clear();
-  const HttpReply reply = PostJson(handlers, "/generate_stream", R"({"inputs":"once"})");
+  const HttpReply reply = PostJson(router, "/generate_stream", R"({"inputs":"once"})");
   EXPECT_THAT(reply.next().data,
               testing::StartsWith(R"(: {"prompt_progress":{"total":4,"cache":0,"processed":0)"));
 }

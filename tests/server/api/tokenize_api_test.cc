@@ -79,14 +79,14 @@ TEST(TokenizeApi, RefusalsNameTheField) {
 
 TEST(TokenizeApi, Routes) {
   FakeService service;
-  const ApiHandlers handlers(service);
+  const Router router(service);
   constexpr char kText[] = R"({"content":"a"})";
   HttpRequest untyped = JsonRequest("/tokenize", kText);
   untyped.headers.clear();
-  EXPECT_EQ(handlers.Handle(untyped).status, 415);
-  EXPECT_THAT(PostJson(handlers, "/tokenize", kText).body, HasSubstr("[97]"));
-  EXPECT_EQ(PostJson(handlers, "/detokenize", kText).status, 400);
-  EXPECT_THAT(PostJson(handlers, "/detokenize", R"({"tokens":[97]})").body,
+  EXPECT_EQ(router.Handle(untyped).status, 415);
+  EXPECT_THAT(PostJson(router, "/tokenize", kText).body, HasSubstr("[97]"));
+  EXPECT_EQ(PostJson(router, "/detokenize", kText).status, 400);
+  EXPECT_THAT(PostJson(router, "/detokenize", R"({"tokens":[97]})").body,
               HasSubstr(R"("content":"a")"));
 }
 

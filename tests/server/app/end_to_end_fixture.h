@@ -41,13 +41,13 @@ class EndToEndFixture : public testing::Test {
     scheduler_ = std::make_unique<Scheduler>(model_->transformer, *sessions_, pool_, scheduling);
     service_ =
         std::make_unique<SchedulerService>(*model_, *scheduler_, kContext, model_->fingerprint);
-    handlers_ = std::make_unique<ApiHandlers>(*service_);
+    router_ = std::make_unique<Router>(*service_);
     HttpServerOptions options;
     options.port = 0;
     options.threads = kSessions + kQueue + 8;
     options.is_control = IsControlPath;
     auto server = HttpServer::Start(
-        options, [this](const HttpRequest& request) { return handlers_->Handle(request); });
+        options, [this](const HttpRequest& request) { return router_->Handle(request); });
     ASSERT_TRUE(server.has_value()) << server.error().message;
     server_ = std::move(*server);
   }
@@ -79,7 +79,7 @@ class EndToEndFixture : public testing::Test {
   std::unique_ptr<SessionPool> sessions_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<SchedulerService> service_;
-  std::unique_ptr<ApiHandlers> handlers_;
+  std::unique_ptr<Router> router_;
   std::unique_ptr<HttpServer> server_;
 };
 

@@ -294,9 +294,9 @@ TEST_F(HttpFaultsTest, LargeRepliesAtOnceAreBounded) {
 TEST_F(HttpFaultsTest, APageMayReadWhyItsRequestWasRefused) {
   ApiSettings settings;
   settings.cors.origins = {"https://a.example"};
-  const ApiHandlers handlers(service_, settings);
-  options_.refuse = [&handlers](const HttpRequest& request, const ReadError& error) {
-    return handlers.Refuse(request, error.status, error.message);
+  const Router router(service_, settings);
+  options_.refuse = [&router](const HttpRequest& request, const ReadError& error) {
+    return router.Refuse(request, error.status, error.message);
   };
   options_.limits.body = 10;
   Start();

@@ -74,8 +74,8 @@ class HttpServerFixture : public testing::Test {
   }
 
   FakeService service_;
-  ApiHandlers handlers_{service_};
-  HttpHandler handler_ = [this](const HttpRequest& r) { return handlers_.Handle(r); };
+  Router router_{service_};
+  HttpHandler handler_ = [this](const HttpRequest& r) { return router_.Handle(r); };
   HttpServerOptions options_;
   std::mutex mutex_;
   std::vector<RequestRecord> records_;

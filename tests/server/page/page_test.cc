@@ -75,7 +75,7 @@ TEST(PageTest, ABuildWithoutItSaysSo) {
 TEST(PageTest, NeedsNeitherKeyNorModel) {
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"secret"}, "");
-  const ApiHandlers loading(std::move(settings));
+  const Router loading(std::move(settings));
   EXPECT_EQ(loading.Handle(Get("/v1/models")).status, 401);
   const HttpReply reply = loading.Handle(Get("/", {{"Accept", "text/html,*/*;q=0.8"}}));
   EXPECT_EQ(reply.status, Page::Embedded().empty() ? 404 : 200);

@@ -29,7 +29,7 @@ class MessageApiTest : public ApiFixture {
 
   HttpReply Post(const std::string& fields, const char* path = kPath) {
     return PostJson(
-        handlers_, path,
+        router_, path,
         R"({"model":"fake","messages":[{"role":"user","content":"hi"}])" + fields + "}");
   }
   GenerationOptions Options(const std::string& fields) {
@@ -110,7 +110,7 @@ TEST_F(MessageApiTest, AThreadIsRefusedWithItsCode) {
 
 TEST_F(MessageApiTest, TheLastTurnGoesOn) {
   const auto post = [this](const std::string& content, const char* path = kPath) {
-    return PostJson(handlers_, path,
+    return PostJson(router_, path,
                     R"({"max_tokens":9,"messages":[{"role":"user","content":"hi"},
                         {"role":"assistant","content":)" +
                         content + "}]}");
@@ -212,35 +212,33 @@ TEST_F(MessageApiTest, ErrorsHaveAnthropicsFormWhereverTheyComeFrom) {
     EXPECT_THAT(reply.body, HasSubstr(R"("request_id":"req-7")"));
     EXPECT_EQ(FindHeader(reply.headers, "request-id"), "req-7");
   };
-  const auto send = [](const ApiHandlers& handlers, const std::string& path,
-                       const std::string& body) {
+  const auto send = [](const Router& router, const std::string& path, const std::string& body) {
     HttpRequest request = JsonRequest(path, body);
     request.request_id = "req-7";
-    return handlers.Handle(request);
+    return router.Handle(request);
   };
-  says(send(handlers_, kPath, "{"), 400, "invalid_request_error");
-  says(send(handlers_, kPath, "{}"), 400, "invalid_request_error");
-  says(send(handlers_, kCount, "{}"), 400, "invalid_request_error");
-  says(send(handlers_, "/v1/messages/batches", "{}"), 404, "not_found_error");
+  says(send(router_, kPath, "{"), 400, "invalid_request_error");
+  says(send(router_, kPath, "{}"), 400, "invalid_request_error");
+  says(send(router_, kCount, "{}"), 400, "invalid_request_error");
+  says(send(router_, "/v1/messages/batches", "{}"), 404, "not_found_error");
   HttpRequest get;
   get.method = "GET";
   get.path = kPath;
   get.request_id = "req-7";
-  says(handlers_.Handle(get), 405, "invalid_request_error");
-  says(handlers_.Refuse(get, 413, "too large"), 413, "request_too_large");
-  says(ApiHandlers().Handle(JsonRequest(kPath, "{}")).status == 529
-           ? send(ApiHandlers(), kPath, "{}")
-           : HttpReply{},
+  says(router_.Handle(get), 405, "invalid_request_error");
+  says(router_.Refuse(get, 413, "too large"), 413, "request_too_large");
+  says(Router().Handle(JsonRequest(kPath, "{}")).status == 529 ? send(Router(), kPath, "{}")
+                                                               : HttpReply{},
        529, "overloaded_error");
 
   const std::string good =
       R"({"max_tokens":1,"messages":[{"role":"user","content":"x"}],"stream":true})";
   service_.refusal = Error{ErrorKind::kOverloaded, "full", {}};
-  const HttpReply full = send(handlers_, kPath, good);
+  const HttpReply full = send(router_, kPath, good);
   says(full, 429, "rate_limit_error");
   EXPECT_NE(FindHeader(full.headers, "Retry-After"), "");
   service_.refusal = Error{ErrorKind::kContextExceeded, "long", "prompt"};
-  const HttpReply too_long = send(handlers_, kPath, good);
+  const HttpReply too_long = send(router_, kPath, good);
   says(too_long, 400, "invalid_request_error");
   EXPECT_THAT(too_long.body, HasSubstr("prompt is too long"));
 }
@@ -248,11 +246,11 @@ TEST_F(MessageApiTest, ErrorsHaveAnthropicsFormWhereverTheyComeFrom) {
 TEST_F(MessageApiTest, EitherHeaderMayHaveTheKey) {
   ApiSettings settings;
   settings.keys = ApiKeys::Load({"secret"}, "").value();
-  const ApiHandlers handlers(service_, std::move(settings));
+  const Router router(service_, std::move(settings));
   const auto status = [&](const HttpHeaders& headers) {
     HttpRequest request = JsonRequest(kCount, R"({"messages":[{"role":"user","content":"x"}]})");
     request.headers.insert(request.headers.end(), headers.begin(), headers.end());
-    return handlers.Handle(request).status;
+    return router.Handle(request).status;
   };
   EXPECT_EQ(status({}), 401);
   EXPECT_EQ(status({{"x-api-key", "wrong"}}), 401);

@@ -25,7 +25,7 @@ class MessageWriterTest : public ApiFixture {
   MessageWriterTest() : ApiFixture("tale", kCallTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields = "", size_t max_tokens = 1000) {
-    return PostJson(handlers_, "/v1/messages",
+    return PostJson(router_, "/v1/messages",
                     fmt::format(R"({{"model":"fake","max_tokens":{},"seed":7,)"
                                 R"("messages":[{{"role":"user","content":"hi"}}]{}}})",
                                 max_tokens, fields));
@@ -212,9 +212,9 @@ TEST_F(MessageWriterTest, AStreamThatWaitsPings) {
   service_.script.clear();
   ApiSettings settings;
   settings.generate.keep_alive = std::chrono::milliseconds(1);
-  const ApiHandlers handlers(service_, std::move(settings));
+  const Router router(service_, std::move(settings));
   HttpReply reply =
-      PostJson(handlers, "/v1/messages",
+      PostJson(router, "/v1/messages",
                R"({"max_tokens":5,"stream":true,"messages":[{"role":"user","content":"hi"}]})");
   const std::vector<Json> events = Parse(reply.next().data);
   EXPECT_EQ(events[0]["type"], "message_start");

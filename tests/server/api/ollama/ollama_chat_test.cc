@@ -24,7 +24,7 @@ class OllamaChatTest : public ApiFixture {
   OllamaChatTest() : ApiFixture("tale", kCallTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& messages, const std::string& fields) {
-    return PostJson(handlers_, "/api/chat",
+    return PostJson(router_, "/api/chat",
                     R"({"model":"any","messages":)" + messages + fields + "}");
   }
   Json Whole(const std::string& fields) {
@@ -312,7 +312,7 @@ TEST_F(OllamaChatTest, WithoutMessagesTheModelIsLoadedAlready) {
       {R"({"model":"m","messages":null,"keep_alive":"0m0s","stream":false})", "unload"},
   };
   for (const auto& [body, reason] : cases) {
-    const HttpReply reply = PostJson(handlers_, "/api/chat", body);
+    const HttpReply reply = PostJson(router_, "/api/chat", body);
     EXPECT_EQ(reply.status, 200) << reply.body;
     const Json json = Json::parse(reply.body, nullptr, false);
     EXPECT_EQ(json["done"], true);

@@ -18,7 +18,7 @@ class OllamaGenerateTest : public ApiFixture {
   }
 
   HttpReply Post(const std::string& fields) {
-    return PostJson(handlers_, "/api/generate", R"({"model":"any","stream":false,)" + fields + "}");
+    return PostJson(router_, "/api/generate", R"({"model":"any","stream":false,)" + fields + "}");
   }
   Json Answer(const std::string& fields) { return ApiFixture::Answer(Post(fields)); }
   // What the model was given; token 1, a trusted "<s>", is shown as a dollar.
@@ -53,9 +53,9 @@ TEST_F(OllamaGenerateTest, RawIsThePromptAsItIs) {
 TEST_F(OllamaGenerateTest, AModelWithoutATemplateGoesOnWithTheText) {
   FakeService plain;
   plain.script = "ta";
-  const ApiHandlers handlers(plain);
+  const Router router(plain);
   const HttpReply reply =
-      PostJson(handlers, "/api/generate", R"({"prompt":"<s>hi","system":"s","stream":false})");
+      PostJson(router, "/api/generate", R"({"prompt":"<s>hi","system":"s","stream":false})");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(FindHeader(reply.headers, "x-ignored-params"), "system");
   EXPECT_EQ(plain.request(0).prompt, (std::vector<int32_t>{'<', 's', '>', 'h', 'i'}));
@@ -98,7 +98,7 @@ TEST_F(OllamaGenerateTest, WithoutAPromptTheModelIsLoadedAlready) {
 }
 
 TEST_F(OllamaGenerateTest, StreamsLines) {
-  HttpReply reply = PostJson(handlers_, "/api/generate", R"({"prompt":"a"})");
+  HttpReply reply = PostJson(router_, "/api/generate", R"({"prompt":"a"})");
   EXPECT_EQ(reply.content_type, "application/x-ndjson");
   const Json first = Json::parse(reply.next().data, nullptr, false);
   EXPECT_EQ(first["model"], "fake");
@@ -119,8 +119,8 @@ TEST_F(OllamaGenerateTest, AsksForTheSameAsTheOtherDialects) {
   constexpr char kSampling[] =
       R"("seed":5,"temperature":0.5,"top_k":9,"top_p":0.8,"min_p":0.1,"stop":["q"])";
   const std::string options = std::string(R"("options":{)") + kSampling + "}";
-  PostJson(handlers_, "/v1/chat/completions", kMessages + std::string(kSampling) + "}");
-  PostJson(handlers_, "/api/chat", kMessages + options + "}");
+  PostJson(router_, "/v1/chat/completions", kMessages + std::string(kSampling) + "}");
+  PostJson(router_, "/api/chat", kMessages + options + "}");
   Post(R"("prompt":"hi",)" + options);
   ASSERT_EQ(service_.submitted(), 3u);
   const Job chat = service_.request(0);

@@ -31,7 +31,7 @@ class OllamaModelsTest : public testing::Test {
   }
   HttpReply Send(const std::string& method, const std::string& path, const std::string& body = "",
                  HttpHeaders headers = {}) {
-    return ApiHandlers(service_, settings_).Handle(Request(method, path, body, std::move(headers)));
+    return Router(service_, settings_).Handle(Request(method, path, body, std::move(headers)));
   }
   Json Answer(const std::string& method, const std::string& path, const std::string& body = "") {
     const HttpReply reply = Send(method, path, body);
@@ -139,12 +139,12 @@ TEST_F(OllamaModelsTest, ErrorsAreTexts) {
     EXPECT_EQ(reply.status, status) << path;
     EXPECT_TRUE(Json::parse(reply.body, nullptr, false)["error"].is_string()) << reply.body;
   }
-  const ApiHandlers handlers(service_);
-  EXPECT_EQ(handlers.Refuse(Request("POST", "/api/chat"), 413, "too large").body,
+  const Router router(service_);
+  EXPECT_EQ(router.Refuse(Request("POST", "/api/chat"), 413, "too large").body,
             R"({"error":"too large"})");
   ApiSettings keys;
   keys.keys = *ApiKeys::Load({"secret"}, "");
-  const ApiHandlers closed(service_, keys);
+  const Router closed(service_, keys);
   EXPECT_EQ(closed.Handle(Request("GET", "/api/tags")).status, 401);
   EXPECT_EQ(
       closed.Handle(Request("GET", "/api/tags", "", {{"Authorization", "Bearer secret"}})).status,

@@ -27,7 +27,7 @@ class OpenAiChatTest : public ApiFixture {
   HttpReply PostStrictly(const std::string& path, const std::string& body) {
     ApiSettings settings;
     settings.generate.strict = true;
-    return PostJson(ApiHandlers(service_, settings), path, body);
+    return PostJson(Router(service_, settings), path, body);
   }
   // The prompt of messages and further fields.
   std::string Prompt(const std::string& messages, const std::string& fields = "") {
@@ -242,10 +242,10 @@ TEST_F(OpenAiChatTest, NamedTemplatesAreTakenForToolsAndByName) {
 
 TEST_F(OpenAiChatTest, AModelWithoutATemplateSaysSo) {
   FakeService plain;
-  const ApiHandlers handlers(plain);
+  const Router router(plain);
   constexpr char kUser[] = R"({"messages":[{"role":"user","content":"x"}]})";
   for (const char* path : {kChat, "/apply-template"}) {
-    const HttpReply reply = PostJson(handlers, path, kUser);
+    const HttpReply reply = PostJson(router, path, kUser);
     EXPECT_EQ(reply.status, 400);
     EXPECT_THAT(reply.body, HasSubstr("no template"));
   }

@@ -28,7 +28,7 @@ class CompletionsTest : public OpenAiApiFixture {
     return Begin([this, request] { return slow_->Handle(request); });
   }
 
-  std::optional<ApiHandlers> slow_;
+  std::optional<Router> slow_;
 };
 
 TEST_F(CompletionsTest, CompletesWhole) {

@@ -20,11 +20,11 @@ class ConversationFieldsTest : public testing::Test {
  protected:
   ConversationFieldsTest() { service_.script = "tale"; }
   HttpReply Post(const std::string& path, const std::string& body) {
-    return PostJson(handlers_, path, body);
+    return PostJson(router_, path, body);
   }
 
   FakeService service_;
-  ApiHandlers handlers_{service_};
+  Router router_{service_};
 };
 
 // The answer is what is added, unless the whole is asked for.

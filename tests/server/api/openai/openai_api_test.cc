@@ -86,7 +86,7 @@ TEST_F(OpenAiApiTest, AnswersToAnyNameByDefault) {
 TEST_F(OpenAiApiTest, StrictlyAnswersToItsNamesAndAliases) {
   ApiSettings settings;
   settings.generate.names = {{"gpt"}, true};
-  const ApiHandlers strict(service_, settings);
+  const Router strict(service_, settings);
   const auto status = [&](const std::string& path, const std::string& model) {
     return PostJson(strict, path, R"({"prompt":"x","model":")" + model + "\"}").status;
   };
@@ -113,8 +113,7 @@ TEST_F(OpenAiApiTest, StrictlyAnswersToItsNamesAndAliases) {
   EXPECT_EQ(strict.Handle(models).status, 404);
   settings.generate.names.aliases = {"*"};
   EXPECT_EQ(
-      PostJson(ApiHandlers(service_, settings), kCompletions, R"({"prompt":"x","model":"any"})")
-          .status,
+      PostJson(Router(service_, settings), kCompletions, R"({"prompt":"x","model":"any"})").status,
       200);
 }
 
@@ -127,7 +126,7 @@ TEST_F(OpenAiApiTest, IgnoresUnknownFieldsAndTells) {
   ApiSettings settings;
   settings.generate.strict = true;
   const HttpReply refused =
-      PostJson(ApiHandlers(service_, settings), kCompletions, R"({"prompt":"x",)" + fields + "}");
+      PostJson(Router(service_, settings), kCompletions, R"({"prompt":"x",)" + fields + "}");
   EXPECT_EQ(refused.status, 400);
   EXPECT_THAT(refused.body, HasSubstr("--strict"));
   const HttpReply nested = Complete(R"("stream":true,"stream_options":{"nonsense":1},"tools":[])");

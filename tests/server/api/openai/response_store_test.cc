@@ -64,14 +64,14 @@ class SecondTurnTest : public testing::Test {
   HttpReply Post(const std::string& body, const std::string& peer = "one") {
     HttpRequest request = JsonRequest("/v1/responses", body);
     request.peer = peer;
-    return handlers_.Handle(request);
+    return router_.Handle(request);
   }
   std::string Prompt() {
     return service_.Decode(service_.request(service_.submitted() - 1).prompt);
   }
 
   FakeService service_;
-  ApiHandlers handlers_{service_};
+  Router router_{service_};
 };
 
 TEST_F(SecondTurnTest, APreviousResponseIsTheConversation) {

@@ -16,7 +16,7 @@ class ResponsesInputTest : public ApiFixture {
   ResponsesInputTest() : ApiFixture("x", "{% for m in messages %}{{ m | tojson }}\n{% endfor %}") {}
 
   HttpReply Post(const std::string& input, const std::string& fields = "") {
-    return PostJson(handlers_, "/v1/responses", "{\"input\":" + input + fields + "}");
+    return PostJson(router_, "/v1/responses", "{\"input\":" + input + fields + "}");
   }
   // The messages, one a line.
   std::string Messages(const std::string& input, const std::string& fields = "") {

@@ -18,7 +18,7 @@ class ResponsesTest : public ApiFixture {
  protected:
   ResponsesTest() : ApiFixture("tale", kTemplate, FinishReason::kStop) {}
 
-  HttpReply Post(const std::string& body) { return PostJson(handlers_, "/v1/responses", body); }
+  HttpReply Post(const std::string& body) { return PostJson(router_, "/v1/responses", body); }
   Json Answer(const std::string& body) { return ApiFixture::Answer(Post(body)); }
   GenerationOptions Options(const std::string& fields) {
     Answer(R"({"input":"x",)" + fields + "}");
@@ -141,8 +141,8 @@ TEST_F(ResponsesTest, AStreamThatWaitsSaysSo) {
   service_.script = "";
   ApiSettings settings;
   settings.generate.keep_alive = std::chrono::milliseconds(10);
-  const ApiHandlers handlers(service_, settings);
-  const HttpReply reply = PostJson(handlers, "/v1/responses", R"({"input":"x","stream":true})");
+  const Router router(service_, settings);
+  const HttpReply reply = PostJson(router, "/v1/responses", R"({"input":"x","stream":true})");
   ASSERT_EQ(reply.status, 200);
   EXPECT_THAT(reply.next().data, HasSubstr("event: response.created\n"));
   const std::string waiting = reply.next().data;
@@ -267,7 +267,7 @@ TEST_F(ResponsesTest, EffortIsMappedAndElseNamed) {
 
 TEST_F(ResponsesTest, PromptsAreCounted) {
   const HttpReply reply =
-      PostJson(handlers_, "/v1/responses/input_tokens", R"({"model":"fake","input":"x"})");
+      PostJson(router_, "/v1/responses/input_tokens", R"({"model":"fake","input":"x"})");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.body, R"({"object":"response.input_tokens","input_tokens":9})");
   EXPECT_EQ(service_.submitted(), 0u);
@@ -275,8 +275,8 @@ TEST_F(ResponsesTest, PromptsAreCounted) {
 
 TEST_F(ResponsesTest, WithoutATemplateThereIsNone) {
   FakeService bare;
-  const ApiHandlers handlers(bare);
-  EXPECT_EQ(PostJson(handlers, "/v1/responses", R"({"input":"x"})").status, 400);
+  const Router router(bare);
+  EXPECT_EQ(PostJson(router, "/v1/responses", R"({"input":"x"})").status, 400);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class ResponsesToolsTest : public ApiFixture {
   ResponsesToolsTest() : ApiFixture("x", kTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields, const std::string& input = "\"x\"") {
-    return PostJson(handlers_, "/v1/responses", "{\"input\":" + input + "," + fields + "}");
+    return PostJson(router_, "/v1/responses", "{\"input\":" + input + "," + fields + "}");
   }
   Json Answer(const std::string& fields) { return ApiFixture::Answer(Post(fields)); }
 };

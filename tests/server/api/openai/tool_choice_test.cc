@@ -22,7 +22,7 @@ class OpenAiToolsTest : public ApiFixture {
   OpenAiToolsTest() : ApiFixture("x", kCallTemplate, FinishReason::kStop) {}
 
   HttpReply Post(const std::string& fields) {
-    return PostJson(handlers_, "/v1/chat/completions",
+    return PostJson(router_, "/v1/chat/completions",
                     R"({"messages":[{"role":"user","content":"x"}])" + fields + "}");
   }
 };
@@ -114,7 +114,7 @@ TEST_F(OpenAiToolsTest, ATemplateWithoutTools) {
   EXPECT_TRUE(Allows(kAdd));
   ApiSettings settings;
   settings.generate.generic_tools = false;
-  const ApiHandlers strict(service_, settings);
+  const Router strict(service_, settings);
   const auto post = [&](const std::string& fields) {
     return PostJson(strict, "/v1/chat/completions",
                     R"({"messages":[{"role":"user","content":"x"}])" + fields + "}");
