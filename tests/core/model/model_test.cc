@@ -29,7 +29,7 @@ TEST(ModelTest, LoadsFromAFileAndFromBytesAlike) {
   EXPECT_EQ(a.source, temp.path());
   EXPECT_EQ(b.source, "memory");
   EXPECT_EQ(a.name, "tiny");
-  EXPECT_EQ(a.config().layers, 2u);
+  EXPECT_EQ(a.config().layers.size(), 2u);
   EXPECT_EQ(a.tokenizer.vocab_size(), 320u);
   EXPECT_EQ(a.fingerprint, b.fingerprint);
   EXPECT_EQ(a.transformer.weight_bytes(), b.transformer.weight_bytes());
@@ -149,7 +149,7 @@ TEST(ModelFileTest, LoadsTheFileThatWasOpened) {
   auto file = ModelFile::Open(temp.path());
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ(file->bytes(), bytes.size());
-  EXPECT_EQ(file->config().layers, 2u);
+  EXPECT_EQ(file->config().layers.size(), 2u);
   std::filesystem::remove(temp.path());
   std::ofstream(temp.path()) << "something else";
   const auto model = std::move(*file).Load(ScalarKernels(), pool);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "core/transformer/model_config.h"
 #include "tests/support/dequantize.h"
 #include "tests/support/tiny_model.h"
 
