@@ -57,7 +57,7 @@ Result<Pretokenizer> Pretokenizer::Create(std::string_view name) {
   const PretokenizerRules* rules = FindPretokenizerRules(name);
   if (rules == nullptr) {
     return Fail(ErrorKind::kBadFile, fmt::format("tokenizer.ggml.pre is {}, which is not "
-                                                 "supported: known are {}",
+                                                 "supported: known are {} and their like",
                                                  Quoted(name), KnownPretokenizers()));
   }
   Pretokenizer pretokenizer;

@@ -118,7 +118,7 @@ constexpr PretokenizerRules kRules[] = {
     {"qwen2 stablelm2 f2llmv2", {kQwen2}, false, false, true},
     {"laguna", {R"(\n+)", kQwen2}},
     {"exaone-moe", {kExaoneMoe}},
-    {"deepseek-r1-qwen megrez kormo hunyuan solar-open grok-2", {kQwen2}},
+    {"megrez deepseek-r1-qwen kormo hunyuan solar-open grok-2", {kQwen2}},
     {"qwen35", {kQwen35}, false, false, true},
     {"deepseek-coder", {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kAsianLetters, kDigit}},
     {"deepseek-llm",
@@ -165,10 +165,10 @@ const PretokenizerRules* FindPretokenizerRules(std::string_view name) {
 
 std::string KnownPretokenizers() {
   std::string known;
-  ForEachName([&](std::string_view name, const PretokenizerRules&) {
-    known.append(known.empty() ? "" : ", ").append(name);
-    return true;
-  });
+  for (const PretokenizerRules& rules : kRules) {
+    const std::string_view names = rules.names;
+    known.append(known.empty() ? "" : ", ").append(names.substr(0, names.find(' ')));
+  }
   return known;
 }
 

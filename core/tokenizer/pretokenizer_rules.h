@@ -21,7 +21,7 @@ struct PretokenizerRules {
 
 // nullptr if no rules have this name.
 const PretokenizerRules* FindPretokenizerRules(std::string_view name);
-// "a, b, c": every name, for messages.
+// "a, b, c": of each set of rules its first name, for messages.
 std::string KnownPretokenizers();
 
 }  // namespace lockstep

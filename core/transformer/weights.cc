@@ -215,6 +215,7 @@ class Loader {
 
   void PerHead(const std::string& name, size_t rows, size_t cols, std::vector<Linear>& to) {
     std::vector<TensorReader::Part> parts;
+    parts.reserve(to.size());
     for (Linear& head : to) parts.push_back({&head.weight, rows});
     tensors_.Matrix(name + ".weight", cols, parts, {cols, rows, to.size()});
     float scale = 1;
