@@ -32,7 +32,11 @@ void FillBlock(Random& random, WeightType type, double std, uint8_t* block) {
   const Halves halves = HalvesOf(file.id);
   const auto set_scale = [&](double scale) {
     if (halves.power) {
-      block[halves.scale] = static_cast<uint8_t>(127 + std::lrint(std::log2(std::fabs(scale))));
+      // One of the two powers of two about the scale, so that its square is right on the average.
+      const int below = std::ilogb(scale);
+      const double ratio = std::ldexp(scale, -below);
+      const bool above = random.Float(0, 1) < (ratio * ratio - 1) / 3;
+      block[halves.scale] = static_cast<uint8_t>(127 + below + (above ? 1 : 0));
       return;
     }
     StoreHalf(block + halves.scale, scale);

@@ -17,11 +17,11 @@ TEST(ElementTypeTest, KnownTypesHaveTheirIdNameAndBlock) {
 }
 
 TEST(ElementTypeTest, TypesThatAreNotRunAreKnownByName) {
-  const ElementType* mxfp4 = FindElementType(39);
-  ASSERT_NE(mxfp4, nullptr);
-  EXPECT_STREQ(mxfp4->name, "MXFP4");
-  EXPECT_EQ(mxfp4->block_bytes, 17u);
-  EXPECT_EQ(mxfp4->weight, std::nullopt);
+  const ElementType* nvfp4 = FindElementType(40);
+  ASSERT_NE(nvfp4, nullptr);
+  EXPECT_STREQ(nvfp4->name, "NVFP4");
+  EXPECT_EQ(nvfp4->block_bytes, 36u);
+  EXPECT_EQ(nvfp4->weight, std::nullopt);
 }
 
 TEST(ElementTypeTest, RemovedAndUnknownTypesAreNotFound) {
