@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include "core/kernels/half.h"
+
 namespace lockstep {
 namespace {
 
@@ -70,6 +72,75 @@ void ReadNibblePairs(const uint8_t* qs, FileGroup& g) {
 void ReadMXFP4(const uint8_t* p, FileGroup& g) {
   g.scale[0] = static_cast<uint16_t>(p[0] > 1 ? (p[0] - 1) << 7 : 0);
   ReadNibbles(p + 1, g.code[0]);
+}
+
+// { scale[4]; qs[32] }: the scales are floats of 4 bits of exponent and 3 of mantissa, without a
+// sign. Half of one is an f16 without rounding, and the weights are doubled. Of 16 columns the
+// first eight are the low nibbles.
+void ReadNVFP4(const uint8_t* p, FileGroup& g) {
+  for (size_t sub = 0; sub < 4; ++sub) {
+    const uint32_t exponent = p[sub] >> 3 & 15, mantissa = p[sub] & 7;
+    if (exponent == 0) {
+      g.scale[sub] = FloatToHalf(static_cast<float>(mantissa) / 1024);
+    } else {
+      g.scale[sub] = static_cast<uint16_t>((exponent + 7) << 10 | mantissa << 7);
+    }
+    if (p[sub] == 127) g.scale[sub] = 0;
+    const uint8_t* qs = p + 4 + 8 * sub;
+    for (size_t t = 0; t < 2; ++t) {
+      const uint32_t w = Load32(qs + 4 * t);
+      g.code[sub / 2][sub % 2 * 4 + t] = w & Bytes(15);
+      g.code[sub / 2][sub % 2 * 4 + t + 2] = (w >> 4) & Bytes(15);
+    }
+  }
+}
+
+// { f16 d; bits of 128 columns }: -d or d, and so -1 or 1 from codes 0 and 2.
+void ReadQ1_0(const uint8_t* p, FileGroup& g) {
+  g.scale[0] = Load16(p);
+  for (size_t t = 0; t < 32; ++t) {
+    const uint32_t four = (p[2 + t / 2] >> (t % 2 * 4)) & 15u;
+    g.code[t / 8][t % 8] = ((four * 0x00204081u) & Bytes(1)) << 1;
+  }
+}
+
+// { f16 d; 2 bits of each of 64 columns }
+void ReadQ2_0(const uint8_t* p, FileGroup& g) {
+  g.scale[0] = Load16(p);
+  for (size_t t = 0; t < 16; ++t) {
+    uint32_t word = 0;
+    for (size_t i = 0; i < 4; ++i) word |= ((p[2 + t] >> (2 * i)) & 3u) << (8 * i);
+    g.code[t / 8][t % 8] = word;
+  }
+}
+
+// { qs[64], f16 d }, as Q2_K's codes.
+void ReadTQ2_0(const uint8_t* p, FileGroup& g) {
+  g.scale[0] = Load16(p + 64);
+  for (size_t b = 0; b < 8; ++b) {
+    for (size_t t = 0; t < 8; ++t) {
+      g.code[b][t] = (Load32(p + b / 4 * 32 + 4 * t) >> (2 * (b % 4))) & Bytes(3);
+    }
+  }
+}
+
+// { qs[48], qh[4], f16 d }: a byte is a fraction of which the digits to the base 3 are read from
+// the front. Digit n of bytes 0 to 31, then of 32 to 47, then of the last four.
+void ReadTQ1_0(const uint8_t* p, FileGroup& g) {
+  g.scale[0] = Load16(p + 52);
+  std::memset(g.code, 0, sizeof g.code);
+  size_t column = 0;
+  const auto digits = [&](size_t first, size_t bytes, size_t count) {
+    for (uint32_t n = 0, power = 1; n < count; ++n, power *= 3) {
+      for (size_t i = 0; i < bytes; ++i, ++column) {
+        const uint32_t digit = ((p[first + i] * power & 255) * 3) >> 8;
+        g.code[column / 32][column % 32 / 4] |= digit << (8 * (column % 4));
+      }
+    }
+  };
+  digits(0, 32, 5);
+  digits(32, 16, 5);
+  digits(48, 4, 4);
 }
 
 void ReadQ8_0(const uint8_t* p, FileGroup& g) {
@@ -195,6 +266,24 @@ void ReadFileGroup(WeightType type, const uint8_t* p, FileGroup& g) {
       return ReadIQ4_XS(p, g);
     case WeightType::kMXFP4:
       return ReadMXFP4(p, g);
+    case WeightType::kNVFP4:
+      return ReadNVFP4(p, g);
+    case WeightType::kQ1_0:
+      return ReadQ1_0(p, g);
+    case WeightType::kQ2_0:
+      return ReadQ2_0(p, g);
+    case WeightType::kTQ1_0:
+      return ReadTQ1_0(p, g);
+    case WeightType::kTQ2_0:
+      return ReadTQ2_0(p, g);
+    case WeightType::kIQ1_S:
+    case WeightType::kIQ1_M:
+    case WeightType::kIQ2_XXS:
+    case WeightType::kIQ2_XS:
+    case WeightType::kIQ2_S:
+    case WeightType::kIQ3_XXS:
+    case WeightType::kIQ3_S:
+      return ReadGridGroup(type, p, g);
     case WeightType::kF32:
     case WeightType::kF16:
     case WeightType::kBF16:

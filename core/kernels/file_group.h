@@ -17,6 +17,9 @@ struct FileGroup {
   uint32_t code[8][8];  // code[b][t]: columns 32b + 4t + 0..3, one byte each, lowest first
 };
 
+// The formats with grids, for ReadFileGroup.
+void ReadGridGroup(WeightType type, const uint8_t* p, FileGroup& group);
+
 // `p` points at FileRowBytes(type, group) bytes. REQUIRES: a quantized type.
 void ReadFileGroup(WeightType type, const uint8_t* p, FileGroup& group);
 

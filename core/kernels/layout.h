@@ -52,7 +52,19 @@ enum class WeightType : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kIQ4_XS,
-  kMXFP4
+  kMXFP4,
+  kNVFP4,
+  kQ1_0,
+  kQ2_0,
+  kTQ1_0,
+  kTQ2_0,
+  kIQ1_S,
+  kIQ1_M,
+  kIQ2_XXS,
+  kIQ2_XS,
+  kIQ2_S,
+  kIQ3_XXS,
+  kIQ3_S
 };
 
 // What the scale of a sub-block is.
@@ -65,13 +77,19 @@ enum class ScaleForm : uint8_t {
 };
 
 // Weights that codes of 4 bits are indices of.
-enum class CodeTable : uint8_t { kNone, kIq4, kE2M1 };
+enum class CodeTable : uint8_t { kNone, kIq4, kE2M1, kIq1, kIq2, kIq3, kOdd };
 inline constexpr int8_t kCodeTables[][16] = {
     {},
     // IQ4_NL's and IQ4_XS's non-linear weights, as ggml defines them.
     {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113},
     // Floats of a sign, 2 bits of exponent and 1 of mantissa (OCP MX), doubled.
     {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12},
+    // Magnitudes of grids (iq_grids.h), then their negatives. IQ1's are -1, 0 and 1, moved up or
+    // down by an eighth, in eighths.
+    {-7, 1, 9, 0, 0, 0, 0, 0, -9, -1, 7},
+    {8, 25, 43, 0, 0, 0, 0, 0, -8, -25, -43},
+    {4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62},
+    {1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15},
 };
 
 // How a quantized type's values are made up, and so how the kernels unpack them; they are compiled
@@ -189,6 +207,92 @@ inline constexpr WeightFormat kWeightFormats[] = {
                .sub = 32,
                .group = 32,
                .scale = ScaleForm::kPower}},
+    {.type = WeightType::kNVFP4,
+     .name = "NVFP4",
+     .file = {.id = 40, .columns = 64, .bytes = 36},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kE2M1,
+               .sub = 16,
+               .group = 64,
+               .scale = ScaleForm::kHalves}},
+    {.type = WeightType::kQ1_0,
+     .name = "Q1_0",
+     .file = {.id = 41, .columns = 128, .bytes = 18},
+     .quant = {.low_bits = 2, .bias = 1, .sub = 32, .group = 128}},
+    {.type = WeightType::kQ2_0,
+     .name = "Q2_0",
+     .file = {.id = 42, .columns = 64, .bytes = 18},
+     .quant = {.low_bits = 2, .bias = 1, .sub = 32, .group = 64}},
+    {.type = WeightType::kTQ1_0,
+     .name = "TQ1_0",
+     .file = {.id = 34, .columns = 256, .bytes = 54},
+     .quant = {.low_bits = 2, .bias = 1, .sub = 32, .group = 256}},
+    {.type = WeightType::kTQ2_0,
+     .name = "TQ2_0",
+     .file = {.id = 35, .columns = 256, .bytes = 66},
+     .quant = {.low_bits = 2, .bias = 1, .sub = 32, .group = 256}},
+    {.type = WeightType::kIQ1_S,
+     .name = "IQ1_S",
+     .file = {.id = 19, .columns = 256, .bytes = 50},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq1,
+               .sub = 32,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .scale_shift = 3}},
+    {.type = WeightType::kIQ1_M,
+     .name = "IQ1_M",
+     .file = {.id = 29, .columns = 256, .bytes = 56},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq1,
+               .sub = 16,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .scale_shift = 3}},
+    {.type = WeightType::kIQ2_XXS,
+     .name = "IQ2_XXS",
+     .file = {.id = 16, .columns = 256, .bytes = 66},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq2,
+               .sub = 32,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .scale_shift = 3}},
+    {.type = WeightType::kIQ2_XS,
+     .name = "IQ2_XS",
+     .file = {.id = 17, .columns = 256, .bytes = 74},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq2,
+               .sub = 16,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .scale_shift = 3}},
+    {.type = WeightType::kIQ2_S,
+     .name = "IQ2_S",
+     .file = {.id = 22, .columns = 256, .bytes = 82},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq2,
+               .sub = 16,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .scale_shift = 3}},
+    {.type = WeightType::kIQ3_XXS,
+     .name = "IQ3_XXS",
+     .file = {.id = 18, .columns = 256, .bytes = 98},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kIq3,
+               .sub = 32,
+               .group = 256,
+               .scale = ScaleForm::kBytes,
+               .scale_shift = 2}},
+    {.type = WeightType::kIQ3_S,
+     .name = "IQ3_S",
+     .file = {.id = 21, .columns = 256, .bytes = 110},
+     .quant = {.low_bits = 4,
+               .table = CodeTable::kOdd,
+               .sub = 32,
+               .group = 256,
+               .scale = ScaleForm::kBytes}},
 };
 inline constexpr size_t kWeightTypes = sizeof(kWeightFormats) / sizeof(kWeightFormats[0]);
 
@@ -199,13 +303,8 @@ struct NamedFormat {
   FileFormat file;
 };
 inline constexpr NamedFormat kOtherFormats[] = {
-    {"Q8_1", {9, 32, 36}},     {"Q8_K", {15, 256, 292}},   {"IQ2_XXS", {16, 256, 66}},
-    {"IQ2_XS", {17, 256, 74}}, {"IQ3_XXS", {18, 256, 98}}, {"IQ1_S", {19, 256, 50}},
-    {"IQ3_S", {21, 256, 110}}, {"IQ2_S", {22, 256, 82}},   {"I8", {24, 1, 1}},
-    {"I16", {25, 1, 2}},       {"I32", {26, 1, 4}},        {"I64", {27, 1, 8}},
-    {"F64", {28, 1, 8}},       {"IQ1_M", {29, 256, 56}},   {"TQ1_0", {34, 256, 54}},
-    {"TQ2_0", {35, 256, 66}},  {"NVFP4", {40, 64, 36}},    {"Q1_0", {41, 128, 18}},
-    {"Q2_0", {42, 64, 18}},
+    {"Q8_1", {9, 32, 36}}, {"Q8_K", {15, 256, 292}}, {"I8", {24, 1, 1}},  {"I16", {25, 1, 2}},
+    {"I32", {26, 1, 4}},   {"I64", {27, 1, 8}},      {"F64", {28, 1, 8}},
 };
 
 static consteval bool RowsAreInOrder() {
@@ -216,7 +315,7 @@ static consteval bool RowsAreInOrder() {
   }
   return true;
 }
-static_assert(RowsAreInOrder() && kWeightTypes == static_cast<size_t>(WeightType::kMXFP4) + 1,
+static_assert(RowsAreInOrder() && kWeightTypes == static_cast<size_t>(WeightType::kIQ3_S) + 1,
               "kWeightFormats has one row for each WeightType, in its order");
 
 static constexpr const WeightFormat& FormatOf(WeightType type) {

@@ -110,7 +110,7 @@ bool PackQuantizedRow(WeightType type, const uint8_t* row, size_t cols, size_t l
   for (size_t k = 0; k < cols; k += f.group, row += file_bytes, panel += layout.group_bytes) {
     FileGroup g;
     ReadFileGroup(type, row, g);
-    finite &= f.scale == ScaleForm::kPower || HalfIsFinite(g.scale[0]);
+    finite &= f.scale == ScaleForm::kPower || HalfIsFinite(g.scale[0]);  // NVFP4's all are
     finite &= !f.minimum || HalfIsFinite(g.minimum);
     PackHeader(f, g, lane, panel);
     uint8_t* block = panel + layout.header_bytes;

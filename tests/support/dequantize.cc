@@ -3,6 +3,8 @@
 #include <bit>
 #include <cmath>
 
+#include "tests/support/dequantize_grids.h"
+
 namespace lockstep {
 namespace {
 
@@ -14,7 +16,8 @@ namespace {
 //   Q5_0  d high[4] qs[16]                             Q4_K d m scales[12] qs[128]
 //   Q5_1  d m high[4] qs[16]                           Q5_K d m scales[12] high[32] qs[128]
 //   IQ4_XS d scale_high[2] scale_low[4] qs[128]        Q6_K qs[128] high[64] scales[16] d
-//   MXFP4  exponent qs[16]
+//   MXFP4  exponent qs[16]     Q1_0 d qs[16]     Q2_0 d qs[16]     NVFP4 scale[4] qs[32]
+//   TQ1_0  qs[48] last[4] d    TQ2_0 qs[64] d    those with grids: dequantize_grids.cc
 using Format = double (*)(const uint8_t* p, size_t i);
 
 constexpr int kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
@@ -130,6 +133,35 @@ double MXFP4(const uint8_t* p, size_t i) {
   return p[0] > 1 ? std::ldexp(E2M1(Nibble32(p + 1, i)), p[0] - 127) : 0;
 }
 
+// Scales of 16 values: 4 bits of exponent and 3 of mantissa, without a sign; 127 is no number.
+double NVFP4(const uint8_t* p, size_t i) {
+  const int byte = p[i / 16], exponent = byte >> 3 & 15, mantissa = byte & 7;
+  const double scale =
+      exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+  const int code = Bits(p[4 + i / 16 * 8 + i % 8], i % 16 / 8 * 4, 15);
+  return byte == 127 ? 0 : E2M1(code) * scale;
+}
+
+double Q1_0(const uint8_t* p, size_t i) {
+  return HalfToDouble(p) * (Bits(p[2 + i / 8], i % 8, 1) != 0 ? 1 : -1);
+}
+double Q2_0(const uint8_t* p, size_t i) {
+  return HalfToDouble(p) * (Bits(p[2 + i / 4], i % 4 * 2, 3) - 1);
+}
+double TQ2_0(const uint8_t* p, size_t i) { return HalfToDouble(p + 64) * (Pair256(p, i) - 1); }
+
+// A byte is a fraction, b / 256: each multiplication by 3 brings its next digit before the point.
+double TQ1_0(const uint8_t* p, size_t i) {
+  const size_t byte = i < 160 ? i % 32 : i < 240 ? 32 + (i - 160) % 16 : 48 + (i - 240) % 4;
+  const size_t digit = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4;
+  int rest = p[byte], whole = 0;
+  for (size_t n = 0; n <= digit; ++n) {
+    whole = rest * 3 / 256;
+    rest = rest * 3 % 256;
+  }
+  return HalfToDouble(p + 52) * (whole - 1);
+}
+
 struct Layout {
   Format value = nullptr;
   size_t elements = 1, bytes = 0;
@@ -169,7 +201,31 @@ Layout LayoutOf(uint32_t type) {
     case 30:
       return {BF16, 1, 2};
     case 39:
-      return {MXFP4, 32, 17, {.power = true}};
+      return {MXFP4, 32, 17, {.form = Halves::Form::kPower}};
+    case 16:
+      return {IQ2_XXS, 256, 66};
+    case 17:
+      return {IQ2_XS, 256, 74};
+    case 18:
+      return {IQ3_XXS, 256, 98};
+    case 19:
+      return {IQ1_S, 256, 50};
+    case 21:
+      return {IQ3_S, 256, 110};
+    case 22:
+      return {IQ2_S, 256, 82};
+    case 29:
+      return {IQ1_M, 256, 56, {.scale = 48, .form = Halves::Form::kNibbles}};
+    case 34:
+      return {TQ1_0, 256, 54, {52}};
+    case 35:
+      return {TQ2_0, 256, 66, {64}};
+    case 40:
+      return {NVFP4, 64, 36, {.form = Halves::Form::kSmallFloats}};
+    case 41:
+      return {Q1_0, 128, 18};
+    case 42:
+      return {Q2_0, 64, 18};
     default:
       return {};
   }

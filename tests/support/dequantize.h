@@ -18,8 +18,11 @@ std::vector<double> Dequantize(uint32_t type, std::span<const uint8_t> bytes, si
 struct Halves {
   size_t scale = 0;
   size_t min = 0;
-  double middle = 0;   // 0: no min
-  bool power = false;  // no half, but a byte at `scale` that is an exponent of two plus 127
+  double middle = 0;  // 0: no min
+  // What the scale is, if no half at `scale`: a byte there that is an exponent of two plus 127;
+  // four bytes from there on with 4 bits of exponent and 3 of mantissa; or the upper nibbles of
+  // every second byte behind it.
+  enum class Form { kHalf, kPower, kSmallFloats, kNibbles } form = Form::kHalf;
 };
 Halves HalvesOf(uint32_t type);
 

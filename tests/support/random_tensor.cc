@@ -26,20 +26,43 @@ void StoreHalf(uint8_t* p, double value) {
   std::memcpy(p, &half, 2);
 }
 
+// The nearest that the format has; of powers of two one of the two around it, by chance, so that
+// the mean of the squares is right.
+void StoreScale(const Halves& halves, double scale, Random& random, uint8_t* block) {
+  uint8_t* const p = block + halves.scale;
+  switch (halves.form) {
+    case Halves::Form::kHalf:
+      return StoreHalf(p, scale);
+    case Halves::Form::kPower: {
+      const int exponent = std::ilogb(scale);
+      const double above = (std::pow(std::ldexp(scale, -exponent), 2) - 1) / 3;
+      *p = static_cast<uint8_t>(127 + exponent + (random.Float(0, 1) < above ? 1 : 0));
+      return;
+    }
+    case Halves::Form::kSmallFloats: {
+      const double size = std::fabs(scale);
+      const int exponent = std::max(std::ilogb(size), -6);
+      const auto steps = static_cast<int>(std::nearbyint(std::ldexp(size, 3 - exponent)));
+      std::memset(p, std::clamp((exponent + 6) * 8 + steps, 1, 126), 4);
+      return;
+    }
+    case Halves::Form::kNibbles: {
+      const uint16_t half = DoubleToHalf(scale);
+      for (size_t i = 0; i < 4; ++i) {
+        uint8_t& byte = p[2 * i + 1];
+        byte = static_cast<uint8_t>((byte & 15) | (half >> (4 * i) & 15) << 4);
+      }
+      return;
+    }
+  }
+}
+
 void FillBlock(Random& random, WeightType type, double std, uint8_t* block) {
   const FileFormat& file = FormatOf(type).file;
   for (size_t i = 0; i < file.bytes; ++i) block[i] = static_cast<uint8_t>(random.Next());
   const Halves halves = HalvesOf(file.id);
   const auto set_scale = [&](double scale) {
-    if (halves.power) {
-      // One of the two powers of two about the scale, so that its square is right on the average.
-      const int below = std::ilogb(scale);
-      const double ratio = std::ldexp(scale, -below);
-      const bool above = random.Float(0, 1) < (ratio * ratio - 1) / 3;
-      block[halves.scale] = static_cast<uint8_t>(127 + below + (above ? 1 : 0));
-      return;
-    }
-    StoreHalf(block + halves.scale, scale);
+    StoreScale(halves, scale, random, block);
     if (halves.middle != 0) StoreHalf(block + halves.min, scale * halves.middle);
   };
   set_scale(1);
@@ -49,7 +72,7 @@ void FillBlock(Random& random, WeightType type, double std, uint8_t* block) {
   }
   const double rms = std::sqrt(squares / static_cast<double>(file.columns));
   const double sign = random.Below(2) == 0 ? 1 : -1;
-  set_scale(sign * random.Float(0.75f, 1.25f) * std / std::max(rms, 1.0));
+  set_scale(sign * random.Float(0.75f, 1.25f) * std / std::max(rms, 0.5));
 }
 
 }  // namespace
@@ -78,7 +101,7 @@ std::vector<uint8_t> RandomTensorBytes(Random& random, WeightType type, size_t v
 
 std::vector<size_t> HalfOffsets(WeightType type) {
   const Halves halves = HalvesOf(FormatOf(type).file.id);
-  if (halves.power) return {};
+  if (halves.form != Halves::Form::kHalf) return {};
   if (halves.middle == 0) return {halves.scale};
   return {halves.scale, halves.min};
 }

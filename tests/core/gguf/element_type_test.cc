@@ -17,11 +17,11 @@ TEST(ElementTypeTest, KnownTypesHaveTheirIdNameAndBlock) {
 }
 
 TEST(ElementTypeTest, TypesThatAreNotRunAreKnownByName) {
-  const ElementType* nvfp4 = FindElementType(40);
-  ASSERT_NE(nvfp4, nullptr);
-  EXPECT_STREQ(nvfp4->name, "NVFP4");
-  EXPECT_EQ(nvfp4->block_bytes, 36u);
-  EXPECT_EQ(nvfp4->weight, std::nullopt);
+  const ElementType* q8_k = FindElementType(15);
+  ASSERT_NE(q8_k, nullptr);
+  EXPECT_STREQ(q8_k->name, "Q8_K");
+  EXPECT_EQ(q8_k->block_bytes, 292u);
+  EXPECT_EQ(q8_k->weight, std::nullopt);
 }
 
 TEST(ElementTypeTest, RemovedAndUnknownTypesAreNotFound) {

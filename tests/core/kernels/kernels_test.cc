@@ -85,7 +85,8 @@ std::vector<float> Multiply(const KernelTable& table, const PackedMatrix& w, con
 TEST_P(KernelsTest, MatMulEqualsScalarBitForBit) {
   for (size_t t = 0; t < kWeightTypes; ++t) {
     const auto type = static_cast<WeightType>(t);
-    for (size_t cols : {FileBlock(type) == 256 ? 256 : 32, FileBlock(type) == 256 ? 768 : 288}) {
+    const size_t block = std::max<size_t>(32, FileBlock(type));
+    for (size_t cols : {block, (block == 256 ? 3 : 9) * block}) {
       for (size_t rows : {1, 33, 80}) {
         const PackedMatrix w = Pack(type, rows, cols, RandomWeights(type, rows, cols, random_));
         const Activations x(scalar(), random_.Floats(17 * cols, -3, 3));
@@ -153,7 +154,7 @@ TEST_P(KernelsTest, ExtremeCodesDoNotOverflow) {
       PackedMatrix w = Pack(type, 16, cols, std::vector<uint8_t>(16 * FileRowBytes(type, cols)));
       std::memset(w.panels.data(), fill, w.panels.size());
       const uint16_t one = FloatToHalf(1.0f);
-      const size_t halves = FormatOf(type).quant.minimum ? 32 : 16;
+      const size_t halves = HalfScaleBytes(FormatOf(type).quant) / 2;
       for (size_t i = 0; i < halves; ++i) std::memcpy(w.panels.data() + 2 * i, &one, 2);
       for (float sign : {1.0f, -1.0f}) {
         for (size_t columns : {1, 8}) {
