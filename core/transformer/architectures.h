@@ -58,7 +58,7 @@ struct Architecture {
   size_t average_scale_layers = 0;    // with as many layers, scores / sqrt(dim / heads)
 
   Activation activation = Activation::kSilu;
-  bool gated = true;        // else it is GELU
+  bool gated = true;        // else what is activated is not multiplied by another
   bool fused_gate = false;  // ffn_up holds the gate's rows, then its own
   Presence ffn_bias = Presence::kNo;
   const char* ffn_norm = "ffn_norm";  // what files call the norm before it
