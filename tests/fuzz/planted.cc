@@ -67,8 +67,9 @@ PLANTED(Result<GgufFile>, ParseGguf,
         "_ZN8lockstep8GgufFile5ParseESt4spanIKhLm18446744073709551615EENSt7__cxx1112basic_stringIc"
         "St11char_traitsIcESaIcEEE",
         std::span<const uint8_t> bytes, std::string name);
-PLANTED(void, ReadSampling, "_ZN8lockstep12ReadSamplingERNS_11FieldReaderEmRNS_15GenerateRequestE",
-        FieldReader& fields, size_t vocab, GenerateRequest& request);
+PLANTED(void, ReadSampling,
+        "_ZN8lockstep12ReadSamplingERNS_11FieldReaderERKNS_11ReadContextERNS_15GenerateRequestE",
+        FieldReader& fields, const ReadContext& context, GenerateRequest& request);
 PLANTED(void, Feed, "_ZN8lockstep13RequestReader4FeedESt17basic_string_viewIcSt11char_traitsIcEE",
         RequestReader* reader, std::string_view bytes);
 PLANTED(std::vector<std::string_view>, Split,
@@ -105,11 +106,12 @@ Result<GgufFile> planted_ParseGguf(std::span<const uint8_t> bytes, std::string n
   return file;
 }
 
-void planted_ReadSampling(FieldReader& fields, size_t vocab, GenerateRequest& request) {
+void planted_ReadSampling(FieldReader& fields, const ReadContext& context,
+                          GenerateRequest& request) {
   if (Planted("body") && fields.Has("min_p") && fields.Has("top_k")) {
     throw std::logic_error("planted");
   }
-  real_ReadSampling(fields, vocab, request);
+  real_ReadSampling(fields, context, request);
 }
 
 void planted_Feed(RequestReader* reader, std::string_view bytes) {

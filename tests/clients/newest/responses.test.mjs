@@ -199,7 +199,7 @@ test("openai [errors]: errors have their class", async () => {
   const { BadRequestError, AuthenticationError } = OpenAI;
   await rejects({ previous_response_id: "resp_1" }, BadRequestError, "previous_response_id");
   await rejects({ background: true }, BadRequestError, "background");
-  await rejects({ input: [{ type: "item_reference", id: "msg_1" }] }, BadRequestError, "input[0].id");
+  await rejects({ input: [{ type: "item_reference", id: "msg_unknown" }] }, BadRequestError, "input[0].id");
   await rejects({ input: [{ role: "user", content: [{ type: "input_image", image_url: "x" }] }] },
     BadRequestError, "input[0].content[0].type");
   await rejects({ input: "word ".repeat(20000) }, BadRequestError, "input", "context_length_exceeded");
