@@ -16,11 +16,6 @@ FIELDS = ("messages", "tools", "add_generation_prompt", "continue_final_message"
 CONTINUED = {"messages": [HELLO, message("assistant", "I am a helper,")],
              "add_generation_prompt": False, "continue_final_message": True}
 
-# The conversations whose prompts are not what they should be still, and why.
-KNOWN_DIFFERENCES = {
-    "continued": "continue_final_message is not known",
-}
-
 # What no request may be, on purpose.
 REFUSED = {
     "none at all": "a conversation has a message",
@@ -145,17 +140,11 @@ def prompts(service, file):
             same = got["text"] == want.get("text") if "text" in got else "error" in want
         if not same:
             wrong.append(name)
-            if name not in KNOWN_DIFFERENCES:
-                note(f"prompt of {name!r}:\n  lockstep {got}\n  jinja2   {want}")
-    new = [name for name in wrong if name not in KNOWN_DIFFERENCES]
-    mended = [name for name in KNOWN_DIFFERENCES if name not in wrong]
-    for name in mended:
-        note(f"the prompt of {name!r} is right now: strike it from KNOWN_DIFFERENCES")
+            note(f"prompt of {name!r}:\n  lockstep {got}\n  jinja2   {want}")
     own = sum(bool(tools_in(conversation)) for conversation in cases.values())
     yield Row(f"prompts of {len(cases)} chats = jinja2 ({len(REFUSED)} refused on purpose, {own} with "
               "tools in our form)",
-              f"{len(cases) - len(wrong)}", f"all but {len(KNOWN_DIFFERENCES)} known",
-              not new and not mended)
+              f"{len(cases) - len(wrong)}", "all", not wrong)
 
 
 def schemas(service):
