@@ -28,6 +28,10 @@ constexpr size_t kSmallSample = 16 * 1024;
 // reading those that were just chosen, which the walk for their mask has mostly done before.
 constexpr int64_t kMaskWork = int64_t{1} << 21, kReadWork = int64_t{1} << 18;
 
+// Beyond so many streams arithmetic limits a step, not the weights that are read for it: a row
+// costs its whole share then, and guesses, which are wrong at times, cost more than they bring.
+constexpr size_t kFewStreams = 4;
+
 // What only helps, such as remembering a prefix, is left undone where memory does not suffice.
 template <class Work>
 void IfMemoryAllows(const Work& work) {
@@ -71,7 +75,7 @@ void Scheduler::AddDecoding() {
   };
   const auto decoding = static_cast<size_t>(std::ranges::count_if(running_, decodes));
   const double least_chance = pacer_.LeastChance(decoding);
-  size_t room = kDraftsInStep * options_.longest_draft;
+  size_t room = decoding <= kFewStreams ? kDraftsInStep * options_.longest_draft : 0;
   for (const auto& job : running_) {
     // The older come first, so that whoever must pause has nothing in the batch yet.
     if (!decodes(job) || !MakeRoom(*job)) continue;

@@ -172,7 +172,7 @@ std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
   // Behind the last token of the answer there is none, and none behind the context.
   const size_t left = options_.max_tokens - output_.size();
   draft.tokens = std::min({draft.tokens, longest_draft_, left - 1});
-  if (longest_draft_ != 0) {
+  if (draft.tokens != 0) {
     drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
     const std::span<const int32_t> guess = drafter_.Draft(draft);
     next_.insert(next_.end(), guess.begin(), guess.end());
