@@ -14,18 +14,6 @@ namespace {
 // Four codes are handled at once, as the bytes of a word.
 constexpr uint32_t Bytes(uint32_t byte) { return byte * 0x01010101u; }
 
-uint32_t Load32(const uint8_t* p) {
-  uint32_t v;
-  std::memcpy(&v, p, 4);
-  return v;
-}
-
-uint16_t Load16(const uint8_t* p) {
-  uint16_t v;
-  std::memcpy(&v, p, 2);
-  return v;
-}
-
 // 16 bytes: column i in the low nibble of byte i, column i + 16 in the high one.
 void ReadNibbles(const uint8_t* qs, uint32_t (&code)[8]) {
   for (size_t t = 0; t < 4; ++t) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/kernels/layout.h"
 
@@ -16,6 +17,18 @@ struct FileGroup {
   uint8_t sub_minimum[16];
   uint32_t code[8][8];  // code[b][t]: columns 32b + 4t + 0..3, one byte each, lowest first
 };
+
+// Files are little endian, as all machines are that this runs on.
+inline uint16_t Load16(const uint8_t* p) {
+  uint16_t v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline uint32_t Load32(const uint8_t* p) {
+  uint32_t v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
 
 // The formats with grids, for ReadFileGroup.
 void ReadGridGroup(WeightType type, const uint8_t* p, FileGroup& group);

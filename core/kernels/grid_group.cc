@@ -2,7 +2,6 @@
 // of them named by one index, with signs and scales beside them. Spread out, every value is one of
 // 16, which is what the panels hold; so they take four bits here.
 #include <bit>
-#include <cstring>
 
 #include "core/kernels/file_group.h"
 #include "core/kernels/iq_grids.h"
@@ -11,18 +10,6 @@ namespace lockstep {
 namespace {
 
 constexpr uint32_t kMinus = 8;  // of a code: the table's second half has the negative weights
-
-uint16_t Load16(const uint8_t* p) {
-  uint16_t v;
-  std::memcpy(&v, p, 2);
-  return v;
-}
-
-uint32_t Load32(const uint8_t* p) {
-  uint32_t v;
-  std::memcpy(&v, p, 4);
-  return v;
-}
 
 void Put(FileGroup& g, size_t column, uint32_t code) {
   g.code[column / 32][column % 32 / 4] |= code << (8 * (column % 4));

@@ -3,8 +3,6 @@
 // one.
 #include "core/tokenizer/gemma4_encoder.h"
 
-#include "core/base/utf8.h"
-
 namespace lockstep {
 
 Result<std::unique_ptr<TextEncoder>> Gemma4Encoder::Create(const GgufFile& file,
@@ -35,22 +33,9 @@ void Gemma4Encoder::Encode(std::string_view text, std::vector<int32_t>* ids) con
 void Gemma4Encoder::EncodeRun(std::string_view run, PairMerger* merger,
                               std::vector<int32_t>* ids) const {
   merger->Clear();
-  for (size_t begin = 0; begin < run.size();) {
-    const Utf8Scan scan = ScanUtf8(run.substr(begin));
-    // Invalid bytes stand alone: as the tokens are UTF-8, none can be merged.
-    const size_t size = scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 1;
-    merger->Add(static_cast<uint32_t>(size), vocabulary_.FindNormal(run.substr(begin, size)));
-    begin += size;
-  }
+  AddCharacters(run, vocabulary_, merger);
   merger->Run([&](const Symbol& left, const Symbol& right) { return merges_.Find(left, right); });
-  merger->ForEach([&](const Symbol& symbol) {
-    if (symbol.id >= 0) {
-      ids->push_back(symbol.id);
-    } else {
-      // A symbol without a token was never merged.
-      bytes_.Encode(run.substr(symbol.begin, symbol.size), ids);
-    }
-  });
+  PutIds(*merger, run, bytes_, ids);
 }
 
 std::string Gemma4Encoder::Bytes(std::string_view text) const {

@@ -77,4 +77,24 @@ void ByteTokens::Encode(std::string_view bytes, std::vector<int32_t>* ids) const
   ids->push_back(is_text ? unknown_ : replacement_);
 }
 
+void AddCharacters(std::string_view text, const Vocabulary& vocabulary, PairMerger* merger) {
+  for (size_t begin = 0; begin < text.size();) {
+    const Utf8Scan scan = ScanUtf8(text.substr(begin));
+    const size_t size = scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 1;
+    merger->Add(static_cast<uint32_t>(size), vocabulary.FindNormal(text.substr(begin, size)));
+    begin += size;
+  }
+}
+
+void PutIds(const PairMerger& merger, std::string_view text, const ByteTokens& bytes,
+            std::vector<int32_t>* ids) {
+  merger.ForEach([&](const Symbol& symbol) {
+    if (symbol.id >= 0) {
+      ids->push_back(symbol.id);
+    } else {
+      bytes.Encode(text.substr(symbol.begin, symbol.size), ids);
+    }
+  });
+}
+
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/tokenizer/pair_merger.h"
 #include "core/tokenizer/vocabulary.h"
 
 namespace lockstep {
@@ -32,5 +33,12 @@ class ByteTokens {
   int32_t unknown_ = -1;            // for characters, where there are no byte tokens
   int32_t replacement_ = -1;        // and for bytes that are no text
 };
+
+// The symbols of a BPE over characters: one for each character of the text, with its token if it
+// has one. Invalid bytes stand alone: as the tokens are UTF-8, none can be merged.
+void AddCharacters(std::string_view text, const Vocabulary& vocabulary, PairMerger* merger);
+// The tokens of the text's symbols. Those without one were never merged, and go by `bytes`.
+void PutIds(const PairMerger& merger, std::string_view text, const ByteTokens& bytes,
+            std::vector<int32_t>* ids);
 
 }  // namespace lockstep

@@ -3,7 +3,6 @@
 // vocabulary's longest token bounds.
 #include "core/tokenizer/spm_encoder.h"
 
-#include "core/base/utf8.h"
 #include "core/tokenizer/pair_merger.h"
 
 namespace lockstep {
@@ -23,13 +22,7 @@ void SpmEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const 
   escaped += ReplaceAll(text, " ", kEscapedSpace);
   const std::string_view all = escaped;
   PairMerger merger;
-  for (size_t begin = 0; begin < all.size();) {
-    const Utf8Scan scan = ScanUtf8(all.substr(begin));
-    // Invalid bytes stand alone: as the tokens are UTF-8, none can be merged.
-    const size_t size = scan.kind == Utf8Scan::Kind::kCharacter ? scan.length : 1;
-    merger.Add(static_cast<uint32_t>(size), vocabulary_.FindNormal(all.substr(begin, size)));
-    begin += size;
-  }
+  AddCharacters(all, vocabulary_, &merger);
   const auto find = [&](const Symbol& left, const Symbol& right) -> Merge {
     // The cost is the negative score, so that the merger, which takes the least cost, takes the
     // best score.
@@ -37,14 +30,7 @@ void SpmEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) const 
     return {id < 0 ? 0.0f : -scores_[static_cast<size_t>(id)], id};
   };
   merger.Run(find);
-  merger.ForEach([&](const Symbol& symbol) {
-    if (symbol.id >= 0) {
-      ids->push_back(symbol.id);
-    } else {
-      // A symbol without a token was never merged.
-      bytes_.Encode(all.substr(symbol.begin, symbol.size), ids);
-    }
-  });
+  PutIds(merger, all, bytes_, ids);
 }
 
 std::string SpmEncoder::Bytes(std::string_view text) const {
