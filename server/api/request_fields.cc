@@ -17,27 +17,30 @@ constexpr size_t kMaxSalt = 256;  // bytes: more tell nobody apart
 // llama-server's form: pairs of a token id or a text and a number, or false for a ban.
 void ReadBiasPairs(FieldReader& fields, const Json& pairs, const ReadContext& context,
                    GenerationOptions& options) {
-  constexpr char kName
-      [] = "logit_bias",
- kForm[] =
-      "must be an object of token ids with a number each, or a list of pairs of a token id or a "
-      "text and a number or false";
-  if (pairs.empty() || pairs.size() > kMaxBiases) return fields.Fail(kName, kForm);
+  constexpr std::string_view kName = "logit_bias";
+  const std::string form = fmt::format(
+      "must be an object of token ids with a number each, or a list of at most {} pairs of a token "
+      "id or a text and a number from -100 to 100 or false",
+      kMaxBiases);
+  if (pairs.size() > kMaxBiases) return fields.Fail(kName, form);
   const auto last = static_cast<int64_t>(context.vocab()) - 1;
   std::map<int32_t, float> biases;
   for (const Json& pair : pairs) {
-    if (!pair.is_array() || pair.size() != 2) return fields.Fail(kName, kForm);
+    if (!pair.is_array() || pair.size() != 2) return fields.Fail(kName, form);
     std::vector<int32_t> tokens;
     if (pair[0].is_string()) {
       tokens = context.service.Encode(pair[0].get<std::string>(), /*add_special=*/false,
                                       SpecialTokens::kAsText);
     } else if (IsIntegerIn(pair[0], 0, last)) {
       tokens = {pair[0].get<int32_t>()};
+    } else if (pair[0].is_number()) {
+      return fields.Fail(
+          kName, fmt::format("has {}, which is not a token id from 0 to {}", Dump(pair[0]), last));
     }
     float amount = 0;
     const bool bans = pair[1] == false;
     if (tokens.empty() || (!bans && !ToFloat(pair[1], {-100, 100}, &amount))) {
-      return fields.Fail(kName, kForm);
+      return fields.Fail(kName, form);
     }
     for (const int32_t token : tokens) {
       if (bans) {

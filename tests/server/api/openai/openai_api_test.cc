@@ -27,7 +27,7 @@ TEST_F(OpenAiApiTest, RefusesBadFieldsByName) {
       {"stop", {"1", "[1]"}},
       {"repetition_penalty", {"0", "-1"}},
       {"repeat_penalty", {"0", "\"1\""}},
-      {"logit_bias", {R"({"128":1})", R"({"x":1})", R"({"1":101})", "[]"}},
+      {"logit_bias", {R"({"128":1})", R"({"x":1})", R"({"1":101})", "[1]"}},
       {"logprobs", {"true", "-1", "21"}},
       {"echo", {"1", "\"yes\""}},
       {"suffix", {"\"end\"", "1"}},
