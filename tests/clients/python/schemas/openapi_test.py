@@ -17,10 +17,10 @@ ACCEPTED, REJECTED = "Schema-violating request accepted", "Schema-valid request 
 EXPECTED = [
     (REJECTED, r"no JSON schema|schema[./]|schema: |json: |value: |cannot be kept|grammar|guided_|pattern",
      "a text or an object that is itself a grammar, a pattern or a schema may be a wrong one"),
-    (REJECTED, r"must be a token id from 0 to|may name one of the model's own",
+    (REJECTED, r"token id from 0 to|may name one of the model's own",
      "the vocabulary and the templates are the model's"),
     (REJECTED, r"send one of them|send one\b|is of functions", "two fields that say the same exclude each other"),
-    (REJECTED, r"best_of|is none of the tools|a tool's name|is that of another tool",
+    (REJECTED, r"best_of|top_logprobs needs logprobs|is none of the tools|a tool's name|is that of another tool",
      "a field refers to what another one has"),
     (REJECTED, r"context|have nothing for a model|the prompt is|must not end with", "what a prompt becomes is the model's"),
     ("Server error", r"does not know this method", "501 is for methods that a server does not know"),
