@@ -39,7 +39,7 @@ TEST(FormFinder, TheFormOfCalls) {
        "\",\n        \"parameters\": ", "\n    }", ",", "\n]```"},
       {kKimiK2, "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
        ":\x01<|tool_call_argument_begin|>", "<|tool_call_end|>", "", "<|tool_calls_section_end|>"},
-      {kKimiIds, "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
+      {kKimiIds.c_str(), "<|tool_calls_section_begin|>", "<|tool_call_begin|>functions.",
        ":\x01<|tool_call_argument_begin|>", "<|tool_call_end|>", "", "<|tool_calls_section_end|>"},
       {kSolar, "<|tool_calls|>", "<|tool_call:begin|>\x02<|tool_call:name|>", "<|tool_call:args|>",
        "<|tool_call:end|>", "", ""},

@@ -2,6 +2,8 @@
 // chat_templates.h, which includes this.
 #pragma once
 
+#include <string>
+
 namespace lockstep {
 
 // Command R7B: a list of JSON in which calls are counted; a thought comes before it, be it empty.
@@ -50,18 +52,11 @@ inline constexpr char kKimiK2[] = R"({%- for message in messages %}
 {%- if add_generation_prompt %}<|im_assistant|>assistant<|im_middle|>{% endif %})";
 
 // The same where the id is the client's.
-inline constexpr char kKimiIds[] = R"({%- for message in messages %}
-{%- if message.role == 'user' %}<|im_user|>user<|im_middle|>{% elif message.role == 'assistant' %}<|im_assistant|>assistant<|im_middle|>{% else %}<|im_system|>tool<|im_middle|>{% endif %}
-{%- if message.tool_calls %}{{ message.content or '' }}<|tool_calls_section_begin|>
-{%- for call in message.tool_calls -%}
-<|tool_call_begin|>{{ call.id }}<|tool_call_argument_begin|>{{ call.function.arguments | tojson }}<|tool_call_end|>
-{%- endfor %}<|tool_calls_section_end|>
-{%- elif message.role == 'tool' %}## Return of {{ message.tool_call_id }}
-{{ message.content }}
-{%- else %}{{ message.content }}
-{%- endif %}<|im_end|>
-{%- endfor %}
-{%- if add_generation_prompt %}<|im_assistant|>assistant<|im_middle|>{% endif %})";
+inline const std::string kKimiIds = [] {
+  const std::string counted = "functions.{{ call.function.name }}:{{ loop.index0 }}";
+  std::string source = kKimiK2;
+  return source.replace(source.find(counted), counted.size(), "{{ call.id }}");
+}();
 
 // Solar Open: an id that the model makes up comes before the name.
 inline constexpr char kSolar[] = R"({%- for message in messages %}

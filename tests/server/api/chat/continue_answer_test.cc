@@ -5,9 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/api/chat/prepare.h"
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
+#include "tests/server/api/chat/prepare_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -18,7 +16,7 @@ using testing::Not;
 
 constexpr char kTool[] = R"([{"type":"function","function":{"name":"now"}}])";
 
-class ContinueAnswerTest : public testing::Test {
+class ContinueAnswerTest : public PrepareFixture {
  protected:
   static Conversation With(const Json& last) {
     Conversation conversation;
@@ -30,23 +28,10 @@ class ContinueAnswerTest : public testing::Test {
     if (!thought.empty()) last["reasoning_content"] = thought;
     return With(last);
   }
-  Result<ChatForm> Prepare(const Conversation& conversation) {
-    generate_ = {};
-    return PrepareChat(conversation, FieldNames(), context_, &generate_);
-  }
   std::string Prompt(const Conversation& conversation) {
     const auto prompt = RenderConversation(conversation, FieldNames(), context_);
     return prompt ? prompt->bytes() : prompt.error().message;
   }
-  bool Allows(std::string_view text) {
-    const auto& grammar = generate_.options.grammar;
-    return grammar == nullptr || Matches(grammar->grammar(), text);
-  }
-
-  FakeService service_;
-  const ModelNames names_{};
-  ReadContext context_{service_, names_, false, {}};
-  GenerateRequest generate_;
 };
 
 TEST_F(ContinueAnswerTest, APromptEndsWithTheTextOfTheLastTurn) {

@@ -5,8 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/server/generation/fake_service.h"
-#include "tests/support/grammar_match.h"
+#include "tests/server/api/chat/prepare_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -22,7 +21,7 @@ const Json kTools = Parsed(R"([
     "path":{"type":"string"},"count":{"type":"integer"}},"required":["path"]}}},
   {"type":"function","function":{"name":"now"}}])");
 
-class PrepareChatTest : public testing::Test {
+class PrepareChatTest : public PrepareFixture {
  protected:
   Conversation User(bool tools = false) {
     Conversation conversation;
@@ -33,26 +32,10 @@ class PrepareChatTest : public testing::Test {
     }
     return conversation;
   }
-  Result<ChatForm> Prepare(const Conversation& conversation) {
-    context_.ignored.clear();
-    context_.headers.clear();
-    generate_ = {};
-    return PrepareChat(conversation, FieldNames(), context_, &generate_);
-  }
   std::string Render(const Conversation& conversation) {
     context_.ignored.clear();
     return RenderConversation(conversation, FieldNames(), context_).value().bytes();
   }
-  // Whether the grammar of the last conversation allows a text.
-  bool Allows(std::string_view text) {
-    const auto& grammar = generate_.options.grammar;
-    return grammar == nullptr || Matches(grammar->grammar(), text);
-  }
-
-  FakeService service_;
-  const ModelNames names_{};
-  ReadContext context_{service_, names_, false, {}};
-  GenerateRequest generate_;
 };
 
 struct Family {
