@@ -99,6 +99,28 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
   }
 }
 
+// Two tokens, of 16 values and eight keys.
+void Recur(const KernelTable& kernels, Noise& noise, Answer& answer) {
+  constexpr size_t kKeys = 8, kRows = 2;
+  AlignedBuffer<float> state(kKeys * kLanes);
+  const std::vector<float> x = noise.Row(kRows * (2 * kKeys + kLanes)), gates = noise.Row(4);
+  std::vector<float> out(kRows * kLanes);
+  kernels.delta_rule({.state = state.data(),
+                      .q = x.data(),
+                      .k = x.data() + kKeys,
+                      .v = x.data() + 2 * kKeys,
+                      .stride = 2 * kKeys + kLanes,
+                      .rows = kRows,
+                      .keys = kKeys,
+                      .decay = gates.data(),
+                      .beta = gates.data() + 1,
+                      .gate_stride = 2,
+                      .out = out.data(),
+                      .out_stride = kLanes});
+  Append(out, answer);
+  Append({state.data(), state.data() + state.size()}, answer);
+}
+
 // What a table computes from fixed inputs, one after the other.
 Answer KnownAnswer(const KernelTable& kernels) {
   Noise noise;
@@ -120,6 +142,13 @@ Answer KnownAnswer(const KernelTable& kernels) {
   kernels.silu_mul(a.data(), b.data(), kN, y.data());
   kernels.rope(y.data(), 2, 46, a.data(), b.data(), 23);
   Append(y, answer);
+  kernels.sigmoid_mul(a.data(), y.data(), kN, y.data());
+  kernels.mul(b.data(), kN, y.data());
+  Append(y, answer);
+  const float* const taps[] = {a.data(), b.data()};
+  kernels.convolve(taps, a.data(), kN / 2, 2, kN / 2, y.data());
+  Append(y, answer);
+  Recur(kernels, noise, answer);
   return answer;
 }
 

@@ -112,6 +112,22 @@ struct AttentionJob {
 inline constexpr size_t kAttentionQueries = 64;
 size_t AttentionScratchFloats(const HeadShape& head);
 
+// The gated delta rule (Yang et al., 2024) of kLanes values of one head, over consecutive tokens.
+// The state says for each key which of these values it stands for. Each value is on its own, so
+// that threads may share the values of a head.
+struct DeltaRuleJob {
+  float* state;        // [keys][kLanes], 64-byte aligned
+  const float *q, *k;  // [rows][stride]: [keys] each
+  const float* v;      // [rows][stride]: [kLanes]
+  size_t stride, rows;
+  size_t keys;  // a multiple of 4
+  // By how much a token lets the state fade before it writes, and how much of its value it writes.
+  const float *decay, *beta;  // [rows][gate_stride]: one each
+  size_t gate_stride;
+  float* out;  // [rows][out_stride]: [kLanes]
+  size_t out_stride;
+};
+
 struct KernelTable {
   const char* isa;
 
@@ -150,17 +166,20 @@ struct KernelTable {
   void (*rope)(float* x, size_t heads, size_t head_dim, const float* cos, const float* sin,
                size_t pairs);
 
-  // y = (g / (1 + exp(-g))) * u
+  // y = (g / (1 + exp(-g))) * u. u may be nullptr: y is not multiplied then.
   void (*silu_mul)(const float* g, const float* u, size_t n, float* y);
 
   // The same with GELU in its tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0)));
-  // constants: formulas.h. u may be nullptr: y is not multiplied then.
+  // constants: formulas.h. u may be nullptr, too.
   void (*gelu_mul)(const float* g, const float* u, size_t n, float* y);
   // The gate of gpt-oss: y = (g' / (1 + exp(-(1.702 * g')))) * (u' + 1), where g' = min(g, 7) and
   // u' = max(min(u, 7), -7)
   void (*clamped_silu_mul)(const float* g, const float* u, size_t n, float* y);
   // y = cap * tanh(y / cap), as cap - (2 * cap) / (exp(y * (2 / cap)) + 1)
   void (*soft_cap)(float cap, size_t n, float* y);
+  // y = u / (1 + exp(-g))
+  void (*sigmoid_mul)(const float* g, const float* u, size_t n, float* y);
+  void (*mul)(const float* x, size_t n, float* y);  // y = y * x
 
   void (*add)(const float* x, float by, size_t n, float* y);  // y = fma(x, by, y)
   void (*to_half)(const float* x, size_t n, uint16_t* y);     // to nearest even
@@ -175,6 +194,18 @@ struct KernelTable {
   // and out = o / (the lanes l added in halves). m begins as -inf and l as 0; with a sink, m begins
   // as the head's and l[0] as 1, the weight of nothing.
   void (*attention)(const AttentionJob& job);
+
+  // y[i] = chain over j from 0: fma(w[j * w_stride + i], x[j][i], y[i]): a step of a convolution
+  // over time that treats each channel by itself.
+  void (*convolve)(const float* const* x /* [taps][n] */, const float* w, size_t w_stride,
+                   size_t taps, size_t n, float* y);
+  // For each row in order, and each of its values i:
+  //   p = the sum over the keys j of fma(state[j][i], k[j], p), in four chains from 0 by j % 4,
+  //       which are added as (0 + 1) + (2 + 3)
+  //   d = beta * fma(-decay, p, v[i])
+  //   state[j][i] = fma(state[j][i], decay, d * k[j])
+  //   out[i] = as p, of the new state and q[j]
+  void (*delta_rule)(const DeltaRuleJob& job);
 };
 
 // Room for two panels of k columns, expanded: codes, and scale and minimum of each sub-block of 16.

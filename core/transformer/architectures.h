@@ -13,6 +13,8 @@ enum class NormKind { kRms, kLayer };
 enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a head rotate together
 enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
 enum class Activation { kSilu, kGelu, kReluSquared, kClampedSilu };
+// What the layers that do not attend do instead: a state of a fixed size stands for all before.
+enum class Recurrence { kNone, kDeltaNet, kShortConvolution };
 // What a mixture's scores become before experts are chosen by them; in GGUF's order, from 1.
 enum class Gating { kSoftmax = 1, kSigmoid, kSoftmaxOfChosen, kRootSoftplus };
 // Whether files of a family have a tensor or key: never, where they like, or always.
@@ -56,6 +58,12 @@ struct Architecture {
   float attention_soft_cap = 0;       // where the file does not say
   float logit_soft_cap = 0;           // where the file does not say
   size_t average_scale_layers = 0;    // with as many layers, scores / sqrt(dim / heads)
+  bool gated_attention = false;       // attn_q has a gate of the output for each value of a query
+
+  Recurrence recurrence = Recurrence::kNone;
+  size_t attention_period = 0;  // the last of as many layers attends, where the file does not say
+  // The value heads of a key head are side by side, with the rows of all that is theirs.
+  bool adjacent_value_heads = false;
 
   Activation activation = Activation::kSilu;
   bool gated = true;        // else what is activated is not multiplied by another
@@ -77,7 +85,8 @@ struct Architecture {
   bool layer_inputs = false;  // each layer may have an embedding of the token of its own
   bool layer_scale = false;   // a layer's output may have a factor
 
-  bool scaled_embedding = false;     // by sqrt(dim)
+  bool scaled_embedding = false;  // by sqrt(dim)
+  const char* output_norm = "output_norm";
   bool needs_logit_scale = false;    // logit_scale must be in the file
   bool may_be_parallel = false;      // use_parallel_residual must be in the file
   Presence output = Presence::kMay;  // output.weight; without it the embedding is used

@@ -19,25 +19,37 @@ constexpr size_t kSmallAttention = 32 * 1024;
 
 }  // namespace
 
-// branch = wo * attention(rope(wq * n), rope(wk * n), wv * n), where n = norm(x)
+// branch = wo * attention(rope(wq * n), rope(wk * n), wv * n), where n = norm; a gate is of what wo
+// multiplies
 void Transformer::Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
   const LayerWeights& w = weights_.layers[layer];
-  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    Normalize(w.attn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
-  });
   if (config_.family->latent) return LatentAttention(layer, rows, s, pool);
-  MatMulJob qkv[3] = {{&w.wq.weight, s.q_.data(), s.q_stride_}};
-  const bool own_kv = w.wk.weight.rows != 0;  // else the layer reads another's
-  if (own_kv) {
-    qkv[1] = {&w.wk.weight, s.k_.data(), s.k_stride_};
-    qkv[2] = {&w.wv.weight, s.v_.data(), s.v_stride_};
+  MatMulJob products[4] = {{&w.wq.weight, s.q_.data(), s.q_stride_}};
+  size_t count = 1;
+  if (w.wk.weight.rows != 0) {  // else the layer reads another's
+    products[count++] = {&w.wk.weight, s.k_.data(), s.k_stride_};
+    products[count++] = {&w.wv.weight, s.v_.data(), s.v_stride_};
   }
+  const bool gated = w.attn_gate.weight.rows != 0;
+  if (gated) products[count++] = {&w.attn_gate.weight, s.query_gate_.data(), s.attn_stride_};
   MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_},
-         std::span(qkv).first(own_kv ? 3 : 1), s.matmul_);
+         std::span(products).first(count), s.matmul_);
   const size_t width = config_.layers[layer].q_dim();
   ForEachRow(pool, rows, width, [&](size_t row) { StoreKeys(layer, row, s); });
   Attend(layer, rows, s, pool);
+  if (gated) GateAttention(layer, rows, s, pool);
   Project(w.wo, s.attn_, s.attn_stride_, rows, s, pool);
+}
+
+// attn = sigmoid(gate) * attn
+void Transformer::GateAttention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
+  const size_t n = config_.layers[layer].attended_dim();
+  ForEachRow(pool, rows, n, [&](size_t row) {
+    float* gate = s.query_gate_.data() + row * s.attn_stride_;
+    float* y = s.attn_.data() + row * s.attn_stride_;
+    Finish(kernels_, weights_.layers[layer].attn_gate, n, gate);
+    kernels_.sigmoid_mul(gate, y, n, y);
+  });
 }
 
 // branch = wo * in
@@ -88,7 +100,7 @@ void Transformer::StoreKeys(size_t layer, size_t row, Scratch& s) const {
   Finish(kernels_, w.wv, c.v_dim(), value);
   finish(w.k_norm, c.kv_heads, key);
   NormHeads(w.v_norm, c.v_dim(), value);
-  const auto [kv, position] = s.places_[row];
+  const auto [kv, position, first] = s.places_[row];
   for (size_t h = 0; h < c.kv_heads; ++h) {
     kv->Store(kernels_, layer, h, position, key + h * c.head.key, value + h * c.head.value);
   }
@@ -114,7 +126,7 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
     for (size_t i = begin; i < end; ++i) {
       const RowTile tile = s.tiles_[i / c.kv_heads];
       const size_t h = i % c.kv_heads, head = h * group;
-      const auto [kv, position] = s.places_[tile.first];
+      const auto [kv, position, first] = s.places_[tile.first];
       kernels_.attention({.q = s.q_.data() + tile.first * s.q_stride_ + head * c.head.key,
                           .q_stride = s.q_stride_,
                           .out = s.attn_.data() + tile.first * s.attn_stride_ + head * c.head.value,
@@ -202,7 +214,7 @@ void Transformer::StoreLatentKey(size_t layer, size_t row, Scratch& s) const {
   Finish(kernels_, w.key, c.head.key, key);
   NormHeads(w.key_norm, l.rank, key);
   Rotate(layer, row, 1, c.head.key, s, key + l.rank);
-  const auto [kv, position] = s.places_[row];
+  const auto [kv, position, first] = s.places_[row];
   kv->Store(kernels_, layer, 0, position, key, key);
 }
 

@@ -15,8 +15,10 @@ namespace lockstep {
 
 // What layers of a model may differ in.
 struct LayerConfig {
+  // It does not attend, so that it has no keys and values (kv_heads is 0) but a state.
+  bool recurrent = false;
   size_t heads = 0;
-  size_t kv_heads = 0;  // divides heads
+  size_t kv_heads = 0;  // divides heads, if the layer attends
   HeadShape head;
   size_t rope_dim = 0;   // even, <= head.key: as many values of a head are rotated; may be 0
   bool window = false;   // sees the last positions only
@@ -50,14 +52,37 @@ struct MixtureConfig {
   float scale = 1;                     // of all their weights
 };
 
+inline constexpr size_t kMaxTaps = 16;  // published: 3 and 4
+
+// The sizes of a recurrent layer. Its input goes through a convolution over time, which sees the
+// last `taps` positions of each channel. That is all of a short convolution; a delta net keeps a
+// matrix for each value head, too, with a column of head_dim values for each of head_dim keys.
+struct RecurrenceSizes {
+  size_t taps = 0;
+  size_t channels = 0;  // of a delta net: its queries, its keys, its values
+  size_t inner = 0;     // values that go out: those of all value heads, or the channels
+  size_t key_heads = 0, value_heads = 0, head_dim = 0;
+  bool adjacent = false;  // the value heads of a key head are side by side
+
+  size_t key_dim() const { return key_heads * head_dim; }
+  size_t window_floats() const { return (taps - 1) * channels; }
+  size_t matrix_floats() const { return value_heads * head_dim * head_dim; }
+  // Otherwise the value heads are dealt out to the key heads in turn.
+  size_t key_head(size_t value_head) const {
+    return adjacent ? value_head / (value_heads / key_heads) : value_head % key_heads;
+  }
+};
+
 struct ModelConfig {
   const Architecture* family = nullptr;
   std::string architecture;  // the family's name
   std::string name;          // general.name, cleaned and cut, or the architecture
   size_t dim = 0;            // embedding length
   std::vector<LayerConfig> layers;
+  size_t skipped_layers = 0;  // in the file after these: they guess further tokens ahead (MTP)
   LatentConfig latent;
   MixtureConfig mixture;
+  RecurrenceSizes recurrence;  // of all recurrent layers
   size_t layer_input_dim = 0;  // of the embedding that each layer has of its own; 0: none
   size_t vocab = 0;
   size_t context = 0;  // longest sequence that the model was made for
@@ -79,6 +104,10 @@ struct ModelConfig {
   float residual_scale = 1;        // of what attention and feed-forward add
   bool parallel_residual = false;  // both add to the same input
 
+  size_t layers_in_file() const { return layers.size() + skipped_layers; }
+  size_t recurrent_count() const {
+    return static_cast<size_t>(std::ranges::count(layers, true, &LayerConfig::recurrent));
+  }
   // The largest of all layers.
   size_t Largest(size_t (LayerConfig::*of)() const) const {
     size_t largest = 0;

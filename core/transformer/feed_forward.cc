@@ -25,9 +25,7 @@ void ReluSquared(size_t n, float* x) {
 // it.
 void Transformer::FeedForwards(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
   const LayerWeights& w = weights_.layers[layer];
-  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-    Normalize(w.ffn_norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
-  });
+  NormalizeRows(w.ffn_norm, rows, s, pool);
   if (config_.layers[layer].experts) return MixExperts(w, rows, s, pool);
   Expand(w.dense, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, s.norm_.data(), s, pool);
 }
@@ -120,11 +118,7 @@ void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
   const bool shared = w.dense.up.weight.rows != 0;
   Route(m, rows, s, pool);
   if (shared) ExpandShared(w, rows, s, pool);
-  if (!m.norm.weight.empty()) {
-    ForEachRow(pool, rows, config_.dim, [&](size_t row) {
-      Normalize(m.norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
-    });
-  }
+  if (!m.norm.weight.empty()) NormalizeRows(m.norm, rows, s, pool);
   for (size_t e = 0; e < config_.mixture.experts; ++e) {
     const size_t begin = s.expert_begin_[e], n = s.expert_begin_[e + 1] - begin;
     if (n == 0) continue;

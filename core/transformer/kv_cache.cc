@@ -29,7 +29,12 @@ void StoreBlock(const KernelTable& kernels, const float* x, int8_t* q, uint16_t*
   kernels.to_half(&exact, 1, scale);
 }
 
-// Of 64 positions of a layer; 0 where it reads another's.
+// Of a recurrent layer, so that each state begins at a cache line.
+size_t StateFloats(const RecurrenceSizes& r) {
+  return (r.matrix_floats() + r.window_floats() + kLanes - 1) / kLanes * kLanes;
+}
+
+// Of 64 positions of a layer; 0 where it reads another's, or has a state instead.
 size_t LayerBytes(const ModelConfig& config, size_t i, KvType type) {
   const LayerConfig& layer = config.layers[i];
   return layer.kv_layer == i ? layer.kv_heads * KvBlockBytes(type, layer.head) : 0;
@@ -59,10 +64,12 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
     const bool window = windows && config.layers[i].window;
     (window ? kv.window_stride_ : kv.whole_stride_) += LayerBytes(config, i, type);
   }
-  kv.reserved_bytes_ = blocks * (kv.whole_stride_ + kv.window_stride_);
+  kv.states_size_ = StateBytes(config) / sizeof(float);
+  kv.reserved_bytes_ = blocks * (kv.whole_stride_ + kv.window_stride_) + StateBytes(config);
   // The two regions begin where huge pages can.
   const size_t whole_bytes = (blocks * kv.whole_stride_ + kHugePage - 1) / kHugePage * kHugePage;
-  const size_t bytes = whole_bytes + blocks * kv.window_stride_ + kHugePage;
+  const size_t window_bytes = blocks * kv.window_stride_;
+  const size_t bytes = whole_bytes + window_bytes + StateBytes(config) + kHugePage;
   // MAP_NORESERVE: the whole context counts against no commit limit before it is used.
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -79,12 +86,15 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
   kv.memory_ = {static_cast<uint8_t*>(p), Unmap{bytes}};
   uint8_t* whole = kv.memory_.get() + -reinterpret_cast<uintptr_t>(p) % kHugePage;
   uint8_t* window = kv.windows_ = whole + whole_bytes;
+  kv.states_ = reinterpret_cast<float*>(window + window_bytes);  // blocks are whole cache lines
+  size_t state = 0;
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerConfig& layer = config.layers[i];
     const bool has_window = windows && layer.window, own = layer.kv_layer == i;
     uint8_t*& next = has_window ? window : whole;
     uint8_t* const blocks_at = own ? next : kv.layers_[layer.kv_layer].blocks;
-    kv.layers_.push_back({blocks_at, has_window, own, layer.kv_heads, layer.head});
+    kv.layers_.push_back({blocks_at, has_window, own, layer.kv_heads, layer.head, state});
+    if (layer.recurrent) state += StateFloats(config.recurrence);
     next += LayerBytes(config, i, type);
   }
   return kv;
@@ -122,7 +132,14 @@ void KvCache::ForgetBefore(size_t position) {
 void KvCache::Truncate(size_t n) {
   assert(n <= length_ && (n == 0 || WindowBegin(n) >= kept_from_));
   length_ = n;
-  if (n == 0) kept_from_ = released_bytes_ = 0;
+  if (n != 0) return;
+  kept_from_ = released_bytes_ = 0;
+  std::fill_n(states_, states_size_, 0.0f);
+}
+
+void KvCache::SetStates(std::span<const float> states) {
+  assert(states.size() == states_size_);
+  std::ranges::copy(states, states_);
 }
 
 void KvCache::Reset() {
@@ -136,6 +153,7 @@ void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
   length_ = n;
   kept_from_ = other.kept_from_;
   CopyFrom(other, 0, 0, n);
+  SetStates(other.states());
 }
 
 void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
@@ -177,8 +195,14 @@ size_t KvCache::BytesPerPosition(const ModelConfig& config, KvType type) {
   return bytes / kAttentionBlock;
 }
 
+size_t KvCache::StateBytes(const ModelConfig& config) {
+  const size_t layers = config.recurrent_count();
+  return layers == 0 ? 0 : layers * StateFloats(config.recurrence) * sizeof(float);
+}
+
 KvCost KvCache::Cost(const ModelConfig& config, KvType type, size_t batch) {
-  KvCost cost = {.window_positions = config.window + kWindowStep + batch + kAttentionBlock};
+  KvCost cost = {.window_positions = config.window + kWindowStep + batch + kAttentionBlock,
+                 .state_bytes = StateBytes(config)};
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const bool window = config.window != 0 && config.layers[i].window;
     (window ? cost.window_position_bytes : cost.position_bytes) +=

@@ -1,4 +1,5 @@
-// Keys and values of one sequence, f16 or Q8_0. Address space for the whole context is reserved at
+// What a model keeps of one sequence: keys and values of the layers that attend, f16 or Q8_0, and
+// the states of recurrent layers, F32. Address space for the whole context is reserved at
 // once; physical memory grows with use, and nothing is allocated while tokens are appended. Not
 // thread-safe, except that different positions may be written by different threads.
 //
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/base/status.h"
@@ -30,11 +32,13 @@ struct KvCost {
   size_t position_bytes = 0;         // of a position, in the layers that keep all
   size_t window_position_bytes = 0;  // the same in those with a window
   size_t window_positions = 0;       // so many are kept there at most
+  size_t state_bytes = 0;            // of the recurrent layers
 
   // With so many positions, in whole blocks.
   size_t Of(size_t positions) const {
+    if (positions == 0) return 0;
     positions = (positions + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
-    return positions * position_bytes +
+    return state_bytes + positions * position_bytes +
            std::min(positions, window_positions) * window_position_bytes;
   }
 };
@@ -60,10 +64,13 @@ class KvCache {
   size_t context() const { return context_; }  // positions that fit
   size_t reserved_bytes() const { return reserved_bytes_; }
   size_t used_bytes() const {
-    return (length_ * whole_stride_ + (length_ - kept_from_) * window_stride_) / kAttentionBlock;
+    return (length_ != 0 ? states_size_ * sizeof(float) : 0) +
+           (length_ * whole_stride_ + (length_ - kept_from_) * window_stride_) / kAttentionBlock;
   }
   // Layers with a window keep no positions before this one.
   size_t kept_from() const { return kept_from_; }
+  // What the states of the recurrent layers take.
+  static size_t StateBytes(const ModelConfig& config);
   // What the keys and values of one position take, in all layers.
   static size_t BytesPerPosition(const ModelConfig& config, KvType type);
   // What a cache takes to which at most `batch` positions are appended at once.
@@ -73,19 +80,20 @@ class KvCache {
   // back what none of them attends to. kContextExceeded, and nothing changed, if they do not fit.
   [[nodiscard]] Status Append(size_t n);
   // Keeps the first n positions. REQUIRES: n <= length(), and n is 0 or of what a token behind it
-  // attends to nothing was given back.
+  // attends to nothing was given back. Unless n is 0 or length(), SetStates must follow.
   void Truncate(size_t n);
   // Empties the cache and gives its physical memory back to the system.
   void Reset();
   // Becomes a copy of the first n positions of other, which has the same model and type, and keeps
-  // as much or more. REQUIRES: n <= other.length(), n <= context().
+  // as much or more. REQUIRES: n <= other.length(), n <= context(); with states n ==
+  // other.length().
   void CopyPrefixFrom(const KvCache& other, size_t n);
   // Makes room at the end for n positions that CopyFrom is about to bring. kContextExceeded as
   // Append.
   [[nodiscard]] Status AppendForCopy(size_t n);
   // Overwrites the n positions from `to` on with those of other from `from` on, but for what is not
-  // kept here. REQUIRES: multiples of kKeyGroup; n too, or both caches end there; all are filled,
-  // and kept by other where they are here.
+  // kept here, and for the states. REQUIRES: multiples of kKeyGroup; n too, or both caches end
+  // there; all are filled, and kept by other where they are here.
   void CopyFrom(const KvCache& other, size_t from, size_t to, size_t n);
 
   KvView View(size_t layer, size_t kv_head) const;
@@ -93,6 +101,15 @@ class KvCache {
   // Converts and stores one position's key and value of one head. REQUIRES: position < length().
   void Store(const KernelTable& kernels, size_t layer, size_t kv_head, size_t position,
              const float* key /* [head.key] */, const float* value /* [head.value] */);
+
+  // What recurrent layers keep, after length() positions; zeros after none. A layer's is first the
+  // matrices of its value heads, [head_dim / kLanes][head_dim][kLanes], then the window of its
+  // convolution, [taps - 1][channels], the oldest position first.
+  float* State(size_t layer) { return states_ + layers_[layer].state; }
+  // Of all layers; empty where there are none.
+  std::span<const float> states() const { return {states_, states_size_}; }
+  // REQUIRES: those of another cache of the model, for the tokens that this one has.
+  void SetStates(std::span<const float> states);
 
  private:
   struct Unmap {
@@ -105,6 +122,7 @@ class KvCache {
     bool own;     // the blocks are no other layer's
     size_t kv_heads;
     HeadShape head;
+    size_t state;  // of a recurrent layer, which has no blocks: where it begins
   };
 
   KvCache() = default;
@@ -119,6 +137,8 @@ class KvCache {
   size_t reserved_bytes_ = 0;
   size_t whole_stride_ = 0, window_stride_ = 0;  // bytes of 64 positions, in each region
   uint8_t* windows_ = nullptr;                   // the region of the layers with a window
+  float* states_ = nullptr;                      // and that of the recurrent layers
+  size_t states_size_ = 0;
   std::vector<Layer> layers_;
   size_t window_ = 0;
   KvType type_ = KvType::kF16;

@@ -150,6 +150,23 @@ Status ReadRouter(MetadataKeys& keys, ModelConfig& c) {
 
 }  // namespace
 
+std::vector<bool> LayerFlags(const GgufFile& file, MetadataKeys& keys, std::string_view key,
+                             const ModelConfig& c) {
+  const auto& array = std::get<GgufArray>(file.Find(keys.Name(key))->value);
+  const size_t n = c.layers_in_file();
+  std::vector<bool> flags(n);
+  if (array.element_type != Id(GgufType::kBool)) {
+    const auto numbers = keys.Sizes(key, n, 0, 1);
+    for (size_t i = 0; numbers && i < n; ++i) flags[i] = (*numbers)[i] != 0;
+  } else if (array.count != n) {
+    keys.Fail(key, fmt::format("an array of {} bool", array.count),
+              fmt::format("must be a number, or a bool for each of {} layers", n));
+  } else {
+    for (size_t i = 0; i < n; ++i) flags[i] = array.data[i] != 0;
+  }
+  return flags;
+}
+
 // A period, or a flag for each layer. With the period 6, layers 0 to 4 have the window, layer 5
 // sees everything, and so on.
 Status ReadWindows(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
@@ -161,19 +178,14 @@ Status ReadWindows(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   if (c.window == 0) return keys.status();
   const std::string_view key = "attention.sliding_window_pattern";
   const GgufPair* pair = file.Find(keys.Name(key));
-  const auto* flags = pair != nullptr ? std::get_if<GgufArray>(&pair->value) : nullptr;
-  const size_t n = c.layers.size();
-  if (flags == nullptr) {
-    const size_t period = keys.Size(key, 0, kMaxLayers).value_or(f.window_period);
-    for (size_t i = 0; i < n; ++i) c.layers[i].window = period == 0 || i % period < period - 1;
-  } else if (flags->element_type != Id(GgufType::kBool)) {
-    const auto numbers = keys.Sizes(key, n, 0, 1);
-    for (size_t i = 0; numbers && i < n; ++i) c.layers[i].window = (*numbers)[i] != 0;
-  } else if (flags->count != n) {
-    keys.Fail(key, fmt::format("an array of {} bool", flags->count),
-              fmt::format("must be a number, or a bool for each of {} layers", n));
-  } else {
-    for (size_t i = 0; i < n; ++i) c.layers[i].window = flags->data[i] != 0;
+  if (pair != nullptr && std::holds_alternative<GgufArray>(pair->value)) {
+    const std::vector<bool> flags = LayerFlags(file, keys, key, c);
+    for (size_t i = 0; i < c.layers.size(); ++i) c.layers[i].window = flags[i];
+    return keys.status();
+  }
+  const size_t period = keys.Size(key, 0, kMaxLayers).value_or(f.window_period);
+  for (size_t i = 0; i < c.layers.size(); ++i) {
+    c.layers[i].window = period == 0 || i % period < period - 1;
   }
   return keys.status();
 }
@@ -183,16 +195,18 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
     TRY_OK(ReadLatentHeads(file, keys, c));
     return ReadSharing(file, keys, c);
   }
-  const size_t n = c.layers.size();
-  const std::vector<size_t> heads = keys.NeedSizes("attention.head_count", n, 1, kMaxHeads);
+  const size_t n = c.layers.size(), in_file = c.layers_in_file();
+  const std::vector<size_t> heads = keys.NeedSizes("attention.head_count", in_file, 1, kMaxHeads);
   // Fewer key/value heads than query heads is grouped-query attention (Ainslie et al. 2023); one
-  // for all is multi-query attention.
-  const auto kv_heads = keys.Sizes("attention.head_count_kv", n, 1, kMaxHeads).value_or(heads);
+  // for all is multi-query attention. None marks a convolution.
+  const size_t least = c.family->recurrence == Recurrence::kShortConvolution ? 0 : 1;
+  const auto kv_heads =
+      keys.Sizes("attention.head_count_kv", in_file, least, kMaxHeads).value_or(heads);
   const auto key_size = keys.Size("attention.key_length", 2, kMaxHeadDim);
   const auto value_size = keys.Size("attention.value_length", 1, kMaxHeadDim);
   if (!keys.status()) return keys.status();
   for (size_t i = 0; i < n; ++i) {
-    if (heads[i] % kv_heads[i] == 0) continue;
+    if (kv_heads[i] == 0 || heads[i] % kv_heads[i] == 0) continue;
     keys.Fail("attention.head_count", fmt::to_string(heads[i]),
               fmt::format("must be a multiple of head_count_kv {}", kv_heads[i]));
   }
@@ -204,6 +218,12 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   HeadShape shape = {.key = key_size.value_or(c.dim / heads[0])};
   shape.value = value_size.value_or(shape.key);
   TRY_OK(CheckHeadSize(file, keys, "attention.key_length", shape.key));
+  // A gate for each value of a query is one for each value that is attended to.
+  if (c.family->gated_attention && shape.value != shape.key) {
+    keys.Fail("attention.value_length", fmt::to_string(shape.value),
+              fmt::format("must be that of the keys, {}", shape.key));
+    return keys.status();
+  }
   HeadShape window_shape = shape;
   if (c.family->window_heads && c.window != 0) {
     window_shape.key = keys.NeedSize("attention.key_length_swa", 2, kMaxHeadDim);
@@ -214,6 +234,7 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   for (size_t i = 0; i < n; ++i) {
     c.layers[i].heads = heads[i];
     c.layers[i].kv_heads = kv_heads[i];
+    c.layers[i].recurrent = kv_heads[i] == 0;
     c.layers[i].head = c.layers[i].window ? window_shape : shape;
   }
   return ReadSharing(file, keys, c);
@@ -249,7 +270,7 @@ Status ReadFeedForwards(const GgufFile& file, MetadataKeys& keys, ModelConfig& c
     return !layer.experts || c.family->dense_beside_experts;
   };
   if (std::none_of(c.layers.begin(), c.layers.end(), is_dense)) return keys.status();
-  const std::vector<size_t> sizes = keys.NeedSizes(ffn_key, n, 1, kMaxFfnDim);
+  const std::vector<size_t> sizes = keys.NeedSizes(ffn_key, c.layers_in_file(), 1, kMaxFfnDim);
   for (size_t i = 0; i < n; ++i) {
     if (is_dense(c.layers[i])) c.layers[i].ffn_dim = sizes[i];
   }

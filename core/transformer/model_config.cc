@@ -283,13 +283,15 @@ Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
     if (layer.kv_layer != i) continue;
     per_position += sizeof(uint16_t) * layer.kv_heads * (layer.head.key + StoredValue(layer.head));
   }
+  const auto attends =
+      std::ranges::find(c.layers, false, [](const LayerConfig& layer) { return layer.recurrent; });
   // Dimensions of 0 have been refused. NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
   if (c.context <= kMaxKvBytes / per_position) return {};
   keys.Fail("context_length", fmt::to_string(c.context),
             fmt::format("with {} layers of {} key/value heads of {} that is a cache of {} bytes "
                         "for each position, and the limit is {} bytes in all",
-                        c.layers.size(), c.layers[0].kv_heads, c.layers[0].head.key, per_position,
-                        kMaxKvBytes));
+                        c.layers.size() - c.recurrent_count(), attends->kv_heads, attends->head.key,
+                        per_position, kMaxKvBytes));
   return keys.status();
 }
 
@@ -302,10 +304,12 @@ Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
   config.dim = keys.NeedSize("embedding_length", 1, kMaxDim);
   const size_t layers = keys.NeedSize("block_count", 1, kMaxLayers);
   config.context = keys.NeedSize("context_length", 1, kMaxContext);
+  config.skipped_layers =
+      keys.Size("nextn_predict_layers", 0, std::max<size_t>(layers, 1) - 1).value_or(0);
   TRY_OK(keys.status());
-  config.layers.resize(layers);
+  config.layers.resize(layers - config.skipped_layers);
   for (const auto step : {ReadVocabulary, ReadWindows, ReadHeads, ReadFeedForwards, ReadRope,
-                          ReadWindowRope, ReadScales, CheckKvSize}) {
+                          ReadWindowRope, ReadRecurrence, ReadScales, CheckKvSize}) {
     TRY_OK(step(file, keys, config));
   }
   SetRotations(config);

@@ -1,5 +1,5 @@
 // What the parts of the forward pass share: loops over a batch's rows, and what is left to do to a
-// product. For transformer.cc, attention.cc and feed_forward.cc.
+// product. For transformer.cc, attention.cc, recurrence.cc and feed_forward.cc.
 #pragma once
 
 #include <algorithm>

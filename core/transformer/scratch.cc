@@ -13,6 +13,7 @@ namespace {
 struct Widths {
   size_t dim, q, attn, k, v, ffn, angles, router;
   size_t latent, query_down, layer_input, shared, expert_in, expert_out;
+  size_t query_gate, channels, inner, value_heads;
   size_t largest_input;  // of a product
   HeadShape head;        // the largest
 
@@ -31,8 +32,12 @@ struct Widths {
         shared(c.mixture.experts != 0 ? dim : 0),
         expert_in(c.mixture.experts != 0 ? dim : 0),
         expert_out(c.mixture.used * dim),
+        query_gate(c.family->gated_attention ? attn : 0),
+        channels(PaddedRows(c.recurrence.channels)),
+        inner(PaddedRows(c.recurrence.inner)),
+        value_heads(PaddedRows(c.recurrence.value_heads)),
         largest_input(std::max({c.dim, c.Largest(&LayerConfig::attended_dim), c.LargestFfn(),
-                                c.latent.query_rank, c.layer_input_dim})) {
+                                c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})) {
     for (const LayerConfig& layer : c.layers) {
       head.key = std::max(head.key, layer.head.key);
       head.value = std::max(head.value, layer.head.value);
@@ -48,7 +53,8 @@ struct Widths {
 
   size_t Row() const {
     return 3 * dim + q + attn + k + v + 2 * ffn + 2 * kRopeTables * angles + latent + query_down +
-           2 * layer_input + router + shared + expert_in + expert_out + kPanelRows;
+           2 * layer_input + router + shared + expert_in + expert_out + kPanelRows + query_gate +
+           2 * (channels + inner + value_heads);
   }
   size_t AttentionStride() const {
     return (AttentionScratchFloats(head) + kLanes - 1) / kLanes * kLanes;
@@ -75,7 +81,12 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
   logits_ = AlignedBuffer<float>(max_logit_rows * vocab_stride_);
   matmul_ = MatMulScratch(max_rows, w.largest_input, threads);
   attention_ = AlignedBuffer<float>(threads * attention_stride_);
-  places_.resize(max_rows), tiles_.resize(max_rows);
+  places_.resize(max_rows), tiles_.resize(max_rows), sequences_.resize(max_rows);
+  query_gate_ = rows_of(w.query_gate);
+  channel_stride_ = w.channels, value_stride_ = w.inner, head_stride_ = w.value_heads;
+  channels_ = rows_of(w.channels), convolved_ = rows_of(w.channels);
+  value_gate_ = rows_of(w.inner), recalled_ = rows_of(w.inner);
+  decay_ = rows_of(w.value_heads), beta_ = rows_of(w.value_heads);
   latent_ = rows_of(w.latent), query_down_ = rows_of(w.query_down);
   layer_input_ = rows_of(w.layer_input), layer_project_ = rows_of(w.layer_input);
   router_ = rows_of(w.router), shared_ = rows_of(w.shared), expert_in_ = rows_of(w.expert_in);

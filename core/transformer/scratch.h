@@ -23,9 +23,10 @@ inline constexpr size_t kRopeTables = 2;
 struct RowPlace {
   KvCache* kv;
   size_t position;
+  size_t first;  // row of the batch that belongs to the same sequence
 };
 
-// Rows of the batch that belong to one sequence and are attended together.
+// Rows of the batch that belong to one sequence; as a tile, those that are attended together.
 struct RowTile {
   size_t first, rows;
 };
@@ -55,6 +56,7 @@ class Scratch {
   AlignedBuffer<float> x_, norm_, branch_;    // [max_rows][dim]
   AlignedBuffer<float> q_;                    // [max_rows][q_dim]
   AlignedBuffer<float> attn_;                 // [max_rows][attended_dim]
+  AlignedBuffer<float> query_gate_;           // the same, for gated attention
   AlignedBuffer<float> k_, v_;                // [max_rows][k_dim], [max_rows][v_dim]
   AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
   size_t angle_stride_, angles_;              // of a row, and of max_rows
@@ -67,6 +69,13 @@ class Scratch {
   std::vector<RowPlace> places_;    // [max_rows]
   std::vector<RowTile> tiles_;      // [max_rows], the first tile_count_
   size_t tile_count_ = 0;
+  std::vector<RowTile> sequences_;  // [max_rows], the first sequence_count_
+  size_t sequence_count_ = 0;
+  // For recurrent layers.
+  size_t channel_stride_, value_stride_, head_stride_;
+  AlignedBuffer<float> channels_, convolved_;   // [max_rows][channels]
+  AlignedBuffer<float> value_gate_, recalled_;  // [max_rows][inner]
+  AlignedBuffer<float> decay_, beta_;           // [max_rows][value_heads]
   // For latent attention: queries before the cached vector's matrices are applied, and then what
   // they make of what is attended to; and the vector that queries are made from.
   size_t latent_stride_, query_down_stride_;

@@ -80,6 +80,12 @@ void TensorReader::Skip(const std::string& name) {
   if (const GgufTensor* tensor = file_.FindTensor(name)) used_.insert(tensor->name);
 }
 
+void TensorReader::SkipAll(const std::string& prefix) {
+  for (const GgufTensor& tensor : file_.tensors()) {
+    if (tensor.name.starts_with(prefix)) used_.insert(tensor.name);
+  }
+}
+
 void TensorReader::Transpose(const PackedMatrix& w, PackedMatrix& out) {
   if (!status_ || pool_ == nullptr) return;
   std::vector<float> turned(w.rows * w.cols), row(w.cols);
@@ -113,7 +119,7 @@ void TensorReader::Matrix(const std::string& name, size_t cols, const std::vecto
   } else {
     size_t first = 0;
     for (const Part& part : parts) {
-      finite &= Pack(*tensor, *type, first, part);
+      finite &= Pack(*tensor, *type, part.scattered ? 0 : first, part);
       first += part.rows;
     }
   }

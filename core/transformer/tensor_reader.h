@@ -38,6 +38,7 @@ class TensorReader {
     PackedMatrix* to;
     size_t rows;
     const RowOrder* order = nullptr;  // within the part
+    bool scattered = false;           // the order is within the tensor: the rows are not one run
   };
   // All parts of a tensor of dimensions [cols][rows of all parts], or `dims` where given. Families
   // that fuse matrices stack them by rows, so that each part is a run of rows: attn_qkv is the rows
@@ -54,6 +55,8 @@ class TensorReader {
   }
   // Takes a tensor that may be there and that the model has no use for.
   void Skip(const std::string& name);
+  // Takes all tensors whose names begin so, likewise.
+  void SkipAll(const std::string& prefix);
   // out = w with rows and columns exchanged, as floats.
   void Transpose(const PackedMatrix& w, PackedMatrix& out);
 

@@ -36,8 +36,12 @@ Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable&
                                    plain ? std::span<const float>{} : factors));
   }
   for (const LayerConfig& layer : config_.layers) {
-    group_ = std::max(group_, layer.heads / layer.kv_heads);
+    if (!layer.recurrent) group_ = std::max(group_, layer.heads / layer.kv_heads);
   }
+  const size_t state_dim = config_.recurrence.head_dim;
+  const auto width = static_cast<float>(std::max<size_t>(1, state_dim));
+  unit_query_.assign(state_dim, 1.0f / width);
+  unit_key_.assign(state_dim, 1.0f / std::sqrt(width));
 }
 
 Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const {
@@ -81,14 +85,16 @@ size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, Scratch& s) con
   // As many rows share a walk through the cache as the kernel takes queries.
   const size_t tile = std::max<size_t>(1, kAttentionQueries / group_);
   size_t row = 0;
-  s.logit_rows_ = s.tile_count_ = 0;
+  s.logit_rows_ = s.tile_count_ = s.sequence_count_ = 0;
   for (const BatchEntry& entry : batch) {
     for (size_t i = 0; i < entry.tokens.size(); i += tile) {
       s.tiles_[s.tile_count_++] = {row + i, std::min(tile, entry.tokens.size() - i)};
     }
     size_t position = entry.kv->length();
+    const size_t first = row;
+    s.sequences_[s.sequence_count_++] = {first, entry.tokens.size()};
     for (size_t i = 0; i < entry.tokens.size(); ++i, ++row, ++position) {
-      s.places_[row] = {entry.kv, position};
+      s.places_[row] = {entry.kv, position, first};
       PlaceRow(entry.tokens[i], position, row, s);
       const bool last = i + 1 == entry.tokens.size();
       if (entry.logits == LogitRows::kAll || (entry.logits == LogitRows::kLast && last)) {
@@ -143,7 +149,14 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
     // With a parallel residual, both branches read the same x, so attention's waits in branch_
     // until the feed-forward network has read it. The order of the two additions is fixed either
     // way (R1).
-    Attention(layer, rows, s, pool);
+    NormalizeRows(w.attn_norm, rows, s, pool);
+    if (!config_.layers[layer].recurrent) {
+      Attention(layer, rows, s, pool);
+    } else if (config_.family->recurrence == Recurrence::kDeltaNet) {
+      DeltaNet(layer, rows, s, pool);
+    } else {
+      ShortConvolution(layer, rows, s, pool);
+    }
     if (!config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
     FeedForwards(layer, rows, s, pool);
     AddToStream(w.ffn_post_norm, s.norm_, rows, s, pool);
@@ -157,6 +170,13 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
   }
   Logits(s, pool);
   return {};
+}
+
+// norm_ = norm(x), of each row
+void Transformer::NormalizeRows(const Norm& norm, size_t rows, Scratch& s, ThreadPool& pool) const {
+  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+    Normalize(norm, s.x_.data() + row * s.dim_stride_, s.norm_.data() + row * s.dim_stride_);
+  });
 }
 
 // y = norm(x), or x where the model has none there. [dim]

@@ -58,11 +58,15 @@ class Transformer {
   // The things that a layer adds to the stream: attention leaves its own in s.branch_, the
   // feed-forward network in s.norm_; a layer with an embedding of its own adds that at the end.
   void Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  // What recurrent layers have in its place.
+  void DeltaNet(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void ShortConvolution(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void FeedForwards(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void AddLayerInput(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void AddToStream(const Norm& post_norm, AlignedBuffer<float>& branch, size_t rows, Scratch& s,
                    ThreadPool& pool) const;
   void Logits(Scratch& s, ThreadPool& pool) const;
+  void NormalizeRows(const Norm& norm, size_t rows, Scratch& s, ThreadPool& pool) const;
   void Normalize(const Norm& norm, const float* x, float* y) const;
 
   // The steps of Attention (attention.cc).
@@ -71,10 +75,18 @@ class Transformer {
               float* x) const;
   void StoreKeys(size_t layer, size_t row, Scratch& s) const;
   void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void GateAttention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void LatentAttention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void StoreLatentKey(size_t layer, size_t row, Scratch& s) const;
   void Project(const Linear& wo, const AlignedBuffer<float>& in, size_t stride, size_t rows,
                Scratch& s, ThreadPool& pool) const;
+
+  // The steps of DeltaNet and ShortConvolution (recurrence.cc).
+  void Convolve(size_t layer, size_t row, const std::vector<float>& taps, Scratch& s) const;
+  void FinishKeys(const RecurrentWeights& w, size_t row, Scratch& s) const;
+  void Recall(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void KeepWindows(size_t layer, Scratch& s, ThreadPool& pool) const;
+  void KeepWindow(size_t layer, const RowTile& sequence, Scratch& s) const;
 
   // The steps of FeedForwards (feed_forward.cc).
   void Activate(const FeedForward& w, float* gate, float* up) const;
@@ -92,7 +104,10 @@ class Transformer {
   Weights weights_;
   const KernelTable& kernels_;
   std::vector<RopeTable> ropes_;  // at most kRopeTables
-  size_t group_ = 1;              // the most queries that share a key in any layer
+  // What brings a head's query and key, of a mean square of 1, to the length 1, and the query to
+  // that of its product with values: 1 / head_dim and 1 / sqrt(head_dim).
+  std::vector<float> unit_query_, unit_key_;  // [head_dim] of the recurrent layers
+  size_t group_ = 1;                          // the most queries that share a key in any layer
 };
 
 }  // namespace lockstep

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <string>
 
+#include "core/transformer/row_order.h"
 #include "core/transformer/tensor_reader.h"
 
 namespace lockstep {
@@ -16,27 +17,6 @@ namespace {
 // Bounds for the tensors of factors that divide RoPE's frequencies. Below the first one, the angles
 // of a long context would lose their digits. Gemma 4 has 1e30 where a pair is not to turn.
 constexpr float kMinDivisor = 0.01f, kMaxDivisor = 1e30f;
-
-// The order of heads' rows in which the values that rotate together, i and i + rope_dim / 2, are 2i
-// and 2i + 1, as the kernels rotate them. Queries and keys alike: their products stay the same but
-// for the order of sums. With rope_dim 4 of a head of 6, rows 0 to 5 of a head are the file's rows
-// 0 2 1 3 4 5. Files of kAdjacent families have this order already.
-RowOrder SideBySide(const Architecture& family, const LayerConfig& layer, size_t heads) {
-  RowOrder order;
-  if (family.pairs != RopePairs::kHalves) return order;
-  for (size_t i = 0; i < heads * layer.head.key; ++i) {
-    const size_t d = i % layer.head.key;
-    const size_t from = d < layer.rope_dim ? d / 2 + d % 2 * (layer.rope_dim / 2) : d;
-    order.push_back(static_cast<uint32_t>(i - d + from));
-  }
-  return order;
-}
-
-void Reorder(const RowOrder& order, std::vector<float>& values) {
-  if (order.empty()) return;
-  const std::vector<float> old = values;
-  for (size_t i = 0; i < values.size(); ++i) values[i] = old[order[i]];
-}
 
 class Loader {
  public:
@@ -56,12 +36,15 @@ class Loader {
     for (size_t i = 0; i < c.layers.size() && tensors_.status(); ++i) {
       Layer(i, w.layers.emplace_back());
     }
-    LoadNorm("output_norm", w.output_norm);
+    LoadNorm(family_.output_norm, w.output_norm);
     // Without output.weight the model ties it: the rows of the embedding are the output's, too.
     if (family_.output == Presence::kMust ||
         (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
       Scale("output", w.output_scale);
+    }
+    for (size_t i = c.layers.size(); i < c.layers_in_file(); ++i) {
+      tensors_.SkipAll(fmt::format("blk.{}.", i));
     }
     if (tensors_.status()) tensors_.CheckAllTaken(family_.name);
     TRY_OK(tensors_.status());
@@ -74,7 +57,9 @@ class Loader {
     const LayerConfig& layer = config_.layers[i];
     const std::string prefix = fmt::format("blk.{}.", i);
     if (family_.pre_norm) LoadNorm(prefix + "attn_norm", w.attn_norm);
-    if (family_.latent) {
+    if (layer.recurrent) {
+      LoadRecurrent(tensors_, config_, prefix, w.recurrent);
+    } else if (family_.latent) {
       LatentAttention(prefix, layer, w);
     } else {
       Attention(prefix, layer, layer.kv_layer == i, w);
@@ -109,36 +94,43 @@ class Loader {
                  LayerWeights& w) {
     const size_t dim = config_.dim, q_dim = layer.q_dim(), k_dim = layer.k_dim();
     const size_t v_dim = layer.v_dim();
-    const RowOrder q_order = SideBySide(family_, layer, layer.heads);
-    const RowOrder k_order = SideBySide(family_, layer, layer.kv_heads);
+    // With gates, each head's are beside its query.
+    const bool gated = family_.gated_attention;
+    const size_t q_rows = gated ? 2 * q_dim : q_dim;
+    const RowOrder q_order = SideBySide(family_, layer, layer.heads, q_rows / layer.heads);
+    const RowOrder k_order = SideBySide(family_, layer, layer.kv_heads, layer.head.key);
+    const RowOrder gate_order = gated ? GateRows(layer) : RowOrder{};
+    std::vector<TensorReader::Part> q = {{&w.wq.weight, q_dim, &q_order, gated}};
+    if (gated) q.push_back({&w.attn_gate.weight, q_dim, &gate_order, true});
     if (own_kv && tensors_.Has(prefix + "attn_qkv.weight")) {
-      tensors_.Matrix(prefix + "attn_qkv.weight", dim,
-                      {{&w.wq.weight, q_dim, &q_order},
-                       {&w.wk.weight, k_dim, &k_order},
-                       {&w.wv.weight, v_dim}});
+      std::vector<TensorReader::Part> all = q;
+      all.push_back({&w.wk.weight, k_dim, &k_order});
+      all.push_back({&w.wv.weight, v_dim});
+      tensors_.Matrix(prefix + "attn_qkv.weight", dim, all);
       Scale(prefix + "attn_qkv", w.wq.scale);
       w.wk.scale = w.wv.scale = w.wq.scale;
       std::vector<float> bias;
-      Bias(prefix + "attn_qkv", family_.qkv_bias, q_dim + k_dim + v_dim, bias);
+      Bias(prefix + "attn_qkv", family_.qkv_bias, q_rows + k_dim + v_dim, bias);
       if (!bias.empty()) {
-        const auto k = bias.begin() + static_cast<ptrdiff_t>(q_dim);
+        const auto k = bias.begin() + static_cast<ptrdiff_t>(q_rows);
         const auto v = k + static_cast<ptrdiff_t>(k_dim);
         w.wq.bias.assign(bias.begin(), k);
         w.wk.bias.assign(k, v);
         w.wv.bias.assign(v, bias.end());
       }
     } else {
-      const auto load = [&](const char* name, size_t rows, const RowOrder* order, Linear& to) {
-        tensors_.Matrix(prefix + name + ".weight", dim, {{&to.weight, rows, order}});
+      const auto load = [&](const char* name, size_t rows, const auto& parts, Linear& to) {
+        tensors_.Matrix(prefix + name + ".weight", dim, parts);
         Scale(prefix + name, to.scale);
         Bias(prefix + name, family_.qkv_bias, rows, to.bias);
       };
-      load("attn_q", q_dim, &q_order, w.wq);
+      load("attn_q", q_rows, q, w.wq);
       // A layer that reads another's keys and values may have matrices for its own all the same.
       const auto load_kv = [&](const char* name, size_t rows, const RowOrder* order, Linear& to) {
-        if (own_kv) return load(name, rows, order, to);
-        for (const char* part : {".weight", ".bias", ".scale"}) {
-          tensors_.Skip(prefix + name + part);
+        const std::vector<TensorReader::Part> part = {{&to.weight, rows, order}};
+        if (own_kv) return load(name, rows, part, to);
+        for (const char* end : {".weight", ".bias", ".scale"}) {
+          tensors_.Skip(prefix + name + end);
         }
       };
       load_kv("attn_k", k_dim, &k_order, w.wk);
@@ -146,6 +138,11 @@ class Loader {
       // Values that are keys before norm and rotation have the rows of wk as the file has them.
       const bool from_key = may_lack && !tensors_.Has(prefix + "attn_v.weight");
       load_kv(from_key ? "attn_k" : "attn_v", v_dim, nullptr, w.wv);
+    }
+    if (gated) {
+      w.attn_gate.bias = w.wq.bias;
+      w.attn_gate.scale = w.wq.scale;
+      Reorder(gate_order, w.attn_gate.bias);
     }
     // Whatever has a value for each row of wq or wk must be in the order of the rows.
     Reorder(q_order, w.wq.bias);

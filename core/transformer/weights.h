@@ -13,6 +13,7 @@
 #include "core/kernels/packed_matrix.h"
 #include "core/kernels/thread_pool.h"
 #include "core/transformer/config_types.h"
+#include "core/transformer/recurrence_weights.h"
 
 namespace lockstep {
 
@@ -62,7 +63,9 @@ struct LayerInput {
 
 struct LayerWeights {
   Norm attn_norm, attn_post_norm;     // [dim]
+  RecurrentWeights recurrent;         // in place of those down to wo
   Linear wq;                          // [q_dim][dim]
+  Linear attn_gate;                   // [attended_dim][dim] of gated attention
   Linear wk, wv;                      // [k_dim][dim], [v_dim][dim]; empty where another's are read
   std::vector<float> q_norm, k_norm;  // [head.key], or [q_dim] and [k_dim]
   std::vector<float> v_norm;          // [head.value]

@@ -74,11 +74,13 @@ class Bench {
   Result<Measurement> Median(Measurement m,
                              const std::function<Status(std::vector<Stream>&)>& run) {
     TRY(auto streams, MakeStreams(m.batch, m.depth, m.depth + m.tokens));
+    const std::vector<float> states(streams[0].kv.states().begin(), streams[0].kv.states().end());
     std::vector<double> seconds;
     for (int i = 0; i <= repeat_; ++i) {
       for (Stream& stream : streams) {
         // Each run begins at the depth again, whose keys and values no run changes.
         stream.kv.Truncate(m.depth);
+        stream.kv.SetStates(states);
         stream.sampler.Reset({}, {});
         stream.last = 1;
       }

@@ -205,7 +205,7 @@ ReferenceModel::Rows ReferenceModel::Attention(size_t layer, const Rows& x,
     Rotate(layer, c.head.key, 0, y);
     if (config_.family->qk_norm_last) NormHeads(norm, y);
   };
-  Rows q = w.q.Times(h);
+  Rows q = w.q.Times(h), gates = TakeGates(c.head.key, q);
   finish(w.q_norm, q);
   ScaleQueries(q);
   if (c.kv_layer == layer) {
@@ -216,7 +216,7 @@ ReferenceModel::Rows ReferenceModel::Attention(size_t layer, const Rows& x,
     }
     kv[layer] = {k, v};
   }
-  const Rows attended = Attend(layer, q, kv[c.kv_layer], c.head, c.kv_heads);
+  const Rows attended = Gated(gates, Attend(layer, q, kv[c.kv_layer], c.head, c.kv_heads));
   return Norm(w.attn_post_norm, w.o.Times(attended));
 }
 
@@ -379,7 +379,7 @@ ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) co
   std::vector<KeysAndValues> kv(layers_.size());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& w = layers_[i];
-    const Rows attention = Attention(i, x, kv);
+    const Rows attention = c.layers[i].recurrent ? Recur(w, x) : Attention(i, x, kv);
     if (!c.parallel_residual) Add(attention, c.residual_scale, x);
     const bool experts = c.layers[i].experts;
     const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));

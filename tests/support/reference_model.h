@@ -43,6 +43,7 @@ class ReferenceModel {
     Matrix router, router_scale, choice_bias, shared_gate;
     Matrix expert_norm, expert_post_norm, dense_post_norm;
     std::vector<FeedForward> experts;
+    Matrix in, gate, alpha, beta, taps, dt, a, norm, out;  // of a recurrent layer
     Matrix input_gate, input_project, input_norm, output_scale;
   };
   struct KeysAndValues {
@@ -53,6 +54,7 @@ class ReferenceModel {
   Matrix Load(const std::string& name) const;
   Layer LoadLayer(size_t layer) const;
   void LoadExperts(const std::string& prefix, Layer& w) const;
+  void LoadRecurrent(const std::string& prefix, Layer& w) const;
   void LoadLatent(const std::string& prefix, size_t layer, Layer& w) const;
   Rows Norm(const Matrix& norm, const Rows& x) const;  // x where there is none
   Rows PlainNorm(const Rows& x) const;                 // without weights
@@ -65,6 +67,11 @@ class ReferenceModel {
               size_t kv_heads) const;
   Rows Attention(size_t layer, const Rows& x, std::vector<KeysAndValues>& kv) const;
   Rows LatentAttention(size_t layer, const Rows& x) const;
+  Rows TakeGates(size_t head_dim, Rows& q) const;  // none where attention is not gated
+  static Rows Gated(const Rows& gates, Rows attended);
+  Rows Recur(const Layer& w, const Rows& x) const;
+  Rows DeltaNet(const Layer& w, const Rows& x) const;
+  Rows ShortConvolution(const Layer& w, const Rows& x) const;
   Rows Expand(const FeedForward& w, const Rows& x) const;
   std::vector<std::pair<size_t, double>> Choose(const Layer& w, const Row& scores) const;
   Rows Mix(const Layer& w, const Rows& x) const;

@@ -43,7 +43,7 @@ ReferenceModel::ReferenceModel(const GgufFile& file, const ModelConfig& config)
       config_(config),
       embedding_(Load("token_embd")),
       positions_(Load("position_embd")),
-      output_norm_(Load("output_norm")),
+      output_norm_(Load(config.family->output_norm)),
       output_(Load("output")),
       layer_embedding_(Load("per_layer_token_embd")),
       layer_project_(Load("per_layer_model_proj")),
@@ -62,10 +62,13 @@ ReferenceModel::Layer ReferenceModel::LoadLayer(size_t layer) const {
   Layer w;
   w.attn_norm = load("attn_norm"), w.attn_post_norm = load("post_attention_norm");
   w.q = load("attn_q"), w.k = load("attn_k"), w.v = load("attn_v"), w.o = load("attn_output");
-  if (const Matrix qkv = load("attn_qkv"); qkv.rows != 0) {
-    w.q = qkv.Part(0, c.q_dim());
-    w.k = qkv.Part(c.q_dim(), c.k_dim());
-    w.v = qkv.Part(c.q_dim() + c.k_dim(), c.v_dim());
+  if (c.recurrent) {
+    LoadRecurrent(prefix, w);
+  } else if (const Matrix qkv = load("attn_qkv"); qkv.rows != 0) {
+    const size_t q = qkv.rows - c.k_dim() - c.v_dim();
+    w.q = qkv.Part(0, q);
+    w.k = qkv.Part(q, c.k_dim());
+    w.v = qkv.Part(q + c.k_dim(), c.v_dim());
   }
   w.q_norm = load("attn_q_norm"), w.k_norm = load("attn_k_norm"), w.sinks = load("attn_sinks");
   if (config_.family->latent) LoadLatent(prefix, layer, w);

@@ -42,8 +42,31 @@ void MixtureFamilies(const Add& add) {
   scaled.head_dim = 32, scaled.matrix_scales = true;
 }
 
+// Layers that do not attend.
+void RecurrentFamilies(const Add& add) {
+  TinyModelOptions& qwen35 = add("qwen35", "qwen35");
+  qwen35.head_dim = 32, qwen35.rope_dim = 16, qwen35.may_biases = true;
+  TinyModelOptions& mtp = add("qwen35-mtp", "qwen35");
+  mtp.layers = 4, mtp.skipped_layers = 1, mtp.layer_flags = true, mtp.fused_qkv = true;
+  mtp.taps = 3, mtp.state_dim = 32;
+  TinyModelOptions& qwen35moe = add("qwen35moe", "qwen35moe");
+  qwen35moe.head_dim = 32, qwen35moe.rope_dim = 16, qwen35moe.experts = 4;
+  qwen35moe.shared_ffn_dim = 64;
+  TinyModelOptions& next = add("qwen3next", "qwen3next");
+  next.head_dim = 32, next.rope_dim = 16, next.experts = 4, next.shared_ffn_dim = 64;
+  TinyModelOptions& next_old = add("qwen3next-old", "qwen3next");
+  next_old.experts = 4, next_old.shared_ffn_dim = 64, next_old.fused_delta = true;
+  add("lfm2", "lfm2").taps = 3;
+  TinyModelOptions& window = add("lfm2-window", "lfm2");
+  window.layers = 4, window.window = 20, window.may_biases = true;
+  TinyModelOptions& lfm2moe = add("lfm2moe", "lfm2moe");
+  lfm2moe.experts = 8, lfm2moe.experts_used = 3, lfm2moe.ffn_dim = 64, lfm2moe.taps = 3;
+  lfm2moe.dense_layers = 1, lfm2moe.dense_ffn_dim = 96, lfm2moe.gating = 2;
+}
+
 void NewerFamilies(const Add& add) {
   MixtureFamilies(add);
+  RecurrentFamilies(add);
   TinyModelOptions& gemma4 = add("gemma4", "gemma4");
   gemma4.layers = 8, gemma4.head_dim = 32, gemma4.window_head_dim = 16;
   gemma4.windows = {true, true, false, true, false, true, true, false};

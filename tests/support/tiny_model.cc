@@ -35,8 +35,8 @@ class Maker {
       Linear("per_layer_model_proj", all, o_.dim, Presence::kNo);
       Vector("per_layer_proj_norm.weight", o_.layer_input_dim, 0.5f, 1.5f);
     }
-    for (size_t layer = 0; layer < o_.layers; ++layer) Layer(layer);
-    Norm("output_norm");
+    for (size_t layer = 0; layer < Layers(); ++layer) Layer(layer);
+    Norm(family_.output_norm);
     if ((!o_.tied && family_.output != Presence::kNo) || family_.output == Presence::kMust) {
       Matrix("output.weight", o_.vocab, o_.dim, 4.0f);
     }
@@ -54,7 +54,13 @@ class Maker {
   size_t RopeDim() const { return o_.rope_dim != 0 ? o_.rope_dim : o_.head_dim; }
   size_t ValueDim() const { return o_.value_dim != 0 ? o_.value_dim : o_.head_dim; }
   bool Windowed(size_t layer) const { return !o_.windows.empty() && o_.windows[layer]; }
+  size_t Layers() const { return o_.layers + o_.skipped_layers; }
+  bool Attends(size_t layer) const {
+    return family_.recurrence == Recurrence::kNone || layer >= o_.layers ||
+           layer % o_.attention_period == o_.attention_period - 1;
+  }
   size_t KvHeads(size_t layer) const {
+    if (family_.recurrence == Recurrence::kShortConvolution && !Attends(layer)) return 0;
     return o_.windows.empty() || Windowed(layer) ? o_.kv_heads : o_.kv_heads / 2;
   }
   size_t HeadDim(size_t layer) const {
@@ -65,7 +71,7 @@ class Maker {
   }
   size_t DenseFfn(size_t layer) const {
     const size_t plain = o_.dense_ffn_dim != 0 ? o_.dense_ffn_dim : o_.ffn_dim;
-    return layer >= o_.layers - o_.shared_kv ? 2 * plain : plain;
+    return o_.shared_kv != 0 && layer >= o_.layers - o_.shared_kv ? 2 * plain : plain;
   }
   bool HasExperts(size_t layer) const {
     if (o_.experts == 0 || layer < o_.dense_layers) return false;
@@ -82,7 +88,7 @@ class Maker {
   template <class Of>
   void ByLayer(const std::string& key, const Of& of) {
     std::vector<int32_t> values;
-    for (size_t i = 0; i < o_.layers; ++i) values.push_back(static_cast<int32_t>(of(i)));
+    for (size_t i = 0; i < Layers(); ++i) values.push_back(static_cast<int32_t>(of(i)));
     if (std::ranges::count(values, values[0]) == static_cast<ptrdiff_t>(values.size())) {
       return Number(key, static_cast<size_t>(values[0]));
     }
@@ -94,7 +100,8 @@ class Maker {
     file_.SetString("general.name", "tiny");
     Number("context_length", o_.context);
     Number("embedding_length", o_.dim);
-    Number("block_count", o_.layers);
+    Number("block_count", Layers());
+    if (o_.skipped_layers != 0) Number("nextn_predict_layers", o_.skipped_layers);
     const bool own_expert_size = family_.experts == Presence::kMust || o_.dense_ffn_dim != 0;
     ByLayer("feed_forward_length", [&](size_t i) { return DenseFfn(i); });
     Number("attention.head_count", o_.heads);
@@ -140,6 +147,7 @@ class Maker {
       Float("residual_scale", 0.3);
       Float("logit_scale", 6);
     }
+    RecurrenceMetadata();
     if (family_.may_be_parallel) file_.SetBool(Key("use_parallel_residual"), o_.parallel);
     if (!o_.rope_scaling.empty()) file_.SetString(Key("rope.scaling.type"), o_.rope_scaling);
     if (o_.rope_factor != 0) Float("rope.scaling.factor", o_.rope_factor);
@@ -154,6 +162,24 @@ class Maker {
       file_.SetNumbers(Key("rope.dimension_sections"), 5,
                        std::vector<int32_t>(o_.sections.begin(), o_.sections.end()));
     }
+  }
+
+  void RecurrenceMetadata() {
+    const Recurrence kind = family_.recurrence;
+    if (kind == Recurrence::kShortConvolution) Number("shortconv.l_cache", o_.taps);
+    if (kind != Recurrence::kDeltaNet) return;
+    Number("ssm.conv_kernel", o_.taps);
+    Number("ssm.state_size", o_.state_dim);
+    Number("ssm.group_count", o_.state_keys);
+    Number("ssm.time_step_rank", o_.state_values);
+    Number("ssm.inner_size", o_.state_values * o_.state_dim);
+    const auto pairs = static_cast<int32_t>(RopeDim() / 2);
+    file_.SetNumbers<int32_t>(Key("rope.dimension_sections"), 5,
+                              {(pairs + 2) / 3, (pairs + 1) / 3, pairs / 3, 0});
+    if (!o_.layer_flags) return Number("full_attention_interval", o_.attention_period);
+    std::string flags;
+    for (size_t i = 0; i < Layers(); ++i) flags += Attends(i) ? '\0' : '\1';
+    file_.SetArray(Key("attention.recurrent_layers"), 7, flags.size(), flags);
   }
 
   void LatentMetadata() {
@@ -186,10 +212,14 @@ class Maker {
   void Layer(size_t layer) {
     const std::string prefix = fmt::format("blk.{}.", layer);
     if (family_.pre_norm) Norm(prefix + "attn_norm");
-    family_.latent ? LatentAttention(prefix) : Attention(prefix, layer);
-    const size_t attended = o_.heads * (family_.latent ? ValueDim() : ValueDim(layer));
-    Linear(prefix + "attn_output", o_.dim, attended, family_.attention_output_bias);
-    if (family_.sinks) Vector(prefix + "attn_sinks.weight", o_.heads, -1, 2);
+    if (!Attends(layer)) {
+      family_.recurrence == Recurrence::kDeltaNet ? DeltaNet(prefix) : ShortConvolution(prefix);
+    } else {
+      family_.latent ? LatentAttention(prefix) : Attention(prefix, layer);
+      const size_t attended = o_.heads * (family_.latent ? ValueDim() : ValueDim(layer));
+      Linear(prefix + "attn_output", o_.dim, attended, family_.attention_output_bias);
+      if (family_.sinks) Vector(prefix + "attn_sinks.weight", o_.heads, -1, 2);
+    }
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
     if (family_.pre_norm) Norm(prefix + family_.ffn_norm);
     if (HasExperts(layer)) {
@@ -205,16 +235,46 @@ class Maker {
       Norm(prefix + "post_norm");
     }
     if (family_.layer_scale && layer != 1) Vector(prefix + "layer_output_scale.weight", 1, 0.6f, 1);
+    if (layer < o_.layers) return;
+    Matrix(prefix + "nextn.eh_proj.weight", o_.dim, 2 * o_.dim, 1);
+    for (const char* name : {"enorm", "hnorm", "shared_head_norm"}) Norm(prefix + "nextn." + name);
+  }
+
+  void ShortConvolution(const std::string& prefix) {
+    Matrix(prefix + "shortconv.in_proj.weight", 3 * o_.dim, o_.dim, o_.gain);
+    Matrix(prefix + "shortconv.conv.weight", o_.dim, o_.taps, o_.gain, WeightType::kF32);
+    Matrix(prefix + "shortconv.out_proj.weight", o_.dim, o_.dim, o_.gain);
+  }
+
+  void DeltaNet(const std::string& prefix) {
+    const size_t values = o_.state_values * o_.state_dim;
+    const size_t channels = 2 * o_.state_keys * o_.state_dim + values;
+    if (o_.fused_delta) {
+      Matrix(prefix + "ssm_in.weight", channels + values, o_.dim, o_.gain);
+    } else {
+      Matrix(prefix + "attn_qkv.weight", channels, o_.dim, o_.gain);
+      Matrix(prefix + "attn_gate.weight", values, o_.dim, o_.gain);
+    }
+    const bool both = family_.adjacent_value_heads;
+    if (!both) Matrix(prefix + "ssm_alpha.weight", o_.state_values, o_.dim, o_.gain);
+    const size_t rows = (both ? 2 : 1) * o_.state_values;
+    Matrix(prefix + (both ? "ssm_ba.weight" : "ssm_beta.weight"), rows, o_.dim, o_.gain);
+    Matrix(prefix + "ssm_conv1d.weight", channels, o_.taps, o_.gain, WeightType::kF32);
+    Vector(prefix + "ssm_dt.bias", o_.state_values, -1.0f, 1.0f);
+    Vector(prefix + "ssm_a", o_.state_values, -0.5f, -0.01f);
+    Vector(prefix + "ssm_norm.weight", o_.state_dim, 0.5f, 1.5f);
+    Matrix(prefix + "ssm_out.weight", o_.dim, values, o_.gain);
   }
 
   void Attention(const std::string& prefix, size_t layer) {
     const size_t head = HeadDim(layer), q_dim = o_.heads * head;
     const size_t k_dim = KvHeads(layer) * head, v_dim = KvHeads(layer) * ValueDim(layer);
-    const bool own_kv = layer < o_.layers - o_.shared_kv;
+    const size_t q_rows = (family_.gated_attention ? 2 : 1) * q_dim;
+    const bool own_kv = o_.shared_kv == 0 || layer < o_.layers - o_.shared_kv;
     if (o_.fused_qkv) {
-      Linear(prefix + "attn_qkv", q_dim + k_dim + v_dim, o_.dim, family_.qkv_bias);
+      Linear(prefix + "attn_qkv", q_rows + k_dim + v_dim, o_.dim, family_.qkv_bias);
     } else {
-      Linear(prefix + "attn_q", q_dim, o_.dim, family_.qkv_bias);
+      Linear(prefix + "attn_q", q_rows, o_.dim, family_.qkv_bias);
       if (own_kv) Linear(prefix + "attn_k", k_dim, o_.dim, family_.qkv_bias);
       const bool has_value = !family_.may_lack_value || Windowed(layer);
       if (own_kv && has_value) Linear(prefix + "attn_v", v_dim, o_.dim, family_.qkv_bias);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,44 @@ void ExpectFilled(const KvCache& kv, size_t n) {
       }
     }
   }
+}
+
+// Two recurrent layers, of a window of 2 x 5 and two matrices of 16 x 16, and one that attends.
+TEST(KvCacheTest, StatesBeginWithZerosAndAreCopiedAndTakenBackWhole) {
+  ModelConfig config = SmallConfig();
+  for (const size_t i : {0, 2}) config.layers[i].recurrent = true, config.layers[i].kv_heads = 0;
+  config.recurrence = {.taps = 3, .channels = 5, .value_heads = 2, .head_dim = 16};
+  KvCache kv = KvCache::Create(config, 64).value(), copy = KvCache::Create(config, 32).value();
+  const size_t floats = 2 * 16 * 16 + 16;  // in whole cache lines
+  EXPECT_EQ(KvCache::StateBytes(config), 2 * floats * sizeof(float));
+  const size_t position = KvCache::BytesPerPosition(config, KvType::kF16);
+  EXPECT_EQ(position, KvCache::BytesPerPosition(SmallConfig(), KvType::kF16) / 3);
+  EXPECT_EQ(kv.used_bytes(), 0u);
+  const KvCost cost = KvCache::Cost(config, KvType::kF16, 8);
+  EXPECT_EQ(cost.Of(0), 0u);
+  EXPECT_EQ(cost.Of(10), 64 * position + KvCache::StateBytes(config));
+
+  ASSERT_TRUE(kv.Append(20));
+  EXPECT_EQ(kv.used_bytes(), 20 * position + KvCache::StateBytes(config));
+  ASSERT_EQ(kv.states().size(), 2 * floats);
+  EXPECT_EQ(kv.State(2), kv.State(0) + floats);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(kv.State(2)) % 64, 0u);
+  const auto all = [](const KvCache& cache, float value) {
+    return std::ranges::all_of(cache.states(), [=](float v) { return v == value; });
+  };
+  EXPECT_TRUE(all(kv, 0));
+  std::fill_n(kv.State(0), 2 * floats, 3.0f);
+  copy.CopyPrefixFrom(kv, 20);
+  EXPECT_TRUE(all(copy, 3));
+  kv.Truncate(20);
+  EXPECT_TRUE(all(kv, 3));
+  kv.Truncate(0);
+  EXPECT_TRUE(all(kv, 0));
+  kv.SetStates(copy.states());
+  EXPECT_TRUE(all(kv, 3));
+  ASSERT_TRUE(kv.Append(1));
+  kv.Reset();
+  EXPECT_TRUE(all(kv, 0));
 }
 
 TEST(KvCacheTest, PositionsAreTrackedAndStoredWhereTheKernelsReadThem) {
