@@ -21,6 +21,12 @@
 #include <utility>
 
 namespace lockstep {
+namespace {
+
+// Reading so few tokens again takes less than what their states would push out.
+constexpr size_t kMinInterval = 256;
+
+}  // namespace
 
 size_t PrefixStore::KeyHash::operator()(const Key& key) const {
   static_assert(std::has_unique_object_representations_v<Key>);
@@ -30,65 +36,163 @@ size_t PrefixStore::KeyHash::operator()(const Key& key) const {
 Result<std::unique_ptr<PrefixStore>> PrefixStore::Create(const ModelConfig& config,
                                                          size_t max_bytes, KvType kv_type) {
   const size_t block_bytes = kBlock * KvCache::BytesPerPosition(config, kv_type);
-  const size_t blocks = max_bytes / block_bytes;
-  if (blocks == 0) {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("prefix cache: {} bytes are less than one block of {} positions, which "
-                            "has {} bytes; give it more, or 0 to do without",
-                            max_bytes, kBlock, block_bytes));
+  const size_t state_bytes = KvCache::StateBytes(config);
+  const size_t states = state_bytes == 0 ? 0 : std::max<size_t>(1, max_bytes / 2 / state_bytes);
+  const size_t least = block_bytes + (states != 0 ? state_bytes : 0);
+  if (max_bytes < least) {
+    return Fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("prefix cache: {} bytes are less than one block of {} positions{}, "
+                    "which has {} bytes; give it more, or 0 to do without",
+                    max_bytes, kBlock, states != 0 ? " with the states after it" : "", least));
   }
+  const size_t blocks = (max_bytes - states * state_bytes) / block_bytes;
   TRY(KvCache kv, KvCache::Create(config, blocks * kBlock, kv_type));
   TRY_OK(kv.Append(blocks * kBlock));
-  return std::unique_ptr<PrefixStore>(new PrefixStore(std::move(kv), blocks, block_bytes));
+  return std::unique_ptr<PrefixStore>(
+      new PrefixStore(std::move(kv), blocks, block_bytes, states, state_bytes / sizeof(float)));
 }
 
-PrefixStore::PrefixStore(KvCache kv, size_t blocks, size_t block_bytes)
-    : kv_(std::move(kv)), block_bytes_(block_bytes), blocks_(blocks) {
+PrefixStore::PrefixStore(KvCache kv, size_t blocks, size_t block_bytes, size_t states,
+                         size_t state_floats)
+    : kv_(std::move(kv)),
+      block_bytes_(block_bytes),
+      blocks_(blocks),
+      state_floats_(state_floats),
+      states_(states * state_floats),
+      owners_(states) {
   index_.reserve(blocks);
+}
+
+size_t PrefixStore::state_interval() const {
+  const size_t blocks = 2 * blocks_.size() / std::max<size_t>(1, owners_.size());
+  return kBlock * std::max(blocks, kMinInterval / kBlock);
+}
+
+size_t PrefixStore::Known(const std::string& scope, std::span<const int32_t> tokens) {
+  return Find(RootOf(scope), tokens).size() * kBlock;
 }
 
 size_t PrefixStore::Extend(const std::string& scope, std::span<const int32_t> tokens, KvCache& kv) {
   const size_t begin = kv.length();
-  const std::vector<size_t> found = Find(RootOf(scope), tokens);
-  const size_t end = found.size() * kBlock;
-  if (end <= begin || !kv.AppendForCopy(end - begin)) return 0;
+  std::vector<size_t> found = Find(RootOf(scope), tokens);
+  Place place{found.size() * kBlock, found.size(), kNone, kNone};
+  if (keeps_states()) place = LastState(found, tokens);
+  if (place.tokens <= begin || !kv.AppendForCopy(place.tokens - begin)) return 0;
+  found.resize(place.blocks);
+  if (place.tail != kNone) found.push_back(place.tail);
   for (size_t i = begin / kBlock; i < found.size(); ++i) {
-    kv.CopyFrom(kv_, found[i] * kBlock, i * kBlock, kBlock);
+    kv.CopyFrom(kv_, found[i] * kBlock, i * kBlock, std::min(kBlock, place.tokens - i * kBlock));
   }
-  return end - begin;
+  if (place.state != kNone) {
+    owners_[place.state].used = ++uses_;
+    kv.SetStates({StateAt(place.state), state_floats_});
+    MakeNewest(found);
+  }
+  return place.tokens - begin;
 }
 
 void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> tokens,
-                         const KvCache& kv) {
+                         const KvCache& kv, bool with_states) {
   assert(tokens.size() <= kv.length());
   // A text of more blocks than there are would push out its own beginning.
-  tokens = tokens.first(std::min(tokens.size() / kBlock, blocks_.size()) * kBlock);
+  const auto whole = tokens.first(std::min(tokens.size() / kBlock, blocks_.size()) * kBlock);
   const uint64_t root = RootOf(scope);
-  std::vector<size_t> path = Find(root, tokens);
+  std::vector<size_t> path = Find(root, whole);
   const size_t stored = path.size();
-  path.reserve(tokens.size() / kBlock);
-  while (path.size() * kBlock < tokens.size()) {
+  path.reserve(whole.size() / kBlock + 1);
+  while (path.size() * kBlock < whole.size()) {
     // A window has moved on from a block that was never stored, or was pushed out since.
     if (path.size() * kBlock < kv.kept_from()) break;
     Key key{path.empty() ? root : blocks_[path.back()].id, {}};
-    std::copy_n(tokens.begin() + path.size() * kBlock, kBlock, key.tokens.begin());
-    // First what may fail for want of memory: then the text is stored up to here.
-    decltype(index_)::iterator entry;
-    try {
-      entry = index_.emplace(key, kNone).first;
-    } catch (const std::bad_alloc&) {
-      break;
-    }
-    const size_t block = entry->second = TakeBlock();
-    kv_.CopyFrom(kv, path.size() * kBlock, block * kBlock, kBlock);
-    blocks_[block].id = next_id_++;
-    blocks_[block].key = key;
+    std::copy_n(whole.begin() + path.size() * kBlock, kBlock, key.tokens.begin());
+    // Without memory, the text is stored up to here.
+    const size_t block = NewBlock(key, kv, path.size() * kBlock);
+    if (block == kNone) break;
     path.push_back(block);
   }
-  if (path.size() == stored) return;
-  // The old part is in front of the new blocks already, and the whole path is to be in order.
-  for (size_t i = 0; i < stored; ++i) Unlink(path[i]);
-  for (size_t i = path.size(); i-- > 0;) PushNewest(path[i]);
+  if (path.size() != stored) {
+    // The old part is in front of the new blocks already, and the whole path is to be in order.
+    for (size_t i = 0; i < stored; ++i) Unlink(path[i]);
+    for (size_t i = path.size(); i-- > 0;) PushNewest(path[i]);
+  }
+  if (with_states && keeps_states() && path.size() == tokens.size() / kBlock) {
+    KeepStates(path, tokens, kv);
+  }
+}
+
+size_t PrefixStore::NewBlock(const Key& key, const KvCache& kv, size_t from) {
+  decltype(index_)::iterator entry;
+  try {
+    entry = index_.emplace(key, kNone).first;
+  } catch (const std::bad_alloc&) {
+    return kNone;
+  }
+  const size_t block = entry->second = TakeBlock();
+  kv_.CopyFrom(kv, from, block * kBlock, std::min(kBlock, kv.length() - from));
+  blocks_[block] = {.id = next_id_++, .key = key};
+  return block;
+}
+
+void PrefixStore::KeepStates(std::vector<size_t>& path, std::span<const int32_t> tokens,
+                             const KvCache& kv) {
+  if (path.empty()) return;
+  const auto rest = tokens.subspan(path.size() * kBlock);
+  if (!rest.empty()) {
+    const size_t parent = path.back();
+    const auto known = index_.find(TailKey(blocks_[parent].id, rest));
+    size_t tail = known != index_.end() ? known->second : kNone;
+    if (tail != kNone) {
+      Unlink(tail);
+    } else {
+      if (path.size() == blocks_.size()) return;
+      tail = NewBlock(TailKey(blocks_[parent].id, rest), kv, path.size() * kBlock);
+      if (tail == kNone) return;
+      blocks_[tail].parent = parent;
+      ++blocks_[parent].tails;
+    }
+    PushNewest(tail);
+    path.push_back(tail);
+    MakeNewest(path);
+  }
+  size_t& state = blocks_[path.back()].state;
+  if (state == kNone) {
+    const size_t taken = TakeState();
+    state = taken;
+    owners_[taken].block = path.back();
+    std::ranges::copy(kv.states(), StateAt(taken));
+  }
+  owners_[state].used = ++uses_;
+}
+
+PrefixStore::Place PrefixStore::LastState(const std::vector<size_t>& path,
+                                          std::span<const int32_t> tokens) const {
+  for (size_t n = path.size(); n > 0; --n) {
+    const Block& block = blocks_[path[n - 1]];
+    const size_t tail = block.tails > 0 ? FindTail(path[n - 1], tokens.subspan(n * kBlock)) : kNone;
+    if (tail != kNone) {
+      const auto& end = blocks_[tail].key.tokens;
+      const auto length = static_cast<size_t>(std::ranges::find(end, kNoToken) - end.begin());
+      return {n * kBlock + length, n, tail, blocks_[tail].state};
+    }
+    if (block.state != kNone) return {n * kBlock, n, kNone, block.state};
+  }
+  return {};
+}
+
+size_t PrefixStore::FindTail(size_t parent, std::span<const int32_t> tokens) const {
+  for (size_t n = std::min(tokens.size(), kBlock - 1); n > 0; --n) {
+    const auto found = index_.find(TailKey(blocks_[parent].id, tokens.first(n)));
+    if (found != index_.end() && blocks_[found->second].state != kNone) return found->second;
+  }
+  return kNone;
+}
+
+PrefixStore::Key PrefixStore::TailKey(uint64_t parent, std::span<const int32_t> tokens) {
+  Key key{parent, {}};
+  key.tokens.fill(kNoToken);
+  std::ranges::copy(tokens, key.tokens.begin());
+  return key;
 }
 
 uint64_t PrefixStore::RootOf(const std::string& scope) {
@@ -107,11 +211,27 @@ std::vector<size_t> PrefixStore::Find(uint64_t root, std::span<const int32_t> to
     path.push_back(found->second);
     key.parent = blocks_[found->second].id;
   }
+  MakeNewest(path);
+  return path;
+}
+
+void PrefixStore::MakeNewest(std::span<const size_t> path) {
   for (size_t i = path.size(); i-- > 0;) {
     Unlink(path[i]);
     PushNewest(path[i]);
   }
-  return path;
+}
+
+size_t PrefixStore::TakeState() {
+  if (states_used_ < owners_.size()) return states_used_++;
+  const auto oldest = std::ranges::min_element(owners_, {}, &Owner::used);
+  if (oldest->block != kNone) DropState(oldest->block);
+  return static_cast<size_t>(oldest - owners_.begin());
+}
+
+void PrefixStore::DropState(size_t block) {
+  owners_[blocks_[block].state] = {};
+  blocks_[block].state = kNone;
 }
 
 size_t PrefixStore::TakeBlock() {
@@ -119,6 +239,9 @@ size_t PrefixStore::TakeBlock() {
   const size_t block = oldest_;
   Unlink(block);
   index_.erase(blocks_[block].key);
+  if (blocks_[block].state != kNone) DropState(block);
+  // A tail goes before its parent.
+  if (blocks_[block].parent != kNone) --blocks_[blocks_[block].parent].tails;
   return block;
 }
 

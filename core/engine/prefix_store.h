@@ -8,6 +8,9 @@
 // 2023); but blocks are copied to and from the sessions, whose own caches stay contiguous: a copy
 // takes less than a hundredth of the time that computing does. Blocks have all layers, those with a
 // sliding window too, as any block can be the last one that a prompt shares.
+//
+// A model with recurrent layers goes on only from where its states were kept: they are those after
+// one position, and larger than the keys and values of hundreds. They have half of the memory.
 #pragma once
 
 #include <array>
@@ -21,6 +24,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/kernels/aligned_buffer.h"
 #include "core/transformer/kv_cache.h"
 #include "core/transformer/model_config.h"
 
@@ -29,23 +33,41 @@ namespace lockstep {
 class PrefixStore {
  public:
   static constexpr size_t kBlock = kKeyGroup;  // positions
+  // States that would save fewer tokens of reading than this are not worth their room.
+  static constexpr size_t kStateGain = 32;
 
-  // As many blocks as fit into max_bytes. Address space is reserved; memory follows use. Errors are
-  // KvCache::Create's, and kInvalidArgument where not one block fits.
+  // As many blocks, and states, as fit into max_bytes. Address space is reserved; memory follows
+  // use. Errors are KvCache::Create's, and kInvalidArgument where not one fits.
   [[nodiscard]] static Result<std::unique_ptr<PrefixStore>> Create(const ModelConfig& config,
                                                                    size_t max_bytes,
                                                                    KvType kv_type = KvType::kF16);
 
+  // The positions that `tokens` shares with what is stored, in whole blocks, whether or not there
+  // are states to go on from.
+  size_t Known(const std::string& scope, std::span<const int32_t> tokens);
   // Fills the cache, which holds the first kv.length() of `tokens`, further: up to the end of the
-  // last whole block of `tokens` that is stored. The number of positions that were added. `scope`
-  // separates those who must not learn of each other's prompts.
+  // last whole block of `tokens` that is stored, or the last place of which there are states. The
+  // number of positions that were added. `scope` separates those who must not learn of each
+  // other's prompts.
   size_t Extend(const std::string& scope, std::span<const int32_t> tokens, KvCache& kv);
   // Stores the whole blocks of `tokens`, whose keys and values kv has, up to the first that is not
-  // stored and of which a sliding window has moved on. REQUIRES: at most kv.length() tokens.
-  void Insert(const std::string& scope, std::span<const int32_t> tokens, const KvCache& kv);
+  // stored and of which a sliding window has moved on; and with_states those after the last token.
+  // REQUIRES: at most kv.length() tokens, and with_states as many.
+  void Insert(const std::string& scope, std::span<const int32_t> tokens, const KvCache& kv,
+              bool with_states = false);
 
-  size_t bytes() const { return used_ * block_bytes_; }  // of the blocks in use
-  size_t capacity_bytes() const { return blocks_.size() * block_bytes_; }
+  // Whether the model has states, and at which distance in a long text they are worth keeping: so
+  // that a text that fills the blocks takes half of the room for states.
+  bool keeps_states() const { return state_floats_ != 0; }
+  size_t state_interval() const;
+
+  // Of the blocks and states in use.
+  size_t bytes() const {
+    return used_ * block_bytes_ + states_used_ * state_floats_ * sizeof(float);
+  }
+  size_t capacity_bytes() const {
+    return blocks_.size() * block_bytes_ + owners_.size() * state_floats_ * sizeof(float);
+  }
   size_t block_bytes() const { return block_bytes_; }
 
  private:
@@ -58,19 +80,47 @@ class PrefixStore {
   struct KeyHash {
     size_t operator()(const Key& key) const;
   };
+  static constexpr size_t kNone = ~size_t{0};
   // A block in a list from the most to the least recently used. A block is never more recently
-  // used than the one before it in its text, so the end of the list has no children.
+  // used than the one before it in its text, so the end of the list has no children. States may be
+  // kept of a place within a block: then it is a tail, whose key is filled up by kNoToken, and
+  // which has no children.
   struct Block {
     uint64_t id = 0;  // never used twice
     Key key;
     size_t newer = 0, older = 0;  // indices of blocks_, or kNone
+    size_t state = kNone;         // place of the states after its last token
+    size_t parent = kNone;        // of a tail, the block before it
+    size_t tails = 0;             // of which this one is the parent
   };
-  static constexpr size_t kNone = ~size_t{0};
+  static constexpr int32_t kNoToken = -1;
+  // Of states: the block that they are kept for, or kNone, and when they were last used.
+  struct Owner {
+    size_t block = kNone;
+    uint64_t used = 0;
+  };
+  // Where a text can go on from: after `tokens` of it, `blocks` of its path and perhaps a tail.
+  struct Place {
+    size_t tokens = 0, blocks = 0, tail = kNone, state = kNone;
+  };
 
-  PrefixStore(KvCache kv, size_t blocks, size_t block_bytes);
+  PrefixStore(KvCache kv, size_t blocks, size_t block_bytes, size_t states, size_t state_floats);
   uint64_t RootOf(const std::string& scope);
   // The stored blocks that `tokens` begins with, from the first on; they become the most recent.
   std::vector<size_t> Find(uint64_t root, std::span<const int32_t> tokens);
+  // The last place of the path, or of a tail that goes on as `tokens` do, from which states are
+  // kept.
+  Place LastState(const std::vector<size_t>& path, std::span<const int32_t> tokens) const;
+  size_t FindTail(size_t parent, std::span<const int32_t> tokens) const;  // kNone if there is none
+  // Those of kv, after the last of `tokens`, of which the whole blocks are the path.
+  void KeepStates(std::vector<size_t>& path, std::span<const int32_t> tokens, const KvCache& kv);
+  static Key TailKey(uint64_t parent, std::span<const int32_t> tokens);
+  // A new block of that key, filled from kv's position `from`, in no list; kNone without memory.
+  size_t NewBlock(const Key& key, const KvCache& kv, size_t from);
+  void MakeNewest(std::span<const size_t> path);
+  float* StateAt(size_t i) { return states_.data() + i * state_floats_; }
+  size_t TakeState();  // a new one, or the least recently used
+  void DropState(size_t block);
   size_t TakeBlock();  // a new one, or the least recently used; in no list
   void Unlink(size_t block);
   void PushNewest(size_t block);
@@ -83,6 +133,11 @@ class PrefixStore {
   uint64_t next_id_ = 1;
   std::unordered_map<Key, size_t, KeyHash> index_;
   std::unordered_map<std::string, uint64_t> roots_;
+  const size_t state_floats_;
+  AlignedBuffer<float> states_;  // [owners_.size()][state_floats_]
+  std::vector<Owner> owners_;
+  std::atomic<size_t> states_used_{0};  // owners_ from here on were never used
+  uint64_t uses_ = 0;
 };
 
 }  // namespace lockstep

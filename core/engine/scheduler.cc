@@ -287,7 +287,7 @@ bool Scheduler::MakeRoom(ActiveJob& job) {
 }
 
 void Scheduler::Pause(ActiveJob& job) {
-  Remember(job);
+  Remember(job, true);
   job.session.Rewind();
   job.paused = job.was_paused = true;
   ++paused_;
@@ -299,7 +299,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
   FinishReason reason = FinishReason::kNone;
   if (held_session) {
     if (error == nullptr) reason = job.session->finish_reason();
-    Remember(job);
+    Remember(job, true);
     if (std::exchange(job.paused, false)) --paused_;
   }
   job.session = {};

@@ -120,12 +120,15 @@ class Scheduler {
   size_t AddToBatch(ActiveJob& job, size_t limit, DraftLimit draft = {});
   // Whether this very step computes what the job's prompt goes on with.
   bool IsBeingComputed(const ActiveJob& job) const;
+  // The same for a model with states: whether they will be stored where the job can go on, of which
+  // the one that computes is told.
+  bool StatesWillBeStored(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // What has been done for the job's grammar since the last time.
   void ChargeGrammar(ActiveJob& job) REQUIRES(mutex_);
   void Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // Gives the prefix store what the job's session has computed.
-  void Remember(const ActiveJob& job);
+  void Remember(ActiveJob& job, bool leaves = false);
   // What a step or the grammar's work has given a job: tokens, and then perhaps an error.
   struct Outcome {
     Status status;

@@ -79,7 +79,7 @@ void Scheduler::AddDecoding() {
   for (const auto& job : running_) {
     // The older come first, so that whoever must pause has nothing in the batch yet.
     if (!decodes(job) || !MakeRoom(*job)) continue;
-    const size_t draft = std::min(room, options_.longest_draft);
+    const size_t draft = std::min({room, options_.longest_draft, job->session->longest_draft()});
     const size_t end = std::min(job->session->position() + 1 + draft, job->session->context());
     const bool fits = draft > 0 && job->session.Reserve(end);
     const size_t drafted = AddToBatch(*job, 1, {fits ? draft : 0, least_chance}) - 1;
@@ -147,15 +147,18 @@ void Scheduler::AddPrompts() {
   }
   std::ranges::stable_sort(prefilling_, {}, &ActiveJob::turn);
   size_t budget = pacer_.PrefillTokens(step_.decoding);
+  const bool states = options_.prefixes != nullptr && options_.prefixes->keeps_states();
   for (ActiveJob* const job : prefilling_) {
-    if (budget == 0) break;
+    // Whoever waits for states says where, though there is no room in this step.
+    if (budget == 0 && !states) break;
     if (options_.prefixes != nullptr) {
       IfMemoryAllows([&] {
         const size_t taken = job->session->TakePrefix(*options_.prefixes, job->prefix_scope);
         if (!job->was_paused) job->cached_tokens += taken;
       });
-      if (IsBeingComputed(*job)) continue;
+      if (states ? StatesWillBeStored(*job) : IsBeingComputed(*job)) continue;
     }
+    if (budget == 0) continue;
     const size_t tokens = AddToBatch(*job, budget);
     budget -= tokens;
     step_.prefill_tokens += tokens;
@@ -172,6 +175,25 @@ bool Scheduler::IsBeingComputed(const ActiveJob& job) const {
     const auto same = static_cast<size_t>(std::ranges::mismatch(known, prompt).in1 - known.begin());
     const size_t shared = std::min(same, prompt.size() - 1) / PrefixStore::kBlock;
     if (shared * PrefixStore::kBlock > job.session->position()) return true;
+  }
+  return false;
+}
+
+bool Scheduler::StatesWillBeStored(const ActiveJob& job) const {
+  const std::span<const int32_t> prompt = job.session->reading();
+  for (size_t i = step_.decoding; i < batch_.size(); ++i) {
+    ActiveJob& other = *batch_jobs_[i];
+    if (other.prefix_scope != job.prefix_scope) continue;
+    const std::span<const int32_t> read = other.session->reading();
+    const auto same = static_cast<size_t>(std::ranges::mismatch(read, prompt).in1 - read.begin());
+    const size_t shared = std::min(same, prompt.size() - 1) / PrefixStore::kBlock;
+    const size_t parting = shared * PrefixStore::kBlock, planned = other.session->state_place();
+    // The end of what it adds in this step is decided.
+    const size_t end = other.session->position() + batch_[i].tokens.size();
+    if (planned > job.session->position() && planned <= parting) return true;
+    if (parting <= end || parting < job.session->position() + PrefixStore::kStateGain) continue;
+    other.session->WantState(parting);
+    return true;
   }
   return false;
 }
@@ -216,9 +238,9 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
   }
 }
 
-void Scheduler::Remember(const ActiveJob& job) {
+void Scheduler::Remember(ActiveJob& job, bool leaves) {
   if (options_.prefixes == nullptr) return;
-  IfMemoryAllows([&] { job.session->GivePrefix(*options_.prefixes, job.prefix_scope); });
+  IfMemoryAllows([&] { job.session->GivePrefix(*options_.prefixes, job.prefix_scope, leaves); });
 }
 
 void Scheduler::ChargeGrammar(ActiveJob& job) {

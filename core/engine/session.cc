@@ -22,6 +22,10 @@
 namespace lockstep {
 namespace {
 
+// The end of a prompt opens the answer, and perhaps a thought; where the next turn repeats the
+// answer, the thought may be gone. Published templates end by up to seven such tokens.
+constexpr size_t kTurnTokens = 8;
+
 Status CheckTokens(std::span<const int32_t> tokens, size_t vocab) {
   for (const int32_t token : tokens) {
     if (token < 0 || static_cast<size_t>(token) >= vocab) {
@@ -91,8 +95,9 @@ InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_
       kv_(std::move(kv)),
       sampler_(vocab),
       vocab_(vocab),
-      longest_draft_(longest_draft) {
-  next_.reserve(1 + longest_draft);
+      // A state cannot be cut back to where a guess went wrong.
+      longest_draft_(kv_.states().empty() ? longest_draft : 0) {
+  next_.reserve(1 + longest_draft_);
 }
 
 void InferenceSession::Reset() {
@@ -103,6 +108,7 @@ void InferenceSession::Reset() {
   replay_.clear();
   next_.clear();
   drafted_ = kept_ = 0;
+  state_place_ = branch_ = stored_ = 0;
   utf8_ = {};
   stop_ = {};
   sampled_.reset();
@@ -145,6 +151,7 @@ BatchEntry InferenceSession::NextEntry(size_t limit, DraftLimit draft) {
   assert(limit >= 1 && !prompt_.empty() && !finished() && !waits_for_grammar());
   if (!prefilling()) return {&kv_, NextTokens(draft), LogitRows::kAll};
   next_.clear();
+  if (state_place_ > kv_.length()) limit = std::min(limit, state_place_ - kv_.length());
   const auto rest = reading().subspan(kv_.length());
   if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
   return {&kv_, rest, LogitRows::kLast};
@@ -183,6 +190,7 @@ std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
 void InferenceSession::Rewind() {
   assert(!prompt_.empty() && !finished());
   kv_.Reset();
+  state_place_ = branch_ = stored_ = 0;
   if (output_.empty()) return;
   replay_ = prompt_;
   replay_.insert(replay_.end(), output_.begin(), output_.end());
@@ -190,14 +198,36 @@ void InferenceSession::Rewind() {
 
 size_t InferenceSession::TakePrefix(PrefixStore& store, const std::string& scope) {
   assert(prefilling());
-  return store.Extend(scope, reading().first(reading().size() - 1), kv_);
+  const auto tokens = reading().first(reading().size() - 1);
+  // What is known beyond the last states was read by a prompt that parts from this one there, as
+  // others will: with the same instructions, say, and another question.
+  if (store.keeps_states() && kv_.length() == 0) branch_ = store.Known(scope, tokens);
+  const size_t taken = store.Extend(scope, tokens, kv_);
+  if (!store.keeps_states()) return taken;
+  if (taken > 0) stored_ = kv_.length();
+  state_place_ = NextStatePlace(store.state_interval());
+  return taken;
 }
 
-void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope) const {
+// At the end of a prompt, before what the next turn may render in another way; every `interval`
+// tokens of a long one; and where another prompt parts from it.
+size_t InferenceSession::NextStatePlace(size_t interval) const {
+  const size_t at = kv_.length(), end = reading().size();
+  const size_t last = end > kTurnTokens ? (end - kTurnTokens) / kKeyGroup * kKeyGroup : 0;
+  size_t place = (at / interval + 1) * interval;
+  if (place + PrefixStore::kStateGain > last) place = last;
+  if (place <= at || (branch_ > at && branch_ < place)) place = branch_;
+  return place > at && place >= stored_ + PrefixStore::kStateGain ? place : 0;
+}
+
+void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope, bool leaves) {
   std::vector<int32_t> tokens = prompt_;
   tokens.insert(tokens.end(), output_.begin(), output_.end());
   tokens.resize(std::min(tokens.size(), kv_.length()));
-  store.Insert(scope, tokens, kv_);
+  const bool with_states = leaves ? tokens.size() >= stored_ + PrefixStore::kStateGain
+                                  : state_place_ != 0 && tokens.size() == state_place_;
+  store.Insert(scope, tokens, kv_, with_states);
+  if (with_states) stored_ = tokens.size();
 }
 
 // What is sampled from a row holds if the row's past is the answer, that is while each token of the

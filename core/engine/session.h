@@ -92,7 +92,7 @@ struct TokenEvent {
 
 class InferenceSession {
  public:
-  // `longest_draft`: tokens that NextEntry may guess; 0: none.
+  // `longest_draft`: tokens that NextEntry may guess; 0: none, as of models with recurrent layers.
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context,
                                                        KvType kv_type = KvType::kF16,
@@ -119,8 +119,13 @@ class InferenceSession {
   // Fills the cache with what the store has of reading(), all but its last token, whose logits are
   // wanted. The number of tokens that need not be computed. REQUIRES: prefilling().
   size_t TakePrefix(PrefixStore& store, const std::string& scope);
-  // Stores the prompt and the answer as far as they are in the cache.
-  void GivePrefix(PrefixStore& store, const std::string& scope) const;
+  // Stores the prompt and the answer as far as they are in the cache; with the states where one of
+  // the places for them was reached, or where nothing more will come for now (`leaves`).
+  void GivePrefix(PrefixStore& store, const std::string& scope, bool leaves = false);
+  // Of a model with states: where they will next be stored; 0 if nowhere. A chunk ends there.
+  size_t state_place() const { return state_place_; }
+  // Has them stored at a position, too, for a prompt that parts from this one there.
+  void WantState(size_t position) { branch_ = position; }
 
   // Takes note of the entry's Forward: the rows of logits that it asked for. Samples the next
   // token, and for each token of the draft that is the one that was sampled another one; then
@@ -155,6 +160,7 @@ class InferenceSession {
   size_t max_tokens() const { return options_.max_tokens; }  // after the cut to the context
   const std::vector<int32_t>& prompt() const { return prompt_; }
   const std::vector<int32_t>& output() const { return output_; }
+  size_t longest_draft() const { return longest_draft_; }
   size_t drafted_tokens() const { return drafted_; }  // that were guessed, and of these
   size_t kept_tokens() const { return kept_; }        // those that were right
   const KvCache& kv() const { return kv_; }
@@ -174,6 +180,7 @@ class InferenceSession {
   std::string_view TextOf(int32_t token) const;
   // The event of the token that was sampled, once the grammar has read it; nothing until then.
   [[nodiscard]] Result<std::optional<TokenEvent>> ReadSampled(WorkBudget& budget);
+  size_t NextStatePlace(size_t interval) const;
 
   const Tokenizer* tokenizer_;
   KvCache kv_;
@@ -187,6 +194,9 @@ class InferenceSession {
   size_t output_begin_ = 0;    // in the drafter's text
   std::vector<int32_t> next_;  // the last token and its draft, as they were fed
   size_t drafted_ = 0, kept_ = 0;
+  size_t state_place_ = 0;
+  size_t branch_ = 0;  // where another prompt parts from this one, in whole blocks
+  size_t stored_ = 0;  // the last position of which states are stored
   Utf8Assembler utf8_;
   StopMatcher stop_;
   std::optional<SampledToken> sampled_;  // not read by the grammar yet

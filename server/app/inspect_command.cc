@@ -155,6 +155,10 @@ void PrintNeeds(const GgufFile& file) {
     const KvCost cost = KvCache::Cost(*config, KvType::kF16, SchedulerOptions().prefill_tokens);
     memory += fmt::format(", {} bytes for keys and values of each token ({} for all {})", position,
                           BytesText(cost.Of(config->context)), config->context);
+    if (cost.state_bytes != 0) {
+      memory += fmt::format(", with {} for the states of {} recurrent layers",
+                            BytesText(cost.state_bytes), config->recurrent_count());
+    }
   }
   print("memory", memory);
 }

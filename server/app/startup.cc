@@ -58,6 +58,7 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model) {
   needs.whole_sessions = options.whole_sessions;
   needs.session_kv = KvCache::Cost(config, options.kv_type, options.scheduling.prefill_tokens);
   needs.token_bytes = KvCache::BytesPerPosition(config, options.kv_type);
+  needs.state_bytes = KvCache::StateBytes(config);
   needs.prefix_bytes = options.prefix_cache_mib * kMib;
   needs.prefix_fixed = options.prefix_cache_given;
   needs.kv_bytes = options.kv_memory_mib * kMib;

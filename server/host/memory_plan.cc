@@ -31,6 +31,8 @@ constexpr size_t kRequestShare = 8;
 constexpr size_t kLeastRequestBytes = 32 * kMib, kMostRequestBytes = 256 * kMib;
 // A context below this gets the memory that prefixes could have.
 constexpr size_t kSmallContext = 2048;
+// Of a conversation: where its prompt ends and where its answer does, now and a turn ago.
+constexpr size_t kPrefixStates = 4;
 
 // "max" and a missing file are no limit.
 size_t ReadLimit(const fs::path& file) {
@@ -83,7 +85,7 @@ class ContextCost {
   bool whole() const { return whole_; }
   size_t Session(size_t context) const {
     if (!of_addresses_) return needs_.session_kv.Of(context);
-    return WholeBlocks(context) * needs_.token_bytes + KvCache::kPageWaste;
+    return WholeBlocks(context) * needs_.token_bytes + needs_.state_bytes + KvCache::kPageWaste;
   }
   size_t AllSessions(size_t context) const { return needs_.sessions * Session(context); }
   size_t LeastSessions(size_t context) const {
@@ -91,7 +93,8 @@ class ContextCost {
   }
   // So that what one session has computed finds a place.
   size_t Prefixes(size_t context) const {
-    return needs_.prefix_fixed ? needs_.prefix_bytes : WholeBlocks(context) * needs_.token_bytes;
+    if (needs_.prefix_fixed) return needs_.prefix_bytes;
+    return WholeBlocks(context) * needs_.token_bytes + kPrefixStates * needs_.state_bytes;
   }
 
   size_t FindContext(size_t kv_budget) const {
@@ -191,7 +194,8 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit
   if (!needs.prefix_fixed) {
     plan.prefix_bytes =
         std::min(std::max(needs.prefix_bytes, one), Minus(kv_budget, plan.session_bytes));
-    if (plan.prefix_bytes < PrefixStore::kBlock * needs.token_bytes) plan.prefix_bytes = 0;
+    const size_t least_bytes = PrefixStore::kBlock * needs.token_bytes + needs.state_bytes;
+    if (plan.prefix_bytes < least_bytes) plan.prefix_bytes = 0;
   }
   if (plan.total_bytes() <= plan.budget_bytes &&
       plan.session_bytes + plan.prefix_bytes <= kv_budget) {

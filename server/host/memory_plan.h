@@ -34,6 +34,7 @@ struct MemoryNeeds {
   bool whole_sessions = false;
   KvCost session_kv;          // of a session
   size_t token_bytes = 0;     // keys and values of one position, in all layers
+  size_t state_bytes = 0;     // of recurrent layers
   size_t prefix_bytes = 0;    // of the prefix store, which gets a whole context's if that is more
   bool prefix_fixed = false;  // it gets what was asked for
   size_t kv_bytes = 0;        // sessions and prefix store together at most; 0: what the rest leaves

@@ -185,6 +185,118 @@ TEST_P(PrefixStoreTest, RandomTextsOfAFewFamilies) {
   EXPECT_GT(reused, 1000u);
 }
 
+// A model of one layer that attends and one with states.
+class PrefixStatesTest : public testing::Test {
+ protected:
+  static ModelConfig Config() {
+    ModelConfig config = SmallConfig();
+    config.layers[0].recurrent = true, config.layers[0].kv_heads = 0;
+    config.recurrence = {.taps = 3, .channels = 40, .key_heads = 1, .value_heads = 8};
+    config.recurrence.head_dim = 32;
+    return config;
+  }
+  // With room for so many states, and for eight blocks for each of them.
+  std::unique_ptr<PrefixStore> Store(size_t states) {
+    return PrefixStore::Create(config_, 2 * states * KvCache::StateBytes(config_)).value();
+  }
+  KvCache Empty() { return KvCache::Create(config_, 256).value(); }
+  // As a model would leave it after these tokens.
+  KvCache Computed(const std::vector<int32_t>& tokens) {
+    KvCache kv = Empty();
+    EXPECT_TRUE(kv.Append(tokens.size()));
+    for (size_t p = 0; p < tokens.size(); ++p) {
+      for (size_t head = 0; head < config_.layers[1].kv_heads; ++head) {
+        const std::vector<float> x(kHead, ValueOf(tokens, p, 1, head));
+        kv.Store(ScalarKernels(), 1, head, p, x.data(), x.data());
+      }
+    }
+    kv.SetStates(States(tokens));
+    return kv;
+  }
+  std::vector<float> States(const std::vector<int32_t>& tokens) {
+    return std::vector<float>(KvCache::StateBytes(config_) / sizeof(float),
+                              ValueOf(tokens, tokens.size() - 1, 0, 0));
+  }
+  // The positions that are taken, after checking what is taken.
+  size_t Taken(PrefixStore& store, const std::vector<int32_t>& tokens) {
+    KvCache kv = Empty();
+    const size_t n = store.Extend("", tokens, kv);
+    EXPECT_EQ(kv.length(), n);
+    if (n == 0) return n;
+    const std::vector<int32_t> begin(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(n));
+    const KvCache expected = Computed(begin);
+    EXPECT_TRUE(std::ranges::equal(kv.states(), expected.states())) << n;
+    for (size_t p = 0; p < n; ++p) {
+      const auto value = [&](const KvCache& cache) {
+        return static_cast<const uint16_t*>(
+            cache.Block(1, 1, p).values)[p % kAttentionBlock * kHead];
+      };
+      EXPECT_EQ(value(kv), value(expected)) << p;
+    }
+    return n;
+  }
+
+  const ModelConfig config_ = Config();
+};
+
+TEST_F(PrefixStatesTest, ATextGoesOnFromTheLastPlaceOfWhichThereAreStates) {
+  const auto store = Store(8);
+  const std::vector<int32_t> text = Text(100, 5);
+  const auto first = [&](size_t n) {
+    return std::vector<int32_t>(text.begin(), text.begin() + static_cast<ptrdiff_t>(n));
+  };
+  store->Insert("", first(64), Computed(first(64)));
+  EXPECT_EQ(Taken(*store, text), 0u) << "keys and values alone are of no use";
+  EXPECT_EQ(store->Known("", text), 64u);
+  store->Insert("", first(48), Computed(first(48)), true);
+  EXPECT_EQ(Taken(*store, text), 48u);
+  store->Insert("", first(70), Computed(first(70)), true);  // six beyond a block
+  EXPECT_EQ(Taken(*store, text), 70u);
+  EXPECT_EQ(Taken(*store, first(70)), 70u);
+  EXPECT_EQ(Taken(*store, first(69)), 48u);
+  store->Insert("", first(73), Computed(first(73)), true);
+  store->Insert("", text, Computed(text));  // the blocks that both tails are in
+  EXPECT_EQ(Taken(*store, text), 73u);
+  std::vector<int32_t> other = text;
+  other[72] = 9999;
+  EXPECT_EQ(Taken(*store, other), 70u);
+  other[65] = 9999;
+  EXPECT_EQ(Taken(*store, other), 48u);
+  KvCache half = Computed(first(72));
+  EXPECT_EQ(store->Extend("", text, half), 1u);
+  EXPECT_TRUE(std::ranges::equal(half.states(), States(first(73))));
+  EXPECT_EQ(store->Extend("other scope", text, half), 0u);
+}
+
+TEST_F(PrefixStatesTest, TheLeastRecentlyUsedStatesMakeRoom) {
+  const auto store = Store(2);
+  const std::vector<int32_t> a = Text(40, 0), b = Text(40, 1000), c = Text(40, 2000);
+  for (const auto& text : {a, b}) store->Insert("", text, Computed(text), true);
+  EXPECT_EQ(Taken(*store, a), 40u);
+  store->Insert("", c, Computed(c), true);  // in place of b's
+  EXPECT_EQ(Taken(*store, a), 40u);
+  EXPECT_EQ(Taken(*store, b), 0u);
+  EXPECT_EQ(Taken(*store, c), 40u);
+  store->Insert("", b, Computed(b), true);  // whose blocks are still there
+  EXPECT_EQ(Taken(*store, b), 40u);
+  EXPECT_LE(store->bytes(), store->capacity_bytes());
+}
+
+// Few blocks and states, texts that part anywhere: what is taken has the right bits.
+TEST_F(PrefixStatesTest, RandomTextsOfAFewFamilies) {
+  const auto store = Store(3);
+  Random random(3);
+  size_t taken = 0;
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<int32_t> text = Text(1 + random.Below(100), static_cast<int32_t>(random.Below(3)));
+    if (random.Below(2) == 0) text[random.Below(text.size())] = 777;
+    taken += Taken(*store, text);
+    store->Insert("", text, Computed(text), random.Below(3) != 0);
+    ASSERT_LE(store->bytes(), store->capacity_bytes());
+  }
+  EXPECT_GT(taken, 5000u);
+}
+
 TEST(PrefixStoreSizeTest, LessThanABlockIsRefused) {
   const auto store = PrefixStore::Create(SmallConfig(), 1000);
   ASSERT_FALSE(store);

@@ -14,12 +14,32 @@ namespace {
 
 class SchedulerPrefixTest : public SchedulerTest {
  protected:
+  explicit SchedulerPrefixTest(const TinyModelOptions& model = {}) : SchedulerTest(model) {}
+
   // Begins as the others of its family do, for `shared` tokens.
   Job Member(std::string id, size_t family, size_t shared, size_t prompt, size_t max_tokens) {
     Job request = Request(std::move(id), prompt, max_tokens);
     const Job ancestor = Request("", 100 + family, 1);
     std::copy_n(ancestor.prompt.begin(), std::min(shared, prompt), request.prompt.begin());
     return request;
+  }
+  static Job NextTurn(const Job& turn, const std::vector<int32_t>& answer, Job next) {
+    next.prompt.insert(next.prompt.begin(), answer.begin(), answer.end());
+    next.prompt.insert(next.prompt.begin(), turn.prompt.begin(), turn.prompt.end());
+    return next;
+  }
+  // At least so many tokens of prompts are reused.
+  void InterleaveAtRandom(int rounds, size_t least_reused);
+};
+
+// Layers with states, of which the store keeps a few.
+class RecurrentPrefixTest : public SchedulerPrefixTest {
+ protected:
+  RecurrentPrefixTest() : SchedulerPrefixTest(Model()) {}
+  static TinyModelOptions Model() {
+    TinyModelOptions options;
+    options.architecture = "qwen35";
+    return options;
   }
 };
 
@@ -46,9 +66,7 @@ TEST_F(SchedulerPrefixTest, TheNextTurnOfAChatStartsAfterTheAnswer) {
   Start(1, {}, 1 << 20);
   const Job turn = Request("a", 40, 30);
   const Answer answer = MustSubmit(turn)->Wait();
-  Job next = Request("b", 5, 10);
-  next.prompt.insert(next.prompt.begin(), answer.tokens.begin(), answer.tokens.end());
-  next.prompt.insert(next.prompt.begin(), turn.prompt.begin(), turn.prompt.end());
+  const Job next = NextTurn(turn, answer.tokens, Request("b", 5, 10));
   auto recorder = MustSubmit(next);
   EXPECT_EQ(recorder->Wait(), Alone(next));
   EXPECT_EQ(recorder->stats().cached_tokens, 64u);  // of 40 + 29: the last one was never read
@@ -101,8 +119,75 @@ TEST_F(SchedulerPrefixTest, ScopesKnowNothingOfEachOther) {
   EXPECT_EQ(other->stats().cached_tokens, 0u);
 }
 
+// The end of an answer is no whole block; the states are those after it all the same.
+TEST_F(RecurrentPrefixTest, TheNextTurnOfAChatStartsAfterTheAnswer) {
+  Start(1, {}, 1 << 20);
+  const Job turn = Request("a", 50, 35);
+  const Answer answer = MustSubmit(turn)->Wait();
+  EXPECT_EQ(answer, Alone(turn));
+  const Job next = NextTurn(turn, answer.tokens, Request("b", 5, 10));
+  auto recorder = MustSubmit(next);
+  EXPECT_EQ(recorder->Wait(), Alone(next));
+  EXPECT_EQ(recorder->stats().cached_tokens, 50u + 34u);
+}
+
+// A template leaves the thought out of what was answered: the last tokens of the prompt are others.
+TEST_F(RecurrentPrefixTest, ARegeneratedOrRewrittenAnswerStartsBeforeTheEndOfThePrompt) {
+  Start(1, {}, 1 << 20);
+  const Job turn = Request("a", 60, 5);
+  MustSubmit(turn)->Wait();
+  auto again = MustSubmit(turn);
+  EXPECT_EQ(again->Wait(), Alone(turn));
+  EXPECT_EQ(again->stats().cached_tokens, 48u);  // of 60 - 8, in whole blocks
+  Job opened = turn;
+  opened.prompt.resize(opened.prompt.size() - 5);
+  const Job next = NextTurn(opened, {3, 4, 5, 6}, Request("b", 20, 10));
+  auto recorder = MustSubmit(next);
+  EXPECT_EQ(recorder->Wait(), Alone(next));
+  EXPECT_EQ(recorder->stats().cached_tokens, 48u);
+}
+
+// The second prompt learns where it parts from the first, and the third starts there.
+TEST_F(RecurrentPrefixTest, PromptsThatPartInTheMiddleComeToShareWhatTheyHave) {
+  Start(1, {}, 1 << 20);
+  const size_t expected[] = {0, 0, 64, 64};
+  for (size_t i = 0; i < 4; ++i) {
+    const Job job = Member(fmt::format("{}", i), 1, 70, 110 + i, 5);
+    auto recorder = MustSubmit(job);
+    EXPECT_EQ(recorder->Wait(), Alone(job));
+    EXPECT_EQ(recorder->stats().cached_tokens, expected[i]) << i;
+  }
+}
+
+TEST_F(RecurrentPrefixTest, ARunningRequestSharesWhatItHasRead) {
+  Start(4, {.prefill_tokens = 16}, 1 << 20);
+  Gate gate(*this);
+  std::vector<Job> requests;
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (int i = 0; i < 3; ++i) {
+    requests.push_back(Member(fmt::format("{}", i), 1, 60, 100 + i, 5));
+    recorders.push_back(MustSubmit(requests.back()));
+  }
+  gate.Open();
+  size_t cached = 0;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i]));
+    cached += recorders[i]->stats().cached_tokens;
+  }
+  EXPECT_EQ(cached, 2 * 48u);  // one computes, and is told of where the others want to go on
+}
+
+// Room for a few states and blocks only.
+TEST_F(RecurrentPrefixTest, RandomInterleavingsGiveEachRequestItsOwnAnswer) {
+  InterleaveAtRandom(60, 1000);
+}
+
 // Families of prompts, cancellations, few sessions, and a store too small for all of it.
 TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAnswer) {
+  InterleaveAtRandom(200, 10'000);
+}
+
+void SchedulerPrefixTest::InterleaveAtRandom(int rounds, size_t least_reused) {
   constexpr size_t kKinds = 12;
   std::vector<Job> kinds = Mixed(kKinds);
   std::vector<Answer> alone;
@@ -111,15 +196,18 @@ TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAn
     if (i % 2 == 0) kinds[i].prompt = member.prompt;
     alone.push_back(Alone(kinds[i]));
   }
+  const size_t states = KvCache::StateBytes(transformer_->config());
   const size_t block =
       PrefixStore::kBlock * KvCache::BytesPerPosition(transformer_->config(), KvType::kF16);
   size_t finished = 0, cancelled = 0, reused = 0;
   Random random(4);
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     if (round % 10 == 0) {
       SchedulerOptions options;
       options.prefill_tokens = 1 + random.Below(60);
-      Start(1 + random.Below(16), options, (1 + random.Below(40)) * block);
+      const size_t bytes = (1 + random.Below(40)) * block;
+      Start(1 + random.Below(16), options,
+            bytes + (states == 0 ? 0 : states * (1 + random.Below(9))));
     }
     struct Sent {
       size_t kind;
@@ -158,9 +246,9 @@ TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAn
       }
     }
   }
-  EXPECT_GT(finished, 1000u);
-  EXPECT_GT(cancelled, 100u);
-  EXPECT_GT(reused, 10'000u);
+  EXPECT_GT(finished, 5u * static_cast<size_t>(rounds));
+  EXPECT_GT(cancelled, static_cast<size_t>(rounds) / 2);
+  EXPECT_GT(reused, least_reused);
 }
 
 }  // namespace

@@ -110,5 +110,27 @@ TEST_F(SpeculationTest, WhatIsRememberedIsOfTheAnswerOnly) {
   }
 }
 
+class RecurrentSpeculationTest : public SchedulerTest {
+ protected:
+  RecurrentSpeculationTest() : SchedulerTest({.architecture = "qwen35"}) {}
+};
+
+// A state cannot be cut back to where a guess went wrong, so nothing is guessed, even where all
+// guesses would be right.
+TEST_F(RecurrentSpeculationTest, AModelWithStatesHasNoDraftsAndTheSameAnswers) {
+  Start(2, {.prefill_tokens = 16, .longest_draft = 8}, 1 << 20);
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Job request = Request("r" + std::to_string(seed), 10 + seed, 40);
+    const Answer alone = Alone(request);
+    request.options.prediction = std::make_shared<const std::vector<int32_t>>(alone.tokens);
+    size_t kept = 0;
+    EXPECT_EQ(Alone(request, 8, &kept), alone);
+    EXPECT_EQ(kept, 0u);
+    const auto recorder = MustSubmit(request);
+    EXPECT_EQ(recorder->Wait(), alone);
+    EXPECT_EQ(recorder->stats().drafted_tokens, 0u);
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

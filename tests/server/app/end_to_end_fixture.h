@@ -27,8 +27,12 @@ class EndToEndFixture : public testing::Test {
   using json = nlohmann::json;
   static constexpr size_t kSessions = 4, kQueue = 16, kContext = 128;
 
+  // With a prefix store of so many bytes, if any.
+  explicit EndToEndFixture(const TinyModelOptions& options = {}, size_t prefix_bytes = 0)
+      : options_(options), prefix_bytes_(prefix_bytes) {}
+
   void SetUp() override {
-    auto model = LoadModel(TinyModel(), "tiny", *ChooseKernels("auto").kernels, pool_);
+    auto model = LoadModel(TinyModel(options_), "tiny", *ChooseKernels("auto").kernels, pool_);
     ASSERT_TRUE(model.has_value()) << model.error().message;
     model_ = std::move(*model);
     auto sessions = SessionPool::Create(model_->config(), model_->tokenizer,
@@ -38,6 +42,10 @@ class EndToEndFixture : public testing::Test {
     SchedulerOptions scheduling;
     scheduling.max_queued = kQueue;
     scheduling.prefill_tokens = 16;
+    if (prefix_bytes_ > 0) {
+      prefixes_ = PrefixStore::Create(model_->config(), prefix_bytes_).value();
+      scheduling.prefixes = prefixes_.get();
+    }
     scheduler_ = std::make_unique<Scheduler>(model_->transformer, *sessions_, pool_, scheduling);
     service_ =
         std::make_unique<SchedulerService>(*model_, *scheduler_, kContext, model_->fingerprint);
@@ -50,6 +58,16 @@ class EndToEndFixture : public testing::Test {
         options, [this](const HttpRequest& request) { return router_->Handle(request); });
     ASSERT_TRUE(server.has_value()) << server.error().message;
     server_ = std::move(*server);
+  }
+
+  // A new server that remembers nothing.
+  void Restart() {
+    server_.reset();
+    router_.reset();
+    service_.reset();
+    scheduler_.reset();
+    sessions_.reset();
+    SetUp();
   }
 
   std::string Post(const json& body) {
@@ -74,9 +92,12 @@ class EndToEndFixture : public testing::Test {
     return Eventually([&] { return sessions_->available() == kSessions; });
   }
 
+  const TinyModelOptions options_;
+  const size_t prefix_bytes_;
   ThreadPool pool_{2};
   std::unique_ptr<const Model> model_;
   std::unique_ptr<SessionPool> sessions_;
+  std::unique_ptr<PrefixStore> prefixes_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<SchedulerService> service_;
   std::unique_ptr<Router> router_;

@@ -36,6 +36,32 @@ TEST_F(EndToEndTest, TheSeedDecidesStreamedOrNot) {
   EXPECT_EQ(Promised(Answer(Request(chosen["seed"]))), Promised(chosen));
 }
 
+// States after the first turn's prompt and answer are kept, and the second goes on from them.
+class RecurrentEndToEndTest : public EndToEndFixture {
+ protected:
+  RecurrentEndToEndTest() : EndToEndFixture({.architecture = "qwen35"}, 1 << 20) {}
+  static json Bytes(const json& answer) { return {answer["text"], answer["tokens"]}; }
+};
+
+TEST_F(RecurrentEndToEndTest, AWarmTurnAndARegeneratedOneAreTheColdOnes) {
+  json first = Request(7), second = Request(8);
+  first["prompt"] = "It was a dark night when the last of the travellers came to our door.";
+  first["max_tokens"] = 20;
+  const json answer = Answer(first);
+  ASSERT_EQ(answer["tokens"].size(), 20u);
+  second["prompt"] = first["prompt"].get<std::string>() + "abc. Then?";
+  second["max_tokens"] = 20;
+  const json warm = Answer(second), again = Answer(first);
+  for (const json& reused : {warm, again}) {
+    EXPECT_GE(reused["usage"]["prompt_tokens_details"]["cached_tokens"], 32) << reused;
+  }
+  EXPECT_EQ(Bytes(again), Bytes(answer));
+  Restart();
+  const json cold = Answer(second);
+  EXPECT_EQ(cold["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+  EXPECT_EQ(Bytes(cold), Bytes(warm));
+}
+
 TEST_F(EndToEndTest, SixteenAtOnceGetWhatEachGetsAlone) {
   std::vector<json> requests;
   for (uint64_t i = 0; i < 16; ++i) {
