@@ -24,8 +24,8 @@ void PutDigits(FileGroup& g, size_t column, uint32_t entry, uint32_t signs) {
     Put(g, column + i, digit | ((signs >> i) & 1) * kMinus);
   }
 }
-constexpr auto PutEight = PutDigits<8, 2>;
-constexpr auto PutFour = PutDigits<4, 3>;
+constexpr auto kPutEight = PutDigits<8, 2>;
+constexpr auto kPutFour = PutDigits<4, 3>;
 
 // Seven signs, and an eighth that makes the number of minus signs even.
 uint32_t EvenSigns(uint32_t seven) {
@@ -42,7 +42,7 @@ void ReadIQ2_XXS(const uint8_t* p, FileGroup& g) {
     const uint32_t word = Load32(q + 4);
     g.sub_scale[group] = Odd(word >> 28);
     for (size_t l = 0; l < 4; ++l) {
-      PutEight(g, 32 * group + 8 * l, kIq2XxsGrid[q[l]], EvenSigns((word >> (7 * l)) & 127));
+      kPutEight(g, 32 * group + 8 * l, kIq2XxsGrid[q[l]], EvenSigns((word >> (7 * l)) & 127));
     }
   }
 }
@@ -52,7 +52,7 @@ void ReadIQ2_XS(const uint8_t* p, FileGroup& g) {
   g.scale[0] = Load16(p);
   for (size_t part = 0; part < 32; ++part) {
     const uint32_t q = Load16(p + 2 + 2 * part);
-    PutEight(g, 8 * part, kIq2XsGrid[q & 511], EvenSigns(q >> 9));
+    kPutEight(g, 8 * part, kIq2XsGrid[q & 511], EvenSigns(q >> 9));
   }
   for (size_t i = 0; i < 16; ++i) g.sub_scale[i] = Odd((p[66 + i / 2] >> (4 * (i % 2))) & 15);
 }
@@ -62,7 +62,7 @@ void ReadIQ2_S(const uint8_t* p, FileGroup& g) {
   g.scale[0] = Load16(p);
   for (size_t part = 0; part < 32; ++part) {
     const uint32_t high = (p[66 + part / 4] >> (2 * (part % 4))) & 3;
-    PutEight(g, 8 * part, kIq2SGrid[p[2 + part] | high << 8], p[34 + part]);
+    kPutEight(g, 8 * part, kIq2SGrid[p[2 + part] | high << 8], p[34 + part]);
   }
   for (size_t i = 0; i < 16; ++i) g.sub_scale[i] = Odd((p[74 + i / 2] >> (4 * (i % 2))) & 15);
 }
@@ -75,7 +75,7 @@ void ReadIQ3_XXS(const uint8_t* p, FileGroup& g) {
     g.sub_scale[group] = Odd(word >> 28);
     for (size_t l = 0; l < 8; ++l) {
       const uint32_t signs = EvenSigns((word >> (7 * (l / 2))) & 127) >> (4 * (l % 2));
-      PutFour(g, 32 * group + 4 * l, kIq3XxsGrid[p[2 + 8 * group + l]], signs);
+      kPutFour(g, 32 * group + 4 * l, kIq3XxsGrid[p[2 + 8 * group + l]], signs);
     }
   }
 }
@@ -86,14 +86,14 @@ void ReadIQ3_S(const uint8_t* p, FileGroup& g) {
   for (size_t i = 0; i < 64; ++i) {
     const uint32_t high = (p[66 + i / 8] >> (i % 8)) & 1;
     const uint32_t signs = p[74 + i / 2] >> (4 * (i % 2));
-    PutFour(g, 4 * i, kIq3SGrid[p[2 + i] | high << 8], signs);
+    kPutFour(g, 4 * i, kIq3SGrid[p[2 + i] | high << 8], signs);
   }
   for (size_t i = 0; i < 8; ++i) g.sub_scale[i] = Odd((p[106 + i / 2] >> (4 * (i % 2))) & 15);
 }
 
 // Eight of -1, 0 and 1, all moved by an eighth up or down.
 void PutTernary(FileGroup& g, size_t column, uint32_t entry, bool down) {
-  PutEight(g, column, entry, down ? 255 : 0);
+  kPutEight(g, column, entry, down ? 255 : 0);
 }
 
 // { f16 d; qs[32]; uint16 qh[8]: 4 times 3 bits of an index, 3 of a scale, a sign }
