@@ -9,7 +9,8 @@ namespace {
 
 constexpr double kRetryS = 1;  // what most requests take to leave
 
-double Mib(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+// Rounded up, so that no request needs 0 of them.
+size_t Mib(size_t bytes) { return (bytes + (1 << 20) - 1) >> 20; }
 
 }  // namespace
 
@@ -21,8 +22,8 @@ Status MemoryBudget::Share::Resize(size_t bytes) {
   const size_t more = bytes - bytes_, capacity = budget_->capacity_;
   if (bytes > capacity) {
     return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("the request would take about {:.0f} MiB of memory, and all requests "
-                            "together may take {:.0f}; send a smaller one, or start the server "
+                fmt::format("the request would take about {} MiB of memory, and all requests "
+                            "together may take {}; send a smaller one, or start the server "
                             "with a larger --request-memory",
                             Mib(bytes), Mib(capacity)));
   }
@@ -30,7 +31,7 @@ Status MemoryBudget::Share::Resize(size_t bytes) {
   do {
     if (used > capacity || more > capacity - used) {
       Error error{ErrorKind::kOverloaded,
-                  fmt::format("other requests hold the memory that this one needs, about {:.0f} "
+                  fmt::format("other requests hold the memory that this one needs, about {} "
                               "MiB; try again later",
                               Mib(bytes)),
                   {},

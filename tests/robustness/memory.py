@@ -52,7 +52,7 @@ async def sample_in_all(server, tokens):
     """Every session samples with all that keeps a state: (the most resident memory, statuses)"""
     def body(seed):
         schema = {"json_schema": {"type": "array", "items": {"type": "string"}}} if seed % 2 else {}
-        return generation("Once", tokens, logprobs=20, top_k=0, top_p=0.99, temperature=2,
+        return generation("Once", tokens, logprobs=5, top_k=0, top_p=0.99, temperature=2,
                           repetition_penalty=1.1, frequency_penalty=0.1, **schema) | {
                               "seed": seed, "ignore_eos": not schema}
 
