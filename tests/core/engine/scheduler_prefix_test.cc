@@ -29,6 +29,8 @@ class SchedulerPrefixTest : public SchedulerTest {
     return next;
   }
   // At least so many tokens of prompts are reused.
+  // Answers three prompts whose first `common` tokens are the same, of `tokens`, one and two more.
+  size_t CachedOfThreeAtOnce(size_t common, size_t tokens);
   void InterleaveAtRandom(int rounds, size_t least_reused);
 };
 
@@ -72,22 +74,9 @@ TEST_F(SchedulerPrefixTest, TheNextTurnOfAChatStartsAfterTheAnswer) {
   EXPECT_EQ(recorder->stats().cached_tokens, 64u);  // of 40 + 29: the last one was never read
 }
 
+// Of three that come at once with the same first tokens, one computes and two wait for it.
 TEST_F(SchedulerPrefixTest, ARunningRequestSharesWhatItHasRead) {
-  Start(4, {.prefill_tokens = 16}, 1 << 20);
-  Gate gate(*this);
-  std::vector<Job> requests;
-  std::vector<std::shared_ptr<Recorder>> recorders;
-  for (int i = 0; i < 3; ++i) {
-    requests.push_back(Member(fmt::format("{}", i), 1, 80, 90 + i, 5));
-    recorders.push_back(MustSubmit(requests.back()));
-  }
-  gate.Open();
-  size_t cached = 0;
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i]));
-    cached += recorders[i]->stats().cached_tokens;
-  }
-  EXPECT_EQ(cached, 2 * 80u);  // one computes, two wait for it
+  EXPECT_EQ(CachedOfThreeAtOnce(80, 90), 2 * 80u);
 }
 
 // Whoever is cut off while a long prompt is read comes again, and must not begin again.
@@ -159,22 +148,9 @@ TEST_F(RecurrentPrefixTest, PromptsThatPartInTheMiddleComeToShareWhatTheyHave) {
   }
 }
 
+// The one that computes is told of where the others want to go on.
 TEST_F(RecurrentPrefixTest, ARunningRequestSharesWhatItHasRead) {
-  Start(4, {.prefill_tokens = 16}, 1 << 20);
-  Gate gate(*this);
-  std::vector<Job> requests;
-  std::vector<std::shared_ptr<Recorder>> recorders;
-  for (int i = 0; i < 3; ++i) {
-    requests.push_back(Member(fmt::format("{}", i), 1, 60, 100 + i, 5));
-    recorders.push_back(MustSubmit(requests.back()));
-  }
-  gate.Open();
-  size_t cached = 0;
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i]));
-    cached += recorders[i]->stats().cached_tokens;
-  }
-  EXPECT_EQ(cached, 2 * 48u);  // one computes, and is told of where the others want to go on
+  EXPECT_EQ(CachedOfThreeAtOnce(60, 100), 2 * 48u);
 }
 
 // Room for a few states and blocks only.
@@ -185,6 +161,24 @@ TEST_F(RecurrentPrefixTest, RandomInterleavingsGiveEachRequestItsOwnAnswer) {
 // Families of prompts, cancellations, few sessions, and a store too small for all of it.
 TEST_F(SchedulerPrefixTest, TwoHundredRandomInterleavingsGiveEachRequestItsOwnAnswer) {
   InterleaveAtRandom(200, 10'000);
+}
+
+size_t SchedulerPrefixTest::CachedOfThreeAtOnce(size_t common, size_t tokens) {
+  Start(4, {.prefill_tokens = 16}, 1 << 20);
+  Gate gate(*this);
+  std::vector<Job> requests;
+  std::vector<std::shared_ptr<Recorder>> recorders;
+  for (size_t i = 0; i < 3; ++i) {
+    requests.push_back(Member(fmt::format("{}", i), 1, common, tokens + i, 5));
+    recorders.push_back(MustSubmit(requests.back()));
+  }
+  gate.Open();
+  size_t cached = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i]));
+    cached += recorders[i]->stats().cached_tokens;
+  }
+  return cached;
 }
 
 void SchedulerPrefixTest::InterleaveAtRandom(int rounds, size_t least_reused) {
