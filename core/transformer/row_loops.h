@@ -17,7 +17,7 @@ inline constexpr size_t kSmallElementwise = 16 * 1024;
 // fn(row) for each row of `width` values.
 template <class Fn>
 void ForEachRow(ThreadPool& pool, size_t rows, size_t width, const Fn& fn) {
-  pool.ParallelFor(rows, std::max<size_t>(1, kSmallElementwise / width),
+  pool.ParallelFor(rows, std::max<size_t>(1, kSmallElementwise / std::max<size_t>(1, width)),
                    [&](size_t begin, size_t end) {
                      for (size_t row = begin; row < end; ++row) fn(row);
                    });

@@ -174,8 +174,9 @@ Result<std::string> ArgumentRules::Chain(const Json& schema, const Place& place,
     const bool required = IsRequired(schema, key);
     const std::string between = separator.empty() ? "" : GbnfLiteral(separator) + " ";
     const std::string here = fmt::format("{} {}", argument, next);
-    first = Define(fmt::format("{}{}", here, required ? "" : " | " + first));
-    next = Define(fmt::format("{}{}{}", between, here, required ? "" : " | " + next));
+    const std::string_view otherwise = required ? "" : " | ";
+    first = Define(fmt::format("{}{}{}", here, otherwise, required ? "" : first));
+    next = Define(fmt::format("{}{}{}{}", between, here, otherwise, required ? "" : next));
   }
   return first;
 }

@@ -151,7 +151,7 @@ class ChatWriter : public OpenAiWriter {
     Json choice = Json::object();
     choice["delta"] = std::move(delta);
     choice["logprobs"] = std::move(logprobs);
-    return Chunk(generation, index, std::move(choice), finish);
+    return Chunk(generation, index, choice, finish);
   }
 
   Json TokenJson(int32_t token, float logprob) const {
