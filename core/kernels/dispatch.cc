@@ -105,19 +105,22 @@ void Recur(const KernelTable& kernels, Noise& noise, Answer& answer) {
   AlignedBuffer<float> state(kKeys * kLanes);
   const std::vector<float> x = noise.Row(kRows * (2 * kKeys + kLanes)), gates = noise.Row(4);
   std::vector<float> out(kRows * kLanes);
-  kernels.delta_rule({.state = state.data(),
-                      .q = x.data(),
-                      .k = x.data() + kKeys,
-                      .v = x.data() + 2 * kKeys,
-                      .stride = 2 * kKeys + kLanes,
-                      .rows = kRows,
-                      .keys = kKeys,
-                      .decay = gates.data(),
-                      .beta = gates.data() + 1,
-                      .gate_stride = 2,
-                      .out = out.data(),
-                      .out_stride = kLanes});
-  Append(out, answer);
+  const RecallJob job = {.state = state.data(),
+                         .q = x.data(),
+                         .k = x.data() + kKeys,
+                         .v = x.data() + 2 * kKeys,
+                         .stride = 2 * kKeys + kLanes,
+                         .rows = kRows,
+                         .keys = kKeys,
+                         .decay = gates.data(),
+                         .beta = gates.data() + 1,
+                         .gate_stride = 2,
+                         .out = out.data(),
+                         .out_stride = kLanes};
+  for (const auto recall : {kernels.delta_rule, kernels.state_space}) {
+    recall(job);
+    Append(out, answer);
+  }
   Append({state.data(), state.data() + state.size()}, answer);
 }
 

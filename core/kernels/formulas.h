@@ -234,22 +234,21 @@ struct Elementwise {
   }
 };
 
-// Two walks through the state for each token: what it says of the key, and then what the token
-// writes, of which the output is read on the way. 16 values of a head of 128 keys are 8 KiB, which
-// stay in the first cache between the walks and from token to token.
+// A walk through the state for each token, in which the token's value is written and the output
+// read; the delta rule first takes another, for what the state says of the key. 16 values of a head
+// of 128 keys are 8 KiB, which stay in the first cache from walk to walk and from token to token.
 template <FloatRegister R>
-struct DeltaRule {
+struct Recall {
   using F = Formulas<R>;
   using T = typename R::Type;
   static constexpr size_t kChains = 4;  // so that the latency of one fma is not waited for
 
-  static void Run(const DeltaRuleJob& job) {
+  static void DeltaRule(const RecallJob& job) {
     for (size_t row = 0; row < job.rows; ++row) {
-      const float *q = job.q + row * job.stride, *k = job.k + row * job.stride;
-      const float* v = job.v + row * job.stride;
+      const float* k = job.k + row * job.stride;
       const T decay = R::Broadcast(job.decay[row * job.gate_stride]);
       const T beta = R::Broadcast(job.beta[row * job.gate_stride]);
-      T sums[kChains][F::kRegisters] = {};
+      T sums[kChains][F::kRegisters] = {}, d[F::kRegisters];
       for (size_t j = 0; j < job.keys; j += kChains) {
         for (size_t c = 0; c < kChains; ++c) {
           const T key = R::Broadcast(k[j + c]);
@@ -258,31 +257,47 @@ struct DeltaRule {
           }
         }
       }
+      for (size_t r = 0; r < F::kRegisters; ++r) {
+        d[r] = beta * R::Fma(-decay, AddChains(sums, r), Value(job, row, r));
+      }
+      WriteAndRead(job, row, decay, d);
+    }
+  }
+
+  static void StateSpace(const RecallJob& job) {
+    for (size_t row = 0; row < job.rows; ++row) {
+      const T decay = R::Broadcast(job.decay[row * job.gate_stride]);
+      const T beta = R::Broadcast(job.beta[row * job.gate_stride]);
       T d[F::kRegisters];
-      for (size_t r = 0; r < F::kRegisters; ++r) {
-        const T known = AddChains(sums, r);
-        d[r] = beta * R::Fma(-decay, known, R::Load(v + r * R::kWidth));
-        for (size_t c = 0; c < kChains; ++c) sums[c][r] = T{};
-      }
-      for (size_t j = 0; j < job.keys; j += kChains) {
-        for (size_t c = 0; c < kChains; ++c) {
-          const T key = R::Broadcast(k[j + c]), query = R::Broadcast(q[j + c]);
-          for (size_t r = 0; r < F::kRegisters; ++r) {
-            const T state = R::Fma(R::Load(At(job, j + c, r)), decay, d[r] * key);
-            R::Store(At(job, j + c, r), state);
-            sums[c][r] = R::Fma(state, query, sums[c][r]);
-          }
-        }
-      }
-      for (size_t r = 0; r < F::kRegisters; ++r) {
-        R::Store(job.out + row * job.out_stride + r * R::kWidth, AddChains(sums, r));
-      }
+      for (size_t r = 0; r < F::kRegisters; ++r) d[r] = beta * Value(job, row, r);
+      WriteAndRead(job, row, decay, d);
     }
   }
 
  private:
-  static float* At(const DeltaRuleJob& job, size_t key, size_t r) {
+  [[gnu::always_inline]] static inline void WriteAndRead(const RecallJob& job, size_t row, T decay,
+                                                         const T (&d)[F::kRegisters]) {
+    const float *q = job.q + row * job.stride, *k = job.k + row * job.stride;
+    T sums[kChains][F::kRegisters] = {};
+    for (size_t j = 0; j < job.keys; j += kChains) {
+      for (size_t c = 0; c < kChains; ++c) {
+        const T key = R::Broadcast(k[j + c]), query = R::Broadcast(q[j + c]);
+        for (size_t r = 0; r < F::kRegisters; ++r) {
+          const T state = R::Fma(R::Load(At(job, j + c, r)), decay, d[r] * key);
+          R::Store(At(job, j + c, r), state);
+          sums[c][r] = R::Fma(state, query, sums[c][r]);
+        }
+      }
+    }
+    for (size_t r = 0; r < F::kRegisters; ++r) {
+      R::Store(job.out + row * job.out_stride + r * R::kWidth, AddChains(sums, r));
+    }
+  }
+  static float* At(const RecallJob& job, size_t key, size_t r) {
     return job.state + key * kLanes + r * R::kWidth;
+  }
+  static T Value(const RecallJob& job, size_t row, size_t r) {
+    return R::Load(job.v + row * job.stride + r * R::kWidth);
   }
   static T AddChains(const T (&sums)[kChains][F::kRegisters], size_t r) {
     return (sums[0][r] + sums[1][r]) + (sums[2][r] + sums[3][r]);
@@ -315,7 +330,8 @@ constexpr KernelTable KernelTableOf(const char* isa, const KernelTable::MatMulFn
           .to_half = to_half,
           .attention = attention,
           .convolve = Formula::Convolve,
-          .delta_rule = DeltaRule<R>::Run};
+          .delta_rule = Recall<R>::DeltaRule,
+          .state_space = Recall<R>::StateSpace};
 }
 
 }  // namespace lockstep

@@ -112,10 +112,10 @@ struct AttentionJob {
 inline constexpr size_t kAttentionQueries = 64;
 size_t AttentionScratchFloats(const HeadShape& head);
 
-// The gated delta rule (Yang et al., 2024) of kLanes values of one head, over consecutive tokens.
+// What a recurrent layer writes and finds of kLanes values of one head, over consecutive tokens.
 // The state says for each key which of these values it stands for. Each value is on its own, so
 // that threads may share the values of a head.
-struct DeltaRuleJob {
+struct RecallJob {
   float* state;        // [keys][kLanes], 64-byte aligned
   const float *q, *k;  // [rows][stride]: [keys] each
   const float* v;      // [rows][stride]: [kLanes]
@@ -205,7 +205,10 @@ struct KernelTable {
   //   d = beta * fma(-decay, p, v[i])
   //   state[j][i] = fma(state[j][i], decay, d * k[j])
   //   out[i] = as p, of the new state and q[j]
-  void (*delta_rule)(const DeltaRuleJob& job);
+  // The gated delta rule (Yang et al., 2024).
+  void (*delta_rule)(const RecallJob& job);
+  // The same with d = beta * v[i]: the state space of Mamba-2 (Dao and Gu, 2024).
+  void (*state_space)(const RecallJob& job);
 };
 
 // Room for two panels of k columns, expanded: codes, and scale and minimum of each sub-block of 16.

@@ -55,8 +55,17 @@ TEST_P(RecurrenceTest, ConvolveWeighsTheTapsOfEachChannel) {
   }
 }
 
-// The rule in double, with a matrix whose rows are values.
+// Two rules, and in double, with a matrix whose rows are values.
+struct Rule {
+  const char* name;
+  decltype(KernelTable::delta_rule) KernelTable::*kernel;
+  bool corrects;  // what the state says of the key already
+};
+constexpr Rule kRules[] = {{"delta_rule", &KernelTable::delta_rule, true},
+                           {"state_space", &KernelTable::state_space, false}};
+
 struct ExactRule {
+  bool corrects;
   std::vector<std::vector<double>> m;
   std::vector<double> Step(const float* q, const float* k, const float* v, double decay,
                            double beta) {
@@ -64,57 +73,62 @@ struct ExactRule {
     for (size_t i = 0; i < m.size(); ++i) {
       double known = 0;
       for (size_t j = 0; j < m[i].size(); ++j) known += (m[i][j] *= decay) * k[j];
-      const double d = beta * (v[i] - known);
+      const double d = beta * (corrects ? v[i] - known : v[i]);
       for (size_t j = 0; j < m[i].size(); ++j) out[i] += (m[i][j] += d * k[j]) * q[j];
     }
     return out;
   }
 };
 
-TEST_P(RecurrenceTest, DeltaRuleWritesAndReadsTheState) {
+struct Result {
+  explicit Result(size_t keys, size_t rows) : state(keys * kLanes), out(rows * kLanes) {}
+  AlignedBuffer<float> state;
+  std::vector<float> out;
+};
+
+TEST_P(RecurrenceTest, RulesWriteAndReadTheState) {
   for (size_t keys : {4, 16, 128}) {
     constexpr size_t kRows = 9;
     const size_t stride = 2 * keys + kLanes + 3;
     const std::vector<float> x = random_.Floats(kRows * stride, -0.3f, 0.3f);
     const std::vector<float> decay = random_.Floats(kRows, 0.5f, 1), beta = random_.Floats(kRows);
-    struct Result {
-      explicit Result(size_t keys) : state(keys * kLanes), out(kRows * kLanes) {}
-      AlignedBuffer<float> state;
-      std::vector<float> out;
-    };
-    const auto run = [&](const KernelTable& kernels, size_t chunk) {
-      Result result(keys);
-      for (size_t row = 0; row < kRows; row += chunk) {
-        const float* rows = x.data() + row * stride;
-        kernels.delta_rule({.state = result.state.data(),
-                            .q = rows,
-                            .k = rows + keys,
-                            .v = rows + 2 * keys,
-                            .stride = stride,
-                            .rows = std::min(chunk, kRows - row),
-                            .keys = keys,
-                            .decay = decay.data() + row,
-                            .beta = beta.data() + row,
-                            .gate_stride = 1,
-                            .out = result.out.data() + row * kLanes,
-                            .out_stride = kLanes});
+    for (const Rule& rule : kRules) {
+      const auto run = [&](const KernelTable& kernels, size_t chunk) {
+        Result result(keys, kRows);
+        for (size_t row = 0; row < kRows; row += chunk) {
+          const float* rows = x.data() + row * stride;
+          (kernels.*rule.kernel)({.state = result.state.data(),
+                                  .q = rows,
+                                  .k = rows + keys,
+                                  .v = rows + 2 * keys,
+                                  .stride = stride,
+                                  .rows = std::min(chunk, kRows - row),
+                                  .keys = keys,
+                                  .decay = decay.data() + row,
+                                  .beta = beta.data() + row,
+                                  .gate_stride = 1,
+                                  .out = result.out.data() + row * kLanes,
+                                  .out_stride = kLanes});
+        }
+        return result;
+      };
+      const Result a = run(scalar(), kRows);
+      for (size_t chunk : {1, 4, 9}) {
+        const Result b = run(table(), chunk);
+        ExpectSameBits(a.out, b.out, rule.name);
+        for (size_t i = 0; i < a.state.size(); ++i) ASSERT_EQ(a.state[i], b.state[i]) << i;
       }
-      return result;
-    };
-    const Result a = run(scalar(), kRows);
-    for (size_t chunk : {1, 4, 9}) {
-      const Result b = run(table(), chunk);
-      ExpectSameBits(a.out, b.out, "out");
-      for (size_t i = 0; i < a.state.size(); ++i) ASSERT_EQ(a.state[i], b.state[i]) << i;
-    }
-    ExactRule exact{{kLanes, std::vector<double>(keys)}};
-    for (size_t row = 0; row < kRows; ++row) {
-      const float* q = x.data() + row * stride;
-      const auto out = exact.Step(q, q + keys, q + 2 * keys, decay[row], beta[row]);
-      for (size_t i = 0; i < kLanes; ++i) EXPECT_NEAR(a.out[row * kLanes + i], out[i], 1e-5);
-    }
-    for (size_t i = 0; i < kLanes; ++i) {
-      for (size_t j = 0; j < keys; ++j) EXPECT_NEAR(a.state[j * kLanes + i], exact.m[i][j], 1e-5);
+      ExactRule exact{rule.corrects, {kLanes, std::vector<double>(keys)}};
+      for (size_t row = 0; row < kRows; ++row) {
+        const float* q = x.data() + row * stride;
+        const auto out = exact.Step(q, q + keys, q + 2 * keys, decay[row], beta[row]);
+        for (size_t i = 0; i < kLanes; ++i) {
+          EXPECT_NEAR(a.out[row * kLanes + i], out[i], 1e-5) << rule.name;
+        }
+      }
+      for (size_t i = 0; i < kLanes; ++i) {
+        for (size_t j = 0; j < keys; ++j) EXPECT_NEAR(a.state[j * kLanes + i], exact.m[i][j], 1e-5);
+      }
     }
   }
 }
