@@ -13,8 +13,12 @@ enum class NormKind { kRms, kLayer };
 enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a head rotate together
 enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
 enum class Activation { kSilu, kGelu, kReluSquared, kClampedSilu };
-// What the layers that do not attend do instead: a state of a fixed size stands for all before.
-enum class Recurrence { kNone, kDeltaNet, kShortConvolution };
+// What layers do instead of attention, or beside it: a state of a fixed size stands for all before.
+enum class Recurrence { kNone, kDeltaNet, kShortConvolution, kMamba2 };
+// Which layers have one: those that a key names, or all but the last of each period; those without
+// key/value heads; those with neither these nor a feed-forward network, where each layer has one
+// branch only; or all, beside their attention.
+enum class RecurrentLayers { kNamed, kNoKeyHeads, kNoOtherBranch, kAll };
 // What a mixture's scores become before experts are chosen by them; in GGUF's order, from 1.
 enum class Gating { kSoftmax = 1, kSigmoid, kSoftmaxOfChosen, kRootSoftplus };
 // Whether files of a family have a tensor or key: never, where they like, or always.
@@ -61,15 +65,18 @@ struct Architecture {
   bool gated_attention = false;       // attn_q has a gate of the output for each value of a query
 
   Recurrence recurrence = Recurrence::kNone;
+  RecurrentLayers recurrent_layers = RecurrentLayers::kNamed;
   size_t attention_period = 0;  // the last of as many layers attends, where the file does not say
   // The value heads of a key head are side by side, with the rows of all that is theirs.
   bool adjacent_value_heads = false;
+  bool may_lack_state_norm = false;  // of what comes out of Mamba-2
 
   Activation activation = Activation::kSilu;
   bool gated = true;        // else what is activated is not multiplied by another
   bool fused_gate = false;  // ffn_up holds the gate's rows, then its own
   Presence ffn_bias = Presence::kNo;
   const char* ffn_norm = "ffn_norm";  // what files call the norm before it
+  bool bare_ffn_norm = false;         // they may do so without ".weight"
 
   Presence experts = Presence::kNo;
   Gating gating = Gating::kSoftmax;      // where the file does not say
@@ -88,6 +95,7 @@ struct Architecture {
   bool scaled_embedding = false;  // by sqrt(dim)
   const char* output_norm = "output_norm";
   bool needs_logit_scale = false;    // logit_scale must be in the file
+  bool may_not_rotate = false;       // where rope.scaling.finetuned is false
   bool may_be_parallel = false;      // use_parallel_residual must be in the file
   Presence output = Presence::kMay;  // output.weight; without it the embedding is used
 };

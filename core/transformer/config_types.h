@@ -15,10 +15,9 @@ namespace lockstep {
 
 // What layers of a model may differ in.
 struct LayerConfig {
-  // It does not attend, so that it has no keys and values (kv_heads is 0) but a state.
-  bool recurrent = false;
+  bool recurrent = false;  // has a state, in place of attention or beside it
   size_t heads = 0;
-  size_t kv_heads = 0;  // divides heads, if the layer attends
+  size_t kv_heads = 0;  // divides heads; 0: the layer does not attend
   HeadShape head;
   size_t rope_dim = 0;   // even, <= head.key: as many values of a head are rotated; may be 0
   bool window = false;   // sees the last positions only
@@ -26,6 +25,9 @@ struct LayerConfig {
   size_t ffn_dim = 0;    // of the dense network, or beside experts of the shared one; 0: none
   bool experts = false;  // has a mixture of experts
 
+  // Most layers have both of these, and others one.
+  bool attends() const { return kv_heads != 0; }
+  bool feeds_forward() const { return ffn_dim != 0 || experts; }
   size_t q_dim() const { return heads * head.key; }
   size_t k_dim() const { return kv_heads * head.key; }
   size_t v_dim() const { return kv_heads * head.value; }
@@ -55,18 +57,21 @@ struct MixtureConfig {
 inline constexpr size_t kMaxTaps = 16;  // published: 3 and 4
 
 // The sizes of a recurrent layer. Its input goes through a convolution over time, which sees the
-// last `taps` positions of each channel. That is all of a short convolution; a delta net keeps a
-// matrix for each value head, too, with a column of head_dim values for each of head_dim keys.
+// last `taps` positions of each channel. That is all of a short convolution; a delta net and
+// Mamba-2 keep a matrix for each value head, too, with a column of head_dim values for each of its
+// keys.
 struct RecurrenceSizes {
   size_t taps = 0;
-  size_t channels = 0;  // of a delta net: its queries, its keys, its values
+  size_t channels = 0;  // the queries, keys and values of what has matrices
   size_t inner = 0;     // values that go out: those of all value heads, or the channels
-  size_t key_heads = 0, value_heads = 0, head_dim = 0;
+  size_t key_heads = 0, value_heads = 0;
+  size_t head_dim = 0;    // values of a value head
+  size_t keys = 0;        // of a value head's matrix: the size of a key
   bool adjacent = false;  // the value heads of a key head are side by side
 
-  size_t key_dim() const { return key_heads * head_dim; }
+  size_t key_dim() const { return key_heads * keys; }
   size_t window_floats() const { return (taps - 1) * channels; }
-  size_t matrix_floats() const { return value_heads * head_dim * head_dim; }
+  size_t matrix_floats() const { return value_heads * head_dim * keys; }
   // Otherwise the value heads are dealt out to the key heads in turn.
   size_t key_head(size_t value_head) const {
     return adjacent ? value_head / (value_heads / key_heads) : value_head % key_heads;

@@ -34,7 +34,7 @@ size_t StateFloats(const RecurrenceSizes& r) {
   return (r.matrix_floats() + r.window_floats() + kLanes - 1) / kLanes * kLanes;
 }
 
-// Of 64 positions of a layer; 0 where it reads another's, or has a state instead.
+// Of 64 positions of a layer; 0 where it reads another's, or does not attend.
 size_t LayerBytes(const ModelConfig& config, size_t i, KvType type) {
   const LayerConfig& layer = config.layers[i];
   return layer.kv_layer == i ? layer.kv_heads * KvBlockBytes(type, layer.head) : 0;

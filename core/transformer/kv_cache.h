@@ -103,7 +103,7 @@ class KvCache {
              const float* key /* [head.key] */, const float* value /* [head.value] */);
 
   // What recurrent layers keep, after length() positions; zeros after none. A layer's is first the
-  // matrices of its value heads, [head_dim / kLanes][head_dim][kLanes], then the window of its
+  // matrices of its value heads, [head_dim / kLanes][keys][kLanes], then the window of its
   // convolution, [taps - 1][channels], the oldest position first.
   float* State(size_t layer) { return states_ + layers_[layer].state; }
   // Of all layers; empty where there are none.
@@ -122,7 +122,7 @@ class KvCache {
     bool own;     // the blocks are no other layer's
     size_t kv_heads;
     HeadShape head;
-    size_t state;  // of a recurrent layer, which has no blocks: where it begins
+    size_t state;  // where that of a recurrent layer begins
   };
 
   KvCache() = default;

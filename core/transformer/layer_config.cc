@@ -198,8 +198,11 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   const size_t n = c.layers.size(), in_file = c.layers_in_file();
   const std::vector<size_t> heads = keys.NeedSizes("attention.head_count", in_file, 1, kMaxHeads);
   // Fewer key/value heads than query heads is grouped-query attention (Ainslie et al. 2023); one
-  // for all is multi-query attention. None marks a convolution.
-  const size_t least = c.family->recurrence == Recurrence::kShortConvolution ? 0 : 1;
+  // for all is multi-query attention. None marks a layer that does not attend.
+  const RecurrentLayers told = c.family->recurrent_layers;
+  const bool marked =
+      told == RecurrentLayers::kNoKeyHeads || told == RecurrentLayers::kNoOtherBranch;
+  const size_t least = marked ? 0 : 1;
   const auto kv_heads =
       keys.Sizes("attention.head_count_kv", in_file, least, kMaxHeads).value_or(heads);
   const auto key_size = keys.Size("attention.key_length", 2, kMaxHeadDim);
@@ -234,7 +237,7 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   for (size_t i = 0; i < n; ++i) {
     c.layers[i].heads = heads[i];
     c.layers[i].kv_heads = kv_heads[i];
-    c.layers[i].recurrent = kv_heads[i] == 0;
+    c.layers[i].recurrent = told == RecurrentLayers::kAll || kv_heads[i] == 0;
     c.layers[i].head = c.layers[i].window ? window_shape : shape;
   }
   return ReadSharing(file, keys, c);
@@ -249,11 +252,26 @@ Status ReadFeedForwards(const GgufFile& file, MetadataKeys& keys, ModelConfig& c
   m.experts = presence == Presence::kMust ? keys.NeedSize("expert_count", 1, most)
                                           : keys.Size("expert_count", 0, most).value_or(0);
   const char* const ffn_key = "feed_forward_length";
+  const bool one_branch = c.family->recurrent_layers == RecurrentLayers::kNoOtherBranch;
+  if (one_branch) {
+    const auto sizes = keys.NeedSizes(ffn_key, c.layers_in_file(), 0, kMaxFfnDim);
+    TRY_OK(keys.status());
+    for (size_t i = 0; i < n; ++i) {
+      if (sizes[i] == 0) continue;
+      c.layers[i].ffn_dim = sizes[i];
+      c.layers[i].kv_heads = 0;
+      c.layers[i].recurrent = false;
+    }
+  }
   if (m.experts != 0) {
     m.used = keys.NeedSize("expert_used_count", 1, m.experts);
     // Mixtral's files, of architecture llama, have the size of an expert in feed_forward_length.
     const auto own = keys.Size("expert_feed_forward_length", 1, kMaxFfnDim);
     m.ffn_dim = own ? *own : keys.NeedSize(ffn_key, 1, kMaxFfnDim);
+    if (const auto width = keys.Size("moe_latent_size", 0, UINT32_MAX); width.value_or(0) != 0) {
+      keys.Fail("moe_latent_size", fmt::to_string(*width),
+                "lockstep runs experts that take the embedding itself only");
+    }
     TRY_OK(keys.status());
     const size_t first = keys.Size("leading_dense_block_count", 0, n).value_or(0);
     const size_t step = keys.Size("interleave_moe_layer_step", 1, kMaxLayers).value_or(1);
@@ -261,11 +279,12 @@ Status ReadFeedForwards(const GgufFile& file, MetadataKeys& keys, ModelConfig& c
       c.layers[i].experts =
           c.family->dense_beside_experts
               ? file.FindTensor(fmt::format("blk.{}.ffn_gate_inp.weight", i)) != nullptr
-              : i >= first && (i + 1) % step == 0;
+              : i >= first && (i + 1) % step == 0 && (!one_branch || c.layers[i].ffn_dim != 0);
     }
     TRY_OK(ReadRouter(keys, c));
     TRY_OK(ReadShared(file, keys, c));
   }
+  if (one_branch) return keys.status();
   const auto is_dense = [&](const LayerConfig& layer) {
     return !layer.experts || c.family->dense_beside_experts;
   };

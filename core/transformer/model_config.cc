@@ -176,8 +176,8 @@ Status ReadRope(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   if (c.architecture == "deepseek2" && c.rope.log_multiplier != 0) {
     c.rope.log_numerator = c.rope.log_multiplier;
   }
-  if (!keys.Flag("rope.scaling.finetuned").value_or(true) && c.family->needs_logit_scale) {
-    c.rope_dim = 0;  // Granite's way to say that nothing is rotated
+  if (!keys.Flag("rope.scaling.finetuned").value_or(true) && c.family->may_not_rotate) {
+    c.rope_dim = 0;
   }
   return keys.status();
 }
@@ -283,15 +283,14 @@ Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
     if (layer.kv_layer != i) continue;
     per_position += sizeof(uint16_t) * layer.kv_heads * (layer.head.key + StoredValue(layer.head));
   }
-  const auto attends =
-      std::ranges::find(c.layers, false, [](const LayerConfig& layer) { return layer.recurrent; });
+  const auto attends = std::ranges::find_if(c.layers, &LayerConfig::attends);
   // Dimensions of 0 have been refused. NOLINTNEXTLINE(clang-analyzer-core.DivideZero)
   if (c.context <= kMaxKvBytes / per_position) return {};
   keys.Fail("context_length", fmt::to_string(c.context),
             fmt::format("with {} layers of {} key/value heads of {} that is a cache of {} bytes "
                         "for each position, and the limit is {} bytes in all",
-                        c.layers.size() - c.recurrent_count(), attends->kv_heads, attends->head.key,
-                        per_position, kMaxKvBytes));
+                        std::ranges::count_if(c.layers, &LayerConfig::attends), attends->kv_heads,
+                        attends->head.key, per_position, kMaxKvBytes));
   return keys.status();
 }
 

@@ -8,7 +8,9 @@
 //        -> Recall                      each 16 values of a head by themselves, along the sequence
 //        -> norm, gate, out -> branch
 //
-// of a delta net; a short convolution is its first half.
+// of a delta net; a short convolution is its first half, and Mamba-2 (Dao and Gu, 2024) differs
+// from it in what is done to keys and steps, in the kernel of Recall and in the order of norm and
+// gate.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -32,20 +34,44 @@ double Softplus(double x) { return x <= 20 ? DetLog(1 + Exp(x)) : x; }
 
 }  // namespace
 
+void Transformer::Recur(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
+  switch (config_.family->recurrence) {
+    case Recurrence::kNone:
+      return;
+    case Recurrence::kDeltaNet:
+      return DeltaNet(layer, rows, s, pool);
+    case Recurrence::kShortConvolution:
+      return ShortConvolution(layer, rows, s, pool);
+    case Recurrence::kMamba2:
+      return Mamba2(layer, rows, s, pool);
+  }
+}
+
+// What each of the matrices makes of norm_, with its scale.
+void Transformer::ProjectAll(std::initializer_list<Projection> to, size_t rows, Scratch& s,
+                             ThreadPool& pool) const {
+  std::array<MatMulJob, 4> jobs;
+  size_t count = 0;
+  for (const Projection& p : to) jobs[count++] = {&p.by->weight, p.out, p.stride};
+  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_},
+         std::span(jobs).first(count), s.matmul_);
+  for (const Projection& p : to) FinishRows(kernels_, pool, *p.by, p.out, p.stride, rows);
+}
+
 // branch = out * (norm(recalled) * silu(gate)), where what is recalled follows from norm_.
 void Transformer::DeltaNet(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
   const RecurrentWeights& w = weights_.layers[layer].recurrent;
   const RecurrenceSizes& r = config_.recurrence;
-  const MatMulJob in[] = {{&w.in, s.channels_.data(), s.channel_stride_},
-                          {&w.gate, s.value_gate_.data(), s.value_stride_},
-                          {&w.step, s.decay_.data(), s.head_stride_},
-                          {&w.beta, s.beta_.data(), s.head_stride_}};
-  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, in, s.matmul_);
+  ProjectAll({{&w.in, s.channels_.data(), s.channel_stride_},
+              {&w.gate, s.value_gate_.data(), s.value_stride_},
+              {&w.step, s.decay_.data(), s.head_stride_},
+              {&w.beta, s.beta_.data(), s.head_stride_}},
+             rows, s, pool);
   ForEachRow(pool, rows, r.channels, [&](size_t row) {
-    Convolve(layer, row, w.taps, s);
+    Convolve(layer, row, w, s);
     FinishKeys(w, row, s);
   });
-  Recall(layer, rows, s, pool);
+  Recall(layer, rows, {.q = 0, .k = r.key_dim(), .v = 2 * r.key_dim()}, s, pool);
   KeepWindows(layer, s, pool);
   ForEachRow(pool, rows, r.inner, [&](size_t row) {
     float* y = s.recalled_.data() + row * s.value_stride_;
@@ -55,36 +81,69 @@ void Transformer::DeltaNet(size_t layer, size_t rows, Scratch& s, ThreadPool& po
     }
     kernels_.silu_mul(s.value_gate_.data() + row * s.value_stride_, y, r.inner, y);
   });
-  const MatMulJob out[] = {{&w.out, s.branch_.data(), s.dim_stride_}};
-  MatMul(kernels_, pool, {s.recalled_.data(), rows, r.inner, s.value_stride_}, out, s.matmul_);
+  Project(w.out, s.recalled_, s.value_stride_, rows, s, pool);
+}
+
+// branch = out * norm((recalled + skip * value) * silu(gate)), with a norm of each group of heads.
+void Transformer::Mamba2(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
+  const RecurrentWeights& w = weights_.layers[layer].recurrent;
+  const RecurrenceSizes& r = config_.recurrence;
+  ProjectAll({{&w.gate, s.value_gate_.data(), s.value_stride_},
+              {&w.in, s.channels_.data(), s.channel_stride_},
+              {&w.step, s.decay_.data(), s.head_stride_}},
+             rows, s, pool);
+  ForEachRow(pool, rows, r.channels, [&](size_t row) {
+    Convolve(layer, row, w, s);
+    float* x = s.convolved_.data() + row * s.channel_stride_;
+    kernels_.silu_mul(x, nullptr, r.channels, x);
+    float* decay = s.decay_.data() + row * s.head_stride_;
+    for (size_t h = 0; h < r.value_heads; ++h) {
+      const double step = Softplus(double{decay[h]} + w.step_bias[h]);
+      decay[h] = static_cast<float>(Exp(w.rate[h] * step));
+      s.beta_[row * s.head_stride_ + h] = static_cast<float>(step);
+    }
+  });
+  Recall(layer, rows, {.q = r.inner + r.key_dim(), .k = r.inner, .v = 0}, s, pool);
+  KeepWindows(layer, s, pool);
+  ForEachRow(pool, rows, r.inner, [&](size_t row) {
+    float* y = s.recalled_.data() + row * s.value_stride_;
+    const float* values = s.convolved_.data() + row * s.channel_stride_;
+    for (size_t h = 0; h < r.value_heads; ++h) {
+      kernels_.add(values + h * r.head_dim, w.skip[h], r.head_dim, y + h * r.head_dim);
+    }
+    kernels_.silu_mul(s.value_gate_.data() + row * s.value_stride_, y, r.inner, y);
+    const size_t group = r.inner / r.key_heads;
+    for (size_t i = 0; !w.norm.empty() && i < r.inner; i += group) {
+      kernels_.rms_norm(y + i, w.norm.data() + i, group, config_.norm_eps, y + i);
+    }
+  });
+  Project(w.out, s.recalled_, s.value_stride_, rows, s, pool);
 }
 
 // branch = out * (gate * convolved(in * factor)), all by element but out.
 void Transformer::ShortConvolution(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
   const RecurrentWeights& w = weights_.layers[layer].recurrent;
   const size_t n = config_.recurrence.channels;
-  const MatMulJob in[] = {{&w.in, s.channels_.data(), s.channel_stride_},
-                          {&w.gate, s.value_gate_.data(), s.value_stride_},
-                          {&w.factor, s.recalled_.data(), s.value_stride_}};
-  MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, in, s.matmul_);
+  ProjectAll({{&w.in, s.channels_.data(), s.channel_stride_},
+              {&w.gate, s.value_gate_.data(), s.value_stride_},
+              {&w.factor, s.recalled_.data(), s.value_stride_}},
+             rows, s, pool);
   ForEachRow(pool, rows, n, [&](size_t row) {
     kernels_.mul(s.recalled_.data() + row * s.value_stride_, n,
                  s.channels_.data() + row * s.channel_stride_);
   });
   ForEachRow(pool, rows, n, [&](size_t row) {
-    Convolve(layer, row, w.taps, s);
+    Convolve(layer, row, w, s);
     kernels_.mul(s.value_gate_.data() + row * s.value_stride_, n,
                  s.convolved_.data() + row * s.channel_stride_);
   });
   KeepWindows(layer, s, pool);
-  const MatMulJob out[] = {{&w.out, s.branch_.data(), s.dim_stride_}};
-  MatMul(kernels_, pool, {s.convolved_.data(), rows, n, s.channel_stride_}, out, s.matmul_);
+  Project(w.out, s.convolved_, s.channel_stride_, rows, s, pool);
 }
 
 // The row's convolved_: each channel's last values, weighed. Those before the sequence's first row
 // in the batch are in its window.
-void Transformer::Convolve(size_t layer, size_t row, const std::vector<float>& taps,
-                           Scratch& s) const {
+void Transformer::Convolve(size_t layer, size_t row, const RecurrentWeights& w, Scratch& s) const {
   const RecurrenceSizes& r = config_.recurrence;
   const RowPlace& place = s.places_[row];
   const float* window = place.kv->State(layer) + r.matrix_floats();
@@ -94,8 +153,9 @@ void Transformer::Convolve(size_t layer, size_t row, const std::vector<float>& t
     x[j] = back <= known ? s.channels_.data() + (row - back) * s.channel_stride_
                          : window + (j + known) * r.channels;
   }
-  kernels_.convolve(x.data(), taps.data(), r.channels, r.taps, r.channels,
-                    s.convolved_.data() + row * s.channel_stride_);
+  float* y = s.convolved_.data() + row * s.channel_stride_;
+  kernels_.convolve(x.data(), w.taps.data(), r.channels, r.taps, r.channels, y);
+  if (!w.taps_bias.empty()) kernels_.add(w.taps_bias.data(), 1.0f, r.channels, y);
 }
 
 // The row's queries and keys of length 1, and by how much each head's state fades and is written.
@@ -120,30 +180,33 @@ void Transformer::FinishKeys(const RecurrentWeights& w, size_t row, Scratch& s) 
 }
 
 // Brings the states to the end of the batch, and leaves what each row finds there in recalled_.
-// A unit of work is 16 values of a head of a sequence, with all of its rows.
-void Transformer::Recall(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
+// A unit of work is 16 values of a head of a sequence, with all of its rows. `at` is where a row of
+// convolved_ has its queries, keys and values.
+void Transformer::Recall(size_t layer, size_t rows, const RecallParts& at, Scratch& s,
+                         ThreadPool& pool) const {
   const RecurrenceSizes& r = config_.recurrence;
   const size_t units = r.inner / kLanes;  // of a sequence
-  const size_t unit_cost = 3 * r.head_dim * kLanes * rows / s.sequence_count_;
+  const size_t unit_cost = 3 * r.keys * kLanes * rows / s.sequence_count_;
+  const auto rule = config_.family->recurrence == Recurrence::kMamba2 ? kernels_.state_space
+                                                                      : kernels_.delta_rule;
   const auto recall = [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const auto [first, count] = s.sequences_[i / units];
       const size_t value = i % units * kLanes, head = value / r.head_dim;
       const float* x = s.convolved_.data() + first * s.channel_stride_;
-      const size_t key = r.key_head(head) * r.head_dim;
-      kernels_.delta_rule(
-          {.state = s.places_[first].kv->State(layer) + i % units * r.head_dim * kLanes,
-           .q = x + key,
-           .k = x + r.key_dim() + key,
-           .v = x + 2 * r.key_dim() + value,
-           .stride = s.channel_stride_,
-           .rows = count,
-           .keys = r.head_dim,
-           .decay = s.decay_.data() + first * s.head_stride_ + head,
-           .beta = s.beta_.data() + first * s.head_stride_ + head,
-           .gate_stride = s.head_stride_,
-           .out = s.recalled_.data() + first * s.value_stride_ + value,
-           .out_stride = s.value_stride_});
+      const size_t key = r.key_head(head) * r.keys;
+      rule({.state = s.places_[first].kv->State(layer) + i % units * r.keys * kLanes,
+            .q = x + at.q + key,
+            .k = x + at.k + key,
+            .v = x + at.v + value,
+            .stride = s.channel_stride_,
+            .rows = count,
+            .keys = r.keys,
+            .decay = s.decay_.data() + first * s.head_stride_ + head,
+            .beta = s.beta_.data() + first * s.head_stride_ + head,
+            .gate_stride = s.head_stride_,
+            .out = s.recalled_.data() + first * s.value_stride_ + value,
+            .out_stride = s.value_stride_});
     }
   };
   pool.ParallelFor(s.sequence_count_ * units, std::max<size_t>(1, kSmallRecall / unit_cost),

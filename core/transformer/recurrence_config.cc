@@ -16,25 +16,36 @@ constexpr size_t kMaxHeads = 1024;
 constexpr size_t kMaxHeadDim = 1024;
 constexpr uint64_t kMaxStateBytes = 1ull << 36;  // of one session
 
-void ReadDeltaNet(MetadataKeys& keys, RecurrenceSizes& r) {
+// The kernels take kLanes values at a time, and so many keys.
+constexpr size_t kKeyStep = 4;
+
+// The sizes of what keeps matrices. Those of a delta net have as many values as keys.
+void ReadMatrices(MetadataKeys& keys, bool square, RecurrenceSizes& r) {
   r.taps = keys.NeedSize("ssm.conv_kernel", 2, kMaxTaps);
-  r.head_dim = keys.NeedSize("ssm.state_size", kLanes, kMaxHeadDim);
+  r.keys = keys.NeedSize("ssm.state_size", kKeyStep, kMaxHeadDim);
   r.value_heads = keys.NeedSize("ssm.time_step_rank", 1, kMaxHeads);
   r.key_heads = keys.NeedSize("ssm.group_count", 1, kMaxHeads);
-  const size_t inner = keys.NeedSize("ssm.inner_size", 1, kMaxHeads * kMaxHeadDim);
+  r.inner = keys.NeedSize("ssm.inner_size", 1, kMaxHeads * kMaxHeadDim);
   if (!keys.status()) return;
-  if (r.head_dim % kLanes != 0) {
-    keys.Fail("ssm.state_size", fmt::to_string(r.head_dim),
-              fmt::format("must be a multiple of {}", kLanes));
+  const size_t step = square ? kLanes : kKeyStep;
+  if (r.keys % step != 0) {
+    keys.Fail("ssm.state_size", fmt::to_string(r.keys),
+              fmt::format("must be a multiple of {}", step));
   }
   if (r.value_heads % r.key_heads != 0) {
     keys.Fail("ssm.time_step_rank", fmt::to_string(r.value_heads),
               fmt::format("must be a multiple of group_count {}", r.key_heads));
   }
-  r.inner = r.value_heads * r.head_dim;
-  if (inner != r.inner) {
-    keys.Fail("ssm.inner_size", fmt::to_string(inner),
-              fmt::format("must be time_step_rank times state_size, {}", r.inner));
+  r.head_dim = square ? r.keys : r.inner / r.value_heads;
+  if (r.inner != r.value_heads * r.head_dim) {
+    keys.Fail("ssm.inner_size", fmt::to_string(r.inner),
+              square ? fmt::format("must be time_step_rank times state_size, {}",
+                                   r.value_heads * r.head_dim)
+                     : fmt::format("must be a multiple of time_step_rank {}", r.value_heads));
+  } else if (r.head_dim % kLanes != 0 || r.head_dim > kMaxHeadDim) {
+    keys.Fail("ssm.inner_size", fmt::to_string(r.inner),
+              fmt::format("must be time_step_rank {} times a multiple of {}, at most {}",
+                          r.value_heads, kLanes, kMaxHeadDim));
   }
   r.channels = 2 * r.key_dim() + r.inner;
 }
@@ -49,8 +60,10 @@ void FindDeltaNets(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   } else if (pair != nullptr) {
     keys.Fail(key, "one value", "must be an array of one for each layer");
   }
-  const size_t period = keys.Size("full_attention_interval", 1, c.layers.size() + 1)
-                            .value_or(c.family->attention_period);
+  size_t period = c.family->attention_period;
+  if (flags.empty()) {
+    period = keys.Size("full_attention_interval", 1, c.layers.size() + 1).value_or(period);
+  }
   if (!keys.status()) return;
   for (size_t i = 0; i < c.layers.size(); ++i) {
     LayerConfig& layer = c.layers[i];
@@ -95,20 +108,29 @@ void CheckSections(const GgufFile& file, MetadataKeys& keys, const ModelConfig& 
 }  // namespace
 
 Status ReadRecurrence(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
-  if (c.family->recurrence == Recurrence::kNone) return {};
-  if (c.family->recurrence == Recurrence::kShortConvolution) {
-    ReadShortConvolution(keys, c);  // ReadHeads has seen which they are
-  } else {
-    ReadDeltaNet(keys, c.recurrence);
-    c.recurrence.adjacent = c.family->adjacent_value_heads;
-    if (!c.recurrence.adjacent) CheckSections(file, keys, c);
-    FindDeltaNets(file, keys, c);
+  // Where no key names the recurrent layers, what was read before has told which they are.
+  switch (c.family->recurrence) {
+    case Recurrence::kNone:
+      return {};
+    case Recurrence::kShortConvolution:
+      ReadShortConvolution(keys, c);
+      break;
+    case Recurrence::kMamba2:
+      ReadMatrices(keys, false, c.recurrence);
+      c.recurrence.adjacent = true;
+      break;
+    case Recurrence::kDeltaNet:
+      ReadMatrices(keys, true, c.recurrence);
+      c.recurrence.adjacent = c.family->adjacent_value_heads;
+      if (!c.recurrence.adjacent) CheckSections(file, keys, c);
+      FindDeltaNets(file, keys, c);
+      break;
   }
   TRY_OK(keys.status());
-  const size_t count = c.recurrent_count();
-  if (count == c.layers.size()) {
+  if (std::ranges::none_of(c.layers, &LayerConfig::attends)) {
     return file.Fail("none of the layers attends, which lockstep needs at least one to do");
   }
+  const size_t count = c.recurrent_count();
   const uint64_t bytes =
       count * sizeof(float) * (c.recurrence.window_floats() + c.recurrence.matrix_floats());
   if (bytes > kMaxStateBytes) {

@@ -4,6 +4,7 @@
 #include "core/transformer/recurrence_weights.h"
 
 #include <cstdint>
+#include <initializer_list>
 
 namespace lockstep {
 namespace {
@@ -25,12 +26,47 @@ class RecurrentLoader {
     Transpose(r.channels, r.taps, w.taps);
   }
 
+  // All parts of a matrix, and the scale of them all.
+  struct Part {
+    Linear* to;
+    size_t rows;
+    const RowOrder* order =
+        nullptr;  // as TensorReader has it: where given, the parts are scattered
+  };
+  void Matrix(const std::string& name, size_t cols, std::initializer_list<Part> parts) {
+    std::vector<TensorReader::Part> rows;
+    for (const Part& part : parts) {
+      rows.push_back({&part.to->weight, part.rows, part.order, part.order != nullptr});
+    }
+    tensors_.Matrix(name + ".weight", cols, rows);
+    float scale = 1;
+    tensors_.Scale(name, scale);
+    for (const Part& part : parts) part.to->scale = scale;
+  }
+
   void ShortConvolution(const std::string& prefix, RecurrentWeights& w) {
     const size_t dim = config_.dim;
-    tensors_.Matrix(prefix + "shortconv.in_proj.weight", dim,
-                    {{&w.in, dim}, {&w.gate, dim}, {&w.factor, dim}});
+    Matrix(prefix + "shortconv.in_proj", dim, {{&w.in, dim}, {&w.gate, dim}, {&w.factor, dim}});
     Taps(prefix + "shortconv.conv.weight", w);
-    tensors_.Matrix(prefix + "shortconv.out_proj.weight", dim, dim, w.out);
+    Matrix(prefix + "shortconv.out_proj", dim, {{&w.out, dim}});
+  }
+
+  // One matrix makes the gates, then the values, keys and queries, and the steps. What belongs to
+  // heads or groups of them is of two dimensions in files.
+  void Mamba2(const std::string& prefix, RecurrentWeights& w) {
+    const RecurrenceSizes& r = config_.recurrence;
+    Matrix(prefix + "ssm_in", config_.dim,
+           {{&w.gate, r.inner}, {&w.in, r.channels}, {&w.step, r.value_heads}});
+    Taps(prefix + "ssm_conv1d.weight", w);
+    tensors_.Vector(prefix + "ssm_conv1d.bias", r.channels, w.taps_bias);
+    tensors_.Vector(prefix + "ssm_dt.bias", r.value_heads, w.step_bias);
+    tensors_.Vector(prefix + "ssm_a", {1, r.value_heads}, w.rate);
+    tensors_.Vector(prefix + "ssm_d", {1, r.value_heads}, w.skip);
+    const std::string norm = prefix + "ssm_norm.weight";
+    if (!config_.family->may_lack_state_norm || tensors_.Has(norm)) {
+      tensors_.Vector(norm, {r.inner / r.key_heads, r.key_heads}, w.norm);
+    }
+    Matrix(prefix + "ssm_out", r.inner, {{&w.out, config_.dim}});
   }
 
   // Rows of a tensor that has `group` rows for each key head: of each group `count`, from `first`.
@@ -46,10 +82,9 @@ class RecurrentLoader {
   // of its query, of its key, of its values and of their gates.
   void DeltaInput(const std::string& prefix, RecurrentWeights& w) {
     const RecurrenceSizes& r = config_.recurrence;
-    const std::string fused = prefix + "ssm_in.weight";
-    if (!r.adjacent || !tensors_.Has(fused)) {
-      tensors_.Matrix(prefix + "attn_qkv.weight", r.channels, config_.dim, w.in);
-      tensors_.Matrix(prefix + "attn_gate.weight", r.inner, config_.dim, w.gate);
+    if (!r.adjacent || !tensors_.Has(prefix + "ssm_in.weight")) {
+      Matrix(prefix + "attn_qkv", config_.dim, {{&w.in, r.channels}});
+      Matrix(prefix + "attn_gate", config_.dim, {{&w.gate, r.inner}});
       return;
     }
     const size_t n = r.head_dim, values = r.inner / r.key_heads, group = 2 * (n + values);
@@ -58,8 +93,7 @@ class RecurrentLoader {
       in.insert(in.end(), rows.begin(), rows.end());
     }
     const RowOrder gate = RowsOfGroups(group, 2 * n + values, values);
-    tensors_.Matrix(fused, config_.dim,
-                    {{&w.in, r.channels, &in, true}, {&w.gate, r.inner, &gate, true}});
+    Matrix(prefix + "ssm_in", config_.dim, {{&w.in, r.channels, &in}, {&w.gate, r.inner, &gate}});
   }
 
   void DeltaNet(const std::string& prefix, RecurrentWeights& w) {
@@ -70,18 +104,17 @@ class RecurrentLoader {
       const size_t ratio = r.value_heads / r.key_heads;
       const RowOrder beta = RowsOfGroups(2 * ratio, 0, ratio);
       const RowOrder step = RowsOfGroups(2 * ratio, ratio, ratio);
-      tensors_.Matrix(
-          prefix + "ssm_ba.weight", c.dim,
-          {{&w.beta, r.value_heads, &beta, true}, {&w.step, r.value_heads, &step, true}});
+      Matrix(prefix + "ssm_ba", c.dim,
+             {{&w.beta, r.value_heads, &beta}, {&w.step, r.value_heads, &step}});
     } else {
-      tensors_.Matrix(prefix + "ssm_alpha.weight", r.value_heads, c.dim, w.step);
-      tensors_.Matrix(prefix + "ssm_beta.weight", r.value_heads, c.dim, w.beta);
+      Matrix(prefix + "ssm_alpha", c.dim, {{&w.step, r.value_heads}});
+      Matrix(prefix + "ssm_beta", c.dim, {{&w.beta, r.value_heads}});
     }
     Taps(prefix + "ssm_conv1d.weight", w);
     tensors_.Vector(prefix + "ssm_dt.bias", r.value_heads, w.step_bias);
     tensors_.Vector(prefix + "ssm_a", r.value_heads, w.rate);
     tensors_.Vector(prefix + "ssm_norm.weight", r.head_dim, w.norm);
-    tensors_.Matrix(prefix + "ssm_out.weight", c.dim, r.inner, w.out);
+    Matrix(prefix + "ssm_out", r.inner, {{&w.out, c.dim}});
   }
 
  private:
@@ -94,8 +127,16 @@ class RecurrentLoader {
 void LoadRecurrent(TensorReader& tensors, const ModelConfig& config, const std::string& prefix,
                    RecurrentWeights& out) {
   RecurrentLoader loader(tensors, config);
-  config.family->recurrence == Recurrence::kShortConvolution ? loader.ShortConvolution(prefix, out)
-                                                             : loader.DeltaNet(prefix, out);
+  switch (config.family->recurrence) {
+    case Recurrence::kNone:
+      return;
+    case Recurrence::kDeltaNet:
+      return loader.DeltaNet(prefix, out);
+    case Recurrence::kShortConvolution:
+      return loader.ShortConvolution(prefix, out);
+    case Recurrence::kMamba2:
+      return loader.Mamba2(prefix, out);
+  }
 }
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// The tensors of a layer that does not attend; a part of weights.h.
+// The tensors of a recurrent layer; a part of weights.h.
 #pragma once
 
 #include <string>
@@ -12,15 +12,17 @@ namespace lockstep {
 
 // By RecurrenceSizes.
 struct RecurrentWeights {
-  PackedMatrix in;          // [channels][dim]
-  PackedMatrix factor;      // the same, of a short convolution: what `in` is multiplied by
-  PackedMatrix gate;        // [inner][dim]
-  PackedMatrix beta, step;  // [value_heads][dim]
-  std::vector<float> taps;  // [taps][channels], the newest position's last
+  Linear in;                     // [channels][dim]
+  Linear factor;                 // the same, of a short convolution: what `in` is multiplied by
+  Linear gate;                   // [inner][dim]
+  Linear beta, step;             // [value_heads][dim]; no beta in Mamba-2
+  std::vector<float> taps;       // [taps][channels], the newest position's last
+  std::vector<float> taps_bias;  // [channels] of Mamba-2
   // Of the decay exp(rate * softplus(step + step_bias)).
   std::vector<float> step_bias, rate;  // [value_heads]
-  std::vector<float> norm;             // [head_dim]
-  PackedMatrix out;                    // [dim][inner]
+  std::vector<float> skip;  // [value_heads] by which Mamba-2 adds values to what it finds
+  std::vector<float> norm;  // [head_dim]; in Mamba-2 [inner], or empty
+  Linear out;               // [dim][inner]
 };
 
 // `prefix` is that of the layer's tensors: "blk.7.".

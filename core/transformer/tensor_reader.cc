@@ -23,11 +23,18 @@ std::string KnownTypes() {
   return Listed(names);
 }
 
-// "blk.7.attn_q.weight" to "blk.N.attn_q"
+// "blk.7.attn_q.weight" to "blk.N.attn_q", and "blk.7.ssm_a" to "blk.N.ssm_a"
 std::string Stem(const std::string& name) {
-  const std::string stem = name.substr(0, name.rfind('.'));
-  const size_t dot = stem.rfind("blk.", 0) == 0 ? stem.find('.', 4) : std::string::npos;
-  return dot == std::string::npos ? stem : "blk.N" + stem.substr(dot);
+  const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : std::string::npos;
+  if (dot == std::string::npos) return name.substr(0, name.rfind('.'));
+  const size_t end = name.rfind('.');
+  return "blk.N" + name.substr(dot, end == dot ? std::string::npos : end - dot);
+}
+
+// Dimensions of 1 at the end mean nothing, and programs that write files leave them out or not.
+std::vector<uint64_t> Meant(std::vector<uint64_t> dims) {
+  while (dims.size() > 1 && dims.back() == 1) dims.pop_back();
+  return dims;
 }
 
 }  // namespace
@@ -48,7 +55,7 @@ const GgufTensor* TensorReader::Find(const std::string& name, const std::vector<
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
     Fail(fmt::format("tensor {} is missing", name));
-  } else if (tensor->dims != dims) {
+  } else if (Meant(tensor->dims) != Meant(dims)) {
     Fail(fmt::format("tensor {} has dimensions [{}], but the metadata imply [{}]", name,
                      fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
     tensor = nullptr;
@@ -74,6 +81,17 @@ void TensorReader::Vector(const std::string& name, const std::vector<uint64_t>& 
   std::memcpy(out.data(), tensor->data.data(), tensor->data.size());
   bytes_ += tensor->data.size();
   Finish(*tensor, std::all_of(out.begin(), out.end(), [](float v) { return std::isfinite(v); }));
+}
+
+void TensorReader::One(const std::string& name, float& out) {
+  std::vector<float> values;
+  Vector(name, 1, values);
+  if (!values.empty()) out = values[0];
+}
+
+void TensorReader::Scale(const std::string& name, float& out) {
+  if (Has(name + ".scale")) One(name + ".scale", out);
+  Skip(name + ".input_scale");
 }
 
 void TensorReader::Skip(const std::string& name) {

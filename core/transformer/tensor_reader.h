@@ -18,6 +18,13 @@
 
 namespace lockstep {
 
+// Those that a model does not have are empty.
+struct Linear {
+  PackedMatrix weight;      // [out][in]
+  std::vector<float> bias;  // [out]
+  float scale = 1;          // of the product
+};
+
 // Row r of what is loaded is row order[r] of the file; empty: as they are.
 using RowOrder = std::vector<uint32_t>;
 
@@ -53,6 +60,11 @@ class TensorReader {
   void Vector(const std::string& name, size_t n, std::vector<float>& out) {
     Vector(name, std::vector<uint64_t>{n}, out);
   }
+  void One(const std::string& name, float& out);
+  // The scale of the matrix `name`, where the file has one. Files of types with small scales may
+  // have one more for the whole tensor, and one for its input, which only arithmetic with inputs of
+  // that type needs.
+  void Scale(const std::string& name, float& out);
   // Takes a tensor that may be there and that the model has no use for.
   void Skip(const std::string& name);
   // Takes all tensors whose names begin so, likewise.

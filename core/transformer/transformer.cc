@@ -36,7 +36,7 @@ Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable&
                                    plain ? std::span<const float>{} : factors));
   }
   for (const LayerConfig& layer : config_.layers) {
-    if (!layer.recurrent) group_ = std::max(group_, layer.heads / layer.kv_heads);
+    if (layer.attends()) group_ = std::max(group_, layer.heads / layer.kv_heads);
   }
   const size_t state_dim = config_.recurrence.head_dim;
   const auto width = static_cast<float>(std::max<size_t>(1, state_dim));
@@ -146,20 +146,23 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
   if (config_.layer_input_dim != 0) LayerInputs(rows, s, pool);
   for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
     const LayerWeights& w = weights_.layers[layer];
+    const LayerConfig& has = config_.layers[layer];
     // With a parallel residual, both branches read the same x, so attention's waits in branch_
-    // until the feed-forward network has read it. The order of the two additions is fixed either
-    // way (R1).
-    NormalizeRows(w.attn_norm, rows, s, pool);
-    if (!config_.layers[layer].recurrent) {
+    // until the feed-forward network has read it. A layer that recurs beside its attention adds the
+    // one and then the other, of the same norm. The order of additions is fixed either way (R1).
+    if (has.attends() || has.recurrent) NormalizeRows(w.attn_norm, rows, s, pool);
+    if (has.attends()) {
       Attention(layer, rows, s, pool);
-    } else if (config_.family->recurrence == Recurrence::kDeltaNet) {
-      DeltaNet(layer, rows, s, pool);
-    } else {
-      ShortConvolution(layer, rows, s, pool);
+      if (!config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
     }
-    if (!config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
-    FeedForwards(layer, rows, s, pool);
-    AddToStream(w.ffn_post_norm, s.norm_, rows, s, pool);
+    if (has.recurrent) {
+      Recur(layer, rows, s, pool);
+      AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
+    }
+    if (has.feeds_forward()) {
+      FeedForwards(layer, rows, s, pool);
+      AddToStream(w.ffn_post_norm, s.norm_, rows, s, pool);
+    }
     if (config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
     if (config_.layer_input_dim != 0) AddLayerInput(layer, rows, s, pool);
     if (w.output_scale != 1) {

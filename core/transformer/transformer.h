@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -58,8 +59,10 @@ class Transformer {
   // The things that a layer adds to the stream: attention leaves its own in s.branch_, the
   // feed-forward network in s.norm_; a layer with an embedding of its own adds that at the end.
   void Attention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
-  // What recurrent layers have in its place.
+  // What recurrent layers have in its place or beside it.
+  void Recur(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void DeltaNet(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Mamba2(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void ShortConvolution(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void FeedForwards(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void AddLayerInput(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
@@ -81,10 +84,20 @@ class Transformer {
   void Project(const Linear& wo, const AlignedBuffer<float>& in, size_t stride, size_t rows,
                Scratch& s, ThreadPool& pool) const;
 
-  // The steps of DeltaNet and ShortConvolution (recurrence.cc).
-  void Convolve(size_t layer, size_t row, const std::vector<float>& taps, Scratch& s) const;
+  // The steps of Recur (recurrence.cc).
+  struct Projection {
+    const Linear* by;
+    float* out;  // [rows][stride]
+    size_t stride;
+  };
+  struct RecallParts {
+    size_t q, k, v;
+  };
+  void ProjectAll(std::initializer_list<Projection> to, size_t rows, Scratch& s,
+                  ThreadPool& pool) const;
+  void Convolve(size_t layer, size_t row, const RecurrentWeights& w, Scratch& s) const;
   void FinishKeys(const RecurrentWeights& w, size_t row, Scratch& s) const;
-  void Recall(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Recall(size_t layer, size_t rows, const RecallParts& at, Scratch& s, ThreadPool& pool) const;
   void KeepWindows(size_t layer, Scratch& s, ThreadPool& pool) const;
   void KeepWindow(size_t layer, const RowTile& sequence, Scratch& s) const;
 
@@ -106,7 +119,7 @@ class Transformer {
   std::vector<RopeTable> ropes_;  // at most kRopeTables
   // What brings a head's query and key, of a mean square of 1, to the length 1, and the query to
   // that of its product with values: 1 / head_dim and 1 / sqrt(head_dim).
-  std::vector<float> unit_query_, unit_key_;  // [head_dim] of the recurrent layers
+  std::vector<float> unit_query_, unit_key_;  // [head_dim] of delta nets
   size_t group_ = 1;                          // the most queries that share a key in any layer
 };
 

@@ -41,7 +41,7 @@ class Loader {
     if (family_.output == Presence::kMust ||
         (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
-      Scale("output", w.output_scale);
+      tensors_.Scale("output", w.output_scale);
     }
     for (size_t i = c.layers.size(); i < c.layers_in_file(); ++i) {
       tensors_.SkipAll(fmt::format("blk.{}.", i));
@@ -56,21 +56,8 @@ class Loader {
   void Layer(size_t i, LayerWeights& w) {
     const LayerConfig& layer = config_.layers[i];
     const std::string prefix = fmt::format("blk.{}.", i);
-    if (family_.pre_norm) LoadNorm(prefix + "attn_norm", w.attn_norm);
-    if (layer.recurrent) {
-      LoadRecurrent(tensors_, config_, prefix, w.recurrent);
-    } else if (family_.latent) {
-      LatentAttention(prefix, layer, w);
-    } else {
-      Attention(prefix, layer, layer.kv_layer == i, w);
-    }
-    if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
-    if (family_.pre_norm) LoadNorm(prefix + family_.ffn_norm, w.ffn_norm);
-    if (layer.experts) Mixture(prefix, w.mixture);
-    const bool shared = layer.experts && !family_.dense_beside_experts;
-    if (layer.ffn_dim != 0)
-      DenseFeedForward(prefix, shared ? "_shexp" : "", layer.ffn_dim, w.dense);
-    if (family_.post_norm) LoadNorm(prefix + "post_ffw_norm", w.ffn_post_norm);
+    if (layer.attends() || layer.recurrent) Mixer(prefix, layer, layer.kv_layer == i, w);
+    if (layer.feeds_forward()) FeedForwards(prefix, layer, w);
     if (config_.layer_input_dim != 0) {
       const size_t n = config_.layer_input_dim;
       LoadLinear(prefix + "inp_gate", n, config_.dim, Presence::kNo, w.input.gate);
@@ -78,8 +65,36 @@ class Loader {
       LoadNorm(prefix + "post_norm", w.input.post_norm);
     }
     if (family_.layer_scale && tensors_.Has(prefix + "layer_output_scale.weight")) {
-      One(prefix + "layer_output_scale.weight", w.output_scale);
+      tensors_.One(prefix + "layer_output_scale.weight", w.output_scale);
     }
+  }
+
+  // What mixes positions.
+  void Mixer(const std::string& prefix, const LayerConfig& layer, bool own_kv, LayerWeights& w) {
+    if (family_.pre_norm) LoadNorm(prefix + "attn_norm", w.attn_norm);
+    if (layer.recurrent) LoadRecurrent(tensors_, config_, prefix, w.recurrent);
+    if (layer.attends()) {
+      family_.latent ? LatentAttention(prefix, layer, w) : Attention(prefix, layer, own_kv, w);
+    }
+    if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
+  }
+
+  void FeedForwards(const std::string& prefix, const LayerConfig& layer, LayerWeights& w) {
+    if (family_.pre_norm) {
+      // Files of Falcon-H1 have this norm without the word "weight".
+      const std::string name = prefix + family_.ffn_norm;
+      if (family_.bare_ffn_norm && tensors_.Has(name)) {
+        tensors_.Vector(name, config_.dim, w.ffn_norm.weight);
+      } else {
+        LoadNorm(name, w.ffn_norm);
+      }
+    }
+    if (layer.experts) Mixture(prefix, w.mixture);
+    const bool shared = layer.experts && !family_.dense_beside_experts;
+    if (layer.ffn_dim != 0) {
+      DenseFeedForward(prefix, shared ? "_shexp" : "", layer.ffn_dim, w.dense);
+    }
+    if (family_.post_norm) LoadNorm(prefix + "post_ffw_norm", w.ffn_post_norm);
   }
 
   // One table has the embeddings of all layers side by side.
@@ -107,7 +122,7 @@ class Loader {
       all.push_back({&w.wk.weight, k_dim, &k_order});
       all.push_back({&w.wv.weight, v_dim});
       tensors_.Matrix(prefix + "attn_qkv.weight", dim, all);
-      Scale(prefix + "attn_qkv", w.wq.scale);
+      tensors_.Scale(prefix + "attn_qkv", w.wq.scale);
       w.wk.scale = w.wv.scale = w.wq.scale;
       std::vector<float> bias;
       Bias(prefix + "attn_qkv", family_.qkv_bias, q_rows + k_dim + v_dim, bias);
@@ -121,7 +136,7 @@ class Loader {
     } else {
       const auto load = [&](const char* name, size_t rows, const auto& parts, Linear& to) {
         tensors_.Matrix(prefix + name + ".weight", dim, parts);
-        Scale(prefix + name, to.scale);
+        tensors_.Scale(prefix + name, to.scale);
         Bias(prefix + name, family_.qkv_bias, rows, to.bias);
       };
       load("attn_q", q_rows, q, w.wq);
@@ -197,7 +212,7 @@ class Loader {
       }
       tensors_.Matrix(prefix + "attn_kv_b.weight", c.rank, parts);
       float scale = 1;
-      Scale(prefix + "attn_kv_b", scale);
+      tensors_.Scale(prefix + "attn_kv_b", scale);
       for (size_t h = 0; h < layer.heads; ++h) {
         tensors_.Transpose(keys[h], l.key_up[h].weight);
         l.key_up[h].scale = l.value_up[h].scale = scale;
@@ -216,7 +231,7 @@ class Loader {
     for (Linear& head : to) parts.push_back({&head.weight, rows});
     tensors_.Matrix(name + ".weight", cols, parts, {cols, rows, to.size()});
     float scale = 1;
-    Scale(name, scale);
+    tensors_.Scale(name, scale);
     for (Linear& head : to) head.scale = scale;
   }
 
@@ -228,7 +243,7 @@ class Loader {
     if (family_.fused_gate) {
       tensors_.Matrix(prefix + "ffn_up" + suffix + ".weight", dim,
                       {{&w.gate.weight, rows}, {&w.up.weight, rows}});
-      Scale(prefix + "ffn_up" + suffix, w.up.scale);
+      tensors_.Scale(prefix + "ffn_up" + suffix, w.up.scale);
       w.gate.scale = w.up.scale;
     } else {
       if (family_.gated) {
@@ -292,10 +307,10 @@ class Loader {
         }
       }
     };
-    if (tensors_.Has(prefix + "ffn_gate_up_exps.weight")) {
+    if (family_.gated && tensors_.Has(prefix + "ffn_gate_up_exps.weight")) {
       all("ffn_gate_up_exps", ffn, dim, {&FeedForward::gate, &FeedForward::up});
     } else {
-      all("ffn_gate_exps", ffn, dim, {&FeedForward::gate});
+      if (family_.gated) all("ffn_gate_exps", ffn, dim, {&FeedForward::gate});
       all("ffn_up_exps", ffn, dim, {&FeedForward::up});
     }
     all("ffn_down_exps", dim, ffn, {&FeedForward::down});
@@ -343,21 +358,8 @@ class Loader {
 
   void LoadLinear(const std::string& name, size_t rows, size_t cols, Presence bias, Linear& out) {
     tensors_.Matrix(name + ".weight", rows, cols, out.weight);
-    Scale(name, out.scale);
+    tensors_.Scale(name, out.scale);
     Bias(name, bias, rows, out.bias);
-  }
-
-  void One(const std::string& name, float& out) {
-    std::vector<float> values;
-    tensors_.Vector(name, 1, values);
-    if (!values.empty()) out = values[0];
-  }
-
-  // Files of types with small scales may have one more for the whole tensor, and one for its input,
-  // which only arithmetic with inputs of that type needs.
-  void Scale(const std::string& name, float& out) {
-    if (tensors_.Has(name + ".scale")) One(name + ".scale", out);
-    tensors_.Skip(name + ".input_scale");
   }
 
   const ModelConfig& config_;

@@ -22,12 +22,6 @@ struct Norm {
   std::vector<float> weight, bias;  // [n]
 };
 
-struct Linear {
-  PackedMatrix weight;      // [out][in]
-  std::vector<float> bias;  // [out]
-  float scale = 1;          // of the product
-};
-
 struct FeedForward {
   Linear gate, up;  // [ffn_dim][dim]
   Linear down;      // [dim][ffn_dim]

@@ -134,6 +134,25 @@ std::vector<MalformedCase> FamilyCases() {
       row("deepseek2", "temperature without a length",
           Without("deepseek2.attention.temperature_length"),
           {"deepseek2.attention.temperature_length is missing"}),
+      row("nemotron_h", "a layer whose network has another size",
+          [](GgufBuilder& b) {
+            b.SetNumbers<int32_t>("nemotron_h.feed_forward_length", 5, {0, 64, 0, 0, 96});
+          },
+          {"tensor blk.1.ffn_up.weight has dimensions [64, 96]", "[64, 64]"}),
+      row("nemotron_h", "a recurrent layer that should have a network",
+          [](GgufBuilder& b) {
+            b.SetNumbers<int32_t>("nemotron_h.feed_forward_length", 5, {96, 96, 0, 0, 96});
+          },
+          {"tensor blk.0.ffn_up.weight is missing"}),
+      row("nemotron_h_moe", "experts of another width",
+          Size("nemotron_h_moe.moe_latent_size", 1u << 31),
+          {"nemotron_h_moe.moe_latent_size is 2147483648"}),
+      row("falcon-h1", "2^31 heads of a state", Size("falcon-h1.ssm.time_step_rank", 1u << 31),
+          {"falcon-h1.ssm.time_step_rank is 2147483648", "1 to 1024"}),
+      row("falcon-h1", "groups of another size", Size("falcon-h1.ssm.group_count", 1),
+          {"blk.0.ssm_in.weight has dimensions [64, 324]", "[64, 292]"}),
+      row("granitehybrid", "a decay NaN", First("blk.0.ssm_a", kNan),
+          {"tensor blk.0.ssm_a holds NaN"}),
       row("qwen2moe", "no shared expert", WithoutTensor("blk.1.ffn_up_shexp.weight"),
           {"tensor blk.1.ffn_up_shexp.weight is missing"}),
       row("qwen2vl", "positions of a fourth kind",

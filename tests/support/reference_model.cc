@@ -48,7 +48,7 @@ double SoftCap(double x, double cap) { return cap != 0 ? cap * std::tanh(x / cap
 
 void Add(const Rows& y, double scale, Rows& x) {
   for (size_t t = 0; t < x.size(); ++t) {
-    for (size_t d = 0; d < x[t].size(); ++d) x[t][d] += scale * y[t][d];
+    for (size_t d = 0; d < y[t].size(); ++d) x[t][d] += scale * y[t][d];
   }
 }
 
@@ -379,7 +379,7 @@ ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) co
   std::vector<KeysAndValues> kv(layers_.size());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& w = layers_[i];
-    const Rows attention = c.layers[i].recurrent ? Recur(w, x) : Attention(i, x, kv);
+    const Rows attention = MixPositions(i, x, kv);
     if (!c.parallel_residual) Add(attention, c.residual_scale, x);
     const bool experts = c.layers[i].experts;
     const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));

@@ -43,14 +43,14 @@ class ReferenceModel {
     Matrix router, router_scale, choice_bias, shared_gate;
     Matrix expert_norm, expert_post_norm, dense_post_norm;
     std::vector<FeedForward> experts;
-    Matrix in, gate, alpha, beta, taps, dt, a, norm, out;  // of a recurrent layer
+    Matrix in, gate, alpha, beta, taps, dt, a, skip, norm, out;  // of a recurrent layer
     Matrix input_gate, input_project, input_norm, output_scale;
   };
   struct KeysAndValues {
     Rows keys, values;
   };
 
-  // With its bias and its scale; empty if it is not there.
+  // With its bias and its scale; empty if it is not there. A few names have no ".weight".
   Matrix Load(const std::string& name) const;
   Layer LoadLayer(size_t layer) const;
   void LoadExperts(const std::string& prefix, Layer& w) const;
@@ -69,9 +69,12 @@ class ReferenceModel {
   Rows LatentAttention(size_t layer, const Rows& x) const;
   Rows TakeGates(size_t head_dim, Rows& q) const;  // none where attention is not gated
   static Rows Gated(const Rows& gates, Rows attended);
+  // What a layer adds that mixes positions; empty rows where nothing does.
+  Rows MixPositions(size_t layer, const Rows& x, std::vector<KeysAndValues>& kv) const;
   Rows Recur(const Layer& w, const Rows& x) const;
   Rows DeltaNet(const Layer& w, const Rows& x) const;
   Rows ShortConvolution(const Layer& w, const Rows& x) const;
+  Rows Mamba2(const Layer& w, const Rows& x) const;
   Rows Expand(const FeedForward& w, const Rows& x) const;
   std::vector<std::pair<size_t, double>> Choose(const Layer& w, const Row& scores) const;
   Rows Mix(const Layer& w, const Rows& x) const;

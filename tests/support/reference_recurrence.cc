@@ -35,9 +35,31 @@ ReferenceModel::Rows ReferenceModel::Gated(const Rows& gates, Rows attended) {
   return attended;
 }
 
+ReferenceModel::Rows ReferenceModel::MixPositions(size_t layer, const Rows& x,
+                                                  std::vector<KeysAndValues>& kv) const {
+  const LayerConfig& c = config_.layers[layer];
+  if (!c.recurrent) return c.attends() ? Attention(layer, x, kv) : Rows(x.size());
+  Rows y = Recur(layers_[layer], x);
+  if (!c.attends()) return y;
+  const Rows attention = Attention(layer, x, kv);
+  for (size_t t = 0; t < y.size(); ++t) {
+    for (size_t d = 0; d < y[t].size(); ++d) y[t][d] += attention[t][d];
+  }
+  return y;
+}
+
 ReferenceModel::Rows ReferenceModel::Recur(const Layer& w, const Rows& x) const {
-  return config_.family->recurrence == Recurrence::kDeltaNet ? DeltaNet(w, x)
-                                                             : ShortConvolution(w, x);
+  switch (config_.family->recurrence) {
+    case Recurrence::kDeltaNet:
+      return DeltaNet(w, x);
+    case Recurrence::kShortConvolution:
+      return ShortConvolution(w, x);
+    case Recurrence::kMamba2:
+      return Mamba2(w, x);
+    case Recurrence::kNone:
+      break;
+  }
+  return Rows(x.size());
 }
 
 // Files of qwen3next have the rows of each key head side by side.
@@ -47,9 +69,7 @@ void ReferenceModel::LoadRecurrent(const std::string& prefix, Layer& w) const {
   w.in = load("attn_qkv"), w.gate = load("attn_gate");
   w.alpha = load("ssm_alpha"), w.beta = load("ssm_beta"), w.dt = load("ssm_dt");
   w.taps = load("ssm_conv1d"), w.norm = load("ssm_norm"), w.out = load("ssm_out");
-  if (const GgufTensor* a = file_.FindTensor(prefix + "ssm_a")) {
-    w.a.values = Dequantize(a->type->id, a->data, a->cols());
-  }
+  w.a = load("ssm_a"), w.skip = load("ssm_d");
   const auto append = [](const Matrix& part, Matrix& to) {
     to.rows += part.rows, to.cols = part.cols;
     to.values.insert(to.values.end(), part.values.begin(), part.values.end());
@@ -61,7 +81,10 @@ void ReferenceModel::LoadRecurrent(const std::string& prefix, Layer& w) const {
       append(ba.Part((2 * head + 1) * ratio, ratio), w.alpha);
     }
   }
-  if (const Matrix all = load("ssm_in"); all.rows != 0) {
+  const Matrix all = load("ssm_in");
+  if (config_.family->recurrence == Recurrence::kMamba2) {
+    w.in = all;
+  } else if (all.rows != 0) {
     const size_t n = r.head_dim, values = r.inner / r.key_heads, group = 2 * n + 2 * values;
     const std::pair<size_t, size_t> parts[] = {{0, n}, {n, n}, {2 * n, values}};
     for (const auto& [from, count] : parts) {
@@ -73,8 +96,8 @@ void ReferenceModel::LoadRecurrent(const std::string& prefix, Layer& w) const {
       append(all.Part(head * group + 2 * n + values, values), w.gate);
     }
   }
-  if (const Matrix all = load("shortconv.in_proj"); all.rows != 0) {
-    w.in = all, w.taps = load("shortconv.conv"), w.out = load("shortconv.out_proj");
+  if (const Matrix in = load("shortconv.in_proj"); in.rows != 0) {
+    w.in = in, w.taps = load("shortconv.conv"), w.out = load("shortconv.out_proj");
   }
 }
 
@@ -133,6 +156,47 @@ ReferenceModel::Rows ReferenceModel::ShortConvolution(const Layer& w, const Rows
         sum += w.taps.values[i * taps + taps - 1 - j] * in[t - j][i] * in[t - j][2 * n + i];
       }
       y[t][i] = sum * in[t][n + i];
+    }
+  }
+  return w.out.Times(y);
+}
+
+// The state of a head has a row for each of its values, which fades in every step; heads of a group
+// share what is written by and read by. One matrix makes the gates, values, keys, queries and
+// steps.
+ReferenceModel::Rows ReferenceModel::Mamba2(const Layer& w, const Rows& x) const {
+  const RecurrenceSizes& r = config_.recurrence;
+  const size_t heads = r.value_heads, groups = r.key_heads, n = r.keys, inner = w.out.cols;
+  const size_t values = inner / heads, channels = inner + 2 * groups * n;
+  const Rows in = w.in.Times(Norm(w.attn_norm, x));
+  std::vector<Rows> state(heads, Rows(values, Row(n)));
+  Rows y(x.size(), Row(inner));
+  for (size_t t = 0; t < x.size(); ++t) {
+    Row u = w.taps.bias;
+    for (size_t i = 0; i < channels; ++i) {
+      for (size_t j = 0; j < r.taps && j <= t; ++j) {
+        u[i] += w.taps.values[i * r.taps + r.taps - 1 - j] * in[t - j][inner + i];
+      }
+      u[i] = Silu(u[i]);
+    }
+    for (size_t i = 0; i < inner; ++i) {
+      const size_t head = i / values, group = head / (heads / groups);
+      const double step = std::log1p(std::exp(in[t][inner + channels + head] + w.dt.bias[head]));
+      Row& row = state[head][i % values];
+      double out = w.skip.values[head] * u[i];
+      for (size_t k = 0; k < n; ++k) {
+        row[k] =
+            std::exp(step * w.a.values[head]) * row[k] + step * u[i] * u[inner + group * n + k];
+        out += row[k] * u[inner + (groups + group) * n + k];
+      }
+      y[t][i] = out * Silu(in[t][i]);
+    }
+    const size_t size = inner / groups;
+    for (size_t from = 0; !w.norm.values.empty() && from < inner; from += size) {
+      double squares = 0;
+      for (size_t i = from; i < from + size; ++i) squares += y[t][i] * y[t][i];
+      const double scale = 1 / std::sqrt(squares / static_cast<double>(size) + config_.norm_eps);
+      for (size_t i = from; i < from + size; ++i) y[t][i] *= scale * w.norm.values[i];
     }
   }
   return w.out.Times(y);

@@ -15,10 +15,13 @@ ReferenceModel::Matrix ReferenceModel::Load(const std::string& name) const {
                ? Dequantize(tensor->type->id, tensor->data, tensor->rows() * tensor->cols())
                : Row{};
   };
-  if (const GgufTensor* tensor = file_.FindTensor(name + ".weight")) {
+  for (const char* end : {".weight", ""}) {
+    const GgufTensor* tensor = file_.FindTensor(name + end);
+    if (tensor == nullptr) continue;
     m.rows = tensor->rows();
     m.cols = tensor->cols();
-    m.values = values(".weight");
+    m.values = values(end);
+    break;
   }
   m.bias = values(".bias");
   // One for the matrix, or one for each of several that are stacked.
@@ -30,6 +33,7 @@ ReferenceModel::Matrix ReferenceModel::Load(const std::string& name) const {
 }
 
 ReferenceModel::Matrix ReferenceModel::Matrix::Part(size_t first, size_t count) const {
+  if (rows == 0) return {};
   const auto cut = [&](const Row& from, size_t width) {
     if (from.empty()) return Row{};
     const auto begin = from.begin() + static_cast<ptrdiff_t>(first * width);
@@ -62,9 +66,8 @@ ReferenceModel::Layer ReferenceModel::LoadLayer(size_t layer) const {
   Layer w;
   w.attn_norm = load("attn_norm"), w.attn_post_norm = load("post_attention_norm");
   w.q = load("attn_q"), w.k = load("attn_k"), w.v = load("attn_v"), w.o = load("attn_output");
-  if (c.recurrent) {
-    LoadRecurrent(prefix, w);
-  } else if (const Matrix qkv = load("attn_qkv"); qkv.rows != 0) {
+  if (c.recurrent) LoadRecurrent(prefix, w);
+  if (const Matrix qkv = load("attn_qkv"); c.attends() && qkv.rows != 0) {
     const size_t q = qkv.rows - c.k_dim() - c.v_dim();
     w.q = qkv.Part(0, q);
     w.k = qkv.Part(q, c.k_dim());
@@ -72,7 +75,9 @@ ReferenceModel::Layer ReferenceModel::LoadLayer(size_t layer) const {
   }
   w.q_norm = load("attn_q_norm"), w.k_norm = load("attn_k_norm"), w.sinks = load("attn_sinks");
   if (config_.family->latent) LoadLatent(prefix, layer, w);
-  w.ffn_norm = load("ffn_norm"), w.ffn_post_norm = load("post_ffw_norm");
+  w.ffn_norm =
+      load(config_.family->ffn_norm == std::string("attn_norm") ? "attn_norm" : "ffn_norm");
+  w.ffn_post_norm = load("post_ffw_norm");
   // Where there is none, the norm after attention is that before the feed-forward network.
   if (w.ffn_norm.rows == 0 && w.attn_norm.rows != 0) std::swap(w.ffn_norm, w.attn_post_norm);
   const std::string shared = c.experts && load("ffn_up_shexp").rows != 0 ? "_shexp" : "";

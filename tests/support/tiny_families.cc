@@ -42,7 +42,24 @@ void MixtureFamilies(const Add& add) {
   scaled.head_dim = 32, scaled.matrix_scales = true;
 }
 
-// Layers that do not attend.
+void MambaFamilies(const Add& add) {
+  TinyModelOptions& granite = add("granitehybrid", "granitehybrid");
+  granite.scales = true, granite.never_rotates = true, granite.may_biases = true;
+  TinyModelOptions& granite_moe = add("granitehybrid-moe", "granitehybrid");
+  granite_moe.scales = true, granite_moe.experts = 8, granite_moe.experts_used = 3;
+  granite_moe.ffn_dim = 64, granite_moe.shared_ffn_dim = 32, granite_moe.state_keys = 1;
+  TinyModelOptions& nemotron = add("nemotron_h", "nemotron_h");
+  nemotron.layers = 5, nemotron.may_biases = true, nemotron.state_dim = 32, nemotron.tied = false;
+  TinyModelOptions& nemotron_moe = add("nemotron_h_moe", "nemotron_h_moe");
+  nemotron_moe.layers = 5, nemotron_moe.skipped_layers = 1, nemotron_moe.experts = 8;
+  nemotron_moe.experts_used = 3, nemotron_moe.ffn_dim = 64, nemotron_moe.shared_ffn_dim = 96;
+  nemotron_moe.normalize = true, nemotron_moe.expert_scale = 2.5f, nemotron_moe.state_keys = 4;
+  TinyModelOptions& falcon = add("falcon-h1", "falcon-h1");
+  falcon.may_biases = true, falcon.taps = 3;
+  add("falcon-h1-no-norm", "falcon-h1").no_state_norm = true;
+}
+
+// Layers that do not attend, or not only.
 void RecurrentFamilies(const Add& add) {
   TinyModelOptions& qwen35 = add("qwen35", "qwen35");
   qwen35.head_dim = 32, qwen35.rope_dim = 16, qwen35.may_biases = true;
@@ -62,6 +79,9 @@ void RecurrentFamilies(const Add& add) {
   TinyModelOptions& lfm2moe = add("lfm2moe", "lfm2moe");
   lfm2moe.experts = 8, lfm2moe.experts_used = 3, lfm2moe.ffn_dim = 64, lfm2moe.taps = 3;
   lfm2moe.dense_layers = 1, lfm2moe.dense_ffn_dim = 96, lfm2moe.gating = 2;
+  TinyModelOptions& scaled = add("qwen35-scales", "qwen35");
+  scaled.head_dim = 32, scaled.rope_dim = 16, scaled.matrix_scales = true;
+  MambaFamilies(add);
 }
 
 void NewerFamilies(const Add& add) {

@@ -5,20 +5,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/transformer/architectures.h"
 #include "tests/support/random.h"
 #include "tests/support/tiny_parts.h"
+#include "tests/support/tiny_shape.h"
 
 namespace lockstep {
 namespace {
 
-class Maker {
+class Maker : TinyShape {
  public:
-  explicit Maker(const TinyModelOptions& options)
-      : o_(options), family_(*FindArchitecture(options.architecture)), random_(options.seed) {}
+  explicit Maker(const TinyModelOptions& options) : TinyShape(options), random_(options.seed) {}
 
   GgufBuilder Make() {
-    Metadata();
+    SetMetadata(o_, file_);
     SetTokenizer(file_, o_.vocab);
     // A scaled embedding is that much smaller, so that what the layers add still counts.
     const float gain = family_.scaled_embedding ? 4.0f / std::sqrt(static_cast<float>(o_.dim)) : 4;
@@ -51,184 +50,19 @@ class Maker {
   }
 
  private:
-  size_t RopeDim() const { return o_.rope_dim != 0 ? o_.rope_dim : o_.head_dim; }
-  size_t ValueDim() const { return o_.value_dim != 0 ? o_.value_dim : o_.head_dim; }
-  bool Windowed(size_t layer) const { return !o_.windows.empty() && o_.windows[layer]; }
-  size_t Layers() const { return o_.layers + o_.skipped_layers; }
-  bool Attends(size_t layer) const {
-    return family_.recurrence == Recurrence::kNone || layer >= o_.layers ||
-           layer % o_.attention_period == o_.attention_period - 1;
-  }
-  size_t KvHeads(size_t layer) const {
-    if (family_.recurrence == Recurrence::kShortConvolution && !Attends(layer)) return 0;
-    return o_.windows.empty() || Windowed(layer) ? o_.kv_heads : o_.kv_heads / 2;
-  }
-  size_t HeadDim(size_t layer) const {
-    return o_.window_head_dim != 0 && Windowed(layer) ? o_.window_head_dim : o_.head_dim;
-  }
-  size_t ValueDim(size_t layer) const {
-    return o_.window_head_dim != 0 && Windowed(layer) ? o_.window_head_dim : ValueDim();
-  }
-  size_t DenseFfn(size_t layer) const {
-    const size_t plain = o_.dense_ffn_dim != 0 ? o_.dense_ffn_dim : o_.ffn_dim;
-    return o_.shared_kv != 0 && layer >= o_.layers - o_.shared_kv ? 2 * plain : plain;
-  }
-  bool HasExperts(size_t layer) const {
-    if (o_.experts == 0 || layer < o_.dense_layers) return false;
-    return o_.expert_step == 0 || (layer + 1) % o_.expert_step == 0;
-  }
-  std::string Key(const std::string& key) const { return o_.architecture + "." + key; }
-  void Number(const std::string& key, size_t value) {
-    file_.SetU32(Key(key), static_cast<uint32_t>(value));
-  }
-  void Float(const std::string& key, double value) {
-    file_.SetF32(Key(key), static_cast<float>(value));
-  }
-  // A number, or an array where layers differ.
-  template <class Of>
-  void ByLayer(const std::string& key, const Of& of) {
-    std::vector<int32_t> values;
-    for (size_t i = 0; i < Layers(); ++i) values.push_back(static_cast<int32_t>(of(i)));
-    if (std::ranges::count(values, values[0]) == static_cast<ptrdiff_t>(values.size())) {
-      return Number(key, static_cast<size_t>(values[0]));
-    }
-    file_.SetNumbers(Key(key), 5, values);
-  }
-
-  void Metadata() {
-    file_.SetString("general.architecture", o_.architecture);
-    file_.SetString("general.name", "tiny");
-    Number("context_length", o_.context);
-    Number("embedding_length", o_.dim);
-    Number("block_count", Layers());
-    if (o_.skipped_layers != 0) Number("nextn_predict_layers", o_.skipped_layers);
-    const bool own_expert_size = family_.experts == Presence::kMust || o_.dense_ffn_dim != 0;
-    ByLayer("feed_forward_length", [&](size_t i) { return DenseFfn(i); });
-    Number("attention.head_count", o_.heads);
-    if (family_.latent) {
-      LatentMetadata();
-    } else {
-      ByLayer("attention.head_count_kv", [&](size_t i) { return KvHeads(i); });
-      Number("attention.key_length", o_.head_dim);
-      Number("attention.value_length", ValueDim());
-    }
-    if (o_.window_head_dim != 0) {
-      Number("attention.key_length_swa", o_.window_head_dim);
-      Number("attention.value_length_swa", o_.window_head_dim);
-      Number("rope.dimension_count_swa", o_.window_head_dim);
-    }
-    Number("rope.dimension_count", RopeDim());
-    Number("vocab_size", o_.vocab);
-    Float("rope.freq_base", o_.rope_base);
-    Float(family_.norm == NormKind::kLayer ? "attention.layer_norm_epsilon"
-                                           : "attention.layer_norm_rms_epsilon",
-          1e-5);
-    if (o_.experts != 0) {
-      Number("expert_count", o_.experts);
-      Number("expert_used_count", o_.experts_used);
-      if (own_expert_size) Number("expert_feed_forward_length", o_.ffn_dim);
-      RouterMetadata();
-    }
-    if (o_.window != 0) Number("attention.sliding_window", o_.window);
-    if (o_.window_period != 0) Number("attention.sliding_window_pattern", o_.window_period);
-    if (!o_.windows.empty()) {
-      const std::string flags(o_.windows.begin(), o_.windows.end());
-      file_.SetArray(Key("attention.sliding_window_pattern"), 7, flags.size(), flags);
-    }
-    if (family_.shares_kv) Number("attention.shared_kv_layers", o_.shared_kv);
-    if (family_.layer_inputs) Number("embedding_length_per_layer_input", o_.layer_input_dim);
-    if (o_.soft_cap != 0) {
-      Float("attn_logit_softcapping", o_.soft_cap);
-      Float("final_logit_softcapping", o_.soft_cap / 4);
-    }
-    if (o_.scales) {
-      Float("embedding_scale", 0.5);
-      Float("attention.scale", 0.2);
-      Float("residual_scale", 0.3);
-      Float("logit_scale", 6);
-    }
-    RecurrenceMetadata();
-    if (family_.may_be_parallel) file_.SetBool(Key("use_parallel_residual"), o_.parallel);
-    if (!o_.rope_scaling.empty()) file_.SetString(Key("rope.scaling.type"), o_.rope_scaling);
-    if (o_.rope_factor != 0) Float("rope.scaling.factor", o_.rope_factor);
-    if (o_.original_context != 0) {
-      Number("rope.scaling.original_context_length", o_.original_context);
-    }
-    if (o_.long_factors) Float("rope.scaling.attn_factor", 1.19);
-    if (o_.log_multiplier != 0) Float("rope.scaling.yarn_log_multiplier", o_.log_multiplier);
-    if (o_.temperature != 0) Float("attention.temperature_scale", o_.temperature);
-    if (o_.temperature_length != 0) Number("attention.temperature_length", o_.temperature_length);
-    if (!o_.sections.empty()) {
-      file_.SetNumbers(Key("rope.dimension_sections"), 5,
-                       std::vector<int32_t>(o_.sections.begin(), o_.sections.end()));
-    }
-  }
-
-  void RecurrenceMetadata() {
-    const Recurrence kind = family_.recurrence;
-    if (kind == Recurrence::kShortConvolution) Number("shortconv.l_cache", o_.taps);
-    if (kind != Recurrence::kDeltaNet) return;
-    Number("ssm.conv_kernel", o_.taps);
-    Number("ssm.state_size", o_.state_dim);
-    Number("ssm.group_count", o_.state_keys);
-    Number("ssm.time_step_rank", o_.state_values);
-    Number("ssm.inner_size", o_.state_values * o_.state_dim);
-    const auto pairs = static_cast<int32_t>(RopeDim() / 2);
-    file_.SetNumbers<int32_t>(Key("rope.dimension_sections"), 5,
-                              {(pairs + 2) / 3, (pairs + 1) / 3, pairs / 3, 0});
-    if (!o_.layer_flags) return Number("full_attention_interval", o_.attention_period);
-    std::string flags;
-    for (size_t i = 0; i < Layers(); ++i) flags += Attends(i) ? '\0' : '\1';
-    file_.SetArray(Key("attention.recurrent_layers"), 7, flags.size(), flags);
-  }
-
-  void LatentMetadata() {
-    const bool old = o_.fused_kv_up;
-    Number("attention.head_count_kv", old ? o_.heads : 1);
-    Number("attention.key_length", old ? o_.head_dim : o_.kv_rank + RopeDim());
-    Number("attention.value_length", old ? ValueDim() : o_.kv_rank);
-    Number("attention.kv_lora_rank", o_.kv_rank);
-    Number("attention.q_lora_rank", o_.query_rank);
-    if (old) return;
-    Number("attention.key_length_mla", o_.head_dim);
-    Number("attention.value_length_mla", ValueDim());
-  }
-
-  void RouterMetadata() {
-    if (o_.dense_layers != 0) Number("leading_dense_block_count", o_.dense_layers);
-    if (o_.expert_step != 0) Number("interleave_moe_layer_step", o_.expert_step);
-    if (o_.shared_ffn_dim != 0) {
-      Number("expert_shared_count", 1);
-      Number("expert_shared_feed_forward_length", o_.shared_ffn_dim);
-    }
-    if (o_.gating != 0) Number("expert_gating_func", o_.gating);
-    if (o_.normalize) file_.SetBool(Key("expert_weights_norm"), true);
-    if (o_.expert_scale != 0) Float("expert_weights_scale", o_.expert_scale);
-    if (o_.groups == 0) return;
-    Number("expert_group_count", o_.groups);
-    Number("expert_group_used_count", o_.groups_used);
-  }
-
   void Layer(size_t layer) {
     const std::string prefix = fmt::format("blk.{}.", layer);
-    if (family_.pre_norm) Norm(prefix + "attn_norm");
-    if (!Attends(layer)) {
-      family_.recurrence == Recurrence::kDeltaNet ? DeltaNet(prefix) : ShortConvolution(prefix);
-    } else {
+    const bool mixes = Attends(layer) || Recurs(layer);
+    if (family_.pre_norm && mixes) Norm(prefix + "attn_norm");
+    if (Recurs(layer)) Recurrent(prefix);
+    if (Attends(layer)) {
       family_.latent ? LatentAttention(prefix) : Attention(prefix, layer);
       const size_t attended = o_.heads * (family_.latent ? ValueDim() : ValueDim(layer));
       Linear(prefix + "attn_output", o_.dim, attended, family_.attention_output_bias);
       if (family_.sinks) Vector(prefix + "attn_sinks.weight", o_.heads, -1, 2);
     }
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
-    if (family_.pre_norm) Norm(prefix + family_.ffn_norm);
-    if (HasExperts(layer)) {
-      Mixture(prefix);
-      if (family_.dense_beside_experts) Dense(prefix, "", DenseFfn(layer));
-    } else {
-      Dense(prefix, "", DenseFfn(layer));
-    }
-    if (family_.post_norm) Norm(prefix + "post_ffw_norm");
+    if (FeedsForward(layer)) FeedForward(prefix, layer);
     if (o_.layer_input_dim != 0) {
       Linear(prefix + "inp_gate", o_.layer_input_dim, o_.dim, Presence::kNo);
       Linear(prefix + "proj", o_.dim, o_.layer_input_dim, Presence::kNo);
@@ -240,30 +74,67 @@ class Maker {
     for (const char* name : {"enorm", "hnorm", "shared_head_norm"}) Norm(prefix + "nextn." + name);
   }
 
+  void FeedForward(const std::string& prefix, size_t layer) {
+    const bool second = OneBranch() && Attends(layer);  // the first has taken the usual name
+    if (family_.pre_norm) Norm(prefix + (second ? "post_attention_norm" : family_.ffn_norm));
+    if (family_.bare_ffn_norm) file_.tensors.back().name = prefix + family_.ffn_norm;
+    if (HasExperts(layer)) {
+      Mixture(prefix);
+      if (family_.dense_beside_experts) Dense(prefix, "", DenseFfn(layer));
+    } else {
+      Dense(prefix, "", DenseFfn(layer));
+    }
+    if (family_.post_norm) Norm(prefix + "post_ffw_norm");
+  }
+
+  void Recurrent(const std::string& prefix) {
+    if (family_.recurrence == Recurrence::kShortConvolution) {
+      ShortConvolution(prefix);
+    } else if (family_.recurrence == Recurrence::kDeltaNet) {
+      DeltaNet(prefix);
+    } else {
+      Mamba2(prefix);
+    }
+  }
+
   void ShortConvolution(const std::string& prefix) {
-    Matrix(prefix + "shortconv.in_proj.weight", 3 * o_.dim, o_.dim, o_.gain);
+    Linear(prefix + "shortconv.in_proj", 3 * o_.dim, o_.dim, Presence::kNo);
     Matrix(prefix + "shortconv.conv.weight", o_.dim, o_.taps, o_.gain, WeightType::kF32);
-    Matrix(prefix + "shortconv.out_proj.weight", o_.dim, o_.dim, o_.gain);
+    Linear(prefix + "shortconv.out_proj", o_.dim, o_.dim, Presence::kNo);
   }
 
   void DeltaNet(const std::string& prefix) {
-    const size_t values = o_.state_values * o_.state_dim;
-    const size_t channels = 2 * o_.state_keys * o_.state_dim + values;
     if (o_.fused_delta) {
-      Matrix(prefix + "ssm_in.weight", channels + values, o_.dim, o_.gain);
+      Linear(prefix + "ssm_in", Channels() + Inner(), o_.dim, Presence::kNo);
     } else {
-      Matrix(prefix + "attn_qkv.weight", channels, o_.dim, o_.gain);
-      Matrix(prefix + "attn_gate.weight", values, o_.dim, o_.gain);
+      Linear(prefix + "attn_qkv", Channels(), o_.dim, Presence::kNo);
+      Linear(prefix + "attn_gate", Inner(), o_.dim, Presence::kNo);
     }
     const bool both = family_.adjacent_value_heads;
-    if (!both) Matrix(prefix + "ssm_alpha.weight", o_.state_values, o_.dim, o_.gain);
+    if (!both) Linear(prefix + "ssm_alpha", o_.state_values, o_.dim, Presence::kNo);
     const size_t rows = (both ? 2 : 1) * o_.state_values;
-    Matrix(prefix + (both ? "ssm_ba.weight" : "ssm_beta.weight"), rows, o_.dim, o_.gain);
-    Matrix(prefix + "ssm_conv1d.weight", channels, o_.taps, o_.gain, WeightType::kF32);
+    Linear(prefix + (both ? "ssm_ba" : "ssm_beta"), rows, o_.dim, Presence::kNo);
+    Matrix(prefix + "ssm_conv1d.weight", Channels(), o_.taps, o_.gain, WeightType::kF32);
     Vector(prefix + "ssm_dt.bias", o_.state_values, -1.0f, 1.0f);
     Vector(prefix + "ssm_a", o_.state_values, -0.5f, -0.01f);
     Vector(prefix + "ssm_norm.weight", o_.state_dim, 0.5f, 1.5f);
-    Matrix(prefix + "ssm_out.weight", o_.dim, values, o_.gain);
+    Linear(prefix + "ssm_out", o_.dim, Inner(), Presence::kNo);
+  }
+
+  void Mamba2(const std::string& prefix) {
+    Linear(prefix + "ssm_in", Inner() + Channels() + o_.state_values, o_.dim, Presence::kNo);
+    Matrix(prefix + "ssm_conv1d.weight", Channels(), o_.taps, o_.gain, WeightType::kF32);
+    Vector(prefix + "ssm_conv1d.bias", Channels(), -0.5f, 0.5f);
+    Vector(prefix + "ssm_dt.bias", o_.state_values, -1.0f, 1.0f);
+    Vector(prefix + "ssm_a", o_.state_values, -0.5f, -0.01f);
+    file_.tensors.back().dims = {1, o_.state_values};
+    Vector(prefix + "ssm_d", o_.state_values, 0.5f, 1.5f);
+    file_.tensors.back().dims = {1, o_.state_values};
+    if (!o_.no_state_norm) {
+      Vector(prefix + "ssm_norm.weight", Inner(), 0.5f, 1.5f);
+      file_.tensors.back().dims = {Inner() / o_.state_keys, o_.state_keys};
+    }
+    Linear(prefix + "ssm_out", o_.dim, Inner(), Presence::kNo);
   }
 
   void Attention(const std::string& prefix, size_t layer) {
@@ -326,7 +197,7 @@ class Maker {
     if (o_.fused_experts) {
       Experts(prefix + "ffn_gate_up_exps", 2 * o_.ffn_dim, o_.dim);
     } else {
-      Experts(prefix + "ffn_gate_exps", o_.ffn_dim, o_.dim);
+      if (family_.gated) Experts(prefix + "ffn_gate_exps", o_.ffn_dim, o_.dim);
       Experts(prefix + "ffn_up_exps", o_.ffn_dim, o_.dim);
     }
     Experts(prefix + "ffn_down_exps", o_.dim, o_.ffn_dim);
@@ -384,8 +255,6 @@ class Maker {
     }
   }
 
-  const TinyModelOptions& o_;
-  const Architecture& family_;
   Random random_;
   GgufBuilder file_;
 };

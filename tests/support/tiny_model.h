@@ -40,15 +40,17 @@ struct TinyModelOptions {
   std::string rope_scaling = {};  // its type; empty: none
   float rope_factor = 0;          // 0: not in the file
   size_t original_context = 0;
-  size_t skipped_layers = 0;  // after the others
+  size_t skipped_layers = 0;   // after the others
+  bool never_rotates = false;  // said by the file, where the family may
   // Of recurrent layers, where the family has them: all but the last of each period.
   size_t attention_period = 2;
   bool layer_flags = false;  // which they are is told layer by layer
   bool fused_delta = false;  // what goes into a delta net is one tensor
   size_t taps = 4, state_dim = 16, state_keys = 2, state_values = 4;
-  bool rope_freqs = false;    // one factor for each pair, as of Llama 3
-  bool long_factors = false;  // two, as of Phi 3
-  float log_multiplier = 0;   // of YaRN; 0: not in the file, as are the others
+  bool no_state_norm = false;  // of families that may lack it
+  bool rope_freqs = false;     // one factor for each pair, as of Llama 3
+  bool long_factors = false;   // two, as of Phi 3
+  float log_multiplier = 0;    // of YaRN; 0: not in the file, as are the others
 
   // Layers with a window, by layer; the others then have half the key/value heads, and the last
   // `shared_kv` layers, which read keys and values of others, twice the feed-forward length.

@@ -1,4 +1,4 @@
-// The parts of a tiny model's file: tensors with random values, and a small vocabulary.
+// The parts of a tiny model's file: tensors with random values, metadata and a small vocabulary.
 #pragma once
 
 #include <string>
@@ -7,6 +7,7 @@
 #include "core/kernels/layout.h"
 #include "tests/support/gguf_builder.h"
 #include "tests/support/random.h"
+#include "tests/support/tiny_model.h"
 
 namespace lockstep {
 
@@ -14,6 +15,8 @@ namespace lockstep {
 // standard deviation.
 GgufBuilder::Tensor RandomTensor(Random& random, std::string name, size_t rows, size_t cols,
                                  float low, float high, WeightType type);
+
+void SetMetadata(const TinyModelOptions& options, GgufBuilder& file);
 
 // SentencePiece's: <unk>, <s>, </s>, 256 bytes, then pieces.
 void SetTokenizer(GgufBuilder& file, size_t vocab);

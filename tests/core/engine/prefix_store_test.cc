@@ -192,7 +192,7 @@ class PrefixStatesTest : public testing::Test {
     ModelConfig config = SmallConfig();
     config.layers[0].recurrent = true, config.layers[0].kv_heads = 0;
     config.recurrence = {.taps = 3, .channels = 40, .key_heads = 1, .value_heads = 8};
-    config.recurrence.head_dim = 32;
+    config.recurrence.head_dim = config.recurrence.keys = 32;
     return config;
   }
   // With room for so many states, and for eight blocks for each of them.

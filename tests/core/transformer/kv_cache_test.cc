@@ -65,7 +65,7 @@ void ExpectFilled(const KvCache& kv, size_t n) {
 TEST(KvCacheTest, StatesBeginWithZerosAndAreCopiedAndTakenBackWhole) {
   ModelConfig config = SmallConfig();
   for (const size_t i : {0, 2}) config.layers[i].recurrent = true, config.layers[i].kv_heads = 0;
-  config.recurrence = {.taps = 3, .channels = 5, .value_heads = 2, .head_dim = 16};
+  config.recurrence = {.taps = 3, .channels = 5, .value_heads = 2, .head_dim = 16, .keys = 16};
   KvCache kv = KvCache::Create(config, 64).value(), copy = KvCache::Create(config, 32).value();
   const size_t floats = 2 * 16 * 16 + 16;  // in whole cache lines
   EXPECT_EQ(KvCache::StateBytes(config), 2 * floats * sizeof(float));

@@ -110,6 +110,9 @@ TEST(RecurrenceConfigTest, ImpossibleSizesAreRefused) {
   ExpectRefused(options, set("ssm.inner_size", 80), "ssm.inner_size is 80");
   ExpectRefused(options, set("full_attention_interval", 6), "none of the layers attends");
   ExpectRefused(options, set("full_attention_interval", 0), "full_attention_interval is 0");
+  TinyModelOptions flags = options;
+  flags.layer_flags = true;  // and so the period means nothing
+  EXPECT_TRUE(Read(flags, set("full_attention_interval", 0)));
   ExpectRefused(options, set("nextn_predict_layers", 5), "nextn_predict_layers is 5");
   const Edit no_rank = [](GgufBuilder& b) { b.Remove("qwen35.ssm.time_step_rank"); };
   ExpectRefused(options, no_rank, "ssm.time_step_rank is missing");
@@ -121,6 +124,90 @@ TEST(RecurrenceConfigTest, ImpossibleSizesAreRefused) {
   ExpectRefused(options, sections({3, 3, 2}), "dimension_sections is [3, 3, 2]");
   const Edit none = [](GgufBuilder& b) { b.Remove("qwen35.rope.dimension_sections"); };
   EXPECT_TRUE(Read(options, none));
+}
+
+TEST(RecurrenceConfigTest, ALayerOfGraniteHasAStateOrAttends) {
+  const ModelConfig config = Read(Options("granitehybrid")).value();
+  EXPECT_EQ(Recurrent(config), (std::vector<bool>{true, false, true, false, true}));
+  for (const LayerConfig& layer : config.layers) {
+    EXPECT_NE(layer.attends(), layer.recurrent);
+    EXPECT_TRUE(layer.feeds_forward());
+  }
+  const RecurrenceSizes& r = config.recurrence;
+  EXPECT_EQ(r.inner, 128u);
+  EXPECT_EQ(r.head_dim, 32u);
+  EXPECT_EQ(r.channels, 128 + 2 * 2 * 16u);  // values, and a key and a query for each of two groups
+  EXPECT_EQ(r.key_head(1), 0u);
+  EXPECT_EQ(r.key_head(2), 1u);
+  // Three layers of four matrices of 32 x 16 and a window of three positions.
+  EXPECT_EQ(KvCache::StateBytes(config), 3 * 4 * (4 * 32 * 16 + 3 * 192u));
+  EXPECT_EQ(config.layers[1].rope_dim, 16u);
+  const Edit plain = [](GgufBuilder& b) {
+    b.SetBool("granitehybrid.rope.scaling.finetuned", false);
+  };
+  EXPECT_EQ(Read(Options("granitehybrid"), plain).value().layers[1].rope_dim, 0u);
+}
+
+TEST(RecurrenceConfigTest, ALayerOfNemotronHasOneBranch) {
+  const ModelConfig config = Read(Options("nemotron_h")).value();
+  EXPECT_EQ(Recurrent(config), (std::vector<bool>{true, false, false, true, false}));
+  std::vector<bool> attends, feeds;
+  for (const LayerConfig& layer : config.layers) {
+    attends.push_back(layer.attends());
+    feeds.push_back(layer.feeds_forward());
+    EXPECT_EQ(layer.rope_dim, 0u);
+  }
+  EXPECT_EQ(attends, (std::vector<bool>{false, false, true, false, false}));
+  EXPECT_EQ(feeds, (std::vector<bool>{false, true, false, false, true}));
+  // A network comes before key/value heads that a layer with one might have.
+  const Edit both = [](GgufBuilder& b) {
+    b.SetNumbers<int32_t>("nemotron_h.attention.head_count_kv", 5, {0, 2, 2, 0, 2});
+  };
+  EXPECT_FALSE(Read(Options("nemotron_h"), both).value().layers[1].attends());
+
+  TinyModelOptions options = Options("nemotron_h_moe");
+  options.experts = 4, options.shared_ffn_dim = 32;
+  const ModelConfig mixture = Read(options).value();
+  EXPECT_TRUE(mixture.layers[1].experts);
+  EXPECT_EQ(mixture.layers[1].ffn_dim, 32u);
+  EXPECT_EQ(mixture.mixture.ffn_dim, 96u);
+  EXPECT_FALSE(mixture.layers[2].experts);
+  EXPECT_FALSE(mixture.layers[2].feeds_forward());
+  const Edit latent = [](GgufBuilder& b) { b.SetU32("nemotron_h_moe.moe_latent_size", 32); };
+  ExpectRefused(options, latent, "moe_latent_size is 32, but");
+  const Edit varied = [](GgufBuilder& b) {
+    b.SetNumbers<int32_t>("nemotron_h_moe.expert_count", 5, {0, 4, 0, 0, 8});
+  };
+  ExpectRefused(options, varied, "expert_count\" is of type array of i32, but must be an integer");
+}
+
+TEST(RecurrenceConfigTest, ALayerOfFalconHasAStateBesideItsAttention) {
+  const ModelConfig config = Read(Options("falcon-h1")).value();
+  EXPECT_EQ(config.recurrent_count(), 5u);
+  for (const LayerConfig& layer : config.layers) EXPECT_EQ(layer.kv_heads, 2u);
+  EXPECT_EQ(config.layers[0].rope_dim, 16u);
+}
+
+TEST(RecurrenceConfigTest, ImpossibleSizesOfMambaAreRefused) {
+  const auto set = [](const char* key, uint32_t value) -> Edit {
+    return [=](GgufBuilder& b) { b.SetU32(std::string("falcon-h1.") + key, value); };
+  };
+  const TinyModelOptions options = Options("falcon-h1");
+  ExpectRefused(options, set("ssm.conv_kernel", 17), "ssm.conv_kernel is 17");
+  ExpectRefused(options, set("ssm.state_size", 0), "ssm.state_size is 0");
+  ExpectRefused(options, set("ssm.state_size", 18), "ssm.state_size is 18, but must be a multiple");
+  ExpectRefused(options, set("ssm.state_size", 1u << 31), "ssm.state_size is 2147483648");
+  ExpectRefused(options, set("ssm.group_count", 3), "must be a multiple of group_count 3");
+  ExpectRefused(options, set("ssm.time_step_rank", 6), "must be a multiple of time_step_rank 6");
+  ExpectRefused(options, set("ssm.inner_size", 96), "must be time_step_rank 4 times a multiple of");
+  ExpectRefused(options, set("ssm.inner_size", 8192), "at most 1024");
+  ExpectRefused(options, set("attention.head_count_kv", 0), "head_count_kv is 0");
+  const Edit none = [](GgufBuilder& b) { b.Remove("falcon-h1.ssm.inner_size"); };
+  ExpectRefused(options, none, "falcon-h1.ssm.inner_size is missing");
+  const Edit no_heads = [](GgufBuilder& b) {
+    b.SetNumbers<int32_t>("granitehybrid.attention.head_count_kv", 5, {0, 0, 0, 0, 0});
+  };
+  ExpectRefused(Options("granitehybrid"), no_heads, "none of the layers attends");
 }
 
 }  // namespace

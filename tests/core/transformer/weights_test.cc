@@ -136,6 +136,42 @@ TEST(WeightsTest, RefusesAnotherShape) {
                 "[96, 64]");
 }
 
+// Programs that write files leave them out or not.
+TEST(WeightsTest, DimensionsOfOneAtTheEndMeanNothing) {
+  GgufBuilder b = TinyModelBuilder();
+  b.GetTensor("blk.0.ffn_norm.weight").dims = {64, 1};
+  b.GetTensor("blk.0.ffn_down.weight").dims = {96, 64, 1, 1};
+  const Parsed p(b);
+  EXPECT_TRUE(CheckWeights(p.file, p.config));
+  b.GetTensor("blk.0.ffn_norm.weight").dims = {1, 64};
+  ExpectRefused(b, "dimensions [1, 64], but the metadata imply [64]");
+}
+
+// The shapes of a state's tensors follow from its sizes.
+TEST(WeightsTest, RefusesTensorsOfARecurrentLayerOfAnotherShape) {
+  const auto builder = [] {
+    return TinyModelBuilder({.layers = 3, .architecture = "granitehybrid"});
+  };
+  const std::pair<const char*, std::vector<uint64_t>> cases[] = {{"ssm_in.weight", {324, 64}},
+                                                                 {"ssm_conv1d.weight", {192, 4}},
+                                                                 {"ssm_conv1d.bias", {96, 2}},
+                                                                 {"ssm_a", {4}},
+                                                                 {"ssm_d", {4, 1}},
+                                                                 {"ssm_norm.weight", {128}},
+                                                                 {"ssm_out.weight", {64, 128}}};
+  for (const auto& [name, dims] : cases) {
+    GgufBuilder b = builder();
+    b.GetTensor(std::string("blk.0.") + name).dims = dims;
+    ExpectRefused(b, std::string("tensor blk.0.") + name + " has dimensions [");
+    b.RemoveTensor(std::string("blk.0.") + name);
+    ExpectRefused(b, std::string("tensor blk.0.") + name + " is missing");
+  }
+  GgufBuilder b = builder();
+  b.tensors.push_back({"blk.1.ssm_d", {1, 4}, 0, std::string(16, '\0')});  // of one that attends
+  ExpectRefused(b, "tensor \"blk.1.ssm_d\" is not part of the granitehybrid models");
+  ExpectRefused(b, "blk.N.ssm_d, ");
+}
+
 TEST(WeightsTest, RefusesATensorThatWouldBeIgnored) {
   GgufBuilder b = TinyModelBuilder();
   b.tensors.push_back({"blk.1.attn_q_norm.weight", {16}, 0, std::string(64, '\0')});
