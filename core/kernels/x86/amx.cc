@@ -16,7 +16,7 @@ using avx512::Expanded;
 using avx512::kWidth;
 
 constexpr size_t kTokens = 16;        // of a whole tile
-constexpr size_t kDirectColumns = 4;  // as in AVX-512: straight from the packed weights
+constexpr size_t kDirectColumns = 4;  // by AVX-512, straight from the packed weights
 
 // The 64 bytes that LDTILECFG reads, laid out as the Intel SDM says. Palette 1 has eight tiles of
 // at most 16 rows of 64 bytes. The intrinsics want the numbers of the registers as digits: 0 and 1

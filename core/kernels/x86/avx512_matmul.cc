@@ -1,6 +1,7 @@
-// Matrix products for AVX-512. A few columns are multiplied straight from the packed weights; for
-// many, two panels at a time are first expanded to one byte a code and one float a scale, so that
-// one inner loop serves all types.
+// Matrix products for AVX-512. Up to some dozens of columns are multiplied straight from the packed
+// weights, which are asked for ahead, so that a step takes the time of its products or of memory,
+// whichever is more, and not the sum of both; for many, two panels at a time are first expanded to
+// one byte a code and one float a scale, so that one inner loop serves all types.
 #if defined(__x86_64__)
 
 #include "core/kernels/float_tile.h"
@@ -9,8 +10,14 @@
 namespace lockstep::avx512 {
 namespace {
 
-// Columns up to which expanding does not pay.
-constexpr size_t kDirectColumns = 4;
+// Columns up to which expanding does not pay: the products of bytes leave two of the four vector
+// units to unpacking, and fewer bytes are written and read.
+constexpr size_t kDirectColumns = 64;
+// Columns that are taken together: their integer and float sums fill half of the registers.
+constexpr size_t kTileColumns = 8;
+// How many bytes ahead of its use a panel is asked for: what memory sends while one waits for it.
+// Half as far was slower on Zen 4, and so was half as far again.
+constexpr size_t kAhead = 8192;
 
 // ---- float types
 
@@ -48,46 +55,122 @@ __m512i BroadcastFour(const int8_t* p) {
   return _mm512_set1_epi32(four);
 }
 
-// One panel times kColumns columns, straight from the packed weights.
+// Asks for what is kAhead bytes behind `from`, into the second-level cache, as the first level has
+// too few requests in flight for the speed of memory.
+template <size_t bytes>
+[[gnu::always_inline]] inline void FetchAhead(const uint8_t* from) {
+  for (size_t i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(from + kAhead + i), _MM_HINT_T1);
+  }
+}
+
+// One panel times kColumns columns from `first`, straight from the packed weights.
 template <QuantFormat format, size_t kColumns>
-void DirectTile(const uint8_t* group, const ActivationView& x, float* y, size_t ldy) {
+class DirectTile {
+ public:
+  DirectTile(const ActivationView& x, size_t first)
+      : k_(x.k),
+        q_(x.q + first * x.k),
+        scale_(x.scale + first * (x.k / kQuantBlock)),
+        offset_((kSubs == 1 ? x.offset : x.sub_offset) + first * (x.k / format.sub)),
+        sum_((kSubs == 1 ? x.sum : x.sub_sum) + first * (x.k / format.sub)) {}
+
+  // The weights that come kAhead behind are asked for if `fetch`, which is for the first tile of a
+  // panel; y: its first column.
+  template <bool fetch>
+  void Run(const uint8_t* group, float* y, size_t ldy) const {
+    __m512 acc[kColumns] = {};
+    for (size_t k = 0; k < k_; group += GroupBytes(format)) {
+      const Scales<format> scales(group);
+      if constexpr (fetch) FetchAhead<HeaderBytes(format)>(group);
+      const uint8_t* block = group + HeaderBytes(format);
+      for (size_t b = 0; b < format.group / kQuantBlock; ++b, block += BlockBytes(format)) {
+        if constexpr (fetch) FetchAhead<BlockBytes(format)>(block);
+        AddSubBlock<0>(block, scales, b * kSubs, k, acc);
+        if constexpr (kSubs == 2) AddSubBlock<1>(block, scales, b * kSubs + 1, k, acc);
+        k += kQuantBlock;
+      }
+    }
+    for (size_t c = 0; c < kColumns; ++c) _mm512_storeu_ps(y + c * ldy, acc[c]);
+  }
+
+ private:
   // A step is one vpdpbusd: four columns of 16 rows. A block of 32 columns has eight of them, and
   // one scale, or two where a scale is for 16 columns.
-  constexpr size_t kSubs = kQuantBlock / format.sub, kSteps = 8 / kSubs;
-  const size_t subs = x.k / format.sub, blocks = x.k / kQuantBlock;
-  const int32_t* offset = format.sub == kQuantBlock ? x.offset : x.sub_offset;
-  const float* sum = format.sub == kQuantBlock ? x.sum : x.sub_sum;
-  __m512 acc[kColumns] = {};
-  for (size_t first = 0; first < x.k; first += format.group, group += GroupBytes(format)) {
-    const Scales<format> scales(group);
-    for (size_t b = 0; b < format.group / kQuantBlock; ++b) {
-      const size_t k = first + b * kQuantBlock;
-      __m512i code[8];
-      Codes<format>(group + HeaderBytes(format) + b * BlockBytes(format), code);
-      for (size_t h = 0; h < kSubs; ++h) {
-        const size_t sub = k / format.sub + h;
-        const __m512 scale = scales.Scale(b * kSubs + h);
-        for (size_t c = 0; c < kColumns; ++c) {
-          __m512i dot = _mm512_setzero_si512();
-          // The codes are weight + bias, so the sum starts at -bias * (sum of q), exactly.
-          if constexpr (UnsignedBias(format) != 0) {
-            dot = _mm512_set1_epi32(offset[c * subs + sub] >> OffsetShift(format));
-          }
-          const int8_t* q = x.q + c * x.k + k;
-          for (size_t t = h * kSteps; t < (h + 1) * kSteps; ++t) {
-            dot = _mm512_dpbusd_epi32(dot, code[t], BroadcastFour(q + 4 * t));
-          }
-          const __m512 dx = _mm512_set1_ps(x.scale[c * blocks + k / kQuantBlock]);
-          acc[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(scale, dx), acc[c]);
-          if constexpr (format.minimum) {
-            acc[c] = _mm512_fmadd_ps(scales.Minimum(b * kSubs + h),
-                                     _mm512_set1_ps(sum[c * subs + sub]), acc[c]);
-          }
-        }
+  static constexpr size_t kSubs = kQuantBlock / format.sub, kSteps = 8 / kSubs;
+
+  // Step after step of all columns, so that the codes are unpacked as they are needed and the
+  // columns' sums hide the latency of vpdpbusd.
+  template <size_t step>
+  [[gnu::always_inline]] void Step(const uint8_t* block, const int8_t* q,
+                                   __m512i (&dot)[kColumns]) const {
+    const __m512i code = CodesOf<format, step>(block);
+    for (size_t c = 0; c < kColumns; ++c) {
+      dot[c] = _mm512_dpbusd_epi32(dot[c], code, BroadcastFour(q + c * k_ + 4 * step));
+    }
+  }
+
+  // The sub-block `half` of the block of columns k .. k + 31, which is `in_group` of its group.
+  template <size_t half>
+  [[gnu::always_inline]] void AddSubBlock(const uint8_t* block, const Scales<format>& scales,
+                                          size_t in_group, size_t k,
+                                          __m512 (&acc)[kColumns]) const {
+    const size_t blocks = k_ / kQuantBlock, subs = k_ / format.sub, sub = k / format.sub + half;
+    __m512i dot[kColumns];
+    for (size_t c = 0; c < kColumns; ++c) {
+      dot[c] = _mm512_setzero_si512();
+      // The codes are weight + bias, so the sum starts at -bias * (sum of q), exactly.
+      if constexpr (UnsignedBias(format) != 0) {
+        const __m512i offset = _mm512_set1_epi32(offset_[c * subs + sub]);
+        dot[c] = _mm512_srai_epi32(offset, OffsetShift(format));
+      }
+    }
+    [&]<size_t... step>(std::index_sequence<step...>) __attribute__((always_inline)) {
+      (Step<half * kSteps + step>(block, q_ + k, dot), ...);
+    }
+    (std::make_index_sequence<kSteps>());
+    const __m512 scale = scales.Scale(in_group);
+    for (size_t c = 0; c < kColumns; ++c) {
+      const __m512 dx = _mm512_set1_ps(scale_[c * blocks + k / kQuantBlock]);
+      acc[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[c]), _mm512_mul_ps(scale, dx), acc[c]);
+    }
+    if constexpr (format.minimum) {
+      const __m512 minimum = scales.Minimum(in_group);
+      for (size_t c = 0; c < kColumns; ++c) {
+        acc[c] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(sum_[c * subs + sub]), acc[c]);
       }
     }
   }
-  for (size_t c = 0; c < kColumns; ++c) _mm512_storeu_ps(y + c * ldy, acc[c]);
+
+  size_t k_;
+  const int8_t* q_;        // [kColumns][k]
+  const float* scale_;     // [kColumns][k / 32]
+  const int32_t* offset_;  // [kColumns][k / sub]
+  const float* sum_;       // [kColumns][k / sub]
+};
+
+// One panel times all columns, in as few tiles as possible, of about the same size.
+template <QuantFormat format>
+void DirectColumns(const uint8_t* panel, const ActivationView& x, size_t n, float* y, size_t ldy) {
+  size_t first = 0;
+  const auto run = [&]<size_t columns>() {
+    const DirectTile<format, columns> tile(x, first);
+    // The reads of a single column are near enough to each other for the processor to run ahead by
+    // itself, and its own requests are better ones. Later tiles find the panel in a cache.
+    if (columns > 1 && first == 0) {
+      tile.template Run<true>(panel, y, ldy);
+    } else {
+      tile.template Run<false>(panel, y + first * ldy, ldy);
+    }
+  };
+  for (size_t tiles = (n + kTileColumns - 1) / kTileColumns; tiles > 0; --tiles) {
+    const size_t columns = (n - first + tiles - 1) / tiles;
+    [&]<size_t... i>(std::index_sequence<i...>) {
+      ((columns == i + 1 ? run.template operator()<i + 1>() : void()), ...);
+    }
+    (std::make_index_sequence<kTileColumns>());
+    first += columns;
+  }
 }
 
 // kPanels expanded panels times kColumns columns from `first`. Two panels share the broadcasts of
@@ -167,10 +250,7 @@ void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, 
   const size_t bytes = x.k / kFormat.group * GroupBytes(kFormat);
   if (n <= kDirectColumns) {
     for (size_t p = 0; p < panels; ++p, w += bytes, y += kPanelRows) {
-      if (n == 1) DirectTile<kFormat, 1>(w, x, y, ldy);
-      if (n == 2) DirectTile<kFormat, 2>(w, x, y, ldy);
-      if (n == 3) DirectTile<kFormat, 3>(w, x, y, ldy);
-      if (n == 4) DirectTile<kFormat, 4>(w, x, y, ldy);
+      DirectColumns<kFormat>(w, x, n, y, ldy);
     }
     return;
   }
