@@ -44,6 +44,16 @@ class LruCache {
     return value;
   }
 
+  void Erase(const Key& key) {
+    const MutexLock lock(mutex_);
+    const auto found = by_key_.find(&key);
+    if (found == by_key_.end()) return;
+    const auto entry = found->second;
+    bytes_ -= entry->bytes;
+    by_key_.erase(found);
+    entries_.erase(entry);
+  }
+
   void Clear() {
     const MutexLock lock(mutex_);
     by_key_.clear();

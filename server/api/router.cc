@@ -94,7 +94,7 @@ Router::Router(ApiSettings settings)
       }()) {}
 
 const Route* Router::RouteOf(const HttpRequest& request) const {
-  const Route* const route = FindRoute(request.path);
+  const Route* const route = FindRoute(request.path, request.method);
   // Without metrics their route does not exist, so that a scrape is a 404 and no empty page.
   const bool hidden = route != nullptr && route->path == "/metrics" && settings_.metrics == nullptr;
   return hidden ? nullptr : route;
@@ -136,13 +136,9 @@ HttpReply Router::Answer(const HttpRequest& request, const Route* route) const {
   if (route == nullptr) {
     return ErrorReply(404, NoSuchRoute(request.path));
   }
-  // HEAD is answered wherever GET is (RFC 9110, 9.3.2). / has both, since the page above takes its
-  // GET.
-  const bool get = route->method == "GET";
-  if (request.method != route->method && !(get && request.method == "HEAD")) {
-    const std::string allowed = get                  ? "GET, HEAD"
-                                : route->path == "/" ? "GET, HEAD, POST"
-                                                     : std::string(route->method);
+  const bool head = request.method == "HEAD" && route->method == "GET";
+  if (request.method != route->method && !head) {
+    const std::string allowed = AllowedMethods(route->path);
     HttpReply reply = ErrorReply(405, fmt::format("{} takes {} only", route->path, allowed));
     reply.headers.emplace_back("Allow", allowed);
     return reply;

@@ -16,6 +16,7 @@
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
 #include "server/api/openai/responses.h"
+#include "server/api/openai/stored_responses.h"
 #include "server/api/server_info.h"
 #include "server/api/tgi_api.h"
 #include "server/api/tokenize_api.h"
@@ -41,6 +42,8 @@ constexpr Route kRoutes[] = {
     {"/v1/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/v1/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
     {"/v1/responses/input_tokens", "POST", AnswerAtOnce<AnswerInputTokens>, kModel, kWorkers},
+    {"/v1/responses/", "GET", StoredResponse, kModel, kWorkers},
+    {"/v1/responses/", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
@@ -64,6 +67,8 @@ constexpr Route kRoutes[] = {
     {"/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
     {"/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
+    {"/responses/", "GET", StoredResponse, kModel, kWorkers},
+    {"/responses/", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
     {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
@@ -87,6 +92,28 @@ const Route* FindRoute(std::string_view path) {
     if (prefix ? path.starts_with(route.path) : path == route.path) return &route;
   }
   return nullptr;
+}
+
+const Route* FindRoute(std::string_view path, std::string_view method) {
+  const Route* const any = FindRoute(path);
+  if (any == nullptr) return nullptr;
+  // HEAD is answered wherever GET is (RFC 9110, 9.3.2).
+  if (method == "HEAD") method = "GET";
+  for (const Route& route : kRoutes) {
+    if (route.path == any->path && route.method == method) return &route;
+  }
+  return any;
+}
+
+std::string AllowedMethods(std::string_view route) {
+  // / has the page, which the router answers with.
+  std::string allowed = route == "/" ? "GET, HEAD" : "";
+  for (const Route& row : kRoutes) {
+    if (row.path != route) continue;
+    allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ",
+                           row.method == "GET" ? "GET, HEAD" : row.method);
+  }
+  return allowed;
 }
 
 std::string NoSuchRoute(std::string_view path) {

@@ -13,6 +13,10 @@ namespace lockstep {
 std::span<const Route> AllRoutes();
 // nullptr where there is none. The method is not looked at.
 const Route* FindRoute(std::string_view path);
+// The row for the method where the path has one, else any of the path's.
+const Route* FindRoute(std::string_view path, std::string_view method);
+// The methods of all rows with that path, as the header Allow has them.
+std::string AllowedMethods(std::string_view route);
 // What a client is told that asks for a path without a route: the nearest one.
 std::string NoSuchRoute(std::string_view path);
 // For the HTTP server, which chooses the thread.

@@ -8,7 +8,7 @@
 namespace lockstep {
 namespace {
 
-constexpr char kMethods[] = "GET, HEAD, POST, OPTIONS";
+constexpr char kMethods[] = "GET, HEAD, POST, DELETE, OPTIONS";
 constexpr char kRequestHeaders[] =
     "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Request-Timeout-Ms, traceparent";
 constexpr char kReplyHeaders[] =

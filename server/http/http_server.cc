@@ -244,6 +244,8 @@ class HttpServer::Impl : private httplib::Server {
     request.method = exchange.raw.method;
     // What was refused may not have been parsed; its path says whose words the refusal is to have.
     request.path = exchange.refused ? PathOf(exchange.raw) : parsed.path;
+    const size_t query = exchange.raw.target.find('?');
+    if (query != std::string::npos) request.query = exchange.raw.target.substr(query + 1);
     request.headers = exchange.raw.headers;
     if (exchange.refused == nullptr) request.body = exchange.connection.reader.TakeBody();
     request.request_id = FindHeader(request.headers, "X-Request-Id");

@@ -42,7 +42,8 @@ inline bool IsTokenCharacter(char c) {
 
 struct HttpRequest {
   std::string method;
-  std::string path;  // percent-decoded, without the query
+  std::string path;   // percent-decoded, without the query
+  std::string query;  // as it came, without the question mark; query.h reads it
   HttpHeaders headers;
   std::string body;
   std::string request_id;

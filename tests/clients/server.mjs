@@ -82,7 +82,9 @@ class Contract {
     const what = `${method} ${path} -> ${response.status}`;
     assert.ok(response.headers.get("x-request-id"), `${what}: no X-Request-Id`);
     if (response.status === 404 && !path.startsWith("/v1/")) return;
-    const known = path.startsWith("/v1/models/") ? "/v1/models/{model}" : path;
+    const known = path
+      .replace(/^\/v1\/models\/.*/, "/v1/models/{model}")
+      .replace(/^(\/v1\/responses\/)resp_[^/]*/, "$1{response_id}");
     const operation = this.paths[known]?.[method.toLowerCase()];
     assert.ok(operation, `${what} is not in openapi.json`);
     if (response.ok && sent !== undefined && !response.headers.has("x-ignored-params")) {

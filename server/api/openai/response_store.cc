@@ -29,44 +29,96 @@ tl::unexpected<Error> NotKept(const char* what, const std::string& id) {
                   what, Quoted(id.substr(0, 256))));
 }
 
+// Of an item; empty where it has none.
+std::string IdOf(const Json& item) {
+  const auto id = item.find("id");
+  return id != item.end() && id->is_string() ? id->get<std::string>() : std::string();
+}
+
+// The items of the list that a text has under the name.
+void AddItems(const std::string& text, const char* name, Json* items) {
+  const auto whole = ParseStrictObject(text);
+  if (!whole || !whole->contains(name)) return;
+  for (const Json& item : (*whole)[name]) items->push_back(item);
+}
+
 }  // namespace
 
-void ResponseStore::Keep(const std::string& key, std::string previous, const Json& json,
-                         Entries* entries) {
-  auto entry = std::make_shared<Entry>();
-  entry->previous = std::move(previous);
-  entry->json = Dump(json);
-  entry->memory = MemoryBudget::Share(budget_);
-  const size_t bytes = entry->json.size() + key.size() + kEntryBytes;
+void ResponseStore::Keep(const std::string& key, Entry entry, Entries* entries) {
+  entry.memory = MemoryBudget::Share(budget_);
+  const size_t bytes = entry.input.size() + entry.json.size() + key.size() + kEntryBytes;
   if (budget_ != nullptr && 2 * (budget_->used() + bytes) > budget_->capacity()) return;
-  if (!entry->memory.Resize(bytes)) return;
-  entries->Insert(key, std::move(entry), bytes);
+  if (!entry.memory.Resize(bytes)) return;
+  entries->Insert(key, std::make_shared<const Entry>(std::move(entry)), bytes);
 }
 
 void ResponseStore::Put(const std::string& owner, const std::string& id,
-                        const std::string& previous, const Json& items) {
-  Keep(KeyOf(owner, id), previous, {{"items", items}}, &responses_);
-  for (const Json& item : items) {
-    const auto name = item.find("id");
-    if (name == item.end() || !name->is_string()) continue;
-    Keep(KeyOf(owner, name->get<std::string>()), {}, item, &items_);
+                        const std::string& previous, const Json& input, const Json& response) {
+  Keep(KeyOf(owner, id), {previous, Dump({{"input", input}}), Dump(response), {}}, &responses_);
+  for (const Json* const items : {&input, &response["output"]}) {
+    for (const Json& item : *items) {
+      if (const std::string name = IdOf(item); !name.empty()) {
+        Keep(KeyOf(owner, name), {{}, {}, Dump(item), {}}, &items_);
+      }
+    }
   }
 }
 
-Result<Json> ResponseStore::Conversation(const std::string& owner, const std::string& id) {
-  std::vector<std::shared_ptr<const Entry>> chain;
+std::vector<ResponseStore::EntryPtr> ResponseStore::Chain(const std::string& owner,
+                                                          const std::string& id,
+                                                          std::string* missing) {
+  std::vector<EntryPtr> chain;
   for (std::string next = id; !next.empty(); next = chain.back()->previous) {
     auto entry = responses_.Find(KeyOf(owner, next));
-    if (!entry || chain.size() == kMaxTurns) return NotKept("the response", next);
+    if (!entry || chain.size() == kMaxTurns) {
+      *missing = next;
+      break;
+    }
     chain.push_back(*std::move(entry));
   }
+  std::ranges::reverse(chain);
+  return chain;
+}
+
+Result<Json> ResponseStore::Conversation(const std::string& owner, const std::string& id) {
+  std::string missing;
+  const auto chain = Chain(owner, id, &missing);
+  if (!missing.empty()) return NotKept("the response", missing);
   Json items = Json::array();
-  std::reverse(chain.begin(), chain.end());
   for (const auto& entry : chain) {
-    TRY(const Json whole, ParseStrictObject(entry->json));
-    for (const Json& item : whole["items"]) items.push_back(item);
+    AddItems(entry->input, "input", &items);
+    AddItems(entry->json, "output", &items);
   }
   return items;
+}
+
+std::optional<std::string> ResponseStore::Response(const std::string& owner,
+                                                   const std::string& id) {
+  const auto entry = responses_.Find(KeyOf(owner, id));
+  if (!entry) return std::nullopt;
+  return (*entry)->json;
+}
+
+Json ResponseStore::Input(const std::string& owner, const std::string& id) {
+  std::string missing;
+  const auto chain = Chain(owner, id, &missing);
+  Json items = Json::array();
+  for (const auto& entry : chain) {
+    AddItems(entry->input, "input", &items);
+    if (entry != chain.back()) AddItems(entry->json, "output", &items);
+  }
+  return items;
+}
+
+bool ResponseStore::Remove(const std::string& owner, const std::string& id) {
+  const auto entry = responses_.Find(KeyOf(owner, id));
+  if (!entry) return false;
+  Json items = Json::array();
+  AddItems((*entry)->input, "input", &items);
+  AddItems((*entry)->json, "output", &items);
+  for (const Json& item : items) items_.Erase(KeyOf(owner, IdOf(item)));
+  responses_.Erase(KeyOf(owner, id));
+  return true;
 }
 
 Result<Json> ResponseStore::Item(const std::string& owner, const std::string& id) {

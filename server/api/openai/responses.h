@@ -1,6 +1,5 @@
 // POST /v1/responses, OpenAI's newer way of chatting: an answer is a list of items (a thought, a
-// message, calls of tools), and a stream tells of each item's growth. The server keeps no
-// responses, so that a request brings the whole conversation along. Pure functions, safe from any
+// message, calls of tools), and a stream tells of each item's growth. Pure functions, safe from any
 // thread.
 #pragma once
 

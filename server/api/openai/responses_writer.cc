@@ -163,11 +163,9 @@ Json ResponsesWriter::Response(std::string_view status) const {
   return json;
 }
 
-void ResponsesWriter::Remember() const {
+void ResponsesWriter::Remember(const Json& response) const {
   if (form_.store == nullptr) return;
-  Json items = form_.input;
-  for (Json& item : items_->Output()) items.push_back(std::move(item));
-  form_.store->Put(form_.owner, id_, form_.previous, items);
+  form_.store->Put(form_.owner, id_, form_.previous, form_.input, response);
 }
 
 // The seed is an addition to OpenAI's form: with it the response can be had again.
@@ -179,9 +177,9 @@ Json ResponsesWriter::Ended(const Generation& generation, const Answer& answer) 
   } else {
     json["completed_at"] = static_cast<int64_t>(std::time(nullptr));
   }
-  Remember();
   json["usage"] = UsageOf(generation.usage(), reader_.reasoning_tokens());
   json["seed"] = SeedJson(answer);
+  Remember(json);
   return json;
 }
 

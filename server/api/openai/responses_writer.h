@@ -45,7 +45,7 @@ class ResponsesWriter : public AnswerWriter {
   void Finish(const Answer& answer);
   Json Logprobs(const SampledToken& token) const;
   Json Response(std::string_view status) const;
-  void Remember() const;  // for the requests that follow
+  void Remember(const Json& response) const;  // for the requests that follow
   Json Ended(const Generation& generation, const Answer& answer) const;
 
   const GenerationService& service_;

@@ -226,6 +226,20 @@ test("openai [basic]: a response goes on with the one before", async () => {
     OpenAI.BadRequestError);
 });
 
+test("openai [basic]: a response can be asked for, with its input, and deleted", async () => {
+  const first = await client.responses.create({ ...request, input: "One", metadata: { a: "b" } });
+  const second = await client.responses.create({ ...request, input: "Two", previous_response_id: first.id });
+  assert.deepEqual(await client.responses.retrieve(first.id), first);
+  const items = [];
+  for await (const item of client.responses.inputItems.list(second.id, { limit: 1, order: "asc" })) items.push(item);
+  assert.deepEqual(items.map((item) => item.content[0].text), ["One", first.output_text, "Two"]);
+  assert.equal(items[1].id, first.output[0].id);
+  await client.responses.delete(first.id);
+  for (const call of ["retrieve", "delete"]) await assert.rejects(client.responses[call](first.id), OpenAI.NotFoundError);
+  await assert.rejects(client.responses.inputItems.list(first.id), OpenAI.NotFoundError);
+  await assert.rejects(client.responses.retrieve(second.id, { stream: true }), OpenAI.BadRequestError);
+});
+
 test("openai [cancel]: a stream can be left", async () => {
   const stream = await client.responses.create({ ...request, max_output_tokens: 400, stream: true,
     ignore_eos: true });

@@ -33,6 +33,18 @@ TEST(LruCacheTest, HoldsToItsBytes) {
   EXPECT_EQ(cache.Find("e"), 5);
 }
 
+TEST(LruCacheTest, WhatIsErasedMakesRoom) {
+  LruCache<std::string, int> cache(100, 10);
+  cache.Insert("a", 1, 6);
+  cache.Insert("b", 2, 4);
+  cache.Erase("a");
+  cache.Erase("a");
+  EXPECT_EQ(cache.Find("a"), std::nullopt);
+  cache.Insert("c", 3, 6);
+  EXPECT_EQ(cache.Find("b"), 2);
+  EXPECT_EQ(cache.Find("c"), 3);
+}
+
 TEST(LruCacheTest, TheFirstToInsertAKeyWins) {
   LruCache<std::string, int> cache(2, 100);
   EXPECT_EQ(cache.Insert("a", 1, 60), 1);

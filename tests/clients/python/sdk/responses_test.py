@@ -44,6 +44,26 @@ class ResponsesTest(ClientTest):
             openai.types.responses.Response.model_validate(
                 {**response.model_dump(), "output_text": None}, strict=True)
 
+    def test_basic_kept(self):
+        first = self.api.responses.create(**REQUEST)
+        call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+        result = {"type": "function_call_output", "call_id": "c", "output": "o"}
+        second = self.api.responses.create(**{**REQUEST, "input": [
+            {"role": "system", "content": "s"}, call, result]}, previous_response_id=first.id)
+        self.assertEqual(self.api.responses.retrieve(second.id), second)
+        pages = self.api.responses.input_items.list(second.id, limit=2)
+        self.assertTrue(pages.has_more)
+        items = list(pages)
+        self.assertEqual([item.type for item in items], [
+            "function_call_output", "function_call", "message", "message", "message"])
+        self.assertEqual([items[4].content[0].text, items[3].id], [PROMPT, first.output[0].id])
+        self.assertEqual(list(self.api.responses.input_items.list(second.id, order="asc")), items[::-1])
+        for item in items:
+            type(item).model_validate(item.model_dump(), strict=True)
+        self.assertIsNone(self.api.responses.delete(second.id))
+        for gone in (self.api.responses.retrieve, self.api.responses.delete, self.api.responses.input_items.list):
+            self.rejects(openai.NotFoundError, lambda: gone(second.id), "not found")
+
     def test_stream(self):
         whole = self.api.responses.create(**REQUEST)
         with self.api.responses.stream(model=MODEL, input=PROMPT, extra_body={

@@ -15,29 +15,49 @@ using testing::HasSubstr;
 
 Json Parsed(const std::string& text) { return Json::parse(text, nullptr, false); }
 
+const Json kNoItems{{"output", Json::array()}};
+
 TEST(ResponseStore, ConversationsAreChains) {
   ResponseStore store;
-  store.Put("a", "r1", "", Parsed(R"([{"n":1},{"id":"m1","n":2}])"));
-  store.Put("a", "r2", "r1", Parsed(R"([{"n":3},{"id":"m2","n":4}])"));
+  store.Put("a", "r1", "", Parsed(R"([{"n":1}])"), Parsed(R"({"output":[{"id":"m1","n":2}]})"));
+  store.Put("a", "r2", "r1", Parsed(R"([{"n":3}])"), Parsed(R"({"output":[{"id":"m2","n":4}]})"));
   EXPECT_EQ(store.Conversation("a", "r2").value().dump(),
             R"([{"n":1},{"id":"m1","n":2},{"n":3},{"id":"m2","n":4}])");
   EXPECT_EQ(store.Conversation("a", "r1").value().size(), 2u);
   EXPECT_EQ(store.Item("a", "m1").value()["n"], 2);
+  EXPECT_EQ(store.Response("a", "r2"), R"({"output":[{"id":"m2","n":4}]})");
+  EXPECT_EQ(store.Input("a", "r2").dump(), R"([{"n":1},{"id":"m1","n":2},{"n":3}])");
   // Another's are not there.
+  EXPECT_FALSE(store.Response("b", "r1"));
   EXPECT_FALSE(store.Conversation("b", "r1"));
   EXPECT_FALSE(store.Item("b", "m1"));
   EXPECT_THAT(store.Item("a", "m3").error().message, HasSubstr("\"store\": false"));
 }
 
+TEST(ResponseStore, WhatIsRemovedIsNotThere) {
+  ResponseStore store;
+  store.Put("a", "r1", "", Parsed(R"([{"id":"m0"}])"), Parsed(R"({"output":[{"id":"m1"}]})"));
+  store.Put("a", "r2", "r1", Parsed(R"([{"n":1}])"), Parsed(R"({"output":[]})"));
+  EXPECT_FALSE(store.Remove("b", "r1"));
+  EXPECT_TRUE(store.Remove("a", "r1"));
+  EXPECT_FALSE(store.Remove("a", "r1"));
+  EXPECT_FALSE(store.Response("a", "r1"));
+  EXPECT_FALSE(store.Item("a", "m0"));
+  EXPECT_FALSE(store.Item("a", "m1"));
+  // What went on with it does so no more, and is there with what it has itself.
+  EXPECT_FALSE(store.Conversation("a", "r2"));
+  EXPECT_EQ(store.Input("a", "r2").dump(), R"([{"n":1}])");
+}
+
 TEST(ResponseStore, TheOldestGoFirst) {
   ResponseStore store;
   for (size_t i = 0; i <= ResponseStore::kMaxEntries; ++i) {
-    store.Put("a", "r" + std::to_string(i), "", Json::array());
+    store.Put("a", "r" + std::to_string(i), "", Json::array(), kNoItems);
   }
   EXPECT_FALSE(store.Conversation("a", "r0"));
   EXPECT_TRUE(store.Conversation("a", "r1"));
   // A conversation whose beginning is gone is gone.
-  store.Put("a", "next", "r0", Json::array());
+  store.Put("a", "next", "r0", Json::array(), kNoItems);
   EXPECT_THAT(store.Conversation("a", "next").error().message, HasSubstr("r0"));
 }
 
@@ -45,10 +65,10 @@ TEST(ResponseStore, HalfOfTheMemoryStaysFree) {
   MemoryBudget budget(10000);
   {
     ResponseStore store(&budget);
-    store.Put("a", "r1", "", Json::array({std::string(3000, 'x')}));
+    store.Put("a", "r1", "", Json::array({std::string(3000, 'x')}), kNoItems);
     EXPECT_TRUE(store.Conversation("a", "r1"));
     EXPECT_GT(budget.used(), 3000u);
-    store.Put("a", "r2", "", Json::array({std::string(3000, 'x')}));
+    store.Put("a", "r2", "", Json::array({std::string(3000, 'x')}), kNoItems);
     EXPECT_FALSE(store.Conversation("a", "r2"));
   }
   EXPECT_EQ(budget.used(), 0u);
