@@ -1,0 +1,286 @@
+// What a model of each family writes, as its template renders it: read as calls, streamed in every
+// dialect, and, sent back, rendered as it was, behind the same prompt, so that nothing of it is
+// computed again.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/api/chat/prepare.h"
+#include "server/api/router.h"
+#include "tests/server/api/post.h"
+#include "tests/server/generation/fake_service.h"
+#include "tests/support/grammar_match.h"
+
+namespace lockstep {
+namespace {
+
+Json Parsed(const std::string& text) { return Json::parse(text, nullptr, false); }
+
+constexpr char kTools[] = R"([
+  {"type":"function","function":{"name":"read","description":"d","parameters":{"type":"object",
+    "properties":{"path":{"type":"string","description":"p"},"count":{"type":"integer",
+    "description":"c"}},"required":["path"]}}},
+  {"type":"function","function":{"name":"now","description":"n","parameters":{"type":"object",
+    "properties":{}}}}])";
+constexpr char kRead[] = R"({"path":"a b","count":2})";
+
+// Some templates sort arguments by their names.
+nlohmann::json Sorted(const Json& json) { return nlohmann::json::parse(json.dump()); }
+
+struct Family {
+  const char* name;
+  const char* source;
+  // Whether text and a thought stand in one message with calls.
+  bool text = true, thought = false;
+};
+const Family kFamilies[] = {
+    {"qwen3", kQwen3, true, true},
+    {"qwen coder", kQwenCoder},
+    {"llama 3", kLlama3, false},
+    {"mistral nemo", kMistral, false},
+    {"magistral", kMagistral, true, true},
+    {"mistral small", kMistralSmall},
+    {"glm", kGlm, true, true},
+    {"deepseek 3.1", kDeepSeek},
+    {"gemma 4", kGemma4, false, false},
+    {"lfm2", kLfm2, true, true},
+    {"nemotron", kNemotron, true},
+    {"dsml", kDsml},
+    {"command r7b", kCommandR7b, false},
+    {"command r+", kCommandRPlus},
+    {"kimi k2", kKimiK2},
+    {"kimi ids", kKimiIds.c_str()},
+    {"solar", kSolar, false},
+    {"firefunction", kFirefunction},
+    {"functionary", kFunctionary},
+    {"smollm3", kSmolLm3},
+};
+
+class RoundTripTest : public testing::Test {
+ protected:
+  void Use(const Family& family) {
+    service_.SetChatTemplate(family.source);
+    calls_ = service_.chat()->forms.calls;
+    ASSERT_NE(calls_, nullptr);
+  }
+  static Conversation Question() {
+    Conversation conversation;
+    conversation.messages = Parsed(R"([{"role":"user","content":"Why?"}])");
+    conversation.tools.tools = Parsed(kTools);
+    conversation.tools.where = {"tools[0]", "tools[1]"};
+    return conversation;
+  }
+  std::string Render(const Conversation& conversation) {
+    const auto prompt = RenderConversation(conversation, FieldNames(), context_);
+    EXPECT_TRUE(prompt.has_value()) << (prompt ? "" : prompt.error().message);
+    return prompt ? prompt->bytes() : "";
+  }
+  // The conversation with an answer and the results of its calls.
+  Conversation With(const ChatAnswer& answer) {
+    Conversation conversation = Question();
+    Json message{{"role", "assistant"}, {"content", answer.text}};
+    if (!answer.reasoning.empty()) message["reasoning_content"] = answer.reasoning;
+    message["tool_calls"] = Json::array();
+    for (const ChatCall& call : answer.calls) {
+      const Json function{{"name", call.name}, {"arguments", Parsed(call.arguments)}};
+      message["tool_calls"].push_back(
+          {{"id", call.id}, {"type", "function"}, {"function", function}});
+    }
+    conversation.messages.push_back(message);
+    for (const ChatCall& call : answer.calls) {
+      conversation.messages.push_back({{"role", "tool"},
+                                       {"tool_call_id", call.id},
+                                       {"name", call.name},
+                                       {"content", "RESULT"}});
+    }
+    return conversation;
+  }
+  // What the model writes, which its template shows of such an answer.
+  std::string Written(const Family& family) {
+    ChatAnswer answer;
+    if (family.text) answer.text = "So.";
+    if (family.thought) answer.reasoning = "Hm.";
+    answer.calls.push_back({"abcdefgh1", "read", kRead, true});
+    if (calls_->many) answer.calls.push_back({"abcdefgh2", "now", "{}", true});
+    const std::string prompt = Render(Question()), whole = Render(With(answer));
+    const size_t result = whole.find("RESULT");
+    // A prompt may close a thought that a history does not have.
+    size_t begin = prompt.size();
+    while (begin > 0 && !whole.starts_with(prompt.substr(0, begin))) --begin;
+    const size_t tag = whole.rfind('<', begin);
+    if (begin < prompt.size() && tag != whole.npos && whole.find('>', tag) >= begin) begin = tag;
+    begin_ = whole.substr(0, begin);
+    GenerateRequest generate;
+    form_ = PrepareChat(Question(), FieldNames(), context_, &generate);
+    EXPECT_TRUE(form_.has_value());
+    // A thought that the prompt opens, and that no history shows.
+    hidden_ = form_->thought.inside ? "Hm." + form_->thought.close : "";
+    // The longest text that the grammar allows is the answer; the rest is the template's.
+    for (size_t end = result; end > begin; --end) {
+      const std::string text = hidden_ + whole.substr(begin, end - begin);
+      if (text.find("read") != text.npos && IsUtf8(text) &&
+          Matches(generate.options.grammar->grammar(), text)) {
+        return text;
+      }
+    }
+    ADD_FAILURE() << family.name << " allows nothing of " << whole.substr(begin);
+    return {};
+  }
+  ChatAnswer Read(const std::string& text) {
+    Answer answer;
+    answer.text = text;
+    answer.finish = FinishReason::kStop;
+    for (size_t at = 0; at < text.size();) {
+      at += CharacterLength(std::string_view(text).substr(at));
+      answer.tokens.push_back('x');
+      answer.text_ends.push_back(at);
+    }
+    return ReadChatAnswer(*form_, answer);
+  }
+
+  FakeService service_;
+  const ModelNames names_{};
+  ReadContext context_{service_, names_, false, {}};
+  std::shared_ptr<const CallForm> calls_;
+  std::string begin_, hidden_;
+  Result<ChatForm> form_ = ChatForm();
+};
+
+TEST_F(RoundTripTest, AnAnswerSentBackIsTheTextThatWasWritten) {
+  for (const Family& family : kFamilies) {
+    SCOPED_TRACE(family.name);
+    Use(family);
+    const std::string written = Written(family);
+    ASSERT_FALSE(written.empty());
+    const ChatAnswer read = Read(written);
+    EXPECT_EQ(read.text, family.text ? "So." : "");
+    EXPECT_EQ(read.reasoning, family.thought || !hidden_.empty() ? "Hm." : "");
+    ASSERT_EQ(read.calls.size(), calls_->many ? 2u : 1u);
+    EXPECT_EQ(read.calls[0].name, "read");
+    EXPECT_EQ(Sorted(Parsed(read.calls[0].arguments)), Sorted(Parsed(kRead)));
+    if (calls_->many) {
+      EXPECT_EQ(read.calls[1].name + read.calls[1].arguments, "now{}");
+    }
+    std::string again = Render(With(read)), before = begin_ + written.substr(hidden_.size());
+    if (family.source == kMistral) {
+      // Ids behind the arguments are the server's own, and not the model's.
+      for (std::string* text : {&again, &before}) {
+        for (size_t at; (at = text->find(", \"id\"")) != text->npos;) text->erase(at, 19);
+      }
+    }
+    EXPECT_TRUE(again.starts_with(before)) << again << "\n-- " << before;
+  }
+}
+
+// The calls of a stream, name and arguments each, in the words of one dialect.
+class Stream {
+ public:
+  explicit Stream(const HttpReply& reply) {
+    for (BodyPart part; part.then == BodyPart::Then::kMore;) text_ += (part = reply.next()).data;
+    for (size_t at = 0; at < text_.size();) {
+      const size_t end = std::min(text_.find('\n', at), text_.size());
+      std::string line = text_.substr(at, end - at);
+      at = end + 1;
+      if (line.starts_with("data: ")) line.erase(0, 6);
+      if (Json event = Parsed(line); event.is_object()) events_.push_back(std::move(event));
+    }
+  }
+
+  std::vector<std::pair<std::string, Json>> Calls() {
+    for (const Json& event : events_) {
+      Chat(event);
+      Messages(event);
+      Responses(event);
+      Ollama(event);
+    }
+    std::vector<std::pair<std::string, Json>> calls;
+    for (const auto& [name, arguments] : calls_) calls.emplace_back(name, Parsed(arguments));
+    return calls;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  void Chat(const Json& event) {
+    if (!event.contains("choices") || event["choices"].empty()) return;
+    const Json& delta = event["choices"][0]["delta"];
+    for (const Json& call : delta.value("tool_calls", Json::array())) {
+      if (call.contains("id")) calls_.emplace_back(call["function"]["name"], "");
+      calls_.at(call["index"].get<size_t>()).second +=
+          call["function"]["arguments"].get<std::string>();
+    }
+  }
+  void Messages(const Json& event) {
+    if (event.value("type", "") == "content_block_start" &&
+        event["content_block"]["type"] == "tool_use") {
+      calls_.emplace_back(event["content_block"]["name"], "");
+    } else if (event.value("type", "") == "content_block_delta" &&
+               event["delta"]["type"] == "input_json_delta") {
+      calls_.back().second += event["delta"]["partial_json"].get<std::string>();
+    }
+  }
+  void Responses(const Json& event) {
+    if (event.value("type", "") != "response.completed") return;
+    for (const Json& item : event["response"]["output"]) {
+      if (item["type"] == "function_call") calls_.emplace_back(item["name"], item["arguments"]);
+    }
+  }
+  void Ollama(const Json& event) {
+    if (!event.contains("message") || !event["message"].contains("tool_calls")) return;
+    for (const Json& call : event["message"]["tool_calls"]) {
+      calls_.emplace_back(call["function"]["name"], call["function"]["arguments"].dump());
+    }
+  }
+
+  std::string text_;
+  std::vector<Json> events_;
+  std::vector<std::pair<std::string, std::string>> calls_;
+};
+
+TEST_F(RoundTripTest, EveryDialectStreamsTheCalls) {
+  const std::string function = kTools, flat = [] {
+    Json tools = Parsed(kTools), list = Json::array();
+    for (const Json& tool : tools) {
+      list.push_back(tool["function"]);
+      list.back()["type"] = "function";
+    }
+    return list.dump();
+  }();
+  std::string anthropic = flat;
+  for (size_t at; (at = anthropic.find("\"parameters\"")) != anthropic.npos;) {
+    anthropic.replace(at, 12, "\"input_schema\"");
+  }
+  for (size_t at; (at = anthropic.find(",\"type\":\"function\"")) != anthropic.npos;) {
+    anthropic.erase(at, 18);
+  }
+  const std::string messages = R"("messages":[{"role":"user","content":"Why?"}])";
+  const std::pair<const char*, std::string> requests[] = {
+      {"/v1/chat/completions", "{" + messages + R"(,"stream":true,"tools":)" + function + "}"},
+      {"/v1/messages",
+       "{" + messages + R"(,"max_tokens":999,"stream":true,"tools":)" + anthropic + "}"},
+      {"/v1/responses", R"({"input":"Why?","stream":true,"tools":)" + flat + "}"},
+      {"/api/chat", R"({"model":"fake",)" + messages + R"(,"tools":)" + function + "}"},
+  };
+  const Router router(service_);
+  for (const Family& family : kFamilies) {
+    Use(family);
+    service_.script = Written(family);
+    ASSERT_FALSE(service_.script.empty());
+    service_.script_end = FinishReason::kStop;
+    for (const auto& [path, body] : requests) {
+      SCOPED_TRACE(std::string(family.name) + path);
+      const HttpReply reply = PostJson(router, path, body);
+      ASSERT_EQ(reply.status, 200) << reply.body;
+      Stream stream(reply);
+      const auto calls = stream.Calls();
+      ASSERT_EQ(calls.size(), calls_->many ? 2u : 1u) << stream.text();
+      EXPECT_EQ(calls[0].first, "read");
+      EXPECT_EQ(Sorted(calls[0].second), Sorted(Parsed(kRead))) << stream.text();
+      if (calls_->many) {
+        EXPECT_EQ(calls[1].second, Json::object());
+      }
+    }
+    service_.script.clear();
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
