@@ -40,7 +40,7 @@ void ReadLogprobs(FieldReader& fields, int32_t* logprobs) {
   if (value == nullptr) return;
   if (value->is_boolean()) {
     *logprobs = value->get<bool>() ? 0 : -1;
-  } else if (value->is_number_integer()) {
+  } else if (value->is_number()) {  // 8.0 is 8
     fields.Integer("logprobs", 0, kMaxLogprobs, logprobs);
   } else {
     fields.Fail("logprobs", "must be an integer from 0 to 20, true or false");

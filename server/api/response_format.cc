@@ -92,7 +92,11 @@ class FormatReader {
     if (!format.ok() || type == "text") return;
     if (type == "json_schema" && format.Has("schema")) return ReadSchemaFields(format);
     if (type == "json_schema") return ReadNamedSchema(format, "json_schema");
-    if (type == "regex") return ReadRegex(format, "value");
+    if (type == "regex") {
+      ReadRegex(format, "value");
+      if (format.ok() && format_.kind == Kind::kText) format.Fail("value", "is missing");
+      return;
+    }
     if (type != "json_object" && type != "json") {
       return format.Fail("type", "must be text, json_object or json_schema");
     }

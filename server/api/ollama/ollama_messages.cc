@@ -97,6 +97,9 @@ class MessageReader {
                                      function.Take("index");
                                      if (const Json* sent = function.Take("arguments")) {
                                        arguments = ArgumentsOf(*sent);
+                                       if (!arguments.is_object() && !arguments.is_string()) {
+                                         function.Fail("arguments", "must be an object");
+                                       }
                                      }
                                    });
     if (!there && call.ok()) call.Fail("function", "is missing");

@@ -20,9 +20,10 @@ EXPECTED = [
     (REJECTED, r"token id from 0 to|may name one of the model's own",
      "the vocabulary and the templates are the model's"),
     (REJECTED, r"send one of them|send one\b|is of functions", "two fields that say the same exclude each other"),
-    (REJECTED, r"best_of|top_logprobs needs logprobs|is none of the tools|a tool's name|is that of another tool",
+    (REJECTED, r"best_of|top_logprobs needs logprobs|none of the tools|needs a last message of the assistant|a tool's name|is that of another tool",
      "a field refers to what another one has"),
     (REJECTED, r"context|have nothing for a model|the prompt is|must not end with", "what a prompt becomes is the model's"),
+    (ACCEPTED, r'"done_reason":"(un)?load"', "a request for no answer has nothing that a format could bind"),
     ("Server error", r"does not know this method", "501 is for methods that a server does not know"),
     ("Wrong response to undeclared method", r"does not know this method", "likewise"),
 ]

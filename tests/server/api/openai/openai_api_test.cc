@@ -63,6 +63,7 @@ TEST_F(OpenAiApiTest, RefusesWhatDoesNotGoTogether) {
       {R"("structured_outputs":{"regex":"a","choice":["a"]})", "structured_outputs.choice"},
       {R"("structured_outputs":{"structural_tag":"a"})", "structured_outputs.structural_tag"},
       {R"("guided_regex":"(")", "guided_regex"},
+      {R"("response_format":{"type":"regex"})", "response_format.value"},
       {R"("stream":true,"stream_options":{"include_obfuscation":true})",
        "stream_options.include_obfuscation"},
   };
