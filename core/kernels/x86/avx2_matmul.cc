@@ -1,6 +1,7 @@
-// Matrix products for AVX2. A few columns are multiplied straight from the packed weights; for
-// many, a panel at a time is first expanded to codes in whole bytes and scales in floats, so that
-// one inner loop serves all types.
+// Matrix products for AVX2. A few columns are multiplied straight from the packed weights, which
+// are asked for ahead, so that memory answers while products run; for many, a panel at a time is
+// first expanded to codes in whole bytes and scales in floats, so that one inner loop serves all
+// types.
 //
 // vpmaddubsw multiplies unsigned codes by signed activations and adds pairs into 16 bits, as does
 // vpaddw at twice its rate; vpmaddwd by ones then widens. The codes' width decides how long a sum
@@ -232,9 +233,23 @@ template <QuantFormat format, size_t kColumns, size_t begin, size_t step, size_t
   }
 }
 
-// Columns up to which expanding does not pay; plain nibbles are the cheapest to unpack.
+// Columns up to which expanding does not pay: unpacking plain nibbles anew for every four columns
+// is the cheapest, codes of two bits, with the most shifts and scales, the dearest.
 constexpr size_t DirectColumns(QuantFormat format) {
-  return format.low_bits == 4 && format.high_bits == 0 && !HasTable(format) ? 8 : 4;
+  if (format.low_bits == 2) return 8;
+  return format.low_bits == 4 && format.high_bits == 0 && !HasTable(format) ? 32 : 16;
+}
+
+// How many bytes ahead of its use a panel is asked for: what memory sends while one waits for it.
+constexpr size_t kAhead = 8192;
+
+// Asks for what is kAhead bytes behind `from`, into the second-level cache, as the first level has
+// too few requests in flight for the speed of memory.
+template <size_t bytes>
+[[gnu::always_inline]] inline void FetchAhead(const uint8_t* from) {
+  for (size_t i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(from + kAhead + i), _MM_HINT_T1);
+  }
 }
 
 // One panel times kColumns columns from `column`, straight from the packed weights.
@@ -249,12 +264,16 @@ void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, fl
   const float* sums = (format.sub == kQuantBlock ? x.sum : x.sub_sum) + column * subs;
   const float* x_scale = x.scale + column * blocks;
   const int8_t* q = x.q + column * x.k;
+  // A single column needs no help to keep memory busy, and later tiles find the panel in a cache.
+  const bool fetch = kColumns > 1 && column == 0;
   __m256 acc[kColumns][2] = {};
   for (size_t first = 0; first < x.k; first += format.group, group += GroupBytes(format)) {
+    if (fetch) FetchAhead<HeaderBytes(format)>(group);
     const Scales<format> scales[2] = {{group, 0}, {group, 1}};
     for (size_t b = 0; b < format.group / kQuantBlock; ++b) {
       const size_t k = first + b * kQuantBlock;
       const uint8_t* block = group + HeaderBytes(format) + b * BlockBytes(format);
+      if (fetch) FetchAhead<BlockBytes(format)>(block);
       __m256i sum[kColumns][2 * Planes(format)], dot[kSubs][kColumns][2];
       if constexpr (kSubs == 1) {
         DirectSteps<format, kColumns, 0, 0, 8>(block, q + k, x.k, sum, dot[0]);
