@@ -10,11 +10,13 @@
 // avx512, 2 threads on Zen 5), in shares of what is not loading:
 // - Prefill of 512: 73% products of expanded panels (Tile), 8% attention, 5% rounding activations,
 //   2% each of expanding and SiLU, 1% each of RMSNorm and adding.
-// - 16 streams: 42% products, 42% expanding, most of it waiting for memory (less since the next
-//   panels are fetched meanwhile), 4% attention, 4% waiting threads, 1% sampling.
 // - One stream: 87% products straight from the panels, 8% threads that wait for one another, 1%
-//   attention. Memory bounds it: both cores together read 43 to 48 GB/s of weights. Fetching 1 to
-//   16 KiB ahead and 2 to 32 pieces of a matrix for each thread made no difference beyond noise.
+//   attention. Memory bounds it: both cores together read 43 to 48 GB/s of weights. Fetching
+//   ahead makes it slower, and 2 to 32 pieces of a matrix for each thread no difference.
+// - 2 to 64 streams (Zen 4, both cores: 31 to 44 GB/s of memory and 467 G multiply-adds a second by
+//   vpdpbusd): weights are asked for 8 KiB ahead, so that four rows take 1.04 of the time of one.
+//   From eight rows on products are the bound. A block of 32 columns takes eight vpdpbusd, one
+//   multiplication and one fma, which share a port: at most 374 G, and 330 are reached in cache.
 // - One stream behind 8,000 tokens (llama-3.2-1b shape): 33.3 tokens/s are 29.3 GB/s of weights and
 //   cache, where plain reading gave 31.2 in the same minute.
 // A sub-block of 32 columns, two panels and eight columns takes 128 vpdpbusd, and 16 each of a
@@ -125,7 +127,7 @@ int main(int argc, char** argv) {
       const auto type = static_cast<WeightType>(t);
       const std::string name = std::string(Name(type)) + "/" + table->isa;
       benchmark::RegisterBenchmark(name.c_str(), BM_MatMul, type, table)
-          ->Args({1, kFromMemory})
+          ->ArgsProduct({{1, 2, 4, 8, 16, 32}, {kFromMemory}})
           ->Args({1, 1})
           ->Args({16, 1})
           ->Args({128, 1});
