@@ -186,7 +186,7 @@ void Transformer::Recall(size_t layer, size_t rows, const RecallParts& at, Scrat
                          ThreadPool& pool) const {
   const RecurrenceSizes& r = config_.recurrence;
   const size_t units = r.inner / kLanes;  // of a sequence
-  const size_t unit_cost = 3 * r.keys * kLanes * rows / s.sequence_count_;
+  const size_t unit_cost = std::max<size_t>(1, 3 * r.keys * kLanes * rows / s.sequence_count_);
   const auto rule = config_.family->recurrence == Recurrence::kMamba2 ? kernels_.state_space
                                                                       : kernels_.delta_rule;
   const auto recall = [&](size_t begin, size_t end) {

@@ -118,7 +118,7 @@ ReadContext ContextOf(const RouteCall& call, bool strict_dialect, MemoryBudget::
   return context;
 }
 
-HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall call) {
+HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
   ReadContext context = ContextOf(call, dialect.strict, std::move(body.memory));
   // `context` is done with here, except for the reply's headers: the reply that is made may outlive
   // it.
@@ -137,20 +137,20 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall call) {
 
 }  // namespace
 
-HttpReply GenerateIn(const Dialect& dialect, RouteCall call) {
+HttpReply GenerateIn(const Dialect& dialect, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  return GenerateFrom(*std::move(body), dialect, std::move(call));
+  return GenerateFrom(*std::move(body), dialect, call);
 }
 
-HttpReply GenerateNativeOrTgi(RouteCall call) {
+HttpReply GenerateNativeOrTgi(RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
   const Dialect& dialect = IsTgiRequest(body->json) ? kTgi : kNative;
-  return GenerateFrom(*std::move(body), dialect, std::move(call));
+  return GenerateFrom(*std::move(body), dialect, call);
 }
 
-HttpReply AnswerAtOnceBy(Answerer answer, RouteCall call) {
+HttpReply AnswerAtOnceBy(Answerer answer, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
   ReadContext context = ContextOf(call, /*strict_dialect=*/false, std::move(body->memory));

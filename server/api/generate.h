@@ -10,20 +10,20 @@
 namespace lockstep {
 
 // Blocks for as long as a generation takes, or until its stream begins.
-HttpReply GenerateIn(const Dialect& dialect, RouteCall call);
+HttpReply GenerateIn(const Dialect& dialect, RouteCall& call);
 template <const Dialect& kDialect>
-HttpReply Generate(RouteCall call) {
-  return GenerateIn(kDialect, std::move(call));
+HttpReply Generate(RouteCall& call) {
+  return GenerateIn(kDialect, call);
 }
 // POST /generate: the server's own dialect, or TGI's if there are "inputs".
-HttpReply GenerateNativeOrTgi(RouteCall call);
+HttpReply GenerateNativeOrTgi(RouteCall& call);
 
 // The reply's text to a body that asks for no generation.
 using Answerer = Result<std::string> (*)(const Json& body, ReadContext& context);
-HttpReply AnswerAtOnceBy(Answerer answer, RouteCall call);
+HttpReply AnswerAtOnceBy(Answerer answer, RouteCall& call);
 template <Answerer kAnswer>
-HttpReply AnswerAtOnce(RouteCall call) {
-  return AnswerAtOnceBy(kAnswer, std::move(call));
+HttpReply AnswerAtOnce(RouteCall& call) {
+  return AnswerAtOnceBy(kAnswer, call);
 }
 
 }  // namespace lockstep

@@ -1,5 +1,5 @@
 // What a row of the route table says, and what its handler is given. Plain structs: a RouteCall
-// belongs to one request.
+// belongs to one request, and its handler may use it up.
 #pragma once
 
 #include <chrono>
@@ -59,7 +59,7 @@ enum class AnsweredBy { kWorkers, kControl };
 struct Route {
   std::string_view path;  // one that ends in /, and is not /, stands for what follows, too
   std::string_view method;
-  HttpReply (*handle)(RouteCall call);  // blocks for as long as a generation takes
+  HttpReply (*handle)(RouteCall& call);  // blocks for as long as a generation takes
   Needs needs;
   AnsweredBy answered_by;
 };

@@ -149,7 +149,8 @@ HttpReply Router::Answer(const HttpRequest& request, const Route* route) const {
     return ErrorReply(
         {ErrorKind::kUnavailable, fmt::format("the model is loading, {}%", loaded_percent()), {}});
   }
-  return route->handle({request, caller.value_or(Caller{}), service, loaded_percent(), settings_});
+  RouteCall call{request, caller.value_or(Caller{}), service, loaded_percent(), settings_};
+  return route->handle(call);
 }
 
 // Without keys, requests take turns by the address they come from; with keys, by the key's name.

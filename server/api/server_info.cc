@@ -49,7 +49,7 @@ HttpReply NotReady(const Json& body, double retry_after_s) {
 
 }  // namespace
 
-HttpReply Models(RouteCall call) {
+HttpReply Models(RouteCall& call) {
   const ServedModel& model = call.service->model();
   Json data = Json::array({ModelJson(model, model.name)});
   for (const std::string& alias : call.settings.generate.names.aliases) {
@@ -58,7 +58,7 @@ HttpReply Models(RouteCall call) {
   return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
 }
 
-HttpReply OneModel(RouteCall call) {
+HttpReply OneModel(RouteCall& call) {
   const std::string_view name = std::string_view(call.request.path).substr(strlen("/v1/models/"));
   const ServedModel& model = call.service->model();
   if (name.empty() || name.size() > kMaxModelName ||
@@ -68,7 +68,7 @@ HttpReply OneModel(RouteCall call) {
   return ReplyOf(ModelJson(model, name));
 }
 
-HttpReply Info(RouteCall call) {
+HttpReply Info(RouteCall& call) {
   const ServedModel& model = call.service->model();
   return ReplyOf({{"model_id", model.name},
                   {"model_sha", model.fingerprint},
@@ -82,7 +82,7 @@ HttpReply Info(RouteCall call) {
                   {"version", LOCKSTEP_VERSION}});
 }
 
-HttpReply Props(RouteCall call) {
+HttpReply Props(RouteCall& call) {
   const ServedModel& model = call.service->model();
   const ChatModel* const chat = call.service->chat() ? &*call.service->chat() : nullptr;
   // In the template's way, or in one for all.
@@ -103,9 +103,9 @@ HttpReply Props(RouteCall call) {
 
 // That it is answered at all is what a liveness probe asks: a model that loads or a full queue is
 // no reason for a restart.
-HttpReply Live(RouteCall) { return ReplyOf({{"status", "ok"}}); }
+HttpReply Live(RouteCall&) { return ReplyOf({{"status", "ok"}}); }
 
-HttpReply Ready(RouteCall call) {
+HttpReply Ready(RouteCall& call) {
   if (call.service == nullptr) {
     return NotReady({{"status", "loading"}, {"percent", call.loaded_percent}}, 0);
   }
@@ -116,7 +116,7 @@ HttpReply Ready(RouteCall call) {
   return NotReady(body, state.draining ? 1 : 0);  // while one drains, another takes its place
 }
 
-HttpReply RenderMetrics(RouteCall call) {
+HttpReply RenderMetrics(RouteCall& call) {
   HttpReply reply;
   reply.content_type = Metrics::kContentType;
   reply.body =
@@ -124,13 +124,13 @@ HttpReply RenderMetrics(RouteCall call) {
   return Compressed(std::move(reply), call.request.headers);
 }
 
-HttpReply OpenApi(RouteCall) {
+HttpReply OpenApi(RouteCall&) {
   HttpReply reply;
   reply.body = OpenApiDocument();
   return reply;
 }
 
-HttpReply Embeddings(RouteCall) {
+HttpReply Embeddings(RouteCall&) {
   return ErrorReply(501, "this server generates text and makes no embeddings");
 }
 

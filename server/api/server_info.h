@@ -7,20 +7,20 @@
 namespace lockstep {
 
 // GET /v1/models: the model under its own name and its aliases, {"object": "list", "data": [...]}.
-HttpReply Models(RouteCall call);
+HttpReply Models(RouteCall& call);
 // GET /v1/models/NAME: one entry of that list.
-HttpReply OneModel(RouteCall call);
+HttpReply OneModel(RouteCall& call);
 // GET /info, in the words of text-generation-inference.
-HttpReply Info(RouteCall call);
+HttpReply Info(RouteCall& call);
 // GET /props, in the words of llama-server: what editors ask before they use a model.
-HttpReply Props(RouteCall call);
-HttpReply Live(RouteCall call);
+HttpReply Props(RouteCall& call);
+HttpReply Live(RouteCall& call);
 // {"status", "queued", "running"}, or {"status": "loading", "percent"}; 503 where no request would
 // be served. Says nothing of load: a busy server that were taken out would leave the others busier.
-HttpReply Ready(RouteCall call);
-HttpReply RenderMetrics(RouteCall call);
-HttpReply OpenApi(RouteCall call);
+HttpReply Ready(RouteCall& call);
+HttpReply RenderMetrics(RouteCall& call);
+HttpReply OpenApi(RouteCall& call);
 // POST /v1/embeddings is a 501: for clients of OpenAI's API a 404 would look like a wrong address.
-HttpReply Embeddings(RouteCall call);
+HttpReply Embeddings(RouteCall& call);
 
 }  // namespace lockstep

@@ -118,17 +118,17 @@ Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
 
 }  // namespace
 
-HttpReply OllamaTags(RouteCall call) {
+HttpReply OllamaTags(RouteCall& call) {
   return ListReply(call, {{"modified_at", ModifiedAt(call.service->model())}});
 }
 
-HttpReply OllamaRunning(RouteCall call) {
+HttpReply OllamaRunning(RouteCall& call) {
   return ListReply(call, {{"expires_at", kNever},
                           {"size_vram", 0},
                           {"context_length", call.service->model().context}});
 }
 
-HttpReply OllamaVersion(RouteCall) { return ReplyOf({{"version", kOllamaVersion}}); }
+HttpReply OllamaVersion(RouteCall&) { return ReplyOf({{"version", kOllamaVersion}}); }
 
 Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
   FieldReader fields(body);
@@ -158,7 +158,7 @@ Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
 
 const Dialect kOllamaPull = {ReadPull, ErrorReply, "model"};
 
-HttpReply OllamaNoLibrary(RouteCall call) {
+HttpReply OllamaNoLibrary(RouteCall& call) {
   return ErrorReply(501,
                     fmt::format("{} is not supported: this server has the one model that it was "
                                 "started with, --model FILE.gguf, and keeps no others",

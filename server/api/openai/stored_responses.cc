@@ -144,7 +144,7 @@ HttpReply ListInput(std::string_view id, Json items, std::string_view query) {
 
 }  // namespace
 
-HttpReply StoredResponse(RouteCall call) {
+HttpReply StoredResponse(RouteCall& call) {
   ResponseStore& store = *call.settings.generate.responses;
   const std::string& owner = call.caller.client;
   std::string_view id = RestOf(call.request.path);
@@ -163,7 +163,7 @@ HttpReply StoredResponse(RouteCall call) {
   return ReplyOf(*response, ignored);
 }
 
-HttpReply DeleteResponse(RouteCall call) {
+HttpReply DeleteResponse(RouteCall& call) {
   const std::string id(RestOf(call.request.path));
   if (!call.settings.generate.responses->Remove(call.caller.client, id)) return NoSuchResponse(id);
   return ReplyOf(Dump({{"id", id}, {"object", "response"}, {"deleted", true}}), {});

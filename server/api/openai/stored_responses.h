@@ -7,7 +7,7 @@
 namespace lockstep {
 
 // The response, or its input's items.
-HttpReply StoredResponse(RouteCall call);
-HttpReply DeleteResponse(RouteCall call);
+HttpReply StoredResponse(RouteCall& call);
+HttpReply DeleteResponse(RouteCall& call);
 
 }  // namespace lockstep
