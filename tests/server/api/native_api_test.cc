@@ -183,6 +183,7 @@ TEST(NativeApi, TakesTheWholeRangeOfValues) {
   EXPECT_EQ(logprobs_of("true"), 0);
   EXPECT_EQ(logprobs_of("false"), -1);
   EXPECT_EQ(logprobs_of("0"), 0);
+  EXPECT_EQ(logprobs_of("4.0"), 4);
   const auto tiny =
       Parse(R"({"prompt":"x","top_p":1e-300,"repetition_penalty":1e-300,"stop":"end"})");
   EXPECT_GT(tiny->options.sampling.top_p, 0);

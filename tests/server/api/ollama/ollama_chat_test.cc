@@ -205,6 +205,8 @@ TEST_F(OllamaChatTest, RefusesByName) {
       {R"([{"role":"assistant","tool_calls":[{"function":{}}]}])",
        "messages[0].tool_calls[0].function.name"},
       {R"([{"role":"assistant","tool_calls":[{}]}])", "messages[0].tool_calls[0].function"},
+      {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":[1]}}]}])",
+       "messages[0].tool_calls[0].function.arguments"},
       {std::string(kUser) + R"(,"format":"xml")", "format"},
       {std::string(kUser) + R"(,"think":"deep")", "think"},
       {std::string(kUser) + R"(,"keep_alive":[])", "keep_alive"},
