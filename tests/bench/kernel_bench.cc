@@ -25,6 +25,7 @@
 // measured.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 

@@ -2,6 +2,7 @@
 // the scalar one's against double precision.
 #include "core/kernels/attention_walk.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
