@@ -20,7 +20,7 @@ std::vector<Json> Events(std::string text) {
     const size_t data = event.find("\ndata: ");
     EXPECT_TRUE(event.starts_with("event: ")) << event;
     events.push_back(Json::parse(event.substr(data + 7), nullptr, false));
-    EXPECT_EQ(event.substr(7, data - 7), events.back()["type"]);
+    EXPECT_EQ(event.substr(7, data - 7), events.back()["type"].get<std::string>());
     text.erase(0, end + 2);
   }
   EXPECT_EQ(text, "");
