@@ -199,7 +199,7 @@ class ChoiceReader {
     const std::vector<std::string> names = NamesOf(value);
     if (names.size() == 1) return OnlyThis(names[0]);
     if (type == "namespace" && !names.empty()) return {"required", names, false, true};
-    if (type != "function" && type != "custom") {
+    if (type != "function" && type != "custom" && type != "namespace") {
       choice.Fail("type", fmt::format("is {}, which cannot be called here: the server has no tools "
                                       "but those that the client runs",
                                       Quoted(type)));
@@ -229,6 +229,7 @@ class ChoiceReader {
       return allowed.Fail("tools", "must be a list of tools");
     }
     for (size_t i = 0; i < tools->size(); ++i) {
+      if (!(*tools)[i].is_object()) allowed.Fail(fmt::format("tools[{}]", i), "must be an object");
       const std::vector<std::string> names = NamesOf((*tools)[i]);
       choice->names.insert(choice->names.end(), names.begin(), names.end());
       if (!names.empty()) continue;

@@ -147,6 +147,11 @@ TEST_F(ResponsesToolsTest, RefusalsNameTheField) {
       {tools + R"("tool_choice":{"type":"allowed_tools","mode":"required","tools":[
            {"type":"web_search"}]})",
        "tool_choice.tools"},
+      {tools + R"("tool_choice":{"type":"allowed_tools","mode":"auto","tools":[[null]]})",
+       "tool_choice.tools[0]"},
+      {tools + R"("tool_choice":{"type":"allowed_tools","mode":"auto","tools":["now"]})",
+       "tool_choice.tools[0]"},
+      {tools + R"("tool_choice":{"type":"namespace","name":"other"})", "tool_choice.name"},
       {tools + R"("parallel_tool_calls":1)", "parallel_tool_calls"},
   };
   for (const auto& [fields, param] : cases) {
