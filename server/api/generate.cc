@@ -86,22 +86,10 @@ tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
   return Body{*std::move(json), std::move(memory)};
 }
 
-// What the reply says beside its body. The header x-ignored-params names what took no effect, so
-// that a client that counts on it can tell. What does not fit is counted.
+// What the reply says beside its body.
 HttpReply WithHeaders(HttpReply reply, const ReadContext& context) {
-  const std::vector<std::string>& ignored = context.ignored;
   for (const auto& header : context.headers) reply.headers.push_back(header);
-  if (ignored.empty()) return reply;
-  std::string names;
-  size_t named = 0;
-  for (; named < ignored.size(); ++named) {
-    const std::string name = Escaped(ignored[named]);  // no line breaks in a header
-    if (names.size() + name.size() > kMaxIgnoredNames) break;
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  if (named < ignored.size()) names += fmt::format(", and {} more", ignored.size() - named);
-  reply.headers.emplace_back("x-ignored-params", std::move(names));
-  return reply;
+  return WithIgnored(std::move(reply), context.ignored);
 }
 
 ReadContext ContextOf(const RouteCall& call, bool strict_dialect, MemoryBudget::Share memory) {
@@ -136,6 +124,20 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
 }
 
 }  // namespace
+
+HttpReply WithIgnored(HttpReply reply, const std::vector<std::string>& ignored) {
+  if (ignored.empty()) return reply;
+  std::string names;
+  size_t named = 0;
+  for (; named < ignored.size(); ++named) {
+    const std::string name = Escaped(ignored[named]);  // no line breaks in a header
+    if (names.size() + name.size() > kMaxIgnoredNames) break;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  if (named < ignored.size()) names += fmt::format(", and {} more", ignored.size() - named);
+  reply.headers.emplace_back("x-ignored-params", std::move(names));
+  return reply;
+}
 
 HttpReply GenerateIn(const Dialect& dialect, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);

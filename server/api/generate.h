@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "server/api/dialect.h"
 #include "server/api/route.h"
@@ -17,6 +18,10 @@ HttpReply Generate(RouteCall& call) {
 }
 // POST /generate: the server's own dialect, or TGI's if there are "inputs".
 HttpReply GenerateNativeOrTgi(RouteCall& call);
+
+// With the header x-ignored-params, which names what took no effect, so that a client that counts
+// on it can tell. What does not fit is counted.
+HttpReply WithIgnored(HttpReply reply, const std::vector<std::string>& ignored);
 
 // The reply's text to a body that asks for no generation.
 using Answerer = Result<std::string> (*)(const Json& body, ReadContext& context);

@@ -48,6 +48,7 @@ struct RouteCall {
   GenerationService* service;  // null while the model is loading, but never where Needs::kModel
   size_t loaded_percent;
   const ApiSettings& settings;
+  std::string_view place;  // what the path has where the route's has a star
 };
 
 // What must be there before a route answers. A model is served to callers with a key only.
@@ -57,7 +58,7 @@ enum class Needs { kNothing, kKey, kModel };
 enum class AnsweredBy { kWorkers, kControl };
 
 struct Route {
-  std::string_view path;  // one that ends in /, and is not /, stands for what follows, too
+  std::string_view path;  // a star stands for anything: RouteCall's place
   std::string_view method;
   HttpReply (*handle)(RouteCall& call);  // blocks for as long as a generation takes
   Needs needs;

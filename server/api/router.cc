@@ -149,7 +149,9 @@ HttpReply Router::Answer(const HttpRequest& request, const Route* route) const {
     return ErrorReply(
         {ErrorKind::kUnavailable, fmt::format("the model is loading, {}%", loaded_percent()), {}});
   }
-  RouteCall call{request, caller.value_or(Caller{}), service, loaded_percent(), settings_};
+  RouteCall call{request,   caller.value_or(Caller{}),
+                 service,   loaded_percent(),
+                 settings_, PlaceIn(request.path, route->path).value_or("")};
   return route->handle(call);
 }
 

@@ -42,8 +42,9 @@ constexpr Route kRoutes[] = {
     {"/v1/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/v1/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
     {"/v1/responses/input_tokens", "POST", AnswerAtOnce<AnswerInputTokens>, kModel, kWorkers},
-    {"/v1/responses/", "GET", StoredResponse, kModel, kWorkers},
-    {"/v1/responses/", "DELETE", DeleteResponse, kModel, kWorkers},
+    {"/v1/responses/*/input_items", "GET", ResponseInput, kModel, kWorkers},
+    {"/v1/responses/*", "GET", StoredResponse, kModel, kWorkers},
+    {"/v1/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
@@ -59,7 +60,7 @@ constexpr Route kRoutes[] = {
     {"/api/create", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/copy", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/push", "POST", OllamaNoLibrary, kKey, kWorkers},
-    {"/api/blobs/", "POST", OllamaNoLibrary, kKey, kWorkers},
+    {"/api/blobs/*", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/delete", "DELETE", OllamaNoLibrary, kKey, kWorkers},
     // Where clients come to that were given an address without /v1.
     {"/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
@@ -67,13 +68,14 @@ constexpr Route kRoutes[] = {
     {"/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
     {"/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
-    {"/responses/", "GET", StoredResponse, kModel, kWorkers},
-    {"/responses/", "DELETE", DeleteResponse, kModel, kWorkers},
+    {"/responses/*/input_items", "GET", ResponseInput, kModel, kWorkers},
+    {"/responses/*", "GET", StoredResponse, kModel, kWorkers},
+    {"/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
     {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
     {"/v1/models", "GET", Models, kModel, kWorkers},
-    {"/v1/models/", "GET", OneModel, kModel, kWorkers},
+    {"/v1/models/*", "GET", OneModel, kModel, kWorkers},
     {"/livez", "GET", Live, kNothing, kControl},
     {"/readyz", "GET", Ready, kNothing, kControl},
     {"/health", "GET", Ready, kNothing, kControl},
@@ -85,11 +87,20 @@ constexpr Route kRoutes[] = {
 
 std::span<const Route> AllRoutes() { return kRoutes; }
 
+std::optional<std::string_view> PlaceIn(std::string_view path, std::string_view route) {
+  const size_t star = route.find('*');
+  if (star == route.npos) return path == route ? std::optional(path.substr(0, 0)) : std::nullopt;
+  const std::string_view before = route.substr(0, star), after = route.substr(star + 1);
+  if (path.size() < before.size() + after.size() || !path.starts_with(before) ||
+      !path.ends_with(after)) {
+    return std::nullopt;
+  }
+  return path.substr(star, path.size() - before.size() - after.size());
+}
+
 const Route* FindRoute(std::string_view path) {
   for (const Route& route : kRoutes) {
-    // The path / ends in a slash too, but stands for nothing but itself.
-    const bool prefix = route.path.size() > 1 && route.path.back() == '/';
-    if (prefix ? path.starts_with(route.path) : path == route.path) return &route;
+    if (PlaceIn(path, route.path)) return &route;
   }
   return nullptr;
 }

@@ -2,6 +2,7 @@
 // Constant, so safe from any thread.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,7 +12,10 @@
 namespace lockstep {
 
 std::span<const Route> AllRoutes();
-// nullptr where there is none. The method is not looked at.
+// What a request's path has in the place of the route's star, nothing of it without one; nullopt
+// where the route's path is another.
+std::optional<std::string_view> PlaceIn(std::string_view path, std::string_view route);
+// The first row with that path; nullptr where there is none. The method is not looked at.
 const Route* FindRoute(std::string_view path);
 // The row for the method where the path has one, else any of the path's.
 const Route* FindRoute(std::string_view path, std::string_view method);

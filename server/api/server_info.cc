@@ -1,7 +1,6 @@
 // Answers that need no request but its path, each made anew: they are small and say what is so now.
 #include "server/api/server_info.h"
 
-#include <cstring>
 #include <utility>
 
 #include "server/api/embedded_files.h"
@@ -59,7 +58,7 @@ HttpReply Models(RouteCall& call) {
 }
 
 HttpReply OneModel(RouteCall& call) {
-  const std::string_view name = std::string_view(call.request.path).substr(strlen("/v1/models/"));
+  const std::string_view name = call.place;
   const ServedModel& model = call.service->model();
   if (name.empty() || name.size() > kMaxModelName ||
       !IsModelName(model, call.settings.generate.names, name)) {

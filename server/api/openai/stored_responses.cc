@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/quoted.h"
+#include "server/api/generate.h"
 #include "server/api/openai/response_store.h"
 #include "server/http/error_reply.h"
 #include "server/http/query.h"
@@ -20,14 +21,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::string_view kInputItems = "/input_items";
-constexpr size_t kItemsOfAPage = 20, kMaxItemsOfAPage = 100, kMaxIgnored = 16;
-
-// What the path has behind "responses/".
-std::string_view RestOf(std::string_view path) {
-  constexpr std::string_view kRoute = "responses/";
-  return path.substr(path.find(kRoute) + kRoute.size());
-}
+constexpr size_t kItemsOfAPage = 20, kMaxItemsOfAPage = 100;
 
 HttpReply NoSuchResponse(std::string_view id) {
   return ErrorReply(404, fmt::format("Response with id {} not found: this server keeps the last "
@@ -40,15 +34,9 @@ HttpReply Wrong(const char* name, const std::string& what) {
   return ErrorReply({ErrorKind::kInvalidArgument, fmt::format("{} {}", name, what), name});
 }
 
-// The fields of a query that take no effect are named, as those of a body are.
-HttpReply ReplyOf(std::string body, const std::vector<std::string>& ignored) {
+HttpReply ReplyOf(std::string body) {
   HttpReply reply;
   reply.body = std::move(body);
-  std::string names;
-  for (size_t i = 0; i < std::min(ignored.size(), kMaxIgnored); ++i) {
-    names += (names.empty() ? "" : ", ") + Escaped(ignored[i]);
-  }
-  if (!names.empty()) reply.headers.emplace_back("x-ignored-params", std::move(names));
   return reply;
 }
 
@@ -134,25 +122,20 @@ HttpReply ListInput(std::string_view id, Json items, std::string_view query) {
   std::move(begin, end, std::back_inserter(data));
   const Json first = data.empty() ? Json() : data.front()["id"],
              last = data.empty() ? Json() : data.back()["id"];
-  return ReplyOf(Dump({{"object", "list"},
-                       {"data", std::move(data)},
-                       {"first_id", first},
-                       {"last_id", last},
-                       {"has_more", more}}),
-                 ignored);
+  return WithIgnored(ReplyOf(Dump({{"object", "list"},
+                                   {"data", std::move(data)},
+                                   {"first_id", first},
+                                   {"last_id", last},
+                                   {"has_more", more}})),
+                     ignored);
 }
 
 }  // namespace
 
 HttpReply StoredResponse(RouteCall& call) {
   ResponseStore& store = *call.settings.generate.responses;
-  const std::string& owner = call.caller.client;
-  std::string_view id = RestOf(call.request.path);
-  const bool input = id.ends_with(kInputItems);
-  if (input) id.remove_suffix(kInputItems.size());
-  const auto response = store.Response(owner, std::string(id));
-  if (!response) return NoSuchResponse(id);
-  if (input) return ListInput(id, store.Input(owner, std::string(id)), call.request.query);
+  const auto response = store.Response(call.caller.client, std::string(call.place));
+  if (!response) return NoSuchResponse(call.place);
   std::vector<std::string> ignored;
   for (const auto& [name, value] : ParseQuery(call.request.query)) {
     if (name == "stream" && value != "false") {
@@ -160,13 +143,20 @@ HttpReply StoredResponse(RouteCall& call) {
     }
     if (name != "stream") ignored.push_back(name);
   }
-  return ReplyOf(*response, ignored);
+  return WithIgnored(ReplyOf(*response), ignored);
+}
+
+HttpReply ResponseInput(RouteCall& call) {
+  ResponseStore& store = *call.settings.generate.responses;
+  const std::string id(call.place);
+  if (!store.Response(call.caller.client, id)) return NoSuchResponse(id);
+  return ListInput(id, store.Input(call.caller.client, id), call.request.query);
 }
 
 HttpReply DeleteResponse(RouteCall& call) {
-  const std::string id(RestOf(call.request.path));
+  const std::string id(call.place);
   if (!call.settings.generate.responses->Remove(call.caller.client, id)) return NoSuchResponse(id);
-  return ReplyOf(Dump({{"id", id}, {"object", "response"}, {"deleted", true}}), {});
+  return ReplyOf(Dump({{"id", id}, {"object", "response"}, {"deleted", true}}));
 }
 
 }  // namespace lockstep

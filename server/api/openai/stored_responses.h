@@ -6,8 +6,8 @@
 
 namespace lockstep {
 
-// The response, or its input's items.
 HttpReply StoredResponse(RouteCall& call);
+HttpReply ResponseInput(RouteCall& call);
 HttpReply DeleteResponse(RouteCall& call);
 
 }  // namespace lockstep

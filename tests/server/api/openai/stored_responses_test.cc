@@ -134,6 +134,9 @@ TEST_F(StoredResponsesTest, OtherMethodsAreRefusedByName) {
   const HttpReply reply = Ask("POST", "x");
   EXPECT_EQ(reply.status, 405);
   EXPECT_EQ(FindHeader(reply.headers, "Allow"), "GET, HEAD, DELETE");
+  for (const char* method : {"POST", "DELETE"}) {
+    EXPECT_EQ(FindHeader(Ask(method, "x/input_items").headers, "Allow"), "GET, HEAD") << method;
+  }
   HttpRequest get;
   get.method = "GET";
   get.path = "/v1/responses/input_tokens";
