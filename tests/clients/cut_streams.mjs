@@ -1,4 +1,6 @@
 // Streams of several clients at once, which the server ends in the middle because it must leave.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 import { Server } from "./server.mjs";
 
 // What ends a stream: what was thrown, or the error among its parts.
@@ -19,26 +21,35 @@ async function follow(make, begun) {
 }
 
 export class CutStreams {
-  // clients: { NAME: [CLASS, { STREAM: () => stream }] }. The streams have to go on for longer than
-  // the second that is left to them once all have begun.
-  static async start(clients) {
-    const run = new this();
-    const count = Object.values(clients).reduce((sum, [, streams]) => sum + Object.keys(streams).length, 0);
-    run.server = await Server.start("--sessions", count, "--drain-timeout", 1, "--isa", "scalar");
-    run.clients = clients;
-    return run;
-  }
+  // A client's fetch whose answers go on until the context is full.
+  endless = (url, init) =>
+    this.server.fetch(url, { ...init, body: JSON.stringify({ ...JSON.parse(init.body), ignore_eos: true }) });
 
-  ends = {}; // what each stream ended with, as a promise, under the same names
-
-  begin() {
-    const begun = [];
-    for (const [client, [, streams]] of Object.entries(this.clients)) {
-      this.ends[client] = {};
-      for (const [name, make] of Object.entries(streams)) {
-        begun.push(new Promise((resolve) => (this.ends[client][name] = follow(make, resolve))));
+  // One test a client. clients: { NAME: [CLASS, { STREAM: () => stream }] }. The streams have to go
+  // on for longer than the second that is left to them once all have begun.
+  test(clients) {
+    const ends = {}; // what each stream ended with, as a promise, under the same names
+    before(async () => {
+      const count = Object.values(clients).reduce((sum, [, streams]) => sum + Object.keys(streams).length, 0);
+      this.server = await Server.start("--sessions", count, "--drain-timeout", 1, "--isa", "scalar");
+      const begun = [];
+      for (const [client, [, streams]] of Object.entries(clients)) {
+        ends[client] = {};
+        for (const [name, make] of Object.entries(streams)) {
+          begun.push(new Promise((resolve) => (ends[client][name] = follow(make, resolve))));
+        }
       }
+      Promise.all(begun).then(() => this.server.process.kill("SIGTERM"));
+    });
+    after(() => this.server.stop());
+    for (const [client, [kind, streams]] of Object.entries(clients)) {
+      test(`${client} [errors]: a stream that is cut off ends in an error`, async () => {
+        for (const name of Object.keys(streams)) {
+          const error = await ends[client][name];
+          assert.ok(error instanceof kind, `${name}: ${JSON.stringify(error)}`);
+          assert.match(error.message ?? JSON.stringify(error), /the server is shutting down/);
+        }
+      });
     }
-    Promise.all(begun).then(() => this.server.process.kill("SIGTERM"));
   }
 }

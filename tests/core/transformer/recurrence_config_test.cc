@@ -28,6 +28,14 @@ Result<ModelConfig> Read(const TinyModelOptions& options, const Edit& edit = {})
   return ReadModelConfig(GgufFile::Parse(bytes, "tiny").value());
 }
 
+// Makes edits that set one of the family's numbers.
+auto Setter(const TinyModelOptions& options) {
+  const std::string prefix = options.architecture + std::string(".");
+  return [prefix](const char* key, uint32_t value) -> Edit {
+    return [=](GgufBuilder& b) { b.SetU32(prefix + key, value); };
+  };
+}
+
 std::vector<bool> Recurrent(const ModelConfig& config) {
   std::vector<bool> flags;
   for (const LayerConfig& layer : config.layers) flags.push_back(layer.recurrent);
@@ -97,10 +105,8 @@ TEST(RecurrenceConfigTest, ConvolutionsAreWhereThereAreNoKeys) {
 }
 
 TEST(RecurrenceConfigTest, ImpossibleSizesAreRefused) {
-  const auto set = [](const char* key, uint32_t value) -> Edit {
-    return [=](GgufBuilder& b) { b.SetU32(std::string("qwen35.") + key, value); };
-  };
   const TinyModelOptions options = Options("qwen35");
+  const auto set = Setter(options);
   ExpectRefused(options, set("attention.value_length", 32), "must be that of the keys, 16");
   ExpectRefused(options, set("ssm.conv_kernel", 1), "ssm.conv_kernel is 1");
   ExpectRefused(options, set("ssm.conv_kernel", 1u << 31), "ssm.conv_kernel is 2147483648");
@@ -189,10 +195,8 @@ TEST(RecurrenceConfigTest, ALayerOfFalconHasAStateBesideItsAttention) {
 }
 
 TEST(RecurrenceConfigTest, ImpossibleSizesOfMambaAreRefused) {
-  const auto set = [](const char* key, uint32_t value) -> Edit {
-    return [=](GgufBuilder& b) { b.SetU32(std::string("falcon-h1.") + key, value); };
-  };
   const TinyModelOptions options = Options("falcon-h1");
+  const auto set = Setter(options);
   ExpectRefused(options, set("ssm.conv_kernel", 17), "ssm.conv_kernel is 17");
   ExpectRefused(options, set("ssm.state_size", 0), "ssm.state_size is 0");
   ExpectRefused(options, set("ssm.state_size", 18), "ssm.state_size is 18, but must be a multiple");
