@@ -90,7 +90,9 @@ class FormatReader {
     std::string type;
     format.Text("type", &type);
     if (!format.ok() || type == "text") return;
-    if (type == "json_schema" && format.Has("schema")) return ReadSchemaFields(format);
+    if (type == "json_schema" && (format.Has("schema") || format.Has("name"))) {
+      return ReadSchemaFields(format);
+    }
     if (type == "json_schema") return ReadNamedSchema(format, "json_schema");
     if (type == "regex") {
       ReadRegex(format, "value");

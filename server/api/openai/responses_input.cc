@@ -85,7 +85,9 @@ class InputReader {
     }
     if (type != "item_reference") own_->push_back(value);
     fields.Nested(value, where, kForm, context_.unknown(), [&](FieldReader& item) {
-      for (const char* name : {"id", "type", "status", "phase", "caller", "async", "execution",
+      std::string text;
+      item.Text("type", &text);
+      for (const char* name : {"id", "status", "phase", "caller", "async", "execution",
                                "environment", "max_output_length"}) {
         item.Take(name);
       }
@@ -147,7 +149,10 @@ class InputReader {
   void ReadOwnCall(FieldReader& item, const std::string& type) {
     Json arguments = Json::object();
     for (const char* name : {"action", "operation"}) {
-      if (const Json* const value = item.Take(name)) arguments = *value;
+      const Json* const value = item.Take(name);
+      if (value == nullptr) continue;
+      if (!value->is_object()) item.Fail(name, "must be an object");
+      arguments = *value;
     }
     AddCall(item, type.substr(0, type.size() - std::string_view("_call").size()),
             std::move(arguments));

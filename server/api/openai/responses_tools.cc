@@ -17,13 +17,17 @@ namespace {
 
 constexpr char kToolForm[] = R"(must be an object such as {"type": "function", "name": ...})";
 constexpr char kChoiceForms[] =
-    R"(must be none, auto, required, {"type": "function", "name": ...} or {"type": "allowed_tools", "mode": ..., "tools": [...]})";
+    R"(must be none, auto, required, a tool's name, {"type": "function", "name": ...} or {"type": "allowed_tools", "mode": ..., "tools": [...]})";
 
 // The text of a field of an object, or `otherwise`.
 std::string TextOf(const Json& object, const char* name, std::string otherwise = {}) {
   const auto field = object.is_object() ? object.find(name) : object.end();
   return field != object.end() && field->is_string() ? field->get<std::string>()
                                                      : std::move(otherwise);
+}
+
+std::string NameForm() {
+  return fmt::format("must be of letters, digits or _-.:/, at most {}", kMaxToolName);
 }
 
 // A custom tool's input follows a grammar of Lark's or a pattern, or is any text.
@@ -69,14 +73,16 @@ class ToolReader {
     tool.Take("type");
     tool.Text("description", &text);
     if (!tool.Text("name", &name) && tool.ok()) tool.Fail("name", "is missing");
+    if (!IsToolName(name)) tool.Fail("name", NameForm());
     const Json* const list = tool.Take("tools");
     if (list != nullptr) ReadList(*list, "tools", name, tool);
   }
 
   void ReadCallable(FieldReader& tool, const Json& value, const std::string& type,
                     const std::string& space) {
-    for (const char* name :
-         {"type", "async", "allowed_callers", "defer_loading", "output_schema"}) {
+    std::string text;
+    tool.Text("type", &text);
+    for (const char* name : {"async", "allowed_callers", "defer_loading", "output_schema"}) {
       tool.Take(name);
     }
     // Chat's form has a tool's fields one level deeper, under the name of its type.
@@ -120,9 +126,7 @@ class ToolReader {
       return tool.Fail("name", fmt::format("is one too many: send at most {} tools", kMaxTools));
     }
     if (!IsToolName(name)) {
-      return tool.Fail("name", fmt::format("and its namespace must be of letters, digits or _-.:/, "
-                                           "at most {} in all",
-                                           kMaxToolName));
+      return tool.Fail("name", fmt::format("and its namespace {} in all", NameForm()));
     }
     function["name"] = name;
     if (!space.empty()) tools_->spaced[name] = {space, own};
@@ -194,8 +198,9 @@ class ChoiceReader {
   }
 
   ToolChoice ReadNamed(const Json& value, FieldReader& choice) {
-    for (const char* name : {"type", "name", "namespace", "function", "custom"}) choice.Take(name);
-    const std::string type = TextOf(value, "type", "function");
+    std::string type = "function";
+    choice.Text("type", &type);
+    for (const char* name : {"name", "namespace", "function", "custom"}) choice.Take(name);
     const std::vector<std::string> names = NamesOf(value);
     if (names.size() == 1) return OnlyThis(names[0]);
     if (type == "namespace" && !names.empty()) return {"required", names, false, true};

@@ -131,7 +131,7 @@ TEST_F(ResponsesToolsTest, RefusalsNameTheField) {
       {R"("tools":[{"type":"function","name":"f"},{"type":"function","name":"f"}])",
        "tools[1].name"},
       {R"("tools":[{"type":"namespace","name":"n n","tools":[{"type":"function","name":"f"}]}])",
-       "tools[0].tools[0].name"},
+       "tools[0].name"},
       {R"("tools":[{"type":"namespace","tools":[]}])", "tools[0].name"},
       {R"("tools":[{"type":"function","name":"f","strict":true,"parameters":
            {"properties":{"a":{"type":"string","pattern":"(a)\\1"}}}}])",
@@ -152,6 +152,11 @@ TEST_F(ResponsesToolsTest, RefusalsNameTheField) {
       {tools + R"("tool_choice":{"type":"allowed_tools","mode":"auto","tools":["now"]})",
        "tool_choice.tools[0]"},
       {tools + R"("tool_choice":{"type":"namespace","name":"other"})", "tool_choice.name"},
+      {tools + R"("tool_choice":{"type":1,"name":"now"})", "tool_choice.type"},
+      {R"("tools":[{"type":{},"name":"f"}])", "tools[0].type"},
+      {R"("tools":[{"type":"namespace","name":"a b","tools":[]}])", "tools[0].name"},
+      {R"("tools":[{"type":"namespace","name":"n","tools":[{"type":1,"name":"f"}]}])",
+       "tools[0].tools[0].type"},
       {tools + R"("parallel_tool_calls":1)", "parallel_tool_calls"},
   };
   for (const auto& [fields, param] : cases) {
