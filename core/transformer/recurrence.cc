@@ -32,6 +32,13 @@ double Exp(double x) { return x == x ? DetExp(x) : x; }
 // ln(1 + e^x); beyond 20 as the models were trained. Written so that NaN stays what it is.
 double Softplus(double x) { return x <= 20 ? DetLog(1 + Exp(x)) : x; }
 
+// What is projected for a head becomes by how much its state fades. Returns the step's length.
+float Fade(const RecurrentWeights& w, size_t head, float* decay) {
+  const double step = Softplus(double{decay[head]} + w.step_bias[head]);
+  decay[head] = static_cast<float>(Exp(w.rate[head] * step));
+  return static_cast<float>(step);
+}
+
 }  // namespace
 
 void Transformer::Recur(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const {
@@ -98,9 +105,7 @@ void Transformer::Mamba2(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
     kernels_.silu_mul(x, nullptr, r.channels, x);
     float* decay = s.decay_.data() + row * s.head_stride_;
     for (size_t h = 0; h < r.value_heads; ++h) {
-      const double step = Softplus(double{decay[h]} + w.step_bias[h]);
-      decay[h] = static_cast<float>(Exp(w.rate[h] * step));
-      s.beta_[row * s.head_stride_ + h] = static_cast<float>(step);
+      s.beta_[row * s.head_stride_ + h] = Fade(w, h, decay);
     }
   });
   Recall(layer, rows, {.q = r.inner + r.key_dim(), .k = r.inner, .v = 0}, s, pool);
@@ -173,8 +178,7 @@ void Transformer::FinishKeys(const RecurrentWeights& w, size_t row, Scratch& s) 
   float *decay = s.decay_.data() + row * s.head_stride_,
         *beta = s.beta_.data() + row * s.head_stride_;
   for (size_t h = 0; h < r.value_heads; ++h) {
-    const double step = Softplus(double{decay[h]} + w.step_bias[h]);
-    decay[h] = static_cast<float>(Exp(w.rate[h] * step));
+    Fade(w, h, decay);
     beta[h] = static_cast<float>(1 / (1 + Exp(-double{beta[h]})));
   }
 }
