@@ -92,12 +92,12 @@ const ROUTES = {
   },
   "/v1/responses": {
     ask: ({ ...s }) => ({ input: user, max_output_tokens: N, ...s }),
-    whole: (a) => a.output[0].content[0].text,
+    whole: (a) => join(a.output[0].content, (c) => c.text),
     pieces: (e) => join(e, (e) => (e.type === "response.output_text.delta" ? e.delta : "")),
   },
   "/v1/messages": {
     ask: (s) => ({ messages, ...own(s) }),
-    whole: (a) => a.content[0].text,
+    whole: (a) => join(a.content, (c) => c.text), // An empty text is no block.
     pieces: (e) => join(e, (e) => e.delta?.text),
   },
   "/api/chat": {
