@@ -35,6 +35,23 @@ std::string IdOf(const Json& item) {
   return id != item.end() && id->is_string() ? id->get<std::string>() : std::string();
 }
 
+// An id for an item that came without one, by which listings name it and later requests refer to
+// it.
+std::string NewItemId(const Json& item, size_t at, const std::string& response) {
+  constexpr std::pair<std::string_view, std::string_view> kPrefixes[] = {
+      {"message", "msg"},          {"reasoning", "rs"},
+      {"function_call", "fc"},     {"function_call_output", "fco"},
+      {"custom_tool_call", "ctc"}, {"custom_tool_call_output", "ctco"},
+  };
+  const auto type = item.find("type");
+  const std::string name =
+      type != item.end() && type->is_string() ? type->get<std::string>() : std::string("message");
+  const auto known =
+      std::ranges::find_if(kPrefixes, [&](const auto& entry) { return entry.first == name; });
+  const std::string_view prefix = known == std::end(kPrefixes) ? "item" : known->second;
+  return fmt::format("{}_in{}_{}", prefix, at, response.substr(response.find('_') + 1));
+}
+
 // The items of the list that a text has under the name.
 void AddItems(const std::string& text, const char* name, Json* items) {
   const auto whole = ParseStrictObject(text);
@@ -53,9 +70,12 @@ void ResponseStore::Keep(const std::string& key, Entry entry, Entries* entries) 
 }
 
 void ResponseStore::Put(const std::string& owner, const std::string& id,
-                        const std::string& previous, const Json& input, const Json& response) {
+                        const std::string& previous, Json input, const Json& response) {
+  for (size_t i = 0; i < input.size(); ++i) {
+    if (IdOf(input[i]).empty()) input[i]["id"] = NewItemId(input[i], i, id);
+  }
   Keep(KeyOf(owner, id), {previous, Dump({{"input", input}}), Dump(response), {}}, &responses_);
-  for (const Json* const items : {&input, &response["output"]}) {
+  for (const Json* const items : {&std::as_const(input), &response["output"]}) {
     for (const Json& item : *items) {
       if (const std::string name = IdOf(item); !name.empty()) {
         Keep(KeyOf(owner, name), {{}, {}, Dump(item), {}}, &items_);

@@ -25,9 +25,10 @@ class ResponseStore {
   explicit ResponseStore(MemoryBudget* budget = nullptr) : budget_(budget) {}
 
   // `owner` is who may name the response and its items, `previous` the id of the response that it
-  // follows, empty if none, `input` the items of its request. Those of its answer are its "output".
-  void Put(const std::string& owner, const std::string& id, const std::string& previous,
-           const Json& input, const Json& response);
+  // follows, empty if none, `input` the items of its request, which are given ids where they have
+  // none. Those of its answer are its "output".
+  void Put(const std::string& owner, const std::string& id, const std::string& previous, Json input,
+           const Json& response);
   // All items of the conversation that ends with the response, in their order. kInvalidArgument
   // where one of its responses is not there.
   [[nodiscard]] Result<Json> Conversation(const std::string& owner, const std::string& id);

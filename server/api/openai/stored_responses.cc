@@ -40,23 +40,12 @@ HttpReply ReplyOf(std::string body) {
   return reply;
 }
 
-// An item of a request as one of a response: with a type, an id, a status and a list of parts.
-Json Completed(Json item, size_t at, std::string_view response) {
-  constexpr std::pair<std::string_view, std::string_view> kPrefixes[] = {
-      {"message", "msg"},          {"reasoning", "rs"},
-      {"function_call", "fc"},     {"function_call_output", "fco"},
-      {"custom_tool_call", "ctc"}, {"custom_tool_call_output", "ctco"},
-  };
+// An item of a request as one of a response: with a type, a status and a list of parts.
+Json Completed(Json item) {
   const auto lacks = [&item](const char* name) {
     return !item.contains(name) || item[name].is_null();
   };
   if (lacks("type")) item["type"] = "message";
-  if (lacks("id")) {
-    const auto known = std::ranges::find_if(
-        kPrefixes, [&item](const auto& entry) { return item["type"] == entry.first; });
-    const std::string_view prefix = known == std::end(kPrefixes) ? "item" : known->second;
-    item["id"] = fmt::format("{}_in{}_{}", prefix, at, response.substr(response.find('_') + 1));
-  }
   if (lacks("status")) item["status"] = "completed";
   if (item["type"] == "reasoning" && lacks("summary")) item["summary"] = Json::array();
   if (item["type"] == "message" && item.contains("content") && item["content"].is_string()) {
@@ -98,14 +87,12 @@ std::optional<HttpReply> ReadPage(std::string_view query, Page* page,
   return std::nullopt;
 }
 
-HttpReply ListInput(std::string_view id, Json items, std::string_view query) {
+HttpReply ListInput(Json items, std::string_view query) {
   Page page;
   std::vector<std::string> ignored;
   if (auto wrong = ReadPage(query, &page, &ignored)) return *std::move(wrong);
   std::vector<Json> all;
-  for (size_t i = 0; i < items.size(); ++i) {
-    all.push_back(Completed(std::move(items[i]), i, id));
-  }
+  for (Json& item : items) all.push_back(Completed(std::move(item)));
   if (!page.ascending) std::ranges::reverse(all);
   auto begin = all.begin();
   if (!page.after.empty()) {
@@ -150,7 +137,7 @@ HttpReply ResponseInput(RouteCall& call) {
   ResponseStore& store = *call.settings.generate.responses;
   const std::string id(call.place);
   if (!store.Response(call.caller.client, id)) return NoSuchResponse(id);
-  return ListInput(id, store.Input(call.caller.client, id), call.request.query);
+  return ListInput(store.Input(call.caller.client, id), call.request.query);
 }
 
 HttpReply DeleteResponse(RouteCall& call) {

@@ -21,12 +21,16 @@ TEST(ResponseStore, ConversationsAreChains) {
   ResponseStore store;
   store.Put("a", "r1", "", Parsed(R"([{"n":1}])"), Parsed(R"({"output":[{"id":"m1","n":2}]})"));
   store.Put("a", "r2", "r1", Parsed(R"([{"n":3}])"), Parsed(R"({"output":[{"id":"m2","n":4}]})"));
-  EXPECT_EQ(store.Conversation("a", "r2").value().dump(),
-            R"([{"n":1},{"id":"m1","n":2},{"n":3},{"id":"m2","n":4}])");
+  EXPECT_EQ(
+      store.Conversation("a", "r2").value().dump(),
+      R"([{"n":1,"id":"msg_in0_r1"},{"id":"m1","n":2},{"n":3,"id":"msg_in0_r2"},{"id":"m2","n":4}])");
   EXPECT_EQ(store.Conversation("a", "r1").value().size(), 2u);
   EXPECT_EQ(store.Item("a", "m1").value()["n"], 2);
   EXPECT_EQ(store.Response("a", "r2"), R"({"output":[{"id":"m2","n":4}]})");
-  EXPECT_EQ(store.Input("a", "r2").dump(), R"([{"n":1},{"id":"m1","n":2},{"n":3}])");
+  EXPECT_EQ(store.Input("a", "r2").dump(),
+            R"([{"n":1,"id":"msg_in0_r1"},{"id":"m1","n":2},{"n":3,"id":"msg_in0_r2"}])");
+  // What came without an id has the same one wherever it is listed, and is found by it.
+  EXPECT_EQ(store.Item("a", "msg_in0_r1").value()["n"], 1);
   // Another's are not there.
   EXPECT_FALSE(store.Response("b", "r1"));
   EXPECT_FALSE(store.Conversation("b", "r1"));
@@ -46,7 +50,7 @@ TEST(ResponseStore, WhatIsRemovedIsNotThere) {
   EXPECT_FALSE(store.Item("a", "m1"));
   // What went on with it does so no more, and is there with what it has itself.
   EXPECT_FALSE(store.Conversation("a", "r2"));
-  EXPECT_EQ(store.Input("a", "r2").dump(), R"([{"n":1}])");
+  EXPECT_EQ(store.Input("a", "r2").dump(), R"([{"n":1,"id":"msg_in0_r2"}])");
 }
 
 TEST(ResponseStore, TheOldestGoFirst) {
@@ -65,10 +69,10 @@ TEST(ResponseStore, HalfOfTheMemoryStaysFree) {
   MemoryBudget budget(10000);
   {
     ResponseStore store(&budget);
-    store.Put("a", "r1", "", Json::array({std::string(3000, 'x')}), kNoItems);
+    store.Put("a", "r1", "", Json::array({{{"text", std::string(3000, 'x')}}}), kNoItems);
     EXPECT_TRUE(store.Conversation("a", "r1"));
     EXPECT_GT(budget.used(), 3000u);
-    store.Put("a", "r2", "", Json::array({std::string(3000, 'x')}), kNoItems);
+    store.Put("a", "r2", "", Json::array({{{"text", std::string(3000, 'x')}}}), kNoItems);
     EXPECT_FALSE(store.Conversation("a", "r2"));
   }
   EXPECT_EQ(budget.used(), 0u);

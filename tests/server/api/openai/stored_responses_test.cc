@@ -118,6 +118,17 @@ TEST_F(StoredResponsesTest, ItemsHaveWhatClientsInsistOn) {
   EXPECT_THAT(data[3]["id"].get<std::string>(), testing::StartsWith("fc_"));
 }
 
+TEST_F(StoredResponsesTest, ListedItemsCanBeReferredTo) {
+  const std::string id = Create(R"({"input":"one"})")["id"];
+  const Json item = Parsed(Ask("GET", id + "/input_items").body)["data"][0];
+  const Json next = Create(R"({"input":[{"type":"item_reference","id":)" + item["id"].dump() +
+                           R"(},{"role":"user","content":"two"}]})");
+  EXPECT_THAT(Texts(next["id"], "order=asc"), ElementsAre("one", "two"));
+  EXPECT_EQ(Parsed(Ask("GET", next["id"].get<std::string>() + "/input_items", "order=asc")
+                       .body)["data"][0]["id"],
+            item["id"]);
+}
+
 TEST_F(StoredResponsesTest, WhatIsDeletedIsGone) {
   const std::string id = Create(R"({"input":"one"})")["id"];
   EXPECT_EQ(Ask("DELETE", id, "", "another").status, 404);
