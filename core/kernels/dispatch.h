@@ -20,7 +20,7 @@ struct KernelChoice {
 // kernels on a known input first, bit for bit; if it differs, scalar is taken instead.
 KernelChoice ChooseKernels(std::string_view isa);
 
-// True if both tables give the same bits for every kernel on a fixed pseudo-random input.
-bool SameAnswers(const KernelTable& a, const KernelTable& b);
+// True if the table gives the reference's bits for every kernel on a fixed pseudo-random input.
+bool SameAnswers(const KernelTable& table, const KernelTable& reference);
 
 }  // namespace lockstep
