@@ -33,30 +33,33 @@ class Drafter {
   std::span<const int32_t> Draft(DraftLimit limit);
 
  private:
-  // Tokens that must be the same before a guess is made. Two are so often the same by chance that
-  // the guess is rarely right.
-  static constexpr size_t kMatch = 3;
   static constexpr size_t kHeads = 1 << 13;
-  static constexpr size_t kKinds = 8;
+  // Lengths of matches that are told apart, and what a second match says: there is none, it goes on
+  // alike, or otherwise.
+  static constexpr size_t kLengths = 10, kSeconds = 3;
 
-  // How often guesses behind a match of one kind were right, and of how many.
+  // How often guesses of one kind were right, and of how many.
   struct Record {
     float right, all;
   };
+  // Where the text stood as it stands at its end: where that ends, and how many tokens are the same
+  // before; and where the next longest such place ends. 0: nowhere.
   struct Match {
-    size_t end = 0, length = 0;  // where it ends, and how many tokens are the same before
+    size_t end = 0, length = 0, second = 0;
   };
 
-  // Longer matches are surer; kinds of lengths, so that each has enough guesses to be judged by.
-  static size_t KindOf(size_t match_length);
-  size_t HashAt(size_t end) const;  // of the kMatch tokens before `end`
+  static size_t HeadOf(int32_t token);
   Match Longest() const;
+  // What followed `place`; at the end of the text that is `behind`.
+  int32_t At(size_t place, std::span<const int32_t> behind) const;
+  // Of the i-th guess, with those before it and perhaps more in `behind`.
+  Record& RecordOf(size_t i, std::span<const int32_t> behind);
   void Learn(std::span<const int32_t> tokens);
 
   std::vector<int32_t> tokens_, draft_;
-  std::vector<uint32_t> before_;  // [i]: where what is before i was seen last, 0: nowhere
+  std::vector<uint32_t> before_;  // [i]: where the token before i was seen last, 0: nowhere
   std::array<uint32_t, kHeads> last_{};
-  std::array<Record, kKinds> records_{};
+  std::array<std::array<Record, kSeconds>, kLengths> records_{};
   Match match_;  // of what is at the end now, as of the last Draft
 };
 

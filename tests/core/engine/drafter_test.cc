@@ -28,9 +28,12 @@ TEST(DrafterTest, GuessesWhatFollowedTheSameTokens) {
 
 TEST(DrafterTest, GuessesNothingBehindWhatIsNew) {
   EXPECT_THAT(DrafterOf({}).Draft({4, 0}), IsEmpty());
+  EXPECT_THAT(DrafterOf({1}).Draft({4, 0}), IsEmpty());
   EXPECT_THAT(DrafterOf({1, 2}).Draft({4, 0}), IsEmpty());
   EXPECT_THAT(DrafterOf({1, 2, 3, 4, 5, 6}).Draft({4, 0}), IsEmpty());
-  EXPECT_THAT(DrafterOf({1, 2, 3, 9, 2, 3}).Draft({4, 0}), IsEmpty());  // two alike are too few
+  // One token that is the same is little.
+  EXPECT_THAT(DrafterOf({1, 2, 3, 9, 3}).Draft({4, 0.2}), IsEmpty());
+  EXPECT_THAT(DrafterOf({1, 2, 3, 9, 3}).Draft({1, 0}), ElementsAre(9));
 }
 
 TEST(DrafterTest, TheLongestPastWinsAndTheNewestAmongEquals) {
@@ -64,7 +67,22 @@ TEST(DrafterTest, LearnsHowSureItIs) {
   EXPECT_THAT(wrong.Draft({1, 0}), ElementsAre(199));
 }
 
-// What it guesses follows, in the text, tokens that are the same as the last ones.
+// What follows twice alike, and what follows the same tokens in two ways.
+TEST(DrafterTest, ASecondMatchThatDiffersEndsADraft) {
+  Drafter drafter;
+  drafter.Reset(10'000, 16);
+  for (int32_t i = 0; i < 20; ++i) {
+    for (const int32_t token : {1, 2, 3, 4, 5, 100 + i, 6, 7, 8, 9}) {
+      drafter.Extend({{token}});
+      (void)drafter.Draft({16, 1});
+    }
+  }
+  drafter.Extend({{1, 2}});
+  EXPECT_THAT(drafter.Draft({16, 0.5}), ElementsAre(3, 4, 5));
+  EXPECT_THAT(drafter.Draft({5, 0}), ElementsAre(3, 4, 5, 119, 6));
+}
+
+// What it guesses follows, in the text, a token that is the same as the last one.
 TEST(DrafterTest, EveryGuessHasStoodThere) {
   Random random(7);
   Drafter drafter;
@@ -77,7 +95,7 @@ TEST(DrafterTest, EveryGuessHasStoodThere) {
     const std::span<const int32_t> draft = drafter.Draft({1, 0});
     if (draft.empty()) continue;
     ++guesses;
-    std::vector<int32_t> pattern(text.end() - 3, text.end());
+    std::vector<int32_t> pattern(text.end() - 1, text.end());
     pattern.push_back(draft[0]);
     EXPECT_NE(std::search(text.begin(), text.end(), pattern.begin(), pattern.end()), text.end());
   }
