@@ -121,11 +121,12 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
   const size_t tile_cost = longest * (c.head.key + c.head.value) * group * rows / s.tile_count_;
   const size_t grain = std::max<size_t>(1, kSmallAttention / std::max<size_t>(1, tile_cost));
   // A unit of work is one tile of rows with one key/value head and the query heads that share it,
-  // so that the cache of a head is read once for all of them.
+  // so that the cache of a head is read once for all of them. A head's tiles are side by side: they
+  // find its keys and values in the processor's cache.
   const auto attend = [&](size_t begin, size_t end, size_t thread) {
     for (size_t i = begin; i < end; ++i) {
-      const RowTile tile = s.tiles_[i / c.kv_heads];
-      const size_t h = i % c.kv_heads, head = h * group;
+      const RowTile tile = s.tiles_[i % s.tile_count_];
+      const size_t h = i / s.tile_count_, head = h * group;
       const auto [kv, position, first] = s.places_[tile.first];
       kernels_.attention({.q = s.q_.data() + tile.first * s.q_stride_ + head * c.head.key,
                           .q_stride = s.q_stride_,

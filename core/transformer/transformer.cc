@@ -36,7 +36,9 @@ Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable&
                                    plain ? std::span<const float>{} : factors));
   }
   for (const LayerConfig& layer : config_.layers) {
-    if (layer.attends()) group_ = std::max(group_, layer.heads / layer.kv_heads);
+    if (!layer.attends()) continue;
+    group_ = std::max(group_, layer.heads / layer.kv_heads);
+    kv_heads_ = std::min(kv_heads_, layer.kv_heads);
   }
   const size_t state_dim = config_.recurrence.head_dim;
   const auto width = static_cast<float>(std::max<size_t>(1, state_dim));
@@ -81,9 +83,20 @@ Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch&
   return {};
 }
 
-size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const {
-  // As many rows share a walk through the cache as the kernel takes queries.
-  const size_t tile = std::max<size_t>(1, kAttentionQueries / group_);
+// As many rows share a walk through the cache as the kernel takes queries, or fewer where threads
+// would be left without a walk, or wait for the one that has one more than they.
+size_t Transformer::TileRows(std::span<const BatchEntry> batch, size_t threads) const {
+  constexpr size_t kWalksOfThread = 3;
+  const size_t most = std::max<size_t>(1, kAttentionQueries / group_);
+  if (threads == 1) return most;
+  size_t rows = 0;
+  for (const BatchEntry& entry : batch) rows += entry.tokens.size();
+  const size_t tiles = (kWalksOfThread * threads + kv_heads_ - 1) / kv_heads_;
+  return std::min((rows + tiles - 1) / tiles, most);
+}
+
+size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, size_t threads, Scratch& s) const {
+  const size_t tile = TileRows(batch, threads);
   size_t row = 0;
   s.logit_rows_ = s.tile_count_ = s.sequence_count_ = 0;
   for (const BatchEntry& entry : batch) {
@@ -142,7 +155,7 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
 
 Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, ThreadPool& pool) const {
   TRY_OK(CheckBatch(batch, s));
-  const size_t rows = PlaceRows(batch, s);
+  const size_t rows = PlaceRows(batch, pool.threads(), s);
   if (config_.layer_input_dim != 0) LayerInputs(rows, s, pool);
   for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
     const LayerWeights& w = weights_.layers[layer];

@@ -52,8 +52,9 @@ class Transformer {
 
  private:
   [[nodiscard]] Status CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const;
+  size_t TileRows(std::span<const BatchEntry> batch, size_t threads) const;
   // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
-  size_t PlaceRows(std::span<const BatchEntry> batch, Scratch& s) const;
+  size_t PlaceRows(std::span<const BatchEntry> batch, size_t threads, Scratch& s) const;
   void PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const;
   void LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const;
   // The things that a layer adds to the stream: attention leaves its own in s.branch_, the
@@ -121,6 +122,7 @@ class Transformer {
   // that of its product with values: 1 / head_dim and 1 / sqrt(head_dim).
   std::vector<float> unit_query_, unit_key_;  // [head_dim] of delta nets
   size_t group_ = 1;                          // the most queries that share a key in any layer
+  size_t kv_heads_ = SIZE_MAX;                // the fewest heads of keys and values
 };
 
 }  // namespace lockstep
