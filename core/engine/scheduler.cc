@@ -277,7 +277,7 @@ bool Scheduler::ResumePaused() {
 }
 
 bool Scheduler::MakeRoom(ActiveJob& job) {
-  while (!job.session.Reserve(job.session->position() + 1)) {
+  while (!job.session.Reserve(job.session->position() + job.session->fed_again() + 1)) {
     const auto youngest = std::find_if(running_.rbegin(), running_.rend(),
                                        [](const auto& other) { return other->session.has_room(); });
     Pause(**youngest);

@@ -75,18 +75,24 @@ void Scheduler::AddDecoding() {
   };
   const auto decoding = static_cast<size_t>(std::ranges::count_if(running_, decodes));
   const double least_chance = pacer_.LeastChance(decoding);
-  size_t room = decoding <= kFewStreams ? kDraftsInStep * options_.longest_draft : 0;
+  // What wrong guesses have made to be fed again comes first.
+  size_t room = kDraftsInStep * options_.longest_draft, again = 0;
+  for (const auto& job : running_) again += decodes(job) ? job->session->fed_again() : 0;
+  size_t to_draft = decoding <= kFewStreams ? room - std::min(room, again) : 0;
   for (const auto& job : running_) {
     // The older come first, so that whoever must pause has nothing in the batch yet.
-    if (!decodes(job) || !MakeRoom(*job)) continue;
-    const size_t draft = std::min({room, options_.longest_draft, job->session->longest_draft()});
-    const size_t end = std::min(job->session->position() + 1 + draft, job->session->context());
+    if (!decodes(job) || job->session->fed_again() > room || !MakeRoom(*job)) continue;
+    const size_t known = job->session->fed_again() + 1;
+    const size_t draft = std::min(to_draft, job->session->longest_draft());
+    const size_t end = std::min(job->session->position() + known + draft, job->session->context());
     const bool fits = draft > 0 && job->session.Reserve(end);
-    const size_t drafted = AddToBatch(*job, 1, {fits ? draft : 0, least_chance}) - 1;
-    room -= drafted;
+    const size_t drafted = AddToBatch(*job, 1, {fits ? draft : 0, least_chance}) - known;
+    room -= known - 1 + drafted;
+    to_draft -= drafted;
     ++step_.decoding;
     step_.drafts += drafted > 0 ? 1 : 0;
     step_.drafted += drafted;
+    step_.fed_again += known - 1;
   }
 }
 

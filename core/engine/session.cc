@@ -85,7 +85,8 @@ Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions&
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
                                                   const Tokenizer& tokenizer, size_t context,
                                                   KvType kv_type, size_t longest_draft) {
-  TRY(KvCache kv, KvCache::Create(config, context, kv_type, KvKeep::kWindows));
+  TRY(KvCache kv,
+      KvCache::Create(config, context, kv_type, KvKeep::kWindows, StatesFor(longest_draft)));
   return InferenceSession(tokenizer, std::move(kv), config.vocab, longest_draft);
 }
 
@@ -95,8 +96,7 @@ InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_
       kv_(std::move(kv)),
       sampler_(vocab),
       vocab_(vocab),
-      // A state cannot be cut back to where a guess went wrong.
-      longest_draft_(kv_.states().empty() ? longest_draft : 0) {
+      longest_draft_(longest_draft) {
   next_.reserve(1 + longest_draft_);
 }
 
@@ -107,7 +107,7 @@ void InferenceSession::Reset() {
   output_.clear();
   replay_.clear();
   next_.clear();
-  drafted_ = kept_ = 0;
+  again_ = unchecked_ = drafted_ = kept_ = 0;
   state_place_ = branch_ = stored_ = 0;
   utf8_ = {};
   stop_ = {};
@@ -151,6 +151,7 @@ BatchEntry InferenceSession::NextEntry(size_t limit, DraftLimit draft) {
   assert(limit >= 1 && !prompt_.empty() && !finished() && !waits_for_grammar());
   if (!prefilling()) return {&kv_, NextTokens(draft), LogitRows::kAll};
   next_.clear();
+  again_ = 0;
   if (state_place_ > kv_.length()) limit = std::min(limit, state_place_ - kv_.length());
   const auto rest = reading().subspan(kv_.length());
   if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
@@ -175,14 +176,17 @@ void InferenceSession::StartDrafter() {
 }
 
 std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
-  next_.assign(1, output_.back());
+  again_ = fed_again();
+  next_.assign(output_.end() - static_cast<ptrdiff_t>(again_ + 1), output_.end());
   // Behind the last token of the answer there is none, and none behind the context.
   const size_t left = options_.max_tokens - output_.size();
-  draft.tokens = std::min({draft.tokens, longest_draft_, left - 1});
+  draft.tokens = std::min({draft.tokens, longest_draft_ - again_, left - 1});
   if (draft.tokens != 0) {
     drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
     const std::span<const int32_t> guess = drafter_.Draft(draft);
     next_.insert(next_.end(), guess.begin(), guess.end());
+    if (!guess.empty() && !kv_.states().empty()) kv_.SaveStates();
+    unchecked_ = guess.size();
   }
   return next_;
 }
@@ -224,21 +228,34 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope, 
   std::vector<int32_t> tokens = prompt_;
   tokens.insert(tokens.end(), output_.begin(), output_.end());
   tokens.resize(std::min(tokens.size(), kv_.length()));
-  const bool with_states = leaves ? tokens.size() >= stored_ + PrefixStore::kStateGain
-                                  : state_place_ != 0 && tokens.size() == state_place_;
+  // Behind a draft that is not checked the states are not those of these tokens.
+  const bool with_states =
+      unchecked_ == 0 && (leaves ? tokens.size() >= stored_ + PrefixStore::kStateGain
+                                 : state_place_ != 0 && tokens.size() == state_place_);
   store.Insert(scope, tokens, kv_, with_states);
   if (with_states) stored_ = tokens.size();
+}
+
+Status InferenceSession::Accept(std::span<const std::span<const float>> logits, WorkBudget& budget,
+                                std::vector<TokenEvent>& events) {
+  if (logits.empty()) return {};
+  Status status = SampleRows(logits.subspan(again_), budget, events);
+  if (!status || unchecked_ == 0) return status;
+  const size_t right = prompt_.size() + output_.size() - 1;
+  if (right < kv_.length()) kv_.states().empty() ? kv_.Truncate(right) : kv_.RestoreStates();
+  unchecked_ = 0;
+  return {};
 }
 
 // What is sampled from a row holds if the row's past is the answer, that is while each token of the
 // draft is the one that was sampled before it (Leviathan et al., 2023, with the sampler's draw
 // fixed by seed and position instead of a test of their ratio: the tokens are the same ones, not
 // only as likely).
-Status InferenceSession::Accept(std::span<const std::span<const float>> logits, WorkBudget& budget,
-                                std::vector<TokenEvent>& events) {
-  if (logits.empty()) return {};
+Status InferenceSession::SampleRows(std::span<const std::span<const float>> logits,
+                                    WorkBudget& budget, std::vector<TokenEvent>& events) {
   const size_t drafted = logits.size() - 1;
   assert(position() == prompt_.size() + output_.size() + drafted && !waits_for_grammar());
+  drafted_ += drafted;
   for (size_t row = 0;; ++row) {
     TRY(sampled_, SampleNext(logits[row]));
     output_.push_back(sampled_->token);
@@ -246,16 +263,15 @@ Status InferenceSession::Accept(std::span<const std::span<const float>> logits, 
     TRY(std::optional<TokenEvent> event, ReadSampled(budget));
     if (event) events.push_back(*std::move(event));
     // A token that the grammar has not read yet, or a mask that is not ready, is for later steps.
-    if (row == drafted || next_[row + 1] != output_.back() || finished() || sampled_) break;
+    if (row == drafted || next_[again_ + row + 1] != output_.back() || finished() || sampled_) {
+      return {};
+    }
     if (matcher_) {
       TRY(mask_ready_, matcher_->Allow(options_.ignore_eos, allowed_, budget));
-      if (!mask_ready_) break;
+      if (!mask_ready_) return {};
     }
     ++kept_;
   }
-  drafted_ += drafted;
-  kv_.Truncate(prompt_.size() + output_.size() - 1);
-  return {};
 }
 
 Result<std::optional<TokenEvent>> InferenceSession::Accept(std::span<const float> logits) {

@@ -92,11 +92,16 @@ struct TokenEvent {
 
 class InferenceSession {
  public:
-  // `longest_draft`: tokens that NextEntry may guess; 0: none, as of models with recurrent layers.
+  // `longest_draft`: tokens that NextEntry may guess; 0: none.
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context,
                                                        KvType kv_type = KvType::kF16,
                                                        size_t longest_draft = 0);
+  // What its cache takes, where at most `batch` tokens are fed at once.
+  static KvCost Cost(const ModelConfig& config, KvType kv_type, size_t batch,
+                     size_t longest_draft) {
+    return KvCache::Cost(config, kv_type, batch, StatesFor(longest_draft));
+  }
   // The bytes that a session has beside its keys and values, for a vocabulary of so many tokens.
   static size_t FixedBytes(size_t vocab) { return Sampler::Bytes(vocab) + vocab / 8; }
 
@@ -156,6 +161,11 @@ class InferenceSession {
   bool finished() const { return finish_ != FinishReason::kNone; }
   FinishReason finish_reason() const { return finish_; }
   size_t position() const { return kv_.length(); }  // tokens in the cache
+  // Of the answer, those that NextEntry feeds before the last: a wrong guess has taken the states
+  // of recurrent layers back to before them. At most longest_draft().
+  size_t fed_again() const {
+    return prefilling() || output_.empty() ? 0 : prompt_.size() + output_.size() - 1 - position();
+  }
   size_t context() const { return kv_.context(); }
   size_t max_tokens() const { return options_.max_tokens; }  // after the cut to the context
   const std::vector<int32_t>& prompt() const { return prompt_; }
@@ -169,9 +179,16 @@ class InferenceSession {
 
  private:
   InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab, size_t longest_draft);
+  // A state cannot be cut back to where a guess went wrong, but be taken back to before it.
+  static KvStates StatesFor(size_t longest_draft) {
+    return longest_draft == 0 ? KvStates::kOnly : KvStates::kWithCopy;
+  }
   void StartDrafter();
-  // The last token, and what may follow it.
+  // The last token, those before it that are fed again, and what may follow it.
   std::span<const int32_t> NextTokens(DraftLimit draft);
+  // Samples from the rows behind those that were fed again, as far as they hold.
+  [[nodiscard]] Status SampleRows(std::span<const std::span<const float>> logits,
+                                  WorkBudget& budget, std::vector<TokenEvent>& events);
   [[nodiscard]] Result<SampledToken> SampleNext(std::span<const float> logits);
   // Takes what is banned here out of allowed_, unless nothing is left then.
   void ApplyBans();
@@ -192,7 +209,9 @@ class InferenceSession {
   const size_t longest_draft_;
   Drafter drafter_;
   size_t output_begin_ = 0;    // in the drafter's text
-  std::vector<int32_t> next_;  // the last token and its draft, as they were fed
+  std::vector<int32_t> next_;  // tokens that are fed again, the last one and its draft
+  size_t again_ = 0;           // how many of them are fed again
+  size_t unchecked_ = 0;       // and how many are guesses that Accept has not looked at
   size_t drafted_ = 0, kept_ = 0;
   size_t state_place_ = 0;
   size_t branch_ = 0;  // where another prompt parts from this one, in whole blocks

@@ -57,7 +57,8 @@ void SessionLease::Rewind() {
 Result<std::unique_ptr<SessionPool>> SessionPool::Create(const ModelConfig& config,
                                                          const Tokenizer& tokenizer,
                                                          const SessionPoolOptions& options) {
-  const KvCost cost = KvCache::Cost(config, options.kv_type, options.batch);
+  const KvCost cost =
+      InferenceSession::Cost(config, options.kv_type, options.batch, options.longest_draft);
   const size_t whole = cost.Of(options.context);
   const size_t kv_bytes = options.kv_bytes > 0 ? options.kv_bytes : options.sessions * whole;
   if (kv_bytes < whole) {

@@ -50,7 +50,7 @@ double StepPacer::LeastChance(size_t decoding) const {
 void StepPacer::Observe(const StepStats& step) {
   if (step.prefill_tokens == 0) {
     Blend(decode_s_, step.seconds);
-    const auto rows = static_cast<double>(step.decoding + step.drafted);
+    const auto rows = static_cast<double>(step.decoding + step.drafted + step.fed_again);
     const double weight = rows_s_ == 0 ? 1 : kLineSmoothing;
     const double off = rows - rows_;
     rows_ += weight * off;

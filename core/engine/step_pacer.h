@@ -15,6 +15,7 @@ struct StepStats {
   size_t drafts = 0;          // sessions that guessed
   size_t drafted = 0;         // tokens that were guessed beside
   size_t kept = 0;            // of these, those that became part of answers
+  size_t fed_again = 0;       // tokens of answers that were computed again after a wrong guess
 };
 
 class StepPacer {

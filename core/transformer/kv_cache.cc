@@ -42,8 +42,8 @@ size_t LayerBytes(const ModelConfig& config, size_t i, KvType type) {
 
 }  // namespace
 
-Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type,
-                                KvKeep keep) {
+Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type, KvKeep keep,
+                                KvStates states) {
   for (const LayerConfig& layer : config.layers) {
     if (type != KvType::kQ8_0) break;
     for (const size_t size : {layer.head.key, layer.head.value}) {
@@ -65,11 +65,12 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
     (window ? kv.window_stride_ : kv.whole_stride_) += LayerBytes(config, i, type);
   }
   kv.states_size_ = StateBytes(config) / sizeof(float);
-  kv.reserved_bytes_ = blocks * (kv.whole_stride_ + kv.window_stride_) + StateBytes(config);
+  const size_t states_bytes = (states == KvStates::kWithCopy ? 2 : 1) * StateBytes(config);
+  kv.reserved_bytes_ = blocks * (kv.whole_stride_ + kv.window_stride_) + states_bytes;
   // The two regions begin where huge pages can.
   const size_t whole_bytes = (blocks * kv.whole_stride_ + kHugePage - 1) / kHugePage * kHugePage;
   const size_t window_bytes = blocks * kv.window_stride_;
-  const size_t bytes = whole_bytes + window_bytes + StateBytes(config) + kHugePage;
+  const size_t bytes = whole_bytes + window_bytes + states_bytes + kHugePage;
   // MAP_NORESERVE: the whole context counts against no commit limit before it is used.
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -87,6 +88,7 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
   uint8_t* whole = kv.memory_.get() + -reinterpret_cast<uintptr_t>(p) % kHugePage;
   uint8_t* window = kv.windows_ = whole + whole_bytes;
   kv.states_ = reinterpret_cast<float*>(window + window_bytes);  // blocks are whole cache lines
+  if (states == KvStates::kWithCopy) kv.saved_states_ = kv.states_ + kv.states_size_;
   size_t state = 0;
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerConfig& layer = config.layers[i];
@@ -142,10 +144,22 @@ void KvCache::SetStates(std::span<const float> states) {
   std::ranges::copy(states, states_);
 }
 
+void KvCache::SaveStates() {
+  assert(saved_states_ != nullptr && length_ != 0);
+  std::copy_n(states_, states_size_, saved_states_);
+  saved_at_ = length_;
+}
+
+void KvCache::RestoreStates() {
+  assert(saved_at_ != 0 && saved_at_ <= length_);
+  std::copy_n(saved_states_, states_size_, states_);
+  Truncate(saved_at_);
+}
+
 void KvCache::Reset() {
   // The mapping stays, and its pages read as zeros when they are next touched.
   if (length_ != 0) madvise(memory_.get(), memory_.get_deleter().bytes, MADV_DONTNEED);
-  length_ = kept_from_ = released_bytes_ = 0;
+  length_ = kept_from_ = released_bytes_ = saved_at_ = 0;
 }
 
 void KvCache::CopyPrefixFrom(const KvCache& other, size_t n) {
@@ -200,9 +214,9 @@ size_t KvCache::StateBytes(const ModelConfig& config) {
   return layers == 0 ? 0 : layers * StateFloats(config.recurrence) * sizeof(float);
 }
 
-KvCost KvCache::Cost(const ModelConfig& config, KvType type, size_t batch) {
+KvCost KvCache::Cost(const ModelConfig& config, KvType type, size_t batch, KvStates states) {
   KvCost cost = {.window_positions = config.window + kWindowStep + batch + kAttentionBlock,
-                 .state_bytes = StateBytes(config)};
+                 .state_bytes = (states == KvStates::kWithCopy ? 2 : 1) * StateBytes(config)};
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const bool window = config.window != 0 && config.layers[i].window;
     (window ? cost.window_position_bytes : cost.position_bytes) +=

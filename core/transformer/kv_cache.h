@@ -27,12 +27,16 @@ namespace lockstep {
 // anywhere, or those only that a next token attends to.
 enum class KvKeep { kAll, kWindows };
 
+// Whether there is room for a copy of the states of recurrent layers, to which they can be taken
+// back.
+enum class KvStates { kOnly, kWithCopy };
+
 // The bytes that a cache of KvKeep::kWindows has in use at most.
 struct KvCost {
   size_t position_bytes = 0;         // of a position, in the layers that keep all
   size_t window_position_bytes = 0;  // the same in those with a window
   size_t window_positions = 0;       // so many are kept there at most
-  size_t state_bytes = 0;            // of the recurrent layers
+  size_t state_bytes = 0;            // of the recurrent layers, and of their copy
 
   // With so many positions, in whole blocks.
   size_t Of(size_t positions) const {
@@ -57,14 +61,15 @@ class KvCache {
   // divide the size of keys and values.
   [[nodiscard]] static Result<KvCache> Create(const ModelConfig& config, size_t context,
                                               KvType type = KvType::kF16,
-                                              KvKeep keep = KvKeep::kAll);
+                                              KvKeep keep = KvKeep::kAll,
+                                              KvStates states = KvStates::kOnly);
   // Movable; a deep copy is spelled CopyPrefixFrom.
 
   size_t length() const { return length_; }    // positions that are filled
   size_t context() const { return context_; }  // positions that fit
   size_t reserved_bytes() const { return reserved_bytes_; }
   size_t used_bytes() const {
-    return (length_ != 0 ? states_size_ * sizeof(float) : 0) +
+    return ((length_ != 0 ? 1 : 0) + (saved_at_ != 0 ? 1 : 0)) * states_size_ * sizeof(float) +
            (length_ * whole_stride_ + (length_ - kept_from_) * window_stride_) / kAttentionBlock;
   }
   // Layers with a window keep no positions before this one.
@@ -74,7 +79,8 @@ class KvCache {
   // What the keys and values of one position take, in all layers.
   static size_t BytesPerPosition(const ModelConfig& config, KvType type);
   // What a cache takes to which at most `batch` positions are appended at once.
-  static KvCost Cost(const ModelConfig& config, KvType type, size_t batch);
+  static KvCost Cost(const ModelConfig& config, KvType type, size_t batch,
+                     KvStates states = KvStates::kOnly);
 
   // Makes room for n more positions at the end, to be written through the pointers below, and gives
   // back what none of them attends to. kContextExceeded, and nothing changed, if they do not fit.
@@ -110,6 +116,10 @@ class KvCache {
   std::span<const float> states() const { return {states_, states_size_}; }
   // REQUIRES: those of another cache of the model, for the tokens that this one has.
   void SetStates(std::span<const float> states);
+  // Copies the states; and goes back to them, to the length() of that time, as Truncate cannot.
+  // REQUIRES: KvStates::kWithCopy; positions; as Truncate, a copy since the last Reset.
+  void SaveStates();
+  void RestoreStates();
 
  private:
   struct Unmap {
@@ -139,6 +149,8 @@ class KvCache {
   uint8_t* windows_ = nullptr;                   // the region of the layers with a window
   float* states_ = nullptr;                      // and that of the recurrent layers
   size_t states_size_ = 0;
+  float* saved_states_ = nullptr;
+  size_t saved_at_ = 0;  // the length() that they are of; 0: there are none
   std::vector<Layer> layers_;
   size_t window_ = 0;
   KvType type_ = KvType::kF16;

@@ -292,7 +292,7 @@ void Metrics::OnStep(const StepStats& step) {
   families_->step_seconds.Observe(step.seconds);
   families_->step_batch.Observe(static_cast<double>(step.decoding));
   families_->step_tokens.Observe(
-      static_cast<double>(step.decoding + step.prefill_tokens + step.drafted));
+      static_cast<double>(step.decoding + step.prefill_tokens + step.drafted + step.fed_again));
   families_->decode_tokens.Increment(static_cast<double>(step.decoding));
   families_->prefill_tokens.Increment(static_cast<double>(step.prefill_tokens));
   families_->drafts.Increment(static_cast<double>(step.drafts));

@@ -56,7 +56,8 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model) {
   needs.context = options.context;
   needs.model_context = config.context;
   needs.whole_sessions = options.whole_sessions;
-  needs.session_kv = KvCache::Cost(config, options.kv_type, options.scheduling.prefill_tokens);
+  needs.session_kv = InferenceSession::Cost(
+      config, options.kv_type, options.scheduling.prefill_tokens, options.scheduling.longest_draft);
   needs.token_bytes = KvCache::BytesPerPosition(config, options.kv_type);
   needs.state_bytes = KvCache::StateBytes(config);
   needs.prefix_bytes = options.prefix_cache_mib * kMib;

@@ -85,7 +85,8 @@ class ContextCost {
   bool whole() const { return whole_; }
   size_t Session(size_t context) const {
     if (!of_addresses_) return needs_.session_kv.Of(context);
-    return WholeBlocks(context) * needs_.token_bytes + needs_.state_bytes + KvCache::kPageWaste;
+    return WholeBlocks(context) * needs_.token_bytes + needs_.session_kv.state_bytes +
+           KvCache::kPageWaste;
   }
   size_t AllSessions(size_t context) const { return needs_.sessions * Session(context); }
   size_t LeastSessions(size_t context) const {

@@ -13,8 +13,10 @@
 namespace lockstep {
 namespace {
 
-class SpeculationTest : public SchedulerTest {
+class SpeculationTest : public SchedulerTest, public ::testing::WithParamInterface<const char*> {
  protected:
+  SpeculationTest() : SchedulerTest({.architecture = GetParam()}) {}
+
   // Answers of few different tokens, in which something seems to come again all the time, and
   // sometimes does.
   Job Repetitive(uint64_t seed) {
@@ -47,7 +49,7 @@ class SpeculationTest : public SchedulerTest {
   std::shared_ptr<const GrammarVocabulary> vocabulary_;
 };
 
-TEST_F(SpeculationTest, ASessionGivesTheSameWithDraftsOfEveryLength) {
+TEST_P(SpeculationTest, ASessionGivesTheSameWithDraftsOfEveryLength) {
   for (const size_t draft : {1, 2, 5, 16}) {
     size_t kept = 0, tokens = 0;
     for (uint64_t seed = 1; seed <= 100; ++seed) {
@@ -61,7 +63,7 @@ TEST_F(SpeculationTest, ASessionGivesTheSameWithDraftsOfEveryLength) {
   }
 }
 
-TEST_F(SpeculationTest, InACrowdTooAndWithPrefixes) {
+TEST_P(SpeculationTest, InACrowdTooAndWithPrefixes) {
   std::vector<Job> requests;
   for (uint64_t seed = 1; seed <= 60; ++seed) requests.push_back(Repetitive(seed));
   for (const size_t sessions : {1, 7}) {
@@ -83,7 +85,7 @@ TEST_F(SpeculationTest, InACrowdTooAndWithPrefixes) {
   }
 }
 
-TEST_F(SpeculationTest, APredictionMakesTheAnswerSoonerAndNoOther) {
+TEST_P(SpeculationTest, APredictionMakesTheAnswerSoonerAndNoOther) {
   Job request = Request("r", 20, 40);
   const Answer alone = Alone(request);
   for (const bool right : {true, false}) {
@@ -98,7 +100,7 @@ TEST_F(SpeculationTest, APredictionMakesTheAnswerSoonerAndNoOther) {
 
 // The cache of a session is cut back to what became of the draft, so that what it gives to others
 // is what they would compute.
-TEST_F(SpeculationTest, WhatIsRememberedIsOfTheAnswerOnly) {
+TEST_P(SpeculationTest, WhatIsRememberedIsOfTheAnswerOnly) {
   Start(1, {.prefill_tokens = 16, .longest_draft = 8}, 1 << 20);
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     const Job first = Repetitive(seed);
@@ -111,27 +113,14 @@ TEST_F(SpeculationTest, WhatIsRememberedIsOfTheAnswerOnly) {
   }
 }
 
-class RecurrentSpeculationTest : public SchedulerTest {
- protected:
-  RecurrentSpeculationTest() : SchedulerTest({.architecture = "qwen35"}) {}
-};
-
-// A state cannot be cut back to where a guess went wrong, so nothing is guessed, even where all
-// guesses would be right.
-TEST_F(RecurrentSpeculationTest, AModelWithStatesHasNoDraftsAndTheSameAnswers) {
-  Start(2, {.prefill_tokens = 16, .longest_draft = 8}, 1 << 20);
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
-    Job request = Request("r" + std::to_string(seed), 10 + seed, 40);
-    const Answer alone = Alone(request);
-    request.options.prediction = std::make_shared<const std::vector<int32_t>>(alone.tokens);
-    size_t kept = 0;
-    EXPECT_EQ(Alone(request, 8, &kept), alone);
-    EXPECT_EQ(kept, 0u);
-    const auto recorder = MustSubmit(request);
-    EXPECT_EQ(recorder->Wait(), alone);
-    EXPECT_EQ(recorder->stats().drafted_tokens, 0u);
-  }
-}
+// Of every kind of recurrent layer, alone and beside attention. The others have none.
+INSTANTIATE_TEST_SUITE_P(Families, SpeculationTest,
+                         ::testing::Values("llama", "qwen35", "lfm2", "granitehybrid", "falcon-h1"),
+                         [](const auto& family) {
+                           std::string name = family.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace lockstep

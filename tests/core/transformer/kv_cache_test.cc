@@ -99,6 +99,32 @@ TEST(KvCacheTest, StatesBeginWithZerosAndAreCopiedAndTakenBackWhole) {
   EXPECT_TRUE(all(kv, 0));
 }
 
+TEST(KvCacheTest, StatesGoBackToTheirCopy) {
+  ModelConfig config = SmallConfig();
+  for (LayerConfig& layer : config.layers) layer.recurrent = true;
+  config.recurrence = {.taps = 3, .channels = 5, .value_heads = 2, .head_dim = 16, .keys = 16};
+  KvCache kv =
+      KvCache::Create(config, 64, KvType::kF16, KvKeep::kWindows, KvStates::kWithCopy).value();
+  const size_t states = KvCache::StateBytes(config);
+  const KvCost cost = KvCache::Cost(config, KvType::kF16, 8, KvStates::kWithCopy);
+  EXPECT_EQ(cost.state_bytes, 2 * states);
+  ASSERT_TRUE(kv.Append(20));
+  const size_t used = kv.used_bytes();
+  const size_t floats = kv.states().size();
+  std::fill_n(kv.State(0), floats, 3.0f);
+  kv.SaveStates();
+  EXPECT_EQ(kv.used_bytes(), used + states);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(kv.Append(5));
+    std::fill_n(kv.State(0), floats, 4.0f);
+    kv.RestoreStates();
+    EXPECT_EQ(kv.length(), 20u);
+    EXPECT_EQ(std::ranges::count(kv.states(), 3.0f), static_cast<ptrdiff_t>(floats));
+  }
+  kv.Reset();
+  EXPECT_EQ(kv.used_bytes(), 0u);
+}
+
 TEST(KvCacheTest, PositionsAreTrackedAndStoredWhereTheKernelsReadThem) {
   Result<KvCache> kv = KvCache::Create(SmallConfig(), 50);
   ASSERT_TRUE(kv);
