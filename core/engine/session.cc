@@ -98,6 +98,7 @@ InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_
       vocab_(vocab),
       longest_draft_(longest_draft) {
   next_.reserve(1 + longest_draft_);
+  literal_.reserve(longest_draft_);
 }
 
 void InferenceSession::Reset() {
@@ -113,6 +114,7 @@ void InferenceSession::Reset() {
   stop_ = {};
   sampled_.reset();
   matcher_.reset();
+  literal_.clear();
   mask_ready_ = false;
   thought_ = {};
   thought_tokens_ = 0;
@@ -175,6 +177,20 @@ void InferenceSession::StartDrafter() {
   output_begin_ = drafter_.size();
 }
 
+std::span<const int32_t> InferenceSession::Guess(DraftLimit limit) {
+  // How often a literal is spelled otherwise.
+  constexpr double kSpelledSo = 0.95;
+  const std::span<const int32_t> guess = drafter_.Draft(limit);
+  size_t count = 0;
+  for (double chance = kSpelledSo; count < std::min(limit.tokens, literal_.size()); ++count) {
+    if (chance < limit.least_chance) break;
+    chance *= kSpelledSo;
+  }
+  const auto literal = std::span(literal_).first(count);
+  const bool as_literal = std::ranges::mismatch(guess, literal).in2 == literal.end();
+  return as_literal ? guess : literal;
+}
+
 std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
   again_ = fed_again();
   next_.assign(output_.end() - static_cast<ptrdiff_t>(again_ + 1), output_.end());
@@ -183,7 +199,7 @@ std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
   draft.tokens = std::min({draft.tokens, longest_draft_ - again_, left - 1});
   if (draft.tokens != 0) {
     drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
-    const std::span<const int32_t> guess = drafter_.Draft(draft);
+    const std::span<const int32_t> guess = Guess(draft);
     next_.insert(next_.end(), guess.begin(), guess.end());
     if (!guess.empty() && !kv_.states().empty()) kv_.SaveStates();
     unchecked_ = guess.size();
@@ -359,6 +375,7 @@ Result<std::optional<TokenEvent>> InferenceSession::Resume(WorkBudget& budget) {
     budget.Spend(matcher_->start_work());
   }
   TRY(mask_ready_, matcher_->Allow(options_.ignore_eos, allowed_, budget));
+  if (mask_ready_ && longest_draft_ != 0) matcher_->Literal(longest_draft_, literal_, budget);
   return std::nullopt;
 }
 

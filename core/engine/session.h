@@ -184,6 +184,8 @@ class InferenceSession {
     return longest_draft == 0 ? KvStates::kOnly : KvStates::kWithCopy;
   }
   void StartDrafter();
+  // The guesses of the drafter, or of the grammar where it knows more.
+  std::span<const int32_t> Guess(DraftLimit limit);
   // The last token, those before it that are fed again, and what may follow it.
   std::span<const int32_t> NextTokens(DraftLimit draft);
   // Samples from the rows behind those that were fed again, as far as they hold.
@@ -208,10 +210,11 @@ class InferenceSession {
   std::vector<int32_t> replay_;  // both, as they were at the last Rewind
   const size_t longest_draft_;
   Drafter drafter_;
-  size_t output_begin_ = 0;    // in the drafter's text
-  std::vector<int32_t> next_;  // tokens that are fed again, the last one and its draft
-  size_t again_ = 0;           // how many of them are fed again
-  size_t unchecked_ = 0;       // and how many are guesses that Accept has not looked at
+  size_t output_begin_ = 0;       // in the drafter's text
+  std::vector<int32_t> next_;     // tokens that are fed again, the last one and its draft
+  size_t again_ = 0;              // how many of them are fed again
+  size_t unchecked_ = 0;          // and how many are guesses that Accept has not looked at
+  std::vector<int32_t> literal_;  // tokens that the grammar, with little choice, has next
   size_t drafted_ = 0, kept_ = 0;
   size_t state_place_ = 0;
   size_t branch_ = 0;  // where another prompt parts from this one, in whole blocks

@@ -74,6 +74,17 @@ GrammarAutomaton::GrammarAutomaton(const Grammar& grammar)
   start_ = Close();
 }
 
+std::optional<uint8_t> GrammarAutomaton::only_byte(Config config) const {
+  const ConfigRecord& record = configs_[config];
+  if (record.complete || record.begin == record.end) return std::nullopt;
+  const uint8_t byte = grammar_->state(heads_[record.begin].state).low;
+  for (uint32_t i = record.begin; i < record.end; ++i) {
+    const Grammar::State& state = grammar_->state(heads_[i].state);
+    if (state.low != byte || state.high != byte) return std::nullopt;
+  }
+  return byte;
+}
+
 GrammarAutomaton::Config GrammarAutomaton::Compute(Config config, uint8_t byte_class) {
   const uint8_t byte = grammar_->representative(byte_class);
   const ConfigRecord record = configs_[config];

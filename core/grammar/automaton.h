@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -46,6 +47,8 @@ class GrammarAutomaton {
   bool complete(Config config) const { return configs_[config].complete; }
   // How many ways there are to read the next byte; 0: the text can only end here.
   size_t heads(Config config) const { return configs_[config].end - configs_[config].begin; }
+  // The byte that comes next where there is no choice: no other one, and no end.
+  std::optional<uint8_t> only_byte(Config config) const;
   const ConfigKey& key(Config config) const { return configs_[config].key; }
 
   // Whether the configuration is met for the first time since StartCounting.

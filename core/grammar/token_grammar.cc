@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <string>
 #include <utility>
 
 namespace lockstep {
@@ -65,6 +66,24 @@ Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, W
   return Fail(ErrorKind::kInvalidArgument,
               "the grammar cannot go on: no token of this model continues the text so far",
               "grammar");
+}
+
+void GrammarMatcher::Literal(size_t most, std::vector<int32_t>& tokens, WorkBudget& budget) {
+  constexpr size_t kTokenBytes = 8;  // what few tokens of a literal have more of
+  tokens.clear();
+  std::string text;
+  GrammarAutomaton::Config config = at_;
+  while (text.size() < most * kTokenBytes && !budget.spent()) {
+    const std::optional<uint8_t> byte = automaton_.only_byte(config);
+    if (!byte) break;
+    const uint64_t before = automaton_.work();
+    config = automaton_.Next(config, *byte);
+    budget.Spend(1 + kFollowCost * (automaton_.work() - before));
+    if (config == GrammarAutomaton::kDead) break;
+    text.push_back(static_cast<char>(*byte));
+  }
+  grammar_->vocabulary().Spell(text, tokens);
+  tokens.resize(std::min(tokens.size(), most));
 }
 
 Result<bool> GrammarMatcher::Accept(std::string_view bytes, WorkBudget& budget) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/base/memory_budget.h"
 #include "core/base/status.h"
@@ -56,6 +57,10 @@ class GrammarMatcher {
   // Goes on by the bytes of a token. kInternal, and stays where it is, if the grammar does not
   // allow them.
   [[nodiscard]] Result<bool> Accept(std::string_view bytes, WorkBudget& budget);
+
+  // The tokens that most likely spell what must follow, as far as the grammar leaves no choice; at
+  // most so many, and as far as the budget goes. REQUIRES: Allow has returned true.
+  void Literal(size_t most, std::vector<int32_t>& tokens, WorkBudget& budget);
 
   // Both without a bound.
   [[nodiscard]] Result<bool> Allow(bool end_last, std::span<uint64_t> allowed) {

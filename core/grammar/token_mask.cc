@@ -99,6 +99,28 @@ GrammarVocabulary::GrammarVocabulary(std::span<const std::string_view> tokens,
   for (const uint32_t node : open) nodes_[node].end = static_cast<uint32_t>(nodes_.size());
 }
 
+void GrammarVocabulary::Spell(std::string_view text, std::vector<int32_t>& tokens) const {
+  while (!text.empty()) {
+    int32_t longest = -1;
+    size_t bytes = 0, depth = 0, node = 0, end = nodes_.size();
+    for (; depth < text.size(); ++depth) {
+      while (node < end && nodes_[node].byte != static_cast<uint8_t>(text[depth])) {
+        node = nodes_[node].end;
+      }
+      if (node >= end) break;
+      if (nodes_[node].token >= 0) {
+        longest = nodes_[node].token;
+        bytes = depth + 1;
+      }
+      end = nodes_[node].end;
+      ++node;
+    }
+    if (longest < 0 || (depth == text.size() && node < end)) return;
+    tokens.push_back(longest);
+    text.remove_prefix(bytes);
+  }
+}
+
 MaskWalk GrammarVocabulary::Begin(GrammarAutomaton& automaton,
                                   GrammarAutomaton::Config from) const {
   MaskWalk walk;

@@ -76,6 +76,10 @@ class GrammarVocabulary {
   }
   MaskCache& masks() const { return masks_; }
 
+  // Appends the tokens that spell a text, the longest first, as models mostly write it; without
+  // the end that a longer token may spell together with what follows.
+  void Spell(std::string_view text, std::vector<int32_t>& tokens) const;
+
   // A walk that finds the tokens whose bytes the automaton takes after `from`. The mask is a pure
   // function of the grammar and the configuration, in however many slices it is found.
   MaskWalk Begin(GrammarAutomaton& automaton, GrammarAutomaton::Config from) const;

@@ -98,6 +98,22 @@ TEST_P(SpeculationTest, APredictionMakesTheAnswerSoonerAndNoOther) {
   }
 }
 
+// Text that a grammar leaves no choice about is guessed before it has been seen.
+TEST_P(SpeculationTest, WhatAGrammarForcesIsGuessed) {
+  vocabulary_ = GrammarVocabulary::Create(tokenizer_);
+  Job request = Request("r", 5, 60);
+  request.options.ignore_eos = false;
+  request.options.grammar = std::make_shared<TokenGrammar>(
+      ParseGbnf("root ::= [a-d] \"the quick brown fox\" [a-d] \"jumps\" [a-d]").value(),
+      vocabulary_);
+  for (const float temperature : {0.0f, 0.7f, 1.5f}) {
+    request.options.sampling.temperature = temperature;
+    size_t kept = 0;
+    EXPECT_EQ(Alone(request, 16, &kept), Alone(request));
+    EXPECT_GT(kept, 5u);  // a model without sense spells as it likes
+  }
+}
+
 // The cache of a session is cut back to what became of the draft, so that what it gives to others
 // is what they would compute.
 TEST_P(SpeculationTest, WhatIsRememberedIsOfTheAnswerOnly) {

@@ -163,6 +163,29 @@ TEST(TokenMaskTest, EndsWhereTheGrammarMayEnd) {
   EXPECT_EQ(status.error().kind, ErrorKind::kInvalidArgument);
 }
 
+TEST(TokenMaskTest, ALiteralIsSpelledAsFarAsNothingElseMayFollow) {
+  const std::vector<std::string> tokens = {"", "a", "ab", "abc", "d", "x", "xy", "y"};
+  const auto literal = [&](const std::string& gbnf, size_t most, const std::string& read = "") {
+    GrammarMatcher matcher(Bind(gbnf, Vocabulary(tokens)));
+    EXPECT_TRUE(matcher.Accept(read));
+    std::vector<uint64_t> mask(1);
+    EXPECT_TRUE(matcher.Allow(false, mask));
+    std::vector<int32_t> spelled = {7};
+    WorkBudget unbounded, spent(0);
+    matcher.Literal(most, spelled, spent);
+    EXPECT_TRUE(spelled.empty());
+    matcher.Literal(most, spelled, unbounded);
+    return spelled;
+  };
+  EXPECT_EQ(literal("root ::= \"abcabd\" [xy]", 9), (std::vector<int32_t>{3, 2, 4}));
+  EXPECT_EQ(literal("root ::= \"abcabd\" [xy]", 2), (std::vector<int32_t>{3, 2}));
+  EXPECT_EQ(literal("root ::= \"ab\" (\"da\" | \"dab\")", 9), (std::vector<int32_t>{2, 4}));
+  EXPECT_EQ(literal("root ::= [ad] \"ddx\" [xy]", 9, "a"),
+            (std::vector<int32_t>{4, 4}));  // or "xy"
+  EXPECT_TRUE(literal("root ::= [ad]", 9).empty());
+  EXPECT_TRUE(literal("root ::= \"a\" \"d\"?", 9, "a").empty());  // it may end
+}
+
 // However often the work is interrupted, the masks are the same.
 TEST(TokenMaskTest, SlicesChangeNothing) {
   const std::vector<std::string> tokens = Tokens("abc", 150);
