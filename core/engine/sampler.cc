@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "core/base/det_math.h"
 
@@ -21,24 +22,8 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kLargest = std::numeric_limits<float>::max();
-
-// A logit as the sampler sees it: an ordered number that is finite, or -infinity for "never".
-float Clean(float x) { return x == x ? std::min(x, kLargest) : -kInfinity; }
-
-// log(softmax(x)) in double, summed in order of the ids.
-struct LogSoftmax {
-  explicit LogSoftmax(std::span<const float> logits)
-      : largest(*std::max_element(logits.begin(), logits.end())) {
-    double sum = 0;
-    for (const float x : logits) sum += DetExp(x - largest);
-    log_sum = DetLog(sum);
-  }
-  float operator()(float x) const {
-    return static_cast<float>(std::max(x - largest - log_sum, -double{kLargest}));
-  }
-
-  double largest, log_sum;
-};
+// A logit is divided by the temperature, which a range must not make 0.
+constexpr double kLeastTemperature = 1e-3;
 
 }  // namespace
 
@@ -55,9 +40,9 @@ PhiloxBlock Philox4x32(const PhiloxBlock& counter, uint32_t key0, uint32_t key1)
   return c;
 }
 
-double UniformAt(uint64_t seed, uint64_t position) {
+double UniformAt(uint64_t seed, uint64_t position, uint32_t purpose) {
   const PhiloxBlock counter{
-      {static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0}};
+      {static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), purpose, 0}};
   const PhiloxBlock random =
       Philox4x32(counter, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
   const uint64_t bits = uint64_t{random.word[0]} << 32 | random.word[1];
@@ -69,8 +54,19 @@ Sampler::Sampler(size_t vocab) : logits_(vocab), is_seen_(vocab), output_count_(
   seen_.reserve(vocab);
 }
 
-void Sampler::Reset(const SamplingParams& params, std::span<const int32_t> prompt) {
+size_t Sampler::ExtraBytes(const SamplingParams& params, size_t vocab, size_t longest) {
+  const bool dry = params.dry.multiplier != 0;
+  const size_t counted = dry || params.repeat_last_n >= 0 ? vocab : 0;
+  return (counted + (dry ? longest : 0)) * sizeof(uint32_t);
+}
+
+void Sampler::Reset(const SamplingParams& params, std::span<const int32_t> prompt, size_t longest) {
   params_ = params;
+  prompt_ = prompt;
+  const bool dry = params.dry.multiplier != 0;
+  count_ = std::vector<uint32_t>(dry || params.repeat_last_n >= 0 ? logits_.size() : 0);
+  alike_ = {};
+  if (dry) alike_.reserve(longest);
   for (const int32_t token : seen_) {
     is_seen_[token] = 0;
     output_count_[token] = 0;
@@ -86,7 +82,8 @@ void Sampler::MarkSeen(int32_t token) {
 }
 
 Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t position,
-                                     std::span<const uint64_t> allowed) {
+                                     std::span<const uint64_t> allowed,
+                                     std::span<const int32_t> output) {
   assert(logits.size() == logits_.size());
   if (!CopyLogits(logits)) {
     return Fail(ErrorKind::kInternal, "the model gave no finite logit, so no token can be chosen");
@@ -94,21 +91,19 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t pos
   SampledToken out;
   std::optional<LogSoftmax> log_softmax;
   if (params_.logprobs >= 0) {
-    log_softmax.emplace(logits_);
-    SelectTop(params_.logprobs);
-    out.top.reserve(candidates_.size());
-    for (const Candidate& c : candidates_) out.top.push_back({c.token, (*log_softmax)(c.logit)});
+    log_softmax.emplace(logits);
+    out.top.resize(std::min(static_cast<size_t>(params_.logprobs), logits.size()));
+    out.top.resize(log_softmax->Top(out.top));
   }
-  Adjust();
+  Adjust(output);
   if (!allowed.empty()) ApplyMask(allowed);
   const int32_t best = ArgMax();
   if (logits_[best] == -kInfinity) {
     return Fail(ErrorKind::kInternal,
                 "bias, penalties and grammar left no finite logit, so no token can be chosen");
   }
-  out.token =
-      params_.temperature > 0 ? Draw(logits_[best], UniformAt(params_.seed, position)) : best;
-  if (log_softmax) out.logprob = (*log_softmax)(Clean(logits[out.token]));
+  out.token = params_.temperature > 0 ? Draw(logits_[best], position) : best;
+  if (log_softmax) out.logprob = (*log_softmax)[out.token];
   MarkSeen(out.token);
   ++output_count_[out.token];
   return out;
@@ -118,24 +113,85 @@ bool Sampler::CopyLogits(std::span<const float> logits) {
   bool any_finite = false;
   for (size_t i = 0; i < logits.size(); ++i) {
     any_finite |= std::isfinite(logits[i]);
-    logits_[i] = Clean(logits[i]);
+    logits_[i] = CleanLogit(logits[i]);
   }
   return any_finite;
 }
 
-void Sampler::Adjust() {
+void Sampler::Adjust(std::span<const int32_t> output) {
   for (const auto& [token, bias] : params_.logit_bias) {
-    logits_[token] = Clean(logits_[token] + bias);
+    logits_[token] = CleanLogit(logits_[token] + bias);
   }
+  PenalizeRepeats(output);
+  if (params_.dry.multiplier != 0) PenalizeRuns(output);
+}
+
+void Sampler::PenalizeRepeats(std::span<const int32_t> output) {
   const float repetition = params_.repetition_penalty;
   const float presence = params_.presence_penalty, frequency = params_.frequency_penalty;
   if (repetition == 1 && presence == 0 && frequency == 0) return;
-  for (const int32_t token : seen_) {
+  const auto penalize = [&](int32_t token, uint32_t count) {
     float x = logits_[token];
     x = x > 0 ? x / repetition : x * repetition;
-    const uint32_t count = output_count_[token];
     if (count > 0) x -= presence + frequency * static_cast<float>(count);
-    logits_[token] = Clean(x);
+    logits_[token] = CleanLogit(x);
+  };
+  if (params_.repeat_last_n < 0) {
+    for (const int32_t token : seen_) penalize(token, output_count_[token]);
+    return;
+  }
+  // Each token of the window once: the first look counts, the second takes the count away.
+  const size_t window = Window(params_.repeat_last_n, output);
+  for (size_t i = 0; i < window; ++i) ++count_[FromEnd(i, output)];
+  for (size_t i = 0; i < window; ++i) {
+    const int32_t token = FromEnd(i, output);
+    if (const uint32_t count = std::exchange(count_[token], 0); count > 0) penalize(token, count);
+  }
+}
+
+size_t Sampler::Window(int32_t last_n, std::span<const int32_t> output) const {
+  const size_t all = prompt_.size() + output.size();
+  return last_n < 0 ? all : std::min(all, static_cast<size_t>(last_n));
+}
+
+int32_t Sampler::FromEnd(size_t i, std::span<const int32_t> output) const {
+  return i < output.size() ? output[output.size() - 1 - i]
+                           : prompt_[prompt_.size() - 1 - (i - output.size())];
+}
+
+// How far the text up to each place is like its end is found for all places in linear time by the
+// Z-algorithm, over the text read backwards.
+void Sampler::PenalizeRuns(std::span<const int32_t> output) {
+  const DryParams& dry = params_.dry;
+  const size_t n = Window(dry.last_n, output);
+  const auto at = [&](size_t i) { return FromEnd(i, output); };
+  size_t most = 0;  // tokens before the first, from the end, that no repetition reaches across
+  while (most < n && !(dry.breakers != nullptr && (*dry.breakers)[at(most)])) ++most;
+  const auto allowed = static_cast<size_t>(std::max(dry.allowed_length, 0));
+  if (most < std::max<size_t>(allowed, 1)) return;
+  alike_.assign(n, 0);
+  for (size_t i = 1, left = 0, right = 0; i < n; ++i) {
+    size_t length = i < right ? std::min<size_t>(alike_[i - left], right - i) : 0;
+    while (i + length < n && at(i + length) == at(length)) ++length;
+    alike_[i] = static_cast<uint32_t>(length);
+    if (i + length > right) left = i, right = i + length;
+  }
+  // The token that followed a place is the one that would repeat it; its longest run counts.
+  const auto run = [&](size_t i) { return std::min<size_t>(alike_[i], most); };
+  for (size_t i = 1; i < n; ++i) {
+    uint32_t& longest = count_[at(i - 1)];
+    if (run(i) >= std::max<size_t>(allowed, 1)) {
+      longest = std::max(longest, static_cast<uint32_t>(run(i)));
+    }
+  }
+  const double log_base = DetLog(std::max(1.0, double{dry.base}));
+  for (size_t i = 1; i < n; ++i) {
+    const int32_t token = at(i - 1);
+    const uint32_t longest = std::exchange(count_[token], 0);
+    if (longest == 0) continue;
+    const double penalty = DetExp(log_base * static_cast<double>(longest - allowed));
+    const double lowered = logits_[token] - dry.multiplier * penalty;
+    logits_[token] = CleanLogit(static_cast<float>(std::max(lowered, -double{kLargest})));
   }
 }
 
@@ -155,10 +211,47 @@ int32_t Sampler::ArgMax() const {
   return static_cast<int32_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
 }
 
-int32_t Sampler::Draw(float largest, double uniform) {
-  const auto weight = [&](float logit) {
-    return DetExp((double{logit} - largest) / params_.temperature);
-  };
+// The mean and the deviation are of the logits that are possible at all.
+void Sampler::CutSigma() {
+  double sum = 0, squares = 0;
+  size_t count = 0;
+  for (const float x : logits_) {
+    if (x == -kInfinity) continue;
+    sum += x;
+    ++count;
+  }
+  const double mean = sum / static_cast<double>(count);
+  for (const float x : logits_) {
+    if (x != -kInfinity) squares += (x - mean) * (x - mean);
+  }
+  const double deviation = std::sqrt(squares / static_cast<double>(count));
+  const double least = logits_[ArgMax()] - params_.top_n_sigma * deviation;
+  for (float& x : logits_) x = x < least ? -kInfinity : x;
+}
+
+double Sampler::Temperature(float largest) const {
+  const double temperature = params_.temperature, range = params_.dynatemp_range;
+  if (range <= 0) return temperature;
+  double total = 0, weighted = 0;  // of weights, and of weights times their logarithms
+  size_t count = 0;
+  for (const float x : logits_) {
+    if (x == -kInfinity) continue;
+    const double log = double{x} - largest, w = DetExp(log);
+    total += w;
+    if (w > 0) weighted += w * log;
+    ++count;
+  }
+  if (count < 2) return temperature;
+  // Entropy over its most: 0 where one token is certain, 1 where all are equally likely.
+  const double entropy = DetLog(total) - weighted / total;
+  const double share = std::clamp(entropy / DetLog(static_cast<double>(count)), 0.0, 1.0);
+  const double least = std::max(kLeastTemperature, temperature - range);
+  const double power = share > 0 ? DetExp(params_.dynatemp_exponent * DetLog(share)) : 0;
+  return least + (temperature + range - least) * power;
+}
+
+double Sampler::WeighAll(float largest, double temperature) {
+  const auto weight = [&](float logit) { return DetExp((double{logit} - largest) / temperature); };
   double total = 0;  // of the weights that top-k leaves
   if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size()) {
     SelectTop(params_.top_k);
@@ -166,30 +259,72 @@ int32_t Sampler::Draw(float largest, double uniform) {
       c.weight = weight(c.logit);
       total += c.weight;
     }
-  } else {
-    candidates_.clear();
-    for (size_t i = 0; i < logits_.size(); ++i) {
-      if (logits_[i] == -kInfinity) continue;
-      const double w = weight(logits_[i]);
-      total += w;
-      if (w > 0) candidates_.push_back({static_cast<int32_t>(i), logits_[i], w});
-    }
+    return total;
+  }
+  candidates_.clear();
+  for (size_t i = 0; i < logits_.size(); ++i) {
+    if (logits_[i] == -kInfinity) continue;
+    const double w = weight(logits_[i]);
+    total += w;
+    if (w > 0) candidates_.push_back({static_cast<int32_t>(i), logits_[i], w});
+  }
+  return total;
+}
+
+int32_t Sampler::Draw(float largest, uint64_t position) {
+  if (params_.top_n_sigma > 0) CutSigma();
+  const double temperature = Temperature(largest);
+  double total = WeighAll(largest, temperature);
+  if (params_.typical_p < 1) {
+    KeepTypical(largest, temperature, total);
+    total = 0;
+    for (const Candidate& c : candidates_) total += c.weight;
   }
   // Each of top-p and min-p keeps the beginning of the same order, so the one that leaves less to
-  // sort may go first.
-  const double min_weight = std::min(1.0, double{params_.min_p});
+  // sort may go first. The largest weight is 1 unless typical sampling has taken it away.
+  double most = 0;
+  for (const Candidate& c : candidates_) most = std::max(most, c.weight);
+  const double min_weight = most * std::min(1.0, double{params_.min_p});
   std::erase_if(candidates_, [=](const Candidate& c) { return c.weight < min_weight; });
-  if (params_.top_p < 1) KeepTopP(params_.top_p * total);
+  if (params_.top_p < 1) KeepFirst(params_.top_p * total, Better);
+  if (params_.xtc_probability > 0 && params_.xtc_threshold <= 0.5f) ExcludeTop(position);
 
   double kept = 0;
   for (const Candidate& c : candidates_) kept += c.weight;
-  const double target = uniform * kept;
+  const double target = UniformAt(params_.seed, position) * kept;
   double sum = 0;
   for (const Candidate& c : candidates_) {
     sum += c.weight;
     if (target < sum) return c.token;
   }
   return candidates_.back().token;  // rounding left the target at the very end
+}
+
+// The tokens whose surprise is nearest to the entropy, as many as have together the mass.
+void Sampler::KeepTypical(double largest, double temperature, double total) {
+  const double log_total = DetLog(total);
+  const auto surprise = [&](const Candidate& c) {
+    return log_total - (c.logit - largest) / temperature;
+  };
+  double entropy = 0;
+  for (const Candidate& c : candidates_) entropy += c.weight / total * surprise(c);
+  KeepFirst(params_.typical_p * total, [&](const Candidate& a, const Candidate& b) {
+    const double x = std::abs(surprise(a) - entropy), y = std::abs(surprise(b) - entropy);
+    return x != y ? x < y : Better(a, b);
+  });
+}
+
+void Sampler::ExcludeTop(uint64_t position) {
+  if (UniformAt(params_.seed, position, /*purpose=*/1) > params_.xtc_probability) return;
+  double total = 0;
+  for (const Candidate& c : candidates_) total += c.weight;
+  const Candidate* last = nullptr;  // of those that are likely enough
+  for (const Candidate& c : candidates_) {
+    const bool likely = c.weight >= params_.xtc_threshold * total;
+    if (likely && (last == nullptr || Better(*last, c))) last = &c;
+  }
+  if (last == nullptr) return;
+  std::erase_if(candidates_, [kept = *last](const Candidate& c) { return Better(c, kept); });
 }
 
 bool Sampler::Better(const Candidate& a, const Candidate& b) {
@@ -215,15 +350,16 @@ void Sampler::SelectTop(size_t k) {
   std::sort_heap(candidates_.begin(), candidates_.end(), Better);
 }
 
-void Sampler::KeepTopP(double mass) {
+template <class Order>
+void Sampler::KeepFirst(double mass, const Order& before) {
   const auto begin = candidates_.begin();
   size_t sorted = 0;  // sort only as far as the sum needs, in growing pieces
   double sum = 0;
   for (size_t i = 0; i < candidates_.size(); ++i) {
     if (i == sorted) {
       sorted = std::min(candidates_.size(), std::max<size_t>(64, 4 * sorted));
-      std::nth_element(begin + i, begin + sorted, candidates_.end(), Better);
-      std::sort(begin + i, begin + sorted, Better);
+      std::nth_element(begin + i, begin + sorted, candidates_.end(), before);
+      std::sort(begin + i, begin + sorted, before);
     }
     sum += candidates_[i].weight;
     if (sum >= mass) {

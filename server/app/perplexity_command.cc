@@ -9,10 +9,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "core/engine/log_softmax.h"
 #include "core/gguf/mapped_file.h"
 
 namespace lockstep {
@@ -21,13 +23,11 @@ namespace {
 constexpr size_t kMinContext = 8;  // a standard error needs at least two scored tokens
 constexpr size_t kChunk = 128;     // tokens of one step
 
-// -log of the probability that the logits give to the token. The largest logit is taken out of the
-// sum, so that no exp overflows (the log-sum-exp trick).
+// -log of the probability that the logits give to the token.
 double Surprise(std::span<const float> logits, int32_t token) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
-  return largest + std::log(sum) - logits[static_cast<size_t>(token)];
+  const LogSoftmax softmax(logits);
+  const double surprise = -softmax.Of(logits[static_cast<size_t>(token)]);
+  return softmax.finite() ? surprise : std::numeric_limits<double>::quiet_NaN();
 }
 
 // The mean over the scored tokens, and from it the estimate.
