@@ -34,6 +34,8 @@ struct JobStats {
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
+  // Before the first token, where the prompt's logprobs were asked for.
+  virtual void OnPrompt(PromptLogprobs) {}
   virtual void OnToken(TokenEvent event) = 0;
   virtual void OnFinish(FinishReason reason, const JobStats& stats) = 0;
   virtual void OnError(const Error& error, const JobStats& stats) = 0;

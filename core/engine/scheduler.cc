@@ -50,11 +50,11 @@ size_t FirstRoom(const ActiveJob& job, size_t context) {
 }  // namespace
 
 size_t StepRows(size_t sessions, const SchedulerOptions& options) {
-  return StepLogitRows(sessions, options) + options.prefill_tokens;
+  return sessions + kDraftsInStep * options.longest_draft + options.prefill_tokens;
 }
 
 size_t StepLogitRows(size_t sessions, const SchedulerOptions& options) {
-  return sessions + kDraftsInStep * options.longest_draft;
+  return sessions + std::max(kScoredRows, kDraftsInStep * options.longest_draft);
 }
 
 Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, ThreadPool& pool,
@@ -77,6 +77,7 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
   waiting_.reserve(sessions.size());
   batch_jobs_.reserve(sessions.size());
   batch_.reserve(sessions.size());
+  scored_rows_.reserve(scratch_.max_logit_rows());
   for (Outcome& outcome : outcomes_) outcome.events.reserve(1 + options.longest_draft);
   thread_ = std::thread([this] { Loop(); });
 }

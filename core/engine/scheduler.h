@@ -67,6 +67,9 @@ struct SchedulerOptions {
 
 // The drafts of full length that a step has room for, over all sessions.
 inline constexpr size_t kDraftsInStep = 2;
+// The rows of logits that a step has at least beside those of the sessions, for the logprobs of
+// prompts: few enough for large vocabularies, and enough for weights to be worth reading.
+inline constexpr size_t kScoredRows = 32;
 // The rows of a step's largest batch, and those of them that have logits.
 size_t StepRows(size_t sessions, const SchedulerOptions& options);
 size_t StepLogitRows(size_t sessions, const SchedulerOptions& options);
@@ -124,6 +127,8 @@ class Scheduler {
   // the one that computes is told.
   bool StatesWillBeStored(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
+  // Computes the logprobs of the prompts' tokens that the step's logits are about.
+  void ScorePrompts(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // What has been done for the job's grammar since the last time.
   void ChargeGrammar(ActiveJob& job) REQUIRES(mutex_);
   void Account(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
@@ -160,7 +165,12 @@ class Scheduler {
   StepStats step_;
   std::vector<std::span<const float>> logits_;  // the rows of [vocab] that the batch asked for
   std::vector<size_t> first_logits_;            // [i] of batch_[i] in logits_
-  std::vector<Outcome> outcomes_;               // [i] of batch_[i] or of waiting_[i]
+  // Rows of logits about tokens of prompts: whose, of how many in its entry, and which of them.
+  struct ScoredRow {
+    size_t entry, rows, row;
+  };
+  std::vector<ScoredRow> scored_rows_;
+  std::vector<Outcome> outcomes_;  // [i] of batch_[i] or of waiting_[i]
 
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions
   std::atomic<size_t> unread_tokens_{0};     // of their prompts

@@ -153,6 +153,8 @@ void Scheduler::AddPrompts() {
   }
   std::ranges::stable_sort(prefilling_, {}, &ActiveJob::turn);
   size_t budget = pacer_.PrefillTokens(step_.decoding);
+  // Each session has a row of logits of its own; what drafts have left is for those that score.
+  size_t room = scratch_.max_logit_rows() - sessions_.size() - step_.drafted;
   const bool states = options_.prefixes != nullptr && options_.prefixes->keeps_states();
   for (ActiveJob* const job : prefilling_) {
     // Whoever waits for states says where, though there is no room in this step.
@@ -162,10 +164,13 @@ void Scheduler::AddPrompts() {
         const size_t taken = job->session->TakePrefix(*options_.prefixes, job->prefix_scope);
         if (!job->was_paused) job->cached_tokens += taken;
       });
-      if (states ? StatesWillBeStored(*job) : IsBeingComputed(*job)) continue;
+      const bool waits = states ? StatesWillBeStored(*job) : IsBeingComputed(*job);
+      if (waits && !job->session->scoring()) continue;
     }
     if (budget == 0) continue;
-    const size_t tokens = AddToBatch(*job, budget);
+    const bool scores = job->session->scoring();
+    const size_t tokens = AddToBatch(*job, scores ? std::min(budget, 1 + room) : budget);
+    if (scores) room -= tokens - 1;
     budget -= tokens;
     step_.prefill_tokens += tokens;
   }
@@ -223,6 +228,7 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
     first_logits_[i] = first;
     first += LogitCount(batch[i]);
   }
+  ScorePrompts(jobs, batch);
   // With a draft, masks are looked for between its tokens.
   const int64_t work = step_.drafted > 0 ? kMaskWork : kReadWork;
   std::atomic<int64_t> left = work * static_cast<int64_t>(pool_.threads());
@@ -242,6 +248,22 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
     if (!jobs[i]->reads) step_.kept += std::max<size_t>(1, outcomes_[i].events.size()) - 1;
     Deliver(*jobs[i], outcomes_[i]);
   }
+}
+
+// A row takes as long as a small model's forward pass, so that rows and not sessions are shared
+// out.
+void Scheduler::ScorePrompts(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch) {
+  scored_rows_.clear();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const size_t rows = LogitCount(batch[i]), scored = jobs[i]->session->RowsToScore(rows);
+    for (size_t row = 0; row < scored; ++row) scored_rows_.push_back({i, rows, row});
+  }
+  pool_.ParallelFor(scored_rows_.size(), 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const auto& [entry, rows, row] = scored_rows_[i];
+      jobs[entry]->session->Score(rows, row, logits_[first_logits_[entry] + row]);
+    }
+  });
 }
 
 void Scheduler::Remember(ActiveJob& job, bool leaves) {
@@ -288,10 +310,13 @@ void Scheduler::Account(std::span<ActiveJob* const> jobs, std::span<const BatchE
 }
 
 void Scheduler::Deliver(ActiveJob& job, Outcome& outcome) {
+  if (auto scores = job.session->TakePromptLogprobs(); scores && outcome.status) {
+    job.sink->OnPrompt(*std::move(scores));
+  }
   for (TokenEvent& event : outcome.events) DeliverToken(job, std::move(event));
   if (!outcome.status) {
     End(job, &outcome.status.error());
-  } else if (!outcome.events.empty() && job.session->finished()) {
+  } else if (job.session->finished()) {
     End(job, nullptr);
   }
 }

@@ -26,61 +26,7 @@ namespace {
 // answer, the thought may be gone. Published templates end by up to seven such tokens.
 constexpr size_t kTurnTokens = 8;
 
-Status CheckTokens(std::span<const int32_t> tokens, size_t vocab) {
-  for (const int32_t token : tokens) {
-    if (token < 0 || static_cast<size_t>(token) >= vocab) {
-      return Fail(ErrorKind::kInvalidArgument,
-                  fmt::format("prompt has token {}, but the vocabulary has the tokens 0 to {}",
-                              token, vocab - 1),
-                  "prompt");
-    }
-  }
-  return {};
-}
-
 }  // namespace
-
-Status CheckGeneration(std::span<const int32_t> prompt, const GenerationOptions& options,
-                       size_t vocab, size_t context) {
-  if (prompt.empty()) {
-    return Fail(ErrorKind::kInvalidArgument, "prompt is empty; give at least one token", "prompt");
-  }
-  TRY_OK(CheckTokens(prompt, vocab));
-  if (options.max_tokens == 0) {
-    return Fail(ErrorKind::kInvalidArgument, "max_tokens is 0; ask for at least one token",
-                "max_tokens");
-  }
-  for (const auto& [token, bias] : options.sampling.logit_bias) {
-    if (token < 0 || static_cast<size_t>(token) >= vocab || !std::isfinite(bias)) {
-      return Fail(ErrorKind::kInvalidArgument,
-                  fmt::format("logit_bias of token {} is {}; give finite numbers to tokens 0 to {}",
-                              token, bias, vocab - 1),
-                  "logit_bias");
-    }
-  }
-  for (const int32_t token : options.thought.close) {
-    if (token < 0 || static_cast<size_t>(token) >= vocab) {
-      return Fail(ErrorKind::kInvalidArgument, "the closing tag is one of another model");
-    }
-  }
-  for (const std::vector<int32_t>& sequence : options.bans.sequences) {
-    if (sequence.empty()) return Fail(ErrorKind::kInvalidArgument, "a banned sequence is empty");
-  }
-  if (options.grammar != nullptr && options.grammar->vocabulary().size() != vocab) {
-    return Fail(ErrorKind::kInvalidArgument, "grammar is one of another model", "grammar");
-  }
-  if (std::ranges::any_of(options.stop, &std::string::empty)) {
-    return Fail(ErrorKind::kInvalidArgument, "stop has an empty string", "stop");
-  }
-  if (prompt.size() >= context) {
-    return Fail(ErrorKind::kContextExceeded,
-                fmt::format("prompt has {} tokens, but the context of {} leaves room for {}; "
-                            "shorten the prompt",
-                            prompt.size(), context, context - 1),
-                "prompt");
-  }
-  return {};
-}
 
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
                                                   const Tokenizer& tokenizer, size_t context,
@@ -119,6 +65,7 @@ void InferenceSession::Reset() {
   thought_ = {};
   thought_tokens_ = 0;
   forced_ = 0;
+  scores_ = {};
   ends_.clear();
   finish_ = FinishReason::kNone;
 }
@@ -131,7 +78,11 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   options_.max_tokens = std::min(options_.max_tokens, context() - prompt_.size());
   output_.reserve(options_.max_tokens);  // steps do not allocate
   if (longest_draft_ != 0) StartDrafter();
-  sampler_.Reset(options_.sampling, prompt_);
+  sampler_.Reset(options_.sampling, prompt_, prompt_.size() + options_.max_tokens);
+  if (options_.prompt_logprobs >= 0) {
+    scores_.emplace();
+    scores_->Begin(prompt_, static_cast<size_t>(options_.prompt_logprobs), vocab_);
+  }
   stop_ = StopMatcher(options_.stop, options_.stop_limit);
   if (!options_.thought.close.empty()) thought_ = ThoughtSplitter(options_.thought.tags);
   const TokenBans& bans = options_.bans;
@@ -156,6 +107,7 @@ BatchEntry InferenceSession::NextEntry(size_t limit, DraftLimit draft) {
   again_ = 0;
   if (state_place_ > kv_.length()) limit = std::min(limit, state_place_ - kv_.length());
   const auto rest = reading().subspan(kv_.length());
+  if (scores_) return {&kv_, rest.first(std::min(limit, rest.size())), LogitRows::kAll};
   if (limit < rest.size()) return {&kv_, rest.first(limit), LogitRows::kNone};
   return {&kv_, rest, LogitRows::kLast};
 }
@@ -216,13 +168,29 @@ void InferenceSession::Rewind() {
   replay_.insert(replay_.end(), output_.begin(), output_.end());
 }
 
+size_t InferenceSession::RowsToScore(size_t rows) const {
+  const size_t first = position() - rows, scored = prompt_.size() - 1;
+  return scores_ && first < scored ? std::min(rows, scored - first) : 0;
+}
+
+void InferenceSession::Score(size_t rows, size_t row, std::span<const float> logits) {
+  scores_->Score(position() - rows + row, logits);
+}
+
+std::optional<PromptLogprobs> InferenceSession::TakePromptLogprobs() {
+  if (!scores_ || prefilling()) return std::nullopt;
+  PromptLogprobs taken = scores_->Take();
+  scores_.reset();
+  return taken;
+}
+
 size_t InferenceSession::TakePrefix(PrefixStore& store, const std::string& scope) {
   assert(prefilling());
   const auto tokens = reading().first(reading().size() - 1);
   // What is known beyond the last states was read by a prompt that parts from this one there, as
   // others will: with the same instructions, say, and another question.
   if (store.keeps_states() && kv_.length() == 0) branch_ = store.Known(scope, tokens);
-  const size_t taken = store.Extend(scope, tokens, kv_);
+  const size_t taken = scoring() ? 0 : store.Extend(scope, tokens, kv_);
   if (!store.keeps_states()) return taken;
   if (taken > 0) stored_ = kv_.length();
   state_place_ = NextStatePlace(store.state_interval());
@@ -254,7 +222,12 @@ void InferenceSession::GivePrefix(PrefixStore& store, const std::string& scope, 
 
 Status InferenceSession::Accept(std::span<const std::span<const float>> logits, WorkBudget& budget,
                                 std::vector<TokenEvent>& events) {
-  if (logits.empty()) return {};
+  logits = logits.subspan(RowsToScore(logits.size()));
+  if (scores_ && !prefilling() && !scores_->finite()) {
+    return Fail(ErrorKind::kInternal, "the model gave no finite logit to a token of the prompt");
+  }
+  if (options_.max_tokens == 0 && !prefilling()) finish_ = FinishReason::kLength;
+  if (logits.empty() || finished()) return {};
   Status status = SampleRows(logits.subspan(again_), budget, events);
   if (!status || unchecked_ == 0) return status;
   const size_t right = prompt_.size() + output_.size() - 1;
@@ -304,14 +277,15 @@ Result<SampledToken> InferenceSession::SampleNext(std::span<const float> logits)
   if (const int32_t forced = TakeForced(); forced >= 0) {
     std::ranges::fill(allowed_, 0);
     allowed_[static_cast<size_t>(forced) / 64] = uint64_t{1} << (forced % 64);
-    return sampler_.Sample(logits, place, allowed_);
+    return sampler_.Sample(logits, place, allowed_, output_);
   }
   if (options_.bans.empty()) {
-    return matcher_ ? sampler_.Sample(logits, place, allowed_) : sampler_.Sample(logits, place);
+    return matcher_ ? sampler_.Sample(logits, place, allowed_, output_)
+                    : sampler_.Sample(logits, place, {}, output_);
   }
   if (!matcher_) std::ranges::fill(allowed_, ~uint64_t{0});
   ApplyBans();
-  return sampler_.Sample(logits, place, allowed_);
+  return sampler_.Sample(logits, place, allowed_, output_);
 }
 
 void InferenceSession::ApplyBans() {

@@ -15,7 +15,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,7 +23,9 @@
 
 #include "core/base/status.h"
 #include "core/engine/drafter.h"
+#include "core/engine/generation_options.h"
 #include "core/engine/prefix_store.h"
+#include "core/engine/prompt_scores.h"
 #include "core/engine/sampler.h"
 #include "core/engine/stop_matcher.h"
 #include "core/grammar/token_grammar.h"
@@ -33,43 +34,6 @@
 #include "core/transformer/transformer.h"
 
 namespace lockstep {
-
-// The control tokens that are text in an answer, such as tags, each with that text.
-using SpokenTokens = std::map<int32_t, std::string>;
-
-// Closes a thought that has become too long: once it has `budget` tokens, those of `close` are the
-// next ones, whatever else is likely.
-struct ThoughtLimit {
-  ThoughtTags tags;
-  size_t budget = 0;
-  std::vector<int32_t> close;  // which spell the closing tag and may go on; empty: no limit
-};
-
-// What is kept from being chosen, where that leaves anything to choose.
-struct TokenBans {
-  // Until there are so many tokens, none ends the output, and no stop string is looked for.
-  size_t min_tokens = 0;
-  std::vector<std::vector<int32_t>> sequences;  // the last token of each, behind the others
-  std::vector<int32_t> allowed;                 // all other tokens are banned; empty: none is
-  bool empty() const { return min_tokens == 0 && sequences.empty() && allowed.empty(); }
-};
-
-struct GenerationOptions {
-  size_t max_tokens = 256;  // cut down to what the context leaves after the prompt
-  SamplingParams sampling;
-  std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it
-  StopLimit stop_limit;           // where these end to act
-  std::vector<int32_t> stop_ids;  // tokens that end the output; no text of theirs is put out
-  bool ignore_eos = false;        // go on after an end-of-generation token
-  TokenBans bans;
-  ThoughtLimit thought;
-  // What the answer is expected to be like, which makes one that is come sooner; null: nothing.
-  std::shared_ptr<const std::vector<int32_t>> prediction;
-  std::shared_ptr<const SpokenTokens> spoken;  // null: none; a grammar's are its vocabulary's
-  // What the text may be; null: anything. Only tokens that it allows are chosen: those that end the
-  // generation where the text may end there (with ignore_eos, only where it must).
-  std::shared_ptr<const TokenGrammar> grammar;
-};
 
 enum class FinishReason { kNone, kStop, kLength };
 
@@ -82,13 +46,6 @@ struct TokenEvent {
   FinishReason finish = FinishReason::kNone;  // other than kNone: the last event
   std::optional<size_t> stop = {};  // which of the options' stop strings ended the text, if one did
 };
-
-// What Begin refuses, without a session. kInvalidArgument: an empty prompt, no token to generate, a
-// token outside the vocabulary, an empty stop string, a bias that is no number, a grammar of
-// another vocabulary. kContextExceeded: no room for one new token.
-[[nodiscard]] Status CheckGeneration(std::span<const int32_t> prompt,
-                                     const GenerationOptions& options, size_t vocab,
-                                     size_t context);
 
 class InferenceSession {
  public:
@@ -109,7 +66,8 @@ class InferenceSession {
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationOptions options);
 
   // The tokens to feed next: a chunk of the prompt, at most `limit` (>= 1), or the last token and
-  // a draft. Logits are asked for when the chunk ends the prompt, and for each token behind it.
+  // a draft. Logits are asked for when the chunk ends the prompt, and for each token behind it; of
+  // a prompt that is scored, for each token.
   // REQUIRES: begun, not finished, and not waiting for the grammar.
   BatchEntry NextEntry(size_t limit, DraftLimit draft = {});
   // What is read before the next token can be chosen: the prompt, or after Rewind the prompt and
@@ -120,6 +78,16 @@ class InferenceSession {
   // Gives the cache's memory back in the middle of a generation, which goes on by reading all
   // again. Not one bit of it is another then (contract R4). REQUIRES: begun, not finished.
   void Rewind();
+
+  // While the prompt is read and its own logprobs are wanted.
+  bool scoring() const { return scores_ && prefilling(); }
+  // After an entry's Forward, which gave so many rows of logits: how many of them, from the first
+  // on, are about the prompt's own tokens. For each of these Score must be called before Accept, in
+  // any order, from any thread.
+  size_t RowsToScore(size_t rows) const;
+  void Score(size_t rows, size_t row, std::span<const float> logits /* [vocab] */);
+  // Once all of them are known. Nothing before that, where none are wanted, and later on.
+  std::optional<PromptLogprobs> TakePromptLogprobs();
 
   // Fills the cache with what the store has of reading(), all but its last token, whose logits are
   // wanted. The number of tokens that need not be computed. REQUIRES: prefilling().
@@ -132,11 +100,11 @@ class InferenceSession {
   // Has them stored at a position, too, for a prompt that parts from this one there.
   void WantState(size_t position) { branch_ = position; }
 
-  // Takes note of the entry's Forward: the rows of logits that it asked for. Samples the next
-  // token, and for each token of the draft that is the one that was sampled another one; then
-  // forgets the rest of the draft. `events` gets a token each. Where the budget is spent before the
-  // grammar has read the last one, Resume returns it. Errors are the sampler's and those of Resume;
-  // they end the generation's use.
+  // Takes note of the entry's Forward: the rows of logits that it asked for, with those that were
+  // scored. Samples the next token, unless there is to be none, and for each token of the draft
+  // that is the one that was sampled another one; then forgets the rest of the draft. `events` gets
+  // a token each. Where the budget is spent before the grammar has read the last one, Resume
+  // returns it. Errors are the sampler's and those of Resume; they end the generation's use.
   [[nodiscard]] Status Accept(std::span<const std::span<const float>> logits, WorkBudget& budget,
                               std::vector<TokenEvent>& events);
 
@@ -204,6 +172,7 @@ class InferenceSession {
   const Tokenizer* tokenizer_;
   KvCache kv_;
   Sampler sampler_;
+  std::optional<PromptScores> scores_;  // while the prompt's logprobs are wanted and not taken
   size_t vocab_;
   GenerationOptions options_;
   std::vector<int32_t> prompt_, output_;

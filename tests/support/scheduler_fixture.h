@@ -51,6 +51,11 @@ class Recorder : public TokenSink {
  public:
   explicit Recorder(const SessionPool& sessions) : sessions_(sessions) {}
 
+  void OnPrompt(PromptLogprobs scores) override {
+    EXPECT_TRUE(answer_.tokens.empty());
+    EXPECT_FALSE(scores_);
+    scores_ = std::move(scores);
+  }
   void OnToken(TokenEvent event) override {
     EXPECT_EQ(event.index, answer_.tokens.size());
     answer_.Add(event);
@@ -69,6 +74,8 @@ class Recorder : public TokenSink {
     future_.wait();
     return answer_;
   }
+  // After Wait.
+  const std::optional<PromptLogprobs>& scores() const { return scores_; }
   size_t count() const { return answer_.tokens.size(); }  // for the scheduler's thread
   size_t free_at_end() const { return free_at_end_; }
   const JobStats& stats() const { return stats_; }
@@ -86,6 +93,7 @@ class Recorder : public TokenSink {
 
   const SessionPool& sessions_;
   Answer answer_;
+  std::optional<PromptLogprobs> scores_;
   size_t free_at_end_ = 0;
   JobStats stats_;
   std::promise<void> ended_;
