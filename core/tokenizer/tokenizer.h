@@ -14,6 +14,7 @@
 #include "core/base/trusted_text.h"
 #include "core/base/utf8.h"  // Utf8Assembler, for streams of TokenBytes
 #include "core/gguf/gguf_file.h"
+#include "core/tokenizer/vocabulary.h"
 
 namespace lockstep {
 
@@ -60,9 +61,10 @@ class Tokenizer {
   bool IsEndOfGeneration(int32_t id) const;  // EOS, EOT, EOM of the metadata and their known texts
   int32_t bos() const;                       // -1 if the file names none
   int32_t eos() const;                       // -1 if the file names none
-  const std::string& name() const;           // for people, such as "gpt2, qwen2"
-  bool adds_bos() const;                     // where asked to add_special
-  bool adds_eos() const;                     // where asked to add_special
+  const FillTokens& fill_tokens() const;
+  const std::string& name() const;  // for people, such as "gpt2, qwen2"
+  bool adds_bos() const;            // where asked to add_special
+  bool adds_eos() const;            // where asked to add_special
   size_t vocab_size() const;
   // What the vocabulary cannot express, for the log; empty if there is nothing to say.
   std::string warning() const;

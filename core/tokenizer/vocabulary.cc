@@ -57,6 +57,32 @@ constexpr std::string_view kEndTexts[] = {"<|endoftext|>",
                                           "<REPO>",
                                           "<reponame>",
                                           "<|file_sep|>"};
+
+// A token around gaps: the keys that may name it, the newer one first, and what published models
+// call it, of which the vocabulary has one where the file has no key. The names are llama.cpp's.
+struct FillRole {
+  int32_t FillTokens::*token;
+  std::vector<std::string_view> keys, texts;
+};
+std::vector<FillRole> FillRoles() {
+  return {{&FillTokens::prefix,
+           {"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id"},
+           {"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>",
+            "<|code_prefix|>", "<|prefix|>"}},
+          {&FillTokens::suffix,
+           {"tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id"},
+           {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>",
+            "<|code_suffix|>", "<|suffix|>"}},
+          {&FillTokens::middle,
+           {"tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"},
+           {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>",
+            "<|code_middle|>", "<|middle|>"}},
+          {&FillTokens::repository,
+           {"tokenizer.ggml.fim_rep_token_id"},
+           {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}},
+          {&FillTokens::file, {"tokenizer.ggml.fim_sep_token_id"}, {"<|file_sep|>"}}};
+}
+
 bool IsEndText(std::string_view text) {
   return std::find(std::begin(kEndTexts), std::end(kEndTexts), text) != std::end(kEndTexts);
 }
@@ -226,11 +252,30 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
   return {};
 }
 
+// A text alone makes no token control: those that are found by it have a type that says that they
+// are more than text.
+Status LoadFillTokens(const GgufFile& file, Vocabulary* vocabulary) {
+  for (const FillRole& role : FillRoles()) {
+    int32_t& token = vocabulary->fill.*role.token;
+    for (const std::string_view key : role.keys) {
+      if (token >= 0) break;
+      TRY(token, LoadId(file, key, vocabulary->size()));
+    }
+    for (const std::string_view text : role.texts) {
+      if (token >= 0) break;
+      const int32_t found = vocabulary->Find(text);
+      if (found >= 0 && IsSpecial(vocabulary->kinds[static_cast<size_t>(found)])) token = found;
+    }
+    if (token >= 0) vocabulary->kinds[static_cast<size_t>(token)] = TokenKind::kControl;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Vocabulary> Vocabulary::Load(const GgufFile& file) {
   Vocabulary vocabulary;
-  for (const auto load : {LoadTexts, LoadKinds, LoadRoles}) {
+  for (const auto load : {LoadTexts, LoadKinds, LoadRoles, LoadFillTokens}) {
     TRY_OK(load(file, &vocabulary));
   }
   return vocabulary;

@@ -22,6 +22,13 @@ enum class TokenKind : uint8_t {
   kByte,         // "<0x0A>" is the byte 0x0A
 };
 
+// The tokens that mark a gap to be filled, -1 where there is none: what is before and behind it,
+// and where the filling begins; and those that name a repository and part its files.
+struct FillTokens {
+  int32_t prefix = -1, suffix = -1, middle = -1, repository = -1, file = -1;
+  bool can_fill() const { return prefix >= 0 && suffix >= 0 && middle >= 0; }
+};
+
 struct Vocabulary {
   [[nodiscard]] static Result<Vocabulary> Load(const GgufFile& file);
   Vocabulary() = default;
@@ -41,6 +48,7 @@ struct Vocabulary {
   int32_t bos = -1;                                   // -1: the file names none; so below
   int32_t eos = -1;
   int32_t unknown = -1;
+  FillTokens fill;
 };
 
 // The byte that "<0x0A>" names, -1 if the text has another form.
