@@ -20,6 +20,8 @@ using std::chrono::milliseconds;
 // A token of an answer until its end, and each of its logprobs; as much more where a body is made
 // of the whole answer at once, as JSON.
 constexpr size_t kTokenBytes = 2 * sizeof(TokenEvent), kLogprobBytes = 32, kLogprobJson = 640;
+// The same for each logprob of a prompt, of which there are too many to be so generous.
+constexpr size_t kPromptLogprobJson = 320;
 
 // How often a client is looked for while no token comes.
 constexpr milliseconds kClientCheck{20};
@@ -88,7 +90,11 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
     } else {
       const std::string& text = std::get<std::string>(prompt);
       TRY_OK(made->memory_.Grow(text.size() * Tokenizer::kEncodeBytes));
-      made->prompts_.push_back(service.Encode(text));
+      made->prompts_.push_back(wanted.add_special && !wanted.parse_special
+                                   ? service.Encode(text)
+                                   : service.Encode(text, wanted.add_special,
+                                                    wanted.parse_special ? SpecialTokens::kParse
+                                                                         : SpecialTokens::kAsText));
     }
     std::vector<int32_t>& tokens_of = made->prompts_.back();
     if (wanted.keep_prompt > 0 && tokens_of.size() > wanted.keep_prompt) {
@@ -99,6 +105,13 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
     made->memory_.Force(held +
                         made->prompts_.back().size() * sizeof(int32_t) * (1 + wanted.best_of));
     const size_t tokens = made->prompts_.back().size();
+    TRY_OK(made->memory_.Grow(wanted.best_of * Sampler::ExtraBytes(sampling, service.model().vocab,
+                                                                   service.model().context)));
+    if (const int32_t top = wanted.options.prompt_logprobs; top >= 0) {
+      const size_t bytes = PromptLogprobs::Bytes(tokens, static_cast<size_t>(top)) +
+                           kPromptLogprobJson * tokens * (1 + static_cast<size_t>(top));
+      TRY_OK(made->memory_.Grow(bytes * wanted.best_of));
+    }
     made->record_->prompt_tokens += tokens;
     for (size_t i = 0; i < wanted.best_of; ++i) {
       Answer answer;
@@ -140,7 +153,7 @@ Job Generation::MakeJob(size_t index) {
 }
 
 Status Generation::SubmitWaiting() {
-  if (request_.options.max_tokens == 0) return {};  // see Next
+  if (NothingToCompute()) return {};  // see Next
   while (!waiting_.empty()) {
     if (Status status = service_.Submit(MakeJob(waiting_.back())); !status) {
       // A full queue is no error while answers of this request run: each that ends makes room for
@@ -163,7 +176,7 @@ Generation::~Generation() {
 }
 
 Generation::Item Generation::Next(milliseconds patience) {
-  if (request_.options.max_tokens == 0 && !waiting_.empty()) {  // nothing for the scheduler to do
+  if (NothingToCompute() && !waiting_.empty()) {
     const size_t index = waiting_.back();
     waiting_.pop_back();
     answers_[index].finish = FinishReason::kLength;
@@ -189,6 +202,10 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
     return EndAnswer(item.answer, std::move(*end));
 
   Answer& answer = answers_[item.answer];
+  if (auto* scores = std::get_if<PromptLogprobs>(&item.what)) {
+    answer.prompt_logprobs = std::move(*scores);
+    return std::nullopt;
+  }
   auto& token = std::get<TokenEvent>(item.what);
   const size_t logprobs = request_.options.sampling.logprobs < 0 ? 0 : 1 + token.sampled.top.size();
   const size_t each = kLogprobBytes + (request_.stream ? 0 : kLogprobJson);

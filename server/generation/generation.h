@@ -61,6 +61,8 @@ class Generation {
   // The answers, grouped by prompt: best_of of them for prompt 0, then for prompt 1, ... Complete
   // after End.
   const std::vector<Answer>& answers() const { return answers_; }
+  // The request's prompts, in tokens.
+  const std::vector<std::vector<int32_t>>& prompts() const { return prompts_; }
   // For each prompt the n answers with the best mean logprob a token, the best one first. Where
   // best_of is n it is all of them, in their own order. REQUIRES: End was returned.
   std::vector<const Answer*> Chosen() const;
@@ -77,6 +79,10 @@ class Generation {
   // Submits what waits here, in order, until the queue is full.
   Status SubmitWaiting();
   Job MakeJob(size_t index);
+  // Nothing is wanted but the prompts' texts.
+  bool NothingToCompute() const {
+    return request_.options.max_tokens == 0 && request_.options.prompt_logprobs < 0;
+  }
   // What came out of the stream, if it is anything to be told.
   std::optional<Item> Take(StreamItem item);
   std::optional<Item> EndAnswer(size_t index, StreamEnd end);

@@ -113,7 +113,11 @@ SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, siz
               static_cast<int64_t>(std::time(nullptr)),
               chat_.has_value(),
               model.name,
-              model.card},
+              model.card,
+              model.tokenizer.bos(),
+              model.tokenizer.eos(),
+              model.tokenizer.adds_bos(),
+              model.tokenizer.fill_tokens()},
       grammars_(std::make_unique<GrammarCache>(
           model.tokenizer, AllSpoken(chat_),
           CompileLimits{compilers, compiles_waiting,

@@ -21,11 +21,14 @@ struct ServedModel {
   std::string name;         // the file's, without its ending; of the embedded model, general.name
   std::string fingerprint;  // of all that makes an answer: Model's, and the type of the KV cache
   size_t vocab = 0;
-  size_t context = 0;   // positions of a session
-  int64_t created = 0;  // Unix time of loading
-  bool chat = false;    // it has a usable chat template
-  std::string title;    // general.name
-  ModelCard card = {};  // what its file says of it
+  size_t context = 0;          // positions of a session
+  int64_t created = 0;         // Unix time of loading
+  bool chat = false;           // it has a usable chat template
+  std::string title;           // general.name
+  ModelCard card = {};         // what its file says of it
+  int32_t bos = -1, eos = -1;  // -1: the vocabulary names none
+  bool adds_bos = false;       // before each text
+  FillTokens fill = {};        // by which gaps in texts are marked; none where it has none
 };
 
 class GenerationService {

@@ -16,6 +16,7 @@ class TokenStream::AnswerSink : public TokenSink {
     end_.front().item.answer = answer;
   }
 
+  void OnPrompt(PromptLogprobs scores) override { stream_->PushPrompt(answer_, std::move(scores)); }
   void OnToken(TokenEvent event) override { stream_->PushToken(answer_, std::move(event)); }
   void OnFinish(FinishReason reason, const JobStats& stats) override {
     PushEnd({std::nullopt, reason, stats});
@@ -61,14 +62,24 @@ void TokenStream::PushToken(size_t answer, TokenEvent event) {
   if (overflowed_) {
     cancelled_->store(true);
   } else {
-    try {
-      std::list<Entry> entry;
-      entry.push_back({{answer, std::move(event)}, bytes});
-      Push(entry);
-    } catch (const std::bad_alloc&) {
-      lost_ = true;
-      cancelled_->store(true);
-    }
+    PushItem({answer, std::move(event)}, bytes);
+  }
+}
+
+// One for each answer, of memory that the request has been given beforehand: the bound is not for
+// it.
+void TokenStream::PushPrompt(size_t answer, PromptLogprobs scores) {
+  PushItem({answer, std::move(scores)}, 0);
+}
+
+void TokenStream::PushItem(StreamItem item, size_t bytes) {
+  try {
+    std::list<Entry> entry;
+    entry.push_back({std::move(item), bytes});
+    Push(entry);
+  } catch (const std::bad_alloc&) {
+    lost_ = true;
+    cancelled_->store(true);
   }
 }
 

@@ -26,7 +26,7 @@ struct StreamEnd {
 
 struct StreamItem {
   size_t answer = 0;  // whose
-  std::variant<TokenEvent, StreamEnd> what;
+  std::variant<TokenEvent, StreamEnd, PromptLogprobs> what;
 };
 
 class TokenStream : public std::enable_shared_from_this<TokenStream> {
@@ -47,7 +47,9 @@ class TokenStream : public std::enable_shared_from_this<TokenStream> {
     size_t bytes = 0;
   };
   // None of these throws.
+  void PushPrompt(size_t answer, PromptLogprobs scores);
   void PushToken(size_t answer, TokenEvent event);
+  void PushItem(StreamItem item, size_t bytes);
   void PushEnd(std::list<Entry>& end);
   void Push(std::list<Entry>& entry);  // takes it out of its list
 

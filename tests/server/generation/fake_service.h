@@ -62,6 +62,11 @@ class FakeService : public GenerationService {
     if (requests_.size() >= places) return lockstep::Fail(ErrorKind::kOverloaded, "full");
     requests_.push_back(request);
     if (script.empty()) return {};
+    if (request.options.prompt_logprobs >= 0) request.sink->OnPrompt(ScoresOf(request));
+    if (request.options.max_tokens == 0) {
+      request.sink->OnFinish(FinishReason::kLength, {0.001, 0.002, 0.003});
+      return {};
+    }
     for (size_t i = 0; i < script.size();) {
       const size_t end = i + CharacterLength(std::string_view(script).substr(i));
       const FinishReason finish = end == script.size() ? script_end : FinishReason::kNone;
@@ -95,6 +100,7 @@ class FakeService : public GenerationService {
   }
 
   ModelCard& card() { return model_.card; }  // set before use
+  ServedModel& served() { return model_; }   // likewise
 
   std::optional<Error> refusal;  // set before use: what Submit says
   std::string script;            // set before use: every request's whole answer, made in Submit
@@ -125,6 +131,20 @@ class FakeService : public GenerationService {
   }
 
  private:
+  // Token i has the logprob -i / 4, and 'z' is the likeliest everywhere.
+  static PromptLogprobs ScoresOf(const Job& request) {
+    PromptLogprobs scores;
+    scores.width = static_cast<size_t>(request.options.prompt_logprobs);
+    for (size_t i = 1; i < request.prompt.size(); ++i) {
+      scores.tokens.push_back({request.prompt[i], -0.25f * static_cast<float>(i)});
+      scores.ranks.push_back(7);
+      for (size_t k = 0; k < scores.width; ++k) {
+        scores.top.push_back({'z' - static_cast<int32_t>(k), -0.125f - static_cast<float>(k)});
+      }
+    }
+    return scores;
+  }
+
   // A character that is no token is the text of some other one.
   void SendLocked(size_t i, char token, FinishReason finish = FinishReason::kNone,
                   std::string_view character = {}) {
