@@ -11,7 +11,10 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/api/llama_api.h"
+#include "server/api/llama_fields.h"
 #include "server/api/native_api.h"
+#include "server/api/openai/completions.h"
 #include "server/api/respond.h"
 #include "server/api/tgi_api.h"
 #include "server/http/error_reply.h"
@@ -149,6 +152,13 @@ HttpReply GenerateNativeOrTgi(RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
   const Dialect& dialect = IsTgiRequest(body->json) ? kTgi : kNative;
+  return GenerateFrom(*std::move(body), dialect, call);
+}
+
+HttpReply GenerateOpenAiOrLlama(RouteCall& call) {
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
+  if (!body) return body.error();
+  const Dialect& dialect = IsLlamaRequest(body->json) ? kLlamaCompletion : kOpenAiCompletions;
   return GenerateFrom(*std::move(body), dialect, call);
 }
 

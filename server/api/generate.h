@@ -19,6 +19,10 @@ HttpReply Generate(RouteCall& call) {
 // POST /generate: the server's own dialect, or TGI's if there are "inputs".
 HttpReply GenerateNativeOrTgi(RouteCall& call);
 
+// POST /completions: OpenAI's dialect, of clients whose address lacks /v1, or llama-server's where
+// a field is its own.
+HttpReply GenerateOpenAiOrLlama(RouteCall& call);
+
 // With the header x-ignored-params, which names what took no effect, so that a client that counts
 // on it can tell. What does not fit is counted.
 HttpReply WithIgnored(HttpReply reply, const std::vector<std::string>& ignored);

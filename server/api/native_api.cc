@@ -137,6 +137,7 @@ Result<GenerateRequest> ReadNativeRequest(const Json& body, ReadContext& context
   fields.Integer("max_tokens", 1, INT32_MAX, &request.options.max_tokens);
   ReadSampling(fields, context, request);
   ReadLogprobs(fields, &request.options.sampling.logprobs);
+  fields.Bool("parse_special", &request.parse_special);
   ReadModel(fields, context);
   const AnswerFormat format = ReadNativeFormat(fields, context);
   TRY_OK(fields.Finish(context.unknown()));

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "core/base/quoted.h"
+#include "server/api/sampler_fields.h"
 
 namespace lockstep {
 namespace {
@@ -214,6 +215,7 @@ void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateReque
   fields.Float("repetition_penalty", {0, 100, true}, &sampling.repetition_penalty);
   fields.Float("presence_penalty", {-2, 2}, &sampling.presence_penalty);
   fields.Float("frequency_penalty", {-2, 2}, &sampling.frequency_penalty);
+  ReadOtherSamplers(fields, context.service, sampling);
   ReadLogitBias(fields, context, request.options);
   ReadBans(fields, context, request);
   ReadSeed(fields, request);

@@ -26,6 +26,8 @@ inline constexpr size_t kMaxBiases = 1024;
 inline constexpr size_t kMaxAnswers = 8;   // to one prompt: n, best_of
 inline constexpr size_t kMaxPrompts = 32;  // of one request
 inline constexpr size_t kMaxAnswersInAll = 64;
+// Of prompts, and of answers to them, that are a token at most: what those send who measure models.
+inline constexpr size_t kMaxShortAnswers = 128;
 inline constexpr int64_t kMaxLogprobs = 20;
 
 inline constexpr size_t kMaxModelName = 256;  // bytes of a name in a request

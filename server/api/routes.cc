@@ -10,6 +10,7 @@
 #include "core/base/quoted.h"
 #include "server/api/anthropic/message_api.h"
 #include "server/api/generate.h"
+#include "server/api/llama_api.h"
 #include "server/api/ollama/ollama_chat.h"
 #include "server/api/ollama/ollama_generate.h"
 #include "server/api/ollama/ollama_models.h"
@@ -36,6 +37,8 @@ constexpr Route kRoutes[] = {
     {"/", "POST", Generate<kTgiList>, kModel, kWorkers},
     {"/info", "GET", Info, kModel, kWorkers},
     {"/props", "GET", Props, kModel, kWorkers},
+    {"/slots", "GET", Slots, kModel, kWorkers},
+    {"/tokenizer_info", "GET", TokenizerInfo, kModel, kWorkers},
     {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
     {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
@@ -45,6 +48,8 @@ constexpr Route kRoutes[] = {
     {"/v1/responses/*/input_items", "GET", ResponseInput, kModel, kWorkers},
     {"/v1/responses/*", "GET", StoredResponse, kModel, kWorkers},
     {"/v1/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
+    {"/completion", "POST", Generate<kLlamaCompletion>, kModel, kWorkers},
+    {"/infill", "POST", Generate<kLlamaInfill>, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
@@ -63,7 +68,7 @@ constexpr Route kRoutes[] = {
     {"/api/blobs/*", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/delete", "DELETE", OllamaNoLibrary, kKey, kWorkers},
     // Where clients come to that were given an address without /v1.
-    {"/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
+    {"/completions", "POST", GenerateOpenAiOrLlama, kModel, kWorkers},
     {"/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
     {"/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
     {"/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},

@@ -86,8 +86,17 @@ HttpReply Props(RouteCall& call) {
   const ChatModel* const chat = call.service->chat() ? &*call.service->chat() : nullptr;
   // In the template's way, or in one for all.
   const bool tools = chat != nullptr && (chat->forms.calls || call.settings.generate.generic_tools);
+  const SamplingParams sampling;
   return ReplyOf(
-      {{"default_generation_settings", {{"n_ctx", model.context}}},
+      {{"default_generation_settings",
+        {{"n_ctx", model.context},
+         {"params",
+          {{"n_predict", -1},
+           {"temperature", sampling.temperature},
+           {"top_k", sampling.top_k},
+           {"top_p", sampling.top_p},
+           {"min_p", sampling.min_p},
+           {"repeat_penalty", sampling.repetition_penalty}}}}},
        {"total_slots", call.service->state().sessions},
        {"model_alias", model.name},
        {"model_path", model.name},  // where the file lies is nobody's business
@@ -98,6 +107,34 @@ HttpReply Props(RouteCall& call) {
        {"eos_token", chat != nullptr ? chat->eos : ""},
        {"build_info", "lockstep-" LOCKSTEP_VERSION},
        {"is_sleeping", false}});
+}
+
+// Which session a request has is nobody's business, only how many are taken.
+HttpReply Slots(RouteCall& call) {
+  const SchedulerState state = call.service->state();
+  Json slots = Json::array();
+  for (size_t i = 0; i < state.sessions; ++i) {
+    slots.push_back({{"id", i},
+                     {"n_ctx", call.service->model().context},
+                     {"speculative", true},
+                     {"is_processing", i < state.running}});
+  }
+  return ReplyOf(slots);
+}
+
+HttpReply TokenizerInfo(RouteCall& call) {
+  const GenerationService& service = *call.service;
+  const ServedModel& model = service.model();
+  const auto name = [&service](int32_t token) {
+    return token < 0 ? Json() : Json(std::string(service.TokenText(token)));
+  };
+  return ReplyOf({{"bos_token", name(model.bos)},
+                  {"eos_token", name(model.eos)},
+                  {"pad_token", nullptr},
+                  {"add_bos_token", model.adds_bos},
+                  {"model_max_length", model.context},
+                  {"vocab_size", model.vocab},
+                  {"chat_template", service.chat() ? Json(service.chat()->source) : Json()}});
 }
 
 // That it is answered at all is what a liveness probe asks: a model that loads or a full queue is

@@ -14,6 +14,10 @@ HttpReply OneModel(RouteCall& call);
 HttpReply Info(RouteCall& call);
 // GET /props, in the words of llama-server: what editors ask before they use a model.
 HttpReply Props(RouteCall& call);
+// GET /slots: one for each session, of which the first ones are taken as those that run.
+HttpReply Slots(RouteCall& call);
+// GET /tokenizer_info, in vLLM's words: what evaluations with a remote tokenizer ask for.
+HttpReply TokenizerInfo(RouteCall& call);
 HttpReply Live(RouteCall& call);
 // {"status", "queued", "running"}, or {"status": "loading", "percent"}; 503 where no request would
 // be served. Says nothing of load: a busy server that were taken out would leave the others busier.

@@ -24,6 +24,7 @@ constexpr int64_t kMaxTopTokens = 20;
 struct TgiRequest {
   GenerateRequest generate;
   bool details = false;
+  bool prefill = false;           // the prompt's tokens are part of the details
   bool return_full_text = false;  // the prompt's text comes before the answer's
   size_t top_n_tokens = 0;        // likeliest tokens at each place
   bool as_list = false;           // an unstreamed answer stands in a list of one
@@ -51,7 +52,10 @@ void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRe
   ReadSampling(fields, context, request);
   fields.Bool("do_sample", &sample);
   // Whoever sets one of these wants chance, with or without do_sample.
-  if (sampling.temperature != 1 || sampling.top_k != 0 || sampling.top_p != 1) sample = true;
+  if (sampling.temperature != 1 || sampling.top_k != 0 || sampling.top_p != 1 ||
+      sampling.typical_p != 1) {
+    sample = true;
+  }
   if (!sample) sampling.temperature = 0;
   if (request.best_of > 1 && !sample) {
     fields.Fail("best_of", "needs do_sample: without chance all answers are the same");
@@ -59,14 +63,8 @@ void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRe
 }
 
 void ReadTgiUnsupported(FieldReader& fields) {
-  float typical = 1;
-  fields.Float("typical_p", {0, 1, true}, &typical);
-  if (typical != 1) fields.Fail("typical_p", "is not supported: use top_p or min_p");
   bool off = false;
   if (fields.Bool("watermark", &off) && off) fields.Fail("watermark", "is not supported");
-  if (fields.Bool("decoder_input_details", &off) && off) {
-    fields.Fail("decoder_input_details", "is not supported: the prompt's logprobs are not kept");
-  }
   fields.Refuse("adapter_id", "is not supported: this server has one model, without adapters");
 }
 
@@ -76,6 +74,12 @@ void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& reque
   fields.Integer("max_new_tokens", 1, INT32_MAX, &generate.options.max_tokens);
   fields.Integer("best_of", 1, kMaxAnswers, &generate.best_of);
   fields.Bool("details", &request.details);
+  fields.Bool("decoder_input_details", &request.prefill);
+  if (request.prefill) generate.options.prompt_logprobs = 0;
+  if (request.prefill && generate.stream) {
+    fields.Fail("decoder_input_details", "are not streamed: leave it out, or do not stream");
+  }
+  request.details = request.details || request.prefill;
   fields.Bool("return_full_text", &request.return_full_text);
   fields.Integer("top_n_tokens", 0, kMaxTopTokens, &request.top_n_tokens);
   fields.Integer("truncate", 1, INT32_MAX, truncate);
@@ -160,12 +164,12 @@ class TgiWriter : public AnswerWriter {
     const Answer* const best = generation.Chosen()[0];
     Json json{{"generated_text", Text(generation, *best)}};
     if (request_.details) {
-      json["details"] = DetailsJson(*best);
+      json["details"] = DetailsJson(generation, *best);
       // These are the answers that best_of did not choose, in the order in which they were made.
       Json others = Json::array();
       for (const Answer& answer : generation.answers()) {
         if (&answer == best) continue;
-        Json other = DetailsJson(answer);
+        Json other = DetailsJson(generation, answer);
         other["generated_text"] = Text(generation, answer);
         others.push_back(std::move(other));
       }
@@ -195,7 +199,21 @@ class TgiWriter : public AnswerWriter {
     }
     return json;
   }
-  Json DetailsJson(const Answer& answer) const {
+  // The first token follows nothing, and has no logprob.
+  Json PrefillJson(const Generation& generation, const Answer& answer) const {
+    Json json = Json::array();
+    if (!request_.prefill) return json;
+    const std::vector<int32_t>& prompt = generation.prompts()[0];
+    for (size_t i = 0; i < prompt.size(); ++i) {
+      const float logprob = i == 0 ? 0 : answer.prompt_logprobs->tokens[i - 1].logprob;
+      Json token = TokenJson({prompt[i], logprob, {}}, service_.TokenBytes(prompt[i]));
+      token.erase("special");
+      if (i == 0) token["logprob"] = nullptr;
+      json.push_back(std::move(token));
+    }
+    return json;
+  }
+  Json DetailsJson(const Generation& generation, const Answer& answer) const {
     Json tokens = Json::array(), tops = tokens;
     for (const SampledToken& token : answer.logprobs) {
       tokens.push_back(TokenJson(token, service_.TokenBytes(token.token)));
@@ -204,7 +222,7 @@ class TgiWriter : public AnswerWriter {
     Json json{{"finish_reason", TgiFinishName(service_, answer, answer.finish)},
               {"generated_tokens", answer.tokens.size()},
               {"seed", SeedJson(answer)},
-              {"prefill", Json::array()},
+              {"prefill", PrefillJson(generation, answer)},
               {"tokens", std::move(tokens)}};
     if (request_.top_n_tokens > 0) json["top_tokens"] = std::move(tops);
     return json;

@@ -32,21 +32,9 @@ Json Normalized(Json options) {
   return options;
 }
 
-// The penalty's window is all of prompt and answer here; 0 is none.
-void ReadPenalty(FieldReader& options, ReadContext& context, SamplingParams& sampling) {
-  options.Float("repeat_penalty", {0, 100, true}, &sampling.repetition_penalty);
-  int64_t last = -1;
-  options.Integer("repeat_last_n", -1, INT32_MAX, &last);
-  if (last == 0) sampling.repetition_penalty = 1;
-  if (last > 0 && sampling.repetition_penalty != 1) {
-    context.ignored.push_back(options.Full("repeat_last_n"));
-  }
-}
-
 // What would choose tokens otherwise is named unless it is off.
-void ReadOtherSamplers(FieldReader& options, ReadContext& context) {
-  static constexpr std::pair<const char*, double> kOff[] = {
-      {"typical_p", 1}, {"tfs_z", 1}, {"mirostat", 0}};
+void ReadLostSamplers(FieldReader& options, ReadContext& context) {
+  static constexpr std::pair<const char*, double> kOff[] = {{"tfs_z", 1}, {"mirostat", 0}};
   for (const auto& [name, off] : kOff) {
     const Json* const value = options.Take(name);
     if (value != nullptr && *value != off) context.ignored.push_back(options.Full(name));
@@ -58,7 +46,7 @@ void ReadOptions(FieldReader& options, ReadContext& context, GenerateRequest& ge
   ReadSampling(options, context, generate);
   // -1 asks for any number.
   if (generate.negative_seed) generate.has_seed = generate.negative_seed = false;
-  ReadPenalty(options, context, generate.options.sampling);
+  options.Float("repeat_penalty", {0, 100, true}, &generate.options.sampling.repetition_penalty);
   int64_t count = -1;  // below 0: what the context leaves
   if (options.Integer("num_predict", INT32_MIN, INT32_MAX, &count) && count >= 0) {
     generate.options.max_tokens = static_cast<size_t>(count);
@@ -68,7 +56,7 @@ void ReadOptions(FieldReader& options, ReadContext& context, GenerateRequest& ge
   if (positions > context.service.model().context) {
     context.ignored.push_back(options.Full("num_ctx"));
   }
-  ReadOtherSamplers(options, context);
+  ReadLostSamplers(options, context);
   for (const char* name : kLoading) options.Take(name);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/api/chat/prepare.h"
+#include "server/api/fill_prompt.h"
 #include "server/api/ollama/ollama_answer.h"
 #include "server/api/ollama/ollama_fields.h"
 #include "server/http/error_reply.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct GenerateFields : OllamaRequest {
   std::string prompt, system;
+  std::string suffix;            // what is behind the gap that is to be filled; empty: no gap
   std::vector<int32_t> context;  // of an earlier answer
   bool raw = false;
 };
@@ -38,10 +40,7 @@ Result<GenerateFields> ReadFields(const Json& body, ReadContext& context) {
   fields.Bool("raw", &request.raw);
   RefuseImages(fields);
   std::string text;
-  if (fields.Text("suffix", &text) && !text.empty()) {
-    fields.Fail("suffix", "is not supported: the model continues texts, it does not fill gaps");
-  }
-  text.clear();
+  fields.Text("suffix", &request.suffix);
   if (fields.Text("template", &text) && !text.empty()) {
     fields.Fail("template",
                 "is not taken from requests, whose texts would be control tokens: leave it out for "
@@ -61,6 +60,17 @@ Status PrepareText(GenerateFields& request, ReadContext& context) {
   TRY_OK(context.memory.Grow(request.prompt.size() * Tokenizer::kEncodeBytes));
   request.generate.prompts = {
       context.service.Encode(TrustedText(std::move(request.prompt), request.raw))};
+  return BindAnswerFormat(request.format, context, &request.generate.options);
+}
+
+// The prompt is what is before the gap.
+Status PrepareGap(GenerateFields& request, ReadContext& context) {
+  TRY_OK(CheckCanFill(context.service.model(), "suffix"));
+  if (!request.system.empty()) context.ignored.emplace_back("system");
+  if (request.thinking.enabled || request.thinking.effort) context.ignored.emplace_back("think");
+  TRY_OK(context.memory.Grow((request.prompt.size() + request.suffix.size()) *
+                             Tokenizer::kEncodeBytes));
+  request.generate.prompts = {GapPrompt(context.service, request.prompt, request.suffix)};
   return BindAnswerFormat(request.format, context, &request.generate.options);
 }
 
@@ -96,7 +106,9 @@ Result<DialectRequest> ReadOllamaGenerate(const Json& body, ReadContext& context
   if (request.prompt.empty()) {
     return DialectRequest{{}, nullptr, OllamaLoadReply(form, request.unload)};
   }
-  if (request.raw || !context.service.chat()) {
+  if (!request.suffix.empty()) {
+    TRY_OK(PrepareGap(request, context));
+  } else if (request.raw || !context.service.chat()) {
     TRY_OK(PrepareText(request, context));
   } else {
     TRY(form.read, PrepareMessages(request, context));

@@ -72,7 +72,8 @@ class ChatWriter : public OpenAiWriter {
       : OpenAiWriter(service, request),
         form_(request.form),
         tools_(request.tools),
-        echo_(request.echo ? request.form.begun : "") {}
+        echo_(request.echo ? request.form.begun : ""),
+        prompt_logprobs_(request.prompt_logprobs) {}
 
   std::string_view id_prefix() const override { return "chatcmpl"; }
   std::string Begin(const Generation& generation) override {
@@ -103,6 +104,15 @@ class ChatWriter : public OpenAiWriter {
   }
 
  private:
+  Json Beside(const Generation& generation) const override {
+    Json json = Json::object();
+    if (prompt_logprobs_ >= 0) {
+      json["prompt_logprobs"] =
+          PromptLogprobsJson(service(), generation.answers()[0], prompt_logprobs_);
+    }
+    if (return_token_ids()) json["prompt_token_ids"] = generation.prompts()[0];
+    return json;
+  }
   struct Stream {
     ChatAnswerReader reader;
     ChatDeltas deltas;
@@ -177,7 +187,8 @@ class ChatWriter : public OpenAiWriter {
   const ChatForm form_;
   const ToolForm tools_;
   const std::string echo_;
-  std::vector<Stream> streams_;  // of each answer
+  const int32_t prompt_logprobs_;  // -1: none
+  std::vector<Stream> streams_;    // of each answer
 };
 
 FieldNames NamesOf(const ToolList& tools) {
@@ -198,6 +209,7 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
   Conversation& conversation = request.conversation;
   ReadConversation(fields, context, &conversation);
   ReadOpenAiFields(fields, context, request);
+  ReadVllmWishes(fields, context, request);
   ReadMaxTokens(fields, &generate.options.max_tokens);
   ReadLogprobs(fields, &generate.options.sampling.logprobs);
   conversation.choice = ReadToolChoice(fields, context, conversation.tools);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
@@ -104,12 +105,24 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
     sampling.repetition_penalty = other_name;
   }
   fields.Integer("truncate_prompt_tokens", 1, INT32_MAX, &generate.keep_prompt);
-  fields.Refuse("prompt_logprobs", "is not supported: only an answer's tokens have logprobs");
   ReadCounts(fields, generate);
   ReadStreamOptions(fields, context, request);
   request.format = ReadResponseFormat(fields, context);
   ReadPrediction(fields, context, generate);
   ReadForOthers(fields, context);
+}
+
+// -1 is the whole vocabulary to vLLM, which is more than an answer can hold.
+void ReadVllmWishes(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
+  fields.Bool("return_token_ids", &request.return_token_ids);
+  if (request.return_token_ids && request.generate.stream) {
+    context.ignored.emplace_back("return_token_ids");
+  }
+  if (!fields.Integer("prompt_logprobs", 0, kMaxLogprobs, &request.prompt_logprobs)) return;
+  if (request.generate.stream) {
+    fields.Fail("prompt_logprobs", "are not streamed: send stream false");
+  }
+  request.generate.options.prompt_logprobs = request.prompt_logprobs;
 }
 
 std::string TokenLabel(const GenerationService& service, int32_t token) {
@@ -122,12 +135,33 @@ std::string TokenLabel(const GenerationService& service, int32_t token) {
   return label;
 }
 
+Json PromptLogprobsJson(const GenerationService& service, const Answer& answer, int32_t top) {
+  const PromptLogprobs& scores = *answer.prompt_logprobs;
+  const auto one = [&service](const TokenLogprob& token, size_t rank) {
+    return Json{{"logprob", LogprobNumber(token.logprob)},
+                {"rank", rank},
+                {"decoded_token", TokenLabel(service, token.token)}};
+  };
+  Json all = Json::array({nullptr});
+  for (size_t i = 0; i < scores.tokens.size(); ++i) {
+    const TokenLogprob& token = scores.tokens[i];
+    Json tokens{{fmt::to_string(token.token), one(token, scores.ranks[i])}};
+    const auto likeliest = scores.Top(i).first(std::min(scores.width, static_cast<size_t>(top)));
+    for (size_t rank = 1; const TokenLogprob& other : likeliest) {
+      tokens.emplace(fmt::to_string(other.token), one(other, rank++));
+    }
+    all.push_back(std::move(tokens));
+  }
+  return all;
+}
+
 OpenAiWriter::OpenAiWriter(const GenerationService& service, const OpenAiRequest& request)
     : service_(service),
       model_(request.model),
       include_usage_(request.include_usage),
       continuous_usage_(request.continuous_usage),
       has_prediction_(!request.generate.prediction.empty()),
+      return_token_ids_(request.return_token_ids),
       created_(static_cast<int64_t>(std::time(nullptr))) {}
 
 // All events of a stream have the same head, with the time at which the request was read.
@@ -154,10 +188,12 @@ Json OpenAiWriter::UsageOf(const Generation& generation) const {
 // The seed is an addition to OpenAI's form: with it a single choice can be had again.
 std::string OpenAiWriter::Whole(const Generation& generation) {
   Json json = Head(generation, object());
+  json.update(Beside(generation));
   Json choices = Json::array();
   for (const Answer* const answer : generation.Chosen()) {
     Json choice{{"index", choices.size()}};
     choice.update(Choice(generation, *answer, choices.size()));
+    if (return_token_ids_) choice["token_ids"] = answer->tokens;
     choice["finish_reason"] = Finish(*answer);
     choice["seed"] = SeedJson(*answer);
     choices.push_back(std::move(choice));

@@ -21,6 +21,8 @@ struct OpenAiRequest {
   GenerateRequest generate;
   std::string model;  // as the request names it
   AnswerFormat format;
+  int32_t prompt_logprobs = -1;  // vLLM's field; -1: none
+  bool return_token_ids = false;
   bool include_usage = false;
   bool continuous_usage = false;  // in each piece of the stream
 };
@@ -31,6 +33,12 @@ struct OpenAiRequest {
 // prompt_cache_key, which say nothing to this one, and store, service_tier, verbosity,
 // prompt_cache_retention and web_search_options, which are named as ignored.
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request);
+
+// vLLM's prompt_logprobs and return_token_ids, which are not for streams. After ReadOpenAiFields.
+void ReadVllmWishes(FieldReader& fields, ReadContext& context, OpenAiRequest& request);
+// The former's part of an answer: null for the first token, then for each an object of tokens by
+// id, itself and the likeliest: {"logprob", "rank", "decoded_token"}.
+Json PromptLogprobsJson(const GenerationService& service, const Answer& answer, int32_t top);
 
 // The token as text: its bytes where they are whole characters, else "bytes:\xe2\x80"; a control
 // token's name.
@@ -52,6 +60,8 @@ class OpenAiWriter : public AnswerWriter {
   virtual Json Choice(const Generation& generation, const Answer& answer, size_t index) = 0;
   // Of all answers so far, to be part of the usage; nothing where there are none to be told.
   virtual std::optional<size_t> ReasoningTokens(const Generation&) const { return std::nullopt; }
+  // What an answer that is not streamed has beside its choices.
+  virtual Json Beside(const Generation&) const { return Json::object(); }
   virtual std::string_view Finish(const Answer& answer) const { return FinishName(answer.finish); }
 
   // An event with one piece of one choice; `finish` is null in all but the last.
@@ -60,6 +70,7 @@ class OpenAiWriter : public AnswerWriter {
   // An event that adds nothing to the first choice, and says how far the prompt has been read.
   std::string Waits(const Generation& generation, const Json& choice) const;
   const GenerationService& service() const { return service_; }
+  bool return_token_ids() const { return return_token_ids_; }
 
  private:
   Json Head(const Generation& generation, std::string_view object) const;
@@ -69,7 +80,7 @@ class OpenAiWriter : public AnswerWriter {
 
   const GenerationService& service_;
   const std::string model_;
-  const bool include_usage_, continuous_usage_, has_prediction_;
+  const bool include_usage_, continuous_usage_, has_prediction_, return_token_ids_;
   const int64_t created_;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "server/api/fill_prompt.h"
 #include "server/api/openai/common.h"
 #include "server/http/error_reply.h"
 
@@ -26,6 +27,13 @@ constexpr size_t kDefaultMaxTokens = 16;  // as OpenAI documents
 constexpr char kPromptForms[] =
     "must be a string, a list of strings, a list of token ids or a list of such lists";
 
+void FailPrompts(FieldReader& fields, size_t sent, size_t most) {
+  fields.Fail("prompt",
+              fmt::format("has {} prompts; send at most {} in one request, or {} where max_tokens "
+                          "is 0 or 1",
+                          sent, most, kMaxShortAnswers));
+}
+
 // A list of numbers is one prompt of token ids, and a list of lists is several, so that the first
 // item decides. Texts and ids do not mix.
 void ReadPrompts(FieldReader& fields, size_t vocab, std::vector<GenerateRequest::Prompt>& prompts) {
@@ -36,10 +44,7 @@ void ReadPrompts(FieldReader& fields, size_t vocab, std::vector<GenerateRequest:
   if (!one && !value->is_array()) return fields.Fail("prompt", kPromptForms);
   const Json list = one ? Json::array({*value}) : *value;
   if (list.empty()) return fields.Fail("prompt", "is empty");
-  if (list.size() > kMaxPrompts) {
-    return fields.Fail("prompt", fmt::format("has {} prompts; send at most {} in one request",
-                                             list.size(), kMaxPrompts));
-  }
+  if (list.size() > kMaxShortAnswers) return FailPrompts(fields, list.size(), kMaxShortAnswers);
   for (size_t i = 0; i < list.size(); ++i) {
     const Json& prompt = list[i];
     const std::string where = one ? "prompt" : fmt::format("prompt[{}]", i);
@@ -60,10 +65,15 @@ void ReadPrompts(FieldReader& fields, size_t vocab, std::vector<GenerateRequest:
 }
 
 void CheckAnswersInAll(FieldReader& fields, const GenerateRequest& request) {
-  if (request.prompts.size() * request.best_of > kMaxAnswersInAll) {
+  const bool are_short = request.options.max_tokens <= 1;
+  if (!are_short && request.prompts.size() > kMaxPrompts) {
+    return FailPrompts(fields, request.prompts.size(), kMaxPrompts);
+  }
+  const size_t most = are_short ? kMaxShortAnswers : kMaxAnswersInAll;
+  if (request.prompts.size() * request.best_of > most) {
     fields.Fail("n", fmt::format("answers to each of {} prompts are too many: {} in all is the "
                                  "most, those that best_of drops included",
-                                 request.prompts.size(), kMaxAnswersInAll));
+                                 request.prompts.size(), most));
   }
 }
 
@@ -74,37 +84,70 @@ void ReadMaxTokens(FieldReader& fields, size_t* max_tokens) {
   *max_tokens = count < 0 ? size_t{INT32_MAX} : static_cast<size_t>(count);
 }
 
+// Each prompt is what is before a gap, and `suffix` what is behind it.
+Status FillGaps(ReadContext& context, std::string_view suffix, GenerateRequest& generate) {
+  TRY_OK(CheckCanFill(context.service.model(), "suffix"));
+  for (GenerateRequest::Prompt& prompt : generate.prompts) {
+    const auto* const text = std::get_if<std::string>(&prompt);
+    if (text == nullptr) {
+      return Fail(ErrorKind::kInvalidArgument,
+                  "suffix needs prompts that are texts: put the tokens of gaps among the others",
+                  "suffix");
+    }
+    TRY_OK(context.memory.Grow((text->size() + suffix.size()) * Tokenizer::kEncodeBytes));
+    prompt = GapPrompt(context.service, *text, suffix);
+  }
+  return {};
+}
+
+// vLLM's skip_special_tokens: false lets control tokens be text of the answer.
+void ReadSkipSpecial(FieldReader& fields, const ReadContext& context, GenerationOptions& options) {
+  bool skip = true;
+  fields.Bool("skip_special_tokens", &skip);
+  if (skip) return;
+  const GenerationService& service = context.service;
+  auto spoken = std::make_shared<SpokenTokens>();
+  for (size_t i = 0; i < context.vocab(); ++i) {
+    const auto token = static_cast<int32_t>(i);
+    if (service.IsControl(token)) spoken->emplace(token, service.TokenText(token));
+  }
+  options.spoken = std::move(spoken);
+}
+
 class CompletionsWriter : public OpenAiWriter {
  public:
   CompletionsWriter(const GenerationService& service, const CompletionsRequest& request)
-      : OpenAiWriter(service, request), echo_(request.echo) {}
+      : OpenAiWriter(service, request),
+        echo_(request.echo),
+        logprobs_(request.generate.options.sampling.logprobs),
+        prompt_logprobs_(request.prompt_logprobs) {}
 
   std::string_view id_prefix() const override { return "cmpl"; }
   // With echo the prompt is a first piece of each choice, and text_offset counts from its
-  // beginning.
+  // beginning. With logprobs that piece waits for the prompt's own.
   std::string Begin(const Generation& generation) override {
     std::string events;
     offsets_.resize(generation.answers().size());
-    for (size_t i = 0; echo_ && i < offsets_.size(); ++i) {
-      const std::string prompt = PromptText(generation, i);
-      offsets_[i] = CountCharacterStarts(prompt);
-      events += Chunk(generation, i, {{"text", prompt}, {"logprobs", nullptr}});
-    }
+    for (size_t i = 0; logprobs_ < 0 && i < offsets_.size(); ++i) events += Echo(generation, i);
     return events;
   }
   std::string Token(const Generation& generation, size_t i, const TokenEvent& token) override {
-    const bool logprobs = generation.answers()[i].wants_logprobs;
-    if (token.text.empty() && !logprobs) return {};
-    return Chunk(generation, i,
-                 {{"text", token.text},
-                  {"logprobs", logprobs ? Logprobs({&token.sampled, 1}, &offsets_[i]) : nullptr}});
+    const std::string echo =
+        logprobs_ >= 0 && token.index == 0 ? Echo(generation, i) : std::string();
+    if (token.text.empty() && logprobs_ < 0) return echo;
+    Json logprobs = nullptr;
+    if (logprobs_ >= 0) logprobs = NoLogprobs();
+    if (logprobs_ >= 0) AddToken(token.sampled, &offsets_[i], logprobs);
+    return echo + Chunk(generation, i, {{"text", token.text}, {"logprobs", std::move(logprobs)}});
   }
   std::string Waiting(const Generation& generation) override {
     return Waits(generation, {{"text", ""}, {"logprobs", nullptr}});
   }
   std::string AnswerEnd(const Generation& generation, size_t i) override {
-    return Chunk(generation, i, {{"text", ""}, {"logprobs", nullptr}},
-                 FinishName(generation.answers()[i].finish));
+    const bool alone = logprobs_ >= 0 && generation.answers()[i].tokens.empty();
+    return (alone ? Echo(generation, i) : "") + Chunk(generation, i,
+                                                      {{"text", ""}, {"logprobs", nullptr}},
+                                                      FinishName(generation.answers()[i].finish));
   }
 
  private:
@@ -113,8 +156,20 @@ class CompletionsWriter : public OpenAiWriter {
   Json Choice(const Generation& generation, const Answer& answer, size_t index) override {
     const std::string prompt = echo_ ? PromptText(generation, index) : std::string();
     size_t offset = CountCharacterStarts(prompt);
-    return {{"text", prompt + answer.text},
-            {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs, &offset) : nullptr}};
+    Json json{{"text", prompt + answer.text}, {"logprobs", nullptr}};
+    if (logprobs_ >= 0) {
+      Json logprobs = NoLogprobs();
+      if (echo_) AddPrompt(generation, answer, index, offset, logprobs);
+      for (const SampledToken& token : answer.logprobs) AddToken(token, &offset, logprobs);
+      json["logprobs"] = std::move(logprobs);
+    }
+    if (return_token_ids()) {
+      json["prompt_token_ids"] = generation.prompts()[index / generation.request().n];
+    }
+    if (prompt_logprobs_ >= 0) {
+      json["prompt_logprobs"] = PromptLogprobsJson(service(), answer, prompt_logprobs_);
+    }
+    return json;
   }
 
   // The prompt of choice `index` as it came or, if it came as ids, as they read.
@@ -125,34 +180,79 @@ class CompletionsWriter : public OpenAiWriter {
     return service().Decode(std::get<std::vector<int32_t>>(prompt));
   }
 
-  // *offset is where the first of the tokens begins in the choice's text, in characters; then where
-  // the next one does.
-  Json Logprobs(std::span<const SampledToken> sampled, size_t* offset) const {
-    Json tokens = Json::array(), logprobs = tokens, tops = tokens, offsets = tokens;
-    for (const SampledToken& token : sampled) {
-      const std::string label = TokenLabel(service(), token.token);
-      tokens.push_back(label);
-      logprobs.push_back(LogprobNumber(token.logprob));
-      Json top = Json::object();
-      for (const TokenLogprob& other : token.top) {  // the likelier one of two of the same text
-        top.emplace(TokenLabel(service(), other.token), LogprobNumber(other.logprob));
-      }
-      // The chosen token is among the likeliest even where it is none of them, as OpenAI has it;
-      // emplace leaves it as it is if it was there.
-      top.emplace(label, LogprobNumber(token.logprob));
-      tops.push_back(std::move(top));
-      offsets.push_back(*offset);
-      // A character whose bytes come in several tokens counts for the token that begins it.
-      *offset += CountCharacterStarts(service().TokenBytes(token.token));
+  // The piece of a stream that has the prompt; nothing where it is not to be told.
+  std::string Echo(const Generation& generation, size_t i) {
+    if (!echo_) return {};
+    const std::string prompt = PromptText(generation, i);
+    offsets_[i] = CountCharacterStarts(prompt);
+    Json logprobs = nullptr;
+    if (logprobs_ >= 0) {
+      logprobs = NoLogprobs();
+      AddPrompt(generation, generation.answers()[i], i, offsets_[i], logprobs);
     }
-    return {{"tokens", tokens},
-            {"token_logprobs", logprobs},
-            {"top_logprobs", tops},
-            {"text_offset", offsets}};
+    return Chunk(generation, i, {{"text", prompt}, {"logprobs", std::move(logprobs)}});
+  }
+
+  static Json NoLogprobs() {
+    const Json none = Json::array();
+    return {
+        {"tokens", none}, {"token_logprobs", none}, {"top_logprobs", none}, {"text_offset", none}};
+  }
+
+  // The prompt's tokens, of which the first has no logprob. `end` is how many characters its text
+  // has: tokens may stand for more, such as BOS and a space before the text, so that their offsets
+  // are counted from the end.
+  void AddPrompt(const Generation& generation, const Answer& answer, size_t index, size_t end,
+                 Json& logprobs) const {
+    const std::vector<int32_t>& prompt = generation.prompts()[index / generation.request().n];
+    size_t before = 0, offset = 0;
+    for (const int32_t token : prompt) before += CharacterStarts(token);
+    before = std::max(before, end) - end;
+    const PromptLogprobs& scores = *answer.prompt_logprobs;
+    const size_t top = std::min(scores.width, static_cast<size_t>(logprobs_));
+    for (size_t i = 0; i < prompt.size(); ++i) {
+      const size_t begin = std::max(offset, before) - before;
+      offset += CharacterStarts(prompt[i]);
+      if (i == 0) {
+        Add(TokenLabel(service(), prompt[0]), nullptr, nullptr, begin, logprobs);
+        continue;
+      }
+      AddScored(scores.tokens[i - 1], scores.Top(i - 1).first(top), begin, logprobs);
+    }
+  }
+  // *offset is where the token begins in the choice's text, in characters; then where the next one
+  // does.
+  void AddToken(const SampledToken& token, size_t* offset, Json& logprobs) const {
+    AddScored({token.token, token.logprob}, token.top, *offset, logprobs);
+    *offset += CharacterStarts(token.token);
+  }
+  void AddScored(const TokenLogprob& token, std::span<const TokenLogprob> likeliest, size_t offset,
+                 Json& logprobs) const {
+    const std::string label = TokenLabel(service(), token.token);
+    Json top = Json::object();
+    // The likelier one of two of the same text.
+    for (const TokenLogprob& other : likeliest) {
+      top.emplace(TokenLabel(service(), other.token), LogprobNumber(other.logprob));
+    }
+    // The token itself is among the likeliest even where it is none of them, as OpenAI has it;
+    // emplace leaves it as it is if it was there.
+    top.emplace(label, LogprobNumber(token.logprob));
+    Add(label, LogprobNumber(token.logprob), std::move(top), offset, logprobs);
+  }
+  static void Add(const std::string& label, Json logprob, Json top, size_t offset, Json& logprobs) {
+    logprobs["tokens"].push_back(label);
+    logprobs["token_logprobs"].push_back(std::move(logprob));
+    logprobs["top_logprobs"].push_back(std::move(top));
+    logprobs["text_offset"].push_back(offset);
+  }
+  // A character whose bytes come in several tokens counts for the token that begins it.
+  size_t CharacterStarts(int32_t token) const {
+    return CountCharacterStarts(service().TokenBytes(token));
   }
 
   const bool echo_;
-  std::vector<size_t> offsets_;  // of a stream, for each choice
+  const int32_t logprobs_, prompt_logprobs_;  // -1: none
+  std::vector<size_t> offsets_;               // of a stream, for each choice
 };
 
 Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext& context) {
@@ -162,17 +262,23 @@ Result<CompletionsRequest> ReadCompletionsRequest(const Json& body, ReadContext&
   FieldReader fields(body);
   ReadPrompts(fields, context.vocab(), generate.prompts);
   ReadOpenAiFields(fields, context, request);
-  CheckAnswersInAll(fields, generate);
+  ReadVllmWishes(fields, context, request);
   ReadMaxTokens(fields, &generate.options.max_tokens);
+  CheckAnswersInAll(fields, generate);
   fields.Integer("logprobs", 0, kMaxLogprobs, &generate.options.sampling.logprobs);
   fields.Bool("echo", &request.echo);
-  if (request.echo && generate.options.sampling.logprobs >= 0) {
-    fields.Fail("echo", "with logprobs is not supported: the prompt's own logprobs are not kept");
+  if (request.echo) {
+    generate.options.prompt_logprobs =
+        std::max(generate.options.prompt_logprobs, generate.options.sampling.logprobs);
   }
-  if (const Json* const suffix = fields.Take("suffix"); suffix != nullptr && *suffix != "") {
-    fields.Fail("suffix", "is not supported: the model continues texts, it does not fill gaps");
-  }
+  fields.Bool("parse_special", &generate.parse_special);
+  fields.Bool("add_special_tokens", &generate.add_special);
+  ReadSkipSpecial(fields, context, generate.options);
+  std::string suffix;
+  const bool fills = fields.Text("suffix", &suffix) && !suffix.empty();
+  if (fills && request.echo) fields.Fail("suffix", "and echo are both there: send one of them");
   TRY_OK(fields.Finish(context.unknown()));
+  if (fills) TRY_OK(FillGaps(context, suffix, generate));
   TRY_OK(BindAnswerFormat(request.format, context, &generate.options));
   return request;
 }

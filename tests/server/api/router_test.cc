@@ -8,6 +8,7 @@
 #include <set>
 
 #include "server/api/anthropic/message_api.h"
+#include "server/api/llama_api.h"
 #include "server/api/native_api.h"
 #include "server/api/ollama/ollama_chat.h"
 #include "server/api/ollama/ollama_generate.h"
@@ -108,6 +109,26 @@ TEST_F(RouterTest, PropsAreLlamaServers) {
   EXPECT_EQ(models["data"][0]["meta"]["n_vocab"], 128);
 }
 
+TEST_F(RouterTest, SlotsAreSessions) {
+  const Json slots = Json::parse(Handle("GET", "/slots").body, nullptr, false);
+  ASSERT_EQ(slots.size(), 4u);
+  EXPECT_EQ(slots[1].dump(), R"({"id":1,"n_ctx":64,"speculative":true,"is_processing":true})");
+  EXPECT_EQ(slots[2]["is_processing"], false);
+}
+
+TEST_F(RouterTest, TheTokenizerIsToldInVllmsWords) {
+  EXPECT_EQ(Handle("GET", "/tokenizer_info").body,
+            R"({"bos_token":null,"eos_token":null,"pad_token":null,"add_bos_token":false,)"
+            R"("model_max_length":64,"vocab_size":128,"chat_template":null})");
+  service_.served().bos = 1;
+  service_.served().eos = 0;
+  service_.SetChatTemplate("{{ messages }}");
+  const Json info = Json::parse(Handle("GET", "/tokenizer_info").body, nullptr, false);
+  EXPECT_EQ(info["bos_token"], "<s>");
+  EXPECT_EQ(info["eos_token"], "</s>");
+  EXPECT_EQ(info["chat_template"], "{{ messages }}");
+}
+
 TEST_F(RouterTest, AnUnknownPathNamesTheNearestRoute) {
   const std::pair<const char*, const char*> cases[] = {
       {"/v1/chat/completion", "did you mean POST /v1/chat/completions?"},
@@ -193,6 +214,10 @@ TEST_F(RouterTest, ReadersTakeTheFieldsOfOpenApi) {
   EXPECT_EQ(read(kTgi.read, kInputs, ""), written("TgiRequest", written));
   EXPECT_EQ(read(kTgi.read, kInputs, "parameters."), written("TgiParameters", written));
   EXPECT_EQ(read(kOpenAiCompletions.read, kPrompt, ""), written("CompletionsRequest", written));
+  EXPECT_EQ(read(kLlamaCompletion.read, kPrompt, ""), written("CompletionRequest", written));
+  service_.served().fill = {'P', 'S', 'M'};
+  EXPECT_EQ(read(kLlamaInfill.read, R"({"input_prefix":"x","input_suffix":"y"})", ""),
+            written("InfillRequest", written));
   EXPECT_EQ(read(kOpenAiCompletions.read, kOutputs, "structured_outputs."),
             written("StructuredOutputs", written));
   EXPECT_EQ(read(kOpenAiChat.read, kChat, ""), written("ChatRequest", written));

@@ -48,6 +48,76 @@ TEST_F(CompletionsTest, CompletesWhole) {
             R"("prompt_tokens_details":{"cached_tokens":0}}})");
 }
 
+TEST_F(CompletionsTest, EchoWithLogprobsHasThoseOfThePrompt) {
+  for (const char* fields : {R"("echo":true,"logprobs":1)", R"("echo":true,"logprobs":1,"n":2)"}) {
+    const Json answer = Answer(Complete(fields));
+    const Json& choice = answer["choices"].back();
+    EXPECT_EQ(choice["text"], "oncetale");
+    EXPECT_EQ(choice["logprobs"].dump(),
+              R"({"tokens":["o","n","c","e","t","a","l","e"],)"
+              R"("token_logprobs":[null,-0.25,-0.5,-0.75,-0.1,-0.1,-0.1,-0.1],)"
+              R"("top_logprobs":[null,{"z":-0.125,"n":-0.25},{"z":-0.125,"c":-0.5},)"
+              R"({"z":-0.125,"e":-0.75},{"t":-0.1,"z":-2.5},{"a":-0.1,"z":-2.5},)"
+              R"({"l":-0.1,"z":-2.5},{"e":-0.1,"z":-2.5}],)"
+              R"("text_offset":[0,1,2,3,4,5,6,7]})");
+    EXPECT_FALSE(choice.contains("prompt_logprobs"));
+  }
+}
+
+TEST_F(CompletionsTest, APromptAloneHasItsLogprobs) {
+  const Json answer = Answer(Complete(R"("echo":true,"logprobs":0,"max_tokens":0)"));
+  const Json& choice = answer["choices"][0];
+  EXPECT_EQ(choice["text"], "once");
+  EXPECT_EQ(choice["logprobs"]["token_logprobs"].dump(), "[null,-0.25,-0.5,-0.75]");
+  EXPECT_EQ(choice["logprobs"]["top_logprobs"][1].dump(), R"({"n":-0.25})");
+  EXPECT_EQ(choice["finish_reason"], "length");
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 0);
+}
+
+TEST_F(CompletionsTest, AStreamsFirstPieceHasThePromptsLogprobs) {
+  for (const char* fields : {R"("echo":true,"logprobs":1,"stream":true)",
+                             R"("echo":true,"logprobs":1,"stream":true,"max_tokens":0)"}) {
+    const std::vector<Json> events = Events(Read(Complete(fields)));
+    const Json& first = events.at(0)["choices"][0];
+    EXPECT_EQ(first["text"], "once");
+    EXPECT_EQ(first["logprobs"]["token_logprobs"].dump(), "[null,-0.25,-0.5,-0.75]");
+    EXPECT_EQ(first["logprobs"]["text_offset"].dump(), "[0,1,2,3]");
+    if (events.size() <= 3) continue;
+    EXPECT_EQ(events.at(1)["choices"][0]["logprobs"]["text_offset"].dump(), "[4]");
+  }
+}
+
+TEST_F(CompletionsTest, PromptLogprobsAreThereByIds) {
+  const Json choice = Answer(Complete(R"("prompt_logprobs":1,"max_tokens":2)"))["choices"][0];
+  EXPECT_EQ(choice["text"], "tale");  // the fake's
+  EXPECT_TRUE(choice["logprobs"].is_null());
+  EXPECT_EQ(choice["prompt_logprobs"].dump(),
+            R"([null,{"110":{"logprob":-0.25,"rank":7,"decoded_token":"n"},)"
+            R"("122":{"logprob":-0.125,"rank":1,"decoded_token":"z"}},)"
+            R"({"99":{"logprob":-0.5,"rank":7,"decoded_token":"c"},)"
+            R"("122":{"logprob":-0.125,"rank":1,"decoded_token":"z"}},)"
+            R"({"101":{"logprob":-0.75,"rank":7,"decoded_token":"e"},)"
+            R"("122":{"logprob":-0.125,"rank":1,"decoded_token":"z"}}])");
+  // With echo each has as many as it asks for.
+  const Json both =
+      Answer(Complete(R"("prompt_logprobs":0,"echo":true,"logprobs":2)"))["choices"][0];
+  EXPECT_EQ(both["prompt_logprobs"][1].size(), 1u);
+  EXPECT_EQ(both["logprobs"]["top_logprobs"][1].size(), 3u);
+}
+
+TEST_F(CompletionsTest, MorePromptsAreTakenForATokenEach) {
+  const auto ask = [this](size_t prompts, const std::string& fields) {
+    return Post(
+        kCompletions,
+        Json{{"prompt", std::vector<std::string>(prompts, "x")}}.dump(-1).insert(1, fields + ","));
+  };
+  EXPECT_EQ(Answer(ask(128, R"("max_tokens":1)"))["choices"].size(), 128u);
+  EXPECT_EQ(Answer(ask(128, R"("max_tokens":0,"echo":true,"logprobs":1)"))["choices"].size(), 128u);
+  EXPECT_EQ(ask(129, R"("max_tokens":1)").status, 400);
+  EXPECT_EQ(ask(33, R"("max_tokens":2)").status, 400);
+  EXPECT_EQ(ask(32, R"("max_tokens":2)").status, 200);
+}
+
 TEST_F(CompletionsTest, EachPromptHasNAnswersWithSeedsInARow) {
   const Json answer =
       Answer(Post(kCompletions, R"({"prompt":[[97],[98,99]],"n":2,"seed":-1,"echo":true})"));

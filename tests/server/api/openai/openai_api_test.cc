@@ -57,7 +57,8 @@ TEST_F(OpenAiApiTest, RefusesWhatDoesNotGoTogether) {
       {R"("n":3,"best_of":2)", "best_of"},
       {R"("n":1,"best_of":2,"stream":true)", "best_of"},
       {R"("repeat_penalty":1.5,"repetition_penalty":1.25)", "repeat_penalty"},
-      {R"("echo":true,"logprobs":1)", "echo"},
+      {R"("prompt_logprobs":1,"stream":true)", "prompt_logprobs"},
+      {R"("prompt_logprobs":21)", "prompt_logprobs"},
       {R"("grammar":"root ::= \"a\"","guided_choice":["a"])", "guided_choice"},
       {R"("guided_json":{},"response_format":{"type":"json_object"})", "guided_json"},
       {R"("structured_outputs":{"regex":"a","choice":["a"]})", "structured_outputs.choice"},
@@ -136,8 +137,8 @@ TEST_F(OpenAiApiTest, IgnoresUnknownFieldsAndTells) {
 
 // To ignore them would be to answer another question.
 TEST_F(OpenAiApiTest, RefusesUnsupportedFieldsThatBindTheAnswer) {
-  for (const std::string field : {R"("suffix":"y")", R"("prompt_logprobs":1)", R"("images":["x"])",
-                                  R"("use_beam_search":true)"}) {
+  for (const std::string field :
+       {R"("suffix":"y")", R"("images":["x"])", R"("use_beam_search":true)"}) {
     EXPECT_EQ(Complete(field).status, 400) << field;
   }
   for (const std::string field :
