@@ -9,7 +9,7 @@
 
 #include "core/base/quoted.h"
 #include "core/base/utf8.h"
-#include "core/tokenizer/nfc.h"
+#include "core/tokenizer/normal_form.h"
 
 namespace lockstep {
 namespace {

@@ -19,6 +19,7 @@
 #include "core/tokenizer/text_encoder.h"
 #include "core/tokenizer/unigram_encoder.h"
 #include "core/tokenizer/vocabulary.h"
+#include "core/tokenizer/wordpiece_encoder.h"
 
 namespace lockstep {
 namespace {
@@ -84,6 +85,7 @@ struct Tokenizer::Impl {
   Status LoadBpe(const GgufFile& file);
   Status LoadUnigram(const GgufFile& file);
   Status LoadGemma4(const GgufFile& file);
+  Status LoadWordPiece(const GgufFile& file);
   Status LoadFlags(const GgufFile& file, bool add_bos_default, bool add_eos_default);
   Status LoadStripping(const GgufFile& file);
   void LoadBytes();
@@ -107,11 +109,13 @@ struct Tokenizer::Impl {
 };
 
 // By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default. In
-// order, SentencePiece's BPE, byte-level BPE, SentencePiece's unigram model and Gemma 4's BPE.
+// order, SentencePiece's BPE, byte-level BPE, SentencePiece's unigram model, Gemma 4's BPE and
+// BERT's WordPiece.
 const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {{"llama", &Impl::LoadSpm},
                                                                {"gpt2", &Impl::LoadBpe},
                                                                {"t5", &Impl::LoadUnigram},
-                                                               {"gemma4", &Impl::LoadGemma4}};
+                                                               {"gemma4", &Impl::LoadGemma4},
+                                                               {"bert", &Impl::LoadWordPiece}};
 
 Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(const auto model, file.GetString("tokenizer.ggml.model"));
@@ -152,6 +156,14 @@ Status Tokenizer::Impl::LoadGemma4(const GgufFile& file) {
   TRY_OK(LoadFlags(file, true, false));
   if (vocabulary.bos < 0) return file.Fail("tokenizer.ggml.bos_token_id is missing");
   add_bos = true;
+  return {};
+}
+
+// Every text is between [CLS] and [SEP]: what the flags say is meant for pairs of texts.
+Status Tokenizer::Impl::LoadWordPiece(const GgufFile& file) {
+  TRY_OK(vocabulary.LoadWordPieceRoles(file));
+  TRY(encoder, WordPieceEncoder::Create(file, vocabulary));
+  add_bos = add_eos = true;
   return {};
 }
 

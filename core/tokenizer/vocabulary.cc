@@ -281,6 +281,24 @@ Result<Vocabulary> Vocabulary::Load(const GgufFile& file) {
   return vocabulary;
 }
 
+Status Vocabulary::LoadWordPieceRoles(const GgufFile& file) {
+  const auto load = [&](std::string_view key, std::string_view text, int32_t* role) -> Status {
+    TRY(const int32_t id, LoadId(file, key, size()));
+    if (id >= 0) *role = id;
+    if (*role < 0) *role = Find(text);
+    if (*role >= 0) return {};
+    return file.Fail(
+        fmt::format("{} is missing, and no token is {}: a tokenizer of model \"bert\" "
+                    "needs it",
+                    key, Quoted(text)));
+  };
+  TRY_OK(load("tokenizer.ggml.cls_token_id", "[CLS]", &bos));
+  TRY_OK(load("tokenizer.ggml.seperator_token_id", "[SEP]", &eos));  // spelt so by the format
+  TRY_OK(load("tokenizer.ggml.unknown_token_id", "[UNK]", &unknown));
+  for (const int32_t id : {bos, eos}) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
+  return {};
+}
+
 int32_t Vocabulary::Find(std::string_view text) const {
   if (text.size() > longest) return -1;  // before hashing: keeps a look-up's cost bounded
   const auto found = ids.find(text);

@@ -40,6 +40,10 @@ struct Vocabulary {
   int32_t FindNormal(std::string_view text) const;  // -1 unless it IsNormal as well
   bool IsNormal(int32_t id) const;                  // may ordinary text become it?
 
+  // BERT's texts begin and end with tokens that files name in ways of their own; where no key does,
+  // they are known by their texts. bos and eos are these then, and unknown is BERT's.
+  [[nodiscard]] Status LoadWordPieceRoles(const GgufFile& file);
+
   std::vector<std::string> texts;                     // [vocab]
   std::vector<TokenKind> kinds;                       // [vocab]
   std::vector<bool> end_of_generation;                // [vocab]

@@ -5,11 +5,14 @@ usage: make_vocabularies.py TALES.txt.xz    writes tales-spm.gguf, tales-bpe.ggu
                                             tales-unigram.gguf beside itself
        make_vocabularies.py --nfkc TALES.txt.xz FILE  writes a unigram vocabulary with the charsmap of
                                             published models, which is large
+       make_vocabularies.py --wordpiece TALES.txt.xz  writes tales-wordpiece.gguf, and the ids that
+                                            Hugging Face's tokenizers gives with it: .out for
+                                            texts.inp, -scripts.out for scripts.inp
        make_vocabularies.py --peer URL NAME writes NAME.out: the ids that a running llama-server,
                                             with a model of vocabulary NAME, gives for texts.inp
-The committed .out files are llama.cpp 0.7.0's. texts.inp and .out have its format: texts between
+The committed .out files are llama.cpp 0.7.0's, but for those of tales-wordpiece. texts.inp and .out have its format: texts between
 lines of __ggml_vocab_test__, and a line of ids for each.
-needs: python3-sentencepiece (Debian); TALES are books in the public domain
+needs: python3-sentencepiece (Debian), or tokenizers (PyPI) for --wordpiece; TALES are books in the public domain
 """
 import collections
 import io
@@ -168,10 +171,43 @@ def train_bpe(text, merges_wanted):
         ("tokenizer.ggml.eos_token_id", U32, end)])
 
 
+def train_wordpiece(text, size):
+    """Uncased, as most of BERT's kind: letters of the texts' scripts, and words of the tales."""
+    from tokenizers import BertWordPieceTokenizer
+
+    scripts = (HERE / "scripts.inp").read_bytes().decode()
+    made = BertWordPieceTokenizer(lowercase=True)
+    # Every second letter of the texts is unknown, so that words with and without them are met.
+    letters = sorted(set(made.normalize(scripts)) - set(" \n_"))[::2]
+    made.train_from_iterator(text.splitlines(), size, initial_alphabet=letters, show_progress=False)
+    vocabulary = made.get_vocab()
+    control = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = sorted(vocabulary, key=vocabulary.get)
+    tokens = [word if word in control else word[2:] if word.startswith("##") else "\u2581" + word
+              for word in words]
+    write_gguf("tales-wordpiece.gguf", [
+        ("general.architecture", STRING, "bert"),
+        ("tokenizer.ggml.model", STRING, "bert"),
+        ("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)),
+        ("tokenizer.ggml.token_type", ARRAY,
+         (I32, [CONTROL if word in control else NORMAL for word in words])),
+        ("tokenizer.ggml.bos_token_id", U32, vocabulary["[CLS]"]),
+        ("tokenizer.ggml.eos_token_id", U32, vocabulary["[SEP]"]),
+        ("tokenizer.ggml.seperator_token_id", U32, vocabulary["[SEP]"]),
+        ("tokenizer.ggml.unknown_token_id", U32, vocabulary["[UNK]"])])
+    for texts, out in (("texts.inp", ".out"), ("scripts.inp", "-scripts.out")):
+        lines = [made.encode(text, add_special_tokens=False).ids for text in read_texts(texts)]
+        (HERE / f"tales-wordpiece{out}").write_text(
+            "".join("".join(f" {i}" for i in line) + "\n" for line in lines))
+
+
+def read_texts(name):
+    return (HERE / name).read_bytes().decode().split("\n__ggml_vocab_test__\n")[:-1]
+
+
 def ask_peer(url, name):
     lines = []
-    texts = (HERE / "texts.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
-    for text in texts[:-1]:
+    for text in read_texts("texts.inp"):
         body = json.dumps({"content": text, "add_special": False, "parse_special": False})
         request = urllib.request.Request(url + "/tokenize", body.encode(),
                                          {"Content-Type": "application/json"})
@@ -187,6 +223,8 @@ def read(path):
 def main():
     if len(sys.argv) == 4 and sys.argv[1] == "--peer":
         ask_peer(*sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] == "--wordpiece":
+        train_wordpiece(read(sys.argv[2]), 3000)
     elif len(sys.argv) == 4 and sys.argv[1] == "--nfkc":
         train_unigram(read(sys.argv[2]), 4096, pathlib.Path(sys.argv[3]).absolute(),
                       normalization_rule_name="nmt_nfkc")

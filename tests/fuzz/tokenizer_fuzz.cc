@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/tokenizer/nfc.h"
+#include "core/tokenizer/normal_form.h"
 #include "core/tokenizer/pretokenizer.h"
 #include "core/tokenizer/tokenizer.h"
 #include "tests/fuzz/check.h"
@@ -79,11 +79,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Tokenizer spm = LoadTokenizer(TestData("tales-spm.gguf"));
   static const Tokenizer bpe = LoadTokenizer(TestData("tales-bpe.gguf"));
   static const Tokenizer unigram = LoadTokenizer(TestData("tales-unigram.gguf"));
+  static const Tokenizer wordpiece = LoadTokenizer(TestData("tales-wordpiece.gguf"));
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   RoundTrip(spm, text);
   RoundTrip(bpe, text);
   RoundTrip(unigram, text, /*lossless=*/false);
+  Prompt(wordpiece, text);  // unknown words are a control token in published files
   Words(text);
   ComposeUtf8(text);
+  DecomposeUtf8(text);
   return 0;
 }

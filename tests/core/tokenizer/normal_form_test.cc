@@ -1,4 +1,4 @@
-#include "core/tokenizer/nfc.h"
+#include "core/tokenizer/normal_form.h"
 
 #include <gtest/gtest.h>
 
@@ -44,6 +44,27 @@ TEST(ComposeUtf8, ManyMarks) {
   EXPECT_EQ(ComposeUtf8("e" + marks).substr(0, 2), "é");
   EXPECT_EQ(ComposeUtf8(Repeat("\u0301\u0328", 40)), Repeat("\u0328", 32) + Repeat("\u0301", 32) +
                                                          Repeat("\u0328", 8) + Repeat("\u0301", 8));
+}
+
+TEST(DecomposeUtf8, BringsTextToNfd) {
+  const std::pair<std::string_view, std::string_view> kCases[] = {
+      {"", ""},
+      {"plain", "plain"},
+      {"é", "e\u0301"},
+      {"\u1e69", "s\u0323\u0307"},
+      {"a\u0301\u0328", "a\u0328\u0301"},  // marks are put in order
+      {"한", "\u1112\u1161\u11ab"},
+      {"\uf900", "\u8c48"},
+      {"ﬁ½①", "ﬁ½①"},  // NFD, not NFKD
+      {"é\xFF"
+       "é",
+       "e\u0301\xFF"
+       "e\u0301"},
+  };
+  for (const auto& [text, decomposed] : kCases) {
+    EXPECT_EQ(DecomposeUtf8(text), decomposed);
+    EXPECT_EQ(DecomposeUtf8(decomposed), decomposed);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// utf8proc composes; what is ours is to keep it linear and harmless. It sees valid text only, and a
-// row of combining marks in pieces of a bounded size, since it sorts them by insertion.
-#include "core/tokenizer/nfc.h"
+// utf8proc normalizes; what is ours is to keep it linear and harmless. It sees valid text only, and
+// a row of combining marks in pieces of a bounded size, since it sorts them by insertion.
+#include "core/tokenizer/normal_form.h"
 
 #include <utf8proc.h>
 
@@ -28,34 +28,33 @@ bool IsMark(std::string_view character) {
   return utf8proc_get_property(code_point)->combining_class != 0;
 }
 
-void AppendComposed(std::string_view valid, std::string* out) {
-  utf8proc_uint8_t* composed = nullptr;
+// form: UTF8PROC_COMPOSE or UTF8PROC_DECOMPOSE.
+void AppendNormal(std::string_view valid, utf8proc_option_t form, std::string* out) {
+  utf8proc_uint8_t* normal = nullptr;
   const utf8proc_ssize_t size =
       utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(valid.data()),
-                   static_cast<utf8proc_ssize_t>(valid.size()), &composed,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, std::free);
+                   static_cast<utf8proc_ssize_t>(valid.size()), &normal,
+                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | form));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(normal, std::free);
   if (size < 0) {
-    *out += valid;  // no memory: text that is not composed is better than none
+    *out += valid;  // no memory: text that is not normalized is better than none
   } else {
-    out->append(reinterpret_cast<const char*>(composed), static_cast<size_t>(size));
+    out->append(reinterpret_cast<const char*>(normal), static_cast<size_t>(size));
   }
 }
 
-}  // namespace
-
-std::string ComposeUtf8(std::string_view text) {
+std::string Normalize(std::string_view text, utf8proc_option_t form) {
   if (IsAscii(text)) return std::string(text);
   std::string out;
   out.reserve(text.size());
-  size_t begin = 0, end = 0, marks = 0;  // the part of `text` that is composed next
+  size_t begin = 0, end = 0, marks = 0;  // the part of `text` that comes next
   while (end < text.size()) {
     const Utf8Scan scan = ScanUtf8(text.substr(end));
     const std::string_view character = text.substr(end, scan.length);
     const bool valid = scan.kind == Utf8Scan::Kind::kCharacter;
     marks = valid && IsMark(character) ? marks + 1 : 0;
     if (!valid || marks > kMostMarks) {
-      AppendComposed(text.substr(begin, end - begin), &out);
+      AppendNormal(text.substr(begin, end - begin), form, &out);
       begin = end;
       marks = 0;
     }
@@ -65,8 +64,13 @@ std::string ComposeUtf8(std::string_view text) {
       begin = end;
     }
   }
-  AppendComposed(text.substr(begin), &out);
+  AppendNormal(text.substr(begin), form, &out);
   return out;
 }
+
+}  // namespace
+
+std::string ComposeUtf8(std::string_view text) { return Normalize(text, UTF8PROC_COMPOSE); }
+std::string DecomposeUtf8(std::string_view text) { return Normalize(text, UTF8PROC_DECOMPOSE); }
 
 }  // namespace lockstep
