@@ -60,9 +60,7 @@ class AttentionWalk {
     return job.out + query / job.heads * job.out_stride + query % job.heads * job.head.value;
   }
 
-  static size_t Length(const AttentionJob& job, size_t query) {
-    return job.length + query / job.heads;
-  }
+  static size_t End(const AttentionJob& job, size_t query) { return job.End(query / job.heads); }
 
   // `count` queries from `first`, at most kAttentionQueries.
   static void Queries(const AttentionJob& job, const AttentionScratch& s, size_t first,
@@ -74,11 +72,16 @@ class AttentionWalk {
       float* out = Out(job, first + i);
       for (size_t d = 0; d < job.head.value; ++d) out[d] = 0.0f;
     }
-    const size_t longest = Length(job, first + count - 1);
+    const size_t longest = End(job, first + count - 1);
     const size_t earliest = job.First(first / job.heads);
     const size_t first_block = earliest / kAttentionBlock * kAttentionBlock;
     for (size_t begin = first_block; begin < longest; begin += kAttentionBlock) {
       const size_t n = Min(kAttentionBlock, longest - begin);
+      if (job.keys != nullptr) {
+        Gather(job, begin, n, s);
+        Tiles(job, s, FloatRows<R>(s, job.head), {first, count, begin, n});
+        continue;
+      }
       const uint8_t* block = job.kv.blocks + begin / kAttentionBlock * job.kv.stride;
       const KvBlock kv = BlockAt(job.kv.type, block, job.head);
       const size_t next = begin + n < longest ? job.kv.stride : 0;
@@ -132,6 +135,23 @@ class AttentionWalk {
     }
   }
 
+  // The same from rows of floats. Positions that fill a group up are zero.
+  static void Gather(const AttentionJob& job, size_t begin, size_t n, const AttentionScratch& s) {
+    const size_t key_dim = job.head.key, groups = (n + kKeyGroup - 1) / kKeyGroup;
+    for (size_t j = 0; j < groups * kKeyGroup; ++j) {
+      const float* const key = job.keys + (begin + j) * job.key_stride;
+      float* const to = s.keys + j / kKeyGroup * key_dim * kKeyGroup + j % kKeyGroup;
+      for (size_t d = 0; d < key_dim; ++d) to[d * kKeyGroup] = j < n ? key[d] : 0.0f;
+    }
+    for (size_t j = 0; j < n; ++j) {
+      const float* const value = job.values + (begin + j) * job.value_stride;
+      for (size_t d = 0; d < job.head.value; d += R::kWidth) {
+        const size_t left = Min(R::kWidth, job.head.value - d);
+        R::Store(s.values + j * s.width + d, R::LoadFirst(value + d, left));
+      }
+    }
+  }
+
   // The values of n positions, from their keys.
   static void TransposeKeys(const HeadShape& head, size_t n, const AttentionScratch& s) {
     for (size_t j = 0; j < n; ++j) {
@@ -147,7 +167,7 @@ class AttentionWalk {
                     const Part& part) {
     for (size_t i = 0; i < part.count;) {
       const size_t left = part.count - i;
-      if (Length(job, part.first + i) <= part.begin) {
+      if (End(job, part.first + i) <= part.begin) {
         i += 1;
       } else if (left >= 4) {
         Tile<4>(job, s, rows, part, i);
@@ -173,14 +193,18 @@ class AttentionWalk {
       const size_t query = part.first + i + h;
       q[h] = Query(job, query);
       out[h] = Out(job, query);
-      span[h].end = Min(kAttentionBlock, Length(job, query) - part.begin);
+      span[h].end = Min(kAttentionBlock, End(job, query) - part.begin);
       span[h].begin = Min(span[h].end, Subtract(job.First(query / job.heads), part.begin));
     }
     T score[kQueries][kParts];
     Scores(rows, q, job.head.key, part.n, score);
     for (size_t h = 0; h < kQueries; ++h) {
-      correction[h] = Softmax(job, score[h], span[h], s.m + i + h, s.lanes + (i + h) * kLanes,
-                              s.p + h * kAttentionBlock);
+      const size_t query = part.first + i + h;
+      const Slope slope = {
+          job.slopes != nullptr ? job.slopes[query % job.heads] : 0.0f,
+          static_cast<float>(part.begin) - static_cast<float>(job.position + query / job.heads)};
+      correction[h] = Softmax(job, score[h], slope, span[h], s.m + i + h,
+                              s.lanes + (i + h) * kLanes, s.p + h * kAttentionBlock);
     }
     const auto add_some = [&](size_t h, size_t begin, size_t end, float by) {
       const float* const p = s.p + h * kAttentionBlock;
@@ -236,16 +260,31 @@ class AttentionWalk {
     }
   }
 
+  // What scores lose for each position of distance, and how far behind a query the block begins.
+  struct Slope {
+    float slope, behind;
+  };
+
+  static T Lanes(size_t first) {
+    float lane[R::kWidth];
+    for (size_t i = 0; i < R::kWidth; ++i) lane[i] = static_cast<float>(first + i);
+    return R::LoadFirst(lane, R::kWidth);
+  }
+
   // The step of the online softmax of one query: from scores to weights, in p, zero outside of the
   // span; its m and lanes are brought up to date. Gives the factor of what was summed before.
-  static float Softmax(const AttentionJob& job, T (&score)[kParts], AttendedSpan span, float* m,
-                       float* lanes, float* p) {
+  static float Softmax(const AttentionJob& job, T (&score)[kParts], Slope slope, AttendedSpan span,
+                       float* m, float* lanes, float* p) {
     const T scale = R::Broadcast(job.scale), never = R::Broadcast(-__builtin_inff());
     T max = R::Broadcast(*m);
     for (size_t i = 0; i < kParts; ++i) {
       const size_t from = i * R::kWidth;
       score[i] = score[i] * scale;
       if (job.soft_cap != 0) score[i] = F::SoftCap(score[i], job.soft_cap);
+      if (slope.slope != 0) {
+        const T away = Lanes(from) + R::Broadcast(slope.behind);
+        score[i] = R::Fma(R::Broadcast(-slope.slope), R::Max(away, -away), score[i]);
+      }
       score[i] = R::Select(Min(R::kWidth, Subtract(span.begin, from)),
                            Min(R::kWidth, Subtract(span.end, from)), score[i], never);
       max = R::Max(score[i], max);

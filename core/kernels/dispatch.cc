@@ -120,6 +120,32 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
     kernels.attention(job);
     Append(out, answer);
   }
+  // As encoders attend, to rows of floats.
+  const std::vector<float> keys = noise.Row(kLength * kSize);
+  std::vector<float> out(q.size());
+  AttentionJob job{.q = q.data(),
+                   .q_stride = 2 * kSize,
+                   .out = out.data(),
+                   .out_stride = 2 * kSize,
+                   .rows = 2,
+                   .heads = 2,
+                   .head = kHead,
+                   .kv = {},
+                   .length = 70,
+                   .scale = 0.3f,
+                   .scratch = scratch.data(),
+                   .keys = keys.data(),
+                   .values = keys.data() + 3 * kSize,
+                   .key_stride = kSize,
+                   .value_stride = kSize,
+                   .both_ways = true,
+                   .position = 40};
+  kernels.attention(job);
+  Append(out, answer);
+  job.window = 50;
+  job.slopes = keys.data();
+  kernels.attention(job);
+  Append(out, answer);
 }
 
 // Two tokens, of 16 values and eight keys.
@@ -161,6 +187,8 @@ Answer KnownAnswer(const KernelTable& kernels) {
   Append(y, answer);
   kernels.gelu_mul(a.data(), b.data(), kN, y.data());
   kernels.soft_cap(2.5f, kN, y.data());
+  Append(y, answer);
+  kernels.gelu_erf_mul(a.data(), b.data(), kN, y.data());
   Append(y, answer);
   kernels.clamped_silu_mul(a.data(), b.data(), kN, y.data());
   Append(y, answer);

@@ -55,6 +55,14 @@ inline constexpr float kC[6] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073
 inline constexpr float kGelu0 = 1.59576912160573071f;
 inline constexpr float kGelu1 = 0.07135481627260025f;
 
+// Phi(-a) = exp(-z^2) * t * Q(t) / 2, z = a / sqrt(2), t = 1 / (1 + kErfSlope * z): the form of
+// Abramowitz and Stegun 7.1.26, with a polynomial of degree 7 that was fitted so that a times the
+// error is below 2e-10 before rounding.
+inline constexpr float kErfSlope = 0.4f, kRootHalf = 0.70710678118654752f;
+inline constexpr float kErf[8] = {0.07799705117940903f, -0.41060495376586914f, 0.7123932242393494f,
+                                  -0.3984663188457489f, 0.419210821390152f,    0.13848860561847687f,
+                                  0.23588813841342926f, 0.22509343922138214f};
+
 // gpt-oss's gate.
 inline constexpr float kGateLimit = 7.0f, kGateSlope = 1.702f;
 
@@ -81,6 +89,16 @@ struct Formulas {
   static T Gate(T g, T z) { return g / (R::Broadcast(1.0f) + Exp(-z)); }
   static T GeluArgument(T g) {
     return g * R::Fma(g * g, R::Broadcast(kGelu1), R::Broadcast(kGelu0));
+  }
+
+  // One formula for both signs: what is far from zero is g or nothing, and loses the same there.
+  static T GeluErf(T g) {
+    const T a = R::Max(g, -g), z = a * R::Broadcast(kRootHalf);
+    const T t = R::Broadcast(1.0f) / R::Fma(R::Broadcast(kErfSlope), z, R::Broadcast(1.0f));
+    T q = R::Broadcast(kErf[0]);
+    for (int i = 1; i < 8; ++i) q = R::Fma(q, t, R::Broadcast(kErf[i]));
+    const T tail = ((t * q) * R::Broadcast(0.5f)) * Exp(-z * z);
+    return R::Fma(-a, tail, R::Max(g, R::Broadcast(0.0f)));
   }
 
   static T SoftCap(T x, float cap) {
@@ -173,6 +191,15 @@ struct Elementwise {
         n, [=](size_t i, size_t count) __attribute__((always_inline)) {
           const T v = R::LoadFirst(g + i, count);
           T gelu = F::Gate(v, F::GeluArgument(v));
+          if (u != nullptr) gelu = gelu * R::LoadFirst(u + i, count);
+          R::StoreFirst(y + i, count, gelu);
+        });
+  }
+
+  static void GeluErfMul(const float* g, const float* u, size_t n, float* y) {
+    ForEach(
+        n, [=](size_t i, size_t count) __attribute__((always_inline)) {
+          T gelu = F::GeluErf(R::LoadFirst(g + i, count));
           if (u != nullptr) gelu = gelu * R::LoadFirst(u + i, count);
           R::StoreFirst(y + i, count, gelu);
         });
@@ -322,6 +349,7 @@ constexpr KernelTable KernelTableOf(const char* isa, const KernelTable::MatMulFn
           .rope = rope,
           .silu_mul = Formula::SiluMul,
           .gelu_mul = Formula::GeluMul,
+          .gelu_erf_mul = Formula::GeluErfMul,
           .clamped_silu_mul = Formula::ClampedSiluMul,
           .soft_cap = Formula::SoftCap,
           .sigmoid_mul = Formula::SigmoidMul,

@@ -88,6 +88,7 @@ static inline KvBlock BlockAt(KvType type, const uint8_t* block, const HeadShape
 }
 
 // Rows of consecutive positions of one sequence, and the query heads that share its key/value head.
+// Keys and values are in a cache, or are rows of floats where no cache holds them.
 struct AttentionJob {
   const float* q;  // [rows][q_stride]: [heads][head.key] from the start of each, already rotated
   size_t q_stride;
@@ -103,9 +104,26 @@ struct AttentionJob {
   float soft_cap = 0.0f;         // of the scores; 0: none
   const float* sinks = nullptr;  // [heads] scores of nothing, with no value; nullptr: none
 
+  const float* keys = nullptr;    // in place of kv: [positions][key_stride], head.key of each
+  const float* values = nullptr;  // [positions][value_stride], head.value of each
+  size_t key_stride = 0, value_stride = 0;
+  // As encoders attend: each row to all `length` positions, or with a window to those that are no
+  // further away than half of it. `position` is that of row 0.
+  bool both_ways = false;
+  size_t position = 0;
+  const float* slopes =
+      nullptr;  // [heads] what a score loses for each position of distance, or none
+
   size_t First(size_t row) const {
-    const size_t end = length + row;
-    return window != 0 && window < end ? end - window : 0;
+    const size_t end = both_ways ? position + row + window / 2 + 1 : length + row;
+    const size_t most = both_ways ? window / 2 * 2 + 1 : window;
+    return window != 0 && most < end ? end - most : 0;
+  }
+  // One behind the last position that the row attends to.
+  size_t End(size_t row) const {
+    if (!both_ways) return length + row;
+    const size_t end = position + row + window / 2 + 1;
+    return window != 0 && end < length ? end : length;
   }
 };
 // Queries (a head of a row) that are taken through the cache together.
@@ -172,6 +190,10 @@ struct KernelTable {
   // The same with GELU in its tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0)));
   // constants: formulas.h. u may be nullptr, too.
   void (*gelu_mul)(const float* g, const float* u, size_t n, float* y);
+  // The same with GELU as it is defined, g * Phi(g): with a = |g|, t = 1 / fma(0.4, a * sqrt(1/2),
+  // 1) and Q by Horner with fma, y = fma(-a, ((t * Q(t)) * 0.5) * exp(-z * z), max(g, 0)), z = a *
+  // sqrt(1/2). Within 1e-7 * max(1, |g|) of the exact value.
+  void (*gelu_erf_mul)(const float* g, const float* u, size_t n, float* y);
   // The gate of gpt-oss: y = (g' / (1 + exp(-(1.702 * g')))) * (u' + 1), where g' = min(g, 7) and
   // u' = max(min(u, 7), -7)
   void (*clamped_silu_mul)(const float* g, const float* u, size_t n, float* y);
@@ -186,8 +208,9 @@ struct KernelTable {
 
   // Softmax attention of each query over blocks of 64 positions, in one pass, from the block of its
   // first position on:
-  //   s[j] = (chain over d from 0: fma(q[d], key[j][d], s)) * scale, soft-capped as by soft_cap;
-  //          -inf before the first position and beyond the length
+  //   s[j] = (chain over d from 0: fma(q[d], key[j][d], s)) * scale, soft-capped as by soft_cap,
+  //          with a slope then fma(-slope, distance, s);
+  //          -inf before the first position and beyond the last one
   //   m' = max(m, max s);  c = exp(m - m');  p[j] = exp(s[j] - m')
   //   l[j % 16] = l[j % 16] * c, then += p[j] in order of j
   //   o[d] = o[d] * c, then fma(p[j], value[j][d], o[d]) in order of the j that are attended to

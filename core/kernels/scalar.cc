@@ -196,6 +196,7 @@ KvBlock BlockOf(const AttentionJob& job, size_t position) {
 }
 
 float Key(const AttentionJob& job, size_t position, size_t d) {
+  if (job.keys != nullptr) return job.keys[position * job.key_stride + d];
   const KvBlock kv = BlockOf(job, position);
   const size_t group = position % kAttentionBlock / kKeyGroup, lane = position % kKeyGroup;
   const size_t i = (group * job.head.key + d) * kKeyGroup + lane;
@@ -206,6 +207,7 @@ float Key(const AttentionJob& job, size_t position, size_t d) {
 }
 
 float Value(const AttentionJob& job, size_t position, size_t d) {
+  if (job.keys != nullptr) return job.values[position * job.value_stride + d];
   if (job.head.value_in_key) return Key(job, position, d);
   const KvBlock kv = BlockOf(job, position);
   const size_t i = position % kAttentionBlock * job.head.value + d;
@@ -215,7 +217,7 @@ float Value(const AttentionJob& job, size_t position, size_t d) {
 }
 
 void AttendQuery(const AttentionJob& job, size_t row, size_t head) {
-  const size_t first = job.First(row), length = job.length + row;
+  const size_t first = job.First(row), end = job.End(row), position = job.position + row;
   const float* const q = job.q + row * job.q_stride + head * job.head.key;
   float* const out = job.out + row * job.out_stride + head * job.head.value;
   const bool sink = job.sinks != nullptr;
@@ -223,8 +225,8 @@ void AttendQuery(const AttentionJob& job, size_t row, size_t head) {
   float s[kAttentionBlock];
   for (size_t d = 0; d < job.head.value; ++d) out[d] = 0.0f;
   const size_t first_block = first / kAttentionBlock * kAttentionBlock;
-  for (size_t begin = first_block; begin < length; begin += kAttentionBlock) {
-    const auto attended = [=](size_t j) { return begin + j >= first && begin + j < length; };
+  for (size_t begin = first_block; begin < end; begin += kAttentionBlock) {
+    const auto attended = [=](size_t j) { return begin + j >= first && begin + j < end; };
     float block_max = m;
     for (size_t j = 0; j < kAttentionBlock; ++j) {
       if (!attended(j)) {
@@ -235,6 +237,10 @@ void AttendQuery(const AttentionJob& job, size_t row, size_t head) {
       for (size_t d = 0; d < job.head.key; ++d) dot = std::fma(q[d], Key(job, begin + j, d), dot);
       s[j] = dot * job.scale;
       if (job.soft_cap != 0) s[j] = F::SoftCap(s[j], job.soft_cap);
+      if (job.slopes != nullptr) {
+        const size_t at = begin + j, away = at > position ? at - position : position - at;
+        s[j] = std::fma(-job.slopes[head], static_cast<float>(away), s[j]);
+      }
       block_max = s[j] > block_max ? s[j] : block_max;
     }
     const float c = F::Exp(m - block_max);

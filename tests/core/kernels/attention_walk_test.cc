@@ -180,5 +180,90 @@ TEST_P(AttentionTest, EqualsScalarAndIsCloseToDouble) {
   }
 }
 
+// Rows of a text that no cache holds, each of which sees what is before and behind it.
+TEST_P(AttentionTest, BothWaysOverRowsOfFloats) {
+  struct Case {
+    HeadShape head;
+    size_t length, position, rows, heads;
+    size_t window = 0;
+    bool slopes = false;
+  };
+  std::vector<Case> cases;
+  for (const size_t length : {1, 16, 63, 64, 65, 200}) {
+    for (const size_t window : {0, 1, 2, 9, 64, 128, 131}) {
+      cases.push_back({{32, 32}, length, 0, length, 1, window});
+      cases.push_back({{20, 36}, length, length / 2, length - length / 2, 3, window, true});
+    }
+  }
+  cases.push_back({{4, 4}, 130, 60, 21, 2, 20, true});
+  cases.push_back({{64, 64}, 150, 0, 150, 2});
+  for (const auto& [head, length, position, rows, heads, window, slopes] : cases) {
+    const size_t key_stride = head.key + 3, value_stride = head.value + 5;
+    const std::vector<float> keys = random_.Floats(length * key_stride, -1, 1);
+    const std::vector<float> values = random_.Floats(length * value_stride, -1, 1);
+    const std::vector<float> slope = random_.Floats(heads, 0.01f, 0.5f);
+    const size_t q_stride = heads * head.key + 1, out_stride = heads * head.value + 2;
+    const std::vector<float> q = random_.Floats(rows * q_stride, -1, 1);
+    AlignedBuffer<float> scratch(AttentionScratchFloats(head));
+    std::vector<float> a(rows * out_stride), b(rows * out_stride);
+    AttentionJob job{.q = q.data(),
+                     .q_stride = q_stride,
+                     .out = a.data(),
+                     .out_stride = out_stride,
+                     .rows = rows,
+                     .heads = heads,
+                     .head = head,
+                     .kv = {},
+                     .length = length,
+                     .scale = 0.3f,
+                     .scratch = scratch.data(),
+                     .window = window,
+                     .keys = keys.data(),
+                     .values = values.data(),
+                     .key_stride = key_stride,
+                     .value_stride = value_stride,
+                     .both_ways = true,
+                     .position = position,
+                     .slopes = slopes ? slope.data() : nullptr};
+    scalar().attention(job);
+    job.out = b.data();
+    table().attention(job);
+    const std::string what = "length " + std::to_string(length) + ", from " +
+                             std::to_string(position) + ", window " + std::to_string(window);
+    ExpectSameBits(a, b, what);
+    for (size_t i = 0; i < rows * heads; ++i) {
+      const size_t row = i / heads, h = i % heads, at = position + row;
+      std::vector<double> out(head.value);
+      double total = 0;
+      for (size_t p = 0; p < length; ++p) {
+        const size_t away = p > at ? p - at : at - p;
+        if (window != 0 && away > window / 2) continue;
+        double score = 0;
+        for (size_t d = 0; d < head.key; ++d) {
+          score += double{q[row * q_stride + h * head.key + d]} * keys[p * key_stride + d];
+        }
+        score *= double{0.3f};
+        if (slopes) score -= double{slope[h]} * static_cast<double>(away);
+        const double weight = std::exp(score);
+        total += weight;
+        for (size_t d = 0; d < head.value; ++d) out[d] += weight * values[p * value_stride + d];
+      }
+      for (size_t d = 0; d < head.value; ++d) {
+        EXPECT_NEAR(a[row * out_stride + h * head.value + d], out[d] / total, 3e-6) << what;
+      }
+    }
+    // One row at a time is the same.
+    AttentionJob single = job;
+    for (size_t row = 0; row < rows; ++row) {
+      single.q = q.data() + row * q_stride;
+      single.out = b.data() + row * out_stride;
+      single.rows = 1;
+      single.position = position + row;
+      table().attention(single);
+    }
+    ExpectSameBits(a, b, what + ", row by row");
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

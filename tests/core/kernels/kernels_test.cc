@@ -323,6 +323,24 @@ TEST_P(KernelsTest, GeluMul) {
   }
 }
 
+TEST_P(KernelsTest, GeluErfMul) {
+  std::vector<float> g = random_.Floats(40099, -14, 14), u = random_.Floats(40099);
+  g[0] = -1e4f, g[1] = 1e30f, g[2] = 0, g[3] = -1e6f, g[4] = 1e-8f, g[5] = -13.19f, g[6] = 13.19f;
+  for (const float* by :
+       {static_cast<const float*>(u.data()), static_cast<const float*>(nullptr)}) {
+    std::vector<float> a(g.size()), b(g.size());
+    scalar().gelu_erf_mul(g.data(), by, g.size(), a.data());
+    table().gelu_erf_mul(g.data(), by, g.size(), b.data());
+    ExpectSameBits(a, b, "gelu by erf");
+    for (size_t i = 0; i < g.size(); ++i) {
+      const double x = g[i], factor = by != nullptr ? u[i] : 1;
+      const double exact = 0.5 * x * std::erfc(-x * std::sqrt(0.5)) * factor;
+      EXPECT_NEAR(b[i], exact, 1.2e-7 * std::max(1.0, std::fabs(x)) * std::fabs(factor) + 1e-30)
+          << g[i];
+    }
+  }
+}
+
 TEST_P(KernelsTest, ClampedSiluMul) {
   std::vector<float> g = random_.Floats(4099, -12, 12), u = random_.Floats(4099, -12, 12);
   g[0] = -1e4f, g[1] = 1e30f, g[2] = 0, u[3] = -1e30f, u[4] = 1e30f, g[5] = 7, u[6] = -7;
