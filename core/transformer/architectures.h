@@ -12,7 +12,8 @@ namespace lockstep {
 enum class NormKind { kRms, kLayer };
 enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a head rotate together
 enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
-enum class Activation { kSilu, kGelu, kReluSquared, kClampedSilu };
+// GELU in its form with tanh, or as it is defined, by the error function.
+enum class Activation { kSilu, kGelu, kGeluErf, kReluSquared, kClampedSilu };
 // What layers do instead of attention, or beside it: a state of a fixed size stands for all before.
 enum class Recurrence { kNone, kDeltaNet, kShortConvolution, kMamba2 };
 // Which layers have one: those that a key names, or all but the last of each period; those without
@@ -28,8 +29,17 @@ struct Architecture {
   const char* name;  // general.architecture, and what its other keys start with
 
   NormKind norm = NormKind::kRms;
-  bool pre_norm = true;    // of what goes into attention and feed-forward
-  bool post_norm = false;  // of what comes out, before it is added
+  bool pre_norm = true;         // of what goes into attention and feed-forward
+  bool post_norm = false;       // of what comes out, before it is added
+  bool stream_norm = false;     // of the sum, after it was added
+  bool norm_bias = true;        // LayerNorm adds one
+  bool embedding_norm = false;  // token_embd_norm: of what goes into the first layer
+  bool may_lack_attn_norm = false;
+
+  // Each token attends to all others of its text, and what comes out is a vector for the text.
+  bool encoder = false;
+  Presence token_types = Presence::kNo;  // the first row of token_types.weight is added, too
+  bool distance_slopes = false;          // scores fall with the distance of positions (ALiBi)
 
   RopePairs pairs = RopePairs::kHalves;
   bool learned_positions = false;  // position_embd.weight is added to the embeddings
@@ -52,6 +62,7 @@ struct Architecture {
   Presence attention_output_bias = Presence::kNo;
   // Where there is a sliding window: all but the last of as many layers have it; 0: every layer.
   size_t window_period = 0;
+  bool whole_first = false;        // the first of as many instead
   size_t window_model_layers = 0;  // if not 0: models of as many layers have windows, others none
   bool may_have_window = true;     // else the key is ignored
   bool window_heads = false;       // layers with the window have heads of another size
@@ -93,7 +104,7 @@ struct Architecture {
   bool layer_scale = false;   // a layer's output may have a factor
 
   bool scaled_embedding = false;  // by sqrt(dim)
-  const char* output_norm = "output_norm";
+  const char* output_norm = "output_norm";  // nullptr: none
   bool needs_logit_scale = false;    // logit_scale must be in the file
   bool may_not_rotate = false;       // where rope.scaling.finetuned is false
   bool may_be_parallel = false;      // use_parallel_residual must be in the file
@@ -102,6 +113,6 @@ struct Architecture {
 
 std::span<const Architecture> Architectures();                // in the order of their names
 const Architecture* FindArchitecture(std::string_view name);  // nullptr if it is not known
-std::string KnownArchitectures();                             // "gemma2, gemma3 and llama"
+std::string KnownArchitectures();  // that generate: "gemma2, gemma3 and llama"
 
 }  // namespace lockstep

@@ -100,9 +100,11 @@ void Transformer::StoreKeys(size_t layer, size_t row, Scratch& s) const {
   Finish(kernels_, w.wv, c.v_dim(), value);
   finish(w.k_norm, c.kv_heads, key);
   NormHeads(w.v_norm, c.v_dim(), value);
-  const auto [kv, position, first] = s.places_[row];
+  const RowPlace& place = s.places_[row];
+  if (place.kv == nullptr) return;  // they are attended to where they are
   for (size_t h = 0; h < c.kv_heads; ++h) {
-    kv->Store(kernels_, layer, h, position, key + h * c.head.key, value + h * c.head.value);
+    place.kv->Store(kernels_, layer, h, place.position, key + h * c.head.key,
+                    value + h * c.head.value);
   }
 }
 
@@ -114,7 +116,10 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
   const size_t group = c.heads / c.kv_heads;
   const size_t window = c.window ? config_.window : 0;
   size_t longest = 0;
-  for (size_t row = 0; row < rows; ++row) longest = std::max(longest, s.places_[row].position + 1);
+  for (size_t row = 0; row < rows; ++row) {
+    const RowPlace& place = s.places_[row];
+    longest = std::max(longest, place.kv != nullptr ? place.position + 1 : place.length);
+  }
   if (window != 0) longest = std::min(longest, window);
   // The multiply-adds of an average tile: one for each value of each attended key, and one for each
   // of its value vector.
@@ -127,21 +132,32 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
     for (size_t i = begin; i < end; ++i) {
       const RowTile tile = s.tiles_[i % s.tile_count_];
       const size_t h = i / s.tile_count_, head = h * group;
-      const auto [kv, position, first] = s.places_[tile.first];
-      kernels_.attention({.q = s.q_.data() + tile.first * s.q_stride_ + head * c.head.key,
+      const auto [kv, position, first, length] = s.places_[tile.first];
+      AttentionJob job = {.q = s.q_.data() + tile.first * s.q_stride_ + head * c.head.key,
                           .q_stride = s.q_stride_,
                           .out = s.attn_.data() + tile.first * s.attn_stride_ + head * c.head.value,
                           .out_stride = s.attn_stride_,
                           .rows = tile.rows,
                           .heads = group,
                           .head = c.head,
-                          .kv = kv->View(layer, h),
+                          .kv = {},
                           .length = position + 1,
                           .scale = config_.attention_scale,
                           .scratch = s.attention_.data() + thread * s.attention_stride_,
                           .window = window,
                           .soft_cap = config_.attention_soft_cap,
-                          .sinks = w.sinks.empty() ? nullptr : w.sinks.data() + head});
+                          .sinks = w.sinks.empty() ? nullptr : w.sinks.data() + head};
+      if (kv != nullptr) {
+        job.kv = kv->View(layer, h);
+      } else {
+        job.keys = s.k_.data() + first * s.k_stride_ + h * c.head.key;
+        job.values = s.v_.data() + first * s.v_stride_ + h * c.head.value;
+        job.key_stride = s.k_stride_, job.value_stride = s.v_stride_;
+        job.both_ways = true;
+        job.length = length, job.position = position;
+        job.slopes = slopes_.empty() ? nullptr : slopes_.data() + head;
+      }
+      kernels_.attention(job);
     }
   };
   pool.ParallelFor(s.tile_count_ * c.kv_heads, grain, attend);
@@ -215,8 +231,8 @@ void Transformer::StoreLatentKey(size_t layer, size_t row, Scratch& s) const {
   Finish(kernels_, w.key, c.head.key, key);
   NormHeads(w.key_norm, l.rank, key);
   Rotate(layer, row, 1, c.head.key, s, key + l.rank);
-  const auto [kv, position, first] = s.places_[row];
-  kv->Store(kernels_, layer, 0, position, key, key);
+  const RowPlace& place = s.places_[row];
+  place.kv->Store(kernels_, layer, 0, place.position, key, key);
 }
 
 }  // namespace lockstep

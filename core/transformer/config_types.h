@@ -78,6 +78,9 @@ struct RecurrenceSizes {
   }
 };
 
+// What a text's rows become: one vector, or with kRank a score. In GGUF's order, from 0.
+enum class Pooling { kNone, kMean, kFirst, kLast, kRank };
+
 struct ModelConfig {
   const Architecture* family = nullptr;
   std::string architecture;  // the family's name
@@ -109,6 +112,11 @@ struct ModelConfig {
   float residual_scale = 1;        // of what attention and feed-forward add
   bool parallel_residual = false;  // both add to the same input
 
+  Pooling pooling = Pooling::kNone;  // of an encoder
+
+  bool encodes() const { return family->encoder; }
+  // Values that come out for a token, or for a text.
+  size_t outputs() const { return encodes() ? dim : vocab; }
   size_t layers_in_file() const { return layers.size() + skipped_layers; }
   size_t recurrent_count() const {
     return static_cast<size_t>(std::ranges::count(layers, true, &LayerConfig::recurrent));

@@ -41,6 +41,9 @@ void Transformer::Activate(const FeedForward& w, float* gate, float* up) const {
       return kernels_.silu_mul(gate, up, n, up);
     case Activation::kGelu:
       return gated ? kernels_.gelu_mul(gate, up, n, up) : kernels_.gelu_mul(up, nullptr, n, up);
+    case Activation::kGeluErf:
+      return gated ? kernels_.gelu_erf_mul(gate, up, n, up)
+                   : kernels_.gelu_erf_mul(up, nullptr, n, up);
     case Activation::kClampedSilu:
       return kernels_.clamped_silu_mul(gate, up, n, up);
     case Activation::kReluSquared:

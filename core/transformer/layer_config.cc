@@ -185,7 +185,8 @@ Status ReadWindows(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   }
   const size_t period = keys.Size(key, 0, kMaxLayers).value_or(f.window_period);
   for (size_t i = 0; i < c.layers.size(); ++i) {
-    c.layers[i].window = period == 0 || i % period < period - 1;
+    const size_t whole = f.whole_first ? 0 : period - 1;
+    c.layers[i].window = period == 0 || i % period != whole;
   }
   return keys.status();
 }

@@ -276,6 +276,20 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   return keys.status();
 }
 
+// An encoder keeps nothing of a text, and is told how a vector is made of its rows.
+Status ReadPooling(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+  if (!c.encodes()) return {};
+  const size_t pooling = keys.Size("pooling_type", 0, 4).value_or(0);
+  if (pooling == static_cast<size_t>(Pooling::kRank)) {
+    keys.Fail("pooling_type", "4", "models that score pairs of texts are not run yet");
+  }
+  if (keys.Flag("attention.causal").value_or(false)) {
+    keys.Fail("attention.causal", "true", "models of this architecture attend both ways");
+  }
+  c.pooling = static_cast<Pooling>(pooling);
+  return keys.status();
+}
+
 Status CheckKvSize(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   uint64_t per_position = 0;  // a key and a value of each head, f16
   for (size_t i = 0; i < c.layers.size(); ++i) {
@@ -308,7 +322,7 @@ Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
   TRY_OK(keys.status());
   config.layers.resize(layers - config.skipped_layers);
   for (const auto step : {ReadVocabulary, ReadWindows, ReadHeads, ReadFeedForwards, ReadRope,
-                          ReadWindowRope, ReadRecurrence, ReadScales, CheckKvSize}) {
+                          ReadWindowRope, ReadRecurrence, ReadScales, ReadPooling, CheckKvSize}) {
     TRY_OK(step(file, keys, config));
   }
   SetRotations(config);

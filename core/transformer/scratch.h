@@ -21,9 +21,10 @@ inline constexpr size_t kRopeTables = 2;
 
 // Where a row of the batch belongs.
 struct RowPlace {
-  KvCache* kv;
+  KvCache* kv;  // nullptr: the sequence is a text that is here as a whole
   size_t position;
-  size_t first;  // row of the batch that belongs to the same sequence
+  size_t first;   // row of the batch that belongs to the same sequence
+  size_t length;  // of that text
 };
 
 // Rows of the batch that belong to one sequence; as a tile, those that are attended together.
@@ -42,7 +43,8 @@ class Scratch {
 
   size_t max_rows() const { return max_rows_; }
   size_t max_logit_rows() const { return max_logit_rows_; }
-  // Logits of the last Forward; row i is [vocab]. REQUIRES: i < logit_rows().
+  // Logits of the last Forward, row i is [vocab]; or the vectors of the texts of the last Encode,
+  // each is [dim]. REQUIRES: i < logit_rows().
   std::span<float> logits(size_t i) { return {logits_.data() + i * vocab_stride_, vocab_}; }
   size_t logit_rows() const { return logit_rows_; }
 

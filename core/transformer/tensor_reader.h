@@ -39,6 +39,10 @@ class TensorReader {
   // Whether the file has the tensor. The name counts as known to the family either way, for the
   // message of CheckAllTaken.
   bool Has(const std::string& name);
+  // The tensor as the file has it, nullptr if it has none; for who needs its shape.
+  const GgufTensor* Peek(const std::string& name) {
+    return Has(name) ? file_.FindTensor(name) : nullptr;
+  }
 
   // A part of a matrix: as many of its rows, and where they go.
   struct Part {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -21,6 +22,25 @@ size_t LogitCount(const BatchEntry& entry) {
          : entry.logits == LogitRows::kLast ? 1
                                             : 0;
 }
+
+namespace {
+
+// ALiBi's (Press et al., 2022), for scores that fall by a factor of 2^8 at most: the heads' slopes
+// are a geometric series, for other numbers of heads than powers of two with those between.
+std::vector<float> DistanceSlopes(size_t heads) {
+  const size_t power = std::bit_floor(heads);
+  const auto two_to = [](double x) { return DetExp(x * 0.69314718055994530942); };
+  std::vector<float> slopes;
+  for (size_t h = 0; h < heads; ++h) {
+    const auto n = static_cast<double>(power);
+    const double exponent = h < power ? -8.0 * static_cast<double>(h + 1) / n
+                                      : -4.0 * static_cast<double>(2 * (h - power) + 1) / n;
+    slopes.push_back(static_cast<float>(two_to(exponent)));
+  }
+  return slopes;
+}
+
+}  // namespace
 
 Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable& kernels)
     : config_(std::move(config)), weights_(std::move(weights)), kernels_(kernels) {
@@ -40,13 +60,28 @@ Transformer::Transformer(ModelConfig config, Weights weights, const KernelTable&
     group_ = std::max(group_, layer.heads / layer.kv_heads);
     kv_heads_ = std::min(kv_heads_, layer.kv_heads);
   }
+  if (config_.family->distance_slopes) slopes_ = DistanceSlopes(config_.layers[0].heads);
   const size_t state_dim = config_.recurrence.head_dim;
   const auto width = static_cast<float>(std::max<size_t>(1, state_dim));
   unit_query_.assign(state_dim, 1.0f / width);
   unit_key_.assign(state_dim, 1.0f / std::sqrt(width));
 }
 
+Status Transformer::CheckTokens(std::span<const int32_t> tokens) const {
+  for (const int32_t token : tokens) {
+    if (token >= 0 && static_cast<size_t>(token) < config_.vocab) continue;
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab));
+  }
+  return {};
+}
+
 Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const {
+  if (config_.encodes()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("models of architecture {} encode texts and generate none",
+                            config_.architecture));
+  }
   size_t rows = 0, logit_rows = 0;
   for (const BatchEntry& entry : batch) {
     rows += entry.tokens.size();
@@ -54,13 +89,7 @@ Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch&
     if (entry.tokens.empty()) {
       return Fail(ErrorKind::kInvalidArgument, "a batch entry without tokens");
     }
-    for (int32_t token : entry.tokens) {
-      if (token < 0 || static_cast<size_t>(token) >= config_.vocab) {
-        return Fail(
-            ErrorKind::kInvalidArgument,
-            fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab));
-      }
-    }
+    TRY_OK(CheckTokens(entry.tokens));
     if (entry.tokens.size() > entry.kv->context() - entry.kv->length()) {
       return Fail(ErrorKind::kContextExceeded,
                   fmt::format("{} tokens after {} do not fit into the context of {}",
@@ -85,30 +114,23 @@ Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch&
 
 // As many rows share a walk through the cache as the kernel takes queries, or fewer where threads
 // would be left without a walk, or wait for the one that has one more than they.
-size_t Transformer::TileRows(std::span<const BatchEntry> batch, size_t threads) const {
+size_t Transformer::TileRows(size_t rows, size_t threads) const {
   constexpr size_t kWalksOfThread = 3;
   const size_t most = std::max<size_t>(1, kAttentionQueries / group_);
   if (threads == 1) return most;
-  size_t rows = 0;
-  for (const BatchEntry& entry : batch) rows += entry.tokens.size();
   const size_t tiles = (kWalksOfThread * threads + kv_heads_ - 1) / kv_heads_;
   return std::min((rows + tiles - 1) / tiles, most);
 }
 
 size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, size_t threads, Scratch& s) const {
-  const size_t tile = TileRows(batch, threads);
+  size_t rows = 0;
+  for (const BatchEntry& entry : batch) rows += entry.tokens.size();
+  const size_t tile = TileRows(rows, threads);
   size_t row = 0;
   s.logit_rows_ = s.tile_count_ = s.sequence_count_ = 0;
   for (const BatchEntry& entry : batch) {
-    for (size_t i = 0; i < entry.tokens.size(); i += tile) {
-      s.tiles_[s.tile_count_++] = {row + i, std::min(tile, entry.tokens.size() - i)};
-    }
-    size_t position = entry.kv->length();
-    const size_t first = row;
-    s.sequences_[s.sequence_count_++] = {first, entry.tokens.size()};
-    for (size_t i = 0; i < entry.tokens.size(); ++i, ++row, ++position) {
-      s.places_[row] = {entry.kv, position, first};
-      PlaceRow(entry.tokens[i], position, row, s);
+    PlaceSequence(entry.tokens, row, tile, entry.kv, s);
+    for (size_t i = 0; i < entry.tokens.size(); ++i, ++row) {
       const bool last = i + 1 == entry.tokens.size();
       if (entry.logits == LogitRows::kAll || (entry.logits == LogitRows::kLast && last)) {
         s.logit_source_[s.logit_rows_++] = row;
@@ -117,6 +139,19 @@ size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, size_t threads,
     (void)entry.kv->Append(entry.tokens.size());  // CheckBatch has seen that it fits
   }
   return row;
+}
+
+void Transformer::PlaceSequence(std::span<const int32_t> tokens, size_t first, size_t tile,
+                                KvCache* kv, Scratch& s) const {
+  for (size_t i = 0; i < tokens.size(); i += tile) {
+    s.tiles_[s.tile_count_++] = {first + i, std::min(tile, tokens.size() - i)};
+  }
+  s.sequences_[s.sequence_count_++] = {first, tokens.size()};
+  const size_t begin = kv != nullptr ? kv->length() : 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    s.places_[first + i] = {kv, begin + i, first, tokens.size()};
+    PlaceRow(tokens[i], begin + i, first + i, s);
+  }
 }
 
 // The embedding of a token, and its position's angles.
@@ -132,6 +167,12 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
     DecodeRow(weights_.position_embd, position, learned);
     kernels_.add(learned, 1.0f, config_.dim, x);
   }
+  if (weights_.token_types.rows != 0) {
+    float* type = s.norm_.data() + row * s.dim_stride_;
+    DecodeRow(weights_.token_types, 0, type);
+    kernels_.add(type, 1.0f, config_.dim, x);
+  }
+  if (config_.family->embedding_norm) Normalize(weights_.embedding_norm, x, x);
   if (config_.layer_input_dim != 0) {
     DecodeRow(weights_.layer_embd, static_cast<size_t>(token),
               s.layer_input_.data() + row * s.layer_input_stride_);
@@ -155,7 +196,12 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
 
 Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, ThreadPool& pool) const {
   TRY_OK(CheckBatch(batch, s));
-  const size_t rows = PlaceRows(batch, pool.threads(), s);
+  Layers(PlaceRows(batch, pool.threads(), s), s, pool);
+  Logits(s, pool);
+  return {};
+}
+
+void Transformer::Layers(size_t rows, Scratch& s, ThreadPool& pool) const {
   if (config_.layer_input_dim != 0) LayerInputs(rows, s, pool);
   for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
     const LayerWeights& w = weights_.layers[layer];
@@ -172,11 +218,13 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
       Recur(layer, rows, s, pool);
       AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
     }
+    NormalizeStream(w.attn_stream_norm, rows, s, pool);
     if (has.feeds_forward()) {
       FeedForwards(layer, rows, s, pool);
       AddToStream(w.ffn_post_norm, s.norm_, rows, s, pool);
     }
     if (config_.parallel_residual) AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
+    NormalizeStream(w.ffn_stream_norm, rows, s, pool);
     if (config_.layer_input_dim != 0) AddLayerInput(layer, rows, s, pool);
     if (w.output_scale != 1) {
       ForEachRow(pool, rows, config_.dim, [&](size_t row) {
@@ -184,8 +232,16 @@ Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, Threa
       });
     }
   }
-  Logits(s, pool);
-  return {};
+}
+
+// x = norm(x), of each row, where the model has such a norm
+void Transformer::NormalizeStream(const Norm& norm, size_t rows, Scratch& s,
+                                  ThreadPool& pool) const {
+  if (norm.weight.empty()) return;
+  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+    float* x = s.x_.data() + row * s.dim_stride_;
+    Normalize(norm, x, x);
+  });
 }
 
 // norm_ = norm(x), of each row

@@ -46,15 +46,30 @@ class Transformer {
   [[nodiscard]] Status Forward(std::span<const BatchEntry> batch, Scratch& scratch,
                                ThreadPool& pool) const;
 
+  // A whole text of an encoder each; scratch.logits() then holds its vector of length 1, [dim],
+  // which depends on its tokens alone. Errors as of Forward. REQUIRES: config().encodes(), and a
+  // pooling that makes vectors.
+  [[nodiscard]] Status Encode(std::span<const std::span<const int32_t>> texts, Scratch& scratch,
+                              ThreadPool& pool) const;
+
   const ModelConfig& config() const { return config_; }
   const KernelTable& kernels() const { return kernels_; }
   size_t weight_bytes() const { return weights_.bytes; }
 
  private:
   [[nodiscard]] Status CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const;
-  size_t TileRows(std::span<const BatchEntry> batch, size_t threads) const;
+  size_t TileRows(size_t rows, size_t threads) const;
   // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
   size_t PlaceRows(std::span<const BatchEntry> batch, size_t threads, Scratch& s) const;
+  [[nodiscard]] Status CheckTexts(std::span<const std::span<const int32_t>> texts,
+                                  const Scratch& s) const;
+  [[nodiscard]] Status CheckTokens(std::span<const int32_t> tokens) const;
+  // The places of a sequence's rows, `tile` of which are attended together.
+  void PlaceSequence(std::span<const int32_t> tokens, size_t first, size_t tile, KvCache* kv,
+                     Scratch& s) const;
+  void Layers(size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Pool(size_t text, Scratch& s) const;
+  void NormalizeStream(const Norm& norm, size_t rows, Scratch& s, ThreadPool& pool) const;
   void PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const;
   void LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const;
   // The things that a layer adds to the stream: attention leaves its own in s.branch_, the
@@ -121,6 +136,7 @@ class Transformer {
   // What brings a head's query and key, of a mean square of 1, to the length 1, and the query to
   // that of its product with values: 1 / head_dim and 1 / sqrt(head_dim).
   std::vector<float> unit_query_, unit_key_;  // [head_dim] of delta nets
+  std::vector<float> slopes_;                 // [heads] by which scores fall with the distance
   size_t group_ = 1;                          // the most queries that share a key in any layer
   size_t kv_heads_ = SIZE_MAX;                // the fewest heads of keys and values
 };

@@ -30,13 +30,15 @@ class Loader {
     if (family_.learned_positions) {
       tensors_.Matrix("position_embd.weight", c.context, c.dim, w.position_embd);
     }
+    if (family_.token_types == Presence::kMay) TokenTypes(w.token_types);
+    if (family_.embedding_norm) LoadNorm("token_embd_norm", w.embedding_norm);
     if (c.rope_dim != 0) RopeFactors(w.rope_factors);
     if (c.layer_input_dim != 0) LayerInputs(w);
     // The tensors' names are those of llama.cpp, whatever the model's authors called them.
     for (size_t i = 0; i < c.layers.size() && tensors_.status(); ++i) {
       Layer(i, w.layers.emplace_back());
     }
-    LoadNorm(family_.output_norm, w.output_norm);
+    if (family_.output_norm != nullptr) LoadNorm(family_.output_norm, w.output_norm);
     // Without output.weight the model ties it: the rows of the embedding are the output's, too.
     if (family_.output == Presence::kMust ||
         (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
@@ -71,12 +73,16 @@ class Loader {
 
   // What mixes positions.
   void Mixer(const std::string& prefix, const LayerConfig& layer, bool own_kv, LayerWeights& w) {
-    if (family_.pre_norm) LoadNorm(prefix + "attn_norm", w.attn_norm);
+    if (family_.pre_norm &&
+        (!family_.may_lack_attn_norm || tensors_.Has(prefix + "attn_norm.weight"))) {
+      LoadNorm(prefix + "attn_norm", w.attn_norm);
+    }
     if (layer.recurrent) LoadRecurrent(tensors_, config_, prefix, w.recurrent);
     if (layer.attends()) {
       family_.latent ? LatentAttention(prefix, layer, w) : Attention(prefix, layer, own_kv, w);
     }
     if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
+    if (family_.stream_norm) LoadNorm(prefix + "attn_output_norm", w.attn_stream_norm);
   }
 
   void FeedForwards(const std::string& prefix, const LayerConfig& layer, LayerWeights& w) {
@@ -95,6 +101,15 @@ class Loader {
       DenseFeedForward(prefix, shared ? "_shexp" : "", layer.ffn_dim, w.dense);
     }
     if (family_.post_norm) LoadNorm(prefix + "post_ffw_norm", w.ffn_post_norm);
+    if (family_.stream_norm) LoadNorm(prefix + "layer_output_norm", w.ffn_stream_norm);
+  }
+
+  // Text has the first type; pairs of texts have others in some programs, and none here.
+  void TokenTypes(PackedMatrix& out) {
+    const GgufTensor* tensor = tensors_.Peek("token_types.weight");
+    if (tensor != nullptr) {
+      tensors_.Matrix("token_types.weight", tensor->rows(), config_.dim, out);
+    }
   }
 
   // One table has the embeddings of all layers side by side.
@@ -240,7 +255,9 @@ class Loader {
     const size_t dim = config_.dim;
     // Phi-3 stacks the gate's rows above those of "up", in one tensor that is named after the
     // latter.
-    if (family_.fused_gate) {
+    // Encoders may have the two apart.
+    const bool apart = family_.encoder && tensors_.Has(prefix + "ffn_gate" + suffix + ".weight");
+    if (family_.fused_gate && !apart) {
       tensors_.Matrix(prefix + "ffn_up" + suffix + ".weight", dim,
                       {{&w.gate.weight, rows}, {&w.up.weight, rows}});
       tensors_.Scale(prefix + "ffn_up" + suffix, w.up.scale);
@@ -344,9 +361,9 @@ class Loader {
 
   void LoadNorm(const std::string& name, Norm& out) {
     tensors_.Vector(name + ".weight", config_.dim, out.weight);
-    if (family_.norm == NormKind::kLayer) {
-      tensors_.Vector(name + ".bias", config_.dim, out.bias);
-    }
+    if (family_.norm != NormKind::kLayer) return;
+    if (family_.norm_bias) return tensors_.Vector(name + ".bias", config_.dim, out.bias);
+    out.bias.assign(config_.dim, 0.0f);
   }
 
   void Bias(const std::string& name, Presence presence, size_t n, std::vector<float>& out) {

@@ -56,10 +56,11 @@ struct LayerInput {
 };
 
 struct LayerWeights {
-  Norm attn_norm, attn_post_norm;     // [dim]
-  RecurrentWeights recurrent;         // in place of those down to wo
-  Linear wq;                          // [q_dim][dim]
-  Linear attn_gate;                   // [attended_dim][dim] of gated attention
+  Norm attn_norm, attn_post_norm;          // [dim]
+  Norm attn_stream_norm, ffn_stream_norm;  // [dim] of the stream, after each addition
+  RecurrentWeights recurrent;              // in place of those down to wo
+  Linear wq;                               // [q_dim][dim]
+  Linear attn_gate;                        // [attended_dim][dim] of gated attention
   Linear wk, wv;                      // [k_dim][dim], [v_dim][dim]; empty where another's are read
   std::vector<float> q_norm, k_norm;  // [head.key], or [q_dim] and [k_dim]
   std::vector<float> v_norm;          // [head.value]
@@ -76,6 +77,8 @@ struct LayerWeights {
 struct Weights {
   PackedMatrix token_embd;                 // [vocab][dim]
   PackedMatrix position_embd;              // [context][dim], or empty
+  PackedMatrix token_types;                // [types][dim], or empty
+  Norm embedding_norm;                     // [dim]
   PackedMatrix layer_embd;                 // [vocab][layers * layer_input_dim]
   Linear layer_project;                    // [layers * layer_input_dim][dim]
   std::vector<float> layer_project_norm;   // [layer_input_dim]

@@ -109,6 +109,12 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
                            SchedulerObserver* observer, const LoadProgress& progress,
                            MemoryBudget& memory) {
   TRY(ModelFile file, ModelFile::Open(options.model));
+  if (file.config().encodes()) {
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("{}: models of architecture {} encode texts, and no route serves such "
+                            "vectors yet; give a model that generates text",
+                            options.model, file.config().architecture));
+  }
   TRY(const MemoryPlan plan, PlanFor(options, file));
   memory.SetCapacity(plan.request_bytes);
 

@@ -25,6 +25,8 @@ double Activate(Activation kind, double up, std::optional<double> gate) {
       return Silu(x) * by;
     case Activation::kGelu:
       return Gelu(x) * by;
+    case Activation::kGeluErf:
+      return 0.5 * x * std::erfc(-x * std::sqrt(0.5)) * by;
     case Activation::kReluSquared:
       return std::pow(std::max(x, 0.0), 2) * by;
     case Activation::kClampedSilu: {
@@ -33,6 +35,17 @@ double Activate(Activation kind, double up, std::optional<double> gate) {
     }
   }
   return NAN;
+}
+
+// ALiBi's: of a power of two of heads 2^(-8/n), 2^(-16/n), ...; beyond them every other one of
+// twice as many.
+double Slope(size_t head, size_t heads) {
+  size_t power = 1;
+  while (2 * power <= heads) power *= 2;
+  if (head < power)
+    return std::pow(2.0, -8.0 * static_cast<double>(head + 1) / static_cast<double>(power));
+  return std::pow(
+      2.0, -8.0 * static_cast<double>(2 * (head - power) + 1) / static_cast<double>(2 * power));
 }
 
 Row Softmax(const Row& x) {
@@ -98,7 +111,7 @@ ReferenceModel::Rows ReferenceModel::Norm(const Matrix& norm, const Rows& x) con
   Rows y = x;
   for (Row& row : y) {
     const auto n = static_cast<double>(row.size());
-    if (!norm.bias.empty()) {
+    if (config_.family->norm == NormKind::kLayer) {
       const double mean = std::accumulate(row.begin(), row.end(), 0.0) / n;
       for (double& v : row) v -= mean;
     }
@@ -174,17 +187,26 @@ ReferenceModel::Rows ReferenceModel::Attend(size_t layer, const Rows& q, const K
   const Row& sinks = layers_[layer].sinks.values;
   Rows attended(q.size(), Row(l.heads * head.value));
   for (size_t t = 0; t < q.size(); ++t) {
-    const size_t begin = l.window && t + 1 > c.window ? t + 1 - c.window : 0;
-    Row weight(t + 1);
+    size_t begin = l.window && t + 1 > c.window ? t + 1 - c.window : 0, end = t + 1;
+    if (c.encodes()) {
+      const size_t half = l.window ? c.window / 2 : q.size();
+      begin = t > half ? t - half : 0, end = std::min(q.size(), t + half + 1);
+    }
+    Row weight(end);
     for (size_t h = 0; h < l.heads; ++h) {
       const size_t from = h * head.key, key = h / group * head.key, value = h / group * head.value;
       double total = sinks.empty() ? 0 : std::exp(sinks[h]);
-      for (size_t p = begin; p <= t; ++p) {
+      for (size_t p = begin; p < end; ++p) {
         double dot = 0;
         for (size_t d = 0; d < head.key; ++d) dot += q[t][from + d] * kv.keys[p][key + d];
-        total += weight[p] = std::exp(SoftCap(dot * c.attention_scale, c.attention_soft_cap));
+        dot *= c.attention_scale;
+        if (c.family->distance_slopes) {
+          const double away = std::abs(static_cast<double>(p) - static_cast<double>(t));
+          dot -= Slope(h, l.heads) * away;
+        }
+        total += weight[p] = std::exp(SoftCap(dot, c.attention_soft_cap));
       }
-      for (size_t p = begin; p <= t; ++p) {
+      for (size_t p = begin; p < end; ++p) {
         for (size_t d = 0; d < head.value; ++d) {
           attended[t][h * head.value + d] += weight[p] / total * kv.values[p][value + d];
         }
@@ -365,7 +387,7 @@ void ReferenceModel::AddLayerInput(const Layer& w, const Rows& input, Rows& x) c
   Add(Norm(w.input_norm, w.input_project.Times(gate)), 1, x);
 }
 
-ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) const {
+ReferenceModel::Rows ReferenceModel::Layers(std::span<const int32_t> tokens) const {
   const ModelConfig& c = config_;
   Rows x;
   for (size_t t = 0; t < tokens.size(); ++t) {
@@ -374,23 +396,46 @@ ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) co
     for (size_t d = 0; d < c.dim && positions_.rows != 0; ++d) {
       x[t][d] += positions_.values[t * c.dim + d];
     }
+    for (size_t d = 0; d < c.dim && token_types_.rows != 0; ++d) x[t][d] += token_types_.values[d];
   }
+  if (c.family->embedding_norm) x = Norm(embedding_norm_, x);
   const std::vector<Rows> inputs = LayerInputs(tokens, x);
   std::vector<KeysAndValues> kv(layers_.size());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& w = layers_[i];
     const Rows attention = MixPositions(i, x, kv);
     if (!c.parallel_residual) Add(attention, c.residual_scale, x);
+    x = Norm(w.attn_stream_norm, x);
     const bool experts = c.layers[i].experts;
     const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));
     Add(Norm(w.ffn_post_norm, branch), c.residual_scale, x);
     if (c.parallel_residual) Add(attention, c.residual_scale, x);
+    x = Norm(w.ffn_stream_norm, x);
     if (c.layer_input_dim != 0) AddLayerInput(w, inputs[i], x);
     for (Row& row : x) {
       for (double& v : row) v *= w.output_scale.rows != 0 ? w.output_scale.values[0] : 1;
     }
   }
-  Rows logits = output_.Times(Norm(output_norm_, x));
+  return Norm(output_norm_, x);
+}
+
+ReferenceModel::Row ReferenceModel::Encode(std::span<const int32_t> tokens) const {
+  const Rows x = Layers(tokens);
+  Row vector(config_.dim);
+  if (config_.pooling == Pooling::kFirst) vector = x.front();
+  if (config_.pooling == Pooling::kLast) vector = x.back();
+  for (size_t d = 0; d < config_.dim && config_.pooling == Pooling::kMean; ++d) {
+    for (const Row& row : x) vector[d] += row[d] / static_cast<double>(x.size());
+  }
+  double squares = 0;
+  for (const double v : vector) squares += v * v;
+  for (double& v : vector) v /= std::sqrt(squares);
+  return vector;
+}
+
+ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) const {
+  const ModelConfig& c = config_;
+  Rows logits = output_.Times(Layers(tokens));
   for (Row& row : logits) {
     for (double& v : row) v = SoftCap(v * c.logit_scale, c.logit_soft_cap);
   }

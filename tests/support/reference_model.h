@@ -20,6 +20,8 @@ class ReferenceModel {
 
   ReferenceModel(const GgufFile& file, const ModelConfig& config);
 
+  // An encoder's vector of a text, of length 1: [dim].
+  Row Encode(std::span<const int32_t> tokens) const;
   // Logits after every token: [tokens.size()][vocab].
   Rows Forward(std::span<const int32_t> tokens) const;
 
@@ -35,6 +37,7 @@ class ReferenceModel {
     Matrix gate, up, down;
   };
   struct Layer {
+    Matrix attn_stream_norm, ffn_stream_norm;
     Matrix attn_norm, q, k, v, q_norm, k_norm, o, attn_post_norm, sinks;
     Matrix q_down, q_down_norm, kv_down, kv_down_norm;  // latent attention
     std::vector<Matrix> key_up, value_up;               // [heads]
@@ -50,6 +53,8 @@ class ReferenceModel {
     Rows keys, values;
   };
 
+  // What the last layer leaves of each token.
+  Rows Layers(std::span<const int32_t> tokens) const;
   // With its bias and its scale; empty if it is not there. A few names have no ".weight".
   Matrix Load(const std::string& name) const;
   Layer LoadLayer(size_t layer) const;
@@ -83,6 +88,7 @@ class ReferenceModel {
 
   const GgufFile& file_;
   ModelConfig config_;
+  Matrix token_types_, embedding_norm_;
   Matrix embedding_, positions_, output_norm_, output_;
   Matrix layer_embedding_, layer_project_, layer_project_norm_;
   Row rope_factors_;

@@ -45,9 +45,12 @@ ReferenceModel::Matrix ReferenceModel::Matrix::Part(size_t first, size_t count) 
 ReferenceModel::ReferenceModel(const GgufFile& file, const ModelConfig& config)
     : file_(file),
       config_(config),
+      token_types_(Load("token_types")),
+      embedding_norm_(Load("token_embd_norm")),
       embedding_(Load("token_embd")),
       positions_(Load("position_embd")),
-      output_norm_(Load(config.family->output_norm)),
+      output_norm_(config.family->output_norm != nullptr ? Load(config.family->output_norm)
+                                                         : Matrix{}),
       output_(Load("output")),
       layer_embedding_(Load("per_layer_token_embd")),
       layer_project_(Load("per_layer_model_proj")),
@@ -65,6 +68,9 @@ ReferenceModel::Layer ReferenceModel::LoadLayer(size_t layer) const {
   const auto load = [&](const std::string& name) { return Load(prefix + name); };
   Layer w;
   w.attn_norm = load("attn_norm"), w.attn_post_norm = load("post_attention_norm");
+  if (config_.family->stream_norm) {
+    w.attn_stream_norm = load("attn_output_norm"), w.ffn_stream_norm = load("layer_output_norm");
+  }
   w.q = load("attn_q"), w.k = load("attn_k"), w.v = load("attn_v"), w.o = load("attn_output");
   if (c.recurrent) LoadRecurrent(prefix, w);
   if (const Matrix qkv = load("attn_qkv"); c.attends() && qkv.rows != 0) {

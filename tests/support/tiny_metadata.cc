@@ -67,6 +67,10 @@ class Metadata : TinyShape {
       Float("residual_scale", 0.3);
       Float("logit_scale", 6);
     }
+    if (family_.encoder) {
+      Number("pooling_type", o_.pooling);
+      file_.SetBool(Key("attention.causal"), false);
+    }
     RecurrenceMetadata();
     if (family_.may_be_parallel) file_.SetBool(Key("use_parallel_residual"), o_.parallel);
     if (!o_.rope_scaling.empty()) file_.SetString(Key("rope.scaling.type"), o_.rope_scaling);

@@ -22,6 +22,8 @@ class Maker : TinyShape {
     // A scaled embedding is that much smaller, so that what the layers add still counts.
     const float gain = family_.scaled_embedding ? 4.0f / std::sqrt(static_cast<float>(o_.dim)) : 4;
     Matrix("token_embd.weight", o_.vocab, o_.dim, gain);
+    if (family_.token_types != Presence::kNo) Matrix("token_types.weight", 2, o_.dim, 1.0f);
+    if (family_.embedding_norm) Norm("token_embd_norm");
     if (family_.learned_positions) Matrix("position_embd.weight", o_.context, o_.dim, 4.0f);
     if (o_.rope_freqs) Vector("rope_freqs.weight", RopeDim() / 2, 1.0f, 8.0f);
     if (o_.long_factors) {
@@ -35,7 +37,7 @@ class Maker : TinyShape {
       Vector("per_layer_proj_norm.weight", o_.layer_input_dim, 0.5f, 1.5f);
     }
     for (size_t layer = 0; layer < Layers(); ++layer) Layer(layer);
-    Norm(family_.output_norm);
+    if (family_.output_norm != nullptr) Norm(family_.output_norm);
     if ((!o_.tied && family_.output != Presence::kNo) || family_.output == Presence::kMust) {
       Matrix("output.weight", o_.vocab, o_.dim, 4.0f);
     }
@@ -53,7 +55,9 @@ class Maker : TinyShape {
   void Layer(size_t layer) {
     const std::string prefix = fmt::format("blk.{}.", layer);
     const bool mixes = Attends(layer) || Recurs(layer);
-    if (family_.pre_norm && mixes) Norm(prefix + "attn_norm");
+    if (family_.pre_norm && mixes && !(family_.may_lack_attn_norm && layer == 0)) {
+      Norm(prefix + "attn_norm");
+    }
     if (Recurs(layer)) Recurrent(prefix);
     if (Attends(layer)) {
       family_.latent ? LatentAttention(prefix) : Attention(prefix, layer);
@@ -62,7 +66,9 @@ class Maker : TinyShape {
       if (family_.sinks) Vector(prefix + "attn_sinks.weight", o_.heads, -1, 2);
     }
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
+    if (family_.stream_norm) Norm(prefix + "attn_output_norm");
     if (FeedsForward(layer)) FeedForward(prefix, layer);
+    if (family_.stream_norm) Norm(prefix + "layer_output_norm");
     if (o_.layer_input_dim != 0) {
       Linear(prefix + "inp_gate", o_.layer_input_dim, o_.dim, Presence::kNo);
       Linear(prefix + "proj", o_.dim, o_.layer_input_dim, Presence::kNo);
@@ -182,7 +188,7 @@ class Maker : TinyShape {
     const bool own_gate = family_.gated && !family_.fused_gate;
     if (own_gate) Linear(prefix + "ffn_gate" + suffix, ffn, o_.dim, family_.ffn_bias);
     Linear(prefix + "ffn_up" + suffix, family_.fused_gate ? 2 * ffn : ffn, o_.dim,
-           family_.ffn_bias);
+           family_.fused_gate ? Presence::kNo : family_.ffn_bias);
     Linear(prefix + "ffn_down" + suffix, o_.dim, ffn, family_.ffn_bias);
   }
 
@@ -218,7 +224,8 @@ class Maker : TinyShape {
   }
   void Norm(const std::string& name) {
     Vector(name + ".weight", o_.dim, 0.5f, 1.5f);
-    if (family_.norm == NormKind::kLayer) Vector(name + ".bias", o_.dim, -0.5f, 0.5f);
+    if (family_.norm == NormKind::kLayer && family_.norm_bias)
+      Vector(name + ".bias", o_.dim, -0.5f, 0.5f);
   }
   // Rows of about unit length, times `gain`: a uniform value in [-a, a] has variance a^2 / 3.
   void Matrix(const std::string& name, size_t rows, size_t cols, float gain, WeightType type) {

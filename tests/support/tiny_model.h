@@ -28,6 +28,7 @@ struct TinyModelOptions {
   float gain = 1.5f;  // by which a layer's matrices lengthen a vector
 
   std::string architecture = "llama";
+  size_t pooling = 1;  // of an encoder
   size_t experts = 0, experts_used = 2;
   size_t rope_dim = 0;  // 0: head_dim
   double rope_base = 10000;
