@@ -184,6 +184,7 @@ void Scheduler::Loop() {
     try {
       EndExpired();
       Admit();
+      const StepTurns::Turn turn(options_.turns);
       Step();
     } catch (const std::exception&) {
       // Which of the running requests it was is not known, and neither is what the step has left.

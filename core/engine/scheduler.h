@@ -26,6 +26,7 @@
 #include "core/engine/prefix_store.h"
 #include "core/engine/session_pool.h"
 #include "core/engine/step_pacer.h"
+#include "core/engine/step_turns.h"
 #include "core/transformer/transformer.h"
 
 namespace lockstep {
@@ -60,9 +61,11 @@ struct SchedulerOptions {
   size_t prefill_tokens = 512;            // prompt tokens per step at most, over all sessions
   size_t longest_draft = 16;              // tokens of a session that a step may guess; 0: none
   std::chrono::milliseconds stall_timeout{30'000};
-  // May be null; must outlive the scheduler, which alone uses the store.
+  // May be null; must outlive the scheduler, which alone uses the store. The turns are taken with
+  // whoever else computes on the scheduler's threads.
   SchedulerObserver* observer = nullptr;
   PrefixStore* prefixes = nullptr;
+  StepTurns* turns = nullptr;
 };
 
 // The drafts of full length that a step has room for, over all sessions.
