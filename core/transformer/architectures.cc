@@ -4,7 +4,6 @@
 #include "core/transformer/architectures.h"
 
 #include <algorithm>
-#include <iterator>
 #include <vector>
 
 #include "core/base/quoted.h"
@@ -30,23 +29,6 @@ constexpr Architecture kArchitectures[] = {
      .choice_bias = kMay,
      .shared_expert = kMay,
      .output = kMust},
-    {.name = "bert",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .pairs = RopePairs::kNone,
-     .learned_positions = true,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .gated = false,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
     {.name = "deepseek2",
      .pairs = RopePairs::kAdjacent,
      .yarn_betas = false,
@@ -93,16 +75,6 @@ constexpr Architecture kArchitectures[] = {
      .ffn_bias = kMay,
      .bare_ffn_norm = true},
     {.name = "gemma", .activation = Activation::kGelu, .scaled_embedding = true, .output = kNo},
-    {.name = "gemma-embedding",
-     .post_norm = true,
-     .encoder = true,
-     .qk_norm = QkNorm::kHead,
-     .window_period = 6,
-     .plain_window_rope = true,
-     .window_rope_base = 10000,
-     .activation = Activation::kGelu,
-     .scaled_embedding = true,
-     .output = kNo},
     {.name = "gemma2",
      .post_norm = true,
      .window_period = 2,
@@ -217,38 +189,6 @@ constexpr Architecture kArchitectures[] = {
      .needs_logit_scale = true,
      .may_not_rotate = true},
     {.name = "hunyuan-dense", .qk_norm = QkNorm::kHead, .qk_norm_last = true, .qkv_bias = kMay},
-    {.name = "jina-bert-v2",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .distance_slopes = true,
-     .pairs = RopePairs::kNone,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .fused_gate = true,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
-    {.name = "jina-bert-v3",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .gated = false,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
     {.name = "lfm2",
      .qk_norm = QkNorm::kHead,
      .qkv_bias = kMay,
@@ -289,19 +229,6 @@ constexpr Architecture kArchitectures[] = {
      .normalize_experts = false,
      .choice_bias = kMay,
      .shared_expert = kMay},
-    {.name = "modern-bert",
-     .norm = NormKind::kLayer,
-     .norm_bias = false,
-     .embedding_norm = true,
-     .may_lack_attn_norm = true,
-     .encoder = true,
-     .window_period = 3,
-     .whole_first = true,
-     .plain_window_rope = true,
-     .window_rope_base = 10000,
-     .activation = Activation::kGeluErf,
-     .fused_gate = true,
-     .output = kNo},
     {.name = "nemotron_h",
      .pairs = RopePairs::kNone,
      .qkv_bias = kMay,
@@ -326,19 +253,6 @@ constexpr Architecture kArchitectures[] = {
      .normalize_experts = false,
      .choice_bias = kMust,
      .shared_expert = kMust},
-    {.name = "nomic-bert",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
     {.name = "olmo2",
      .pre_norm = false,
      .post_norm = true,
@@ -411,15 +325,17 @@ constexpr Architecture kArchitectures[] = {
 std::span<const Architecture> Architectures() { return kArchitectures; }
 
 const Architecture* FindArchitecture(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kArchitectures), std::end(kArchitectures),
-                                   [&](const Architecture& a) { return a.name == name; });
-  return found != std::end(kArchitectures) ? found : nullptr;
+  for (const auto rows : {Architectures(), EncoderArchitectures()}) {
+    const auto found = std::ranges::find(rows, name, &Architecture::name);
+    if (found != rows.end()) return &*found;
+  }
+  return nullptr;
 }
 
 std::string KnownArchitectures() {
   std::vector<std::string> names;
-  for (const Architecture& a : kArchitectures) {
-    if (!a.encoder) names.emplace_back(a.name);
+  for (const auto rows : {Architectures(), EncoderArchitectures()}) {
+    for (const Architecture& a : rows) names.emplace_back(a.name);
   }
   return Listed(names);
 }

@@ -103,16 +103,18 @@ struct Architecture {
   bool layer_inputs = false;  // each layer may have an embedding of the token of its own
   bool layer_scale = false;   // a layer's output may have a factor
 
-  bool scaled_embedding = false;  // by sqrt(dim)
+  bool scaled_embedding = false;            // by sqrt(dim)
   const char* output_norm = "output_norm";  // nullptr: none
-  bool needs_logit_scale = false;    // logit_scale must be in the file
-  bool may_not_rotate = false;       // where rope.scaling.finetuned is false
-  bool may_be_parallel = false;      // use_parallel_residual must be in the file
-  Presence output = Presence::kMay;  // output.weight; without it the embedding is used
+  bool needs_logit_scale = false;           // logit_scale must be in the file
+  bool may_not_rotate = false;              // where rope.scaling.finetuned is false
+  bool may_be_parallel = false;             // use_parallel_residual must be in the file
+  Presence output = Presence::kMay;         // output.weight; without it the embedding is used
 };
 
-std::span<const Architecture> Architectures();                // in the order of their names
+// Those that generate, and those that encode, in the order of their names.
+std::span<const Architecture> Architectures();
+std::span<const Architecture> EncoderArchitectures();
 const Architecture* FindArchitecture(std::string_view name);  // nullptr if it is not known
-std::string KnownArchitectures();  // that generate: "gemma2, gemma3 and llama"
+std::string KnownArchitectures();                             // all: "gemma2, llama and bert"
 
 }  // namespace lockstep

@@ -89,6 +89,28 @@ void TensorReader::One(const std::string& name, float& out) {
   if (!values.empty()) out = values[0];
 }
 
+void TensorReader::LoadNorm(const std::string& name, size_t n, const Architecture& family,
+                            Norm& out) {
+  Vector(name + ".weight", n, out.weight);
+  if (family.norm != NormKind::kLayer) return;
+  if (family.norm_bias) return Vector(name + ".bias", n, out.bias);
+  out.bias.assign(n, 0.0f);
+}
+
+void TensorReader::Bias(const std::string& name, Presence presence, size_t n,
+                        std::vector<float>& out) {
+  if (presence == Presence::kMust || (presence == Presence::kMay && Has(name + ".bias"))) {
+    Vector(name + ".bias", n, out);
+  }
+}
+
+void TensorReader::LoadLinear(const std::string& name, size_t rows, size_t cols, Presence bias,
+                              Linear& out) {
+  Matrix(name + ".weight", rows, cols, out.weight);
+  Scale(name, out.scale);
+  Bias(name, bias, rows, out.bias);
+}
+
 void TensorReader::Scale(const std::string& name, float& out) {
   if (Has(name + ".scale")) One(name + ".scale", out);
   Skip(name + ".input_scale");

@@ -15,6 +15,7 @@
 #include "core/gguf/gguf_file.h"
 #include "core/kernels/packed_matrix.h"
 #include "core/kernels/thread_pool.h"
+#include "core/transformer/architectures.h"
 
 namespace lockstep {
 
@@ -23,6 +24,10 @@ struct Linear {
   PackedMatrix weight;      // [out][in]
   std::vector<float> bias;  // [out]
   float scale = 1;          // of the product
+};
+
+struct Norm {
+  std::vector<float> weight, bias;  // [n]
 };
 
 // Row r of what is loaded is row order[r] of the file; empty: as they are.
@@ -65,6 +70,12 @@ class TensorReader {
     Vector(name, std::vector<uint64_t>{n}, out);
   }
   void One(const std::string& name, float& out);
+  // NAME.weight, and of LayerNorm NAME.bias, which is zero where the family has none.
+  void LoadNorm(const std::string& name, size_t n, const Architecture& family, Norm& out);
+  // NAME.bias, if it must be there or is.
+  void Bias(const std::string& name, Presence presence, size_t n, std::vector<float>& out);
+  // NAME.weight with its scale and its bias.
+  void LoadLinear(const std::string& name, size_t rows, size_t cols, Presence bias, Linear& out);
   // The scale of the matrix `name`, where the file has one. Files of types with small scales may
   // have one more for the whole tensor, and one for its input, which only arithmetic with inputs of
   // that type needs.

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <initializer_list>
 #include <string>
 
 #include "core/transformer/row_order.h"
@@ -95,7 +93,7 @@ class Loader {
         LoadNorm(name, w.ffn_norm);
       }
     }
-    if (layer.experts) Mixture(prefix, w.mixture);
+    if (layer.experts) LoadMixture(tensors_, config_, prefix, w.mixture);
     const bool shared = layer.experts && !family_.dense_beside_experts;
     if (layer.ffn_dim != 0) {
       DenseFeedForward(prefix, shared ? "_shexp" : "", layer.ffn_dim, w.dense);
@@ -271,68 +269,6 @@ class Loader {
     LoadLinear(prefix + "ffn_down" + suffix, dim, rows, family_.ffn_bias, w.down);
   }
 
-  void Mixture(const std::string& prefix, MixtureWeights& w) {
-    const size_t experts = config_.mixture.experts, dim = config_.dim;
-    tensors_.Matrix(prefix + "ffn_gate_inp.weight", experts, dim, w.router.weight);
-    Bias(prefix + "ffn_gate_inp", family_.router_bias, experts, w.router.bias);
-    Bias(prefix + "exp_probs_b", family_.choice_bias, experts, w.choice_bias);
-    Experts(prefix, w.experts);
-    if (family_.gated_shared_expert) {
-      tensors_.Matrix(prefix + "ffn_gate_inp_shexp.weight", dim, {{&w.shared_gate, 1}}, {dim});
-    }
-    if (!family_.dense_beside_experts) return;
-    // Gemma 4: the router has a norm of its own, the size of which is taken off by sqrt(dim).
-    tensors_.Vector(prefix + "ffn_gate_inp.scale", dim, w.router_norm);
-    const float by = 1.0f / std::sqrt(static_cast<float>(dim));
-    for (float& v : w.router_norm) v *= by;
-    LoadNorm(prefix + "pre_ffw_norm_2", w.norm);
-    LoadNorm(prefix + "post_ffw_norm_1", w.dense_post_norm);
-    LoadNorm(prefix + "post_ffw_norm_2", w.post_norm);
-  }
-
-  // Each is one tensor, [experts][out][in]; in some files the gate's rows and those of "up" are in
-  // one tensor, of each expert the former first.
-  void Experts(const std::string& prefix, std::vector<FeedForward>& to) {
-    const size_t n = config_.mixture.experts, ffn = config_.mixture.ffn_dim, dim = config_.dim;
-    to.resize(n);
-    using Which = Linear FeedForward::*;
-    const auto all = [&](const std::string& name, size_t rows, size_t cols,
-                         std::initializer_list<Which> which) {
-      std::vector<TensorReader::Part> parts;
-      std::vector<float> biases, scales;
-      for (FeedForward& expert : to) {
-        for (const Which part : which) parts.push_back({&(expert.*part).weight, rows});
-      }
-      const size_t all_rows = rows * which.size();
-      tensors_.Matrix(prefix + name + ".weight", cols, parts, {cols, all_rows, n});
-      if (family_.expert_bias == Presence::kMust) {
-        tensors_.Vector(prefix + name + ".bias", {all_rows, n}, biases);
-      }
-      if (tensors_.Has(prefix + name + ".scale")) {
-        tensors_.Vector(prefix + name + ".scale", n, scales);
-      }
-      tensors_.Skip(prefix + name + ".input_scale");
-      if (!tensors_.status()) return;
-      for (size_t e = 0, at = 0; e < n; ++e) {
-        for (const Which part : which) {
-          Linear& linear = to[e].*part;
-          if (!scales.empty()) linear.scale = scales[e];
-          if (biases.empty()) continue;
-          const auto begin = biases.begin() + static_cast<ptrdiff_t>(at);
-          linear.bias.assign(begin, begin + static_cast<ptrdiff_t>(rows));
-          at += rows;
-        }
-      }
-    };
-    if (family_.gated && tensors_.Has(prefix + "ffn_gate_up_exps.weight")) {
-      all("ffn_gate_up_exps", ffn, dim, {&FeedForward::gate, &FeedForward::up});
-    } else {
-      if (family_.gated) all("ffn_gate_exps", ffn, dim, {&FeedForward::gate});
-      all("ffn_up_exps", ffn, dim, {&FeedForward::up});
-    }
-    all("ffn_down_exps", dim, ffn, {&FeedForward::down});
-  }
-
   // Llama 3's factors; or two sets, for contexts within the original one and for longer ones. The
   // choice is the file's alone: with it, logits would depend on how much of it a server offers.
   void RopeFactors(std::vector<float>& out) {
@@ -360,23 +296,13 @@ class Loader {
   }
 
   void LoadNorm(const std::string& name, Norm& out) {
-    tensors_.Vector(name + ".weight", config_.dim, out.weight);
-    if (family_.norm != NormKind::kLayer) return;
-    if (family_.norm_bias) return tensors_.Vector(name + ".bias", config_.dim, out.bias);
-    out.bias.assign(config_.dim, 0.0f);
+    tensors_.LoadNorm(name, config_.dim, family_, out);
   }
-
   void Bias(const std::string& name, Presence presence, size_t n, std::vector<float>& out) {
-    if (presence == Presence::kMust ||
-        (presence == Presence::kMay && tensors_.Has(name + ".bias"))) {
-      tensors_.Vector(name + ".bias", n, out);
-    }
+    tensors_.Bias(name, presence, n, out);
   }
-
   void LoadLinear(const std::string& name, size_t rows, size_t cols, Presence bias, Linear& out) {
-    tensors_.Matrix(name + ".weight", rows, cols, out.weight);
-    tensors_.Scale(name, out.scale);
-    Bias(name, bias, rows, out.bias);
+    tensors_.LoadLinear(name, rows, cols, bias, out);
   }
 
   const ModelConfig& config_;

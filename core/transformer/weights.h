@@ -13,29 +13,10 @@
 #include "core/kernels/packed_matrix.h"
 #include "core/kernels/thread_pool.h"
 #include "core/transformer/config_types.h"
+#include "core/transformer/mixture_weights.h"
 #include "core/transformer/recurrence_weights.h"
 
 namespace lockstep {
-
-// Those that a model does not have are empty.
-struct Norm {
-  std::vector<float> weight, bias;  // [n]
-};
-
-struct FeedForward {
-  Linear gate, up;  // [ffn_dim][dim]
-  Linear down;      // [dim][ffn_dim]
-};
-
-struct MixtureWeights {
-  std::vector<float> router_norm;  // [dim] weights of a norm of the stream for the router alone
-  Linear router;                   // [experts][dim]
-  std::vector<float> choice_bias;  // [experts]
-  std::vector<FeedForward> experts;
-  PackedMatrix shared_gate;  // [1][dim]
-  Norm norm, post_norm;      // [dim] of what goes into the experts alone, and comes out
-  Norm dense_post_norm;      // [dim] of what the dense network beside them makes
-};
 
 // See LatentConfig; queries in two parts, "plain" and "rope".
 struct LatentWeights {

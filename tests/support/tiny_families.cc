@@ -193,7 +193,7 @@ std::vector<TinyFamily> TinyFamilies() {
     const bool has_model = std::any_of(all.begin(), all.end(), [&](const TinyFamily& family) {
       return family.options.architecture == architecture.name;
     });
-    if (!has_model && !architecture.encoder) add(architecture.name, architecture.name);
+    if (!has_model) add(architecture.name, architecture.name);
   }
   return all;
 }
