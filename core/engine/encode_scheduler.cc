@@ -296,7 +296,7 @@ void EncodeScheduler::Step() {
   const Clock::time_point start = Clock::now();
   Encode(0, picks_.size());
   size_t tokens = 0;
-  for (const auto& text : tokens_) tokens += text.size();
+  for (const auto& text : tokens_) tokens += text.tokens.size();
   const double seconds = InSeconds(Clock::now() - start);
   pacer_.Observe({.seconds = seconds, .prefill_tokens = tokens});
   token_s_ = pacer_.prefill_token_s();
@@ -337,7 +337,7 @@ void EncodeScheduler::Choose() {
     tokens_taken_ += text.size();
     shares_.Charge(job->client, FairShares::kPromptToken * static_cast<double>(text.size()));
     picks_.push_back({job, index});
-    tokens_.emplace_back(text);
+    tokens_.push_back({text});
   }
 }
 

@@ -117,7 +117,7 @@ class EncodeScheduler {
     size_t text;
   };
   std::vector<Pick> picks_;                       // of the step
-  std::vector<std::span<const int32_t>> tokens_;  // [i] of picks_[i]
+  std::vector<EncoderText> tokens_;  // [i] of picks_[i]
 
   std::atomic<double> token_s_{0};           // as the pacer has it
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came

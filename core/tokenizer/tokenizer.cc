@@ -14,6 +14,7 @@
 #include "core/base/quoted.h"
 #include "core/tokenizer/bpe_encoder.h"
 #include "core/tokenizer/gemma4_encoder.h"
+#include "core/tokenizer/pair_form.h"
 #include "core/tokenizer/special_tokens.h"
 #include "core/tokenizer/spm_encoder.h"
 #include "core/tokenizer/text_encoder.h"
@@ -104,6 +105,7 @@ struct Tokenizer::Impl {
   SpecialTokenFinder user_defined;       // recognised in all text
   SpecialTokenFinder all_special;        // recognised in trusted text
   std::string name;                      // tokenizer.ggml.model, and the pre-tokenizer's
+  PairForm pair;
   bool add_bos = false;
   bool add_eos = false;
 };
@@ -136,6 +138,7 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(vocabulary, Vocabulary::Load(file));
   TRY_OK((this->*found->load)(file));
   TRY_OK(LoadStripping(file));
+  TRY(pair, PairForm::Load(file, vocabulary));
   LoadBytes();
   return {};
 }
@@ -299,6 +302,43 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
     text += bytes;
   }
   return text;
+}
+
+// Without a template the texts are cut apart, so that no word crosses from one to the other.
+TokenizedPair Tokenizer::EncodePair(std::string_view query, std::string_view document,
+                                    size_t most) const {
+  const PairForm& form = impl_->pair;
+  TokenizedPair pair;
+  std::vector<int32_t>& ids = pair.ids;
+  size_t cut = 0;   // ids that may be left out
+  size_t tail = 0;  // ids behind the document
+  if (!form.text.empty()) {
+    const auto encode = [&](std::string_view what) {
+      return Encode(form.Fill(query, what), /*add_special=*/false);
+    };
+    ids = encode(document);
+    if (ids.size() <= most) return pair;
+    cut = ids.size() - std::min(ids.size(), encode("").size());
+    tail = Encode(form.Tail(), /*add_special=*/false, SpecialTokens::kParse).size();
+  } else {
+    const auto append = [&](std::string_view text) {
+      const Run whole{text.size(), /*trusted=*/false};
+      impl_->Encode(text, {&whole, 1}, &ids);
+    };
+    if (impl_->add_bos) ids.push_back(bos());
+    append(query);
+    if (form.separator >= 0) ids.insert(ids.end(), form.twice ? 2 : 1, form.separator);
+    const size_t second = ids.size();
+    if (form.second_type) pair.second = second;
+    append(document);
+    cut = ids.size() - second;
+    tail = impl_->add_eos ? 1 : 0;
+    if (impl_->add_eos) ids.push_back(eos());
+  }
+  if (ids.size() <= most || ids.size() - most > cut) return pair;
+  const auto end = ids.end() - static_cast<ptrdiff_t>(tail);
+  ids.erase(end - static_cast<ptrdiff_t>(ids.size() - most), end);
+  return pair;
 }
 
 std::string_view Tokenizer::TokenBytes(int32_t id) const { return impl_->bytes[impl_->Index(id)]; }

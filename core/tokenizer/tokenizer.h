@@ -26,6 +26,12 @@ enum class SpecialTokens {
   kParse,  // control and user-defined tokens are recognised by their text, the longest first
 };
 
+// Two texts as one, in the form that models which score pairs were trained with.
+struct TokenizedPair {
+  std::vector<int32_t> ids;
+  size_t second = SIZE_MAX;  // the first id of the second type; SIZE_MAX where all are of the first
+};
+
 class Tokenizer {
  public:
   // What encoding takes of memory for each byte of the text, its tokens included, at most.
@@ -48,6 +54,13 @@ class Tokenizer {
   // run to the next, but no byte of a control token's text is from outside. BOS and EOS are not
   // added where the text brings them.
   std::vector<int32_t> Encode(const TrustedText& text, bool add_special) const;
+
+  // A query and a document to be scored: by the file's template "rerank" if it has one, else with
+  // the tokens that the vocabulary puts around and between two texts. Both are text alone, whatever
+  // they spell. Of a pair of more than `most` ids, as many of the document's last ones are left out
+  // as needed; where that does not suffice, the pair is as long as it is.
+  TokenizedPair EncodePair(std::string_view query, std::string_view document,
+                           size_t most = SIZE_MAX) const;
 
   // The bytes that a token stands for; empty for control tokens. Not always whole UTF-8.
   // REQUIRES: 0 <= id < vocab_size().

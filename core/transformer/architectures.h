@@ -14,6 +14,7 @@ enum class RopePairs { kNone, kAdjacent, kHalves };  // which two values of a he
 enum class QkNorm { kNone, kHead, kAll };            // each head by itself, or all at once
 // GELU in its form with tanh, or as it is defined, by the error function.
 enum class Activation { kSilu, kGelu, kGeluErf, kReluSquared, kClampedSilu };
+enum class HeadActivation { kTanh, kGeluErf, kSilu };  // between a score's two matrices
 // What layers do instead of attention, or beside it: a state of a fixed size stands for all before.
 enum class Recurrence { kNone, kDeltaNet, kShortConvolution, kMamba2 };
 // Which layers have one: those that a key names, or all but the last of each period; those without
@@ -40,6 +41,11 @@ struct Architecture {
   bool encoder = false;
   Presence token_types = Presence::kNo;  // the first row of token_types.weight is added, too
   bool distance_slopes = false;          // scores fall with the distance of positions (ALiBi)
+  // Pairs are scored by the mean of their rows and by way of GELU, where the file does not say;
+  // else by their first row and tanh.
+  bool scores_mean = false;
+  // The output's matrix makes a vector shorter or longer, and does not score tokens.
+  bool projects_output = false;
 
   RopePairs pairs = RopePairs::kHalves;
   bool learned_positions = false;  // position_embd.weight is added to the embeddings

@@ -68,6 +68,14 @@ void Transformer::NormHeads(const std::vector<float>& norm, size_t n, float* x) 
   }
 }
 
+void Transformer::NormHeads(const Norm& norm, size_t n, float* x) const {
+  if (norm.bias.empty()) return NormHeads(norm.weight, n, x);
+  for (size_t i = 0; i < n; i += norm.weight.size()) {
+    kernels_.layer_norm(x + i, norm.weight.data(), norm.bias.data(), norm.weight.size(),
+                        config_.norm_eps, x + i);
+  }
+}
+
 // Rotates the first values of `heads` vectors of `size` by the angles of a row.
 void Transformer::Rotate(size_t layer, size_t row, size_t heads, size_t size, const Scratch& s,
                          float* x) const {
@@ -83,7 +91,7 @@ void Transformer::Rotate(size_t layer, size_t row, size_t heads, size_t size, co
 void Transformer::StoreKeys(size_t layer, size_t row, Scratch& s) const {
   const LayerWeights& w = weights_.layers[layer];
   const LayerConfig& c = config_.layers[layer];
-  const auto finish = [&](const std::vector<float>& norm, size_t heads, float* x) {
+  const auto finish = [&](const Norm& norm, size_t heads, float* x) {
     const size_t n = heads * c.head.key;
     if (!config_.family->qk_norm_last) NormHeads(norm, n, x);
     Rotate(layer, row, heads, c.head.key, s, x);
@@ -153,8 +161,10 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
         job.keys = s.k_.data() + first * s.k_stride_ + h * c.head.key;
         job.values = s.v_.data() + first * s.v_stride_ + h * c.head.value;
         job.key_stride = s.k_stride_, job.value_stride = s.v_stride_;
-        job.both_ways = true;
-        job.length = length, job.position = position;
+        if (config_.both_ways) {
+          job.both_ways = true;
+          job.length = length, job.position = position;
+        }
         job.slopes = slopes_.empty() ? nullptr : slopes_.data() + head;
       }
       kernels_.attention(job);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -78,8 +79,21 @@ struct RecurrenceSizes {
   }
 };
 
-// What a text's rows become: one vector, or with kRank a score. In GGUF's order, from 0.
+// What a text's rows become: one vector, or with kRank scores. In GGUF's order, from 0.
 enum class Pooling { kNone, kMean, kFirst, kLast, kRank };
+
+// What the vector that was pooled goes through, where the model has it: matrices, or what scores a
+// pair of texts.
+struct HeadConfig {
+  Pooling pooled = Pooling::kNone;  // kMean, kFirst or kLast: what goes in, of scores too
+  size_t outputs = 0;               // values of a text's vector, or scores of a pair
+  size_t widest = 0;  // values of the widest vector on the way, the first one included
+  HeadActivation activation = HeadActivation::kTanh;  // of a score's hidden values
+  // Scores become the probabilities of labels, the first of which is "yes".
+  bool probabilities = false;
+  // The tokens "yes" and "no", the logits of which are scores, in the place of a matrix for them.
+  std::vector<int32_t> answers;
+};
 
 struct ModelConfig {
   const Architecture* family = nullptr;
@@ -112,11 +126,19 @@ struct ModelConfig {
   float residual_scale = 1;        // of what attention and feed-forward add
   bool parallel_residual = false;  // both add to the same input
 
-  Pooling pooling = Pooling::kNone;  // of an encoder
+  Activation activation = Activation::kSilu;  // of feed-forward networks
 
-  bool encodes() const { return family->encoder; }
+  Pooling pooling = Pooling::kNone;  // of a model that encodes, if its file says
+  bool both_ways = false;            // tokens attend to what follows them in their text, too
+  HeadConfig head;
+
+  // Whether texts become vectors or scores (Transformer::Encode); else they are continued.
+  bool encodes() const { return family->encoder || pooling != Pooling::kNone; }
+  // Whether what comes out for a text are the scores of a pair. Then the first one is how well the
+  // second text answers the first: a logit, or of a decoder the probability of "yes".
+  bool scores_pairs() const { return pooling == Pooling::kRank; }
   // Values that come out for a token, or for a text.
-  size_t outputs() const { return encodes() ? dim : vocab; }
+  size_t outputs() const { return encodes() ? head.outputs : vocab; }
   size_t layers_in_file() const { return layers.size() + skipped_layers; }
   size_t recurrent_count() const {
     return static_cast<size_t>(std::ranges::count(layers, true, &LayerConfig::recurrent));

@@ -36,7 +36,7 @@ void Transformer::Activate(const FeedForward& w, float* gate, float* up) const {
   const bool gated = w.gate.weight.rows != 0;
   Finish(kernels_, w.up, n, up);
   if (gated) Finish(kernels_, w.gate, n, gate);
-  switch (config_.family->activation) {
+  switch (config_.activation) {
     case Activation::kSilu:
       return kernels_.silu_mul(gate, up, n, up);
     case Activation::kGelu:

@@ -230,8 +230,9 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   }
   HeadShape window_shape = shape;
   if (c.family->window_heads && c.window != 0) {
-    window_shape.key = keys.NeedSize("attention.key_length_swa", 2, kMaxHeadDim);
-    window_shape.value = keys.NeedSize("attention.value_length_swa", 1, kMaxHeadDim);
+    window_shape.key = keys.Size("attention.key_length_swa", 2, kMaxHeadDim).value_or(shape.key);
+    window_shape.value =
+        keys.Size("attention.value_length_swa", 1, kMaxHeadDim).value_or(shape.value);
     TRY_OK(keys.status());
     TRY_OK(CheckHeadSize(file, keys, "attention.key_length_swa", window_shape.key));
   }
@@ -276,10 +277,14 @@ Status ReadFeedForwards(const GgufFile& file, MetadataKeys& keys, ModelConfig& c
     TRY_OK(keys.status());
     const size_t first = keys.Size("leading_dense_block_count", 0, n).value_or(0);
     const size_t step = keys.Size("interleave_moe_layer_step", 1, kMaxLayers).value_or(1);
+    // Nomic's encoders have experts in the second layer of as many.
+    const size_t every = keys.Size("moe_every_n_layers", 0, kMaxLayers).value_or(0);
     for (size_t i = 0; i < n; ++i) {
       c.layers[i].experts =
           c.family->dense_beside_experts
               ? file.FindTensor(fmt::format("blk.{}.ffn_gate_inp.weight", i)) != nullptr
+          : every != 0
+              ? i % every == 1
               : i >= first && (i + 1) % step == 0 && (!one_branch || c.layers[i].ffn_dim != 0);
     }
     TRY_OK(ReadRouter(keys, c));

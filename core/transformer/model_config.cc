@@ -13,6 +13,7 @@
 #include "core/base/quoted.h"
 #include "core/base/utf8.h"
 #include "core/gguf/metadata_keys.h"
+#include "core/transformer/head_config.h"
 #include "core/transformer/layer_config.h"
 
 namespace lockstep {
@@ -276,17 +277,18 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   return keys.status();
 }
 
-// An encoder keeps nothing of a text, and is told how a vector is made of its rows.
-Status ReadPooling(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
-  if (!c.encodes()) return {};
-  const size_t pooling = keys.Size("pooling_type", 0, 4).value_or(0);
-  if (pooling == static_cast<size_t>(Pooling::kRank)) {
-    keys.Fail("pooling_type", "4", "models that score pairs of texts are not run yet");
+// ModernBERT's files may name what GELU takes the place of.
+Status ReadActivation(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
+  c.activation = c.family->activation;
+  if (!c.family->encoder) return {};
+  const char* const key = "hidden_activation";
+  const auto name = keys.Text(key);
+  if (!name || *name == "gelu" || *name == "geglu") return keys.status();
+  if (*name == "silu" || *name == "swiglu" || *name == "swish") {
+    c.activation = Activation::kSilu;
+  } else {
+    keys.Fail(key, Quoted(*name), "lockstep runs \"gelu\" and \"silu\" there only");
   }
-  if (keys.Flag("attention.causal").value_or(false)) {
-    keys.Fail("attention.causal", "true", "models of this architecture attend both ways");
-  }
-  c.pooling = static_cast<Pooling>(pooling);
   return keys.status();
 }
 
@@ -321,8 +323,9 @@ Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
       keys.Size("nextn_predict_layers", 0, std::max<size_t>(layers, 1) - 1).value_or(0);
   TRY_OK(keys.status());
   config.layers.resize(layers - config.skipped_layers);
-  for (const auto step : {ReadVocabulary, ReadWindows, ReadHeads, ReadFeedForwards, ReadRope,
-                          ReadWindowRope, ReadRecurrence, ReadScales, ReadPooling, CheckKvSize}) {
+  for (const auto step :
+       {ReadVocabulary, ReadWindows, ReadHeads, ReadFeedForwards, ReadRope, ReadWindowRope,
+        ReadRecurrence, ReadScales, ReadActivation, ReadHead, CheckKvSize}) {
     TRY_OK(step(file, keys, config));
   }
   SetRotations(config);

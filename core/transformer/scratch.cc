@@ -14,8 +14,9 @@ struct Widths {
   size_t dim, q, attn, k, v, ffn, angles, router;
   size_t latent, query_down, layer_input, shared, expert_in, expert_out;
   size_t query_gate, channels, inner, value_heads;
+  size_t head;
   size_t largest_input;  // of a product
-  HeadShape head;        // the largest
+  HeadShape attended;    // the largest
 
   explicit Widths(const ModelConfig& c)
       : dim(PaddedRows(c.dim)),
@@ -36,11 +37,13 @@ struct Widths {
         channels(PaddedRows(c.recurrence.channels)),
         inner(PaddedRows(c.recurrence.inner)),
         value_heads(PaddedRows(c.recurrence.value_heads)),
-        largest_input(std::max({c.dim, c.Largest(&LayerConfig::attended_dim), c.LargestFfn(),
-                                c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})) {
+        head(c.encodes() ? PaddedRows(std::max(c.head.widest, c.head.outputs)) : 0),
+        largest_input(
+            std::max({c.dim, c.head.widest, c.Largest(&LayerConfig::attended_dim), c.LargestFfn(),
+                      c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})) {
     for (const LayerConfig& layer : c.layers) {
-      head.key = std::max(head.key, layer.head.key);
-      head.value = std::max(head.value, layer.head.value);
+      attended.key = std::max(attended.key, layer.head.key);
+      attended.value = std::max(attended.value, layer.head.value);
     }
     if (c.latent.rank == 0) return;
     // Products of single heads write whole panels, the last one beyond the row.
@@ -57,7 +60,7 @@ struct Widths {
            2 * (channels + inner + value_heads);
   }
   size_t AttentionStride() const {
-    return (AttentionScratchFloats(head) + kLanes - 1) / kLanes * kLanes;
+    return (AttentionScratchFloats(attended) + kLanes - 1) / kLanes * kLanes;
   }
 };
 
@@ -79,6 +82,9 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
   rope_cos_ = rows_of(kRopeTables * w.angles), rope_sin_ = rows_of(kRopeTables * w.angles);
   query_scale_.resize(c.query_slope != 0 ? max_rows : 0);
   logits_ = AlignedBuffer<float>(max_logit_rows * vocab_stride_);
+  pooled_stride_ = w.head;
+  pooled_ = AlignedBuffer<float>(max_logit_rows * w.head);
+  headed_ = AlignedBuffer<float>(max_logit_rows * w.head);
   matmul_ = MatMulScratch(max_rows, w.largest_input, threads);
   attention_ = AlignedBuffer<float>(threads * attention_stride_);
   places_.resize(max_rows), tiles_.resize(max_rows), sequences_.resize(max_rows);
@@ -101,7 +107,8 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
 size_t Scratch::Bytes(const ModelConfig& config, size_t max_rows, size_t max_logit_rows,
                       size_t threads) {
   const Widths w(config);
-  const size_t floats = max_rows * w.Row() + max_logit_rows * PaddedRows(config.outputs()) +
+  const size_t floats = max_rows * w.Row() +
+                        max_logit_rows * (PaddedRows(config.outputs()) + 2 * w.head) +
                         threads * w.AttentionStride();
   return floats * sizeof(float) + MatMulScratch::Bytes(max_rows, w.largest_input, threads);
 }

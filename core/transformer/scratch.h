@@ -43,8 +43,8 @@ class Scratch {
 
   size_t max_rows() const { return max_rows_; }
   size_t max_logit_rows() const { return max_logit_rows_; }
-  // Logits of the last Forward, row i is [vocab]; or the vectors of the texts of the last Encode,
-  // each is [dim]. REQUIRES: i < logit_rows().
+  // Logits of the last Forward, row i is [vocab]; or what the texts of the last Encode have become,
+  // each is [config.outputs()]. REQUIRES: i < logit_rows().
   std::span<float> logits(size_t i) { return {logits_.data() + i * vocab_stride_, vocab_}; }
   size_t logit_rows() const { return logit_rows_; }
 
@@ -66,6 +66,9 @@ class Scratch {
   std::vector<float> query_scale_;            // [max_rows]
   AlignedBuffer<float> logits_;               // [max_logit_rows][vocab]
   MatMulScratch matmul_;
+  // What texts are pooled into, and what that goes through, in turn.
+  size_t pooled_stride_;
+  AlignedBuffer<float> pooled_, headed_;  // [max_logit_rows][head.widest]
   size_t attention_stride_;
   AlignedBuffer<float> attention_;  // [threads][attention_stride_]
   std::vector<RowPlace> places_;    // [max_rows]

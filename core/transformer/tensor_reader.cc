@@ -133,11 +133,17 @@ void TensorReader::Transpose(const PackedMatrix& w, PackedMatrix& out) {
     DecodeRow(w, r, row.data());
     for (size_t c = 0; c < w.cols; ++c) turned[c * w.rows + r] = row[c];
   }
-  out = MakePackedMatrix(WeightType::kF32, w.cols, w.rows);
+  Pack(turned, w.cols, w.rows, out);
+  bytes_ -= w.panels.size();
+}
+
+void TensorReader::Pack(const std::vector<float>& values, size_t rows, size_t cols,
+                        PackedMatrix& out) {
+  out = MakePackedMatrix(WeightType::kF32, rows, cols);
   for (size_t p = 0; p < out.panel_count(); ++p) {
-    PackPanel(reinterpret_cast<const uint8_t*>(turned.data()), p, out);
+    PackPanel(reinterpret_cast<const uint8_t*>(values.data()), p, out);
   }
-  bytes_ += out.panels.size() - w.panels.size();
+  bytes_ += out.panels.size();
 }
 
 void TensorReader::Matrix(const std::string& name, size_t cols, const std::vector<Part>& parts,

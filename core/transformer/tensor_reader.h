@@ -84,6 +84,8 @@ class TensorReader {
   void Skip(const std::string& name);
   // Takes all tensors whose names begin so, likewise.
   void SkipAll(const std::string& prefix);
+  // out = rows of floats that were made of tensors.
+  void Pack(const std::vector<float>& values, size_t rows, size_t cols, PackedMatrix& out);
   // out = w with rows and columns exchanged, as floats.
   void Transpose(const PackedMatrix& w, PackedMatrix& out);
 

@@ -79,7 +79,8 @@ Status Transformer::CheckTokens(std::span<const int32_t> tokens) const {
 Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch& s) const {
   if (config_.encodes()) {
     return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("models of architecture {} encode texts and generate none",
+                fmt::format("models of architecture {} with this file's pooling encode texts and "
+                            "generate none",
                             config_.architecture));
   }
   size_t rows = 0, logit_rows = 0;
@@ -129,7 +130,7 @@ size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, size_t threads,
   size_t row = 0;
   s.logit_rows_ = s.tile_count_ = s.sequence_count_ = 0;
   for (const BatchEntry& entry : batch) {
-    PlaceSequence(entry.tokens, row, tile, entry.kv, s);
+    PlaceSequence({entry.tokens}, row, tile, entry.kv, s);
     for (size_t i = 0; i < entry.tokens.size(); ++i, ++row) {
       const bool last = i + 1 == entry.tokens.size();
       if (entry.logits == LogitRows::kAll || (entry.logits == LogitRows::kLast && last)) {
@@ -141,8 +142,9 @@ size_t Transformer::PlaceRows(std::span<const BatchEntry> batch, size_t threads,
   return row;
 }
 
-void Transformer::PlaceSequence(std::span<const int32_t> tokens, size_t first, size_t tile,
-                                KvCache* kv, Scratch& s) const {
+void Transformer::PlaceSequence(const EncoderText& text, size_t first, size_t tile, KvCache* kv,
+                                Scratch& s) const {
+  const std::span<const int32_t> tokens = text.tokens;
   for (size_t i = 0; i < tokens.size(); i += tile) {
     s.tiles_[s.tile_count_++] = {first + i, std::min(tile, tokens.size() - i)};
   }
@@ -150,12 +152,13 @@ void Transformer::PlaceSequence(std::span<const int32_t> tokens, size_t first, s
   const size_t begin = kv != nullptr ? kv->length() : 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
     s.places_[first + i] = {kv, begin + i, first, tokens.size()};
-    PlaceRow(tokens[i], begin + i, first + i, s);
+    PlaceRow(tokens[i], i >= text.second ? 1 : 0, begin + i, first + i, s);
   }
 }
 
 // The embedding of a token, and its position's angles.
-void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const {
+void Transformer::PlaceRow(int32_t token, size_t type, size_t position, size_t row,
+                           Scratch& s) const {
   float* x = s.x_.data() + row * s.dim_stride_;
   DecodeRow(weights_.token_embd, static_cast<size_t>(token), x);
   if (config_.embedding_scale != 1) {
@@ -168,12 +171,12 @@ void Transformer::PlaceRow(int32_t token, size_t position, size_t row, Scratch& 
     kernels_.add(learned, 1.0f, config_.dim, x);
   }
   if (weights_.token_types.rows != 0) {
-    float* type = s.norm_.data() + row * s.dim_stride_;
-    DecodeRow(weights_.token_types, 0, type);
-    kernels_.add(type, 1.0f, config_.dim, x);
+    float* own = s.norm_.data() + row * s.dim_stride_;
+    DecodeRow(weights_.token_types, std::min(type, weights_.token_types.rows - 1), own);
+    kernels_.add(own, 1.0f, config_.dim, x);
   }
   if (config_.family->embedding_norm) Normalize(weights_.embedding_norm, x, x);
-  if (config_.layer_input_dim != 0) {
+  if (weights_.layer_embd.rows != 0) {
     DecodeRow(weights_.layer_embd, static_cast<size_t>(token),
               s.layer_input_.data() + row * s.layer_input_stride_);
   }
@@ -219,6 +222,14 @@ void Transformer::Layers(size_t rows, Scratch& s, ThreadPool& pool) const {
       AddToStream(w.attn_post_norm, s.branch_, rows, s, pool);
     }
     NormalizeStream(w.attn_stream_norm, rows, s, pool);
+    if (!w.attn_second_norm.weight.empty()) {
+      // norm_ has been the layer's input since the first product.
+      ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+        kernels_.add(s.norm_.data() + row * s.dim_stride_, 1.0f, config_.dim,
+                     s.x_.data() + row * s.dim_stride_);
+      });
+      NormalizeStream(w.attn_second_norm, rows, s, pool);
+    }
     if (has.feeds_forward()) {
       FeedForwards(layer, rows, s, pool);
       AddToStream(w.ffn_post_norm, s.norm_, rows, s, pool);
@@ -273,7 +284,7 @@ void Transformer::AddToStream(const Norm& post_norm, AlignedBuffer<float>& branc
 }
 
 // The layers' own embeddings of the batch's tokens, each with a part of what the stream holds:
-// (norm(layer_project * x / sqrt(dim)) + sqrt(n) * embedding) / sqrt(2)
+// (norm(layer_project * x / sqrt(dim)) + sqrt(n) * embedding) / sqrt(2), or that part alone
 void Transformer::LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const {
   const size_t n = config_.layer_input_dim, all = n * config_.layers.size();
   const MatMulJob project[] = {
@@ -287,6 +298,10 @@ void Transformer::LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const {
     Finish(kernels_, weights_.layer_project, all, x);
     Multiply(by, all, x);
     NormHeads(weights_.layer_project_norm, all, x);
+    if (weights_.layer_embd.rows == 0) {
+      std::copy_n(x, all, in);
+      return;
+    }
     kernels_.add(in, root, all, x);
     for (size_t i = 0; i < all; ++i) in[i] = x[i] * half;
   });

@@ -34,6 +34,12 @@ struct BatchEntry {
 // The rows of logits that an entry asks for.
 size_t LogitCount(const BatchEntry& entry);
 
+// A whole text, or two that are one to the model (Tokenizer::EncodePair).
+struct EncoderText {
+  std::span<const int32_t> tokens;  // at least one
+  size_t second = SIZE_MAX;  // from this token on they are of the second type, if the model has it
+};
+
 class Transformer {
  public:
   Transformer(ModelConfig config, Weights weights, const KernelTable& kernels);
@@ -46,10 +52,12 @@ class Transformer {
   [[nodiscard]] Status Forward(std::span<const BatchEntry> batch, Scratch& scratch,
                                ThreadPool& pool) const;
 
-  // A whole text of an encoder each; scratch.logits() then holds its vector of length 1, [dim],
-  // which depends on its tokens alone. Errors as of Forward. REQUIRES: config().encodes(), and a
-  // pooling that makes vectors.
-  [[nodiscard]] Status Encode(std::span<const std::span<const int32_t>> texts, Scratch& scratch,
+  // scratch.logits() then holds what each text is to a model that encodes, [config().outputs()]:
+  // its vector of length 1, or of a model that scores pairs their scores. They depend on the text
+  // alone, and a text is never cut: no more of them go into one call than max_rows and
+  // max_logit_rows of the scratch memory allow. Errors as of Forward. REQUIRES: config().encodes(),
+  // and that its pooling is not kNone.
+  [[nodiscard]] Status Encode(std::span<const EncoderText> texts, Scratch& scratch,
                               ThreadPool& pool) const;
 
   const ModelConfig& config() const { return config_; }
@@ -61,16 +69,17 @@ class Transformer {
   size_t TileRows(size_t rows, size_t threads) const;
   // Fills the places, embeddings and rope angles of the batch's rows; returns how many there are.
   size_t PlaceRows(std::span<const BatchEntry> batch, size_t threads, Scratch& s) const;
-  [[nodiscard]] Status CheckTexts(std::span<const std::span<const int32_t>> texts,
-                                  const Scratch& s) const;
+  [[nodiscard]] Status CheckTexts(std::span<const EncoderText> texts, const Scratch& s) const;
   [[nodiscard]] Status CheckTokens(std::span<const int32_t> tokens) const;
   // The places of a sequence's rows, `tile` of which are attended together.
-  void PlaceSequence(std::span<const int32_t> tokens, size_t first, size_t tile, KvCache* kv,
+  void PlaceSequence(const EncoderText& text, size_t first, size_t tile, KvCache* kv,
                      Scratch& s) const;
   void Layers(size_t rows, Scratch& s, ThreadPool& pool) const;
   void Pool(size_t text, Scratch& s) const;
+  void Head(size_t texts, Scratch& s, ThreadPool& pool) const;
+  void FinishHidden(float* x) const;
   void NormalizeStream(const Norm& norm, size_t rows, Scratch& s, ThreadPool& pool) const;
-  void PlaceRow(int32_t token, size_t position, size_t row, Scratch& s) const;
+  void PlaceRow(int32_t token, size_t type, size_t position, size_t row, Scratch& s) const;
   void LayerInputs(size_t rows, Scratch& s, ThreadPool& pool) const;
   // The things that a layer adds to the stream: attention leaves its own in s.branch_, the
   // feed-forward network in s.norm_; a layer with an embedding of its own adds that at the end.
@@ -90,6 +99,7 @@ class Transformer {
 
   // The steps of Attention (attention.cc).
   void NormHeads(const std::vector<float>& norm, size_t n, float* x) const;
+  void NormHeads(const Norm& norm, size_t n, float* x) const;
   void Rotate(size_t layer, size_t row, size_t heads, size_t size, const Scratch& s,
               float* x) const;
   void StoreKeys(size_t layer, size_t row, Scratch& s) const;

@@ -37,9 +37,13 @@ class Loader {
       Layer(i, w.layers.emplace_back());
     }
     if (family_.output_norm != nullptr) LoadNorm(family_.output_norm, w.output_norm);
+    if (c.encodes()) LoadHead(tensors_, c, w.head);
     // Without output.weight the model ties it: the rows of the embedding are the output's, too.
-    if (family_.output == Presence::kMust ||
-        (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
+    // What encodes has no use for it, unless its rows are what scores.
+    if (c.encodes() && c.head.answers.empty()) {
+      tensors_.SkipAll("output.");
+    } else if (family_.output == Presence::kMust ||
+               (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
       tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
       tensors_.Scale("output", w.output_scale);
     }
@@ -47,12 +51,26 @@ class Loader {
       tensors_.SkipAll(fmt::format("blk.{}.", i));
     }
     if (tensors_.status()) tensors_.CheckAllTaken(family_.name);
+    if (!c.head.answers.empty()) TakeAnswers(w);
     TRY_OK(tensors_.status());
     w.bytes = tensors_.bytes();
     return w;
   }
 
  private:
+  // The output's rows for the tokens that are answers become what scores.
+  void TakeAnswers(Weights& w) {
+    std::vector<float> rows;
+    std::vector<float> row(config_.dim);
+    for (const int32_t token : config_.head.answers) {
+      if (w.output().panels.size() == 0) return;  // checked, and not kept
+      DecodeRow(w.output(), static_cast<size_t>(token), row.data());
+      for (const float v : row) rows.push_back(v * w.output_scale);
+    }
+    tensors_.Pack(rows, config_.head.answers.size(), config_.dim, w.head.output.weight);
+    w.own_output.reset();
+  }
+
   void Layer(size_t i, LayerWeights& w) {
     const LayerConfig& layer = config_.layers[i];
     const std::string prefix = fmt::format("blk.{}.", i);
@@ -81,6 +99,9 @@ class Loader {
     }
     if (family_.post_norm) LoadNorm(prefix + "post_attention_norm", w.attn_post_norm);
     if (family_.stream_norm) LoadNorm(prefix + "attn_output_norm", w.attn_stream_norm);
+    if (family_.encoder && tensors_.Has(prefix + "attn_norm_2.weight")) {
+      LoadNorm(prefix + "attn_norm_2", w.attn_second_norm);
+    }
   }
 
   void FeedForwards(const std::string& prefix, const LayerConfig& layer, LayerWeights& w) {
@@ -113,7 +134,9 @@ class Loader {
   // One table has the embeddings of all layers side by side.
   void LayerInputs(Weights& w) {
     const size_t n = config_.layer_input_dim, all = n * config_.layers.size();
-    tensors_.Matrix("per_layer_token_embd.weight", config_.vocab, all, w.layer_embd);
+    if (!family_.encoder) {
+      tensors_.Matrix("per_layer_token_embd.weight", config_.vocab, all, w.layer_embd);
+    }
     LoadLinear("per_layer_model_proj", all, config_.dim, Presence::kNo, w.layer_project);
     tensors_.Vector("per_layer_proj_norm.weight", n, w.layer_project_norm);
   }
@@ -177,8 +200,10 @@ class Loader {
     Reorder(k_order, w.wk.bias);
     QkNorms(prefix, layer, own_kv, w);
     if (family_.qk_norm != QkNorm::kNone) {
-      Reorder(q_order, w.q_norm);
-      Reorder(k_order, w.k_norm);
+      for (const auto part : {&Norm::weight, &Norm::bias}) {
+        Reorder(q_order, w.q_norm.*part);
+        Reorder(k_order, w.k_norm.*part);
+      }
     }
     if (family_.value_norm && own_kv) w.v_norm.assign(layer.head.value, 1.0f);
     if (family_.sinks) tensors_.Vector(prefix + "attn_sinks.weight", layer.heads, w.sinks);
@@ -188,13 +213,14 @@ class Loader {
 
   void QkNorms(const std::string& prefix, const LayerConfig& layer, bool own_kv, LayerWeights& w) {
     const bool head = family_.qk_norm == QkNorm::kHead;
-    const auto load = [&](const std::string& name, size_t n, std::vector<float>& to) {
-      if (!family_.may_lack_qk_norm || tensors_.Has(name)) tensors_.Vector(name, n, to);
+    const auto load = [&](const std::string& name, size_t n, Norm& to) {
+      if (family_.may_lack_qk_norm && !tensors_.Has(name + ".weight")) return;
+      tensors_.LoadNorm(name, n, family_, to);
     };
     if (family_.qk_norm == QkNorm::kNone) return;
-    load(prefix + "attn_q_norm.weight", head ? layer.head.key : layer.q_dim(), w.q_norm);
-    const std::string key = prefix + "attn_k_norm.weight";
-    if (!own_kv) return tensors_.Skip(key);
+    load(prefix + "attn_q_norm", head ? layer.head.key : layer.q_dim(), w.q_norm);
+    const std::string key = prefix + "attn_k_norm";
+    if (!own_kv) return tensors_.Skip(key + ".weight");
     load(key, head ? layer.head.key : layer.k_dim(), w.k_norm);
   }
 

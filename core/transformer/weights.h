@@ -13,6 +13,7 @@
 #include "core/kernels/packed_matrix.h"
 #include "core/kernels/thread_pool.h"
 #include "core/transformer/config_types.h"
+#include "core/transformer/head_weights.h"
 #include "core/transformer/mixture_weights.h"
 #include "core/transformer/recurrence_weights.h"
 
@@ -39,17 +40,18 @@ struct LayerInput {
 struct LayerWeights {
   Norm attn_norm, attn_post_norm;          // [dim]
   Norm attn_stream_norm, ffn_stream_norm;  // [dim] of the stream, after each addition
-  RecurrentWeights recurrent;              // in place of those down to wo
-  Linear wq;                               // [q_dim][dim]
-  Linear attn_gate;                        // [attended_dim][dim] of gated attention
-  Linear wk, wv;                      // [k_dim][dim], [v_dim][dim]; empty where another's are read
-  std::vector<float> q_norm, k_norm;  // [head.key], or [q_dim] and [k_dim]
-  std::vector<float> v_norm;          // [head.value]
-  std::vector<float> sinks;           // [heads]
-  LatentWeights latent;               // instead of wq, wk, wv
-  Linear wo;                          // [dim][attended_dim], of latent attention [heads * value]
-  Norm ffn_norm, ffn_post_norm;       // [dim]
-  FeedForward dense;                  // the network, or the shared one beside experts
+  Norm attn_second_norm;       // [dim] where the layer's input is added once more after attention's
+  RecurrentWeights recurrent;  // in place of those down to wo
+  Linear wq;                   // [q_dim][dim]
+  Linear attn_gate;            // [attended_dim][dim] of gated attention
+  Linear wk, wv;               // [k_dim][dim], [v_dim][dim]; empty where another's are read
+  Norm q_norm, k_norm;         // [head.key], or [q_dim] and [k_dim]
+  std::vector<float> v_norm;   // [head.value]
+  std::vector<float> sinks;    // [heads]
+  LatentWeights latent;        // instead of wq, wk, wv
+  Linear wo;                   // [dim][attended_dim], of latent attention [heads * value]
+  Norm ffn_norm, ffn_post_norm;  // [dim]
+  FeedForward dense;             // the network, or the shared one beside experts
   MixtureWeights mixture;
   LayerInput input;
   float output_scale = 1;
@@ -68,6 +70,7 @@ struct Weights {
   Norm output_norm;                        // [dim]
   std::optional<PackedMatrix> own_output;  // [vocab][dim]; absent when tied
   float output_scale = 1;                  // of the product with own_output
+  HeadWeights head;
   const PackedMatrix& output() const { return own_output ? *own_output : token_embd; }
   size_t bytes = 0;  // of all of them
 };

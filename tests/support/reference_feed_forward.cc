@@ -54,7 +54,7 @@ ReferenceModel::Rows ReferenceModel::Expand(const FeedForward& w, const Rows& x)
   const Rows gate = w.gate.rows != 0 ? w.gate.Times(x) : Rows{};
   for (size_t t = 0; t < up.size(); ++t) {
     for (size_t i = 0; i < up[t].size(); ++i) {
-      up[t][i] = Activate(config_.family->activation, up[t][i],
+      up[t][i] = Activate(config_.activation, up[t][i],
                           gate.empty() ? std::nullopt : std::optional(gate[t][i]));
     }
   }

@@ -153,7 +153,7 @@ ReferenceModel::Rows ReferenceModel::Attend(size_t layer, const Rows& q, const K
   Rows attended(q.size(), Row(l.heads * head.value));
   for (size_t t = 0; t < q.size(); ++t) {
     size_t begin = l.window && t + 1 > c.window ? t + 1 - c.window : 0, end = t + 1;
-    if (c.encodes()) {
+    if (c.both_ways) {
       const size_t half = l.window ? c.window / 2 : q.size();
       begin = t > half ? t - half : 0, end = std::min(q.size(), t + half + 1);
     }

@@ -51,11 +51,17 @@ Texts SomeTexts(const TestModel& model) {
   return texts;
 }
 
+std::vector<EncoderText> Entries(const Texts& texts) {
+  std::vector<EncoderText> entries;
+  for (const std::vector<int32_t>& text : texts) entries.push_back({text});
+  return entries;
+}
+
 Logits Encode(const TestModel& model, const Texts& texts, size_t threads = 1) {
   Scratch scratch(model.config, 400, 16, kMaxThreads);
   ThreadPool pool(threads);
-  const std::vector<std::span<const int32_t>> spans(texts.begin(), texts.end());
-  const Status ok = model.transformer->Encode(spans, scratch, pool);
+  const std::vector<EncoderText> entries = Entries(texts);
+  const Status ok = model.transformer->Encode(entries, scratch, pool);
   EXPECT_TRUE(ok) << (ok ? "" : ok.error().message);
   Logits vectors;
   Append(scratch, vectors);
@@ -109,8 +115,8 @@ TEST(EncodeTest, RefusesWhatIsNoTextOrDoesNotFit) {
   Scratch scratch(model.config, 150, 2, 1);
   ThreadPool pool(1);
   const auto error = [&](const Texts& texts) {
-    const std::vector<std::span<const int32_t>> spans(texts.begin(), texts.end());
-    const Status status = model.transformer->Encode(spans, scratch, pool);
+    const std::vector<EncoderText> entries = Entries(texts);
+    const Status status = model.transformer->Encode(entries, scratch, pool);
     return status ? std::string() : status.error().message;
   };
   EXPECT_EQ(error({model.Tokens(128)}), "");
@@ -141,7 +147,7 @@ TEST(EncodeTest, ConfigurationsOfOtherKindsAreRefused) {
   };
   EXPECT_EQ(error([](GgufBuilder&) {}), "");
   EXPECT_THAT(error([](GgufBuilder& b) { b.SetU32("bert.pooling_type", 4); }),
-              HasSubstr("pooling_type is 4"));
+              HasSubstr("tensor cls.output.weight is missing"));
   EXPECT_THAT(error([](GgufBuilder& b) { b.SetU32("bert.pooling_type", 5); }),
               HasSubstr("pooling_type is 5"));
   EXPECT_THAT(error([](GgufBuilder& b) { b.SetBool("bert.attention.causal", true); }),
