@@ -31,6 +31,7 @@ constexpr std::array<size_t, 9> kBegins = {2, 3, 4, 5, 7, 9, 13, 17, 25};
 // share follows the text.
 constexpr std::array<float, 10> kFirstShares = {0.1f,  0.1f,  0.25f, 0.35f, 0.45f,
                                                 0.55f, 0.65f, 0.75f, 0.85f, 0.9f};
+constexpr double kLiteralShare = 0.95;  // of the tokens of literals, how many are spelled so
 constexpr float kFirstGuesses = 4, kManyGuesses = 64, kDifferingShare = 0.3f;
 
 }  // namespace
@@ -102,7 +103,7 @@ Drafter::Record& Drafter::RecordOf(size_t i, std::span<const int32_t> behind) {
   return records_[length][second];
 }
 
-std::span<const int32_t> Drafter::Draft(DraftLimit limit) {
+std::span<const int32_t> Drafter::Draft(DraftLimit limit, std::span<const int32_t> literal) {
   draft_.clear();
   match_ = Longest();
   double chance = 1;
@@ -111,6 +112,15 @@ std::span<const int32_t> Drafter::Draft(DraftLimit limit) {
     chance *= record.right / record.all;
     if (chance < limit.least_chance) break;
     draft_.push_back(At(match_.end + draft_.size(), draft_));
+  }
+  size_t sure = 0;
+  for (chance = kLiteralShare; sure < std::min(limit.tokens, literal.size()); ++sure) {
+    if (chance < limit.least_chance) break;
+    chance *= kLiteralShare;
+  }
+  literal = literal.first(sure);
+  if (std::ranges::mismatch(literal, draft_).in1 != literal.end()) {
+    draft_.assign(literal.begin(), literal.end());
   }
   return draft_;
 }

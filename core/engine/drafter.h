@@ -29,8 +29,9 @@ class Drafter {
   void Extend(std::span<const int32_t> tokens);
   size_t size() const { return tokens_.size(); }
   // What may follow, as far as it is worth it; empty where nothing like the end was seen before.
-  // Valid until the next call.
-  std::span<const int32_t> Draft(DraftLimit limit);
+  // `literal`: what follows by all that is known otherwise, if it is spelled as usual; the draft
+  // goes on behind it where it agrees. Valid until the next call.
+  std::span<const int32_t> Draft(DraftLimit limit, std::span<const int32_t> literal = {});
 
  private:
   static constexpr size_t kHeads = 1 << 13;

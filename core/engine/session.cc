@@ -129,20 +129,6 @@ void InferenceSession::StartDrafter() {
   output_begin_ = drafter_.size();
 }
 
-std::span<const int32_t> InferenceSession::Guess(DraftLimit limit) {
-  // How often a literal is spelled otherwise.
-  constexpr double kSpelledSo = 0.95;
-  const std::span<const int32_t> guess = drafter_.Draft(limit);
-  size_t count = 0;
-  for (double chance = kSpelledSo; count < std::min(limit.tokens, literal_.size()); ++count) {
-    if (chance < limit.least_chance) break;
-    chance *= kSpelledSo;
-  }
-  const auto literal = std::span(literal_).first(count);
-  const bool as_literal = std::ranges::mismatch(guess, literal).in2 == literal.end();
-  return as_literal ? guess : literal;
-}
-
 std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
   again_ = fed_again();
   next_.assign(output_.end() - static_cast<ptrdiff_t>(again_ + 1), output_.end());
@@ -151,7 +137,7 @@ std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
   draft.tokens = std::min({draft.tokens, longest_draft_ - again_, left - 1});
   if (draft.tokens != 0) {
     drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
-    const std::span<const int32_t> guess = Guess(draft);
+    const std::span<const int32_t> guess = drafter_.Draft(draft, literal_);
     next_.insert(next_.end(), guess.begin(), guess.end());
     if (!guess.empty() && !kv_.states().empty()) kv_.SaveStates();
     unchecked_ = guess.size();

@@ -152,8 +152,6 @@ class InferenceSession {
     return longest_draft == 0 ? KvStates::kOnly : KvStates::kWithCopy;
   }
   void StartDrafter();
-  // The guesses of the drafter, or of the grammar where it knows more.
-  std::span<const int32_t> Guess(DraftLimit limit);
   // The last token, those before it that are fed again, and what may follow it.
   std::span<const int32_t> NextTokens(DraftLimit draft);
   // Samples from the rows behind those that were fed again, as far as they hold.

@@ -80,8 +80,8 @@ class GrammarAutomaton {
     uint32_t state;
     Frame frame;
     uint32_t count = 0;
-    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a 0 in what the compiler makes of
-    // it
+    // clang-tidy 14 sees a 0 in what the compiler makes of this.
+    // NOLINTNEXTLINE(modernize-use-nullptr)
     auto operator<=>(const Head&) const = default;
   };
   struct FrameRecord {

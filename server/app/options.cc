@@ -69,8 +69,8 @@ void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options) {
 
 void AddDraftFlag(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--draft-max", options.scheduling.longest_draft, 0, kMaxDraft,
-               "tokens of an answer that one step may guess from what was there before; only its "
-               "speed changes; 0 for none; models with recurrent layers have none");
+               "tokens of an answer that one step may guess from what was there before and what "
+               "a grammar forces; only its speed changes; 0 for none");
 }
 
 void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {

@@ -82,6 +82,15 @@ TEST(DrafterTest, ASecondMatchThatDiffersEndsADraft) {
   EXPECT_THAT(drafter.Draft({5, 0}), ElementsAre(3, 4, 5, 119, 6));
 }
 
+TEST(DrafterTest, ALiteralReplacesWhatIsOtherwiseAndNoLongerDraft) {
+  Drafter drafter = DrafterOf({1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3});
+  EXPECT_THAT(drafter.Draft({4, 0}, {{4, 5}}), ElementsAre(4, 5, 6, 7));
+  EXPECT_THAT(drafter.Draft({4, 0}, {{4, 7}}), ElementsAre(4, 7));
+  EXPECT_THAT(drafter.Draft({2, 0.9}, {{4, 5, 6}}), ElementsAre(4, 5));
+  EXPECT_THAT(drafter.Draft({9, 0.9}, {{8, 8, 8, 8, 8}}), ElementsAre(8, 8));
+  EXPECT_THAT(drafter.Draft({0, 0}, {{8}}), IsEmpty());
+}
+
 // What it guesses follows, in the text, a token that is the same as the last one.
 TEST(DrafterTest, EveryGuessHasStoodThere) {
   Random random(7);
