@@ -119,6 +119,40 @@ TEST(Vocabulary, RefusesIdsOutsideTheVocabulary) {
   }
 }
 
+TEST(Vocabulary, TokensOfGapsAreFoundByKeyOrByName) {
+  constexpr int kNormal = 1, kControl = 3, kUserDefined = 4;
+  TinyVocabulary v = SpmVocabulary({"a", "b", "c", "d"});
+  const auto fill = [&v] {
+    const auto tokenizer = CreateTokenizer(v.Metadata());
+    EXPECT_TRUE(tokenizer) << tokenizer.error().message;
+    return tokenizer->fill_tokens();
+  };
+  EXPECT_FALSE(fill().can_fill());
+  // A text alone makes no token control.
+  v.Add("<PRE>", kNormal);
+  EXPECT_EQ(fill().prefix, -1);
+  const int32_t prefix = v.Add("<|fim_prefix|>", kControl);
+  const int32_t suffix = v.Add("<fim_suffix>", kUserDefined);
+  EXPECT_EQ(fill().prefix, prefix);
+  EXPECT_EQ(fill().suffix, suffix);
+  EXPECT_FALSE(fill().can_fill());
+  v.builder.SetU32("tokenizer.ggml.middle_token_id", 259);
+  v.builder.SetU32("tokenizer.ggml.fim_rep_token_id", 260);
+  EXPECT_TRUE(fill().can_fill());
+  EXPECT_EQ(fill().middle, 259);
+  EXPECT_EQ(fill().repository, 260);
+  EXPECT_EQ(fill().file, -1);
+  EXPECT_TRUE(CreateTokenizer(v.Metadata())->IsControl(259));
+  EXPECT_TRUE(CreateTokenizer(v.Metadata())->IsControl(suffix));
+  // The newer key is asked first, and either before a name.
+  v.builder.SetU32("tokenizer.ggml.fim_mid_token_id", 261);
+  EXPECT_EQ(fill().middle, 261);
+  v.builder.SetU32("tokenizer.ggml.prefix_token_id", 262);
+  EXPECT_EQ(fill().prefix, 262);
+  v.builder.SetU32("tokenizer.ggml.fim_sep_token_id", 100'000);
+  EXPECT_THAT(ErrorOf(v.Metadata()), HasSubstr("tokenizer.ggml.fim_sep_token_id is 100000"));
+}
+
 TEST(Vocabulary, RefusesToAddTokensThatItDoesNotName) {
   for (const std::string role : {"bos", "eos"}) {
     TinyVocabulary v = SpmVocabulary({"a"});
