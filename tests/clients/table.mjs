@@ -9,7 +9,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 
 const FEATURES = ["basic", "stream", "tools", "structured", "errors", "cancel"];
-const LONG = ["litellm", "kernel"]; // these groups take long
+const LONG = ["litellm", "kernel", "evaluation"]; // these groups take long
 const FOLDER = { node: ".", newest: "newest" }; // of the packages in JavaScript
 const HEAD = ["client", "version", "language", ...FEATURES, "run"];
 
