@@ -35,7 +35,7 @@ class TokenSink {
  public:
   virtual ~TokenSink() = default;
   // Before the first token, where the prompt's logprobs were asked for.
-  virtual void OnPrompt(PromptLogprobs) {}
+  virtual void OnPrompt(PromptLogprobs) {}  // NOLINT(performance-unnecessary-value-param): kept
   virtual void OnToken(TokenEvent event) = 0;
   virtual void OnFinish(FinishReason reason, const JobStats& stats) = 0;
   virtual void OnError(const Error& error, const JobStats& stats) = 0;

@@ -109,6 +109,7 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"biases", kMaxBiases},
        {"prompts", kMaxPrompts},
        {"answers", kMaxAnswersInAll},
+       {"short_answers", kMaxShortAnswers},
        {"messages", kMaxMessages},
        {"tools", kMaxTools}});
   Log(LogLevel::kDebug, "limits of HTTP",

@@ -160,6 +160,9 @@ class SchedulerTest : public testing::Test {
       if (i % 4 == 2) sampling.repetition_penalty = 1.3f;
       if (i % 5 == 3) sampling.frequency_penalty = 0.4f;
       if (i % 5 == 4) sampling.logit_bias = {{7, 3.0f}, {9, -100.0f}};
+      if (i % 4 == 2) sampling.repeat_last_n = 8;
+      if (i % 6 == 1) sampling.dry.multiplier = 0.8f;
+      if (i % 7 == 3) sampling.xtc_probability = 0.5f;
       request.options.ignore_eos = i % 4 != 0;
       if (i % 2 == 1) {  // a text over two tokens of its own answer
         const std::vector<std::string> texts = Alone(request).texts;

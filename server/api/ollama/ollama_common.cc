@@ -46,6 +46,7 @@ Json ModelDetailsJson(const ModelCard& card) {
 
 Json CapabilitiesJson(const GenerationService& service, bool generic_tools) {
   Json capabilities = Json::array({"completion"});
+  if (service.model().fill.can_fill()) capabilities.push_back("insert");
   if (!service.chat()) return capabilities;
   const AnswerForms& forms = service.chat()->forms;
   if (forms.calls || generic_tools) capabilities.push_back("tools");

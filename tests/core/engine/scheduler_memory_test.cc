@@ -46,6 +46,10 @@ namespace {
 class ExemptSink : public TokenSink {
  public:
   explicit ExemptSink(std::shared_ptr<Recorder> recorder) : recorder_(std::move(recorder)) {}
+  void OnPrompt(PromptLogprobs scores) override {
+    const Exemption here;
+    recorder_->OnPrompt(std::move(scores));
+  }
   void OnToken(TokenEvent event) override {
     const Exemption here;
     recorder_->OnToken(std::move(event));

@@ -94,8 +94,11 @@ TEST_F(OllamaModelsTest, ShowsTheHeader) {
                               "llama.rope.freq_base":10000.5,"general.tags":["a","b"],
                               "general.architecture":"llama","general.parameter_count":7,
                               "llama.embedding_length":16})"));
-    EXPECT_EQ(show["capabilities"][0], "completion");
+    EXPECT_EQ(show["capabilities"].dump(), R"(["completion","tools"])");
   }
+  service_.served().fill = {'P', 'S', 'M'};
+  EXPECT_EQ(Answer("POST", "/api/show", R"({"model":"fake"})")["capabilities"].dump(),
+            R"(["completion","insert","tools"])");
 }
 
 TEST_F(OllamaModelsTest, PullSaysWhetherTheModelIsHere) {
