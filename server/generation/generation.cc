@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 // of the whole answer at once, as JSON.
 constexpr size_t kTokenBytes = 2 * sizeof(TokenEvent), kLogprobBytes = 32, kLogprobJson = 640;
 // The same for each logprob of a prompt, of which there are too many to be so generous.
-constexpr size_t kPromptLogprobJson = 320;
+constexpr size_t kPromptLogprobJson = 448;
 
 // How often a client is looked for while no token comes.
 constexpr milliseconds kClientCheck{20};
