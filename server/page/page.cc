@@ -7,8 +7,10 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <utility>
 
 #include "server/http/error_reply.h"
+#include "server/http/gzip.h"
 
 extern "C" {
 extern const char lockstep_page_html[], lockstep_page_html_end[];
@@ -60,14 +62,15 @@ HttpReply Page::Whole(const HttpRequest& request) const {
                    {"Referrer-Policy", "no-referrer"},
                    {"Cross-Origin-Opener-Policy", "same-origin"},
                    {"Cross-Origin-Resource-Policy", "same-origin"},
-                   {"ETag", etag_},
+                   {"ETag", AcceptsGzip(request.headers) ? "W/" + etag_ : etag_},
                    {"Vary", "Accept"},              // who wants no HTML gets a line of text
                    {"Cache-Control", "no-cache"}};  // kept, but asked for again: a 304 is small
-  if (Matches(FindHeader(request.headers, "If-None-Match"), etag_)) {
-    reply.status = 304;
-  } else {
+  if (!Matches(FindHeader(request.headers, "If-None-Match"), etag_)) {
     reply.body = html_;
+    return Compressed(std::move(reply), request.headers);
   }
+  reply.status = 304;
+  reply.headers.emplace_back("Vary", "Accept-Encoding");
   return reply;
 }
 

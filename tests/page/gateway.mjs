@@ -53,7 +53,7 @@ export class Gateway {
         method: request.method, headers, body: body || undefined, signal: gone.signal,
       });
       response.writeHead(reply.status, Object.fromEntries(
-        [...reply.headers].filter(([name]) => !/^(connection|keep-alive|transfer-encoding)$/.test(name))));
+        [...reply.headers].filter(([name]) => !/^(connection|keep-alive|transfer-encoding|content-encoding|content-length)$/.test(name))));
       if (!/event-stream/.test(reply.headers.get('content-type'))) {
         response.end(Buffer.from(await reply.arrayBuffer()));
         return;
@@ -81,18 +81,32 @@ export class Gateway {
   }
 }
 
-/** A streamed answer of the chat API, a token for each word. */
-export function chatAnswer(response, words) {
+/**
+ * A streamed answer of the chat API, a token for each word. `thought` comes before it and `calls` of
+ * tools behind it; `pause` may give a promise to wait for before the word of a number.
+ */
+export async function chatAnswer(response, words, { thought = [], calls = [], pause, finish, usage } = {}) {
   const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm', system_fingerprint: 'ls3-chat' };
   const send = (json) => response.write(`data: ${JSON.stringify({ ...head, ...json })}\n\n`);
-  response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-  send({ choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }] });
-  words.forEach((word, i) => {
+  const sendToken = (delta, word, i) => {
     const top_logprobs = [{ token: word, logprob: -0.25, bytes: [] }, { token: ' other', logprob: -2 - i, bytes: [] }];
     const content = [{ token: word, logprob: -0.25, bytes: [], top_logprobs }];
-    send({ choices: [{ index: 0, delta: { content: word }, logprobs: { content }, finish_reason: null }] });
+    send({ choices: [{ index: 0, delta, logprobs: { content }, finish_reason: null }] });
+  };
+  response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+  send({ choices: [{ index: 0, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }] });
+  thought.forEach((word, i) => sendToken({ reasoning_content: word }, word, i));
+  for (const [i, word] of words.entries()) {
+    if (pause) await pause(i);
+    if (response.destroyed) return;
+    sendToken({ content: word }, word, i);
+  }
+  calls.forEach(({ id, name, pieces }, index) => {
+    sendToken({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] }, name, 0);
+    pieces.forEach((piece, i) => sendToken({ tool_calls: [{ index, function: { arguments: piece } }] }, piece, i));
   });
-  send({ choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: 'stop' }] });
-  send({ choices: [], usage: { prompt_tokens: 9, completion_tokens: words.length, total_tokens: 9 + words.length, prompt_tokens_details: { cached_tokens: 4 } } });
+  send({ choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: finish ?? (calls.length > 0 ? 'tool_calls' : 'stop') }] });
+  const completion_tokens = words.length + thought.length;
+  send({ choices: [], usage: usage ?? { prompt_tokens: 9, completion_tokens, total_tokens: 9 + completion_tokens, prompt_tokens_details: { cached_tokens: 4 } } });
   response.end('data: [DONE]\n\n');
 }

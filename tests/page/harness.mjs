@@ -57,9 +57,17 @@ export function pageTest(name, options, body) {
 export const prompt = (page) => page.locator('#prompt');
 export const last = (page) => page.locator('.exchange').last();
 export const button = (page, name) => page.getByRole('button', { name, exact: true });
+/** What a completion shows, token by token. */
 export const answerText = (page) =>
   last(page).locator('.text').evaluate((text) => [...text.querySelectorAll('.t')].map((t) => t.textContent).join(''));
 
+/** What a chat's answer shows. */
+export const proseText = (page) => last(page).locator('.prose').last().innerText();
+export const conversations = (page) => page.locator('#conversations .name');
+
+export async function openSettings(page) {
+  if (await page.locator('#panel').isHidden()) await page.locator('#toggle-panel').click();
+}
 export async function send(page, text) {
   await prompt(page).fill(text);
   await prompt(page).press('Enter');
@@ -69,7 +77,7 @@ export async function finished(page) {
   await page.locator('body:not(.busy)').waitFor();
 }
 export async function set(page, name, value) {
-  if (await page.locator('#panel').isHidden()) await page.locator('#toggle-panel').click();
+  await openSettings(page);
   await page.locator(`#${name}`).fill(value);
 }
 export async function seriousViolations(page) {

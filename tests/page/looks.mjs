@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { button, finished, gateway, kDesktop, kPhone, last, pageTest, send, seriousViolations, set } from './harness.mjs';
 import { chatAnswer } from './gateway.mjs';
+import { answerWith, kRich } from './markdown.mjs';
 
 for (const [device, look] of [['desktop', kDesktop], ['phone', kPhone]]) {
   for (const colorScheme of ['light', 'dark']) {
@@ -30,7 +31,7 @@ for (const [device, look] of [['desktop', kDesktop], ['phone', kPhone]]) {
       await button(page, 'Run again, same bytes?').click();
       await last(page).locator('.check').waitFor();
       await state('5-check');
-      gateway.answer = ({ path }, response) => path === '/v1/chat/completions' && chatAnswer(response, ['Good', ' day', ', my', ' friend', '.']) === undefined;
+      gateway.answer = ({ path }, response) => path === '/v1/chat/completions' && Boolean(chatAnswer(response, ['Good', ' day', ', my', ' friend', '.']));
       await page.getByRole('radio', { name: 'Chat' }).check({ force: true });
       await send(page, 'Good day!');
       await finished(page);
@@ -52,10 +53,28 @@ for (const [device, look] of [['desktop', kDesktop], ['phone', kPhone]]) {
       await send(page, 'And then?');
       await page.locator('.failure').waitFor();
       await state('8-full');
-      gateway.answer = ({ path }, response) => path === '/v1/chat/completions' && chatAnswer(response, ['Then', ' he', ' left', '.']) === undefined;
+      gateway.answer = ({ path }, response) => path === '/v1/chat/completions' && Boolean(chatAnswer(response, ['Then', ' he', ' left', '.']));
       await button(page, 'Leave out the oldest turns').click();
       await finished(page);
       await state('9-left-out');
+      answerWith(kRich, { thought: ['It wants', ' to see everything.'], calls: [{ id: 'c', name: 'get_weather', pieces: ['{"city": "Paris"}'] }] });
+      await page.locator('#new-here').click();
+      await send(page, 'Show me everything that you can.');
+      await finished(page);
+      await last(page).locator('details.thought summary').click();
+      await state('10-rich');
+      await page.locator('#main').evaluate((main) => (main.scrollTop = 0));
+      await state('11-rich-top');
+      if (device === 'phone') {
+        await page.locator('#toggle-sidebar').click();
+        await state('12-conversations');
+        await page.locator('#sidebar .close').click();
+      }
+      gateway.answer = () => false;
+      await page.getByRole('radio', { name: 'Server' }).check({ force: true });
+      await page.locator('.card').first().waitFor();
+      await page.waitForTimeout(2500); // a second look
+      await state('13-server');
       assert.deepEqual(states, []);
     });
   }

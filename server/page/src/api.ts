@@ -16,7 +16,8 @@ export interface Candidate {
 
 /** What one event brought. Without a candidate it is text that the server had held back. */
 export interface Token {
-  text: string; // what it added to the answer
+  text: string; // what it added to the answer, or to its part
+  part?: 'thought'; // of the answer, that it added to
   chosen?: Candidate;
   top: Candidate[];
 }
@@ -27,6 +28,13 @@ export interface Usage {
   cached: number;
 }
 
+/** A function that the model wants called. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: string; // JSON, as far as it has come
+}
+
 /** What the server says of an answer beside its text. All of it may be missing if it was cut off. */
 export interface Facts {
   finish?: string;
@@ -34,6 +42,7 @@ export interface Facts {
   seed?: number;
   fingerprint?: string;
   timings?: Record<string, number>;
+  calls?: ToolCall[];
 }
 
 export interface Failure {
@@ -55,6 +64,7 @@ export interface ModelInfo {
   context?: number;
   fingerprint?: string;
   chat?: boolean; // whether it has a chat template, where the server tells
+  parameters?: number;
 }
 
 type Json = any; // eslint-disable-line -- what the server sent is looked at field by field
@@ -98,7 +108,13 @@ export async function getModel(key: string): Promise<ModelInfo> {
     context: model?.context_length,
     fingerprint: model?.system_fingerprint,
     chat: model?.chat,
+    parameters: model?.meta?.n_params,
   };
+}
+
+/** What the server counts, in Prometheus' text form. */
+export async function getMetrics(key: string, signal: AbortSignal): Promise<string> {
+  return (await ask('metrics', { headers: headers(key), signal })).text();
 }
 
 /** Percent while the model is loading; undefined once it is, or if that is not the trouble. */
@@ -175,19 +191,34 @@ function readNative(json: Json, facts: Facts, sink: Sink, sent: { text: string }
   return true;
 }
 
+function addCall(calls: ToolCall[], { index, id, function: of }: Json): void {
+  const call = (calls[Number(index) || 0] ??= { id: '', name: '', arguments: '' });
+  if (id) call.id = id;
+  if (of?.name) call.name = of.name;
+  call.arguments += of?.arguments ?? '';
+}
+
 function readChat(json: Json, facts: Facts, sink: Sink): boolean {
   if (json.system_fingerprint) facts.fingerprint = json.system_fingerprint;
   if (json.usage) facts.usage = usageOf(json.usage);
   const choice = json.choices?.[0];
   if (!choice) return false;
+  const thought: string = choice.delta?.reasoning_content ?? choice.delta?.reasoning ?? '';
   const text: string = choice.delta?.content ?? '';
+  const calls: Json[] = choice.delta?.tool_calls ?? [];
+  for (const call of calls) addCall((facts.calls ??= []), call);
   const tokens: Json[] = choice.logprobs?.content ?? [];
+  if (thought !== '' && (text !== '' || tokens.length === 0)) sink({ text: thought, part: 'thought', top: [] });
+  const alone = thought !== '' && text === '' && tokens.length > 0;
   tokens.forEach((token, i) => {
     const last = i === tokens.length - 1; // the text of several tokens goes to the last one
     const top = (token.top_logprobs ?? []).map(chatCandidate);
-    sink({ text: last ? text : '', chosen: chatCandidate(token), top });
+    const added = last ? (alone ? thought : text) : '';
+    sink({ text: added, chosen: chatCandidate(token), top, ...(alone ? { part: 'thought' } : {}) });
   });
   if (tokens.length === 0 && text !== '') sink({ text, top: [] });
+  // A call's own text is no part of the answer, but a person sees that it comes.
+  if (calls.length > 0 && tokens.length === 0) sink({ text: '', top: [] });
   if (choice.finish_reason) facts.finish = choice.finish_reason;
   if (choice.seed !== undefined) facts.seed = choice.seed;
   return false;

@@ -19,6 +19,22 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A line drawing, on a grid of 16 by 16. */
+export function icon(path: string): SVGSVGElement {
+  const kSpace = 'http://www.w3.org/2000/svg';
+  const element = document.createElementNS(kSpace, 'svg');
+  element.setAttribute('viewBox', '0 0 16 16');
+  element.setAttribute('aria-hidden', 'true');
+  const line = document.createElementNS(kSpace, 'path');
+  line.setAttribute('d', path);
+  element.append(line);
+  return element;
+}
+
+/** A button that is a drawing, with a name for those who cannot see it and for who points at it. */
+export const iconButton = (label: string, path: string, click: () => void, extra = ''): HTMLButtonElement =>
+  h('button', { type: 'button', class: `icon ${extra}`, 'aria-label': label, title: label, click }, icon(path));
+
 /** REQUIRES: index.html has an element of this id and type. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
@@ -48,8 +64,26 @@ export function toast(text: string, action?: { label: string; run: () => void })
   toastTimer = window.setTimeout(hide, 8000);
 }
 
+/** A button that copies what `of` says then, and tells that it did. */
+export function copyButton(of: () => string, label = 'Copy'): HTMLButtonElement {
+  const button = h('button', { type: 'button', class: 'quiet', click: () => void take() }, label);
+  const take = async () => {
+    if (!(await copy(of()))) return;
+    button.textContent = 'Copied';
+    setTimeout(() => (button.textContent = label), 1500);
+  };
+  return button;
+}
+
+/** Has the browser keep a file. */
+export function download(name: string, content: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  h('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
 /** Copies, where the browser lets a page do it: a plain http address of another machine does not. */
-export async function copy(text: string): Promise<void> {
+export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -61,7 +95,8 @@ export async function copy(text: string): Promise<void> {
     const copied = document.execCommand('copy');
     area.remove();
     if (focused instanceof HTMLElement) focused.focus();
-    if (!copied) return toast('The browser did not let this page copy.');
+    if (!copied) toast('The browser did not let this page copy.');
+    return copied;
   }
-  toast('Copied.');
+  return true;
 }

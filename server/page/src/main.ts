@@ -1,279 +1,175 @@
-// The page: one conversation for each mode, one request at a time.
-import { getModel, loadingPercent } from './api';
-import type { Failure, Mode, ModelInfo } from './api';
-import { checkView, compare } from './check';
-import { announce, byId, copy, h, toast } from './dom';
-import { newAnswer, run } from './exchange';
-import type { Exchange } from './exchange';
+// The page: conversations, one request at a time, and the server at work.
+import { ApiError, getModel, loadingPercent } from './api';
+import type { Mode, ModelInfo } from './api';
+import * as archive from './archive';
+import { Composer } from './composer';
+import { Conversation, randomId } from './conversation';
+import type { Head } from './conversation';
+import { byId, download, h, toast } from './dom';
+import type { Said } from './exchange';
+import { nameOf } from './model_name';
+import { fromFile, toFile, toMarkdown } from './pack';
 import { hide, watch } from './popover';
+import { ServerView } from './server_view';
 import { Settings } from './settings';
-import { load, loadExchanges, save, saveExchanges } from './store';
-import { ExchangeView } from './view';
-import type { Actions } from './view';
+import { openSettings, startShell, uncover } from './shell';
+import { Sidebar } from './sidebar';
+import { load, save } from './store';
+import { Talk } from './talk';
 
-const main = byId('main');
-const log = byId('log');
-const form = byId<HTMLFormElement>('composer');
-const prompt = byId<HTMLTextAreaElement>('prompt');
-const sendButton = byId<HTMLButtonElement>('send');
+type Place = Mode | 'server';
+
+let model: ModelInfo | undefined;
+let heads: Head[] = [];
+let place: Place = 'completion'; // which every model can, until it has told what it can
+const drafts = new Map<string, Said>(); // of conversations that are not open
 
 const settings = new Settings(() => void connect());
-const conversations: Record<Mode, Exchange[]> = {
-  chat: loadExchanges('chat'),
-  completion: loadExchanges('completion'),
-};
-const drafts: Record<Mode, string> = { chat: '', completion: '' };
-// Every model completes; whether this one chats is known once the server has told.
-let mode: Mode = load<Mode>('mode', 'completion') === 'chat' ? 'chat' : 'completion';
-let views: ExchangeView[] = [];
-let running: AbortController | null = null;
-let model: ModelInfo | undefined;
+const composer: Composer = new Composer({
+  send: (said) => talk.send(said),
+  stop: () => void talk.stop(),
+  editLast: () => talk.edit(),
+  drop: () => void talk.dropEdit(),
+});
+const talk: Talk = new Talk(Conversation.create('completion'), {
+  settings, composer,
+  model: () => model,
+  changed: () => {
+    if (!talk.empty) remember(talk.conversation.head);
+    void refresh();
+  },
+  failed: (failure) => {
+    if (failure.status === 401) openSettings();
+    if (failure.param) settings.blame(failure.param);
+    if (failure.status === 0 || failure.status === 503) void connect();
+  },
+  focusKey,
+  open: (conversation) => show(conversation),
+});
+const server = new ServerView(() => settings.key, focusKey);
 
-// --- What is shown
-
-const kExamples: Record<Mode, string[]> = {
-  chat: ['Tell me a tale of a king and his three sons.', 'Who lives in the dark wood?'],
-  completion: ['Once upon a time there was a king who', 'The old woman opened the door and'],
-};
-
-function welcome(): HTMLElement {
-  const examples = kExamples[mode].map((text) =>
-    h('button', { type: 'button', class: 'example', click: () => setPrompt(text) }, text));
-  if (mode === 'chat' && model?.chat === false) {
-    return h('section', { class: 'welcome' },
-      h('h2', {}, 'This model does not chat'),
-      h('p', {}, 'Its file has no chat template, so messages cannot be put before it. It goes on with texts.'),
-      h('button', { type: 'button', class: 'example', click: () => setMode('completion') }, 'Use completion'));
-  }
-  return h('section', { class: 'welcome' },
-    h('h2', {}, 'One request, one answer'),
-    h('p', {}, 'The same request with the same seed gets the same bytes, whatever else the server does. ' +
-      'Run any answer again to see it. Point at a token, or step through an answer with the arrow keys, ' +
-      'to see how likely it was.'),
-    h('div', { class: 'examples' }, ...examples));
+function focusKey(): void {
+  openSettings();
+  settings.focusKey();
 }
 
-const atEnd = () => main.scrollHeight - main.scrollTop - main.clientHeight < 80;
-const toEnd = () => (main.scrollTop = main.scrollHeight);
+// --- What is open
 
-function addView(exchange: Exchange): ExchangeView {
-  const view = new ExchangeView(exchange, mode, actions, views.length + 1);
-  views.push(view);
-  log.querySelector('.welcome')?.remove();
-  log.append(view.element);
-  return view;
+/** As what will be open after a reload. */
+function remember({ id, mode }: Head): void {
+  save('mode', mode);
+  save('open', { ...load<Partial<Record<Mode, string>>>('open', {}), [mode]: id });
 }
 
-function markLast(): void {
-  views.forEach((view, i) => view.setLast(i === views.length - 1));
+/** Opens a conversation, as what will be open after a reload. */
+function show(conversation: Conversation, remembered = true): void {
+  const { id, mode } = conversation.head;
+  if (talk.dropEdit() || composer.empty) drafts.delete(talk.conversation.head.id);
+  else drafts.set(talk.conversation.head.id, composer.said);
+  composer.set(drafts.get(id) ?? { prompt: '' });
+  if (remembered) remember(conversation.head);
+  setPlace(mode);
+  talk.open(conversation);
+  showList();
 }
 
-function showConversation(): void {
-  hide();
-  views.forEach((view) => view.dispose());
-  views = [];
-  log.replaceChildren();
-  for (const exchange of conversations[mode]) addView(exchange);
-  markLast();
-  if (views.length === 0) log.append(welcome());
-  toEnd();
-  const chat = mode === 'chat';
-  byId('prompt-label').textContent = chat ? 'Message' : 'Text to continue';
-  prompt.placeholder = chat ? 'Write a message' : 'Begin a text';
-  document.body.dataset.mode = mode;
+/** The one that was open last in this mode, or a new one. */
+async function latest(mode: Mode): Promise<Conversation> {
+  const id = load<Partial<Record<Mode, string>>>('open', {})[mode];
+  const head = heads.find((of) => of.id === id && of.mode === mode);
+  return head ? (talk.inUse(head.id) ?? archive.read(head)) : Conversation.create(mode);
+}
+
+function setPlace(next: Place): void {
+  place = next;
+  document.body.dataset.mode = place;
   document.querySelectorAll<HTMLInputElement>('[name=mode]').forEach((radio) => {
-    radio.checked = radio.value === mode;
+    radio.checked = radio.value === place;
   });
-  showRunning();
+  byId('log').hidden = place === 'server';
+  byId('composer').hidden = place === 'server';
+  byId('main').tabIndex = place === 'server' ? 0 : -1; // it scrolls, and has nothing else to reach
+  server.show(place === 'server');
 }
 
-function showRunning(): void {
-  sendButton.textContent = running ? 'Stop' : 'Send';
-  sendButton.classList.toggle('stop', running !== null);
-  document.body.classList.toggle('busy', running !== null);
-  byId('keys').textContent = running ? 'Esc stops' : 'Enter sends, Shift+Enter makes a new line';
+async function goTo(next: Place): Promise<void> {
+  if (next === 'server') setPlace(next);
+  else if (next === talk.mode) remember(talk.conversation.head), setPlace(next), talk.show();
+  else show(await latest(next));
 }
 
-function setPrompt(text: string): void {
-  prompt.value = text;
-  fit();
-  prompt.focus();
-}
+const showList = () => sidebar.show(heads, place === 'server' ? '' : talk.conversation.head.id, talk.runningId);
 
-function fit(): void {
-  prompt.style.height = 'auto';
-  prompt.style.height = `${prompt.scrollHeight}px`;
-}
-
-// --- What is done
-
-/** False if a request is under way: there is one at a time. */
-async function whileRunning(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
-  if (running) return false;
-  running = new AbortController();
-  showRunning();
-  try {
-    await work(running.signal);
-  } finally {
-    running = null;
-    showRunning();
+async function refresh(): Promise<void> {
+  heads = await archive.heads();
+  // Without a place to keep them there are at least those that are open.
+  for (const of of [talk.conversation, talk.inUse(talk.runningId)]) {
+    if (of && of.exchanges.length > 0 && !heads.some(({ id }) => id === of.head.id)) heads.unshift(of.head);
   }
-  return true;
+  showList();
 }
 
-function remember(of: Mode): void {
-  saveExchanges(of, conversations[of]);
+// --- The list
+
+async function conversationOf(id: string): Promise<Conversation | undefined> {
+  const head = heads.find((of) => of.id === id);
+  return talk.inUse(id) ?? (head && archive.read(head));
 }
 
-/** What the model is told of a conversation. */
-const told = (exchanges: Exchange[]) =>
-  exchanges.filter(({ answer, leftOut }) => answer.state !== 'failed' && !leftOut);
-
-async function send(text: string): Promise<void> {
-  const exchanges = conversations[mode];
-  const before = told(exchanges);
-  const request = settings.request(mode, before, text, model);
-  if (request instanceof Error) return toast(request.message);
-  const exchange: Exchange = { prompt: text, answer: newAnswer(request) };
-  const { answer } = exchange;
-  const of = mode;
-  await whileRunning(async (signal) => {
-    exchanges.push(exchange);
-    const view = addView(exchange);
-    markLast();
-    toEnd();
-    announce('Generating');
-    await run(answer, settings.key, signal, () => {
-      const follow = atEnd();
-      view.update(views.at(-1) === view);
-      if (follow) toEnd();
-    });
+async function remove(id: string): Promise<void> {
+  const conversation = await conversationOf(id);
+  if (!conversation) return;
+  if (talk.runningId === id) talk.stop();
+  await archive.remove(id);
+  if (talk.conversation.head.id === id) show(Conversation.create(talk.mode));
+  await refresh();
+  toast(`Deleted \u201c${conversation.head.title}\u201d.`, {
+    label: 'Undo',
+    run: () => void archive.write(conversation).then(() => refresh()).then(() => show(conversation)),
   });
-  remember(of);
-  if (answer.state === 'stopped') announce(`Stopped after ${answer.count} tokens`);
-  if (answer.state === 'done') announce(`Done, ${answer.count} tokens: ${answer.text.slice(0, 300)}`);
-  if (answer.failure) failed(answer.failure);
 }
 
-function failed(failure: Failure): void {
-  if (failure.status === 401) openPanel(true);
-  if (failure.param) settings.blame(failure.param);
-  if (failure.status === 0 || failure.status === 503) void connect();
+async function rename(id: string, title: string): Promise<void> {
+  const head = talk.inUse(id)?.head ?? heads.find((of) => of.id === id);
+  if (head && head.title !== title) {
+    head.title = title;
+    await archive.writeHead(head);
+  }
+  await refresh();
 }
 
-/** Takes the last exchange away, to do it over. */
-function takeBack(view: ExchangeView): void {
-  const exchanges = conversations[mode];
-  exchanges.splice(exchanges.indexOf(view.exchange), 1);
-  views.splice(views.indexOf(view), 1);
-  view.dispose();
-  if (views.length === 0) log.append(welcome());
-  markLast();
-  remember(mode);
+const fileName = (title: string) => title.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').toLowerCase() || 'conversation';
+
+const sidebar = new Sidebar({
+  open: (id) => void conversationOf(id).then((conversation) => {
+    if (!conversation) return;
+    uncover();
+    show(conversation);
+  }),
+  rename: (id, title) => void rename(id, title),
+  remove: (id) => void remove(id),
+  exportOne: (id) => void conversationOf(id).then((conversation) =>
+    conversation && download(`${fileName(conversation.head.title)}.md`, toMarkdown(conversation), 'text/markdown')),
+});
+
+async function exportAll(): Promise<void> {
+  const all = await Promise.all(heads.map(({ id }) => conversationOf(id)));
+  const file = toFile(all.filter((of): of is Conversation => of !== undefined));
+  download(`lockstep-${new Date().toISOString().slice(0, 10)}.json`, file, 'application/json');
 }
 
-async function runAgain(view: ExchangeView): Promise<void> {
-  const { answer } = view.exchange;
-  const again = newAnswer(answer.request);
-  const done = await whileRunning(async (signal) => {
-    announce('Running again');
-    view.element.classList.add('again');
-    // One that was stopped is run to the same token.
-    const limit = answer.state === 'done' ? Infinity : answer.count;
-    await run(again, settings.key, signal, () => undefined, limit);
-    view.element.classList.remove('again');
-    const complete = again.state === 'done' || (answer.state !== 'done' && again.count >= limit);
-    if (!complete) return toast(again.failure?.message ?? 'Stopped before there was anything to compare.');
-    const follow = atEnd();
-    view.showCheck(checkView(answer, again));
-    if (follow) toEnd();
-    announce(compare(answer, again).sentence);
-  });
-  if (!done) toast('Another request is under way.');
+async function importFrom(file: File): Promise<void> {
+  const conversations = fromFile(await file.text(), randomId);
+  if (conversations instanceof Error) return toast(`${file.name} ${conversations.message}.`);
+  for (const conversation of conversations) await archive.write(conversation);
+  await refresh();
+  toast(`${conversations.length} ${conversations.length === 1 ? 'conversation' : 'conversations'} imported.`);
 }
 
-/** As a shell's word. */
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-
-const actions: Actions = {
-  copy: ({ answer }) => void copy(answer.text),
-  copyRequest: ({ answer }) =>
-    void copy([
-      `curl -N ${quoted(new URL(answer.request.path, location.href).href)}`,
-      "-H 'Content-Type: application/json'",
-      ...(settings.key ? ['-H "Authorization: Bearer $LOCKSTEP_API_KEY"'] : []),
-      `-d ${quoted(JSON.stringify(answer.request.body))}`,
-    ].join(' \\\n  ')),
-  runAgain: (view) => void runAgain(view),
-  regenerate(view) {
-    if (running) return;
-    takeBack(view);
-    void send(view.exchange.prompt);
-  },
-  goOn(view) {
-    if (running) return;
-    void send(view.exchange.prompt + view.exchange.answer.text);
-  },
-  edit(view) {
-    if (running) return;
-    takeBack(view);
-    setPrompt(view.exchange.prompt);
-  },
-  keepSeed(seed) {
-    settings.set('seed', String(seed));
-    toast(`Seed ${seed} is used from now on.`, { label: 'Undo', run: () => settings.set('seed', '') });
-  },
-  focusKey() {
-    openPanel(true);
-    settings.focusKey();
-  },
-  leaveOut(view) {
-    if (running) return;
-    takeBack(view);
-    // Half of them, so that there is room for some turns, whose beginning the server then knows.
-    const turns = told(conversations.chat);
-    for (const turn of turns.slice(0, Math.ceil(turns.length / 2))) turn.leftOut = true;
-    showConversation();
-    void send(view.exchange.prompt);
-  },
-  startAnew(view) {
-    if (running) return;
-    takeBack(view);
-    clear();
-    void send(view.exchange.prompt);
-  },
-  useCompletion(view) {
-    takeBack(view);
-    setMode('completion');
-    setPrompt(view.exchange.prompt);
-  },
-};
-
-function setMode(next: Mode, remembered = true): void {
-  running?.abort();
-  drafts[mode] = prompt.value;
-  mode = next;
-  if (remembered) save('mode', mode);
-  prompt.value = drafts[mode];
-  fit();
-  showConversation();
-}
-
-function clear(): void {
-  running?.abort();
-  const of = mode;
-  const before = conversations[of];
-  if (before.length === 0) return;
-  conversations[of] = [];
-  remember(of);
-  showConversation();
-  prompt.focus();
-  const undo = () => {
-    conversations[of] = [...before, ...conversations[of]];
-    remember(of);
-    showConversation();
-  };
-  toast('Cleared.', { label: 'Undo', run: undo });
+function startNew(): void {
+  uncover();
+  show(Conversation.create(talk.mode));
+  composer.focus();
 }
 
 // --- The server
@@ -288,90 +184,47 @@ async function connect(): Promise<void> {
   }
   try {
     model = await getModel(settings.key);
-    const context = model.context ? `${model.context.toLocaleString('en')} tokens of context` : '';
-    line.replaceChildren(
-      h('strong', {}, model.id), h('span', {}, context), h('code', {}, model.fingerprint ?? ''));
-    const untouched = views.length === 0 && prompt.value === '';
-    if (model.chat && untouched && load('mode', '') === '') setMode('chat', false);
-    else if (views.length === 0) showConversation();
   } catch (error) {
     line.textContent = error instanceof Error ? error.message : String(error);
+    server.refuse(error instanceof ApiError && error.failure.status === 401 ? error : undefined);
+    return;
   }
-}
-
-// --- Looks
-
-const kThemes = ['auto', 'light', 'dark'];
-
-function setTheme(theme: string): void {
-  const root = document.documentElement;
-  if (theme === 'auto') delete root.dataset.theme;
-  else root.dataset.theme = theme;
-  const label = `Theme: ${theme === 'auto' ? 'as the system' : theme}`;
-  byId('theme').setAttribute('aria-label', label);
-  byId('theme').title = label;
-}
-
-const wide = matchMedia('(min-width: 60rem)');
-
-function openPanel(open: boolean): void {
-  byId('panel').hidden = !open;
-  byId('toggle-panel').setAttribute('aria-expanded', String(open));
-  document.body.classList.toggle('with-panel', open);
-  // On a small screen it covers the rest, which the Tab key must not reach then.
-  document.querySelectorAll<HTMLElement>('header, main, #composer').forEach((element) => {
-    element.inert = open && !wide.matches;
-  });
-}
-
-function togglePanel(): void {
-  const open = byId('panel').hidden;
-  openPanel(open);
-  if (wide.matches) save('panel', open);
-  else if (open) byId('panel').querySelector<HTMLElement>('.close')!.focus();
-  else byId('toggle-panel').focus();
+  server.refuse(undefined);
+  const { name, detail } = nameOf(model);
+  const context = model.context ? `${model.context.toLocaleString('en')} tokens of context` : '';
+  line.title = [model.id, model.fingerprint].filter(Boolean).join(', ');
+  line.replaceChildren(h('strong', {}, name), h('span', {}, detail), h('span', { class: 'context' }, context));
+  const untouched = talk.empty && composer.empty && place === 'completion';
+  if (model.chat && untouched && load('mode', '') === '') show(Conversation.create('chat'), false);
+  else talk.show();
 }
 
 // --- Start
 
-form.addEventListener('submit', (event) => {
-  event.preventDefault();
-  if (running) return running.abort();
-  const text = mode === 'chat' ? prompt.value.trim() : prompt.value;
-  if (text === '') return prompt.focus();
-  setPrompt('');
-  void send(text);
-});
-prompt.addEventListener('input', fit);
-prompt.addEventListener('keydown', (event) => {
-  if (event.isComposing) return;
-  if (event.key === 'Enter' && !event.shiftKey) {
-    event.preventDefault();
-    if (!running) form.requestSubmit();
-  } else if (event.key === 'ArrowUp' && prompt.value === '' && views.length > 0) {
-    event.preventDefault();
-    actions.edit(views.at(-1)!);
-  }
-});
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape' || event.isComposing) return;
-  if (hide()) return;
-  if (running) running.abort();
-  else if (!wide.matches && !byId('panel').hidden) togglePanel();
+  if (hide() || talk.stop() || talk.dropEdit()) return;
+  uncover();
 });
 document.querySelectorAll<HTMLInputElement>('[name=mode]').forEach((radio) =>
-  radio.addEventListener('change', () => setMode(radio.value as Mode)));
-byId('clear').addEventListener('click', clear);
-byId('toggle-panel').addEventListener('click', togglePanel);
-byId('theme').addEventListener('click', () => {
-  const next = kThemes[(kThemes.indexOf(load('theme', 'auto')) + 1) % kThemes.length]!;
-  save('theme', next);
-  setTheme(next);
+  radio.addEventListener('change', () => void goTo(radio.value as Place)));
+byId('new').addEventListener('click', startNew);
+byId('new-here').addEventListener('click', startNew);
+byId('export').addEventListener('click', () => void exportAll());
+byId('import').addEventListener('click', () => byId('import-file').click());
+byId<HTMLInputElement>('import-file').addEventListener('change', (event) => {
+  const input = event.target as HTMLInputElement;
+  for (const file of input.files ?? []) void importFrom(file);
+  input.value = '';
 });
-wide.addEventListener('change', () => openPanel(!byId('panel').hidden));
-window.addEventListener('pagehide', () => running && remember(mode));
-setTheme(load('theme', 'auto'));
-openPanel(wide.matches && load('panel', true));
-watch(log);
-showConversation();
-void connect();
+window.addEventListener('pagehide', () => talk.runningId && void archive.write(talk.inUse(talk.runningId)!));
+document.addEventListener('visibilitychange', () => document.hidden || void refresh()); // another tab may have written
+
+startShell();
+watch(byId('log'));
+void archive.heads().then(async (kept) => {
+  heads = kept;
+  const mode = load<Mode>('mode', 'completion') === 'chat' ? 'chat' : 'completion';
+  show(await latest(mode), false);
+  await connect();
+});

@@ -12,9 +12,10 @@ function surprise(logprob: number): number {
   return p >= 0.1 ? 0 : p >= 0.03 ? 1 : p >= 0.01 ? 2 : 3;
 }
 
-export function tokenSpan(token: Token): HTMLSpanElement {
-  const span = h('span', { class: 't' });
-  span.textContent = token.text;
+/** The token as `piece`, its own text or what it added to the answer. */
+export function tokenSpan(token: Token, piece: string): HTMLSpanElement {
+  const span = h('span', { class: token.part ? 't of-thought' : 't' });
+  span.textContent = piece;
   if (token.chosen && Number.isFinite(token.chosen.logprob)) {
     const level = surprise(token.chosen.logprob);
     if (level > 0) span.classList.add(`s${level}`);

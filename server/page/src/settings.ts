@@ -1,7 +1,6 @@
 // The panel of settings: sampling, and what goes with every request.
-import type { ApiRequest, Mode, ModelInfo } from './api';
 import { byId, h } from './dom';
-import type { Exchange } from './exchange';
+import type { Wishes } from './request';
 import { load, loadKey, save, saveKey } from './store';
 
 interface NumberField {
@@ -12,11 +11,12 @@ interface NumberField {
   max?: number;
   step: number;
   slide?: [min: number, max: number]; // the range where a slider is of use
+  none?: string; // what an empty field means
   hint: string;
 }
 
 const kNumbers: NumberField[] = [
-  { name: 'max_tokens', label: 'Max tokens', value: '256', min: 1, step: 1, hint: 'The answer ends here at the latest.' },
+  { name: 'max_tokens', label: 'Max tokens', value: '', min: 1, step: 1, none: 'what fits', hint: 'The answer ends here at the latest. Empty: as long as the context has room.' },
   { name: 'temperature', label: 'Temperature', value: '0.8', min: 0, max: 100, step: 0.05, slide: [0, 2], hint: '0 always takes the likeliest token; more is bolder.' },
   { name: 'top_p', label: 'Top-p', value: '0.95', min: 0.01, max: 1, step: 0.01, slide: [0.01, 1], hint: 'Only the likeliest tokens that make up this share. 1 is off.' },
   { name: 'min_p', label: 'Min-p', value: '0.05', min: 0, max: 1, step: 0.01, slide: [0, 1], hint: 'Only tokens with this share of the likeliest one’s probability. 0 is off.' },
@@ -24,7 +24,7 @@ const kNumbers: NumberField[] = [
   { name: 'repetition_penalty', label: 'Repetition penalty', value: '1', min: 0.01, max: 100, step: 0.01, hint: 'On tokens of prompt and answer. 1 is off.' },
   { name: 'presence_penalty', label: 'Presence penalty', value: '0', min: -2, max: 2, step: 0.1, hint: 'Once for each token that the answer has.' },
   { name: 'frequency_penalty', label: 'Frequency penalty', value: '0', min: -2, max: 2, step: 0.1, hint: 'For each time that the answer has it.' },
-  { name: 'seed', label: 'Seed', value: '', min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, hint: 'Empty: a new one each time, which the answer tells.' },
+  { name: 'seed', label: 'Seed', value: '', min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, none: 'random', hint: 'Empty: a new one each time, which the answer tells.' },
   { name: 'logprobs', label: 'Alternatives', value: '5', min: 0, max: 20, step: 1, hint: 'How many likely tokens to show for each place.' },
 ];
 const kDefaults: Record<string, string | boolean> = {
@@ -34,6 +34,8 @@ const kDefaults: Record<string, string | boolean> = {
   ignore_eos: false,
   tint: true,
   system: '',
+  thinking: '',
+  tools: '',
 };
 
 export class Settings {
@@ -79,7 +81,7 @@ export class Settings {
 
   private reset(): void {
     for (const [name, value] of Object.entries(kDefaults)) {
-      if (name !== 'system') this.set(name, value);
+      if (!['system', 'tools'].includes(name)) this.set(name, value);
     }
   }
 
@@ -109,56 +111,73 @@ export class Settings {
     return body;
   }
 
-  request(mode: Mode, before: Exchange[], prompt: string, model?: ModelInfo): ApiRequest | Error {
+  /** What goes with every request, or what cannot be read of it. */
+  wishes(): Wishes | Error {
     const sampling = this.sampling();
     if (sampling instanceof Error) return sampling;
-    const alternatives = Number(this.values.logprobs) || 0;
-    if (mode === 'completion') {
-      const body = { prompt, ...sampling, logprobs: alternatives, stream: true };
-      return { path: 'generate', body };
-    }
-    const system = String(this.values.system).trim();
-    const messages = [
-      ...(system ? [{ role: 'system', content: system }] : []),
-      ...before.flatMap((exchange) => [
-        { role: 'user', content: exchange.prompt },
-        { role: 'assistant', content: exchange.answer.text },
-      ]),
-      { role: 'user', content: prompt },
-    ];
-    const body = {
-      ...(model ? { model: model.id } : {}),
-      messages, ...sampling, logprobs: true, top_logprobs: alternatives, stream: true,
-      stream_options: { include_usage: true },
+    const tools = this.tools();
+    if (tools instanceof Error) return tools;
+    const thinking = this.values.thinking;
+    return {
+      sampling,
+      alternatives: Number(this.values.logprobs) || 0,
+      system: String(this.values.system).trim(),
+      ...(tools ? { tools } : {}),
+      ...(thinking === '' ? {} : { thinking: thinking === 'on' }),
     };
-    return { path: 'v1/chat/completions', body };
+  }
+
+  private tools(): unknown[] | undefined | Error {
+    const text = String(this.values.tools).trim();
+    if (text === '') return undefined;
+    try {
+      const tools: unknown = JSON.parse(text);
+      if (Array.isArray(tools)) return tools.length > 0 ? tools : undefined;
+    } catch {
+      // said below
+    }
+    this.blame('tools');
+    return new Error('Tools must be a list in JSON, as [{"type": "function", "function": {"name": "now"}}].');
   }
 
   private draw(): void {
-    const close = () => byId('toggle-panel').click();
+    
     byId('panel').append(
       h('div', { class: 'panel-head' },
         h('h2', {}, 'Settings'),
         h('button', { type: 'button', class: 'quiet', click: () => this.reset() }, 'Reset'),
-        h('button', { type: 'button', class: 'quiet close', click: close }, 'Close')),
+        h('button', { type: 'button', class: 'quiet close' }, 'Close')),
       this.area('system', 'System prompt', 3, 'What the model is told before a chat.', 'chat-only'),
+      this.choice('thinking', 'Thinking', { '': 'as the model does', on: 'on', off: 'off' }, 'For models that can think before they answer.', 'chat-only'),
       ...kNumbers.map((field) => this.number(field)),
       this.area('stop', 'Stop at', 2, 'Up to four texts that end the answer, one a line; \\n is a line break.'),
       this.area('logit_bias', 'Logit bias', 2, 'One a line: a token id and a number from -100 to 100, as 17: -5.'),
       this.check('ignore_eos', 'Ignore the end', 'Go on after the token with which the model ends.'),
       this.check('tint', 'Mark unlikely tokens', 'With a line below, the stronger the less likely.'),
+      this.area('tools', 'Tools', 3, 'Functions that the model may ask for, as OpenAI\u2019s list in JSON. You give what they return.', 'chat-only'),
       h('div', { class: 'field' },
         h('label', { for: 'key' }, 'API key'), this.keyInput,
         h('p', { id: 'key-hint', class: 'hint' }, 'Kept until this tab is closed.')));
     this.store();
   }
 
+  private choice(name: string, label: string, choices: Record<string, string>, hint: string, extra = ''): HTMLElement {
+    const input = h('select', {
+      id: name, 'aria-describedby': `${name}-hint`, change: () => this.set(name, input.value),
+    }, ...Object.entries(choices).map(([value, text]) => h('option', { value }, text)));
+    const show = (value: string | boolean) => (input.value = String(value));
+    this.inputs.set(name, show);
+    show(this.values[name]!);
+    return h('div', { class: `field ${extra}` },
+      h('label', { for: name }, label), input, h('p', { id: `${name}-hint`, class: 'hint' }, hint));
+  }
+
   private number(field: NumberField): HTMLElement {
-    const { name, label, min, max, step, slide, hint } = field;
+    const { name, label, min, max, step, slide, none, hint } = field;
     const common = { step, 'aria-describedby': `${name}-hint` };
     const input = h('input', {
       id: name, type: 'number', inputmode: 'decimal', min, max, ...common,
-      placeholder: name === 'seed' ? 'random' : undefined,
+      placeholder: none,
       input: () => this.set(name, input.value),
     });
     const slider = slide && h('input', {

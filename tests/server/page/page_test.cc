@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "server/api/router.h"
+#include "server/http/gzip.h"
 
 namespace lockstep {
 namespace {
@@ -64,6 +65,20 @@ TEST(PageTest, IsSentAgainOnlyWhenItChanged) {
     EXPECT_EQ(reply->body, status == 304 ? "" : kHtml);
     EXPECT_EQ(FindHeader(reply->headers, "ETag"), tag);
   }
+}
+
+TEST(PageTest, IsCompressedForWhoTakesIt) {
+  const HttpHeaders takes = {{"Accept-Encoding", "gzip, br"}};
+  const auto reply = kPage.Answer(Get("/", takes));
+  EXPECT_EQ(reply->body, Gzip(kHtml));
+  EXPECT_EQ(FindHeader(reply->headers, "Content-Encoding"), "gzip");
+  const std::string tag(FindHeader(reply->headers, "ETag"));
+  // Other bytes of the same page: its tag is a weak one.
+  EXPECT_EQ(tag, "W/" + std::string(FindHeader(kPage.Answer(Get("/"))->headers, "ETag")));
+  const auto again = kPage.Answer(Get("/", {{"Accept-Encoding", "gzip"}, {"If-None-Match", tag}}));
+  EXPECT_EQ(again->status, 304);
+  EXPECT_EQ(again->body, "");
+  EXPECT_EQ(FindHeader(again->headers, "Content-Encoding"), "");
 }
 
 TEST(PageTest, ABuildWithoutItSaysSo) {
