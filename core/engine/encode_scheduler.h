@@ -43,8 +43,8 @@ class EncodeObserver {
 };
 
 struct EncodeOptions {
-  size_t context = 512;                   // tokens of a text at most
-  size_t step_tokens = 512;               // of all texts of a step; a single longer one may be one
+  size_t context = 512;      // tokens of a text at most
+  size_t step_tokens = 512;  // of all texts of a step; a single longer one may be one
   size_t max_jobs = 64;
   size_t max_queued_tokens = 128 * 1024;  // of jobs not begun; a single longer one may still wait
   std::chrono::milliseconds stall_timeout{30'000};
@@ -116,7 +116,7 @@ class EncodeScheduler {
     ActiveJob* job;
     size_t text;
   };
-  std::vector<Pick> picks_;                       // of the step
+  std::vector<Pick> picks_;          // of the step
   std::vector<EncoderText> tokens_;  // [i] of picks_[i]
 
   std::atomic<double> token_s_{0};           // as the pacer has it
