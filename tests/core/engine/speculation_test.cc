@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/scheduler_fixture.h"
@@ -66,8 +67,14 @@ TEST_P(SpeculationTest, ASessionGivesTheSameWithDraftsOfEveryLength) {
 TEST_P(SpeculationTest, InACrowdTooAndWithPrefixes) {
   std::vector<Job> requests;
   for (uint64_t seed = 1; seed <= 60; ++seed) requests.push_back(Repetitive(seed));
-  for (const size_t sessions : {1, 7}) {
-    Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20);
+  // Alone; in a crowd; and in one that has memory for two contexts, so that some pause.
+  using Crowd = std::pair<size_t, size_t>;
+  for (const auto& [sessions, contexts] : {Crowd(1, 1), Crowd(7, 7), Crowd(7, 2)}) {
+    const size_t kv_bytes =
+        contexts *
+        InferenceSession::Cost(transformer_->config(), KvType::kF16, 512, 4).Of(context_);
+    Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20,
+          kv_bytes);
     std::vector<std::shared_ptr<Recorder>> recorders;
     for (const Job& request : requests) recorders.push_back(MustSubmit(request));
     size_t drafted = 0, kept = 0;
