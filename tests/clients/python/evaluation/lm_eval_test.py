@@ -116,7 +116,7 @@ class LmEvalTest(ClientTest):
                    for item in ITEMS for choice in item["choices"]][:128]
         body = {"max_tokens": 1, "logprobs": 1, "echo": True, "temperature": 0, "seed": 1}
         together = post(self.server, "/v1/completions", {"prompt": prompts, **body})
-        self.assertEqual(len(together["choices"]), 128)
+        self.assertEqual(len(together["choices"]), len(prompts))
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             alone = list(pool.map(
                 lambda ids: post(self.server, "/v1/completions", {"prompt": [ids], **body}), prompts[:16]))

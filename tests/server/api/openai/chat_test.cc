@@ -208,6 +208,23 @@ TEST_F(OpenAiChatTest, IntegersKeepTheirDigits) {
                              HasSubstr("-9223372036854775809")));
 }
 
+TEST_F(OpenAiChatTest, APromptsTokensAreToldWithTheirLogprobs) {
+  const std::string body = R"({"messages":[{"role":"user","content":"x"}],)";
+  const Json plain = Answer(Post(kChat, body + R"("seed":1})"));
+  EXPECT_FALSE(plain.contains("prompt_logprobs") || plain.contains("prompt_token_ids"));
+  const Json told = Answer(Post(kChat, body + R"("prompt_logprobs":0,"return_token_ids":true})"));
+  const size_t tokens = told["usage"]["prompt_tokens"];
+  ASSERT_EQ(told["prompt_token_ids"].size(), tokens);
+  ASSERT_EQ(told["prompt_logprobs"].size(), tokens);
+  EXPECT_TRUE(told["prompt_logprobs"][0].is_null());
+  const std::string second = told["prompt_token_ids"][1].dump();
+  EXPECT_EQ(told["prompt_logprobs"][1][second]["logprob"], -0.25);
+  EXPECT_EQ(told["choices"][0]["token_ids"].size(), 4u);
+  EXPECT_EQ(Post(kChat, body + R"("prompt_logprobs":0,"stream":true})").status, 400);
+  EXPECT_EQ(Ignored(Post(kChat, body + R"("return_token_ids":true,"stream":true})")),
+            "return_token_ids");
+}
+
 TEST_F(OpenAiChatTest, LimitsOfTokens) {
   const auto limit = [this](const char* field) {
     EXPECT_EQ(

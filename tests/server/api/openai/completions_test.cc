@@ -105,6 +105,30 @@ TEST_F(CompletionsTest, PromptLogprobsAreThereByIds) {
   EXPECT_EQ(both["logprobs"]["top_logprobs"][1].size(), 3u);
 }
 
+TEST_F(CompletionsTest, ControlTokensOfTextsAreAskedFor) {
+  const auto prompt = [this](const std::string& fields) {
+    EXPECT_EQ(Post(kCompletions, R"({"prompt":"a^b")" + fields + "}").status, 200);
+    return service_.Decode(service_.request(service_.submitted() - 1).prompt);
+  };
+  EXPECT_EQ(prompt(""), "a^b");  // the fake's own encoding of a prompt
+  EXPECT_EQ(prompt(R"(,"parse_special":true)"), "^a^b");
+  EXPECT_EQ(prompt(R"(,"add_special_tokens":false)"), "a?b");
+  EXPECT_EQ(prompt(R"(,"parse_special":true,"add_special_tokens":false)"), "a^b");
+  EXPECT_EQ(Complete(R"("skip_special_tokens":true)").status, 200);
+  EXPECT_EQ(service_.request(service_.submitted() - 1).options.spoken, nullptr);
+  EXPECT_EQ(Complete(R"("skip_special_tokens":false)").status, 200);
+  const auto spoken = service_.request(service_.submitted() - 1).options.spoken;
+  ASSERT_NE(spoken, nullptr);
+  EXPECT_EQ(spoken->at(1), "<s>");
+  EXPECT_EQ(spoken->size(), 2u);
+}
+
+TEST_F(CompletionsTest, TokensAreToldByTheirIds) {
+  const Json choice = Answer(Complete(R"("return_token_ids":true)"))["choices"][0];
+  EXPECT_EQ(choice["token_ids"].dump(), "[116,97,108,101]");
+  EXPECT_EQ(choice["prompt_token_ids"].dump(), "[111,110,99,101]");
+}
+
 TEST_F(CompletionsTest, MorePromptsAreTakenForATokenEach) {
   const auto ask = [this](size_t prompts, const std::string& fields) {
     return Post(
