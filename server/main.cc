@@ -5,6 +5,8 @@
 #include <exception>
 
 #include "server/app/bench_command.h"
+#include "server/app/chat_command.h"
+#include "server/app/generate_command.h"
 #include "server/app/inspect_command.h"
 #include "server/app/options.h"
 #include "server/app/perplexity_command.h"
@@ -17,6 +19,10 @@ int Run(const Options& options) {
   switch (options.command) {
     case Command::kServe:
       return RunServe(options);
+    case Command::kChat:
+      return RunChat(options);
+    case Command::kGenerate:
+      return RunGenerate(options);
     case Command::kInspect:
       return RunInspect(options.inspect_file);
     case Command::kBench:

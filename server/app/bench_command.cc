@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/engine/sampler.h"
+#include "server/app/progress.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -44,12 +45,15 @@ struct Stream {
 // Everything that a step needs is made before the clock starts, as in a server that runs already.
 class Bench {
  public:
-  Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch)
+  // Of `tests`, whose runs it tells of on a terminal.
+  Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch,
+        size_t tests)
       : model_(model),
         pool_(pool),
         repeat_(options.repeat),
         chunk_(options.prefill_tokens),
         kv_type_(options.kv_type),
+        all_runs_(tests * static_cast<size_t>(options.repeat + 1)),
         scratch_(model.config(), std::max(max_batch, chunk_), max_batch, pool.threads()) {}
 
   // A prompt of n tokens behind `depth` others, in chunks, up to the first token.
@@ -87,6 +91,7 @@ class Bench {
       const auto start = std::chrono::steady_clock::now();
       TRY_OK(run(streams));
       const auto end = std::chrono::steady_clock::now();
+      progress_.Update(++runs_, all_runs_);
       // The first run warms up.
       if (i > 0) seconds.push_back(std::chrono::duration<double>(end - start).count());
     }
@@ -150,6 +155,9 @@ class Bench {
   const int repeat_;
   const size_t chunk_;
   const KvType kv_type_;
+  const size_t all_runs_;
+  size_t runs_ = 0;
+  Progress progress_{"Measuring", " runs"};
   Scratch scratch_;
   std::vector<BatchEntry> batch_;
 };
@@ -175,7 +183,13 @@ Status CheckSizes(const BenchOptions& options, size_t context) {
 Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
                                          const BenchOptions& options) {
   TRY_OK(CheckSizes(options, model.config().context));
-  Bench bench(model, pool, options, *std::max_element(options.batch.begin(), options.batch.end()));
+  const auto some = [](const std::vector<size_t>& sizes) {
+    return sizes.size() - static_cast<size_t>(std::count(sizes.begin(), sizes.end(), 0));
+  };
+  const size_t tests =
+      options.depth.size() * (some(options.prompt) + options.batch.size() * some(options.generate));
+  Bench bench(model, pool, options, *std::max_element(options.batch.begin(), options.batch.end()),
+              tests);
   std::vector<Measurement> results;
   for (const size_t depth : options.depth) {
     for (const size_t n : options.prompt) {

@@ -6,12 +6,21 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "core/kernels/dispatch.h"
 #include "core/kernels/float_mode.h"
+#include "server/app/progress.h"
 
 namespace lockstep {
 namespace {
+
+Result<std::unique_ptr<const Model>> LoadShown(const std::string& path, const KernelTable& kernels,
+                                               ThreadPool& pool) {
+  Progress progress("Loading the model");
+  return LoadModel(path, kernels, pool,
+                   [&progress](size_t done, size_t total) { progress.Update(done, total); });
+}
 
 Status LoadAndRun(const ModelOptions& options,
                   const std::function<Status(const Model&, ThreadPool&)>& run) {
@@ -23,7 +32,7 @@ Status LoadAndRun(const ModelOptions& options,
   // This thread computes as well, and must round as the pool's threads do.
   SetComputeFloatMode();
   ThreadPool pool(std::max<size_t>(1, options.threads));
-  TRY(const auto model, LoadModel(options.model, *kernels, pool));
+  TRY(const auto model, LoadShown(options.model, *kernels, pool));
   return run(*model, pool);
 }
 

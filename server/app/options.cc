@@ -73,14 +73,18 @@ void AddDraftFlag(Flags& flags, CLI::App& app, Options& options) {
                "a grammar forces; only its speed changes; 0 for none");
 }
 
-void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
-  flags.Number(app, "--sessions", options.sessions, 1, kMaxSessions,
-               "requests that are decoded at once");
+void AddContextFlag(Flags& flags, CLI::App& app, Options& options) {
   flags
       .Number(app, "-c,--context,--ctx-size", options.context, 1, kMaxContext,
               "tokens of a prompt and its answer; without it as many of the model's as memory "
               "allows")
       ->default_str("");
+}
+
+void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
+  flags.Number(app, "--sessions", options.sessions, 1, kMaxSessions,
+               "requests that are decoded at once");
+  AddContextFlag(flags, app, options);
   flags.Number(app, "--prefix-cache", options.prefix_cache_mib, 0, kMaxMib,
                "MiB for prompts' beginnings that may come again; 0 for none");
   flags.Choice<PrefixScope>(app, "--prefix-cache-scope", options.api.prefix_scope,
@@ -213,10 +217,57 @@ void AddPerplexityCommand(Flags& flags, CLI::App& app, Options& options) {
   AddModelFlags(flags, *perplexity, options);
 }
 
+// What is asked is said with each run: these have no variables.
+void AddSamplingFlags(CLI::App& command, SamplingOptions& sampling) {
+  const auto real = [&command](const char* name, double& value, double low, double high,
+                               const char* help) {
+    command.add_option(name, value, help)
+        ->type_name("X")
+        ->check(CLI::Range(low, high))
+        ->capture_default_str();
+  };
+  const auto count = [&command](const char* name, auto& value, size_t low, size_t high,
+                                const char* help) {
+    return command.add_option(name, value, help)
+        ->type_name("N")
+        ->transform(Flags::Decimal(low, high));
+  };
+  real("--temperature", sampling.temperature, 0, 100, "0 always takes the likeliest token");
+  real("--top-p", sampling.top_p, 0.01, 1, "of the likeliest tokens only this share");
+  real("--min-p", sampling.min_p, 0, 1, "no token below this share of the likeliest's probability");
+  count("--top-k", sampling.top_k, 0, kMaxContext, "so many of the likeliest tokens; 0 for all")
+      ->capture_default_str();
+  count("--max-tokens", sampling.max_tokens, 1, kMaxContext,
+        "the answer ends here; without it where the context does");
+  count("--seed", sampling.seed, 0, INT64_MAX, "the same seed gives the same answer");
+}
+
+void AddChatCommand(Flags& flags, CLI::App& app, Options& options) {
+  CLI::App* const chat = app.add_subcommand("chat", "talk with the model in the terminal");
+  chat->add_option("--system", options.chat.system, "what the model is told before all");
+  AddSamplingFlags(*chat, options.chat.sampling);
+  AddModelFlags(flags, *chat, options);
+  AddContextFlag(flags, *chat, options);
+}
+
+void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
+  CLI::App* const command =
+      app.add_subcommand("generate", "write on from a text, from stdin or --prompt, to stdout");
+  GenerateCommandOptions& generate = options.generate;
+  command->add_option("--prompt", generate.prompt, "the text; without it stdin is read");
+  command->add_flag("--chat", generate.chat, "the text is a message, which the model answers");
+  command->add_option("--system", generate.system, "what the model is told before, with --chat");
+  AddSamplingFlags(*command, generate.sampling);
+  AddModelFlags(flags, *command, options);
+  AddContextFlag(flags, *command, options);
+}
+
 void AddCommands(Flags& flags, CLI::App& app, Options& options) {
   app.require_subcommand(0, 1);
   app.fallthrough();  // all flags may follow the command
   app.add_subcommand("serve", "answer HTTP requests (the default)");
+  AddChatCommand(flags, app, options);
+  AddGenerateCommand(flags, app, options);
   CLI::App* const inspect = app.add_subcommand("inspect", "print what is in a GGUF file");
   inspect->add_option("FILE", options.inspect_file, "GGUF file")->required();
   AddBenchCommand(flags, app, options);
@@ -245,6 +296,8 @@ std::string TakeModel(const CLI::App& app, Options& options) {
 }
 
 Command ChosenCommand(const CLI::App& app) {
+  if (app.got_subcommand("chat")) return Command::kChat;
+  if (app.got_subcommand("generate")) return Command::kGenerate;
   if (app.got_subcommand("inspect")) return Command::kInspect;
   if (app.got_subcommand("bench")) return Command::kBench;
   if (app.got_subcommand("perplexity")) return Command::kPerplexity;
@@ -261,6 +314,12 @@ void FillIn(const CLI::App& app, Options& options) {
   options.sizes_given = options.prefix_cache_given || given("--sessions") || given("--context") ||
                         given("--kv-memory") || given("--request-memory");
   if (options.threads == 0) options.threads = UsableCpus();
+  if (app.got_subcommand("generate")) {
+    options.generate.prompt_given = app.get_subcommand("generate")->count("--prompt") > 0;
+  }
+  // Who talks alone has all of the memory.
+  const bool alone = options.command == Command::kChat || options.command == Command::kGenerate;
+  if (alone && !given("--sessions")) options.sessions = 1;
   const auto share = [&options](auto& command) {
     command.model = options.model;
     command.threads = options.threads;

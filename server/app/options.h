@@ -15,11 +15,12 @@
 #include "server/app/bench_command.h"
 #include "server/app/logging.h"
 #include "server/app/perplexity_command.h"
+#include "server/app/terminal_options.h"
 #include "server/http/http_server.h"
 
 namespace lockstep {
 
-enum class Command { kServe, kInspect, kBench, kPerplexity, kProbe };
+enum class Command { kServe, kChat, kGenerate, kInspect, kBench, kPerplexity, kProbe };
 
 struct Options {
   Command command = Command::kServe;
@@ -52,6 +53,8 @@ struct Options {
 
   std::string inspect_file;
   std::string probe_path = "/readyz";
+  ChatOptions chat;
+  GenerateCommandOptions generate;
   BenchOptions bench;
   PerplexityOptions perplexity;
 };

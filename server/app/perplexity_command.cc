@@ -10,12 +10,15 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/engine/log_softmax.h"
 #include "core/gguf/mapped_file.h"
+#include "server/app/progress.h"
 
 namespace lockstep {
 namespace {
@@ -150,15 +153,23 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
   const int32_t bos = model.tokenizer.bos();
   const bool adds_bos = bos >= 0 && tokens.front() == bos;  // text alone never becomes BOS
   const auto start = std::chrono::steady_clock::now();
+  // Who watches sees how far it is; a file gets every window, in llama.cpp's form.
+  std::optional<Progress> progress(std::in_place, "Reading", " tokens");
   for (size_t i = 0; i < windows; ++i) {
     const std::span<int32_t> window = std::span(tokens).subspan(i * context, context);
     if (adds_bos) window[0] = bos;
-    Status ok = evaluation.Score(window);
-    // llama.cpp prints its windows in the same form.
-    if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, evaluation.estimate().perplexity());
-    if (!ok || i + 1 == windows) fmt::print(stderr, "\n");
+    const Status ok = evaluation.Score(window);
+    const double perplexity = ok ? evaluation.estimate().perplexity() : 0;
+    if (Progress::Shown()) {
+      progress->Update((i + 1) * context, windows * context,
+                       fmt::format(", PPL {:.4f}", perplexity));
+    } else {
+      if (ok) fmt::print(stderr, "[{}]{:.4f},", i + 1, perplexity);
+      if (!ok || i + 1 == windows) fmt::print(stderr, "\n");
+    }
     if (!ok) return ok;
   }
+  progress.reset();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const Estimate& estimate = evaluation.estimate();
   fmt::print("Final estimate: PPL = {:.4f} +/- {:.5f}\n", estimate.perplexity(),

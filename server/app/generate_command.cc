@@ -1,0 +1,72 @@
+// The text goes out as it comes, so that the next program of a pipe can begin; all else is said on
+// stderr.
+#include "server/app/generate_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+#include "server/app/local_client.h"
+#include "server/app/logging.h"
+#include "server/app/terminal_answer.h"
+
+namespace lockstep {
+namespace {
+
+constexpr int kFailed = 1, kWrong = 2, kInterrupted = 130;
+
+int Fails(int code, const std::string& why) {
+  fmt::print(stderr, "lockstep generate: {}\n", why);
+  return code;
+}
+
+Json Body(const GenerateCommandOptions& options, const std::string& prompt, size_t context) {
+  Json body = SamplingJson(options.sampling);
+  if (options.chat) {
+    Json messages = Json::array();
+    if (!options.system.empty()) {
+      messages.push_back({{"role", "system"}, {"content", options.system}});
+    }
+    messages.push_back({{"role", "user"}, {"content", prompt}});
+    body["messages"] = std::move(messages);
+    body["stream_options"] = {{"include_usage", true}};
+  } else {
+    body["prompt"] = prompt;
+    // The server cuts it down to what the context leaves.
+    if (options.sampling.max_tokens == 0) body["max_tokens"] = context;
+  }
+  return body;
+}
+
+}  // namespace
+
+int RunGenerate(const Options& options) {
+  const GenerateCommandOptions& wanted = options.generate;
+  std::string prompt = wanted.prompt;
+  if (!wanted.prompt_given) {
+    if (isatty(STDIN_FILENO) == 1) {
+      return Fails(kWrong, "there is no prompt: give --prompt TEXT, or a text on stdin");
+    }
+    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  SetUpLogging(LogLevel::kWarning, LogFormat::kText);
+  auto client = LocalClient::Start(options);
+  if (!client) return Fails(kWrong, client.error().message);
+  CatchInterrupts();
+  const size_t context = (*client)->model().context;
+  const WrittenAnswer answer =
+      WriteAnswer(**client, wanted.chat ? "/v1/chat/completions" : "/generate",
+                  Body(wanted, prompt, context), false);
+  if (isatty(STDOUT_FILENO) == 1) std::fputs("\n", stdout);
+  if (answer.outcome.error) return Fails(kFailed, *answer.outcome.error);
+  if (isatty(STDERR_FILENO) == 1) {
+    fmt::print(stderr, "\033[2m[{}]\033[0m\n", Summary(answer.outcome, context));
+  }
+  return answer.outcome.stopped ? kInterrupted : 0;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,37 @@
+// Lines from a person: with editing, history and pasting of many lines where stdin and stdout are a
+// terminal, and as they come elsewhere. One at a time, for one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace lockstep {
+
+class LineEditor {
+ public:
+  enum class End { kText, kInterrupt, kEndOfInput };
+  struct Line {
+    End end;
+    std::string text;  // without the line break at its end
+  };
+
+  // The history is kept in the file, if it can be; empty: it is not.
+  explicit LineEditor(const std::string& history_file);
+  ~LineEditor();
+  LineEditor(const LineEditor&) = delete;
+  LineEditor& operator=(const LineEditor&) = delete;
+
+  // Whether there is a person who sees what is written.
+  bool interactive() const;
+  // A text may be of many lines, by Alt-Enter or pasted. Ctrl-C gives kInterrupt with what was
+  // written by then.
+  Line Read(const std::string& prompt);
+  // So that the up arrow brings it back.
+  void Remember(const std::string& text);
+
+ private:
+  struct Terminal;
+  std::unique_ptr<Terminal> terminal_;  // null: not interactive
+};
+
+}  // namespace lockstep

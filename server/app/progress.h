@@ -1,0 +1,38 @@
+// How far something is that a person waits for, how fast it goes and how long it will take: one
+// line on stderr, drawn over and over, where stderr is a terminal, and nothing elsewhere. For one
+// thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace lockstep {
+
+// "Loading: 45 %, 1.1 of 2.5 GB, 800 MB/s, 2 s left". `unit` is "B" or what is counted, " tokens".
+std::string ProgressText(const std::string& what, const std::string& unit, size_t done,
+                         size_t total, double seconds);
+
+class Progress {
+ public:
+  explicit Progress(std::string what, std::string unit = "B");
+  ~Progress();  // wipes the line, as the end does
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Whether anybody sees it.
+  static bool Shown();
+  // `note` is added at the end. Draws ten times a second at most, so that it may be called often.
+  void Update(size_t done, size_t total, const std::string& note = "");
+
+ private:
+  void Wipe();
+
+  const std::string what_, unit_;
+  const bool shown_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point next_ = start_;
+  bool drawn_ = false;
+};
+
+}  // namespace lockstep
