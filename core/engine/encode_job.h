@@ -32,8 +32,8 @@ class EncodeSink {
 };
 
 struct EncodeJob {
-  std::string client;   // as in Job
-  Deadlines deadlines;  // there is no first token, and so no deadline for it
+  std::string client;                       // as in Job
+  Deadlines deadlines;                      // there is no first token, and so no deadline for it
   std::vector<std::vector<int32_t>> texts;  // in tokens; at least one text, and in each one token
   std::shared_ptr<EncodeSink> sink;
   // Set by anyone, at any time: the job ends within one step, with kCancelled.

@@ -14,11 +14,11 @@
 #include <algorithm>
 #include <cassert>
 #include <new>
-#include <numeric>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 
+#include "core/engine/active_job.h"
 #include "core/kernels/float_mode.h"
 
 namespace lockstep {
@@ -28,10 +28,6 @@ namespace {
 // step is about.
 constexpr size_t kMaxStepTexts = 256;
 constexpr double kMaxRetry = 60;  // seconds, after which a client may as well look again
-
-double InSeconds(std::chrono::steady_clock::duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 Error ShuttingDown() {
   return {ErrorKind::kUnavailable, "the server is shutting down; try another one", {}, 1};
@@ -60,55 +56,6 @@ size_t EncodeStepRows(const EncodeOptions& options) {
 size_t EncodeStepTexts(const EncodeOptions& options) {
   return std::min(kMaxStepTexts, EncodeStepRows(options));
 }
-
-struct EncodeScheduler::ActiveJob : EncodeJob {
-  explicit ActiveJob(EncodeJob job) : EncodeJob(std::move(job)), order(texts.size()) {
-    for (const auto& text : texts) tokens += text.size();
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::ranges::stable_sort(order, std::greater(), [&](size_t i) { return texts[i].size(); });
-  }
-
-  EncodeStats stats() const {
-    const Clock::time_point now = Clock::now();
-    EncodeStats stats;
-    stats.queue_s = InSeconds(started.value_or(now) - submitted);
-    if (started) stats.encode_s = InSeconds(now - *started);
-    stats.texts = texts.size(), stats.tokens = tokens;
-    return stats;
-  }
-
-  // Why the job must end now, if it must.
-  std::optional<Error> Expired(Clock::time_point now) const {
-    const auto waited = now - submitted;
-    if (cancelled->load(std::memory_order_relaxed)) {
-      return Error{ErrorKind::kCancelled, "the request was cancelled", {}};
-    }
-    if (waited > deadlines.total) {
-      return Error{ErrorKind::kDeadlineExceeded,
-                   fmt::format("the vectors were not complete after {} s; send fewer texts",
-                               InSeconds(deadlines.total)),
-                   {}};
-    }
-    if (!started && waited > deadlines.queue) {
-      return Error{ErrorKind::kUnavailable,
-                   fmt::format("no text could be encoded within {} s; try again later",
-                               InSeconds(deadlines.queue)),
-                   {}};
-    }
-    return std::nullopt;
-  }
-
-  std::vector<size_t> order;  // of texts, the longest first
-  size_t tokens = 0;          // of all texts
-  size_t turn = 0;
-  Clock::time_point submitted = Clock::now();
-  // The scheduler's mutex guards these, too.
-  std::optional<Clock::time_point> started;
-  size_t chosen = 0, chosen_tokens = 0;  // texts of `order`
-  // The thread's alone.
-  size_t done = 0;
-  std::optional<Error> failed;
-};
 
 EncodeScheduler::EncodeScheduler(const Transformer& transformer, ThreadPool& pool,
                                  const EncodeOptions& options)
@@ -139,7 +86,7 @@ Status EncodeScheduler::Submit(EncodeJob asked) {
   for (const auto& text : asked.texts) {
     TRY_OK(CheckText(text, transformer_.config(), options_.context));
   }
-  auto job = std::make_unique<ActiveJob>(std::move(asked));
+  auto job = std::make_unique<ActiveEncodeJob>(std::move(asked));
   {
     const MutexLock lock(mutex_);
     if (draining_) return tl::unexpected(ShuttingDown());
@@ -166,7 +113,7 @@ Status EncodeScheduler::Submit(EncodeJob asked) {
   return {};
 }
 
-bool EncodeScheduler::Fits(size_t tokens, const ActiveJob* leaving) const {
+bool EncodeScheduler::Fits(size_t tokens, const ActiveEncodeJob* leaving) const {
   size_t waiting = 0;
   for (const auto& job : jobs_) {
     if (!job->started && job.get() != leaving) waiting += job->tokens;
@@ -176,7 +123,7 @@ bool EncodeScheduler::Fits(size_t tokens, const ActiveJob* leaving) const {
          (waiting == 0 || waiting + tokens <= options_.max_queued_tokens);
 }
 
-bool EncodeScheduler::MakePlace(const ActiveJob& job) {
+bool EncodeScheduler::MakePlace(const ActiveEncodeJob& job) {
   if (Fits(job.tokens, nullptr)) return true;
   std::unordered_map<std::string, size_t> waiting;  // jobs of each client
   for (const auto& other : jobs_) {
@@ -278,7 +225,7 @@ void EncodeScheduler::EndExpired() {
   {
     const MutexLock lock(mutex_);
     displaced.swap(displaced_);
-    expired = Take([&](const ActiveJob& job) { return job.Expired(now).has_value(); });
+    expired = Take([&](const ActiveEncodeJob& job) { return job.Expired(now).has_value(); });
     overloaded.retry_after_s = std::clamp(PredictedWait() / 2, 1.0, kMaxRetry);
   }
   for (const auto& job : displaced) End(*job, &overloaded);
@@ -303,7 +250,7 @@ void EncodeScheduler::Step() {
   if (options_.observer != nullptr) {
     options_.observer->OnEncodeStep(picks_.size(), tokens, seconds);
   }
-  const auto ends = [](const ActiveJob& job) {
+  const auto ends = [](const ActiveEncodeJob& job) {
     return job.failed || job.done == job.texts.size();
   };
   if (std::ranges::none_of(picks_, [&](const Pick& pick) { return ends(*pick.job); })) return;
@@ -324,7 +271,7 @@ void EncodeScheduler::Choose() {
   size_t rows = 0;
   const MutexLock lock(mutex_);
   while (picks_.size() < scratch_.max_logit_rows()) {
-    ActiveJob* const job = NextJob();
+    ActiveEncodeJob* const job = NextJob();
     if (job == nullptr) return;
     const size_t index = job->order[job->chosen];
     const std::vector<int32_t>& text = job->texts[index];
@@ -341,8 +288,8 @@ void EncodeScheduler::Choose() {
   }
 }
 
-EncodeScheduler::ActiveJob* EncodeScheduler::NextJob() {
-  ActiveJob* next = nullptr;
+ActiveEncodeJob* EncodeScheduler::NextJob() {
+  ActiveEncodeJob* next = nullptr;
   double least = 0;
   for (const auto& job : jobs_) {
     if (job->chosen == job->texts.size()) continue;
@@ -377,7 +324,7 @@ void EncodeScheduler::EndAllBegun(const Error& error) {
   Jobs begun;
   {
     const MutexLock lock(mutex_);
-    begun = Take([](const ActiveJob& job) { return job.started.has_value(); });
+    begun = Take([](const ActiveEncodeJob& job) { return job.started.has_value(); });
   }
   for (const auto& job : begun) End(*job, &error);
 }
@@ -386,7 +333,7 @@ void EncodeScheduler::EndAll() {
   Jobs left;
   {
     const MutexLock lock(mutex_);
-    left = Take([](const ActiveJob&) { return true; });
+    left = Take([](const ActiveEncodeJob&) { return true; });
     for (auto& job : displaced_) left.push_back(std::move(job));
     displaced_.clear();
   }
@@ -394,7 +341,7 @@ void EncodeScheduler::EndAll() {
   for (const auto& job : left) End(*job, &error);
 }
 
-void EncodeScheduler::End(ActiveJob& job, const Error* error) {
+void EncodeScheduler::End(ActiveEncodeJob& job, const Error* error) {
   const EncodeStats stats = job.stats();
   {
     const MutexLock lock(mutex_);
@@ -405,7 +352,12 @@ void EncodeScheduler::End(ActiveJob& job, const Error* error) {
   } else {
     job.sink->OnFinish(stats);
   }
-  if (options_.observer != nullptr) options_.observer->OnEncodeEnd(stats, error);
+  if (options_.observer != nullptr) {
+    try {
+      options_.observer->OnEncodeEnd(stats, error);
+    } catch (const std::bad_alloc&) {  // statistics only
+    }
+  }
   const MutexLock lock(mutex_);
   if (--unfinished_ == 0) idle_.NotifyAll();
 }

@@ -17,6 +17,7 @@
 
 #include "core/base/mutex.h"
 #include "core/base/status.h"
+#include "core/engine/active_encode_job.h"
 #include "core/engine/encode_job.h"
 #include "core/engine/fair_shares.h"
 #include "core/engine/step_pacer.h"
@@ -78,31 +79,30 @@ class EncodeScheduler {
   size_t context() const { return options_.context; }
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = ActiveEncodeJob::Clock;
 
-  struct ActiveJob;
-  using Jobs = std::vector<std::unique_ptr<ActiveJob>>;
+  using Jobs = std::vector<std::unique_ptr<ActiveEncodeJob>>;
 
   void Loop();
   void EndExpired();
   void Step();
   // The texts of a step; charges their clients.
   void Choose() EXCLUDES(mutex_);
-  ActiveJob* NextJob() REQUIRES(mutex_);  // null if all texts of all jobs are chosen
+  ActiveEncodeJob* NextJob() REQUIRES(mutex_);  // null if all texts of all jobs are chosen
   // Encodes what was chosen, from one to before another of picks_.
   void Encode(size_t begin, size_t end);
   void EndAllBegun(const Error& error);
   void EndAll();
   // Whether a job of so many tokens finds a place, once `leaving` is gone, which may be null.
-  bool Fits(size_t tokens, const ActiveJob* leaving) const REQUIRES(mutex_);
+  bool Fits(size_t tokens, const ActiveEncodeJob* leaving) const REQUIRES(mutex_);
   // Makes the place, if need be by moving the newest waiting job of the client with the most into
   // displaced_, as one client's burst must not shut the others out. False if that is the client's
   // own, or does not help.
-  bool MakePlace(const ActiveJob& job) REQUIRES(mutex_);
+  bool MakePlace(const ActiveEncodeJob& job) REQUIRES(mutex_);
   // The jobs that `leaves` says yes to, no longer in jobs_.
   template <class Leaves>
   Jobs Take(const Leaves& leaves) REQUIRES(mutex_);
-  void End(ActiveJob& job, const Error* error) EXCLUDES(mutex_);
+  void End(ActiveEncodeJob& job, const Error* error) EXCLUDES(mutex_);
   double PredictedWait() const REQUIRES(mutex_);
 
   const Transformer& transformer_;
@@ -113,7 +113,7 @@ class EncodeScheduler {
   Scratch scratch_;
   StepPacer pacer_;
   struct Pick {
-    ActiveJob* job;
+    ActiveEncodeJob* job;
     size_t text;
   };
   std::vector<Pick> picks_;          // of the step
