@@ -1,113 +1,19 @@
-// What all dialects have in common stands here once: the checks of the body, the caller's own
-// deadline, and the header that names what was ignored. A dialect comes in as a struct of
-// functions.
+// The way is the same for all dialects, which come in as structs of functions.
 #include "server/api/generate.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <charconv>
-#include <optional>
 #include <utility>
 
-#include "core/base/quoted.h"
 #include "server/api/llama_api.h"
 #include "server/api/llama_fields.h"
 #include "server/api/native_api.h"
 #include "server/api/openai/completions.h"
+#include "server/api/request_body.h"
 #include "server/api/respond.h"
 #include "server/api/tgi_api.h"
 #include "server/http/error_reply.h"
-#include "server/http/media_type.h"
 
 namespace lockstep {
 namespace {
-
-// What reading a request makes of a byte of its text, besides the parsed JSON: copies of messages
-// for the chat template, of the prompt, of a schema and its grammar.
-constexpr size_t kReadingCopies = 6;
-constexpr size_t kMaxIgnoredNames = 4096;  // bytes: clients have limits for all headers together
-
-// Empty if the body may be read as JSON; else what to send instead. Ollama reads JSON whatever it
-// is called, and what its users know by heart is curl -d, which calls it a form. A browser, which
-// sends forms to this machine on behalf of any page, says so by the header Origin.
-std::string ContentTypeProblem(const HttpRequest& request) {
-  const std::string_view content_type = FindHeader(request.headers, "Content-Type");
-  if (IsOllamaPath(request.path) && FindHeader(request.headers, "Origin").empty()) return {};
-  if (TrimSpaces(content_type).empty()) {
-    return "the request has no Content-Type: send application/json";
-  }
-  const std::optional<MediaType> media = ParseMediaType(content_type);
-  if (media && media->type == "application/x-www-form-urlencoded") {
-    return "the body is marked as a form, as curl -d does by itself: "
-           "add -H 'Content-Type: application/json'";
-  }
-  if (!media || media->type != "application/json") {
-    return fmt::format("the Content-Type is {}: send application/json", Quoted(content_type));
-  }
-  return media->IsUtf8() ? "" : "the charset must be utf-8";
-}
-
-// X-Request-Timeout-Ms, where it is there and less than what the server allows.
-Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
-  const std::string_view text = TrimSpaces(FindHeader(headers, "X-Request-Timeout-Ms"));
-  if (text.empty()) return {};
-  int64_t ms = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
-  if (error != std::errc() || end != text.data() + text.size() || ms < 1) {
-    return Fail(ErrorKind::kInvalidArgument,
-                "the header X-Request-Timeout-Ms must be a positive number of milliseconds",
-                "X-Request-Timeout-Ms");
-  }
-  deadlines.total = std::min(deadlines.total, std::chrono::milliseconds(ms));
-  return {};
-}
-
-// A body, and the memory for it and for what is made of it.
-struct Body {
-  Json json;
-  MemoryBudget::Share memory;
-};
-
-// What every such route begins with: the body as JSON, and the caller's own deadlines. Else the
-// reply that says why not.
-tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& caller,
-                                       MemoryBudget* budget) {
-  if (std::string problem = ContentTypeProblem(request); !problem.empty()) {
-    return tl::unexpected(ErrorReply(415, problem));
-  }
-  if (Status status = LowerTimeout(request.headers, caller.deadlines); !status) {
-    return tl::unexpected(ErrorReply(status.error()));
-  }
-  MemoryBudget::Share memory(budget);
-  const size_t bytes = ParsedBytes(request.body) + kReadingCopies * request.body.size();
-  if (Status status = memory.Resize(bytes); !status) {
-    return tl::unexpected(ErrorReply(status.error()));
-  }
-  auto json = ParseStrictObject(request.body);
-  if (!json) return tl::unexpected(ErrorReply(json.error()));
-  return Body{*std::move(json), std::move(memory)};
-}
-
-// What the reply says beside its body.
-HttpReply WithHeaders(HttpReply reply, const ReadContext& context) {
-  for (const auto& header : context.headers) reply.headers.push_back(header);
-  return WithIgnored(std::move(reply), context.ignored);
-}
-
-ReadContext ContextOf(const RouteCall& call, bool strict_dialect, MemoryBudget::Share memory) {
-  const GenerateSettings& settings = call.settings.generate;
-  const bool lenient = !settings.strict && !strict_dialect;
-  ReadContext context{*call.service, settings.names, lenient, {}};
-  context.accept = FindHeader(call.request.headers, "Accept");
-  context.request_id = call.request.request_id;
-  context.compile_for = {call.caller.client, call.caller.gone,
-                         call.caller.arrived + call.caller.deadlines.total};
-  context.generic_tools = settings.generic_tools;
-  context.responses = settings.responses;
-  context.memory = std::move(memory);
-  return context;
-}
 
 HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
   ReadContext context = ContextOf(call, dialect.strict, std::move(body.memory));
@@ -117,6 +23,8 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
   if (!read) return dialect.error(read.error());
   read->generate.grammar_work = context.compile_for.work;
   if (read->reply) return WithHeaders(*std::move(read->reply), context);
+  const ServedModel& model = call.service->model();
+  if (model.encodes) return dialect.error(GeneratesNothing(model));
   // An answer may take long, and needs the body no more.
   body.json = nullptr;
   read->memory = std::move(context.memory);
@@ -127,20 +35,6 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
 }
 
 }  // namespace
-
-HttpReply WithIgnored(HttpReply reply, const std::vector<std::string>& ignored) {
-  if (ignored.empty()) return reply;
-  std::string names;
-  size_t named = 0;
-  for (; named < ignored.size(); ++named) {
-    const std::string name = Escaped(ignored[named]);  // no line breaks in a header
-    if (names.size() + name.size() > kMaxIgnoredNames) break;
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  if (named < ignored.size()) names += fmt::format(", and {} more", ignored.size() - named);
-  reply.headers.emplace_back("x-ignored-params", std::move(names));
-  return reply;
-}
 
 HttpReply GenerateIn(const Dialect& dialect, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);

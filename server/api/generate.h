@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "server/api/dialect.h"
 #include "server/api/route.h"
@@ -22,10 +21,6 @@ HttpReply GenerateNativeOrTgi(RouteCall& call);
 // POST /completions: OpenAI's dialect, of clients whose address lacks /v1, or llama-server's where
 // a field is its own.
 HttpReply GenerateOpenAiOrLlama(RouteCall& call);
-
-// With the header x-ignored-params, which names what took no effect, so that a client that counts
-// on it can tell. What does not fit is counted.
-HttpReply WithIgnored(HttpReply reply, const std::vector<std::string>& ignored);
 
 // The reply's text to a body that asks for no generation.
 using Answerer = Result<std::string> (*)(const Json& body, ReadContext& context);

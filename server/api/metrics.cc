@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/engine/prefix_store.h"
+#include "server/api/encode_metrics.h"
 #include "server/api/metrics_text.h"
 #include "server/generation/generate_types.h"
 #include "server/host/process_stats.h"
@@ -284,9 +285,12 @@ struct Metrics::Families {
 
 Metrics::Metrics(bool vllm_names, std::function<size_t()> dropped_log_lines)
     : families_(std::make_unique<Families>()),
+      encoder_(std::make_unique<EncodeMetrics>()),
       vllm_names_(vllm_names),
       dropped_log_lines_(std::move(dropped_log_lines)) {}
 Metrics::~Metrics() = default;
+
+EncodeObserver& Metrics::encoder() { return *encoder_; }
 
 void Metrics::OnStep(const StepStats& step) {
   families_->step_seconds.Observe(step.seconds);
@@ -351,6 +355,7 @@ std::string Metrics::Render(const GenerationService* service, size_t loaded_perc
   const ServedModel model = service != nullptr ? service->model() : ServedModel{};
   std::vector<MetricFamily> all = families_->registry.Collect();
   AddState(all, state);
+  if (service != nullptr) encoder_->AddTo(all, service->embeddings());
   if (memory != nullptr) {
     all.push_back(Value("lockstep_request_memory_used_bytes",
                         "Bodies, JSON, grammars and answers of all requests, as estimated.",

@@ -7,11 +7,14 @@
 #include <string>
 
 #include "core/base/memory_budget.h"
+#include "core/engine/encode_scheduler.h"
 #include "core/engine/scheduler.h"
 #include "server/generation/generation_service.h"
 #include "server/http/http_types.h"
 
 namespace lockstep {
+
+class EncodeMetrics;
 
 class Metrics : public SchedulerObserver {
  public:
@@ -30,6 +33,8 @@ class Metrics : public SchedulerObserver {
   // A request that was answered, over HTTP.
   void OnRequest(const RequestRecord& record);
 
+  EncodeObserver& encoder();  // counts what becomes vectors
+
   // All of them now. `service` is null while the model is loading, `memory` where nothing bounds
   // what requests hold.
   std::string Render(const GenerationService* service, size_t loaded_percent,
@@ -39,6 +44,7 @@ class Metrics : public SchedulerObserver {
   // It keeps prometheus-cpp out of the header, so that whoever counts need not compile it.
   struct Families;
   const std::unique_ptr<Families> families_;
+  const std::unique_ptr<EncodeMetrics> encoder_;
   const bool vllm_names_;
   const std::function<size_t()> dropped_log_lines_;
 };

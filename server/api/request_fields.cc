@@ -9,6 +9,7 @@
 
 #include "core/base/quoted.h"
 #include "server/api/sampler_fields.h"
+#include "server/generation/embedding_service.h"
 
 namespace lockstep {
 namespace {
@@ -138,6 +139,17 @@ void ReadBans(FieldReader& fields, const ReadContext& context, GenerateRequest& 
   fields.Bool("include_stop_str_in_output", &request.include_stop);
 }
 
+// Whether a name that was sent is another, which Ollama's clients send with ":latest".
+bool Is(std::string_view name, std::string_view other) {
+  constexpr std::string_view kLatest = ":latest";
+  return name == other ||
+         (name.ends_with(kLatest) && name.substr(0, name.size() - kLatest.size()) == other);
+}
+
+bool IsOwnName(const ServedModel& model, std::string_view name) {
+  return Is(name, model.name) || Is(name, model.title);
+}
+
 }  // namespace
 
 void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::string>* stop) {
@@ -160,16 +172,24 @@ void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::strin
 }
 
 bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name) {
-  constexpr std::string_view kLatest = ":latest";
-  if (!names.strict) return true;
-  const auto is = [&](std::string_view other) {
-    return name == other ||
-           (name.ends_with(kLatest) && name.substr(0, name.size() - kLatest.size()) == other);
-  };
   // The last two are what clients of single-model servers send by custom.
-  return is(model.name) || is(model.title) || is("dummy") || is("tgi") ||
+  return !names.strict || IsOwnName(model, name) || Is(name, "dummy") || Is(name, "tgi") ||
          std::ranges::any_of(names.aliases,
-                             [&](const auto& alias) { return alias == "*" || is(alias); });
+                             [&](const auto& alias) { return alias == "*" || Is(name, alias); });
+}
+
+const ServedModel* ModelBeside(const GenerationService& service) {
+  const EmbeddingService* const embeddings = service.embeddings();
+  return embeddings == nullptr || service.model().encodes ? nullptr : &embeddings->model();
+}
+
+const ServedModel* FindModel(const GenerationService& service, const ModelNames& names,
+                             std::string_view name) {
+  const ServedModel* const beside = ModelBeside(service);
+  if (beside != nullptr && IsOwnName(*beside, name) && !IsOwnName(service.model(), name)) {
+    return beside;
+  }
+  return IsModelName(service.model(), names, name) ? &service.model() : nullptr;
 }
 
 Error NoSuchModel(const ServedModel& model, std::string_view name) {
@@ -187,9 +207,30 @@ void ReadModel(FieldReader& fields, const ReadContext& context, std::string* nam
   // The name stands in every event of a stream.
   if (name->size() > kMaxModelName) {
     fields.Fail("model", fmt::format("has more than {} bytes", kMaxModelName));
-  } else if (!IsModelName(served, context.names, *name)) {
+  } else if (const ServedModel* const model = FindModel(context.service, context.names, *name);
+             model == nullptr) {
     fields.Fail(NoSuchModel(served, *name));
+  } else if (model != &served) {
+    fields.Fail(GeneratesNothing(*model));
   }
+}
+
+void ReadEmbeddingModel(FieldReader& fields, const ReadContext& context, std::string* name) {
+  const ServedModel& encoder = context.service.embeddings()->model();
+  const bool alone = context.service.model().encodes;
+  *name = encoder.name;
+  if (!fields.Text("model", name)) return;
+  if (name->size() > kMaxModelName) {
+    return fields.Fail("model", fmt::format("has more than {} bytes", kMaxModelName));
+  }
+  if (IsOwnName(encoder, *name)) return;
+  if (!alone && IsOwnName(context.service.model(), *name)) {
+    return fields.Fail("model", fmt::format("is {}, which generates text and makes no vectors: "
+                                            "send {}, or none",
+                                            Quoted(*name), Quoted(encoder.name)));
+  }
+  const bool known = alone ? IsModelName(encoder, context.names, *name) : !context.names.strict;
+  if (!known) fields.Fail(NoSuchModel(encoder, *name));
 }
 
 void ReadModel(FieldReader& fields, const ReadContext& context) {

@@ -40,6 +40,12 @@ struct ModelNames {
 };
 // Whether the model answers to it. Ollama's clients add ":latest" to names without a tag.
 bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name);
+// The model that makes vectors beside the one that generates; null where there is none.
+const ServedModel* ModelBeside(const GenerationService& service);
+// Which of the two the name is meant for, of which the second counts only under its own names.
+// Null where no model answers to it.
+const ServedModel* FindModel(const GenerationService& service, const ModelNames& names,
+                             std::string_view name);
 Error NoSuchModel(const ServedModel& model, std::string_view name);
 
 class ResponseStore;
@@ -71,6 +77,8 @@ struct ReadContext {
 void ReadModel(FieldReader& fields, const ReadContext& context, std::string* name);
 // Checks the name alone, for replies that do not tell it.
 void ReadModel(FieldReader& fields, const ReadContext& context);
+// The same of the model that makes vectors. REQUIRES: there is one.
+void ReadEmbeddingModel(FieldReader& fields, const ReadContext& context, std::string* name);
 // Temperature 1 and nothing cut off: the defaults that OpenAI documents, and that the APIs made
 // after its own have, too. Those of the server's own dialect differ.
 void SetOpenDefaults(SamplingParams& sampling);

@@ -12,13 +12,17 @@
 #include "server/api/generate.h"
 #include "server/api/llama_api.h"
 #include "server/api/ollama/ollama_chat.h"
+#include "server/api/ollama/ollama_embed.h"
 #include "server/api/ollama/ollama_generate.h"
 #include "server/api/ollama/ollama_models.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
+#include "server/api/openai/embeddings.h"
 #include "server/api/openai/responses.h"
 #include "server/api/openai/stored_responses.h"
+#include "server/api/rerank_api.h"
 #include "server/api/server_info.h"
+#include "server/api/tei_api.h"
 #include "server/api/tgi_api.h"
 #include "server/api/tokenize_api.h"
 
@@ -34,7 +38,7 @@ using enum AnsweredBy;
 constexpr Route kRoutes[] = {
     {"/generate", "POST", GenerateNativeOrTgi, kModel, kWorkers},
     {"/generate_stream", "POST", Generate<kTgiStream>, kModel, kWorkers},
-    {"/", "POST", Generate<kTgiList>, kModel, kWorkers},
+    {"/", "POST", TgiOrTei, kModel, kWorkers},
     {"/info", "GET", Info, kModel, kWorkers},
     {"/props", "GET", Props, kModel, kWorkers},
     {"/slots", "GET", Slots, kModel, kWorkers},
@@ -51,6 +55,14 @@ constexpr Route kRoutes[] = {
     {"/completion", "POST", Generate<kLlamaCompletion>, kModel, kWorkers},
     {"/infill", "POST", Generate<kLlamaInfill>, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
+    {"/v1/embeddings", "POST", Encode<kOpenAiEmbeddings>, kModel, kWorkers},
+    {"/v1/rerank", "POST", Rerank, kModel, kWorkers},
+    {"/v2/rerank", "POST", Encode<kRerank>, kModel, kWorkers},
+    {"/rerank", "POST", Rerank, kModel, kWorkers},
+    {"/v1/score", "POST", Encode<kScore>, kModel, kWorkers},
+    {"/score", "POST", Encode<kScore>, kModel, kWorkers},
+    {"/embed", "POST", Encode<kTeiEmbed>, kModel, kWorkers},
+    {"/similarity", "POST", Encode<kTeiSimilarity>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
     {"/api/chat", "POST", Generate<kOllamaChat>, kModel, kWorkers},
@@ -60,8 +72,8 @@ constexpr Route kRoutes[] = {
     {"/api/version", "GET", OllamaVersion, kKey, kWorkers},
     {"/api/show", "POST", AnswerAtOnce<AnswerOllamaShow>, kModel, kWorkers},
     {"/api/pull", "POST", Generate<kOllamaPull>, kModel, kWorkers},
-    {"/api/embed", "POST", Embeddings, kKey, kWorkers},
-    {"/api/embeddings", "POST", Embeddings, kKey, kWorkers},
+    {"/api/embed", "POST", Encode<kOllamaEmbed>, kModel, kWorkers},
+    {"/api/embeddings", "POST", Encode<kOllamaEmbeddings>, kModel, kWorkers},
     {"/api/create", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/copy", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/push", "POST", OllamaNoLibrary, kKey, kWorkers},
@@ -77,7 +89,7 @@ constexpr Route kRoutes[] = {
     {"/responses/*", "GET", StoredResponse, kModel, kWorkers},
     {"/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
-    {"/v1/embeddings", "POST", Embeddings, kKey, kWorkers},
+    {"/embeddings", "POST", Encode<kOpenAiEmbeddings>, kModel, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
     {"/v1/models", "GET", Models, kModel, kWorkers},
     {"/v1/models/*", "GET", OneModel, kModel, kWorkers},

@@ -5,6 +5,7 @@
 
 #include "server/api/embedded_files.h"
 #include "server/api/request_fields.h"
+#include "server/api/tei_api.h"
 #include "server/http/error_reply.h"
 #include "server/http/gzip.h"
 #include "server/json/json_text.h"
@@ -30,6 +31,7 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
             {"n_params", model.card.parameters},
             {"size", model.card.bytes}}},
           {"chat", model.chat},
+          {"capabilities", Json::array({model.encodes ? "embedding" : "completion"})},
           {"system_fingerprint", model.fingerprint}};
 }
 
@@ -54,21 +56,24 @@ HttpReply Models(RouteCall& call) {
   for (const std::string& alias : call.settings.generate.names.aliases) {
     if (alias != "*" && alias != model.name) data.push_back(ModelJson(model, alias));
   }
+  if (const ServedModel* const beside = ModelBeside(*call.service)) {
+    data.push_back(ModelJson(*beside, beside->name));
+  }
   return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
 }
 
 HttpReply OneModel(RouteCall& call) {
   const std::string_view name = call.place;
-  const ServedModel& model = call.service->model();
-  if (name.empty() || name.size() > kMaxModelName ||
-      !IsModelName(model, call.settings.generate.names, name)) {
-    return ErrorReply(NoSuchModel(model, name));
+  const ServedModel* const model = FindModel(*call.service, call.settings.generate.names, name);
+  if (name.empty() || name.size() > kMaxModelName || model == nullptr) {
+    return ErrorReply(NoSuchModel(call.service->model(), name));
   }
-  return ReplyOf(ModelJson(model, name));
+  return ReplyOf(ModelJson(*model, name));
 }
 
 HttpReply Info(RouteCall& call) {
   const ServedModel& model = call.service->model();
+  if (model.encodes) return TeiInfo(call);
   return ReplyOf({{"model_id", model.name},
                   {"model_sha", model.fingerprint},
                   {"model_pipeline_tag", "text-generation"},
@@ -101,6 +106,7 @@ HttpReply Props(RouteCall& call) {
        {"model_alias", model.name},
        {"model_path", model.name},  // where the file lies is nobody's business
        {"modalities", {{"vision", false}, {"audio", false}}},
+       {"capabilities", Json::array({model.encodes ? "embedding" : "completion"})},
        {"chat_template", chat != nullptr ? chat->source : ""},
        {"chat_template_caps", {{"supports_tools", tools}, {"supports_tool_calls", tools}}},
        {"bos_token", chat != nullptr ? chat->bos : ""},
@@ -145,7 +151,10 @@ HttpReply Ready(RouteCall& call) {
   if (call.service == nullptr) {
     return NotReady({{"status", "loading"}, {"percent", call.loaded_percent}}, 0);
   }
-  const SchedulerState state = call.service->state();
+  SchedulerState state = call.service->state();
+  if (const EmbeddingService* const embeddings = call.service->embeddings()) {
+    state.stalled = state.stalled || embeddings->state().stalled;
+  }
   const char* const status = state.draining ? "draining" : state.stalled ? "stalled" : "ok";
   Json body{{"status", status}, {"queued", state.queued}, {"running", state.running}};
   if (!state.draining && !state.stalled) return ReplyOf(body);
@@ -164,10 +173,6 @@ HttpReply OpenApi(RouteCall&) {
   HttpReply reply;
   reply.body = OpenApiDocument();
   return reply;
-}
-
-HttpReply Embeddings(RouteCall&) {
-  return ErrorReply(501, "this server generates text and makes no embeddings");
 }
 
 }  // namespace lockstep

@@ -6,11 +6,13 @@
 
 namespace lockstep {
 
-// GET /v1/models: the model under its own name and its aliases, {"object": "list", "data": [...]}.
+// GET /v1/models: the model under its own name and its aliases, and the one beside it, {"object":
+// "list", "data": [...]}.
 HttpReply Models(RouteCall& call);
 // GET /v1/models/NAME: one entry of that list.
 HttpReply OneModel(RouteCall& call);
-// GET /info, in the words of text-generation-inference.
+// GET /info, in the words of text-generation-inference, or of text-embeddings-inference where the
+// model encodes.
 HttpReply Info(RouteCall& call);
 // GET /props, in the words of llama-server: what editors ask before they use a model.
 HttpReply Props(RouteCall& call);
@@ -24,7 +26,5 @@ HttpReply Live(RouteCall& call);
 HttpReply Ready(RouteCall& call);
 HttpReply RenderMetrics(RouteCall& call);
 HttpReply OpenApi(RouteCall& call);
-// POST /v1/embeddings is a 501: for clients of OpenAI's API a 404 would look like a wrong address.
-HttpReply Embeddings(RouteCall& call);
 
 }  // namespace lockstep

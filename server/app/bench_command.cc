@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/engine/sampler.h"
+#include "server/app/embed_bench.h"
 #include "server/app/progress.h"
 #include "server/json/json_text.h"
 
@@ -246,6 +247,18 @@ void PrintJson(const Model& model, const BenchOptions& options,
 
 int RunBench(const BenchOptions& options) {
   return RunWithModel("bench", options, [&](const Model& model, ThreadPool& pool) -> Status {
+    if (model.config().encodes()) {
+      return RunEmbedBench(model, pool,
+                           {.lengths = options.embed,
+                            .step_tokens = options.prefill_tokens,
+                            .repeat = options.repeat,
+                            .json = options.json});
+    }
+    if (!options.embed.empty()) {
+      return Fail(ErrorKind::kInvalidArgument,
+                  "--embed is for models that make vectors of texts, and this one generates",
+                  "embed");
+    }
     TRY(const auto results, Measure(model, pool, options));
     (options.json ? PrintJson : PrintTable)(model, options, results);
     return {};

@@ -1,4 +1,5 @@
-// `lockstep bench`: how many tokens per second a model reads and writes on this machine.
+// `lockstep bench`: how many tokens per second a model reads and writes on this machine, or of how
+// many texts it makes vectors.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@ struct BenchOptions : ModelOptions {
   std::vector<size_t> generate{128};  // tokens written by each stream; 0: no such test
   std::vector<size_t> batch{1};       // streams that are decoded together
   std::vector<size_t> depth{0};       // tokens in the context of each stream before it starts
+  std::vector<size_t> embed;          // tokens of a text, of a model that encodes; empty: 128
   size_t prefill_tokens = SchedulerOptions().prefill_tokens;  // of a prompt, in one step
   int repeat = 3;                                             // the median counts
   bool json = false;

@@ -181,7 +181,7 @@ void AddBenchCommand(Flags& flags, CLI::App& app, Options& options) {
   // Has no variable: what is measured is said with each run.
   const auto list = [bench](const char* name, std::vector<size_t>& values, size_t low, size_t high,
                             const char* help) {
-    bench->add_option(name, values, help)
+    return bench->add_option(name, values, help)
         ->delimiter(',')
         ->type_name("N")
         ->transform(Flags::Decimal(low, high))
@@ -190,6 +190,9 @@ void AddBenchCommand(Flags& flags, CLI::App& app, Options& options) {
   list("--prompt", tests.prompt, 0, kMaxContext, "tokens to read, such as 128,512; 0 for none");
   list("--generate", tests.generate, 0, kMaxContext, "tokens that each stream writes; 0 for none");
   list("--batch", tests.batch, 1, kMaxBatch, "streams decoded together, such as 1,4,16");
+  list("--embed", tests.embed, 1, kMaxContext,
+       "of a model that makes vectors: tokens of a text, such as 20,200; without any 128")
+      ->expected(0, -1);
   list("--depth", tests.depth, 0, kMaxContext, "tokens that are in the context before");
   bench->add_option("--repeat", tests.repeat, "runs of each test, of which the median counts")
       ->type_name("N")
@@ -352,6 +355,9 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   app.footer(kFooter);
   Flags flags;
   AddModelFlags(flags, app, options);
+  flags.Text(
+      app, "--embedding-model", options.embedding_model,
+      "GGUF file of a model that makes vectors of texts, beside --model; alone it is --model");
   AddAddressFlags(flags, app, options.http);
   AddMemoryFlags(flags, app, options);
   AddAccessFlags(flags, app, options);

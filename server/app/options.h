@@ -25,10 +25,11 @@ enum class Command { kServe, kChat, kGenerate, kInspect, kBench, kPerplexity, kP
 struct Options {
   Command command = Command::kServe;
 
-  std::string model;    // empty: the embedded one
-  size_t threads = 0;   // that compute; UsableCpus() is filled in when it is not given
-  size_t sessions = 8;  // requests that are decoded at once
-  size_t context = 0;   // 0: as much of the model's as memory allows
+  std::string model;            // empty: the embedded one
+  std::string embedding_model;  // beside it; empty: none
+  size_t threads = 0;           // that compute; UsableCpus() is filled in when it is not given
+  size_t sessions = 8;          // requests that are decoded at once
+  size_t context = 0;           // 0: as much of the model's as memory allows
   std::string isa = "auto";
   KvType kv_type = KvType::kF16;
   size_t prefix_cache_mib = 256;  // 0: prefixes are not kept

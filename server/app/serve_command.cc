@@ -127,16 +127,24 @@ void LogLimits(const Options& options, const HttpServerOptions& http) {
        {"waiting", http.waiting}});
 }
 
+void LogModel(const Options& options, const Model& model, const ServedModel& served,
+              Clock::time_point start) {
+  Log(LogLevel::kInfo, served.encodes ? "embedding model" : "model",
+      {{"name", served.name},
+       {"source", model.source},
+       {"fingerprint", served.fingerprint},
+       {"isa", model.transformer.kernels().isa},
+       {"threads", options.threads},
+       {"load_seconds", std::chrono::duration<double>(Clock::now() - start).count()}});
+}
+
 // The last lines of a start; the very last ends with the address, which is what one looks for.
 void LogServing(const Options& options, const Engine& engine, const HttpServer& server,
                 bool has_keys, Clock::time_point start) {
-  Log(LogLevel::kInfo, "model",
-      {{"name", engine.service->model().name},
-       {"source", engine.model->source},
-       {"fingerprint", engine.service->model().fingerprint},
-       {"isa", engine.model->transformer.kernels().isa},
-       {"threads", options.threads},
-       {"load_seconds", std::chrono::duration<double>(Clock::now() - start).count()}});
+  if (engine.model != nullptr) LogModel(options, *engine.model, engine.service->model(), start);
+  if (engine.encoder.model != nullptr) {
+    LogModel(options, *engine.encoder.model, engine.encoder.service->model(), start);
+  }
   if (!has_keys && !server.loopback()) {
     Log(LogLevel::kWarning,
         "whoever reaches the address may use the server: --api-key or --api-key-file restricts it",
@@ -229,7 +237,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   // until it is there, requests are answered with 503.
   auto started = std::async(std::launch::async, [&]() -> Status {
     TRY(engine, StartEngine(
-                    options, **kernels, pool, &metrics,
+                    options, **kernels, pool, {&metrics, &metrics.encoder()},
                     [&router](size_t done, size_t total) { router.SetLoaded(done * 100 / total); },
                     *http.memory));
     router.Open(*engine.service);
@@ -255,11 +263,11 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   Log(LogLevel::kInfo, "draining; a second signal ends at once",
       {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   (*server)->Leave();
-  engine.scheduler->AnnounceDrain();
+  engine.AnnounceDrain();
   std::this_thread::sleep_for(options.drain_delay);
   // The server goes on while the scheduler drains, so that answers under way are written and health
   // checks hear of it.
-  const bool finished = engine.scheduler->Drain(options.drain_timeout);
+  const bool finished = engine.Drain(options.drain_timeout);
   (*server)->Stop(kWriteGrace);
   Log(LogLevel::kInfo, "stopped", {{"all_answered", finished ? "yes" : "no"}});
   return 0;

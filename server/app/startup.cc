@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -27,50 +28,94 @@ constexpr size_t kTokenBytes = 320;
 // A thread that answers: the pages of its stack that it has used, and a piece of a stream.
 constexpr size_t kThreadBytes = 512 * 1024;
 
-// All that is there whatever the context and the requests are.
+// Of a model that encodes, memory for the rows of its longest text is what grows with its context,
+// so that one which was not asked for gets no larger a part of the memory than this.
+constexpr size_t kTextRowsShare = 4;
+constexpr size_t kSmallTextContext = 512;  // which every model has, or less by itself
+
+// All that is there whatever the model is.
+size_t ProcessBytes(const Options& options) {
+  return kProcessBytes + (options.threads + AnsweringThreads(options)) * kThreadBytes;
+}
+
+// All that there is of a model whatever the context and the requests are.
 size_t OtherBytes(const Options& options, const ModelConfig& config) {
   const size_t rows = StepRows(options.sessions, options.scheduling);
   const size_t logit_rows = StepLogitRows(options.sessions, options.scheduling);
-  return kProcessBytes + kMaskBytes + config.vocab * kTokenBytes +
-         (options.threads + AnsweringThreads(options)) * kThreadBytes +
+  return kMaskBytes + config.vocab * kTokenBytes +
          Scratch::Bytes(config, rows, logit_rows, options.threads) +
          options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
 }
 
+// The same of one that encodes.
+size_t OtherBytes(const Options& options, const ModelConfig& config, const EncodeOptions& encode) {
+  return config.vocab * kTokenBytes +
+         Scratch::Bytes(config, EncodeStepRows(encode), EncodeStepTexts(encode), options.threads);
+}
+
 // A context beyond the model's own is refused: the model was not trained for positions behind it.
-Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model) {
-  const ModelConfig& config = model.config();
-  if (options.context > config.context) {
-    return Fail(
-        ErrorKind::kInvalidArgument,
-        fmt::format("--context: {} is more than the model's {}", options.context, config.context),
-        "context");
+Status CheckContext(size_t asked, const ModelConfig& config) {
+  if (asked <= config.context) return {};
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("--context: {} is more than the model's {}", asked, config.context),
+              "context");
+}
+
+// `context`: 0, or what was asked for.
+EncodeOptions EncodeOptionsFor(const Options& options, const ModelConfig& config, size_t context,
+                               const MemoryLimit& limit) {
+  EncodeOptions encode;
+  encode.context = context > 0 ? context : config.context;
+  encode.step_tokens = options.scheduling.prefill_tokens;
+  encode.max_jobs = options.sessions + options.scheduling.max_queued;
+  encode.max_queued_tokens = options.scheduling.max_queued_tokens;
+  encode.stall_timeout = options.scheduling.stall_timeout;
+  while (context == 0 && encode.context > kSmallTextContext &&
+         OtherBytes(options, config, encode) > limit.bytes / kTextRowsShare) {
+    encode.context = std::max(kSmallTextContext, encode.context / 2);
   }
-  const MemoryLimit limit = FindMemoryLimit();
+  return encode;
+}
+
+// Of the one model or of both; either may be null, and `encode` is of the second.
+Result<MemoryPlan> PlanFor(const Options& options, const ModelFile* model, const ModelFile* encoder,
+                           const EncodeOptions& encode, const MemoryLimit& limit) {
   MemoryNeeds needs;
-  needs.model_bytes = model.bytes();
-  needs.other_bytes = OtherBytes(options, config);
-  // All that is mapped by now, the file too, counts where addresses are limited.
+  needs.other_bytes = ProcessBytes(options);
+  // All that is mapped by now, the files too, counts where addresses are limited.
   if (limit.of_addresses) needs.other_bytes += static_cast<size_t>(ReadProcessStats().mapped_bytes);
-  needs.sessions = options.sessions;
-  needs.context = options.context;
-  needs.model_context = config.context;
-  needs.whole_sessions = options.whole_sessions;
-  needs.session_kv = InferenceSession::Cost(
-      config, options.kv_type, options.scheduling.prefill_tokens, options.scheduling.longest_draft);
-  needs.token_bytes = KvCache::BytesPerPosition(config, options.kv_type);
-  needs.state_bytes = KvCache::StateBytes(config);
-  needs.prefix_bytes = options.prefix_cache_mib * kMib;
-  needs.prefix_fixed = options.prefix_cache_given;
-  needs.kv_bytes = options.kv_memory_mib * kMib;
+  needs.context = encode.context;
+  needs.prefix_fixed = true;
+  if (encoder != nullptr) {
+    needs.model_bytes = encoder->bytes();
+    needs.other_bytes += OtherBytes(options, encoder->config(), encode);
+  }
+  if (model != nullptr) {
+    const ModelConfig& config = model->config();
+    needs.model_bytes += model->bytes();
+    needs.other_bytes += OtherBytes(options, config);
+    needs.sessions = options.sessions;
+    needs.context = options.context;
+    needs.model_context = config.context;
+    needs.whole_sessions = options.whole_sessions;
+    needs.session_kv =
+        InferenceSession::Cost(config, options.kv_type, options.scheduling.prefill_tokens,
+                               options.scheduling.longest_draft);
+    needs.token_bytes = KvCache::BytesPerPosition(config, options.kv_type);
+    needs.state_bytes = KvCache::StateBytes(config);
+    needs.prefix_bytes = options.prefix_cache_mib * kMib;
+    needs.prefix_fixed = options.prefix_cache_given;
+    needs.kv_bytes = options.kv_memory_mib * kMib;
+  }
   needs.request_bytes = options.request_memory_mib * kMib;
   needs.least_request_bytes = LeastRequestBytes(options);
   needs.chosen = options.sizes_given;
   auto plan = PlanMemory(needs, limit);
   if (plan) {
     Log(LogLevel::kInfo, "memory plan",
-        {{"sessions", options.sessions},
+        {{"sessions", needs.sessions},
          {"context", plan->context},
+         {"text_context", encoder != nullptr ? encode.context : 0},
          {"model", BytesText(plan->model_bytes)},
          {"session_kv", BytesText(plan->session_bytes)},
          {"prefix_cache", BytesText(plan->prefix_bytes)},
@@ -85,6 +130,93 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelFile& model) {
 // The fingerprint of all that makes an answer: the model, and how its keys and values are kept.
 std::string AnswerId(const Model& model, KvType kv_type) {
   return model.fingerprint + (kv_type == KvType::kQ8_0 ? "-kvq8_0" : "");
+}
+
+// The files that were given, of which the one or the other kind may not be there.
+struct Files {
+  std::optional<ModelFile> model, encoder;
+};
+
+const ModelFile* Pointer(const std::optional<ModelFile>& file) { return file ? &*file : nullptr; }
+
+Result<Files> OpenFiles(const Options& options) {
+  Files files;
+  TRY(ModelFile file, ModelFile::Open(options.model));
+  const bool encodes = file.config().encodes();
+  (encodes ? files.encoder : files.model) = std::move(file);
+  if (options.embedding_model.empty()) return files;
+  if (encodes) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "--embedding-model: --model is a model that encodes, too; one server has one of "
+                "each kind",
+                "embedding-model");
+  }
+  TRY(ModelFile encoder, ModelFile::Open(options.embedding_model));
+  if (!encoder.config().encodes()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("--embedding-model: {} is of architecture {}, which generates text; "
+                            "give a model that makes vectors, or this one as --model",
+                            options.embedding_model, encoder.config().architecture),
+                "embedding-model");
+  }
+  files.encoder = std::move(encoder);
+  return files;
+}
+
+// The log has what is odd about the file.
+Result<std::unique_ptr<const Model>> LoadAndWarn(ModelFile file, const KernelTable& kernels,
+                                                 ThreadPool& pool, const LoadProgress& progress) {
+  TRY(auto model, std::move(file).Load(kernels, pool, progress));
+  for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
+  return model;
+}
+
+Result<Encoder> StartEncoder(ModelFile file, const EncodeOptions& encode,
+                             const KernelTable& kernels, ThreadPool& pool,
+                             const LoadProgress& progress) {
+  if (const Pooling pooling = file.config().pooling; pooling == Pooling::kNone) {
+    return Fail(ErrorKind::kBadFile,
+                fmt::format("{}: the file does not say how a text's vectors become one: "
+                            "{}.pooling_type is missing",
+                            file.config().name, file.config().architecture));
+  }
+  Encoder encoder;
+  TRY(encoder.model, LoadAndWarn(std::move(file), kernels, pool, progress));
+  encoder.scheduler = std::make_unique<EncodeScheduler>(encoder.model->transformer, pool, encode);
+  encoder.service = std::make_unique<ModelEmbeddingService>(*encoder.model, *encoder.scheduler);
+  return encoder;
+}
+
+// Beside what the engine has of a model that encodes.
+Status StartGeneration(const Options& options, ModelFile file, const KernelTable& kernels,
+                       ThreadPool& pool, SchedulerObserver* observer, const LoadProgress& progress,
+                       MemoryBudget& memory, Engine& engine) {
+  const MemoryPlan& plan = engine.memory;
+  TRY(engine.model, LoadAndWarn(std::move(file), kernels, pool, progress));
+  TRY(engine.sessions, SessionPool::Create(engine.model->config(), engine.model->tokenizer,
+                                           {.sessions = options.sessions,
+                                            .context = plan.context,
+                                            .kv_type = options.kv_type,
+                                            .kv_bytes = plan.session_bytes,
+                                            .batch = options.scheduling.prefill_tokens,
+                                            .longest_draft = options.scheduling.longest_draft}));
+  SchedulerOptions scheduling = options.scheduling;
+  scheduling.observer = observer;
+  scheduling.turns = engine.turns.get();
+  if (plan.prefix_bytes > 0) {
+    TRY(engine.prefixes,
+        PrefixStore::Create(engine.model->config(), plan.prefix_bytes, options.kv_type));
+    scheduling.prefixes = engine.prefixes.get();
+  }
+  engine.scheduler =
+      std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
+  // What compiles takes processors from what generates, and what waits to compile takes threads
+  // from those that answer others.
+  engine.service = std::make_unique<SchedulerService>(
+      *engine.model, *engine.scheduler, plan.context, AnswerId(*engine.model, options.kv_type),
+      std::max<size_t>(1, options.threads / 4), std::max<size_t>(2, scheduling.max_queued / 4),
+      &memory, engine.encoder.service.get());
+  return {};
 }
 
 }  // namespace
@@ -105,49 +237,54 @@ Result<const KernelTable*> FindKernels(const std::string& isa) {
   return choice.kernels;
 }
 
+void Engine::AnnounceDrain() {
+  if (scheduler != nullptr) scheduler->AnnounceDrain();
+  if (encoder.scheduler != nullptr) encoder.scheduler->AnnounceDrain();
+}
+
+bool Engine::Drain(std::chrono::milliseconds timeout) {
+  // Vectors are made in moments, beside which answers go on.
+  const auto start = std::chrono::steady_clock::now();
+  bool finished = true;
+  if (encoder.scheduler != nullptr) finished = encoder.scheduler->Drain(timeout);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - start);
+  const auto left = std::max(timeout - took, std::chrono::milliseconds(0));
+  if (scheduler != nullptr) finished = scheduler->Drain(left) && finished;
+  return finished;
+}
+
 Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
-                           SchedulerObserver* observer, const LoadProgress& progress,
+                           const EngineObservers& observers, const LoadProgress& progress,
                            MemoryBudget& memory) {
-  TRY(ModelFile file, ModelFile::Open(options.model));
-  if (file.config().encodes()) {
-    return Fail(ErrorKind::kBadFile,
-                fmt::format("{}: models of architecture {} encode texts, and no route serves such "
-                            "vectors yet; give a model that generates text",
-                            options.model, file.config().architecture));
+  TRY(Files files, OpenFiles(options));
+  const MemoryLimit limit = FindMemoryLimit();
+  EncodeOptions encode;
+  if (files.encoder) {
+    const size_t asked = files.model ? 0 : options.context;
+    TRY_OK(CheckContext(asked, files.encoder->config()));
+    encode = EncodeOptionsFor(options, files.encoder->config(), asked, limit);
   }
-  TRY(const MemoryPlan plan, PlanFor(options, file));
-  memory.SetCapacity(plan.request_bytes);
-
-  TRY(auto model, std::move(file).Load(kernels, pool, progress));
-  for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
-  TRY(auto sessions, SessionPool::Create(model->config(), model->tokenizer,
-                                         {.sessions = options.sessions,
-                                          .context = plan.context,
-                                          .kv_type = options.kv_type,
-                                          .kv_bytes = plan.session_bytes,
-                                          .batch = options.scheduling.prefill_tokens,
-                                          .longest_draft = options.scheduling.longest_draft}));
-
-  SchedulerOptions scheduling = options.scheduling;
-  scheduling.observer = observer;
+  if (files.model) TRY_OK(CheckContext(options.context, files.model->config()));
   Engine engine;
-  engine.memory = plan;
-  engine.model = std::move(model);
-  engine.sessions = std::move(sessions);
-  if (plan.prefix_bytes > 0) {
-    TRY(auto prefixes,
-        PrefixStore::Create(engine.model->config(), plan.prefix_bytes, options.kv_type));
-    engine.prefixes = std::move(prefixes);
-    scheduling.prefixes = engine.prefixes.get();
+  TRY(engine.memory, PlanFor(options, Pointer(files.model), Pointer(files.encoder), encode, limit));
+  memory.SetCapacity(engine.memory.request_bytes);
+  if (files.model && files.encoder) engine.turns = std::make_unique<StepTurns>();
+
+  // What is loaded last is by far the larger one, whose progress is told.
+  if (files.encoder) {
+    encode.observer = observers.encoder;
+    encode.turns = engine.turns.get();
+    TRY(engine.encoder, StartEncoder(*std::move(files.encoder), encode, kernels, pool,
+                                     files.model ? LoadProgress() : progress));
   }
-  engine.scheduler =
-      std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
-  // What compiles takes processors from what generates, and what waits to compile takes threads
-  // from those that answer others.
-  engine.service = std::make_unique<SchedulerService>(
-      *engine.model, *engine.scheduler, plan.context, AnswerId(*engine.model, options.kv_type),
-      std::max<size_t>(1, options.threads / 4), std::max<size_t>(2, scheduling.max_queued / 4),
-      &memory);
+  if (files.model) {
+    TRY_OK(StartGeneration(options, *std::move(files.model), kernels, pool, observers.scheduler,
+                           progress, memory, engine));
+  } else {
+    engine.service =
+        std::make_unique<EncoderService>(*engine.encoder.model, *engine.encoder.service);
+  }
   return engine;
 }
 

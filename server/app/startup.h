@@ -1,40 +1,63 @@
 // All that the routes need of the core, built from the options.
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "core/base/status.h"
+#include "core/engine/encode_scheduler.h"
 #include "core/engine/prefix_store.h"
 #include "core/engine/scheduler.h"
 #include "core/engine/session_pool.h"
+#include "core/engine/step_turns.h"
 #include "core/kernels/kernels.h"
 #include "core/kernels/thread_pool.h"
 #include "core/model/model.h"
 #include "server/app/options.h"
+#include "server/generation/embedding_service.h"
 #include "server/generation/generation_service.h"
 #include "server/host/memory_plan.h"
 
 namespace lockstep {
 
-// The members stand in the order in which they are built. Each uses only those in front of it, and
-// is destroyed before them.
+// A model that encodes, on its own or beside one that generates. The members stand in the order in
+// which they are built: each uses only those in front of it, and is destroyed before them.
+struct Encoder {
+  std::unique_ptr<const Model> model;
+  std::unique_ptr<EncodeScheduler> scheduler;
+  std::unique_ptr<ModelEmbeddingService> service;
+};
+
+// The same order. What is of the other kind than the models that were given is null.
 struct Engine {
   MemoryPlan memory;
+  std::unique_ptr<StepTurns> turns;  // where there are two models
+  Encoder encoder;
   std::unique_ptr<const Model> model;
   std::unique_ptr<SessionPool> sessions;
-  std::unique_ptr<PrefixStore> prefixes;  // may be null
+  std::unique_ptr<PrefixStore> prefixes;
   std::unique_ptr<Scheduler> scheduler;
-  std::unique_ptr<SchedulerService> service;
+  std::unique_ptr<GenerationService> service;  // never null
+
+  void AnnounceDrain();
+  // As Scheduler::Drain, of all that there is.
+  bool Drain(std::chrono::milliseconds timeout);
+};
+
+// Who is told what the schedulers do; both may be null.
+struct EngineObservers {
+  SchedulerObserver* scheduler = nullptr;
+  EncodeObserver* encoder = nullptr;
 };
 
 // The table that --isa names. kInvalidArgument if there is none that runs here.
 [[nodiscard]] Result<const KernelTable*> FindKernels(const std::string& isa);
 
-// Loads the model and starts the scheduler. What memory cannot hold is refused before the weights
-// are read. `observer` may be null; it, the kernels and the pool must outlive the engine.
-// `memory` gets what is planned for requests, and must outlive the engine too.
+// Loads the models and starts their schedulers. What memory cannot hold is refused before the
+// weights are read. The observers, the kernels and the pool must outlive the engine. `memory` gets
+// what is planned for requests, and must outlive the engine too.
 [[nodiscard]] Result<Engine> StartEngine(const Options& options, const KernelTable& kernels,
-                                         ThreadPool& pool, SchedulerObserver* observer,
+                                         ThreadPool& pool, const EngineObservers& observers,
                                          const LoadProgress& progress, MemoryBudget& memory);
 
 }  // namespace lockstep

@@ -2,12 +2,15 @@
 // chat templates.
 #include "server/generation/generation_service.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <regex>
 #include <utility>
 
+#include "core/base/quoted.h"
 #include "core/base/utf8.h"
 #include "server/generation/form_finder.h"
 #include "server/generation/grammar_cache.h"
@@ -50,7 +53,8 @@ Result<ChatModel> ParseChatModel(const Model& model, const std::string& source) 
   return chat;
 }
 
-Result<ChatModel> MakeChatModel(const Model& model) {
+Result<ChatModel> MakeChatModel(const Model& model, const ServedModel& served) {
+  if (served.encodes) return tl::unexpected(GeneratesNothing(served));
   if (model.chat_template.empty()) {
     return Fail(ErrorKind::kInvalidArgument,
                 "the model has no chat template: send a prompt of your own to /v1/completions, or "
@@ -100,64 +104,87 @@ size_t RememberedBytes(const MemoryBudget* memory) {
 
 }  // namespace
 
-SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
-                                   std::string answer_id, size_t compilers, size_t compiles_waiting,
-                                   MemoryBudget* memory)
+ServedModel DescribeModel(const Model& model, std::string answer_id, size_t context) {
+  return {NameOf(model),
+          std::move(answer_id),
+          model.tokenizer.vocab_size(),
+          context,
+          static_cast<int64_t>(std::time(nullptr)),
+          false,
+          model.name,
+          model.card,
+          model.tokenizer.bos(),
+          model.tokenizer.eos(),
+          model.tokenizer.adds_bos(),
+          model.tokenizer.fill_tokens(),
+          model.config().encodes()};
+}
+
+Error GeneratesNothing(const ServedModel& model) {
+  return {ErrorKind::kInvalidArgument,
+          fmt::format("{} makes vectors of texts and generates nothing: send texts to "
+                      "/v1/embeddings, or serve a model that generates beside it, with --model "
+                      "FILE.gguf --embedding-model FILE.gguf",
+                      Quoted(model.name)),
+          "model"};
+}
+
+ModelService::ModelService(const Model& model, ServedModel served, CompileLimits limits,
+                           MemoryBudget* memory)
     : model_(model),
-      scheduler_(scheduler),
-      chat_(MakeChatModel(model)),
-      served_{NameOf(model),
-              std::move(answer_id),
-              model.tokenizer.vocab_size(),
-              context,
-              static_cast<int64_t>(std::time(nullptr)),
-              chat_.has_value(),
-              model.name,
-              model.card,
-              model.tokenizer.bos(),
-              model.tokenizer.eos(),
-              model.tokenizer.adds_bos(),
-              model.tokenizer.fill_tokens()},
-      grammars_(std::make_unique<GrammarCache>(
-          model.tokenizer, AllSpoken(chat_),
-          CompileLimits{compilers, compiles_waiting,
-                        [&scheduler] { return scheduler.state().draining; }},
-          GrammarCache::kMaxEntries, RememberedBytes(memory), memory)) {}
+      chat_(MakeChatModel(model, served)),
+      served_([&] {
+        served.chat = chat_.has_value();
+        return std::move(served);
+      }()),
+      grammars_(std::make_unique<GrammarCache>(model.tokenizer, AllSpoken(chat_), std::move(limits),
+                                               GrammarCache::kMaxEntries, RememberedBytes(memory),
+                                               memory)) {}
 
-SchedulerService::~SchedulerService() = default;
+ModelService::~ModelService() = default;
 
-std::vector<int32_t> SchedulerService::Encode(std::string_view text) const {
+std::vector<int32_t> ModelService::Encode(std::string_view text) const {
   return model_.tokenizer.Encode(text, /*add_special=*/true);
 }
 
-std::vector<int32_t> SchedulerService::Encode(std::string_view text, bool add_special,
-                                              SpecialTokens special) const {
+std::vector<int32_t> ModelService::Encode(std::string_view text, bool add_special,
+                                          SpecialTokens special) const {
   return model_.tokenizer.Encode(text, add_special, special);
 }
 
-std::string SchedulerService::Decode(std::span<const int32_t> tokens) const {
+std::string ModelService::Decode(std::span<const int32_t> tokens) const {
   return model_.tokenizer.Decode(tokens);
 }
 
-std::string_view SchedulerService::TokenBytes(int32_t token) const {
+std::string_view ModelService::TokenBytes(int32_t token) const {
   return model_.tokenizer.TokenBytes(token);
 }
 
-std::string_view SchedulerService::TokenText(int32_t token) const {
+std::string_view ModelService::TokenText(int32_t token) const {
   return model_.tokenizer.TokenText(token);
 }
 
-bool SchedulerService::IsControl(int32_t token) const { return model_.tokenizer.IsControl(token); }
+bool ModelService::IsControl(int32_t token) const { return model_.tokenizer.IsControl(token); }
 
-bool SchedulerService::IsEndOfGeneration(int32_t token) const {
+bool ModelService::IsEndOfGeneration(int32_t token) const {
   return model_.tokenizer.IsEndOfGeneration(token);
 }
 
 // What the template gives out is the whole prompt: whether it begins with BOS is its business where
 // it writes it, and the tokenizer's where it does not.
-std::vector<int32_t> SchedulerService::Encode(const TrustedText& prompt) const {
+std::vector<int32_t> ModelService::Encode(const TrustedText& prompt) const {
   return model_.tokenizer.Encode(prompt, /*add_special=*/true);
 }
+
+SchedulerService::SchedulerService(const Model& model, Scheduler& scheduler, size_t context,
+                                   std::string answer_id, size_t compilers, size_t compiles_waiting,
+                                   MemoryBudget* memory, EmbeddingService* beside)
+    : ModelService(model, DescribeModel(model, std::move(answer_id), context),
+                   CompileLimits{compilers, compiles_waiting,
+                                 [&scheduler] { return scheduler.state().draining; }},
+                   memory),
+      scheduler_(scheduler),
+      beside_(beside) {}
 
 Status SchedulerService::Submit(Job job) { return scheduler_.Submit(std::move(job)); }
 

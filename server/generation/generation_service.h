@@ -15,7 +15,9 @@
 
 namespace lockstep {
 
+class EmbeddingService;
 class GrammarCache;
+struct CompileLimits;
 
 struct ServedModel {
   std::string name;         // the file's, without its ending; of the embedded model, general.name
@@ -29,7 +31,13 @@ struct ServedModel {
   int32_t bos = -1, eos = -1;  // -1: the vocabulary names none
   bool adds_bos = false;       // before each text
   FillTokens fill = {};        // by which gaps in texts are marked; none where it has none
+  bool encodes = false;        // it makes vectors of texts, and generates nothing
 };
+
+// As a model is served: with its name, its card and what follows.
+ServedModel DescribeModel(const Model& model, std::string answer_id, size_t context);
+// What a client is told that asks a model that encodes for an answer.
+Error GeneratesNothing(const ServedModel& model);
 
 class GenerationService {
  public:
@@ -54,17 +62,14 @@ class GenerationService {
   // As Scheduler::Submit.
   [[nodiscard]] virtual Status Submit(Job job) = 0;
   virtual SchedulerState state() const = 0;
+  // Of the model that makes vectors: this one, or one beside it. Null where there is none.
+  virtual EmbeddingService* embeddings() const { return nullptr; }
 };
 
-// The real one. The model, the scheduler and `memory`, of which grammars take, must outlive it.
-// `answer_id` becomes model().fingerprint.
-class SchedulerService : public GenerationService {
+// What a loaded model gives by itself. It and `memory`, of which grammars take, must outlive it.
+class ModelService : public GenerationService {
  public:
-  // At most `compilers` grammars are compiled at once, and `compiles_waiting` more may wait.
-  SchedulerService(const Model& model, Scheduler& scheduler, size_t context, std::string answer_id,
-                   size_t compilers = 1, size_t compiles_waiting = 16,
-                   MemoryBudget* memory = nullptr);
-  ~SchedulerService() override;
+  ~ModelService() override;
 
   const ServedModel& model() const override { return served_; }
   std::vector<int32_t> Encode(std::string_view text) const override;
@@ -78,15 +83,34 @@ class SchedulerService : public GenerationService {
   const Result<ChatModel>& chat() const override { return chat_; }
   GrammarCache& grammars() const override { return *grammars_; }
   std::vector<int32_t> Encode(const TrustedText& prompt) const override;
-  Status Submit(Job job) override;
-  SchedulerState state() const override;
+
+ protected:
+  // model().chat follows from the model.
+  ModelService(const Model& model, ServedModel served, CompileLimits limits, MemoryBudget* memory);
 
  private:
   const Model& model_;
-  Scheduler& scheduler_;
   const Result<ChatModel> chat_;
   const ServedModel served_;
   const std::unique_ptr<GrammarCache> grammars_;
+};
+
+// The real one. The scheduler must outlive it, and so must what is beside it, which may be null.
+// `answer_id` becomes model().fingerprint.
+class SchedulerService : public ModelService {
+ public:
+  // At most `compilers` grammars are compiled at once, and `compiles_waiting` more may wait.
+  SchedulerService(const Model& model, Scheduler& scheduler, size_t context, std::string answer_id,
+                   size_t compilers = 1, size_t compiles_waiting = 16,
+                   MemoryBudget* memory = nullptr, EmbeddingService* beside = nullptr);
+
+  Status Submit(Job job) override;
+  SchedulerState state() const override;
+  EmbeddingService* embeddings() const override { return beside_; }
+
+ private:
+  Scheduler& scheduler_;
+  EmbeddingService* const beside_;
 };
 
 }  // namespace lockstep

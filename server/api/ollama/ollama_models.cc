@@ -32,24 +32,37 @@ std::string ModifiedAt(const ServedModel& model) {
       system_clock::from_time_t(model.card.modified > 0 ? model.card.modified : model.created));
 }
 
-Json ListedModel(const RouteCall& call, std::string_view name) {
-  const ServedModel& model = call.service->model();
-  return {{"name", TaggedName(name)},
-          {"model", TaggedName(name)},
-          {"size", model.card.bytes},
-          {"digest", model.card.sha256},
-          {"details", ModelDetailsJson(model.card)},
-          {"capabilities", CapabilitiesJson(*call.service, call.settings.generate.generic_tools)}};
+// Of either of the models that there may be.
+Json CapabilitiesOf(const GenerationService& service, const ServedModel& model,
+                    bool generic_tools) {
+  if (model.encodes) return Json::array({"embedding"});
+  return CapabilitiesJson(service, generic_tools);
 }
 
-// The model under its own name and its aliases, with `more` of each.
-HttpReply ListReply(const RouteCall& call, const Json& more) {
-  const std::string& own = call.service->model().name;
-  Json models = Json::array({ListedModel(call, own)});
+Json ListedModel(const RouteCall& call, const ServedModel& model, std::string_view name) {
+  return {
+      {"name", TaggedName(name)},
+      {"model", TaggedName(name)},
+      {"size", model.card.bytes},
+      {"digest", model.card.sha256},
+      {"details", ModelDetailsJson(model.card)},
+      {"capabilities", CapabilitiesOf(*call.service, model, call.settings.generate.generic_tools)}};
+}
+
+// The model under its own name and its aliases, and the one beside it, with `more` of each.
+template <class More>
+HttpReply ListReply(const RouteCall& call, const More& more) {
+  Json models = Json::array();
+  const auto add = [&](const ServedModel& model, std::string_view name) {
+    models.push_back(ListedModel(call, model, name));
+    models.back().update(more(model));
+  };
+  const ServedModel& own = call.service->model();
+  add(own, own.name);
   for (const std::string& alias : call.settings.generate.names.aliases) {
-    if (alias != "*" && alias != own) models.push_back(ListedModel(call, alias));
+    if (alias != "*" && alias != own.name) add(own, alias);
   }
-  for (Json& model : models) model.update(more);
+  if (const ServedModel* const beside = ModelBeside(*call.service)) add(*beside, beside->name);
   return ReplyOf({{"models", std::move(models)}});
 }
 
@@ -96,7 +109,7 @@ Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
   fields.Bool("stream", &stream);
   fields.Bool("insecure", &insecure);  // how to fetch, where nothing is fetched
   TRY_OK(fields.Finish(context.unknown()));
-  if (!IsModelName(model, context.names, asked)) {
+  if (FindModel(context.service, context.names, asked) == nullptr) {
     return Fail(
         ErrorKind::kNotFound,
         fmt::format("this server fetches no models: it has {}, and another one is served by "
@@ -119,31 +132,33 @@ Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
 }  // namespace
 
 HttpReply OllamaTags(RouteCall& call) {
-  return ListReply(call, {{"modified_at", ModifiedAt(call.service->model())}});
+  return ListReply(call, [](const ServedModel& model) {
+    return Json{{"modified_at", ModifiedAt(model)}};
+  });
 }
 
 HttpReply OllamaRunning(RouteCall& call) {
-  return ListReply(call, {{"expires_at", kNever},
-                          {"size_vram", 0},
-                          {"context_length", call.service->model().context}});
+  return ListReply(call, [](const ServedModel& model) {
+    return Json{{"expires_at", kNever}, {"size_vram", 0}, {"context_length", model.context}};
+  });
 }
 
 HttpReply OllamaVersion(RouteCall&) { return ReplyOf({{"version", kOllamaVersion}}); }
 
 Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
   FieldReader fields(body);
-  const ServedModel& model = context.service.model();
-  const std::string name = ReadName(fields, model);
+  const std::string name = ReadName(fields, context.service.model());
   bool verbose = false;
   fields.Bool("verbose", &verbose);  // asks for the whole vocabulary, which nobody needs twice
   fields.Take("system");
   fields.Take("template");
   fields.Take("options");
   TRY_OK(fields.Finish(context.unknown()));
-  if (!IsModelName(model, context.names, name)) {
-    return tl::unexpected(NoSuchModel(model, name));
-  }
-  const std::string source = context.service.chat() ? context.service.chat()->source : "";
+  const ServedModel* const found = FindModel(context.service, context.names, name);
+  if (found == nullptr) return tl::unexpected(NoSuchModel(context.service.model(), name));
+  const ServedModel& model = *found;
+  const bool chats = !model.encodes && context.service.chat();
+  const std::string source = chats ? context.service.chat()->source : "";
   const std::string parameters = fmt::format("{:<30} {}", "num_ctx", model.context);
   return Dump({{"license", CardText(model.card, "general.license")},
                {"modelfile", fmt::format("FROM {}\nTEMPLATE \"\"\"{}\"\"\"\nPARAMETER {}\n",
@@ -152,7 +167,7 @@ Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
                {"template", source},
                {"details", ModelDetailsJson(model.card)},
                {"model_info", ModelInfo(model)},
-               {"capabilities", CapabilitiesJson(context.service, context.generic_tools)},
+               {"capabilities", CapabilitiesOf(context.service, model, context.generic_tools)},
                {"modified_at", ModifiedAt(model)}});
 }
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/base/quoted.h"
-#include "server/api/generate.h"
 #include "server/api/openai/response_store.h"
+#include "server/api/request_body.h"
 #include "server/http/error_reply.h"
 #include "server/http/query.h"
 #include "server/json/json_text.h"

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 
+#include "tests/server/generation/fake_embeddings.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -154,6 +155,26 @@ TEST_F(MetricsTest, CountsAnswersByRouteStatusAndOutcome) {
             2);
   EXPECT_EQ(Value("lockstep_http_requests_total{outcome=\"ok\",route=\"other\",status=\"404\"}"),
             1);
+}
+
+TEST_F(MetricsTest, TextsThatBecomeVectorsHaveTheirOwn) {
+  EXPECT_EQ(Render().count("lockstep_embedding_texts_total"), 0u);  // there is no such model
+  FakeEmbeddings embeddings;
+  service_.SetEmbeddings(embeddings, /*alone=*/false);
+  const Error late{ErrorKind::kDeadlineExceeded, "late", {}};
+  metrics_.encoder().OnEncodeStep(3, 40, 0.25);
+  metrics_.encoder().OnEncodeEnd({.queue_s = 0.5, .encode_s = 1, .texts = 3, .tokens = 40},
+                                 nullptr);
+  metrics_.encoder().OnEncodeEnd({}, &late);
+  EXPECT_EQ(Value("lockstep_embedding_texts_total"), 3);
+  EXPECT_EQ(Value("lockstep_embedding_tokens_total"), 40);
+  EXPECT_EQ(Value("lockstep_embedding_step_seconds_sum"), 0.25);
+  EXPECT_EQ(Value("lockstep_embedding_seconds_sum"), 1.5);
+  EXPECT_EQ(Value("lockstep_embedding_requests_total{outcome=\"ok\"}"), 1);
+  EXPECT_EQ(Value("lockstep_embedding_requests_total{outcome=\"deadline_exceeded\"}"), 1);
+  EXPECT_EQ(Value("lockstep_embedding_queue_requests"), 3);
+  EXPECT_EQ(Value("lockstep_embedding_queue_tokens"), 30);
+  EXPECT_EQ(Value("lockstep_embedding_requests_running"), 1);
 }
 
 TEST_F(MetricsTest, GatewaysFindVllmsNames) {

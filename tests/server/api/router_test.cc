@@ -11,15 +11,20 @@
 #include "server/api/llama_api.h"
 #include "server/api/native_api.h"
 #include "server/api/ollama/ollama_chat.h"
+#include "server/api/ollama/ollama_embed.h"
 #include "server/api/ollama/ollama_generate.h"
 #include "server/api/ollama/ollama_models.h"
 #include "server/api/openai/chat.h"
 #include "server/api/openai/completions.h"
+#include "server/api/openai/embeddings.h"
 #include "server/api/openai/responses.h"
+#include "server/api/rerank_api.h"
 #include "server/api/routes.h"
+#include "server/api/tei_api.h"
 #include "server/api/tgi_api.h"
 #include "server/api/tokenize_api.h"
 #include "server/json/json_text.h"
+#include "tests/server/generation/fake_embeddings.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -76,7 +81,8 @@ TEST_F(RouterTest, RoutesByPathAndMethod) {
       {"GET", "/models", 200, ""},
       {"GET", "/chat/completions", 405, "POST"},
       {"TRACE", "/generate", 405, "POST"},
-      {"POST", "/v1/embeddings", 501, ""},
+      {"POST", "/v1/embeddings", 415, ""},
+      {"GET", "/embed", 405, "POST"},
       {"OPTIONS", "*", 404, ""},
   };
   for (const auto& [method, path, status, allow] : cases) {
@@ -237,6 +243,24 @@ TEST_F(RouterTest, ReadersTakeTheFieldsOfOpenApi) {
   EXPECT_EQ(read(kOllamaGenerate.read, kPrompt, ""), written("OllamaGenerateRequest", written));
   EXPECT_EQ(read(AnswerOllamaShow, "{}", ""), written("OllamaShowRequest", written));
   EXPECT_EQ(read(kOllamaPull.read, "{}", ""), written("OllamaPullRequest", written));
+  FakeEmbeddings embeddings;
+  service_.SetEmbeddings(embeddings, /*alone=*/false);
+  constexpr char kPairs[] =
+      R"({"inputs":{"source_sentence":"x","sentences":["y"]},"parameters":{}})";
+  EXPECT_EQ(read(kOpenAiEmbeddings.read, R"({"input":"x"})", ""),
+            written("EmbeddingsRequest", written));
+  EXPECT_EQ(read(kTeiEmbed.read, R"({"inputs":"x"})", ""), written("TeiEmbedRequest", written));
+  EXPECT_EQ(read(kTeiSimilarity.read, kPairs, ""), written("TeiSimilarityRequest", written));
+  EXPECT_EQ(read(kTeiSimilarity.read, kPairs, "parameters."), written("TeiReading", written));
+  EXPECT_EQ(read(kRerank.read, R"({"query":"x","documents":["y"]})", ""),
+            written("RerankRequest", written));
+  EXPECT_EQ(read(kTeiRerank.read, R"({"query":"x","texts":["y"]})", ""),
+            written("TeiRerankRequest", written));
+  EXPECT_EQ(read(kScore.read, R"({"text_1":"x","text_2":"y"})", ""),
+            written("ScoreRequest", written));
+  EXPECT_EQ(read(kOllamaEmbed.read, R"({"input":"x"})", ""),
+            written("OllamaEmbedRequest", written));
+  EXPECT_EQ(read(kOllamaEmbeddings.read, kPrompt, ""), written("OllamaEmbeddingRequest", written));
   // An assistant's message has every field but the id of the call that a tool answers.
   std::set<std::string> message = read(kOpenAiChat.read, kChat, "messages[0].");
   message.insert("tool_call_id");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "server/generation/embedding_service.h"
 #include "server/generation/generation_service.h"
 #include "server/generation/grammar_cache.h"
 #include "tests/server/generation/chat_templates.h"
@@ -90,8 +91,15 @@ class FakeService : public GenerationService {
   }
 
   GrammarCache& grammars() const override { return grammars_; }
+  EmbeddingService* embeddings() const override { return embeddings_; }
+  // Set before use: a model that makes vectors, beside this one or in its place.
+  void SetEmbeddings(EmbeddingService& embeddings, bool alone) {
+    embeddings_ = &embeddings;
+    if (alone) model_ = embeddings.model();
+  }
   // Set before use.
   void SetChatTemplate(const std::string& source) { chat_ = ChatModelOf(source); }
+  void SetChatError(const Error& error) { chat_ = tl::unexpected(error); }
   // Behind SetChatTemplate.
   void AddNamedTemplate(const std::string& name, const std::string& source) {
     ChatModel named = ChatModelOf(source);
@@ -166,6 +174,7 @@ class FakeService : public GenerationService {
     for (size_t i = 0; i < chars.size(); ++i) chars[i] = static_cast<char>(i);
     return chars;
   }();
+  EmbeddingService* embeddings_ = nullptr;
   ServedModel model_{"fake", "ls1-0123456789abcdef", 128, 64, 1'700'000'000,
                      false,  "Fake of 64 Tokens"};
   Result<ChatModel> chat_ = lockstep::Fail(ErrorKind::kInvalidArgument, "no template", "messages");

@@ -116,8 +116,10 @@ TEST_F(OllamaModelsTest, PullSaysWhetherTheModelIsHere) {
 
 TEST_F(OllamaModelsTest, WhatItDoesNotDoItSays) {
   const std::pair<const char*, const char*> cases[] = {
-      {"POST", "/api/create"},          {"POST", "/api/copy"},  {"POST", "/api/push"},
-      {"DELETE", "/api/delete"},        {"POST", "/api/embed"}, {"POST", "/api/embeddings"},
+      {"POST", "/api/create"},
+      {"POST", "/api/copy"},
+      {"POST", "/api/push"},
+      {"DELETE", "/api/delete"},
       {"POST", "/api/blobs/sha256:00"},
   };
   for (const auto& [method, path] : cases) {

@@ -1,0 +1,209 @@
+// A request's texts become tokens on its own thread, which then waits. What all of it takes of
+// memory is asked for before it is made.
+#include "server/api/encode_api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "server/http/error_reply.h"
+
+namespace lockstep {
+namespace {
+
+// Of a value in a reply: 14 digits and signs at most, of which most have fewer.
+constexpr size_t kValueBytes = 16;
+
+Error MakesNoVectors(const ServedModel& model) {
+  return {ErrorKind::kInvalidArgument,
+          fmt::format("{} generates text and makes no vectors: start the server with "
+                      "--embedding-model FILE.gguf for a model beside it that does",
+                      Quoted(model.name)),
+          "model"};
+}
+
+// What is put before and behind a text stays.
+void CutTokens(const EmbeddingService& service, size_t limit, bool begin,
+               std::vector<int32_t>& tokens) {
+  const size_t ends = tokens.size() - limit;  // that go
+  const auto at = [&tokens](size_t i) { return tokens.begin() + static_cast<ptrdiff_t>(i); };
+  const size_t first = limit > 1 && service.IsControl(tokens.front()) ? 1 : 0;
+  const size_t last = limit > first + 1 && service.IsControl(tokens.back()) ? 1 : 0;
+  const size_t from = begin ? first : tokens.size() - last - ends;
+  tokens.erase(at(from), at(from + ends));
+}
+
+// `where` is the text's name in messages.
+Result<std::vector<int32_t>> Tokens(const EmbeddingService& service, const EncodeRequest& request,
+                                    const EncodeRequest::Input& input, const std::string& where,
+                                    const char* field, MemoryBudget::Share& memory) {
+  const auto* const ids = std::get_if<std::vector<int32_t>>(&input);
+  const size_t held = memory.bytes();
+  std::vector<int32_t> tokens;
+  if (ids != nullptr) {
+    tokens = *ids;
+  } else {
+    const std::string& text = std::get<std::string>(input);
+    TRY_OK(memory.Grow(text.size() * Tokenizer::kEncodeBytes));
+    tokens = service.Encode(text);
+  }
+  const size_t context = service.model().context;
+  const size_t limit = request.limit == 0 ? context : std::min(context, request.limit);
+  if (tokens.empty()) {
+    return Fail(ErrorKind::kInvalidArgument, fmt::format("{} has no tokens", where), field);
+  }
+  if (tokens.size() > limit && !request.cut) {
+    return Fail(ErrorKind::kContextExceeded,
+                fmt::format("{} has {} tokens, and a text may have {}: send less of it, or ask "
+                            "for it to be cut",
+                            where, tokens.size(), limit),
+                field);
+  }
+  if (tokens.size() > limit) CutTokens(service, limit, request.cut_begin, tokens);
+  tokens.shrink_to_fit();
+  memory.Force(held + tokens.size() * sizeof(int32_t));
+  return tokens;
+}
+
+// In the place of the vectors of queries and of the texts behind them, the cosines of each text
+// with its query: their lengths are 1.
+void MakeScores(size_t queries, TextVectors& vectors) {
+  std::vector<float> scores;
+  for (size_t i = queries; i < vectors.size(); ++i) {
+    const auto query = vectors[queries == 1 ? 0 : i - queries], text = vectors[i];
+    double sum = 0;
+    for (size_t d = 0; d < vectors.dim; ++d) sum += double{query[d]} * double{text[d]};
+    scores.push_back(static_cast<float>(sum));
+  }
+  vectors.values = std::move(scores);
+  vectors.dim = 1;
+}
+
+Result<TextVectors> Vectors(EmbeddingService& service, const EncodeRequest& request,
+                            const char* field, const Caller& caller, RequestRecord& record,
+                            MemoryBudget::Share& memory) {
+  if (request.inputs.empty()) return TextVectors{};
+  std::vector<std::vector<int32_t>> texts;
+  const auto add = [&](const EncodeRequest::Input& input, const std::string& where) -> Status {
+    TRY(texts.emplace_back(), Tokens(service, request, input, where, field, memory));
+    record.prompt_tokens += texts.back().size();
+    return {};
+  };
+  for (const std::string& query : request.queries) TRY_OK(add(query, "the query"));
+  for (size_t i = 0; i < request.inputs.size(); ++i) {
+    const bool one = request.inputs.size() == 1;
+    TRY_OK(add(request.inputs[i], one ? field : fmt::format("{}[{}]", field, i)));
+  }
+  TRY_OK(memory.Grow(texts.size() * service.dim() * (sizeof(float) + 2 * kValueBytes)));
+  TRY(TextVectors vectors, EncodeTexts(service, std::move(texts), caller));
+  // A file that was damaged, or made wrong, may have any value in it.
+  if (!std::ranges::all_of(vectors.values, [](float v) { return std::isfinite(v); })) {
+    return Fail(ErrorKind::kInternal, "the model made a vector with values that are no numbers");
+  }
+  vectors.Cut(request.dimensions);
+  if (!request.queries.empty()) MakeScores(request.queries.size(), vectors);
+  return vectors;
+}
+
+}  // namespace
+
+HttpReply EncodeFrom(Body body, const EncodeDialect& dialect, RouteCall& call) {
+  EmbeddingService* const service = call.service->embeddings();
+  if (service == nullptr) return dialect.error(MakesNoVectors(call.service->model()));
+  ReadContext context = ContextOf(call, /*strict_dialect=*/false, std::move(body.memory));
+  auto request = dialect.read(body.json, context);
+  if (!request) return dialect.error(request.error());
+  body.json = nullptr;
+  context.memory.Force(kReadingCopies * call.request.body.size());
+  auto record = std::make_shared<RequestRecord>();
+  auto vectors = Vectors(*service, *request, dialect.input, call.caller, *record, context.memory);
+  HttpReply reply;
+  if (!vectors) {
+    reply = dialect.error(vectors.error());
+    record->outcome = reply.record->outcome;
+  } else {
+    reply.headers = {{"Server-Timing",
+                      fmt::format("queue;dur={:.3f}, encode;dur={:.3f}",
+                                  vectors->stats.queue_s * 1000, vectors->stats.encode_s * 1000)}};
+    reply.body = request->write(*vectors);
+  }
+  reply.record = std::move(record);
+  return WithHeaders(std::move(reply), context);
+}
+
+HttpReply EncodeIn(const EncodeDialect& dialect, RouteCall& call) {
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
+  if (!body) return body.error();
+  return EncodeFrom(*std::move(body), dialect, call);
+}
+
+void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
+                EncodeRequest& request) {
+  const Json* const value = fields.Take(name);
+  if (!fields.ok()) return;
+  const std::string_view form = ids ? "must be a text, or a list of texts, or token ids, or a list "
+                                      "of lists of them"
+                                    : "must be a text, or a list of texts";
+  if (value == nullptr) return fields.Fail(name, "is missing: a text, or a list of texts");
+  const auto add_ids = [&](const Json& list, const std::string& where) {
+    auto read = ReadTokenIds(list, context.service.embeddings()->model().vocab, where, name);
+    if (!read) return fields.Fail(std::move(read.error()));
+    request.inputs.emplace_back(*std::move(read));
+  };
+  const auto add = [&](const Json& item, const std::string& where) {
+    if (item.is_string()) {
+      request.inputs.emplace_back(item.get<std::string>());
+    } else if (ids && item.is_array()) {
+      add_ids(item, where);
+    } else {
+      fields.Fail(name, form);
+    }
+  };
+  if (!value->is_array()) return add(*value, std::string(name));
+  if (ids && !value->empty() && value->front().is_number()) {
+    return add_ids(*value, std::string(name));
+  }
+  if (value->size() > kMaxInputs) {
+    return fields.Fail(
+        name, fmt::format("has {} texts, and a request may have {}", value->size(), kMaxInputs));
+  }
+  for (const Json& item : *value) {
+    add(item, fmt::format("{}[{}]", name, request.inputs.size()));
+    if (!fields.ok()) return;
+  }
+}
+
+void ReadDimensions(FieldReader& fields, const ReadContext& context, bool refuse_uncut,
+                    EncodeRequest& request) {
+  const EmbeddingService& service = *context.service.embeddings();
+  size_t dimensions = 0;
+  if (!fields.Integer("dimensions", 0, INT32_MAX, &dimensions)) return;
+  if (dimensions == 0 && refuse_uncut) return fields.Fail("dimensions", "must be at least 1");
+  if (dimensions > service.dim()) {
+    return fields.Fail("dimensions", fmt::format("is {}, and the model's vectors have {} values",
+                                                 dimensions, service.dim()));
+  }
+  if (dimensions < service.dim() && refuse_uncut && !service.may_be_cut()) {
+    return fields.Fail("dimensions",
+                       fmt::format("is {}, and the model is of a kind that is not trained for "
+                                   "vectors shorter than its {} values: leave it out",
+                                   dimensions, service.dim()));
+  }
+  request.dimensions = dimensions;
+}
+
+void AppendVector(std::span<const float> vector, std::string& text) {
+  text += '[';
+  for (const float value : vector) fmt::format_to(std::back_inserter(text), "{},", value);
+  if (vector.empty()) {
+    text += ']';
+  } else {
+    text.back() = ']';
+  }
+}
+
+}  // namespace lockstep

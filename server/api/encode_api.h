@@ -1,0 +1,63 @@
+// The way of every request for vectors, and for scores made of them: from JSON to a reply, in
+// whichever dialect. Thread-safe; the service must outlive the replies.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "server/api/request_body.h"
+#include "server/api/route.h"
+#include "server/generation/embedding.h"
+
+namespace lockstep {
+
+// Texts that one request may have: OpenAI's limit, which clients cut their batches by.
+inline constexpr size_t kMaxInputs = 2048;
+
+// A request for vectors, in whichever dialect it came.
+struct EncodeRequest {
+  using Input = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
+  std::vector<Input> inputs;
+  // What the inputs are scored against: one text for all of them, or one for each. Empty: nothing,
+  // and vectors are asked for; else scores, vectors of one value each.
+  std::vector<std::string> queries;
+  bool cut = false;        // texts beyond the limit are cut, and are no error
+  bool cut_begin = false;  // at their beginning
+  size_t limit = 0;        // tokens of a text, at most; 0: as many as the model takes
+  size_t dimensions = 0;   // the first ones of each vector; 0: all
+  // The reply's body.
+  std::function<std::string(const TextVectors& vectors)> write;
+};
+
+// Stateless: one constant for each API, safe from any thread.
+struct EncodeDialect {
+  // Only where the context's service has embeddings.
+  Result<EncodeRequest> (*read)(const Json& body, ReadContext& context);
+  HttpReply (*error)(const Error& error);
+  const char* input;  // the field that holds the texts, for an error that is about them
+};
+
+// Both block until all vectors are made; to the first, the body has been read already.
+HttpReply EncodeFrom(Body body, const EncodeDialect& dialect, RouteCall& call);
+HttpReply EncodeIn(const EncodeDialect& dialect, RouteCall& call);
+template <const EncodeDialect& kDialect>
+HttpReply Encode(RouteCall& call) {
+  return EncodeIn(kDialect, call);
+}
+
+// A text or a list of texts; ids or a list of lists of them where `ids` allows them.
+void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
+                EncodeRequest& request);
+// "dimensions", up to those of the model's vectors. `refuse_uncut`: fewer only where the model is
+// of a kind that is trained for it.
+void ReadDimensions(FieldReader& fields, const ReadContext& context, bool refuse_uncut,
+                    EncodeRequest& request);
+
+// "[0.25,-0.5]": numbers with as many digits as tell each from all others.
+void AppendVector(std::span<const float> vector, std::string& text);
+
+}  // namespace lockstep

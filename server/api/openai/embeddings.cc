@@ -1,0 +1,83 @@
+// OpenAI's client libraries ask for base64 unless told otherwise, and decode it themselves: the
+// bytes of 32-bit floats, the least significant first.
+#include "server/api/openai/embeddings.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "server/http/error_reply.h"
+
+namespace lockstep {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);  // x86 and the Arm that is built for
+
+void AppendBase64(std::span<const float> vector, std::string& text) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes(vector.size_bytes(), '\0');
+  std::memcpy(bytes.data(), vector.data(), bytes.size());
+  text += '"';
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t three = 0;
+    for (size_t j = i; j < i + 3; ++j) {
+      three = three << 8 | (j < bytes.size() ? static_cast<uint8_t>(bytes[j]) : 0);
+    }
+    for (size_t digit = 0; digit < 4; ++digit) {
+      text += i + digit <= bytes.size() ? kDigits[three >> (18 - 6 * digit) & 63] : '=';
+    }
+  }
+  text += '"';
+}
+
+std::string Write(const TextVectors& vectors, const std::string& model, bool base64) {
+  std::string text = R"({"object":"list","data":[)";
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    text +=
+        fmt::format(R"({}{{"object":"embedding","index":{},"embedding":)", i == 0 ? "" : ",", i);
+    (base64 ? AppendBase64 : AppendVector)(vectors[i], text);
+    text += '}';
+  }
+  text += fmt::format(R"(],"model":{},"usage":{{"prompt_tokens":{},"total_tokens":{}}}}})",
+                      DumpString(model), vectors.stats.tokens, vectors.stats.tokens);
+  return text;
+}
+
+// vLLM's: -1 is as many tokens as the model takes.
+void ReadTruncation(FieldReader& fields, EncodeRequest& request) {
+  int64_t tokens = 0;
+  if (!fields.Integer("truncate_prompt_tokens", -1, INT32_MAX, &tokens)) return;
+  if (tokens == 0)
+    return fields.Fail("truncate_prompt_tokens", "must be a number of tokens, or -1");
+  request.cut = true;
+  request.limit = tokens < 0 ? 0 : static_cast<size_t>(tokens);
+}
+
+Result<EncodeRequest> Read(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  EncodeRequest request;
+  std::string model, format = "float", user;
+  ReadEmbeddingModel(fields, context, &model);
+  ReadInputs(fields, "input", context, /*ids=*/true, request);
+  if (fields.ok() && request.inputs.empty()) fields.Fail("input", "is empty: send a text");
+  if (fields.Text("encoding_format", &format) && format != "float" && format != "base64") {
+    fields.Fail("encoding_format", "must be float or base64");
+  }
+  ReadDimensions(fields, context, /*refuse_uncut=*/true, request);
+  ReadTruncation(fields, request);
+  fields.Text("user", &user);  // asks for nothing
+  TRY_OK(fields.Finish(context.unknown()));
+  request.write = [model = std::move(model), base64 = format == "base64"](const TextVectors& made) {
+    return Write(made, model, base64);
+  };
+  return request;
+}
+
+}  // namespace
+
+const EncodeDialect kOpenAiEmbeddings = {Read, ErrorReply, "input"};
+
+}  // namespace lockstep

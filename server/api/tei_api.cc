@@ -1,0 +1,153 @@
+// A bare array is the whole answer in this dialect, and a text that is too long an error unless the
+// client asks for it to be cut.
+#include "server/api/tei_api.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "server/api/generate.h"
+#include "server/api/tgi_api.h"
+#include "server/http/error_reply.h"
+
+namespace lockstep {
+namespace {
+
+struct ErrorShape {
+  int status;
+  const char* type;
+};
+
+// Its clients choose what to do by these.
+ErrorShape ShapeOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kInvalidArgument:
+    case ErrorKind::kContextExceeded:
+      return {422, "Validation"};
+    case ErrorKind::kNotFound:
+      return {404, "Validation"};
+    case ErrorKind::kOverloaded:
+      return {429, "Overloaded"};
+    case ErrorKind::kUnavailable:
+      return {503, "Unhealthy"};
+    default:
+      return {424, "Backend"};
+  }
+}
+
+}  // namespace
+
+// What a server of vectors is asked that has none is no mistake of a field.
+HttpReply TeiErrorReply(const Error& error) {
+  HttpReply reply = ErrorReply(error);  // its headers, and its name in the log
+  const bool model = error.kind == ErrorKind::kInvalidArgument && error.param == "model";
+  const ErrorShape shape = model ? ErrorShape{400, "Backend"} : ShapeOf(error.kind);
+  const bool empty =
+      error.kind == ErrorKind::kInvalidArgument && error.message.ends_with("is empty");
+  reply.status = empty ? 400 : shape.status;
+  reply.body = Dump(Json{{"error", error.message}, {"error_type", empty ? "Empty" : shape.type}});
+  return reply;
+}
+
+void ReadTeiReading(FieldReader& fields, EncodeRequest& request) {
+  std::string direction;
+  fields.Bool("truncate", &request.cut);
+  if (fields.Text("truncation_direction", &direction)) {
+    request.cut_begin = EqualsNoCase(direction, "left");
+    if (!request.cut_begin && !EqualsNoCase(direction, "right")) {
+      fields.Fail("truncation_direction", "must be left or right");
+    }
+  }
+  fields.Refuse("prompt_name",
+                "names nothing: the model's file has no prompts; put one before each text");
+}
+
+namespace {
+
+Result<EncodeRequest> ReadEmbed(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  EncodeRequest request;
+  std::string model;
+  ReadEmbeddingModel(fields, context, &model);
+  ReadInputs(fields, "inputs", context, /*ids=*/true, request);
+  if (fields.ok() && request.inputs.empty()) fields.Fail("inputs", "is empty");
+  ReadTeiReading(fields, request);
+  bool normalize = true;
+  if (fields.Bool("normalize", &normalize) && !normalize) {
+    fields.Fail("normalize", "cannot be false: all vectors have the length 1");
+  }
+  ReadDimensions(fields, context, /*refuse_uncut=*/false, request);
+  TRY_OK(fields.Finish(context.unknown()));
+  request.write = [](const TextVectors& vectors) {
+    std::string text = "[";
+    for (size_t i = 0; i < vectors.size(); ++i) {
+      if (i > 0) text += ',';
+      AppendVector(vectors[i], text);
+    }
+    return text + ']';
+  };
+  return request;
+}
+
+Result<EncodeRequest> ReadSimilarity(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  EncodeRequest request;
+  std::string model;
+  ReadEmbeddingModel(fields, context, &model);
+  const bool sent =
+      fields.Object("inputs", "must be an object with source_sentence and sentences",
+                    context.unknown(), [&](FieldReader& inputs) {
+                      std::string source;
+                      if (!inputs.Text("source_sentence", &source))
+                        inputs.Fail("source_sentence", "is missing");
+                      request.queries.push_back(std::move(source));
+                      ReadInputs(inputs, "sentences", context, /*ids=*/false, request);
+                    });
+  if (!sent && fields.ok()) fields.Fail("inputs", "is missing");
+  if (fields.ok() && request.inputs.empty()) fields.Fail("inputs", "is empty");
+  const auto read = [&request](FieldReader& parameters) { ReadTeiReading(parameters, request); };
+  fields.Object("parameters", "must be an object", context.unknown(), read);
+  TRY_OK(fields.Finish(context.unknown()));
+  request.write = [](const TextVectors& scores) {
+    std::string text;
+    AppendVector(scores.values, text);
+    return text;
+  };
+  return request;
+}
+
+Result<EncodeRequest> ReadEither(const Json& body, ReadContext& context) {
+  const bool pairs = body.contains("inputs") && body["inputs"].is_object();
+  return (pairs ? ReadSimilarity : ReadEmbed)(body, context);
+}
+
+constexpr EncodeDialect kTeiRoot = {ReadEither, TeiErrorReply, "inputs"};
+
+}  // namespace
+
+const EncodeDialect kTeiEmbed = {ReadEmbed, TeiErrorReply, "inputs"};
+const EncodeDialect kTeiSimilarity = {ReadSimilarity, TeiErrorReply, "inputs"};
+
+HttpReply TgiOrTei(RouteCall& call) {
+  return call.service->model().encodes ? EncodeIn(kTeiRoot, call) : GenerateIn(kTgiList, call);
+}
+
+HttpReply TeiInfo(RouteCall& call) {
+  const EmbeddingService& service = *call.service->embeddings();
+  const ServedModel& model = service.model();
+  HttpReply reply;
+  reply.body = Dump(Json{{"model_id", model.name},
+                         {"model_sha", model.fingerprint},
+                         {"model_dtype", model.card.quantization},
+                         {"model_type", {{"embedding", {{"pooling", service.pooling()}}}}},
+                         {"max_input_length", model.context},
+                         {"max_client_batch_size", kMaxInputs},
+                         {"auto_truncate", false},
+                         {"router", "lockstep"},
+                         {"version", LOCKSTEP_VERSION}});
+  return reply;
+}
+
+}  // namespace lockstep

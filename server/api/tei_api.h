@@ -1,0 +1,23 @@
+// The dialect of Hugging Face's text-embeddings-inference: POST /embed and /similarity, and / where
+// a model that encodes is alone. Pure functions, safe from any thread.
+#pragma once
+
+#include "server/api/encode_api.h"
+
+namespace lockstep {
+
+extern const EncodeDialect kTeiEmbed;
+extern const EncodeDialect kTeiSimilarity;
+
+// {"error", "error_type"}, with the status that the dialect has for it.
+HttpReply TeiErrorReply(const Error& error);
+// What all of its requests say of how texts are read.
+void ReadTeiReading(FieldReader& fields, EncodeRequest& request);
+
+// POST /: of text-generation-inference where the model generates, else /embed or /similarity, by
+// the form of the inputs. Clients that know nothing but an address send it there.
+HttpReply TgiOrTei(RouteCall& call);
+// GET /info, where the model encodes.
+HttpReply TeiInfo(RouteCall& call);
+
+}  // namespace lockstep

@@ -1,0 +1,69 @@
+// What the HTTP handlers need of a model that makes vectors of texts; tests put a fake in its
+// place. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/engine/encode_scheduler.h"
+#include "core/model/model.h"
+#include "server/generation/generation_service.h"
+
+namespace lockstep {
+
+class EmbeddingService {
+ public:
+  virtual ~EmbeddingService() = default;
+  virtual const ServedModel& model() const = 0;  // its context is a text's
+  virtual size_t dim() const = 0;                // values of a vector
+  virtual std::string_view pooling() const = 0;  // "mean", "cls", "lasttoken", as TEI has it
+  // Of the architecture's models some were trained so that the beginning of a vector is one, too.
+  virtual bool may_be_cut() const = 0;
+  // As the model reads a text, with what its file puts before and behind. Control tokens in it are
+  // parsed, as the libraries do with which such models are trained and compared.
+  virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
+  virtual bool IsControl(int32_t token) const = 0;  // REQUIRES: 0 <= token < model().vocab
+  // As EncodeScheduler::Submit.
+  [[nodiscard]] virtual Status Submit(EncodeJob job) = 0;
+  virtual EncodeState state() const = 0;
+};
+
+// The real one. The model and the scheduler must outlive it.
+class ModelEmbeddingService : public EmbeddingService {
+ public:
+  ModelEmbeddingService(const Model& model, EncodeScheduler& scheduler);
+
+  const ServedModel& model() const override { return served_; }
+  size_t dim() const override { return model_.config().outputs(); }
+  std::string_view pooling() const override;
+  bool may_be_cut() const override;
+  std::vector<int32_t> Encode(std::string_view text) const override;
+  bool IsControl(int32_t token) const override { return model_.tokenizer.IsControl(token); }
+  Status Submit(EncodeJob job) override { return scheduler_.Submit(std::move(job)); }
+  EncodeState state() const override { return scheduler_.state(); }
+
+ private:
+  const Model& model_;
+  EncodeScheduler& scheduler_;
+  const ServedModel served_;
+};
+
+// A model that encodes, in the place of one that generates: it answers what is asked of any model,
+// and says what it is where something is to be generated.
+class EncoderService : public ModelService {
+ public:
+  // Both must outlive it.
+  EncoderService(const Model& model, EmbeddingService& embeddings);
+
+  Status Submit(Job job) override;
+  SchedulerState state() const override;
+  EmbeddingService* embeddings() const override { return &embeddings_; }
+
+ private:
+  EmbeddingService& embeddings_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,183 @@
+// What all dialects of requests for vectors have in common, and which model is asked.
+#include "server/api/encode_api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/server/api/api_fixture.h"
+#include "tests/server/generation/fake_embeddings.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class EncodeApi : public ApiFixture {
+ protected:
+  explicit EncodeApi(bool alone = true) : ApiFixture("text") {
+    service_.SetEmbeddings(embeddings_, alone);
+  }
+  Json Get(const std::string& path) {
+    HttpRequest request;
+    request.method = "GET";
+    request.path = path;
+    return Json::parse(router_.Handle(request).body, nullptr, false);
+  }
+  FakeEmbeddings embeddings_;
+};
+
+class EncodeBeside : public EncodeApi {
+ protected:
+  EncodeBeside() : EncodeApi(/*alone=*/false) {}
+};
+
+TEST_F(EncodeApi, TextsAreReadAsTheModelReadsThemAndIdsAsTheyAre) {
+  const auto texts = [this](const std::string& input) {
+    const HttpReply reply = Post("/v1/embeddings", R"({"input":)" + input + "}");
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return embeddings_.LastTexts();
+  };
+  EXPECT_THAT(texts(R"("ab")"), ElementsAre("<ab>"));
+  EXPECT_THAT(texts(R"(["ab","","c"])"), ElementsAre("<ab>", "<>", "<c>"));
+  EXPECT_THAT(texts("[97,98]"), ElementsAre("ab"));
+  EXPECT_THAT(texts(R"([[97],[98,99],"d"])"), ElementsAre("a", "bc", "<d>"));
+  EXPECT_EQ(embeddings_.submitted(), 4u);
+}
+
+TEST_F(EncodeApi, WhatIsTooLongIsAnErrorOrCut) {
+  const auto cut = [this](const std::string& path, const std::string& rest) {
+    const HttpReply reply = Post(path, rest);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return embeddings_.LastTexts()[0];
+  };
+  EXPECT_EQ(cut("/embed", R"({"inputs":"0123456789","truncate":true})"), "<01234567>");
+  EXPECT_EQ(cut("/embed", R"({"inputs":"0123456789","truncate":true,
+                             "truncation_direction":"Left"})"),
+            "<23456789>");
+  EXPECT_EQ(cut("/v1/embeddings", R"({"input":"0123456789","truncate_prompt_tokens":-1})"),
+            "<01234567>");
+  EXPECT_EQ(cut("/v1/embeddings", R"({"input":"0123456789","truncate_prompt_tokens":4})"), "<01>");
+  EXPECT_EQ(cut("/v1/embeddings", R"({"input":"0123456789","truncate_prompt_tokens":1})"), "<");
+  EXPECT_EQ(cut("/v1/embeddings", R"({"input":"01","truncate_prompt_tokens":4})"), "<01>");
+  EXPECT_EQ(cut("/api/embed", R"({"input":"0123456789"})"), "<01234567>");
+
+  const HttpReply refused = Post("/v1/embeddings", R"({"input":["ok","0123456789"]})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("input[1] has 12 tokens, and a text may have 10"));
+  EXPECT_THAT(refused.body, HasSubstr(R"("param":"input","code":"context_length_exceeded")"));
+}
+
+TEST_F(EncodeApi, RefusalsNameTheField) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"{}", "input is missing"},
+      {R"({"input":[]})", "input is empty"},
+      {R"({"input":[[]]})", "input has no tokens"},
+      {R"({"input":7})", "input must be a text"},
+      {R"({"input":["a",7]})", "input must be a text"},
+      {R"({"input":[97,"a"]})", "input[1] must be a token id"},
+      {R"({"input":[128]})", "input[0] must be a token id from 0 to 127"},
+      {R"({"input":"a","dimensions":5})", "dimensions is 5, and the model's vectors have 4"},
+      {R"({"input":"a","dimensions":2})", "not trained for vectors shorter"},
+      {R"({"input":"a","dimensions":0})", "dimensions must be at least 1"},
+      {R"({"input":"a","encoding_format":"int8"})", "encoding_format must be float or base64"},
+      {R"({"input":"a","truncate_prompt_tokens":0})", "truncate_prompt_tokens must be"},
+  };
+  for (const auto& [body, says] : kCases) {
+    const HttpReply reply = Post("/v1/embeddings", body);
+    EXPECT_EQ(reply.status, 400) << body;
+    EXPECT_THAT(reply.body, HasSubstr(says)) << body;
+  }
+  std::string many = R"({"input":["a")";
+  for (size_t i = 1; i <= kMaxInputs; ++i) many += R"(,"a")";
+  EXPECT_THAT(Post("/v1/embeddings", many + "]}").body, HasSubstr("2049 texts"));
+  EXPECT_EQ(embeddings_.submitted(), 0u);
+}
+
+TEST_F(EncodeApi, ErrorsOfTheSchedulerAreTold) {
+  embeddings_.refusal = Error{ErrorKind::kOverloaded, "too much waits", {}, 7};
+  const HttpReply full = Post("/v1/embeddings", R"({"input":"a"})");
+  EXPECT_EQ(full.status, 429);
+  EXPECT_EQ(FindHeader(full.headers, "Retry-After"), "7");
+}
+
+TEST_F(EncodeApi, AClientThatLeavesIsEncodedNoFurther) {
+  embeddings_.silent = true;
+  HttpRequest request = JsonRequest("/v1/embeddings", R"({"input":"a"})");
+  request.client_gone = [this] { return embeddings_.submitted() > 0; };
+  EXPECT_EQ(router_.Handle(request).status, 499);
+  EXPECT_TRUE(embeddings_.cancelled());
+}
+
+TEST_F(EncodeApi, AnEncoderGeneratesNothing) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"/generate", R"({"prompt":"a"})"},
+      {"/generate", R"({"inputs":"a"})"},
+      {"/v1/completions", R"({"prompt":"a","max_tokens":0})"},
+      {"/v1/chat/completions", R"({"messages":[{"role":"user","content":"a"}]})"},
+      {"/v1/messages", R"({"max_tokens":1,"messages":[{"role":"user","content":"a"}]})"},
+      {"/v1/responses", R"({"input":"a"})"},
+      {"/api/generate", R"({"prompt":"a"})"},
+  };
+  service_.SetChatError(GeneratesNothing(embeddings_.model()));
+  for (const auto& [path, body] : kCases) {
+    const HttpReply reply = Post(path, body);
+    EXPECT_THAT(reply.status, testing::AnyOf(400, 422)) << path;
+    EXPECT_THAT(reply.body, HasSubstr("makes vectors of texts and generates nothing")) << path;
+  }
+}
+
+TEST_F(EncodeApi, WhatTheServerSaysOfTheModel) {
+  EXPECT_EQ(Get("/v1/models")["data"][0]["capabilities"], Json::array({"embedding"}));
+  EXPECT_EQ(Get("/props")["capabilities"], Json::array({"embedding"}));
+  EXPECT_EQ(Get("/api/tags")["models"][0]["capabilities"], Json::array({"embedding"}));
+  const Json info = Get("/info");
+  EXPECT_EQ(info["model_type"]["embedding"]["pooling"], "mean");
+  EXPECT_EQ(info["max_input_length"], 10);
+}
+
+TEST_F(EncodeBeside, TheRequestsModelChooses) {
+  EXPECT_THAT(Post("/generate", R"({"prompt":"a"})").body, HasSubstr(R"("text":"text")"));
+  EXPECT_THAT(Post("/generate", R"({"prompt":"a","model":"fake"})").body, HasSubstr("text"));
+  EXPECT_EQ(Post("/v1/embeddings", R"({"input":"a"})").status, 200);
+  EXPECT_EQ(Post("/v1/embeddings", R"({"input":"a","model":"text-embedding-3-small"})").status,
+            200);
+  EXPECT_EQ(Post("/v1/embeddings", R"({"input":"a","model":"encoder:latest"})").status, 200);
+  const HttpReply chat = Post("/v1/embeddings", R"({"input":"a","model":"fake"})");
+  EXPECT_EQ(chat.status, 400);
+  EXPECT_THAT(chat.body, HasSubstr("which generates text and makes no vectors"));
+  const HttpReply encoder = Post("/v1/completions", R"({"prompt":"a","model":"encoder"})");
+  EXPECT_EQ(encoder.status, 400);
+  EXPECT_THAT(encoder.body, HasSubstr("generates nothing"));
+
+  const Json models = Get("/v1/models")["data"];
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[0]["capabilities"], Json::array({"completion"}));
+  EXPECT_EQ(models[1]["id"], "encoder");
+  EXPECT_EQ(Get("/v1/models/encoder")["capabilities"], Json::array({"embedding"}));
+  EXPECT_EQ(Get("/api/tags")["models"][1]["name"], "encoder:latest");
+  EXPECT_EQ(Answer(Post("/api/show", R"({"model":"encoder"})"))["capabilities"],
+            Json::array({"embedding"}));
+  EXPECT_EQ(Answer(Post("/api/show", R"({"model":"fake"})"))["capabilities"][0], "completion");
+  EXPECT_EQ(Get("/info")["model_pipeline_tag"], "text-generation");
+}
+
+TEST(EncodeNowhere, AModelThatGeneratesSaysSo) {
+  FakeService service;
+  const Router router(service);
+  const std::pair<const char*, const char*> kRoutes[] = {
+      {"/v1/embeddings", R"({"error":{"message":"\"fake\" generates text and makes no vectors)"},
+      {"/api/embed", R"({"error":"\"fake\" generates text)"},
+      {"/api/embeddings", R"({"error":"\"fake\" generates text)"},
+      {"/embed", R"({"error":"\"fake\" generates text)"},
+  };
+  for (const auto& [path, begin] : kRoutes) {
+    const HttpReply reply = PostJson(router, path, R"({"input":"a"})");
+    EXPECT_EQ(reply.status, 400) << path;
+    EXPECT_THAT(reply.body, testing::StartsWith(begin));
+    EXPECT_THAT(reply.body, HasSubstr("--embedding-model"));
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

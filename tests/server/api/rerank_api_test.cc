@@ -1,0 +1,97 @@
+#include "server/api/rerank_api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/server/api/api_fixture.h"
+#include "tests/server/generation/fake_embeddings.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+class RerankApi : public ApiFixture {
+ protected:
+  RerankApi() : ApiFixture("") { service_.SetEmbeddings(embeddings_, /*alone=*/true); }
+  // The fake's vectors differ by the texts' lengths alone: the nearer these, the larger the cosine.
+  static constexpr char kDocuments[] =
+      R"({"query":"abc","documents":["abcdefgh","abc",{"text":"abcde"},"xyz"])";
+  FakeEmbeddings embeddings_;
+};
+
+TEST_F(RerankApi, TheBestIsFirst) {
+  for (const char* path : {"/v1/rerank", "/v2/rerank", "/rerank"}) {
+    const Json answer = Answer(Post(path, std::string(kDocuments) + R"(,"model":"m"})"));
+    EXPECT_EQ(answer["model"], "m");
+    ASSERT_EQ(answer["results"].size(), 4u);
+    std::vector<int> order;
+    for (const Json& result : answer["results"]) {
+      order.push_back(result["index"].get<int>());
+      EXPECT_FALSE(result.contains("document"));
+    }
+    EXPECT_THAT(order, testing::ElementsAre(1, 3, 2, 0));  // of equal ones, the first
+    EXPECT_NEAR(answer["results"][0]["relevance_score"].get<double>(), 1, 1e-6);
+    EXPECT_EQ(answer["usage"]["total_tokens"], 5 + 10 + 5 + 7 + 5);
+    EXPECT_TRUE(answer["id"].is_string() && answer["meta"].is_object());
+  }
+  const Json two = Answer(
+      Post("/v1/rerank", std::string(kDocuments) + R"(,"top_n":2,"return_documents":true})"));
+  ASSERT_EQ(two["results"].size(), 2u);
+  EXPECT_EQ(two["results"][1]["document"]["text"], "xyz");
+}
+
+TEST_F(RerankApi, TextsAreOfTheOtherDialect) {
+  const Json answer =
+      Answer(Post("/rerank", R"({"query":"a","texts":["abcdef","b"],"return_text":true})"));
+  ASSERT_EQ(answer.size(), 2u);
+  EXPECT_EQ(answer[0]["index"], 1);
+  EXPECT_EQ(answer[0]["text"], "b");
+  EXPECT_GT(answer[0]["score"], answer[1]["score"]);
+  const HttpReply empty = Post("/rerank", R"({"query":"a","texts":[]})");
+  EXPECT_EQ(empty.status, 400);
+  EXPECT_THAT(empty.body, HasSubstr(R"("error_type":"Empty")"));
+  EXPECT_EQ(Post("/rerank", R"({"texts":["a"]})").status, 422);
+}
+
+TEST_F(RerankApi, ScoresOfOneWithManyOrOfPairs) {
+  const Json many = Answer(Post("/score", R"({"text_1":"a","text_2":["a","abcdef"]})"));
+  EXPECT_EQ(many["object"], "list");
+  ASSERT_EQ(many["data"].size(), 2u);
+  EXPECT_EQ(many["data"][0]["object"], "score");
+  EXPECT_NEAR(many["data"][0]["score"].get<double>(), 1, 1e-6);
+  EXPECT_LT(many["data"][1]["score"].get<double>(), 0.9999);
+  const Json pairs =
+      Answer(Post("/v1/score", R"({"queries":["a","abcdef"],"documents":["b","uvwxyz"]})"));
+  for (const Json& score : pairs["data"]) {
+    EXPECT_NEAR(score["score"].get<double>(), 1, 1e-6);
+  }
+  EXPECT_EQ(Answer(Post("/score", R"({"data_1":"a","data_2":"b"})"))["data"].size(), 1u);
+}
+
+TEST_F(RerankApi, RefusalsNameTheField) {
+  const std::tuple<const char*, const char*, const char*> kCases[] = {
+      {"/v1/rerank", R"({"documents":["a"]})", "query is missing"},
+      {"/v1/rerank", R"({"query":"a"})", "documents must be a list of 1 to 2048"},
+      {"/v1/rerank", R"({"query":"a","documents":[]})", "documents must be a list"},
+      {"/v1/rerank", R"({"query":"a","documents":[7]})", "documents[0] must be a text"},
+      {"/v1/rerank", R"({"query":"a","documents":[{}]})", "documents[0].text is missing"},
+      {"/v1/rerank", R"({"query":"a","documents":["a"],"top_n":0})", "top_n"},
+      {"/v1/rerank", R"({"query":"a","documents":["0123456789"]})", "documents has 12 tokens"},
+      {"/v1/rerank", R"({"query":"0123456789","documents":["a"]})", "the query has 12 tokens"},
+      {"/score", R"({"text_1":["a","b"],"text_2":["a","b","c"]})", "text_1 has 2 texts"},
+      {"/score", R"({"text_1":"a"})", "text_2 is missing"},
+  };
+  for (const auto& [path, body, says] : kCases) {
+    const HttpReply reply = Post(path, body);
+    EXPECT_EQ(reply.status, 400) << body;
+    EXPECT_THAT(reply.body, HasSubstr(says));
+  }
+  EXPECT_EQ(Post("/v1/rerank", R"({"query":"a","documents":["0123456789"],
+                                   "max_tokens_per_doc":5})")
+                .status,
+            200);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,91 @@
+// An EmbeddingService of 4 values whose vectors the test can work out: they are made in Submit, of
+// a text's length, its first token and its last. Token i is the character i; < and > are put before
+// and behind a text. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/generation/embedding_service.h"
+
+namespace lockstep {
+
+class FakeEmbeddings : public EmbeddingService {
+ public:
+  FakeEmbeddings() { model_.encodes = true; }
+
+  const ServedModel& model() const override { return model_; }
+  size_t dim() const override { return 4; }
+  std::string_view pooling() const override { return "mean"; }
+  bool may_be_cut() const override { return cuttable; }
+  std::vector<int32_t> Encode(std::string_view text) const override {
+    std::vector<int32_t> ids(text.begin(), text.end());
+    ids.insert(ids.begin(), '<');
+    ids.push_back('>');
+    return ids;
+  }
+  bool IsControl(int32_t token) const override { return token == '<' || token == '>'; }
+  Status Submit(EncodeJob job) override {
+    const std::lock_guard lock(mutex_);
+    if (refusal) return tl::unexpected(*refusal);
+    jobs_.push_back(job);
+    if (silent) return {};
+    EncodeStats stats;
+    for (size_t i = 0; i < job.texts.size(); ++i) {
+      job.sink->OnVector(i, VectorOf(job.texts[i]));
+      stats.tokens += job.texts[i].size();
+    }
+    stats.texts = job.texts.size();
+    job.sink->OnFinish(stats);
+    return {};
+  }
+  EncodeState state() const override { return {.queued = 3, .queued_tokens = 30, .running = 1}; }
+
+  static std::vector<float> VectorOf(const std::vector<int32_t>& tokens) {
+    const auto n = static_cast<float>(tokens.size());
+    const float values[] = {n, static_cast<float>(tokens.front()),
+                            static_cast<float>(tokens.back()), 1};
+    float squares = 0;
+    for (const float v : values) squares += v * v;
+    std::vector<float> vector;
+    for (const float v : values) vector.push_back(v / std::sqrt(squares));
+    return vector;
+  }
+
+  // Set before use.
+  std::optional<Error> refusal;  // what Submit says
+  bool silent = false;           // nothing is ever encoded
+  bool cuttable = false;
+
+  // Of the texts of the last job, the characters.
+  std::vector<std::string> LastTexts() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> texts;
+    for (const auto& text : jobs_.back().texts) texts.emplace_back(text.begin(), text.end());
+    return texts;
+  }
+  size_t submitted() {
+    const std::lock_guard lock(mutex_);
+    return jobs_.size();
+  }
+  bool cancelled() {
+    const std::lock_guard lock(mutex_);
+    return jobs_.back().cancelled->load();
+  }
+  std::string LastClient() {
+    const std::lock_guard lock(mutex_);
+    return jobs_.back().client;
+  }
+
+ private:
+  ServedModel model_{"encoder", "ls1-fedcba9876543210", 128, 10, 1'700'000'000,
+                     false,     "Encoder of 4"};
+  std::mutex mutex_;
+  std::vector<EncodeJob> jobs_;
+};
+
+}  // namespace lockstep
