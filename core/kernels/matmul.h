@@ -13,23 +13,33 @@
 
 namespace lockstep {
 
+// How the right-hand side of Q8_0 weights is rounded: to int8, or in two steps, where what the
+// first one left is rounded again, y = w * first + w * rest. An encoder's vectors have few rows to
+// average errors over, and streams with values that make the steps of a block large: one step alone
+// costs them more than the weights' own rounding. Products of types with fewer bits take one.
+enum class InputSteps { kOne, kTwo };
+
 // Memory that products work in, allocated once for the largest of them: the right-hand side in the
 // form that the weights want, and each thread's expanded panels.
 class MatMulScratch {
  public:
   MatMulScratch() = default;
-  MatMulScratch(size_t max_rows, size_t max_k, size_t threads);
-  static size_t Bytes(size_t max_rows, size_t max_k, size_t threads);
+  MatMulScratch(size_t max_rows, size_t max_k, size_t threads, InputSteps steps = InputSteps::kOne);
+  static size_t Bytes(size_t max_rows, size_t max_k, size_t threads,
+                      InputSteps steps = InputSteps::kOne);
 
  private:
   friend void MatMul(const KernelTable&, ThreadPool&, const struct MatMulInput&,
                      std::span<const struct MatMulJob>, MatMulScratch&);
-  size_t max_rows_ = 0, max_k_ = 0, panel_bytes_ = 0;
+  size_t max_rows_ = 0, max_k_ = 0, panel_bytes_ = 0, part_floats_ = 0;
+  InputSteps steps_ = InputSteps::kOne;
+  // As many rows of each for the second step, behind those of the product's first.
   AlignedBuffer<int8_t> q_;            // [max_rows][max_k]
   AlignedBuffer<float> scale_, sum_;   // [max_rows][max_k / 32]
   AlignedBuffer<float> sub_sum_;       // [max_rows][max_k / 16]
   AlignedBuffer<int32_t> offset_;      // [max_rows][max_k / 32]
   AlignedBuffer<int32_t> sub_offset_;  // [max_rows][max_k / 16]
+  AlignedBuffer<float> parts_;         // [threads][part_floats_] products of both steps
   AlignedBuffer<uint16_t> bf16_;       // [max_rows][max_k]
   AlignedBuffer<float> rounded_;       // [max_rows][max_k]
   AlignedBuffer<uint8_t> panels_;      // [threads][panel_bytes_]

@@ -17,6 +17,7 @@ struct Widths {
   size_t head;
   size_t largest_input;  // of a product
   HeadShape attended;    // the largest
+  InputSteps steps;
 
   explicit Widths(const ModelConfig& c)
       : dim(PaddedRows(c.dim)),
@@ -40,7 +41,8 @@ struct Widths {
         head(c.encodes() ? PaddedRows(std::max(c.head.widest, c.head.outputs)) : 0),
         largest_input(
             std::max({c.dim, c.head.widest, c.Largest(&LayerConfig::attended_dim), c.LargestFfn(),
-                      c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})) {
+                      c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})),
+        steps(c.family->encoder ? InputSteps::kTwo : InputSteps::kOne) {
     for (const LayerConfig& layer : c.layers) {
       attended.key = std::max(attended.key, layer.head.key);
       attended.value = std::max(attended.value, layer.head.value);
@@ -85,7 +87,7 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
   pooled_stride_ = w.head;
   pooled_ = AlignedBuffer<float>(max_logit_rows * w.head);
   headed_ = AlignedBuffer<float>(max_logit_rows * w.head);
-  matmul_ = MatMulScratch(max_rows, w.largest_input, threads);
+  matmul_ = MatMulScratch(max_rows, w.largest_input, threads, w.steps);
   attention_ = AlignedBuffer<float>(threads * attention_stride_);
   places_.resize(max_rows), tiles_.resize(max_rows), sequences_.resize(max_rows);
   query_gate_ = rows_of(w.query_gate);
@@ -110,7 +112,7 @@ size_t Scratch::Bytes(const ModelConfig& config, size_t max_rows, size_t max_log
   const size_t floats = max_rows * w.Row() +
                         max_logit_rows * (PaddedRows(config.outputs()) + 2 * w.head) +
                         threads * w.AttentionStride();
-  return floats * sizeof(float) + MatMulScratch::Bytes(max_rows, w.largest_input, threads);
+  return floats * sizeof(float) + MatMulScratch::Bytes(max_rows, w.largest_input, threads, w.steps);
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "core/kernels/float_mode.h"
 #include "tests/support/random.h"
 #include "tests/support/random_tensor.h"
+#include "tests/support/testable_kernels.h"
 
 namespace lockstep {
 namespace {
@@ -44,6 +46,40 @@ TEST(MatMulTest, DependsOnNeitherThreadsNorNeighbours) {
     MatMul(kernels, pool, {x.data(), kN, kCols, kCols}, jobs, buffer);
     EXPECT_EQ(std::memcmp(ya.data(), alone.data(), ya.size() * sizeof(float)), 0) << threads;
     EXPECT_NE(yb[63], 0.0f);
+  }
+}
+
+// One step would be off by a hundred times as much; on all machines the result is the same.
+TEST(MatMulTest, TwoStepsRoundTheInputTo15Bits) {
+  SetComputeFloatMode();
+  Random random(4);
+  constexpr size_t kCols = 256, kRows = 100, kN = 9, kLdy = 112;
+  const PackedMatrix a = RandomQ8(kRows, kCols, random);
+  std::vector<float> x = random.Floats(kN * kCols);
+  for (size_t i = 0; i < x.size(); i += 40) x[i] *= 100;  // what makes steps large
+  std::vector<float> expected;
+  for (const KernelTable* table : TestableKernels()) {
+    for (const size_t threads : {1, 3}) {
+      ThreadPool pool(threads);
+      MatMulScratch scratch(kN, kCols, threads, InputSteps::kTwo);
+      std::vector<float> y(kN * kLdy);
+      const MatMulJob job = {&a, y.data(), kLdy};
+      MatMul(*table, pool, {x.data(), kN, kCols, kCols}, {&job, 1}, scratch);
+      if (expected.empty()) expected = y;
+      EXPECT_EQ(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)), 0) << table->isa;
+    }
+  }
+  std::vector<float> w(kCols);
+  for (size_t r = 0; r < kRows; ++r) {
+    DecodeRow(a, r, w.data());
+    for (size_t i = 0; i < kN; ++i) {
+      double exact = 0, size = 0;
+      for (size_t k = 0; k < kCols; ++k) {
+        exact += double{w[k]} * double{x[i * kCols + k]};
+        size += std::fabs(double{w[k]} * double{x[i * kCols + k]});
+      }
+      EXPECT_NEAR(expected[i * kLdy + r], exact, 2e-4 * size) << r << ", " << i;
+    }
   }
 }
 
