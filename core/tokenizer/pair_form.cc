@@ -52,10 +52,10 @@ Result<PairForm> PairForm::Load(const GgufFile& file, const Vocabulary& vocabula
   TRY(const auto model, file.GetString("tokenizer.ggml.model"));
   TRY(const auto pre, file.GetString("tokenizer.ggml.pre"));
   TRY(const auto separates, file.GetBool("tokenizer.ggml.add_sep_token"));
-  TRY(const auto separator, file.GetU64("tokenizer.ggml.seperator_token_id"));
-  // A name that is no id of the vocabulary, as some converters write it, names nothing.
-  const bool named = separator && *separator < vocabulary.size();
-  form.separator = named ? static_cast<int32_t>(*separator) : vocabulary.eos;
+  // What is no id of the vocabulary, as some converters write it, names nothing.
+  const auto separator = file.GetU64("tokenizer.ggml.seperator_token_id");
+  const bool named = separator && *separator && **separator < vocabulary.size();
+  form.separator = named ? static_cast<int32_t>(**separator) : vocabulary.eos;
   form.twice = SeparatesTwice(model.value_or(""), pre.value_or(""), separates.value_or(false));
   form.second_type = model == "bert";
   return form;

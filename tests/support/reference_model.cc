@@ -245,11 +245,13 @@ std::vector<Rows> ReferenceModel::LayerInputs(std::span<const int32_t> tokens,
   Rows projected = layer_project_.Times(x);
   for (size_t t = 0; t < tokens.size(); ++t) {
     for (double& v : projected[t]) v /= std::sqrt(static_cast<double>(config_.dim));
-    const Row own = layer_embedding_.Part(static_cast<size_t>(tokens[t]), 1).values;
+    const bool embeds = layer_embedding_.rows != 0;
+    const Row own =
+        embeds ? layer_embedding_.Part(static_cast<size_t>(tokens[t]), 1).values : Row{};
     for (size_t layer = 0; layer < inputs.size(); ++layer) {
       const auto begin = projected[t].begin() + static_cast<ptrdiff_t>(layer * n);
       Row part = Norm(layer_project_norm_, {Row(begin, begin + static_cast<ptrdiff_t>(n))})[0];
-      for (size_t i = 0; i < n; ++i) {
+      for (size_t i = 0; i < n && embeds; ++i) {
         part[i] = (part[i] + std::sqrt(static_cast<double>(n)) * own[layer * n + i]) / std::sqrt(2);
       }
       inputs[layer].push_back(part);
@@ -258,7 +260,7 @@ std::vector<Rows> ReferenceModel::LayerInputs(std::span<const int32_t> tokens,
   return inputs;
 }
 
-ReferenceModel::Rows ReferenceModel::Layers(std::span<const int32_t> tokens) const {
+ReferenceModel::Rows ReferenceModel::Layers(std::span<const int32_t> tokens, size_t second) const {
   const ModelConfig& c = config_;
   Rows x;
   for (size_t t = 0; t < tokens.size(); ++t) {
@@ -267,7 +269,10 @@ ReferenceModel::Rows ReferenceModel::Layers(std::span<const int32_t> tokens) con
     for (size_t d = 0; d < c.dim && positions_.rows != 0; ++d) {
       x[t][d] += positions_.values[t * c.dim + d];
     }
-    for (size_t d = 0; d < c.dim && token_types_.rows != 0; ++d) x[t][d] += token_types_.values[d];
+    const size_t type = t >= second ? token_types_.rows - 1 : 0;
+    for (size_t d = 0; d < c.dim && token_types_.rows != 0; ++d) {
+      x[t][d] += token_types_.values[type * c.dim + d];
+    }
   }
   if (c.family->embedding_norm) x = Norm(embedding_norm_, x);
   const std::vector<Rows> inputs = LayerInputs(tokens, x);
@@ -275,8 +280,13 @@ ReferenceModel::Rows ReferenceModel::Layers(std::span<const int32_t> tokens) con
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& w = layers_[i];
     const Rows attention = MixPositions(i, x, kv);
+    const Rows before = x;
     if (!c.parallel_residual) Add(attention, c.residual_scale, x);
     x = Norm(w.attn_stream_norm, x);
+    if (w.attn_second_norm.rows != 0) {
+      Add(before, 1, x);
+      x = Norm(w.attn_second_norm, x);
+    }
     const bool experts = c.layers[i].experts;
     const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));
     Add(Norm(w.ffn_post_norm, branch), c.residual_scale, x);

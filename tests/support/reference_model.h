@@ -20,8 +20,9 @@ class ReferenceModel {
 
   ReferenceModel(const GgufFile& file, const ModelConfig& config);
 
-  // An encoder's vector of a text, of length 1: [dim].
-  Row Encode(std::span<const int32_t> tokens) const;
+  // An encoder's vector of a text, of length 1, or the scores of a pair; from `second` on tokens
+  // are of the second type.
+  Row Encode(std::span<const int32_t> tokens, size_t second = SIZE_MAX) const;
   // Logits after every token: [tokens.size()][vocab].
   Rows Forward(std::span<const int32_t> tokens) const;
 
@@ -37,7 +38,7 @@ class ReferenceModel {
     Matrix gate, up, down;
   };
   struct Layer {
-    Matrix attn_stream_norm, ffn_stream_norm;
+    Matrix attn_stream_norm, attn_second_norm, ffn_stream_norm;
     Matrix attn_norm, q, k, v, q_norm, k_norm, o, attn_post_norm, sinks;
     Matrix q_down, q_down_norm, kv_down, kv_down_norm;  // latent attention
     std::vector<Matrix> key_up, value_up;               // [heads]
@@ -54,7 +55,8 @@ class ReferenceModel {
   };
 
   // What the last layer leaves of each token.
-  Rows Layers(std::span<const int32_t> tokens) const;
+  Rows Layers(std::span<const int32_t> tokens, size_t second = SIZE_MAX) const;
+  Rows Score(const Rows& pooled) const;
   // With its bias and its scale; empty if it is not there. A few names have no ".weight".
   Matrix Load(const std::string& name) const;
   Layer LoadLayer(size_t layer) const;

@@ -70,6 +70,7 @@ ReferenceModel::Layer ReferenceModel::LoadLayer(size_t layer) const {
   w.attn_norm = load("attn_norm"), w.attn_post_norm = load("post_attention_norm");
   if (config_.family->stream_norm) {
     w.attn_stream_norm = load("attn_output_norm"), w.ffn_stream_norm = load("layer_output_norm");
+    w.attn_second_norm = load("attn_norm_2");
   }
   w.q = load("attn_q"), w.k = load("attn_k"), w.v = load("attn_v"), w.o = load("attn_output");
   if (c.recurrent) LoadRecurrent(prefix, w);

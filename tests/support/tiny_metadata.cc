@@ -67,10 +67,15 @@ class Metadata : TinyShape {
       Float("residual_scale", 0.3);
       Float("logit_scale", 6);
     }
-    if (family_.encoder) {
-      Number("pooling_type", o_.pooling);
-      file_.SetBool(Key("attention.causal"), false);
+    if (family_.encoder || o_.encodes) Number("pooling_type", o_.pooling);
+    if (family_.encoder) file_.SetBool(Key("attention.causal"), false);
+    // Other programs want these.
+    if (family_.projects_output) Number("embedding_length_out", kProjected);
+    for (size_t i = 0, n = o_.dim; i < o_.dense.size(); n = o_.dense[i++]) {
+      Number("dense_" + std::to_string(i + 2) + "_feat_in", n);
+      Number("dense_" + std::to_string(i + 2) + "_feat_out", o_.dense[i]);
     }
+    if (family_.token_types != Presence::kNo) file_.SetU32("tokenizer.ggml.token_type_count", 2);
     RecurrenceMetadata();
     if (family_.may_be_parallel) file_.SetBool(Key("use_parallel_residual"), o_.parallel);
     if (!o_.rope_scaling.empty()) file_.SetString(Key("rope.scaling.type"), o_.rope_scaling);
@@ -141,7 +146,9 @@ class Metadata : TinyShape {
 
   void RouterMetadata() {
     if (o_.dense_layers != 0) Number("leading_dense_block_count", o_.dense_layers);
-    if (o_.expert_step != 0) Number("interleave_moe_layer_step", o_.expert_step);
+    if (o_.expert_step != 0) {
+      Number(family_.encoder ? "moe_every_n_layers" : "interleave_moe_layer_step", o_.expert_step);
+    }
     if (o_.shared_ffn_dim != 0) {
       Number("expert_shared_count", 1);
       Number("expert_shared_feed_forward_length", o_.shared_ffn_dim);

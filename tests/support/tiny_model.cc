@@ -32,7 +32,7 @@ class Maker : TinyShape {
     }
     if (o_.layer_input_dim != 0) {
       const size_t all = o_.layer_input_dim * o_.layers;
-      Matrix("per_layer_token_embd.weight", o_.vocab, all, 1.0f);
+      if (!family_.encoder) Matrix("per_layer_token_embd.weight", o_.vocab, all, 1.0f);
       Linear("per_layer_model_proj", all, o_.dim, Presence::kNo);
       Vector("per_layer_proj_norm.weight", o_.layer_input_dim, 0.5f, 1.5f);
     }
@@ -41,6 +41,7 @@ class Maker : TinyShape {
     if ((!o_.tied && family_.output != Presence::kNo) || family_.output == Presence::kMust) {
       Matrix("output.weight", o_.vocab, o_.dim, 4.0f);
     }
+    Head();
     // Pairs that are not to turn, as in Gemma 4.
     if (o_.rope_freqs && family_.window_heads) {
       std::string& data = file_.GetTensor("rope_freqs.weight").data;
@@ -67,6 +68,7 @@ class Maker : TinyShape {
     }
     if (family_.post_norm) Norm(prefix + "post_attention_norm");
     if (family_.stream_norm) Norm(prefix + "attn_output_norm");
+    if (family_.encoder && o_.extra_norms) Norm(prefix + "attn_norm_2");
     if (FeedsForward(layer)) FeedForward(prefix, layer);
     if (family_.stream_norm) Norm(prefix + "layer_output_norm");
     if (o_.layer_input_dim != 0) {
@@ -74,10 +76,24 @@ class Maker : TinyShape {
       Linear(prefix + "proj", o_.dim, o_.layer_input_dim, Presence::kNo);
       Norm(prefix + "post_norm");
     }
-    if (family_.layer_scale && layer != 1) Vector(prefix + "layer_output_scale.weight", 1, 0.6f, 1);
+    if (family_.layer_scale && (layer != 1 || family_.encoder))
+      Vector(prefix + "layer_output_scale.weight", 1, 0.6f, 1);
     if (layer < o_.layers) return;
     Matrix(prefix + "nextn.eh_proj.weight", o_.dim, 2 * o_.dim, 1);
     for (const char* name : {"enorm", "hnorm", "shared_head_norm"}) Norm(prefix + "nextn." + name);
+  }
+
+  void Head() {
+    size_t n = o_.dim;
+    if (family_.projects_output) Linear("output", n = kProjected, o_.dim, Presence::kNo);
+    for (size_t i = 0; i < o_.dense.size(); ++i) {
+      Linear(fmt::format("dense_{}", i + 2), o_.dense[i], n, Presence::kNo);
+      n = o_.dense[i];
+    }
+    if (o_.scores == 0) return;
+    if (o_.hidden_scores) Linear("cls", n, n, Presence::kMust);
+    if (o_.hidden_scores && family_.scores_mean) Norm("cls.norm");
+    Linear("cls.output", o_.scores, n, Presence::kMay);
   }
 
   void FeedForward(const std::string& prefix, size_t layer) {
@@ -156,12 +172,17 @@ class Maker : TinyShape {
       const bool has_value = !family_.may_lack_value || Windowed(layer);
       if (own_kv && has_value) Linear(prefix + "attn_v", v_dim, o_.dim, family_.qkv_bias);
     }
-    if (family_.qk_norm != QkNorm::kNone) {
+    const bool has_norms = family_.norm == NormKind::kRms || o_.extra_norms;
+    if (family_.qk_norm != QkNorm::kNone && has_norms) {
       const bool each = family_.qk_norm == QkNorm::kHead;
       // Scores that are not scaled by the size of a head would leave one key all the weight.
       const float by = family_.unscaled_scores ? 0.4f : 1;
       Vector(prefix + "attn_q_norm.weight", each ? head : q_dim, 0.5f * by, 1.5f * by);
       if (own_kv) Vector(prefix + "attn_k_norm.weight", each ? head : k_dim, 0.5f * by, 1.5f * by);
+      if (family_.norm == NormKind::kLayer) {
+        Vector(prefix + "attn_q_norm.bias", q_dim, -0.5f, 0.5f);
+        Vector(prefix + "attn_k_norm.bias", k_dim, -0.5f, 0.5f);
+      }
     }
   }
 

@@ -28,7 +28,14 @@ struct TinyModelOptions {
   float gain = 1.5f;  // by which a layer's matrices lengthen a vector
 
   std::string architecture = "llama";
-  size_t pooling = 1;  // of an encoder
+  size_t pooling = 1;        // of what encodes
+  bool encodes = false;      // of a family that generates
+  bool extra_norms = false;  // of encoders that may have them
+  // What a pooled vector goes through: dense modules; or, where pairs are scored, a matrix for as
+  // many scores, and one before it.
+  std::vector<size_t> dense = {};
+  size_t scores = 0;
+  bool hidden_scores = false;
   size_t experts = 0, experts_used = 2;
   size_t rope_dim = 0;  // 0: head_dim
   double rope_base = 10000;
@@ -85,6 +92,8 @@ struct TinyFamily {
   TinyModelOptions options;
 };
 std::vector<TinyFamily> TinyFamilies();
+// The same of models that make vectors of texts, with each kind of pooling and of head, or scores.
+std::vector<TinyFamily> TinyEncoders();
 
 GgufBuilder TinyModelBuilder(const TinyModelOptions& options = {});
 std::vector<uint8_t> TinyModel(const TinyModelOptions& options = {});

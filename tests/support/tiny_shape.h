@@ -8,6 +8,8 @@
 
 namespace lockstep {
 
+inline constexpr size_t kProjected = 48;  // values of vectors that the output's matrix makes
+
 // Refers to the options, which must outlive it.
 class TinyShape {
  public:

@@ -79,10 +79,10 @@ TinyVocabulary Bpe() {
 }
 
 TEST(PairForm, ByteLevelVocabulariesByTheirPreTokenizer) {
-  TinyVocabulary v = BpeVocabulary({});
+  TinyVocabulary v = BpeVocabulary({"y e"});
   for (const char* text : {"[CLS]", "[SEP]"}) v.Add(text, 3);
-  v.builder.SetU32("tokenizer.ggml.bos_token_id", 257);
-  v.builder.SetU32("tokenizer.ggml.eos_token_id", 258);
+  v.builder.SetU32("tokenizer.ggml.bos_token_id", 258);
+  v.builder.SetU32("tokenizer.ggml.eos_token_id", 259);
   for (const char* key : {"add_bos_token", "add_eos_token", "add_sep_token"}) {
     v.builder.SetBool(std::string("tokenizer.ggml.") + key, true);
   }
@@ -97,7 +97,7 @@ TEST(PairForm, ATemplateIsTheFilesAndTheTextsAreNot) {
   v.builder.SetString("tokenizer.chat_template.rerank",
                       "<|im_start|>{query}?{document}<|im_end|>!");
   EXPECT_EQ(Pair(v, "b", " a"), "<|im_start|>|b|?|Ġa|<|im_end|>|!");
-  EXPECT_EQ(Pair(v, "{document}", "x").find("x"), std::string("<|im_start|>").size() + 31);
+  EXPECT_EQ(Pair(v, "{document}", "x"), "<|im_start|>|{|d|o|c|u|m|e|n|t|}|?|x|<|im_end|>|!");
   const std::string spelt = Pair(v, "<|im_end|>", "a");
   EXPECT_EQ(spelt.find("<|im_end|>"), spelt.rfind("<|im_end|>"));
   EXPECT_EQ(Pair(v, "b", "yes a a", 7), "<|im_start|>|b|?|yes|Ġa|<|im_end|>|!");

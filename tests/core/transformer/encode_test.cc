@@ -14,32 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-std::vector<TinyFamily> Encoders() {
-  std::vector<TinyFamily> all;
-  const auto add = [&](const char* name, const char* architecture) -> TinyModelOptions& {
-    TinyModelOptions options;
-    options.architecture = architecture;
-    options.kv_heads = options.heads;
-    options.layers = 4;
-    options.may_biases = true;
-    all.push_back({name, options});
-    return all.back().options;
-  };
-  add("bert", "bert");
-  TinyModelOptions& first = add("bert-first", "bert");
-  first.fused_qkv = true, first.pooling = 2, first.may_biases = false;
-  add("bert-last", "bert").pooling = 3;
-  add("nomic-bert", "nomic-bert").fused_qkv = true;
-  TinyModelOptions& jina = add("jina-bert-v2", "jina-bert-v2");
-  jina.heads = jina.kv_heads = 6, jina.dim = 96;
-  add("jina-bert-v3", "jina-bert-v3");
-  TinyModelOptions& modern = add("modern-bert", "modern-bert");
-  modern.fused_qkv = true, modern.window = 9, modern.rope_base = 160000;
-  TinyModelOptions& gemma = add("gemma-embedding", "gemma-embedding");
-  gemma.layers = 7, gemma.kv_heads = 1, gemma.window = 8, gemma.rope_base = 1e6;
-  return all;
-}
-
 using Texts = std::vector<std::vector<int32_t>>;
 
 // Texts of many lengths, around the sizes of tiles and blocks.
@@ -51,9 +25,10 @@ Texts SomeTexts(const TestModel& model) {
   return texts;
 }
 
+// Pairs, of which the second text is the last third.
 std::vector<EncoderText> Entries(const Texts& texts) {
   std::vector<EncoderText> entries;
-  for (const std::vector<int32_t>& text : texts) entries.push_back({text});
+  for (const std::vector<int32_t>& text : texts) entries.push_back({text, text.size() * 2 / 3});
   return entries;
 }
 
@@ -69,7 +44,7 @@ Logits Encode(const TestModel& model, const Texts& texts, size_t threads = 1) {
 }
 
 TEST(EncodeTest, BatchOrderThreadsAndIsaChangeNoBit) {
-  for (auto [name, options] : Encoders()) {
+  for (auto [name, options] : TinyEncoders()) {
     for (const WeightType type : {WeightType::kF32, WeightType::kQ8_0}) {
       options.type = type;
       const TestModel scalar(options, ScalarKernels());
@@ -89,20 +64,47 @@ TEST(EncodeTest, BatchOrderThreadsAndIsaChangeNoBit) {
   }
 }
 
-TEST(EncodeTest, VectorsAgreeWithDoublePrecision) {
-  for (const auto& [name, options] : Encoders()) {
+TEST(EncodeTest, VectorsAndScoresAgreeWithDoublePrecision) {
+  for (const auto& [name, options] : TinyEncoders()) {
     const TestModel model(options);
     const ReferenceModel reference(model.file, model.config);
-    for (const auto& text : SomeTexts(model)) {
-      const std::vector<float> vector = Encode(model, {text})[0];
-      const std::vector<double> exact = reference.Encode(text);
+    for (const std::vector<int32_t>& tokens : SomeTexts(model)) {
+      const std::vector<float> vector = Encode(model, {tokens})[0];
+      const std::vector<double> exact = reference.Encode(tokens, Entries({tokens})[0].second);
+      ASSERT_EQ(vector.size(), exact.size()) << name;
       double squares = 0, error = 0;
       for (size_t d = 0; d < vector.size(); ++d) {
         squares += double{vector[d]} * double{vector[d]};
         error += std::pow(double{vector[d]} - exact[d], 2);
       }
-      EXPECT_NEAR(squares, 1, 1e-6) << name;
-      EXPECT_LT(std::sqrt(error), 2e-5) << name << ", " << text.size() << " tokens";
+      const bool scores = model.config.scores_pairs();
+      EXPECT_TRUE(scores || std::fabs(squares - 1) < 1e-6) << name << ": " << squares;
+      EXPECT_LT(std::sqrt(error), scores ? 1e-4 : 2e-5)
+          << name << ", " << tokens.size() << " tokens";
+    }
+  }
+}
+
+// How far a vector is from the exact one is how its inputs are rounded: to 8 bits but for F16.
+TEST(EncodeTest, EveryKindOfWeightsEncodes) {
+  TinyModelOptions options;
+  options.architecture = "bert";
+  options.dim = options.ffn_dim = 256, options.head_dim = 64, options.kv_heads = 4;
+  using Bound = std::pair<WeightType, double>;
+  for (const auto& [type, bound] :
+       {Bound(WeightType::kF16, 2e-5), Bound(WeightType::kBF16, 0.02),
+        Bound(WeightType::kQ8_0, 1e-4), Bound(WeightType::kQ4_K, 0.05)}) {
+    options.type = type;
+    const TestModel model(options), scalar(options, ScalarKernels());
+    const Texts texts = {model.Tokens(20, 1), model.Tokens(7, 2)};
+    const Logits vectors = Encode(model, texts);
+    const ReferenceModel reference(model.file, model.config);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      ExpectSameBits(Encode(scalar, {texts[i]}), {vectors[i]}, Name(type));
+      const std::vector<double> exact = reference.Encode(texts[i], Entries({texts[i]})[0].second);
+      double error = 0;
+      for (size_t d = 0; d < exact.size(); ++d) error += std::pow(vectors[i][d] - exact[d], 2);
+      EXPECT_LT(std::sqrt(error), bound) << Name(type);
     }
   }
 }
@@ -154,15 +156,98 @@ TEST(EncodeTest, ConfigurationsOfOtherKindsAreRefused) {
               HasSubstr("attend both ways"));
 }
 
+// Rerankers that were converted as models that generate: their name tells, and the rows of the
+// output for "yes" and "no" are the head.
+TEST(EncodeTest, ARerankerWithoutAHeadScoresByItsAnswers) {
+  TinyModelOptions options;
+  options.architecture = "qwen3";
+  options.head_dim = 32, options.vocab = 400;
+  for (const bool tied : {true, false}) {
+    options.tied = tied;
+    GgufBuilder builder = TinyModelBuilder(options);
+    builder.SetString("general.name", "Some Reranker 0.6B");
+    std::string& tokens = builder.GetPair("tokenizer.ggml.tokens").value;
+    for (const auto& [from, to] : {std::pair("the", "yes"), std::pair("on", "no")}) {
+      tokens.replace(tokens.find(GgufString(from)), GgufString(from).size(), GgufString(to));
+    }
+    const std::vector<uint8_t> bytes = builder.Build();
+    const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
+    const ModelConfig config = ReadModelConfig(file).value();
+    EXPECT_TRUE(config.scores_pairs());
+    ASSERT_EQ(config.outputs(), 2u);
+    ThreadPool pool(1);
+    const Transformer transformer(config, LoadWeights(file, config, pool).value(), ScalarKernels());
+    Scratch scratch(config, 64, 1, 1);
+    const std::vector<int32_t> text = {5, 300, 270, 280, 290};
+    const EncoderText entry = {text};
+    ASSERT_TRUE(transformer.Encode({&entry, 1}, scratch, pool));
+    const std::vector<double> exact = ReferenceModel(file, config).Encode(text);
+    EXPECT_NEAR(scratch.logits(0)[0], exact[0], 1e-4);
+    EXPECT_NEAR(scratch.logits(0)[0] + scratch.logits(0)[1], 1, 1e-6);
+    EXPECT_TRUE(CheckWeights(file, config));
+  }
+  // Of a model of another name they score tokens.
+  const TestModel other(options);
+  EXPECT_FALSE(other.config.encodes());
+}
+
+TEST(EncodeTest, HeadsThatNothingCanBeMadeOfAreRefused) {
+  TinyModelOptions options;
+  options.architecture = "bert";
+  options.kv_heads = 4, options.pooling = 4, options.scores = 3, options.hidden_scores = true;
+  const auto error = [&](auto change) {
+    GgufBuilder builder = TinyModelBuilder(options);
+    change(builder);
+    const std::vector<uint8_t> bytes = builder.Build();
+    const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
+    const auto config = ReadModelConfig(file);
+    if (!config) return config.error().message;
+    const Status weights = CheckWeights(file, *config);
+    return weights ? std::string() : weights.error().message;
+  };
+  const auto labels = [](size_t n) {
+    return [n](GgufBuilder& b) {
+      b.SetStrings("bert.classifier.output_labels", std::vector<std::string>(n, "x"));
+    };
+  };
+  EXPECT_EQ(error([](GgufBuilder&) {}), "");
+  EXPECT_EQ(error(labels(3)), "");
+  EXPECT_THAT(error(labels(2)), HasSubstr("the head of the model makes 3 scores"));
+  EXPECT_THAT(error([](GgufBuilder& b) { b.RemoveTensor("cls.output.weight"); }),
+              HasSubstr("tensor cls.output.weight is missing"));
+  EXPECT_THAT(error([](GgufBuilder& b) { b.SetString("bert.classifier.activation", "relu"); }),
+              HasSubstr("classifier.activation is \"relu\""));
+  EXPECT_THAT(error([](GgufBuilder& b) {
+                b.GetTensor("cls.output.weight").dims = {32, 6};
+              }),
+              HasSubstr("cls.output"));
+}
+
 // The same on every machine; see transformer_test.cc.
 TEST(EncodeTest, VectorsHaveTheBitsOfThisNumericsVersion) {
   const std::map<std::string, uint64_t> digests = {
-      {"bert", 5492998203809875386u},         {"bert-first", 15757858823769131583u},
-      {"bert-last", 6945990281243036197u},    {"nomic-bert", 4226092773196224041u},
-      {"jina-bert-v2", 3904482944551369282u}, {"jina-bert-v3", 7702194224912864210u},
-      {"modern-bert", 10543403067908541139u}, {"gemma-embedding", 1441317774723786741u},
+      {"bert", 6388088970392623353u},
+      {"bert-first", 4348501407336255480u},
+      {"bert-last", 6011240630383115523u},
+      {"nomic-bert", 9649313209582953924u},
+      {"jina-bert-v2", 16243022634481512967u},
+      {"jina-bert-v3", 12830576955277153950u},
+      {"modern-bert", 13727725257322337817u},
+      {"gemma-embedding", 70690892904723325u},
+      {"gemma-embedding-dense", 3404928949722235686u},
+      {"jina-bert-v2-norms", 4529382707356508787u},
+      {"nomic-bert-moe", 11643106100870521060u},
+      {"qwen3", 3748839552134074018u},
+      {"gemma2", 5518081670659249495u},
+      {"llama-embed", 9764631389003501550u},
+      {"eurobert", 6283340620842638571u},
+      {"gemma-embedding2", 2136704603384265848u},
+      {"bert-rank", 16154870099287152345u},
+      {"bert-rank-bare", 14652123004909744418u},
+      {"modern-bert-rank", 10429248354316848567u},
+      {"qwen3-rank", 17913239728244951260u},
   };
-  for (const auto& [name, options] : Encoders()) {
+  for (const auto& [name, options] : TinyEncoders()) {
     const TestModel model(options);
     uint64_t digest = 0xcbf29ce484222325u;
     for (const std::vector<float>& row : Encode(model, SomeTexts(model))) {
