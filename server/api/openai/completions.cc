@@ -132,8 +132,7 @@ class CompletionsWriter : public OpenAiWriter {
     return events;
   }
   std::string Token(const Generation& generation, size_t i, const TokenEvent& token) override {
-    const std::string echo =
-        logprobs_ >= 0 && token.index == 0 ? Echo(generation, i) : std::string();
+    std::string echo = logprobs_ >= 0 && token.index == 0 ? Echo(generation, i) : std::string();
     if (token.text.empty() && logprobs_ < 0) return echo;
     Json logprobs = nullptr;
     if (logprobs_ >= 0) logprobs = NoLogprobs();
