@@ -80,7 +80,7 @@ Status Transformer::Encode(std::span<const EncoderText> texts, Scratch& s, Threa
 
 // One vector of a text's rows.
 void Transformer::Pool(size_t text, Scratch& s) const {
-  const auto [first, n] = s.sequences_[text];
+  const size_t first = s.sequences_[text].first, n = s.sequences_[text].rows;
   float* out = s.pooled_.data() + text * s.pooled_stride_;
   const auto row = [&](size_t i) { return s.x_.data() + (first + i) * s.dim_stride_; };
   if (config_.head.pooled != Pooling::kMean) {
