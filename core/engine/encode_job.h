@@ -35,6 +35,9 @@ struct EncodeJob {
   std::string client;                       // as in Job
   Deadlines deadlines;                      // there is no first token, and so no deadline for it
   std::vector<std::vector<int32_t>> texts;  // in tokens; at least one text, and in each one token
+  // Of pairs, [texts]: where the second text of each begins, as Tokenizer::EncodePair says. Else
+  // empty.
+  std::vector<size_t> seconds;
   std::shared_ptr<EncodeSink> sink;
   // Set by anyone, at any time: the job ends within one step, with kCancelled.
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);

@@ -284,7 +284,7 @@ void EncodeScheduler::Choose() {
     tokens_taken_ += text.size();
     shares_.Charge(job->client, FairShares::kPromptToken * static_cast<double>(text.size()));
     picks_.push_back({job, index});
-    tokens_.push_back({text});
+    tokens_.push_back({text, job->seconds.empty() ? SIZE_MAX : job->seconds[index]});
   }
 }
 

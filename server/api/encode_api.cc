@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/base/det_math.h"
 #include "core/base/quoted.h"
 #include "server/http/error_reply.h"
 
@@ -26,6 +27,15 @@ Error MakesNoVectors(const ServedModel& model) {
           "model"};
 }
 
+Error MakesScoresOnly(const ServedModel& model) {
+  return {
+      ErrorKind::kInvalidArgument,
+      fmt::format("{} scores a query and a document together and makes no vectors: send them to "
+                  "/v1/rerank or /v1/score",
+                  Quoted(model.name)),
+      "model"};
+}
+
 // What is put before and behind a text stays.
 void CutTokens(const EmbeddingService& service, size_t limit, bool begin,
                std::vector<int32_t>& tokens) {
@@ -35,6 +45,20 @@ void CutTokens(const EmbeddingService& service, size_t limit, bool begin,
   const size_t last = limit > first + 1 && service.IsControl(tokens.back()) ? 1 : 0;
   const size_t from = begin ? first : tokens.size() - last - ends;
   tokens.erase(at(from), at(from + ends));
+}
+
+size_t LimitOf(const EmbeddingService& service, const EncodeRequest& request) {
+  const size_t context = service.model().context;
+  return request.limit == 0 ? context : std::min(context, request.limit);
+}
+
+tl::unexpected<Error> TooLong(const std::string& where, size_t tokens, size_t limit,
+                              const char* field) {
+  return Fail(ErrorKind::kContextExceeded,
+              fmt::format("{} has {} tokens, and a text may have {}: send less of it, or ask for "
+                          "it to be cut",
+                          where, tokens, limit),
+              field);
 }
 
 // `where` is the text's name in messages.
@@ -51,18 +75,11 @@ Result<std::vector<int32_t>> Tokens(const EmbeddingService& service, const Encod
     TRY_OK(memory.Grow(text.size() * Tokenizer::kEncodeBytes));
     tokens = service.Encode(text);
   }
-  const size_t context = service.model().context;
-  const size_t limit = request.limit == 0 ? context : std::min(context, request.limit);
+  const size_t limit = LimitOf(service, request);
   if (tokens.empty()) {
     return Fail(ErrorKind::kInvalidArgument, fmt::format("{} has no tokens", where), field);
   }
-  if (tokens.size() > limit && !request.cut) {
-    return Fail(ErrorKind::kContextExceeded,
-                fmt::format("{} has {} tokens, and a text may have {}: send less of it, or ask "
-                            "for it to be cut",
-                            where, tokens.size(), limit),
-                field);
-  }
+  if (tokens.size() > limit && !request.cut) return TooLong(where, tokens.size(), limit, field);
   if (tokens.size() > limit) CutTokens(service, limit, request.cut_begin, tokens);
   tokens.shrink_to_fit();
   memory.Force(held + tokens.size() * sizeof(int32_t));
@@ -83,10 +100,57 @@ void MakeScores(size_t queries, TextVectors& vectors) {
   vectors.dim = 1;
 }
 
+// Of pairs, which the model reads as one text each. [inputs]
+Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& request,
+                               const char* field, const Caller& caller, RequestRecord& record,
+                               MemoryBudget::Share& memory) {
+  if (request.queries.empty()) return tl::unexpected(MakesScoresOnly(service.model()));
+  const size_t limit = LimitOf(service, request);
+  std::vector<std::vector<int32_t>> texts;
+  std::vector<size_t> seconds;
+  for (size_t i = 0; i < request.inputs.size(); ++i) {
+    const std::string& query = request.queries[request.queries.size() == 1 ? 0 : i];
+    const std::string& document = std::get<std::string>(request.inputs[i]);
+    const size_t held = memory.bytes();
+    TRY_OK(memory.Grow((query.size() + document.size()) * Tokenizer::kEncodeBytes));
+    TokenizedPair pair = service.EncodePair(query, document, request.cut ? limit : SIZE_MAX);
+    if (pair.ids.size() > limit) {
+      const std::string where = request.cut ? "the query" : fmt::format("{}[{}]", field, i);
+      return TooLong(where + " with what is around it", pair.ids.size(), limit, field);
+    }
+    pair.ids.shrink_to_fit();
+    memory.Force(held + pair.ids.size() * sizeof(int32_t));
+    record.prompt_tokens += pair.ids.size();
+    texts.push_back(std::move(pair.ids));
+    seconds.push_back(pair.second);
+  }
+  TRY_OK(memory.Grow(texts.size() * service.dim() * (sizeof(float) + 2 * kValueBytes)));
+  TRY(TextVectors made, EncodeTexts(service, std::move(texts), caller, std::move(seconds)));
+  const bool logistic = service.scores_are_logits() && !request.raw_scores;
+  TextVectors scores;
+  scores.dim = 1, scores.stats = made.stats;
+  for (size_t i = 0; i < made.size(); ++i) {
+    const double score = made[i][0];
+    scores.values.push_back(static_cast<float>(logistic ? 1 / (1 + DetExp(-score)) : score));
+  }
+  return scores;
+}
+
+Status CheckFinite(const TextVectors& made) {
+  // A file that was damaged, or made wrong, may have any value in it.
+  if (std::ranges::all_of(made.values, [](float v) { return std::isfinite(v); })) return {};
+  return Fail(ErrorKind::kInternal, "the model made values that are no numbers");
+}
+
 Result<TextVectors> Vectors(EmbeddingService& service, const EncodeRequest& request,
                             const char* field, const Caller& caller, RequestRecord& record,
                             MemoryBudget::Share& memory) {
   if (request.inputs.empty()) return TextVectors{};
+  if (service.scores_pairs()) {
+    TRY(TextVectors scores, PairScores(service, request, field, caller, record, memory));
+    TRY_OK(CheckFinite(scores));
+    return scores;
+  }
   std::vector<std::vector<int32_t>> texts;
   const auto add = [&](const EncodeRequest::Input& input, const std::string& where) -> Status {
     TRY(texts.emplace_back(), Tokens(service, request, input, where, field, memory));
@@ -100,10 +164,7 @@ Result<TextVectors> Vectors(EmbeddingService& service, const EncodeRequest& requ
   }
   TRY_OK(memory.Grow(texts.size() * service.dim() * (sizeof(float) + 2 * kValueBytes)));
   TRY(TextVectors vectors, EncodeTexts(service, std::move(texts), caller));
-  // A file that was damaged, or made wrong, may have any value in it.
-  if (!std::ranges::all_of(vectors.values, [](float v) { return std::isfinite(v); })) {
-    return Fail(ErrorKind::kInternal, "the model made a vector with values that are no numbers");
-  }
+  TRY_OK(CheckFinite(vectors));
   vectors.Cut(request.dimensions);
   if (!request.queries.empty()) MakeScores(request.queries.size(), vectors);
   return vectors;

@@ -25,10 +25,11 @@ struct EncodeRequest {
   // What the inputs are scored against: one text for all of them, or one for each. Empty: nothing,
   // and vectors are asked for; else scores, vectors of one value each.
   std::vector<std::string> queries;
-  bool cut = false;        // texts beyond the limit are cut, and are no error
-  bool cut_begin = false;  // at their beginning
-  size_t limit = 0;        // tokens of a text, at most; 0: as many as the model takes
-  size_t dimensions = 0;   // the first ones of each vector; 0: all
+  bool cut = false;         // texts beyond the limit are cut, and are no error
+  bool cut_begin = false;   // at their beginning
+  size_t limit = 0;         // tokens of a text, at most; 0: as many as the model takes
+  size_t dimensions = 0;    // the first ones of each vector; 0: all
+  bool raw_scores = false;  // logits stay logits, where scores are of a model that reads pairs
   // The reply's body.
   std::function<std::string(const TextVectors& vectors)> write;
 };

@@ -142,12 +142,12 @@ Result<EncodeRequest> ReadTei(const Json& body, ReadContext& context) {
   FieldReader fields(body);
   EncodeRequest request;
   Form form;
-  bool raw = false, with_texts = false;
+  bool with_texts = false;
   ReadEmbeddingModel(fields, context, &form.model);
   ReadQuery(fields, request);
   ReadInputs(fields, "texts", context, /*ids=*/false, request);
   if (fields.ok() && request.inputs.empty()) fields.Fail("texts", "is empty");
-  fields.Bool("raw_scores", &raw);  // a cosine is as it is
+  fields.Bool("raw_scores", &request.raw_scores);
   fields.Bool("return_text", &with_texts);
   ReadTeiReading(fields, request);
   TRY_OK(fields.Finish(context.unknown()));

@@ -33,11 +33,12 @@ Result<Measurement> Measure(const Model& model, ThreadPool& pool, Scratch& scrat
       texts[text][i] = static_cast<int32_t>((text * 131 + i * 7919 + 11) % model.config().vocab);
     }
   }
-  const std::vector<std::span<const int32_t>> spans(texts.begin(), texts.end());
+  std::vector<EncoderText> inputs;
+  for (const auto& tokens : texts) inputs.push_back({tokens});
   std::vector<double> seconds;
   for (int i = 0; i <= repeat; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    TRY_OK(model.transformer.Encode(spans, scratch, pool));
+    TRY_OK(model.transformer.Encode(inputs, scratch, pool));
     const auto end = std::chrono::steady_clock::now();
     // The first run warms up.
     if (i > 0) seconds.push_back(std::chrono::duration<double>(end - start).count());

@@ -104,7 +104,7 @@ Result<std::unique_ptr<LocalClient>> LocalClient::Start(const Options& options) 
   std::unique_ptr<LocalClient> client(new LocalClient(options, *kernels));
   Progress progress("Loading the model");
   TRY(client->engine_, StartEngine(
-                           options, client->kernels_, client->pool_, nullptr,
+                           options, client->kernels_, client->pool_, {},
                            [&progress](size_t done, size_t total) { progress.Update(done, total); },
                            client->memory_));
   client->router_.Open(*client->engine_.service);

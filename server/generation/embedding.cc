@@ -87,7 +87,7 @@ void TextVectors::Cut(size_t dimensions) {
 }
 
 Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vector<int32_t>> texts,
-                                const Caller& caller) {
+                                const Caller& caller, std::vector<size_t> seconds) {
   const auto sink = std::make_shared<Collector>(texts.size(), service.dim());
   EncodeJob job;
   job.client = caller.client;
@@ -96,6 +96,7 @@ Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vect
   job.deadlines.total -=
       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - caller.arrived);
   job.texts = std::move(texts);
+  job.seconds = std::move(seconds);
   job.sink = sink;
   const auto cancelled = job.cancelled;
   TRY_OK(service.Submit(std::move(job)));

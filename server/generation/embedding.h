@@ -28,10 +28,12 @@ struct TextVectors {
   void Cut(size_t dimensions);
 };
 
-// Blocks until all texts are encoded. A client that has gone is noticed within 20 ms, and its texts
-// are encoded no further. Errors are Submit's, and those of a job's end.
+// Blocks until all texts, or pairs with `seconds` as EncodeJob has them, are encoded. A client that
+// has gone is noticed within 20 ms, and its texts are encoded no further. Errors are Submit's, and
+// those of a job's end.
 [[nodiscard]] Result<TextVectors> EncodeTexts(EmbeddingService& service,
                                               std::vector<std::vector<int32_t>> texts,
-                                              const Caller& caller);
+                                              const Caller& caller,
+                                              std::vector<size_t> seconds = {});
 
 }  // namespace lockstep

@@ -35,6 +35,8 @@ std::string_view ModelEmbeddingService::pooling() const {
       return "lasttoken";
     case Pooling::kMean:
       return "mean";
+    case Pooling::kRank:
+      return "rank";
     default:
       return "none";
   }

@@ -22,9 +22,16 @@ class EmbeddingService {
   virtual std::string_view pooling() const = 0;  // "mean", "cls", "lasttoken", as TEI has it
   // Of the architecture's models some were trained so that the beginning of a vector is one, too.
   virtual bool may_be_cut() const = 0;
+  // Whether the model reads two texts at once and scores the second by the first: then there are no
+  // vectors, and the first of dim() values is the score; a logit, or a probability as it is.
+  virtual bool scores_pairs() const = 0;
+  virtual bool scores_are_logits() const = 0;
   // As the model reads a text, with what its file puts before and behind. Control tokens in it are
   // parsed, as the libraries do with which such models are trained and compared.
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
+  // As Tokenizer::EncodePair.
+  virtual TokenizedPair EncodePair(std::string_view query, std::string_view document,
+                                   size_t most) const = 0;
   virtual bool IsControl(int32_t token) const = 0;  // REQUIRES: 0 <= token < model().vocab
   // As EncodeScheduler::Submit.
   [[nodiscard]] virtual Status Submit(EncodeJob job) = 0;
@@ -40,7 +47,13 @@ class ModelEmbeddingService : public EmbeddingService {
   size_t dim() const override { return model_.config().outputs(); }
   std::string_view pooling() const override;
   bool may_be_cut() const override;
+  bool scores_pairs() const override { return model_.config().scores_pairs(); }
+  bool scores_are_logits() const override { return !model_.config().head.probabilities; }
   std::vector<int32_t> Encode(std::string_view text) const override;
+  TokenizedPair EncodePair(std::string_view query, std::string_view document,
+                           size_t most) const override {
+    return model_.tokenizer.EncodePair(query, document, most);
+  }
   bool IsControl(int32_t token) const override { return model_.tokenizer.IsControl(token); }
   Status Submit(EncodeJob job) override { return scheduler_.Submit(std::move(job)); }
   EncodeState state() const override { return scheduler_.state(); }

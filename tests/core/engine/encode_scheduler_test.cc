@@ -101,13 +101,13 @@ class EncodeSchedulerTest : public testing::Test {
     EXPECT_TRUE(Submit(std::move(job), recorder));
     return recorder;
   }
-  Logits Alone(const Texts& texts) {
+  Logits Alone(const Texts& texts, const std::vector<size_t>& seconds = {}) {
     Scratch scratch(model_.config, 128, 1, 1);
     ThreadPool pool(1);
     Logits vectors;
-    for (const auto& text : texts) {
-      const std::span<const int32_t> span = text;
-      EXPECT_TRUE(model_.transformer->Encode({&span, 1}, scratch, pool));
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const EncoderText whole{texts[i], seconds.empty() ? SIZE_MAX : seconds[i]};
+      EXPECT_TRUE(model_.transformer->Encode({&whole, 1}, scratch, pool));
       Append(scratch, vectors);
     }
     return vectors;
@@ -139,6 +139,19 @@ class EncodeSchedulerTest : public testing::Test {
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<EncodeScheduler> scheduler_;
 };
+
+TEST_F(EncodeSchedulerTest, PairsKeepWhereTheirSecondTextsBegin) {
+  const Texts pairs = SomeTexts({5, 17, 40, 9});
+  const std::vector<size_t> seconds = {2, 9, SIZE_MAX, 1};
+  Start({.context = 128, .step_tokens = 50});
+  EncodeJob job = Job(pairs);
+  job.seconds = seconds;
+  const Logits vectors = MustSubmit(std::move(job))->InOrder();
+  ExpectSameBits(vectors, Alone(pairs, seconds), "pairs");
+  // The model has a type for each of the two.
+  EXPECT_NE(vectors[0], Alone(pairs)[0]);
+  EXPECT_EQ(vectors[2], Alone(pairs)[2]);
+}
 
 TEST_F(EncodeSchedulerTest, VectorsHaveTheBitsThatEachTextHasAlone) {
   const Texts many = SomeTexts({5, 1, 17, 65, 40, 128, 3, 64, 2, 31});

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/server/api/api_fixture.h"
 #include "tests/server/generation/fake_embeddings.h"
 
@@ -67,6 +69,43 @@ TEST_F(RerankApi, ScoresOfOneWithManyOrOfPairs) {
     EXPECT_NEAR(score["score"].get<double>(), 1, 1e-6);
   }
   EXPECT_EQ(Answer(Post("/score", R"({"data_1":"a","data_2":"b"})"))["data"].size(), 1u);
+}
+
+// A model that reads the two together. Its scores are logits, which become probabilities.
+TEST_F(RerankApi, PairsAreScoredByTheModel) {
+  embeddings_.pairs = true;
+  const Json answer = Answer(Post("/v1/rerank", R"({"query":"abc","documents":["abcde","abc"]})"));
+  ASSERT_EQ(answer["results"].size(), 2u);
+  EXPECT_EQ(answer["results"][0]["index"], 1);
+  EXPECT_EQ(answer["results"][0]["relevance_score"], 0.5);
+  EXPECT_NEAR(answer["results"][1]["relevance_score"].get<double>(), 1 / (1 + std::exp(2)), 1e-7);
+  EXPECT_EQ(answer["usage"]["total_tokens"], 11 + 9);
+  EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abc>abcde>", "<abc>abc>"));
+  const char kRaw[] = R"({"query":"abc","texts":["abcde"],"raw_scores":true})";
+  EXPECT_EQ(Answer(Post("/rerank", kRaw))[0]["score"], -2.0);
+  const Json pairs = Answer(Post("/score", R"({"text_1":["a","bc"],"text_2":["a","b"]})"));
+  EXPECT_EQ(pairs["data"][0]["score"], 0.5);
+  EXPECT_GT(pairs["data"][1]["score"], 0.5);
+  // A decoder's are probabilities by themselves.
+  embeddings_.logits = false;
+  EXPECT_EQ(Answer(Post("/rerank", R"({"query":"abc","texts":["ab"]})"))[0]["score"], 1.0);
+}
+
+TEST_F(RerankApi, PairsHaveTheContextTogetherAndMakeNoVectors) {
+  embeddings_.pairs = true;
+  const std::string body = R"({"query":"abc","documents":["abcdefgh"])";
+  const HttpReply refused = Post("/v1/rerank", body + "}");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("documents[0] with what is around it has 14 tokens"));
+  Answer(Post("/v1/rerank", body + R"(,"truncate_prompt_tokens":-1})"));
+  EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abc>abcd>"));
+  const HttpReply query =
+      Post("/v1/rerank", R"({"query":"0123456789","documents":["a"],"truncate_prompt_tokens":-1})");
+  EXPECT_EQ(query.status, 400);
+  EXPECT_THAT(query.body, HasSubstr("the query with what is around it"));
+  const HttpReply vectors = Post("/v1/embeddings", R"({"input":"a"})");
+  EXPECT_EQ(vectors.status, 400);
+  EXPECT_THAT(vectors.body, HasSubstr("makes no vectors"));
 }
 
 TEST_F(RerankApi, RefusalsNameTheField) {

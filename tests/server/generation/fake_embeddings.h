@@ -1,8 +1,10 @@
 // An EmbeddingService of 4 values whose vectors the test can work out: they are made in Submit, of
 // a text's length, its first token and its last. Token i is the character i; < and > are put before
-// and behind a text. Thread-safe.
+// and behind a text. With `pairs` it scores pairs instead, by how many characters the document has
+// less than the query. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <mutex>
@@ -19,9 +21,19 @@ class FakeEmbeddings : public EmbeddingService {
   FakeEmbeddings() { model_.encodes = true; }
 
   const ServedModel& model() const override { return model_; }
-  size_t dim() const override { return 4; }
+  size_t dim() const override { return pairs ? 1 : 4; }
   std::string_view pooling() const override { return "mean"; }
   bool may_be_cut() const override { return cuttable; }
+  bool scores_pairs() const override { return pairs; }
+  bool scores_are_logits() const override { return logits; }
+  TokenizedPair EncodePair(std::string_view query, std::string_view document,
+                           size_t most) const override {
+    const size_t room = std::max(most, query.size() + 3) - query.size() - 3;
+    TokenizedPair pair{Encode(query), query.size() + 2};
+    for (const char c : document.substr(0, room)) pair.ids.push_back(c);
+    pair.ids.push_back('>');
+    return pair;
+  }
   std::vector<int32_t> Encode(std::string_view text) const override {
     std::vector<int32_t> ids(text.begin(), text.end());
     ids.insert(ids.begin(), '<');
@@ -36,7 +48,8 @@ class FakeEmbeddings : public EmbeddingService {
     if (silent) return {};
     EncodeStats stats;
     for (size_t i = 0; i < job.texts.size(); ++i) {
-      job.sink->OnVector(i, VectorOf(job.texts[i]));
+      job.sink->OnVector(
+          i, pairs ? ScoreOf(job.texts[i].size(), job.seconds[i]) : VectorOf(job.texts[i]));
       stats.tokens += job.texts[i].size();
     }
     stats.texts = job.texts.size();
@@ -56,7 +69,12 @@ class FakeEmbeddings : public EmbeddingService {
     return vector;
   }
 
+  static std::vector<float> ScoreOf(size_t tokens, size_t second) {
+    return {static_cast<float>(second - 2) - static_cast<float>(tokens - second - 1)};
+  }
+
   // Set before use.
+  bool pairs = false, logits = true;
   std::optional<Error> refusal;  // what Submit says
   bool silent = false;           // nothing is ever encoded
   bool cuttable = false;
