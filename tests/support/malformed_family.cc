@@ -111,7 +111,7 @@ std::vector<MalformedCase> FamilyCases() {
       row("gemma4", "keys of a layer of another kind", Size("gemma4.attention.shared_kv_layers", 2),
           {"gemma4.attention.shared_kv_layers is 2", "no such layer of its kind"}),
       row("gemma4", "head size missing", Without("gemma4.attention.key_length_swa"),
-          {"gemma4.attention.key_length_swa is missing"}),
+          {"blk.0.attn_q.weight has dimensions [64, 64]", "[64, 128]"}),
       row("gemma4", "rotation wider than a head", Size("gemma4.rope.dimension_count_swa", 18),
           {"gemma4.rope.dimension_count_swa is 18", "2 to 16"}),
       row("gemma4-moe", "no norm of the experts", WithoutTensor("blk.1.pre_ffw_norm_2.weight"),

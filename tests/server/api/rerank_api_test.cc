@@ -74,15 +74,15 @@ TEST_F(RerankApi, ScoresOfOneWithManyOrOfPairs) {
 // A model that reads the two together. Its scores are logits, which become probabilities.
 TEST_F(RerankApi, PairsAreScoredByTheModel) {
   embeddings_.pairs = true;
-  const Json answer = Answer(Post("/v1/rerank", R"({"query":"abc","documents":["abcde","abc"]})"));
+  const Json answer = Answer(Post("/v1/rerank", R"({"query":"abc","documents":["abcd","abc"]})"));
   ASSERT_EQ(answer["results"].size(), 2u);
   EXPECT_EQ(answer["results"][0]["index"], 1);
   EXPECT_EQ(answer["results"][0]["relevance_score"], 0.5);
-  EXPECT_NEAR(answer["results"][1]["relevance_score"].get<double>(), 1 / (1 + std::exp(2)), 1e-7);
-  EXPECT_EQ(answer["usage"]["total_tokens"], 11 + 9);
-  EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abc>abcde>", "<abc>abc>"));
-  const char kRaw[] = R"({"query":"abc","texts":["abcde"],"raw_scores":true})";
-  EXPECT_EQ(Answer(Post("/rerank", kRaw))[0]["score"], -2.0);
+  EXPECT_NEAR(answer["results"][1]["relevance_score"].get<double>(), 1 / (1 + std::exp(1)), 1e-7);
+  EXPECT_EQ(answer["usage"]["total_tokens"], 10 + 9);
+  EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abc>abcd>", "<abc>abc>"));
+  const char kRaw[] = R"({"query":"abc","texts":["abcd"],"raw_scores":true})";
+  EXPECT_EQ(Answer(Post("/rerank", kRaw))[0]["score"], -1.0);
   const Json pairs = Answer(Post("/score", R"({"text_1":["a","bc"],"text_2":["a","b"]})"));
   EXPECT_EQ(pairs["data"][0]["score"], 0.5);
   EXPECT_GT(pairs["data"][1]["score"], 0.5);
