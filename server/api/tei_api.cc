@@ -37,6 +37,12 @@ ErrorShape ShapeOf(ErrorKind kind) {
   }
 }
 
+// What the model is for; files do not name a score's label.
+Json TypeOf(const EmbeddingService& service) {
+  if (!service.scores_pairs()) return {{"embedding", {{"pooling", service.pooling()}}}};
+  return {{"reranker", {{"id2label", {{"0", "LABEL_0"}}}, {"label2id", {{"LABEL_0", 0}}}}}};
+}
+
 }  // namespace
 
 // What a server of vectors is asked that has none is no mistake of a field.
@@ -141,7 +147,7 @@ HttpReply TeiInfo(RouteCall& call) {
   reply.body = Dump(Json{{"model_id", model.name},
                          {"model_sha", model.fingerprint},
                          {"model_dtype", model.card.quantization},
-                         {"model_type", {{"embedding", {{"pooling", service.pooling()}}}}},
+                         {"model_type", TypeOf(service)},
                          {"max_input_length", model.context},
                          {"max_client_batch_size", kMaxInputs},
                          {"auto_truncate", false},

@@ -83,16 +83,16 @@ test("@huggingface/inference [stream]: textGenerationStream", async () => {
 });
 
 test("@huggingface/inference [errors]: errors are read", async () => {
-  const request = { ...at("/generate"), inputs: PROMPT, parameters: { typical_p: 0.5 } };
+  const request = { ...at("/generate"), inputs: PROMPT, parameters: { watermark: true } };
   await assert.rejects(client.textGeneration(request, options()), (error) => {
-    assert.match(error.message, /typical_p is not supported/);
+    assert.match(error.message, /watermark is not supported/);
     assert.equal(error.httpResponse.status, 422);
     assert.equal(error.httpResponse.body.error_type, "validation");
     return true;
   });
   await assert.rejects(
     collect(client.textGenerationStream({ ...request, inputs: "a ".repeat(2000) }, options())),
-    /typical_p/,
+    /watermark/,
   );
   await assert.rejects(
     client.textGeneration({ ...at("/"), inputs: "a ".repeat(2000) }, options()),

@@ -194,7 +194,7 @@ test("ollama [errors]: errors are sentences, with their status", async () => {
     }
   }
   const unchecked = new Ollama({ host: server.url }); // of what is not in openapi.json
-  await assert.rejects(unchecked.embed({ model, input: "x" }), /embeddings/);
+  await assert.rejects(unchecked.embed({ model, input: "x" }), /makes no vectors/);
   await assert.rejects(unchecked.delete({ model }), /not supported/);
   const strict = await Server.start("--strict-model", "--api-key", "secret");
   try {

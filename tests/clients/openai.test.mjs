@@ -210,7 +210,7 @@ test("openai [errors]: errors are of the client's classes and name the field", a
   await refused({ nonsense: 1 }, "nonsense");
   await refused({ temperature: 3e9 }, "temperature");
   await refused({ suffix: "end" }, "suffix");
-  await refused({ echo: true, logprobs: 1 }, "echo");
+  await refused({ suffix: "end", echo: true }, "suffix");
   await refused({ prompt: "a ".repeat(2000) }, "prompt", "context_length_exceeded");
   await assert.rejects(complete({ model: "gpt-4o" }), OpenAI.NotFoundError);
 });

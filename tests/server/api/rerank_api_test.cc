@@ -108,6 +108,16 @@ TEST_F(RerankApi, PairsHaveTheContextTogetherAndMakeNoVectors) {
   EXPECT_THAT(vectors.body, HasSubstr("makes no vectors"));
 }
 
+TEST_F(RerankApi, InfoSaysWhatTheModelIsFor) {
+  HttpRequest request;
+  request.method = "GET";
+  request.path = "/info";
+  EXPECT_TRUE(Answer(router_.Handle(request))["model_type"].contains("embedding"));
+  embeddings_.pairs = true;
+  EXPECT_EQ(Answer(router_.Handle(request))["model_type"].dump(),
+            R"({"reranker":{"id2label":{"0":"LABEL_0"},"label2id":{"LABEL_0":0}}})");
+}
+
 TEST_F(RerankApi, RefusalsNameTheField) {
   const std::tuple<const char*, const char*, const char*> kCases[] = {
       {"/v1/rerank", R"({"documents":["a"]})", "query is missing"},

@@ -80,7 +80,7 @@ class OllamaTest(ClientTest):
 
         long = [{"role": "user", "content": TOO_LONG}]
         self.assertEqual(status(lambda: self.api.chat(MODEL, long)), 400)
-        self.assertEqual(status(lambda: self.api.embed(MODEL, "x")), 501)
+        self.assertEqual(status(lambda: self.api.embed(MODEL, "x")), 400)
         self.assertEqual(status(lambda: [*self.api.chat(
             MODEL, MESSAGES, options={"temperature": -1}, stream=True)]), 400)
         self.assertEqual(status(lambda: ollama.Client(SERVERS.keyed.url).chat(MODEL, MESSAGES)), 401)
