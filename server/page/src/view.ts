@@ -175,8 +175,9 @@ export class ExchangeView {
     const some = answer.count > 0 || answer.text !== '';
     if (some) row.push(copyButton(() => wholeText(answer)));
     if (!answer.failure) row.push(button('Regenerate', () => actions.regenerate(this)));
-    const cut = answer.state === 'stopped' || (answer.finish === 'length' && !isFull(answer, place));
-    const goesOn = chat ? cut && !answer.calls?.length && wholeText(answer) + wholeThought(answer) !== '' : answer.text !== '';
+    const full = isFull(answer, place);
+    const cut = answer.state === 'stopped' || (answer.finish === 'length' && !full);
+    const goesOn = chat ? cut && !answer.calls?.length && wholeText(answer) + wholeThought(answer) !== '' : answer.text !== '' && !full;
     if (place.last && goesOn) row.push(button('Continue', () => actions.goOn(this)));
     row.push(button('Edit', () => actions.edit(this)));
     if (chat && answer.tokens.length > 0) {
