@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -48,7 +49,7 @@ std::string OfTotal(size_t done, size_t total, const std::string& unit) {
 }
 
 std::string Duration(double seconds) {
-  const auto whole = static_cast<size_t>(seconds + 0.5);
+  const auto whole = static_cast<size_t>(std::lround(seconds));
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole % 3600 / 60);
