@@ -33,8 +33,8 @@ Result<Measurement> Measure(const Model& model, ThreadPool& pool, Scratch& scrat
       texts[text][i] = static_cast<int32_t>((text * 131 + i * 7919 + 11) % model.config().vocab);
     }
   }
-  std::vector<EncoderText> inputs;
-  for (const auto& tokens : texts) inputs.push_back({tokens});
+  std::vector<EncoderText> inputs(batch);
+  for (size_t text = 0; text < batch; ++text) inputs[text].tokens = texts[text];
   std::vector<double> seconds;
   for (int i = 0; i <= repeat; ++i) {
     const auto start = std::chrono::steady_clock::now();

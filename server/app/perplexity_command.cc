@@ -158,7 +158,7 @@ Status Evaluate(const Model& model, ThreadPool& pool, const PerplexityOptions& o
   for (size_t i = 0; i < windows; ++i) {
     const std::span<int32_t> window = std::span(tokens).subspan(i * context, context);
     if (adds_bos) window[0] = bos;
-    const Status ok = evaluation.Score(window);
+    Status ok = evaluation.Score(window);
     const double perplexity = ok ? evaluation.estimate().perplexity() : 0;
     if (Progress::Shown()) {
       progress->Update((i + 1) * context, windows * context,

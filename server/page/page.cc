@@ -48,9 +48,9 @@ Page::Page(std::string_view html, std::string_view policy)
     : html_(html), policy_(TrimLine(policy)), etag_(EntityTag(html)) {}
 
 const Page& Page::Embedded() {
-  static const Page page({lockstep_page_html, lockstep_page_html_end},
-                         {lockstep_page_policy, lockstep_page_policy_end});
-  return page;
+  static const Page kPage({lockstep_page_html, lockstep_page_html_end},
+                          {lockstep_page_policy, lockstep_page_policy_end});
+  return kPage;
 }
 
 HttpReply Page::Whole(const HttpRequest& request) const {

@@ -38,14 +38,14 @@ def start(*flags):
     return Process([os.environ["LOCKSTEP"], *flags])
 
 
-def start_with(script, *arguments, flags=()):
+def start_with(script, *arguments, flag="--model", flags=()):
     """With the model that a script writes to a file, the variable of that name."""
     with tempfile.TemporaryDirectory() as folder:  # the file is read when the server is ready
         file = f"{folder}/model.gguf"
         subprocess.run(["node", "--input-type=module", "-e",
                         f"const [file, ...rest] = process.argv.slice(1);\n{script}", file, *arguments],
                        cwd=ROOT / "tests" / "clients", check=True)
-        return start("--model", file, *flags)
+        return start(flag, file, *flags)
 
 
 def start_tooled():

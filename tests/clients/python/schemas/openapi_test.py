@@ -21,6 +21,9 @@ EXPECTED = [
      "the vocabulary and the templates are the model's"),
     (REJECTED, r"send one of them|send one\b|is of functions", "two fields that say the same exclude each other"),
     (REJECTED, r"fills no gaps", "the vocabulary is the model's"),
+    (REJECTED, r"makes no vectors|generates nothing|model's vectors have|is not trained for|has no prompts",
+     "which model does what, and the size of its vectors, are the models'"),
+    (REJECTED, r"it must be one text, or as many", "a field's length is that of another one"),
     (REJECTED, r"are not streamed|prompts; send at most|prompts with \d+ answers|suffix needs prompts that are texts",
      "a field is for some values of another one"),
     (REJECTED, r"best_of|top_logprobs needs logprobs|tool_choice needs tools|none of the tools|needs a last message of the assistant|a tool's name|is that of another tool",
@@ -57,11 +60,13 @@ def read_lines(context, response):
 
 class OpenApiTest(unittest.TestCase):
     def test_the_server_is_as_its_document_says(self):
-        from client_test_case import start
+        from client_test_case import start_with
         examples = int(os.environ.get("EXAMPLES", "10"))
         phases = "fuzzing" if examples <= 10 else "coverage,fuzzing,stateful"
         here = os.path.dirname(os.path.abspath(__file__))
-        with start() as server, tempfile.TemporaryDirectory() as folder:  # it leaves files behind
+        # Beside a model that encodes, so that the routes for vectors have what they are for.
+        encoder = "import { writeEncoder } from './encoder.mjs'; writeEncoder(file);"
+        with start_with(encoder, flag="--embedding-model") as server, tempfile.TemporaryDirectory() as folder:  # it leaves files behind
             run = subprocess.run(
                 [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json",
                  "--checks", "all", "--max-examples", str(examples), "--seed", "1", "--phases", phases,
