@@ -10,6 +10,17 @@ double InSeconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+Error ShuttingDown() {
+  return {ErrorKind::kUnavailable, "the server is shutting down; try another one", {}, 1};
+}
+
+Error Displaced(double retry_after_s) {
+  return {ErrorKind::kOverloaded,
+          "this client has the most requests waiting, and others came; try again later",
+          {},
+          retry_after_s};
+}
+
 JobStats ActiveJob::stats() const {
   const Clock::time_point now = Clock::now();
   JobStats stats;

@@ -16,6 +16,12 @@ namespace lockstep {
 
 double InSeconds(std::chrono::steady_clock::duration duration);
 
+// What jobs of every kind are refused with.
+inline constexpr double kMaxRetry = 60;  // seconds, after which a client may as well look again
+// Another server can take the request at once: behind a load balancer it is the next try.
+Error ShuttingDown();
+Error Displaced(double retry_after_s);  // by a client that has less waiting
+
 struct ActiveJob : Job {
   using Clock = std::chrono::steady_clock;
 

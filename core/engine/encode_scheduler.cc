@@ -15,10 +15,10 @@
 #include <cassert>
 #include <new>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 
 #include "core/engine/active_job.h"
+#include "core/engine/job_queue.h"
 #include "core/kernels/float_mode.h"
 
 namespace lockstep {
@@ -27,11 +27,6 @@ namespace {
 // Short texts would else make the memory for their vectors, and the calls to their sinks, what a
 // step is about.
 constexpr size_t kMaxStepTexts = 256;
-constexpr double kMaxRetry = 60;  // seconds, after which a client may as well look again
-
-Error ShuttingDown() {
-  return {ErrorKind::kUnavailable, "the server is shutting down; try another one", {}, 1};
-}
 
 Status CheckText(const std::vector<int32_t>& text, const ModelConfig& config, size_t context) {
   if (text.empty()) return Fail(ErrorKind::kInvalidArgument, "a text without tokens");
@@ -101,7 +96,7 @@ Status EncodeScheduler::Submit(EncodeJob asked) {
                               "tokens; try again later, or send fewer texts",
                               jobs_.size(), options_.max_jobs, tokens_left_),
                   {}};
-      error.retry_after_s = std::clamp(PredictedWait() / 2, 1.0, kMaxRetry);
+      error.retry_after_s = RetryAfter();
       return tl::unexpected<Error>(std::move(error));
     }
     job->turn = tokens_taken_ + job->tokens;
@@ -125,18 +120,9 @@ bool EncodeScheduler::Fits(size_t tokens, const ActiveEncodeJob* leaving) const 
 
 bool EncodeScheduler::MakePlace(const ActiveEncodeJob& job) {
   if (Fits(job.tokens, nullptr)) return true;
-  std::unordered_map<std::string, size_t> waiting;  // jobs of each client
-  for (const auto& other : jobs_) {
-    if (!other->started) ++waiting[other->client];
-  }
-  const size_t own = waiting[job.client];
-  const auto most =
-      std::ranges::max_element(waiting, {}, [](const auto& client) { return client.second; });
-  if (most->second <= own + 1) return false;
-  const auto newest = std::find_if(jobs_.rbegin(), jobs_.rend(), [&](const auto& other) {
-    return !other->started && other->client == most->first;
-  });
-  if (!Fits(job.tokens, newest->get())) return false;
+  const auto newest =
+      Displaceable(jobs_, job.client, [](const ActiveEncodeJob& other) { return !other.started; });
+  if (newest == jobs_.end() || !Fits(job.tokens, newest->get())) return false;
   tokens_left_ -= (*newest)->tokens;
   displaced_.push_back(std::move(*newest));
   std::erase(jobs_, nullptr);
@@ -183,6 +169,10 @@ double EncodeScheduler::PredictedWait() const {
   return static_cast<double>(tokens_left_) * token_s_;
 }
 
+double EncodeScheduler::RetryAfter() const {
+  return std::clamp(PredictedWait() / 2, 1.0, kMaxRetry);
+}
+
 void EncodeScheduler::Loop() {
   SetComputeFloatMode();
   while (true) {
@@ -219,19 +209,18 @@ EncodeScheduler::Jobs EncodeScheduler::Take(const Leaves& leaves) {
 void EncodeScheduler::EndExpired() {
   const Clock::time_point now = Clock::now();
   Jobs expired, displaced;
-  Error overloaded{ErrorKind::kOverloaded,
-                   "this client has the most requests waiting, and others came; try again later",
-                   {}};
+  double retry_after_s;
   {
     const MutexLock lock(mutex_);
     displaced.swap(displaced_);
     expired = Take([&](const ActiveEncodeJob& job) { return job.Expired(now).has_value(); });
-    overloaded.retry_after_s = std::clamp(PredictedWait() / 2, 1.0, kMaxRetry);
+    retry_after_s = RetryAfter();
   }
+  const Error overloaded = Displaced(retry_after_s);
   for (const auto& job : displaced) End(*job, &overloaded);
   for (const auto& job : expired) {
     Error error = *job->Expired(now);
-    error.retry_after_s = overloaded.retry_after_s;
+    error.retry_after_s = retry_after_s;
     End(*job, &error);
   }
 }

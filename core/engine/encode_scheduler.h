@@ -104,6 +104,7 @@ class EncodeScheduler {
   Jobs Take(const Leaves& leaves) REQUIRES(mutex_);
   void End(ActiveEncodeJob& job, const Error* error) EXCLUDES(mutex_);
   double PredictedWait() const REQUIRES(mutex_);
+  double RetryAfter() const REQUIRES(mutex_);  // seconds
 
   const Transformer& transformer_;
   ThreadPool& pool_;

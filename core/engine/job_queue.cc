@@ -11,8 +11,6 @@
 #include "core/engine/job_queue.h"
 
 #include <algorithm>
-#include <string>
-#include <unordered_map>
 #include <utility>
 
 namespace lockstep {
@@ -24,19 +22,14 @@ bool JobQueue::Fits(size_t requests, size_t tokens, size_t extra) const {
 std::unique_ptr<ActiveJob> JobQueue::Push(std::unique_ptr<ActiveJob> job, size_t extra) {
   std::unique_ptr<ActiveJob> displaced;
   if (!Fits(jobs_.size() + 1, tokens_ + job->prompt_tokens, extra)) {
-    std::unordered_map<std::string, size_t> waiting;  // jobs of each client
-    for (const auto& other : jobs_) ++waiting[other->client];
-    const size_t own = waiting[job->client];
-    const auto most =
-        std::ranges::max_element(waiting, {}, [](const auto& client) { return client.second; });
-    if (most->second <= own + 1) return job;
-    size_t newest = jobs_.size() - 1;
-    while (jobs_[newest]->client != most->first) --newest;
-    if (!Fits(jobs_.size(), tokens_ - jobs_[newest]->prompt_tokens + job->prompt_tokens, extra)) {
+    const auto newest = Displaceable(jobs_, job->client, [](const ActiveJob&) { return true; });
+    if (newest == jobs_.end() ||
+        !Fits(jobs_.size(), tokens_ - (*newest)->prompt_tokens + job->prompt_tokens, extra)) {
       return job;
     }
+    const auto index = static_cast<size_t>(newest - jobs_.begin());
     jobs_.push_back(nullptr);  // the place of `job`: nothing is displaced for want of memory
-    displaced = Take(newest);
+    displaced = Take(index);
     jobs_.pop_back();
   }
   const size_t tokens = job->prompt_tokens;

@@ -2,16 +2,37 @@
 // fair between clients. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/engine/active_job.h"
 #include "core/engine/fair_shares.h"
 
 namespace lockstep {
+
+// Who goes from a full queue where a job of `client` comes: the newest job of the client with the
+// most, if that has more than `client` would have; else end(). `jobs`: pointers to jobs, oldest
+// first, of which those count that `waits` is true for.
+template <class Jobs, class Waits>
+auto Displaceable(Jobs& jobs, const std::string& client, const Waits& waits) {
+  std::unordered_map<std::string, size_t> waiting;  // jobs of each client
+  for (const auto& job : jobs) waiting[job->client] += waits(*job) ? 1 : 0;
+  const size_t own = waiting[client];
+  const auto most =
+      std::ranges::max_element(waiting, {}, [](const auto& entry) { return entry.second; });
+  auto newest = jobs.end();
+  if (most->second <= own + 1) return newest;
+  for (auto job = jobs.begin(); job != jobs.end(); ++job) {
+    if (waits(**job) && (*job)->client == most->first) newest = job;
+  }
+  return newest;
+}
 
 class JobQueue {
  public:

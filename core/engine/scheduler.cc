@@ -28,14 +28,6 @@ namespace lockstep {
 namespace {
 
 constexpr double kEndSmoothing = 0.2;  // weight of the newest interval between two ends
-constexpr double kMaxRetry = 60;       // seconds, after which a client may as well look again
-
-// Another server can take the request at once: behind a load balancer it is the next try.
-Error ShuttingDown() {
-  Error error{ErrorKind::kUnavailable, "the server is shutting down; try another one", {}};
-  error.retry_after_s = 1;
-  return error;
-}
 
 // Most answers end long before their limit, so that reserving all of it would keep sessions idle;
 // with less than this, jobs would begin only to make way at once.
@@ -202,16 +194,14 @@ void Scheduler::Loop() {
 void Scheduler::EndExpired() {
   const Clock::time_point now = Clock::now();
   std::vector<std::unique_ptr<ActiveJob>> expired, displaced;
-  Error overloaded{ErrorKind::kOverloaded,
-                   "this client has the most requests waiting, and others came; try again later",
-                   {}};
   double retry_after_s;
   {
     const MutexLock lock(mutex_);
     displaced.swap(displaced_);
     expired = queue_.TakeIf([&](const ActiveJob& job) { return job.Expired(now).has_value(); });
-    overloaded.retry_after_s = retry_after_s = RetryAfter();
+    retry_after_s = RetryAfter();
   }
+  const Error overloaded = Displaced(retry_after_s);
   for (const auto& job : displaced) End(*job, &overloaded);
   for (const auto& job : expired) {
     Error error = *job->Expired(now);

@@ -97,19 +97,21 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
   const KvView caches[] = {
       {KvType::kF16, reinterpret_cast<const uint8_t*>(half.data()), kHalfStride},
       {KvType::kQ8_0, bytes.data(), kByteStride}};
+  std::vector<float> out(q.size());
+  const AttentionJob plain{.q = q.data(),
+                           .q_stride = 2 * kSize,
+                           .out = out.data(),
+                           .out_stride = 2 * kSize,
+                           .rows = 2,
+                           .heads = 2,
+                           .head = kHead,
+                           .kv = {},
+                           .length = kLength,
+                           .scale = 0.3f,
+                           .scratch = scratch.data()};
   for (const KvView& kv : caches) {
-    std::vector<float> out(q.size());
-    AttentionJob job{.q = q.data(),
-                     .q_stride = 2 * kSize,
-                     .out = out.data(),
-                     .out_stride = 2 * kSize,
-                     .rows = 2,
-                     .heads = 2,
-                     .head = kHead,
-                     .kv = kv,
-                     .length = kLength,
-                     .scale = 0.3f,
-                     .scratch = scratch.data()};
+    AttentionJob job = plain;
+    job.kv = kv;
     kernels.attention(job);
     Append(out, answer);
     job.window = 65;
@@ -122,24 +124,11 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
   }
   // As encoders attend, to rows of floats.
   const std::vector<float> keys = noise.Row(kLength * kSize);
-  std::vector<float> out(q.size());
-  AttentionJob job{.q = q.data(),
-                   .q_stride = 2 * kSize,
-                   .out = out.data(),
-                   .out_stride = 2 * kSize,
-                   .rows = 2,
-                   .heads = 2,
-                   .head = kHead,
-                   .kv = {},
-                   .length = 70,
-                   .scale = 0.3f,
-                   .scratch = scratch.data(),
-                   .keys = keys.data(),
-                   .values = keys.data() + 3 * kSize,
-                   .key_stride = kSize,
-                   .value_stride = kSize,
-                   .both_ways = true,
-                   .position = 40};
+  AttentionJob job = plain;
+  job.keys = keys.data(), job.values = keys.data() + 3 * kSize;
+  job.key_stride = job.value_stride = kSize;
+  job.both_ways = true;
+  job.length = 70, job.position = 40;
   kernels.attention(job);
   Append(out, answer);
   job.window = 50;

@@ -8,25 +8,35 @@ namespace {
 
 constexpr auto kMay = Presence::kMay, kMust = Presence::kMust, kNo = Presence::kNo;
 
+// What BERT and those that came of it have in common; a row says what is its own.
+template <class Own>
+constexpr Architecture BertLike(const char* name, const Own& own) {
+  Architecture bert{.name = name,
+                    .norm = NormKind::kLayer,
+                    .pre_norm = false,
+                    .stream_norm = true,
+                    .embedding_norm = true,
+                    .encoder = true,
+                    .token_types = kMay,
+                    .qkv_bias = kMay,
+                    .attention_output_bias = kMay,
+                    .may_have_window = false,
+                    .activation = Activation::kGeluErf,
+                    .gated = false,
+                    .ffn_bias = kMay,
+                    .output_norm = nullptr,
+                    .output = kNo};
+  own(bert);
+  return bert;
+}
+
 // In the order of their names.
 constexpr Architecture kEncoders[] = {
-    {.name = "bert",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .pairs = RopePairs::kNone,
-     .learned_positions = true,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .gated = false,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
+    BertLike("bert",
+             [](Architecture& a) {
+               a.pairs = RopePairs::kNone;
+               a.learned_positions = true;
+             }),
     {.name = "eurobert", .encoder = true, .may_have_window = false, .output = kNo},
     {.name = "gemma-embedding",
      .post_norm = true,
@@ -54,40 +64,15 @@ constexpr Architecture kEncoders[] = {
      .layer_scale = true,
      .scaled_embedding = true,
      .output = kNo},
-    {.name = "jina-bert-v2",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .distance_slopes = true,
-     .pairs = RopePairs::kNone,
-     .qk_norm = QkNorm::kAll,
-     .may_lack_qk_norm = true,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .fused_gate = true,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
-    {.name = "jina-bert-v3",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .gated = false,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
+    BertLike("jina-bert-v2",
+             [](Architecture& a) {
+               a.distance_slopes = true;
+               a.pairs = RopePairs::kNone;
+               a.qk_norm = QkNorm::kAll;
+               a.may_lack_qk_norm = true;
+               a.gated = a.fused_gate = true;
+             }),
+    BertLike("jina-bert-v3", [](Architecture&) {}),
     {.name = "llama-embed",
      .encoder = true,
      .pairs = RopePairs::kAdjacent,
@@ -111,37 +96,17 @@ constexpr Architecture kEncoders[] = {
      .activation = Activation::kGeluErf,
      .fused_gate = true,
      .output = kNo},
-    {.name = "nomic-bert",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .ffn_bias = kMay,
-     .output_norm = nullptr,
-     .output = kNo},
-    {.name = "nomic-bert-moe",
-     .norm = NormKind::kLayer,
-     .pre_norm = false,
-     .stream_norm = true,
-     .embedding_norm = true,
-     .encoder = true,
-     .token_types = kMay,
-     .qkv_bias = kMay,
-     .attention_output_bias = kMay,
-     .may_have_window = false,
-     .activation = Activation::kGeluErf,
-     .gated = false,
-     .ffn_bias = kMay,
-     .experts = kMust,
-     .normalize_experts = false,
-     .fixed_router = true,
-     .output_norm = nullptr,
-     .output = kNo},
+    BertLike("nomic-bert",
+             [](Architecture& a) {
+               a.activation = Activation::kSilu;
+               a.gated = true;
+             }),
+    BertLike("nomic-bert-moe",
+             [](Architecture& a) {
+               a.experts = kMust;
+               a.normalize_experts = false;
+               a.fixed_router = true;
+             }),
 };
 
 }  // namespace

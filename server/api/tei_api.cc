@@ -15,11 +15,6 @@
 namespace lockstep {
 namespace {
 
-struct ErrorShape {
-  int status;
-  const char* type;
-};
-
 // Its clients choose what to do by these.
 ErrorShape ShapeOf(ErrorKind kind) {
   switch (kind) {
@@ -47,14 +42,10 @@ Json TypeOf(const EmbeddingService& service) {
 
 // What a server of vectors is asked that has none is no mistake of a field.
 HttpReply TeiErrorReply(const Error& error) {
-  HttpReply reply = ErrorReply(error);  // its headers, and its name in the log
-  const bool model = error.kind == ErrorKind::kInvalidArgument && error.param == "model";
-  const ErrorShape shape = model ? ErrorShape{400, "Backend"} : ShapeOf(error.kind);
-  const bool empty =
-      error.kind == ErrorKind::kInvalidArgument && error.message.ends_with("is empty");
-  reply.status = empty ? 400 : shape.status;
-  reply.body = Dump(Json{{"error", error.message}, {"error_type", empty ? "Empty" : shape.type}});
-  return reply;
+  const bool field = error.kind == ErrorKind::kInvalidArgument;
+  if (field && error.message.ends_with("is empty")) return ShapedErrorReply(error, {400, "Empty"});
+  if (field && error.param == "model") return ShapedErrorReply(error, {400, "Backend"});
+  return ShapedErrorReply(error, ShapeOf(error.kind));
 }
 
 void ReadTeiReading(FieldReader& fields, EncodeRequest& request) {

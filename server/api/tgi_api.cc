@@ -101,11 +101,6 @@ std::string_view TgiFinishName(const GenerationService& service, const Answer& a
   return end ? "eos_token" : "stop_sequence";
 }
 
-struct ErrorShape {
-  int status;
-  const char* type;
-};
-
 // Clients of text-generation-inference choose an exception by its statuses and words: 422 is a bad
 // field, where the rest of this server has 400, and 424 is a failed generation.
 ErrorShape ShapeOf(ErrorKind kind) {
@@ -124,8 +119,8 @@ ErrorShape ShapeOf(ErrorKind kind) {
   }
 }
 
-std::string TgiErrorBody(const Error& error) {
-  return Dump(Json{{"error", error.message}, {"error_type", ShapeOf(error.kind).type}});
+std::string ErrorBody(const Error& error, const char* type) {
+  return Dump(Json{{"error", error.message}, {"error_type", type}});
 }
 
 class TgiWriter : public AnswerWriter {
@@ -135,7 +130,7 @@ class TgiWriter : public AnswerWriter {
 
   std::string_view id_prefix() const override { return "tgi"; }
   std::string Failure(const Error& error) override {
-    return FrameEvent(StreamFormat::kSse, TgiErrorBody(error));
+    return FrameEvent(StreamFormat::kSse, ErrorBody(error, ShapeOf(error.kind).type));
   }
 
   // Its clients read a token out of each event, so that a comment has to do.
@@ -267,12 +262,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
 }
 
 // {"error", "error_type"}, with the status that the dialect has for it.
-HttpReply TgiErrorReply(const Error& error) {
-  HttpReply reply = ErrorReply(error);  // its headers, and its name in the log
-  reply.status = ShapeOf(error.kind).status;
-  reply.body = TgiErrorBody(error);
-  return reply;
-}
+HttpReply TgiErrorReply(const Error& error) { return ShapedErrorReply(error, ShapeOf(error.kind)); }
 
 template <bool kStream, bool kAsList>
 Result<DialectRequest> ReadTgi(const Json& body, ReadContext& context) {
@@ -283,6 +273,13 @@ Result<DialectRequest> ReadTgi(const Json& body, ReadContext& context) {
 }
 
 }  // namespace
+
+HttpReply ShapedErrorReply(const Error& error, const ErrorShape& shape) {
+  HttpReply reply = ErrorReply(error);  // its headers, and its name in the log
+  reply.status = shape.status;
+  reply.body = ErrorBody(error, shape.type);
+  return reply;
+}
 
 bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
 

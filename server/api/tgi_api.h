@@ -6,6 +6,13 @@
 
 namespace lockstep {
 
+// How an error looks in Hugging Face's dialects.
+struct ErrorShape {
+  int status;
+  const char* type;
+};
+HttpReply ShapedErrorReply(const Error& error, const ErrorShape& shape);
+
 // Whether a body to /generate is of this dialect.
 bool IsTgiRequest(const Json& body);
 

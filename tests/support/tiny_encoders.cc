@@ -75,4 +75,12 @@ std::vector<TinyFamily> TinyEncoders() {
   return all;
 }
 
+TinyModelOptions TinyBert() {
+  TinyModelOptions options;
+  options.architecture = "bert";
+  options.kv_heads = options.heads;
+  options.may_biases = true;
+  return options;
+}
+
 }  // namespace lockstep

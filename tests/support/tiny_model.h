@@ -94,6 +94,8 @@ struct TinyFamily {
 std::vector<TinyFamily> TinyFamilies();
 // The same of models that make vectors of texts, with each kind of pooling and of head, or scores.
 std::vector<TinyFamily> TinyEncoders();
+// The most common one, with all that its files may have.
+TinyModelOptions TinyBert();
 
 GgufBuilder TinyModelBuilder(const TinyModelOptions& options = {});
 std::vector<uint8_t> TinyModel(const TinyModelOptions& options = {});

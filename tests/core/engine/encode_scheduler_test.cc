@@ -65,14 +65,6 @@ class CountingObserver : public EncodeObserver {
   std::atomic<size_t> texts{0}, tokens{0}, finished{0}, failed{0};
 };
 
-TinyModelOptions Bert() {
-  TinyModelOptions options;
-  options.architecture = "bert";
-  options.kv_heads = options.heads;
-  options.may_biases = true;
-  return options;
-}
-
 class EncodeSchedulerTest : public testing::Test {
  protected:
   void Start(EncodeOptions options, size_t threads = 2) {
@@ -134,7 +126,7 @@ class EncodeSchedulerTest : public testing::Test {
     std::shared_ptr<Recorder> recorder_ = std::make_shared<Recorder>();
   };
 
-  TestModel model_{Bert()};
+  TestModel model_{TinyBert()};
   CountingObserver observer_;
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<EncodeScheduler> scheduler_;

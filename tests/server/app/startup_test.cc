@@ -18,14 +18,6 @@ namespace {
 
 using testing::HasSubstr;
 
-TinyModelOptions Bert() {
-  TinyModelOptions options;
-  options.architecture = "bert";
-  options.kv_heads = options.heads;
-  options.may_biases = true;
-  return options;
-}
-
 class StartupTest : public testing::Test {
  protected:
   Result<Engine> Start(const std::string& model, const std::string& embedding_model,
@@ -52,7 +44,7 @@ class StartupTest : public testing::Test {
                      Dump(Json{{"input", text}, {"encoding_format", "base64"}}))["data"][0]);
   }
 
-  const TempFile generates_{TinyModel()}, encodes_{TinyModel(Bert())};
+  const TempFile generates_{TinyModel()}, encodes_{TinyModel(TinyBert())};
   MemoryBudget memory_{0};
   ThreadPool pool_{2};
 };
@@ -64,7 +56,7 @@ TEST_F(StartupTest, OneOfEachKind) {
   const auto long_context = Start(encodes_.path(), "", 129);
   ASSERT_FALSE(long_context);
   EXPECT_THAT(long_context.error().message, HasSubstr("more than the model's 128"));
-  GgufBuilder unpooled = TinyModelBuilder(Bert());
+  GgufBuilder unpooled = TinyModelBuilder(TinyBert());
   unpooled.SetU32("bert.pooling_type", 0);
   const TempFile file(unpooled.Build());
   EXPECT_THAT(WhyNot(file.path(), ""), HasSubstr("bert.pooling_type"));
