@@ -39,7 +39,7 @@ struct Architecture {
 
   // Each token attends to all others of its text, and what comes out is a vector for the text.
   bool encoder = false;
-  Presence token_types = Presence::kNo;  // the first row of token_types.weight is added, too
+  Presence token_types = Presence::kNo;  // a row of token_types.weight is added to each token
   bool distance_slopes = false;          // scores fall with the distance of positions (ALiBi)
   // Pairs are scored by the mean of their rows and by way of GELU, where the file does not say;
   // else by their first row and tanh.

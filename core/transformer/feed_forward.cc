@@ -38,7 +38,7 @@ void Transformer::Activate(const FeedForward& w, float* gate, float* up) const {
   if (gated) Finish(kernels_, w.gate, n, gate);
   switch (config_.activation) {
     case Activation::kSilu:
-      return kernels_.silu_mul(gate, up, n, up);
+      return gated ? kernels_.silu_mul(gate, up, n, up) : kernels_.silu_mul(up, nullptr, n, up);
     case Activation::kGelu:
       return gated ? kernels_.gelu_mul(gate, up, n, up) : kernels_.gelu_mul(up, nullptr, n, up);
     case Activation::kGeluErf:

@@ -214,6 +214,12 @@ Status ReadHeads(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
     keys.Fail("attention.head_count", fmt::to_string(heads[i]),
               fmt::format("must be a multiple of head_count_kv {}", kv_heads[i]));
   }
+  // Slopes of distance are those of a number of heads, and one series serves all layers.
+  const auto other = std::ranges::find_if(heads, [&](size_t h) { return h != heads[0]; });
+  if (c.family->distance_slopes && other != heads.end()) {
+    keys.Fail("attention.head_count", fmt::to_string(*other),
+              fmt::format("must be that of the first layer, {}", heads[0]));
+  }
   if (!key_size && c.dim % heads[0] != 0) {
     keys.Fail("embedding_length", fmt::to_string(c.dim),
               fmt::format("must be a multiple of head_count {}", heads[0]));

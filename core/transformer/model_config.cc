@@ -279,8 +279,9 @@ Status ReadScales(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
 
 // ModernBERT's files may name what GELU takes the place of.
 Status ReadActivation(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
-  c.activation = c.family->activation;
-  if (!c.family->encoder) return {};
+  const Architecture& f = *c.family;
+  c.activation = f.activation;
+  if (f.activation != Activation::kGeluErf || !f.gated) return {};
   const char* const key = "hidden_activation";
   const auto name = keys.Text(key);
   if (!name || *name == "gelu" || *name == "geglu") return keys.status();

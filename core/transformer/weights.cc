@@ -123,7 +123,7 @@ class Loader {
     if (family_.stream_norm) LoadNorm(prefix + "layer_output_norm", w.ffn_stream_norm);
   }
 
-  // Text has the first type; pairs of texts have others in some programs, and none here.
+  // A text has the first type, and the second text of a pair the second one.
   void TokenTypes(PackedMatrix& out) {
     const GgufTensor* tensor = tensors_.Peek("token_types.weight");
     if (tensor != nullptr) {

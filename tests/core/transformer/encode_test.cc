@@ -154,6 +154,33 @@ TEST(EncodeTest, ConfigurationsOfOtherKindsAreRefused) {
               HasSubstr("pooling_type is 5"));
   EXPECT_THAT(error([](GgufBuilder& b) { b.SetBool("bert.attention.causal", true); }),
               HasSubstr("attend both ways"));
+
+  // One series of slopes serves all layers.
+  options.architecture = "jina-bert-v2";
+  const auto heads = [](const std::vector<uint32_t>& of_layers) {
+    return [=](GgufBuilder& b) {
+      b.SetNumbers<uint32_t>("jina-bert-v2.attention.head_count", 4, of_layers);
+      b.SetNumbers<uint32_t>("jina-bert-v2.attention.head_count_kv", 4, of_layers);
+    };
+  };
+  EXPECT_EQ(error(heads({4, 4})), "");
+  EXPECT_THAT(error(heads({4, 8})),
+              HasSubstr("head_count is 8, but must be that of the first layer"));
+}
+
+// Only the files of ModernBERT say what GELU is to be replaced by.
+TEST(EncodeTest, AnActivationIsReadWhereTheFamilyHasAChoice) {
+  for (const char* architecture : {"bert", "modern-bert"}) {
+    TinyModelOptions options;
+    options.architecture = architecture;
+    options.kv_heads = 4;
+    GgufBuilder builder = TinyModelBuilder(options);
+    builder.SetString(std::string(architecture) + ".hidden_activation", "silu");
+    const std::vector<uint8_t> bytes = builder.Build();
+    const auto config = ReadModelConfig(GgufFile::Parse(bytes, "tiny").value());
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->activation == Activation::kSilu, architecture == std::string("modern-bert"));
+  }
 }
 
 // Rerankers that were converted as models that generate: their name tells, and the rows of the
