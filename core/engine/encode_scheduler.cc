@@ -109,13 +109,14 @@ Status EncodeScheduler::Submit(EncodeJob asked) {
 }
 
 bool EncodeScheduler::Fits(size_t tokens, const ActiveEncodeJob* leaving) const {
-  size_t waiting = 0;
+  size_t waiting = 0, waiting_tokens = 0;
   for (const auto& job : jobs_) {
-    if (!job->started && job.get() != leaving) waiting += job->tokens;
+    if (job->started || job.get() == leaving) continue;
+    ++waiting;
+    waiting_tokens += job->tokens;
   }
-  const size_t others = jobs_.size() - (leaving == nullptr ? 0 : 1);
-  return others < options_.max_jobs &&
-         (waiting == 0 || waiting + tokens <= options_.max_queued_tokens);
+  return waiting < options_.max_jobs &&
+         (waiting == 0 || waiting_tokens + tokens <= options_.max_queued_tokens);
 }
 
 bool EncodeScheduler::MakePlace(const ActiveEncodeJob& job) {
@@ -227,6 +228,7 @@ void EncodeScheduler::EndExpired() {
 
 void EncodeScheduler::Step() {
   const StepTurns::Turn turn(options_.turns);
+  progress_ = Clock::now();  // to wait for the other model is no stall
   Choose();
   if (picks_.empty()) return;
   const Clock::time_point start = Clock::now();

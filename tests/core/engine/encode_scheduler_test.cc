@@ -160,6 +160,7 @@ TEST_F(EncodeSchedulerTest, VectorsHaveTheBitsThatEachTextHasAlone) {
       EXPECT_EQ(b->stats.texts, 2u);
     }
   }
+  EXPECT_TRUE(scheduler_->Drain(std::chrono::seconds(10)));  // the observer hears of an end last
   EXPECT_EQ(observer_.texts, 6 * 12u);
   EXPECT_EQ(observer_.tokens, 6 * (356 + 79u));
   EXPECT_EQ(observer_.finished, 12u);
@@ -219,8 +220,8 @@ TEST_F(EncodeSchedulerTest, RefusesWhatCannotBeEncoded) {
 }
 
 TEST_F(EncodeSchedulerTest, AFullQueueRefusesAndABurstShutsOutItself) {
-  Start({.context = 128, .max_jobs = 4, .max_queued_tokens = 100});
-  Gate gate(*this);
+  Start({.context = 128, .max_jobs = 3, .max_queued_tokens = 100});
+  Gate gate(*this);  // what has begun is not in the queue
   const auto a1 = MustSubmit(Job(SomeTexts({90}), "a"));
   // More tokens than may wait.
   const Status full = Submit(Job(SomeTexts({11}), "a"), std::make_shared<Recorder>());
@@ -240,6 +241,41 @@ TEST_F(EncodeSchedulerTest, AFullQueueRefusesAndABurstShutsOutItself) {
   for (const auto& taken : {a1, a2, b1}) {
     taken->Wait();
     EXPECT_FALSE(taken->error);
+  }
+}
+
+// Whoever has the scheduler work on as many jobs as may wait takes nobody's place.
+TEST_F(EncodeSchedulerTest, JobsThatHaveBegunTakeNoPlaceInTheQueue) {
+  Start({.context = 128, .step_tokens = 16, .max_jobs = 2});
+  std::vector<std::shared_ptr<Recorder>> begun;
+  std::promise<void> all, open;
+  size_t reached = 0;
+  // Each submits the next from within a step, which is shorter and overtakes those before it.
+  const auto batch = [&](size_t i) { return Job(Texts(80 >> i, model_.Tokens(15)), "a"); };
+  for (size_t i = 0; i < 4; ++i) begun.push_back(std::make_shared<Recorder>());
+  for (size_t i = 0; i < 4; ++i) {
+    begun[i]->on_vector = [&, i](size_t made) {
+      if (made != 1) return;
+      if (i + 1 < 4) {
+        EXPECT_TRUE(Submit(batch(i + 1), begun[i + 1]));
+      }
+      if (++reached < 4) return;
+      all.set_value();
+      open.get_future().wait();
+    };
+  }
+  ASSERT_TRUE(Submit(batch(0), begun[0]));
+  all.get_future().wait();
+  const size_t running = scheduler_->state().running;
+  const auto other = std::make_shared<Recorder>();
+  EXPECT_TRUE(Submit(Job(SomeTexts({4}), "b"), other));
+  open.set_value();
+  EXPECT_GT(running, 2u);
+  other->Wait();
+  EXPECT_FALSE(other->error);
+  for (const auto& job : begun) {
+    job->Wait();
+    EXPECT_FALSE(job->error);
   }
 }
 
@@ -275,6 +311,7 @@ TEST_F(EncodeSchedulerTest, CancelledAndExpiredJobsEndWithinAStep) {
   queued->Wait();
   ASSERT_TRUE(queued->error);
   EXPECT_EQ(queued->error->kind, ErrorKind::kUnavailable);
+  EXPECT_TRUE(scheduler_->Drain(std::chrono::seconds(10)));  // the observer hears of an end last
   EXPECT_EQ(observer_.failed, 3u);
   EXPECT_EQ(scheduler_->state().queued_tokens, 0u);
   EXPECT_EQ(scheduler_->state().predicted_wait_s, 0);
