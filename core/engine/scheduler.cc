@@ -177,6 +177,7 @@ void Scheduler::Loop() {
       EndExpired();
       Admit();
       const StepTurns::Turn turn(options_.turns);
+      progress_ = Clock::now();  // to wait for the other model is no stall
       Step();
     } catch (const std::exception&) {
       // Which of the running requests it was is not known, and neither is what the step has left.

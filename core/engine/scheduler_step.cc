@@ -153,8 +153,9 @@ void Scheduler::AddPrompts() {
   }
   std::ranges::stable_sort(prefilling_, {}, &ActiveJob::turn);
   size_t budget = pacer_.PrefillTokens(step_.decoding);
-  // Each session has a row of logits of its own; what drafts have left is for those that score.
-  size_t room = scratch_.max_logit_rows() - sessions_.size() - step_.drafted;
+  // Each session has a row of logits of its own; what drafts, and what is fed again after wrong
+  // ones, have left is for those that score.
+  size_t room = scratch_.max_logit_rows() - sessions_.size() - step_.drafted - step_.fed_again;
   const bool states = options_.prefixes != nullptr && options_.prefixes->keeps_states();
   for (ActiveJob* const job : prefilling_) {
     // Whoever waits for states says where, though there is no room in this step.

@@ -61,6 +61,8 @@ void InferenceSession::Reset() {
   sampled_.reset();
   matcher_.reset();
   literal_.clear();
+  drafts_ = longest_draft_ != 0;
+  sampler_.Reset({}, {});  // what a request had of it beyond its own memory
   mask_ready_ = false;
   thought_ = {};
   thought_tokens_ = 0;
@@ -134,6 +136,7 @@ std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
   next_.assign(output_.end() - static_cast<ptrdiff_t>(again_ + 1), output_.end());
   // Behind the last token of the answer there is none, and none behind the context.
   const size_t left = options_.max_tokens - output_.size();
+  drafts_ = draft.tokens != 0 && longest_draft_ != 0;
   draft.tokens = std::min({draft.tokens, longest_draft_ - again_, left - 1});
   if (draft.tokens != 0) {
     drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
@@ -335,7 +338,8 @@ Result<std::optional<TokenEvent>> InferenceSession::Resume(WorkBudget& budget) {
     budget.Spend(matcher_->start_work());
   }
   TRY(mask_ready_, matcher_->Allow(options_.ignore_eos, allowed_, budget));
-  if (mask_ready_ && longest_draft_ != 0) matcher_->Literal(longest_draft_, literal_, budget);
+  literal_.clear();
+  if (mask_ready_ && drafts_) matcher_->Literal(longest_draft_, literal_, budget);
   return std::nullopt;
 }
 

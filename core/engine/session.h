@@ -182,6 +182,7 @@ class InferenceSession {
   size_t again_ = 0;              // how many of them are fed again
   size_t unchecked_ = 0;          // and how many are guesses that Accept has not looked at
   std::vector<int32_t> literal_;  // tokens that the grammar, with little choice, has next
+  bool drafts_ = false;           // whether guesses were asked for when a token was last fed
   size_t drafted_ = 0, kept_ = 0;
   size_t state_place_ = 0;
   size_t branch_ = 0;  // where another prompt parts from this one, in whole blocks
