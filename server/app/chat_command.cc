@@ -66,12 +66,7 @@ std::string HistoryFile() {
   return failed ? std::string() : (folder / "chat_history").string();
 }
 
-std::string Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\n\r";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == text.npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kSpace) - begin + 1));
-}
+std::string Trimmed(std::string_view text) { return std::string(TrimSpaces(text, " \t\n\r")); }
 
 template <class T>
 bool ReadNumber(const std::string& text, T* value) {
@@ -108,7 +103,7 @@ class Chat {
       if (text[0] == '/' && IsCommand(text)) {
         Obey(text);
       } else {
-        Send(text);
+        if (Send(files_ + text)) files_.clear();
       }
     }
     if (styled_) std::fputs("\n", stdout);
@@ -143,8 +138,8 @@ class Chat {
     }
   }
 
-  void Send(const std::string& said) {
-    const std::string message = files_ + said;
+  // Whether it was answered.
+  bool Send(const std::string& message) {
     Json body = sampling_;
     body["messages"] = log_.Messages(message);
     body["stream_options"] = {{"include_usage", true}};
@@ -154,13 +149,16 @@ class Chat {
     WrittenAnswer answer = WriteAnswer(client_, "/v1/chat/completions", body, styled_);
     std::fputs("\n", stdout);
     std::fflush(stdout);
-    if (answer.outcome.error) return Fail(answer.outcome);
-    files_.clear();
+    if (answer.outcome.error) {
+      Explain(answer.outcome);
+      return false;
+    }
     if (styled_) Note("[" + Summary(answer.outcome, client_.model().context) + "]\n");
     log_.Add({message, std::move(answer.text), std::move(answer.thought)});
+    return true;
   }
 
-  void Fail(const AskOutcome& outcome) const {
+  void Explain(const AskOutcome& outcome) const {
     Note("It was not answered: " + *outcome.error);
     if (outcome.code != "context_length_exceeded") return;
     Note(log_.empty() ? "Shorten it, or start with a larger --context."
@@ -204,9 +202,9 @@ class Chat {
 
   void TakeBack(bool again) {
     if (log_.empty()) return Note("Nothing was said yet.");
-    const std::string said = log_.TakeLast();
-    if (again) return Send(said);
-    Note("Taken back: " + said);
+    Turn last = log_.TakeLast();
+    if (!again) return Note("Taken back: " + last.said);
+    if (!Send(last.said)) log_.Add(std::move(last));  // the old answer is better than none
   }
 
   void Set(const std::string& setting) {

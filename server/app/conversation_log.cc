@@ -6,10 +6,10 @@
 
 namespace lockstep {
 
-std::string ConversationLog::TakeLast() {
-  std::string said = std::move(turns_.back().said);
+Turn ConversationLog::TakeLast() {
+  Turn last = std::move(turns_.back());
   turns_.pop_back();
-  return said;
+  return last;
 }
 
 size_t ConversationLog::LeaveOutOldest() {

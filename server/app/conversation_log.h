@@ -22,8 +22,8 @@ class ConversationLog {
   const std::vector<Turn>& turns() const { return turns_; }
   void Add(Turn turn) { turns_.push_back(std::move(turn)); }
   void Clear() { turns_.clear(); }
-  // Takes the last turn away: what was said in it. REQUIRES: !empty().
-  std::string TakeLast();
+  // Takes the last turn away. REQUIRES: !empty().
+  Turn TakeLast();
   // Leaves out the older half, so that there is room for some turns: how many went.
   size_t LeaveOutOldest();
   // Everything, and what is said now.

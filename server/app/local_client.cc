@@ -12,21 +12,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-const Json* Find(const Json& json, const char* name) {
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return found == json.end() || found->is_null() ? nullptr : &*found;
-}
 std::string TextOf(const Json& json, const char* name) {
-  const Json* const value = Find(json, name);
+  const Json* const value = FindField(json, name);
   return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
 }
 size_t CountOf(const Json& json, const char* name) {
-  const Json* const value = Find(json, name);
+  const Json* const value = FindField(json, name);
   return value != nullptr && value->is_number_unsigned() ? value->get<size_t>() : 0;
 }
 
 void TakeError(const Json& body, AskOutcome* outcome) {
-  const Json* const error = Find(body, "error");
+  const Json* const error = FindField(body, "error");
   if (error == nullptr) return;
   outcome->error = TextOf(*error, "message");
   outcome->code = TextOf(*error, "code");
@@ -35,13 +31,13 @@ void TakeError(const Json& body, AskOutcome* outcome) {
 // What stands in both forms' events beside the text.
 void TakeFacts(const Json& event, AskOutcome* outcome) {
   TakeError(event, outcome);
-  if (const Json* const usage = Find(event, "usage")) {
+  if (const Json* const usage = FindField(event, "usage")) {
     outcome->prompt_tokens = CountOf(*usage, "prompt_tokens");
     outcome->completion_tokens = CountOf(*usage, "completion_tokens");
   }
   const std::string finish = TextOf(event, "finish_reason");
   if (!finish.empty()) outcome->finish = finish;
-  if (Find(event, "seed") != nullptr) outcome->seed = CountOf(event, "seed");
+  if (FindField(event, "seed") != nullptr) outcome->seed = CountOf(event, "seed");
 }
 
 // Cuts server-sent events out of the parts of a body.
@@ -66,7 +62,7 @@ class EventReader {
 // The text of an event of /generate goes to the sink, and likewise below.
 bool TakeNative(const Json& event, const LocalClient::Sink& sink, std::string* sent) {
   const std::string text = TextOf(event, "text");
-  const Json* const done = Find(event, "done");
+  const Json* const done = FindField(event, "done");
   if (done == nullptr || *done == false) {
     *sent += text;
     sink(text, false);
@@ -78,11 +74,11 @@ bool TakeNative(const Json& event, const LocalClient::Sink& sink, std::string* s
 }
 
 bool TakeChat(const Json& event, const LocalClient::Sink& sink, AskOutcome* outcome) {
-  const Json* const choices = Find(event, "choices");
+  const Json* const choices = FindField(event, "choices");
   if (choices == nullptr || !choices->is_array() || choices->empty()) return false;
   const Json& choice = (*choices)[0];
   TakeFacts(choice, outcome);
-  const Json* const delta = Find(choice, "delta");
+  const Json* const delta = FindField(choice, "delta");
   if (delta == nullptr) return false;
   const std::string thought = TextOf(*delta, "reasoning_content");
   const std::string text = TextOf(*delta, "content");
@@ -102,11 +98,14 @@ LocalClient::LocalClient(const Options& options, const KernelTable& kernels)
 Result<std::unique_ptr<LocalClient>> LocalClient::Start(const Options& options) {
   TRY(const KernelTable* const kernels, FindKernels(options.isa));
   std::unique_ptr<LocalClient> client(new LocalClient(options, *kernels));
+  Options alone = options;
+  alone.embedding_model.clear();  // nobody asks it here
   Progress progress("Loading the model");
   TRY(client->engine_, StartEngine(
-                           options, client->kernels_, client->pool_, {},
+                           alone, client->kernels_, client->pool_, {},
                            [&progress](size_t done, size_t total) { progress.Update(done, total); },
                            client->memory_));
+  if (client->model().encodes) return tl::unexpected(GeneratesNothing(client->model()));
   client->router_.Open(*client->engine_.service);
   return client;
 }

@@ -27,11 +27,11 @@ inline std::string_view FindHeader(const HttpHeaders& headers, std::string_view 
   return {};
 }
 
-// The text without spaces and tabs at both ends.
-inline std::string_view TrimSpaces(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
+// The text without spaces and tabs, or what else is said to be space, at both ends.
+inline std::string_view TrimSpaces(std::string_view text, std::string_view spaces = " \t") {
+  const size_t begin = text.find_first_not_of(spaces);
   if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+  return text.substr(begin, text.find_last_not_of(spaces) - begin + 1);
 }
 
 // What names and other words of headers are made of: RFC 9110's tchar.

@@ -183,6 +183,11 @@ size_t ParsedBytes(std::string_view text) {
   return bytes;
 }
 
+const Json* FindField(const Json& object, std::string_view name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
 std::string Dump(const Json& json) {
   std::string text;
   if (HasBigIntegers(json)) {

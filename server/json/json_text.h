@@ -31,6 +31,10 @@ std::string BigIntegerDigits(const Json& value);  // empty if the value is no su
 // With the nearest double in the place of each, for who calculates with them.
 Json WithoutBigIntegers(Json json);
 
+// The object's member of that name, unless it is null or there is none, which is all one to
+// clients.
+const Json* FindField(const Json& object, std::string_view name);
+
 // On one line, a BigInteger with its digits. Bytes that are not UTF-8 (a single token need not be
 // whole characters) become U+FFFD.
 std::string Dump(const Json& json);

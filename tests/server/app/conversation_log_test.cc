@@ -28,7 +28,7 @@ TEST(ConversationLogTest, TellsEverythingInOrder) {
 
 TEST(ConversationLogTest, TakesTheLastTurnBack) {
   ConversationLog log = Three();
-  EXPECT_EQ(log.TakeLast(), "three");
+  EXPECT_EQ(log.TakeLast().said, "three");
   EXPECT_EQ(log.turns().size(), 2u);
 }
 
