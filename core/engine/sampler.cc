@@ -25,6 +25,13 @@ constexpr float kLargest = std::numeric_limits<float>::max();
 // A logit is divided by the temperature, which a range must not make 0.
 constexpr double kLeastTemperature = 1e-3;
 
+// Whether how often a token came is counted anew for each token that is chosen.
+bool Counts(const SamplingParams& params) {
+  const bool penalties = params.repetition_penalty != 1 || params.presence_penalty != 0 ||
+                         params.frequency_penalty != 0;
+  return params.dry.multiplier != 0 || (penalties && params.repeat_last_n >= 0);
+}
+
 }  // namespace
 
 PhiloxBlock Philox4x32(const PhiloxBlock& counter, uint32_t key0, uint32_t key1) {
@@ -56,15 +63,14 @@ Sampler::Sampler(size_t vocab) : logits_(vocab), is_seen_(vocab), output_count_(
 
 size_t Sampler::ExtraBytes(const SamplingParams& params, size_t vocab, size_t longest) {
   const bool dry = params.dry.multiplier != 0;
-  const size_t counted = dry || params.repeat_last_n >= 0 ? vocab : 0;
-  return (counted + (dry ? longest : 0)) * sizeof(uint32_t);
+  return ((Counts(params) ? vocab : 0) + (dry ? longest : 0)) * sizeof(uint32_t);
 }
 
 void Sampler::Reset(const SamplingParams& params, std::span<const int32_t> prompt, size_t longest) {
   params_ = params;
   prompt_ = prompt;
   const bool dry = params.dry.multiplier != 0;
-  count_ = std::vector<uint32_t>(dry || params.repeat_last_n >= 0 ? logits_.size() : 0);
+  count_ = std::vector<uint32_t>(Counts(params) ? logits_.size() : 0);
   alike_ = {};
   if (dry) alike_.reserve(longest);
   for (const int32_t token : seen_) {

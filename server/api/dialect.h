@@ -47,6 +47,7 @@ struct DialectRequest {
   std::unique_ptr<AnswerWriter> writer;
   std::optional<HttpReply> reply = std::nullopt;
   MemoryBudget::Share memory = {};  // of what both and the answers hold
+  size_t repeated_bytes = 0;        // of the request, that the answers repeat
 };
 
 // Stateless: one constant for each API, safe from any thread.

@@ -29,6 +29,9 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
   body.json = nullptr;
   read->memory = std::move(context.memory);
   read->memory.Force(kReadingCopies * call.request.body.size());
+  if (Status status = read->memory.Grow(read->repeated_bytes); !status) {
+    return dialect.error(status.error());
+  }
   return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
                              call.settings.generate.keep_alive),
                      context);

@@ -16,6 +16,9 @@
 namespace lockstep {
 namespace {
 
+// Of a token, as text: most have fewer.
+constexpr size_t kTokenTextBytes = 16;
+
 Json TokenLogprobJson(const GenerationService& service, const TokenLogprob& token) {
   const std::string_view bytes = service.TokenBytes(token.token);
   return {{"id", token.token},
@@ -31,10 +34,6 @@ Json ProbabilityJson(const GenerationService& service, const SampledToken& sampl
     json["top_logprobs"].push_back(TokenLogprobJson(service, top));
   }
   return json;
-}
-
-double PerSecond(size_t tokens, double seconds) {
-  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
 // In milliseconds and tokens per second, as llama-server's timings.
@@ -192,13 +191,28 @@ class LlamaWriter : public AnswerWriter {
   const LlamaRequest request_;
 };
 
+// An answer repeats its settings and its prompt: what is written of all of them at once, as JSON
+// and as text.
+size_t RepeatedBytes(const LlamaRequest& request) {
+  size_t settings = request.format.gbnf.size(), prompts = 0;
+  for (const std::string& stop : request.generate.options.stop) settings += stop.size();
+  for (const GenerateRequest::Prompt& prompt : request.generate.prompts) {
+    const auto* const text = std::get_if<std::string>(&prompt);
+    prompts += text != nullptr ? text->size()
+                               : std::get<std::vector<int32_t>>(prompt).size() * kTokenTextBytes;
+  }
+  return 2 * request.generate.n * (request.generate.prompts.size() * settings + prompts);
+}
+
 Result<DialectRequest> Finish(FieldReader& fields, ReadContext& context, LlamaRequest request) {
   TRY_OK(fields.Finish(context.unknown()));
   TRY_OK(BindAnswerFormat(request.format, context, &request.generate.options));
-  GenerateRequest generate = request.generate;
+  DialectRequest read;
+  read.generate = request.generate;
+  read.repeated_bytes = RepeatedBytes(request);
   request.generate.prompts.clear();
-  return DialectRequest{std::move(generate),
-                        std::make_unique<LlamaWriter>(context.service, std::move(request))};
+  read.writer = std::make_unique<LlamaWriter>(context.service, std::move(request));
+  return read;
 }
 
 Result<DialectRequest> ReadCompletion(const Json& body, ReadContext& context) {

@@ -175,8 +175,10 @@ void ReadLlamaFields(FieldReader& fields, ReadContext& context, LlamaRequest& re
   SamplingParams& sampling = generate.options.sampling;
   ReadModel(fields, context, &request.model);
   ReadSampling(fields, context, generate);
-  // -1 asks for any number.
-  if (generate.negative_seed) generate.has_seed = generate.negative_seed = false;
+  // -1 asks for any number, and so does the same in the 32 bits that llama-server keeps of it.
+  if (generate.negative_seed || sampling.seed == UINT32_MAX) {
+    generate.has_seed = generate.negative_seed = false;
+  }
   fields.Float("repeat_penalty", {0, 100, true}, &sampling.repetition_penalty);
   if (sampling.repeat_last_n < 0 && !fields.Has("repeat_last_n")) sampling.repeat_last_n = 64;
   int32_t count = 0;
@@ -222,7 +224,8 @@ void ReadLlamaPrompt(FieldReader& fields, ReadContext& context, LlamaRequest& re
 bool IsLlamaRequest(const Json& body) {
   constexpr const char* kOwn[] = {"n_predict",     "cache_prompt",    "id_slot", "n_probs",
                                   "return_tokens", "response_fields", "samplers"};
-  return std::ranges::any_of(kOwn, [&](const char* name) { return body.contains(name); });
+  return std::ranges::any_of(kOwn,
+                             [&](const char* name) { return FindField(body, name) != nullptr; });
 }
 
 }  // namespace lockstep

@@ -281,7 +281,7 @@ HttpReply ShapedErrorReply(const Error& error, const ErrorShape& shape) {
   return reply;
 }
 
-bool IsTgiRequest(const Json& body) { return body.contains("inputs"); }
+bool IsTgiRequest(const Json& body) { return FindField(body, "inputs") != nullptr; }
 
 const Dialect kTgi = {ReadTgi<false, false>, TgiErrorReply, "inputs"};
 const Dialect kTgiStream = {ReadTgi<true, false>, TgiErrorReply, "inputs"};

@@ -2,14 +2,10 @@
 #include "server/generation/generate_types.h"
 
 namespace lockstep {
-namespace {
 
-// A phase that did not happen, such as the decoding of an answer of one token, took no time.
 double PerSecond(size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
-
-}  // namespace
 
 std::string_view FinishName(FinishReason reason) {
   return reason == FinishReason::kLength ? "length" : "stop";

@@ -76,6 +76,8 @@ struct PromptsRead {
 
 // "stop" or "length".
 std::string_view FinishName(FinishReason reason);
+// 0 where a phase took no time, as one does that did not happen.
+double PerSecond(size_t count, double seconds);
 // Counts the prompt's tokens that no earlier request had left in the cache.
 double PrefillTokensPerSecond(const Answer& answer);
 // Counts the answer's tokens but the first, which is prefill's.

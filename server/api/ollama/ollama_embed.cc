@@ -62,6 +62,7 @@ Result<EncodeRequest> ReadOlder(const Json& body, ReadContext& context) {
   fields.Text("prompt", &prompt);
   ReadForOthers(fields);
   TRY_OK(fields.Finish(context.unknown()));
+  request.inputs_name = "prompt";
   if (!prompt.empty()) request.inputs.emplace_back(std::move(prompt));
   request.write = [](const TextVectors& made) {
     std::string text = R"({"embedding":)";
@@ -73,7 +74,7 @@ Result<EncodeRequest> ReadOlder(const Json& body, ReadContext& context) {
 
 }  // namespace
 
-const EncodeDialect kOllamaEmbed = {Read, ErrorReply, "input"};
-const EncodeDialect kOllamaEmbeddings = {ReadOlder, ErrorReply, "prompt"};
+const EncodeDialect kOllamaEmbed = {Read, ErrorReply};
+const EncodeDialect kOllamaEmbeddings = {ReadOlder, ErrorReply};
 
 }  // namespace lockstep

@@ -206,7 +206,9 @@ TEST(FurtherSamplers, DryIsItsDefinitionOnRandomTexts) {
 TEST(FurtherSamplers, WhatTheyAllocateIsToldBeforehand) {
   SamplingParams params = Plain();
   EXPECT_EQ(Sampler::ExtraBytes(params, 100, 10), 0u);
-  params.repeat_last_n = 64;
+  params.repeat_last_n = 64;  // and nothing is penalized
+  EXPECT_EQ(Sampler::ExtraBytes(params, 100, 10), 0u);
+  params.presence_penalty = 0.5f;
   EXPECT_EQ(Sampler::ExtraBytes(params, 100, 10), 400u);
   params.dry.multiplier = 1;
   EXPECT_EQ(Sampler::ExtraBytes(params, 100, 10), 440u);

@@ -90,6 +90,18 @@ TEST_F(LlamaApiTest, DefaultsAreThoseOfLlamaServer) {
   EXPECT_EQ(options.sampling.logprobs, -1);
 }
 
+TEST_F(LlamaApiTest, NoSeedIsWrittenInTwoWays) {
+  for (const char* any : {"-1", "4294967295"}) {
+    const std::string fields = std::string(R"(,"seed":)") + any;
+    Complete(fields);
+    const uint64_t first = LastOptions().sampling.seed;
+    Complete(fields);
+    EXPECT_NE(LastOptions().sampling.seed, first) << any;
+  }
+  Complete(R"(,"seed":4294967294)");
+  EXPECT_EQ(LastOptions().sampling.seed, 4294967294u);
+}
+
 TEST_F(LlamaApiTest, ListedSamplersAloneChoose) {
   const HttpReply reply =
       Complete(R"(,"top_k":7,"top_p":0.5,"min_p":0.2,"repeat_penalty":1.5,"seed":3,)"
@@ -169,6 +181,8 @@ TEST_F(LlamaApiTest, PromptsAreTextsIdsBothOrSeveral) {
 TEST_F(LlamaApiTest, OneAddressHasBothDialects) {
   EXPECT_TRUE(Answer(Post("/completions", R"({"prompt":"x","max_tokens":3})")).contains("choices"));
   EXPECT_TRUE(Answer(Post("/completions", R"({"prompt":"x","n_predict":3})")).contains("content"));
+  const char kNull[] = R"({"prompt":"x","max_tokens":3,"n_predict":null})";
+  EXPECT_TRUE(Answer(Post("/completions", kNull)).contains("choices"));
 }
 
 TEST_F(LlamaApiTest, AGapIsFilled) {

@@ -59,6 +59,18 @@ TEST_F(ApiMemoryTest, ABodyThatNeverFitsIsNoMatterOfTime) {
   EXPECT_THAT(reply.body, HasSubstr("--request-memory"));
 }
 
+// llama-server's answers repeat the request, each of them.
+TEST_F(ApiMemoryTest, WhatAnswersRepeatCounts) {
+  std::string body = R"({"prompt":[97)";
+  for (int i = 0; i < 5000; ++i) body += ",97";
+  body += R"(],"n_predict":1,"n":)";
+  EXPECT_EQ(Post("/completion", body + "1}").status, 200);
+  const HttpReply many = Post("/completion", body + "8}");
+  EXPECT_EQ(many.status, 400);
+  EXPECT_THAT(many.body, HasSubstr("--request-memory"));
+  EXPECT_EQ(memory_.used(), 0u);
+}
+
 TEST_F(ApiMemoryTest, AnAnswerHoldsWhatItSaysUntilItsEnd) {
   HttpReply stream = Post("/generate", R"({"prompt":"x","stream":true})");
   ASSERT_EQ(stream.status, 200);
