@@ -306,18 +306,18 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
 
 // Without a template the texts are cut apart, so that no word crosses from one to the other.
 TokenizedPair Tokenizer::EncodePair(std::string_view query, std::string_view document,
-                                    size_t most) const {
+                                    const PairLimits& limits) const {
   const PairForm& form = impl_->pair;
   TokenizedPair pair;
   std::vector<int32_t>& ids = pair.ids;
-  size_t cut = 0;   // ids that may be left out
+  size_t cut = 0;   // ids of the document, which may be left out
   size_t tail = 0;  // ids behind the document
   if (!form.text.empty()) {
     const auto encode = [&](std::string_view what) {
       return Encode(form.Fill(query, what), /*add_special=*/false);
     };
     ids = encode(document);
-    if (ids.size() <= most) return pair;
+    if (ids.size() <= std::min(limits.all, limits.document)) return pair;
     cut = ids.size() - std::min(ids.size(), encode("").size());
     tail = Encode(form.Tail(), /*add_special=*/false, SpecialTokens::kParse).size();
   } else {
@@ -335,9 +335,12 @@ TokenizedPair Tokenizer::EncodePair(std::string_view query, std::string_view doc
     tail = impl_->add_eos ? 1 : 0;
     if (impl_->add_eos) ids.push_back(eos());
   }
-  if (ids.size() <= most || ids.size() - most > cut) return pair;
+  size_t gone = cut - std::min(cut, limits.document);
+  if (const size_t least = ids.size() - std::min(ids.size(), limits.all); least <= cut) {
+    gone = std::max(gone, least);
+  }
   const auto end = ids.end() - static_cast<ptrdiff_t>(tail);
-  ids.erase(end - static_cast<ptrdiff_t>(ids.size() - most), end);
+  ids.erase(end - static_cast<ptrdiff_t>(gone), end);
   return pair;
 }
 

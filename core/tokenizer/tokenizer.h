@@ -32,6 +32,12 @@ struct TokenizedPair {
   size_t second = SIZE_MAX;  // the first id of the second type; SIZE_MAX where all are of the first
 };
 
+// Ids that a pair may have, at most.
+struct PairLimits {
+  size_t all = SIZE_MAX;
+  size_t document = SIZE_MAX;  // of the document's own
+};
+
 class Tokenizer {
  public:
   // What encoding takes of memory for each byte of the text, its tokens included, at most.
@@ -57,10 +63,10 @@ class Tokenizer {
 
   // A query and a document to be scored: by the file's template "rerank" if it has one, else with
   // the tokens that the vocabulary puts around and between two texts. Both are text alone, whatever
-  // they spell. Of a pair of more than `most` ids, as many of the document's last ones are left out
-  // as needed; where that does not suffice, the pair is as long as it is.
+  // they spell. Of a pair beyond the limits, as many of the document's last ids are left out as
+  // needed; where that does not suffice, the pair is as long as it is.
   TokenizedPair EncodePair(std::string_view query, std::string_view document,
-                           size_t most = SIZE_MAX) const;
+                           const PairLimits& limits = {}) const;
 
   // The bytes that a token stands for; empty for control tokens. Not always whole UTF-8.
   // REQUIRES: 0 <= id < vocab_size().

@@ -53,20 +53,31 @@ size_t LimitOf(const EmbeddingService& service, const EncodeRequest& request) {
 }
 
 tl::unexpected<Error> TooLong(const std::string& where, size_t tokens, size_t limit,
-                              const char* field) {
+                              std::string_view field) {
   return Fail(ErrorKind::kContextExceeded,
               fmt::format("{} has {} tokens, and a text may have {}: send less of it, or ask for "
                           "it to be cut",
                           where, tokens, limit),
-              field);
+              std::string(field));
 }
 
-// `where` is the text's name in messages.
-Result<std::vector<int32_t>> Tokens(const EmbeddingService& service, const EncodeRequest& request,
-                                    const EncodeRequest::Input& input, const std::string& where,
-                                    const char* field, MemoryBudget::Share& memory) {
+// "input[3]", or "input" of one alone.
+std::string Place(std::string_view field, size_t i, size_t count) {
+  return count == 1 ? std::string(field) : fmt::format("{}[{}]", field, i);
+}
+
+// A text's tokens, and what becomes of too many of them.
+struct Cutting {
+  size_t limit;
+  bool cut, begin;
+};
+
+Result<std::vector<int32_t>> Tokens(const EmbeddingService& service,
+                                    const EncodeRequest::Input& input, const Cutting& cutting,
+                                    const std::string& where, std::string_view field,
+                                    MemoryBudget::Share& memory) {
   const auto* const ids = std::get_if<std::vector<int32_t>>(&input);
-  const size_t held = memory.bytes();
+  const size_t held = memory.bytes(), limit = cutting.limit;
   std::vector<int32_t> tokens;
   if (ids != nullptr) {
     tokens = *ids;
@@ -75,12 +86,11 @@ Result<std::vector<int32_t>> Tokens(const EmbeddingService& service, const Encod
     TRY_OK(memory.Grow(text.size() * Tokenizer::kEncodeBytes));
     tokens = service.Encode(text);
   }
-  const size_t limit = LimitOf(service, request);
   if (tokens.empty()) {
-    return Fail(ErrorKind::kInvalidArgument, fmt::format("{} has no tokens", where), field);
+    return Fail(ErrorKind::kInvalidArgument, where + " has no tokens", std::string(field));
   }
-  if (tokens.size() > limit && !request.cut) return TooLong(where, tokens.size(), limit, field);
-  if (tokens.size() > limit) CutTokens(service, limit, request.cut_begin, tokens);
+  if (tokens.size() > limit && !cutting.cut) return TooLong(where, tokens.size(), limit, field);
+  if (tokens.size() > limit) CutTokens(service, limit, cutting.begin, tokens);
   tokens.shrink_to_fit();
   memory.Force(held + tokens.size() * sizeof(int32_t));
   return tokens;
@@ -100,23 +110,46 @@ void MakeScores(size_t queries, TextVectors& vectors) {
   vectors.dim = 1;
 }
 
+// A small request could else be hours of reading.
+Status CheckPairBytes(const EncodeRequest& request) {
+  size_t bytes = 0;
+  for (const auto& input : request.inputs) bytes += std::get<std::string>(input).size();
+  const bool one = request.queries.size() == 1;
+  for (const std::string& query : request.queries) {
+    bytes += query.size() * (one ? request.inputs.size() : 1);
+  }
+  if (bytes <= kMaxPairBytes) return {};
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("{0} is read anew with each of {1}, {2} bytes in all, of which a request "
+                          "may have {3}: send fewer of {1}, or less of {0}",
+                          request.queries_name, request.inputs_name, bytes, kMaxPairBytes),
+              std::string(request.queries_name));
+}
+
 // Of pairs, which the model reads as one text each. [inputs]
 Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& request,
-                               const char* field, const Caller& caller, RequestRecord& record,
+                               const Caller& caller, RequestRecord& record,
                                MemoryBudget::Share& memory) {
   if (request.queries.empty()) return tl::unexpected(MakesScoresOnly(service.model()));
+  TRY_OK(CheckPairBytes(request));
   const size_t limit = LimitOf(service, request);
+  PairLimits limits;
+  if (request.cut) limits.all = limit;
+  if (request.document_limit != 0) limits.document = request.document_limit;
   std::vector<std::vector<int32_t>> texts;
   std::vector<size_t> seconds;
   for (size_t i = 0; i < request.inputs.size(); ++i) {
+    TRY_OK(StillWanted(caller));
     const std::string& query = request.queries[request.queries.size() == 1 ? 0 : i];
     const std::string& document = std::get<std::string>(request.inputs[i]);
     const size_t held = memory.bytes();
     TRY_OK(memory.Grow((query.size() + document.size()) * Tokenizer::kEncodeBytes));
-    TokenizedPair pair = service.EncodePair(query, document, request.cut ? limit : SIZE_MAX);
+    TokenizedPair pair = service.EncodePair(query, document, limits);
     if (pair.ids.size() > limit) {
-      const std::string where = request.cut ? "the query" : fmt::format("{}[{}]", field, i);
-      return TooLong(where + " with what is around it", pair.ids.size(), limit, field);
+      const std::string_view field = request.cut ? request.queries_name : request.inputs_name;
+      const size_t count = request.cut ? request.queries.size() : request.inputs.size();
+      return TooLong(Place(field, i, count) + " with what is around it", pair.ids.size(), limit,
+                     field);
     }
     pair.ids.shrink_to_fit();
     memory.Force(held + pair.ids.size() * sizeof(int32_t));
@@ -143,24 +176,34 @@ Status CheckFinite(const TextVectors& made) {
 }
 
 Result<TextVectors> Vectors(EmbeddingService& service, const EncodeRequest& request,
-                            const char* field, const Caller& caller, RequestRecord& record,
+                            const Caller& caller, RequestRecord& record,
                             MemoryBudget::Share& memory) {
   if (request.inputs.empty()) return TextVectors{};
   if (service.scores_pairs()) {
-    TRY(TextVectors scores, PairScores(service, request, field, caller, record, memory));
+    TRY(TextVectors scores, PairScores(service, request, caller, record, memory));
     TRY_OK(CheckFinite(scores));
     return scores;
   }
   std::vector<std::vector<int32_t>> texts;
-  const auto add = [&](const EncodeRequest::Input& input, const std::string& where) -> Status {
-    TRY(texts.emplace_back(), Tokens(service, request, input, where, field, memory));
+  const auto add = [&](const EncodeRequest::Input& input, const Cutting& cutting,
+                       std::string_view field, size_t i, size_t count) -> Status {
+    TRY_OK(StillWanted(caller));
+    TRY(texts.emplace_back(),
+        Tokens(service, input, cutting, Place(field, i, count), field, memory));
     record.prompt_tokens += texts.back().size();
     return {};
   };
-  for (const std::string& query : request.queries) TRY_OK(add(query, "the query"));
+  const size_t limit = LimitOf(service, request), queries = request.queries.size();
+  const Cutting cutting = {limit, request.cut, request.cut_begin};
+  for (size_t i = 0; i < queries; ++i) {
+    TRY_OK(add(request.queries[i], cutting, request.queries_name, i, queries));
+  }
+  Cutting of_inputs = cutting;
+  if (request.document_limit != 0) {
+    of_inputs.limit = std::min(limit, request.document_limit), of_inputs.cut = true;
+  }
   for (size_t i = 0; i < request.inputs.size(); ++i) {
-    const bool one = request.inputs.size() == 1;
-    TRY_OK(add(request.inputs[i], one ? field : fmt::format("{}[{}]", field, i)));
+    TRY_OK(add(request.inputs[i], of_inputs, request.inputs_name, i, request.inputs.size()));
   }
   TRY_OK(memory.Grow(texts.size() * service.dim() * (sizeof(float) + 2 * kValueBytes)));
   TRY(TextVectors vectors, EncodeTexts(service, std::move(texts), caller));
@@ -181,7 +224,7 @@ HttpReply EncodeFrom(Body body, const EncodeDialect& dialect, RouteCall& call) {
   body.json = nullptr;
   context.memory.Force(kReadingCopies * call.request.body.size());
   auto record = std::make_shared<RequestRecord>();
-  auto vectors = Vectors(*service, *request, dialect.input, call.caller, *record, context.memory);
+  auto vectors = Vectors(*service, *request, call.caller, *record, context.memory);
   HttpReply reply;
   if (!vectors) {
     reply = dialect.error(vectors.error());
@@ -205,6 +248,7 @@ HttpReply EncodeIn(const EncodeDialect& dialect, RouteCall& call) {
 void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
                 EncodeRequest& request) {
   const Json* const value = fields.Take(name);
+  request.inputs_name = name;
   if (!fields.ok()) return;
   const std::string_view form = ids ? "must be a text, or a list of texts, or token ids, or a list "
                                       "of lists of them"
@@ -236,6 +280,15 @@ void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& c
     add(item, fmt::format("{}[{}]", name, request.inputs.size()));
     if (!fields.ok()) return;
   }
+}
+
+void ReadTruncation(FieldReader& fields, EncodeRequest& request) {
+  constexpr std::string_view kName = "truncate_prompt_tokens";
+  int64_t tokens = 0;
+  if (!fields.Integer(kName, -1, INT32_MAX, &tokens)) return;
+  if (tokens == 0) return fields.Fail(kName, "must be a number of tokens, or -1");
+  request.cut = true;
+  request.limit = tokens < 0 ? 0 : static_cast<size_t>(tokens);
 }
 
 void ReadDimensions(FieldReader& fields, const ReadContext& context, bool refuse_uncut,

@@ -25,11 +25,14 @@ struct EncodeRequest {
   // What the inputs are scored against: one text for all of them, or one for each. Empty: nothing,
   // and vectors are asked for; else scores, vectors of one value each.
   std::vector<std::string> queries;
-  bool cut = false;         // texts beyond the limit are cut, and are no error
-  bool cut_begin = false;   // at their beginning
-  size_t limit = 0;         // tokens of a text, at most; 0: as many as the model takes
-  size_t dimensions = 0;    // the first ones of each vector; 0: all
-  bool raw_scores = false;  // logits stay logits, where scores are of a model that reads pairs
+  // What the request calls both, for an error that is about them.
+  std::string_view inputs_name, queries_name;
+  bool cut = false;           // texts beyond the limit are cut, and are no error
+  bool cut_begin = false;     // at their beginning
+  size_t limit = 0;           // tokens of a text, at most; 0: as many as the model takes
+  size_t document_limit = 0;  // of an input that is scored, beyond which it is cut; 0: none
+  size_t dimensions = 0;      // the first ones of each vector; 0: all
+  bool raw_scores = false;    // logits stay logits, where scores are of a model that reads pairs
   // The reply's body.
   std::function<std::string(const TextVectors& vectors)> write;
 };
@@ -39,7 +42,6 @@ struct EncodeDialect {
   // Only where the context's service has embeddings.
   Result<EncodeRequest> (*read)(const Json& body, ReadContext& context);
   HttpReply (*error)(const Error& error);
-  const char* input;  // the field that holds the texts, for an error that is about them
 };
 
 // Both block until all vectors are made; to the first, the body has been read already.
@@ -50,9 +52,15 @@ HttpReply Encode(RouteCall& call) {
   return EncodeIn(kDialect, call);
 }
 
-// A text or a list of texts; ids or a list of lists of them where `ids` allows them.
+// Of a query and the texts that it is read with, together: it is read with each anew.
+inline constexpr size_t kMaxPairBytes = size_t{64} << 20;
+
+// A text or a list of texts; ids or a list of lists of them where `ids` allows them. `name`, with
+// what is around it, must outlive the request.
 void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
                 EncodeRequest& request);
+// "truncate_prompt_tokens", which is vLLM's: -1 is as many tokens as the model takes.
+void ReadTruncation(FieldReader& fields, EncodeRequest& request);
 // "dimensions", up to those of the model's vectors. `refuse_uncut`: fewer only where the model is
 // of a kind that is trained for it.
 void ReadDimensions(FieldReader& fields, const ReadContext& context, bool refuse_uncut,

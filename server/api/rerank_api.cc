@@ -79,6 +79,7 @@ std::string WriteScores(const Form& form, const TextVectors& scores) {
 void ReadDocuments(FieldReader& fields, ReadContext& context, EncodeRequest& request) {
   constexpr std::string_view kName = "documents";
   const Json* const value = fields.Take(kName);
+  request.inputs_name = kName;
   if (!fields.ok()) return;
   if (value == nullptr || !value->is_array() || value->empty() || value->size() > kMaxInputs) {
     return fields.Fail(kName, fmt::format("must be a list of 1 to {} texts", kMaxInputs));
@@ -103,6 +104,7 @@ void ReadQuery(FieldReader& fields, EncodeRequest& request) {
   std::string query;
   if (!fields.Text("query", &query) && fields.ok()) fields.Fail("query", "is missing: a text");
   request.queries.push_back(std::move(query));
+  request.queries_name = "query";
 }
 
 std::vector<std::string> TextsOf(const EncodeRequest& request, bool wanted) {
@@ -118,18 +120,14 @@ Result<EncodeRequest> ReadRerank(const Json& body, ReadContext& context) {
   EncodeRequest request;
   Form form;
   bool with_texts = false;
-  int64_t tokens = 0;
   ReadEmbeddingModel(fields, context, &form.model);
   ReadQuery(fields, request);
   ReadDocuments(fields, context, request);
   fields.Integer("top_n", 1, INT32_MAX, &form.most);
   fields.Bool("return_documents", &with_texts);
-  // Cohere's, of a document's tokens; vLLM's, where -1 is as many as the model takes.
-  for (const char* name : {"max_tokens_per_doc", "truncate_prompt_tokens"}) {
-    if (!fields.Integer(name, -1, INT32_MAX, &tokens)) continue;
-    request.cut = true;
-    request.limit = tokens <= 0 ? 0 : static_cast<size_t>(tokens);
-  }
+  ReadTruncation(fields, request);
+  // Cohere's, which never refuses a document for its length.
+  fields.Integer("max_tokens_per_doc", 1, INT32_MAX, &request.document_limit);
   TRY_OK(fields.Finish(context.unknown()));
   form.texts = TextsOf(request, with_texts);
   request.write = [form = std::move(form)](const TextVectors& made) {
@@ -145,8 +143,7 @@ Result<EncodeRequest> ReadTei(const Json& body, ReadContext& context) {
   bool with_texts = false;
   ReadEmbeddingModel(fields, context, &form.model);
   ReadQuery(fields, request);
-  ReadInputs(fields, "texts", context, /*ids=*/false, request);
-  if (fields.ok() && request.inputs.empty()) fields.Fail("texts", "is empty");
+  ReadTeiInputs(fields, "texts", context, /*ids=*/false, request);
   fields.Bool("raw_scores", &request.raw_scores);
   fields.Bool("return_text", &with_texts);
   ReadTeiReading(fields, request);
@@ -161,7 +158,7 @@ Result<EncodeRequest> ReadTei(const Json& body, ReadContext& context) {
 // The field that is there of the names that the route has had for it.
 std::string_view NameOf(const Json& body, std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
-    if (body.contains(name) && !body[std::string(name)].is_null()) return name;
+    if (FindField(body, name) != nullptr) return name;
   }
   return *names.begin();
 }
@@ -177,11 +174,8 @@ Result<EncodeRequest> ReadScore(const Json& body, ReadContext& context) {
   ReadInputs(fields, first, context, /*ids=*/false, queries);
   ReadInputs(fields, second, context, /*ids=*/false, request);
   request.queries = TextsOf(queries, true);
-  int64_t tokens = 0;
-  if (fields.Integer("truncate_prompt_tokens", -1, INT32_MAX, &tokens)) {
-    request.cut = true;
-    request.limit = tokens <= 0 ? 0 : static_cast<size_t>(tokens);
-  }
+  request.queries_name = first;
+  ReadTruncation(fields, request);
   if (fields.ok() && request.inputs.empty()) fields.Fail(second, "is empty");
   if (fields.ok() && request.queries.size() != 1 &&
       request.queries.size() != request.inputs.size()) {
@@ -197,14 +191,15 @@ Result<EncodeRequest> ReadScore(const Json& body, ReadContext& context) {
 
 }  // namespace
 
-const EncodeDialect kRerank = {ReadRerank, ErrorReply, "documents"};
-const EncodeDialect kTeiRerank = {ReadTei, TeiErrorReply, "texts"};
-const EncodeDialect kScore = {ReadScore, ErrorReply, "text_2"};
+const EncodeDialect kRerank = {ReadRerank, ErrorReply};
+const EncodeDialect kTeiRerank = {ReadTei, TeiErrorReply};
+const EncodeDialect kScore = {ReadScore, ErrorReply};
 
 HttpReply Rerank(RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  const EncodeDialect& dialect = body->json.contains("texts") ? kTeiRerank : kRerank;
+  const bool tei = FindField(body->json, "texts") != nullptr;
+  const EncodeDialect& dialect = tei ? kTeiRerank : kRerank;
   return EncodeFrom(*std::move(body), dialect, call);
 }
 

@@ -10,6 +10,7 @@
 #include "server/api/anthropic/anthropic_error.h"
 #include "server/api/openai/response_store.h"
 #include "server/api/routes.h"
+#include "server/api/tei_api.h"
 #include "server/http/error_reply.h"
 #include "server/http/trace_context.h"
 #include "server/json/json_text.h"
@@ -67,6 +68,7 @@ std::string ClientBehindProxy(const HttpRequest& request, const std::string& cli
 // Clients of some APIs know an error only in a form of its own, wherever it comes from.
 void PutInFormOf(const HttpRequest& request, HttpReply& reply) {
   if (reply.status >= 400 && IsOllamaPath(request.path)) reply.body = PlainError(reply.body);
+  if (reply.status >= 400 && IsTeiPath(request.path)) PutInTeiForm(reply);
   if (IsAnthropicPath(request.path)) PutInAnthropicForm(reply, request.request_id);
 }
 

@@ -19,8 +19,9 @@ namespace {
 ErrorShape ShapeOf(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
-    case ErrorKind::kContextExceeded:
       return {422, "Validation"};
+    case ErrorKind::kContextExceeded:
+      return {413, "Validation"};
     case ErrorKind::kNotFound:
       return {404, "Validation"};
     case ErrorKind::kOverloaded:
@@ -31,6 +32,8 @@ ErrorShape ShapeOf(ErrorKind kind) {
       return {424, "Backend"};
   }
 }
+
+constexpr std::string_view kEmpty = "is empty";
 
 // What the model is for; files do not name a score's label.
 Json TypeOf(const EmbeddingService& service) {
@@ -43,9 +46,40 @@ Json TypeOf(const EmbeddingService& service) {
 // What a server of vectors is asked that has none is no mistake of a field.
 HttpReply TeiErrorReply(const Error& error) {
   const bool field = error.kind == ErrorKind::kInvalidArgument;
-  if (field && error.message.ends_with("is empty")) return ShapedErrorReply(error, {400, "Empty"});
+  if (field && error.message.ends_with(kEmpty)) return ShapedErrorReply(error, {400, "Empty"});
   if (field && error.param == "model") return ShapedErrorReply(error, {400, "Backend"});
   return ShapedErrorReply(error, ShapeOf(error.kind));
+}
+
+bool IsTeiPath(std::string_view path) {
+  return path == "/embed" || path == "/embed_all" || path == "/similarity";
+}
+
+void PutInTeiForm(HttpReply& reply) {
+  const auto body = ParseStrictObject(reply.body);
+  const Json* const error = body ? FindField(*body, "error") : nullptr;
+  const Json* const message = error != nullptr ? FindField(*error, "message") : nullptr;
+  if (message == nullptr) return;
+  const char* const type = reply.status == 429   ? "Overloaded"
+                           : reply.status == 503 ? "Unhealthy"
+                           : reply.status >= 500 ? "Backend"
+                                                 : "Validation";
+  reply.body = Dump(Json{{"error", *message}, {"error_type", type}});
+}
+
+void ReadTeiInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
+                   EncodeRequest& request) {
+  const Json* const value = fields.Take(name);
+  const bool several =
+      value != nullptr && value->is_array() && !value->empty() && !value->front().is_number();
+  if (several && value->size() > kMaxInputs) {
+    return fields.Fail({ErrorKind::kContextExceeded,
+                        fmt::format("{} has {} texts, and a request may have {}", fields.Full(name),
+                                    value->size(), kMaxInputs),
+                        fields.Full(name)});
+  }
+  ReadInputs(fields, name, context, ids, request);
+  if (fields.ok() && request.inputs.empty()) fields.Fail(name, kEmpty);
 }
 
 void ReadTeiReading(FieldReader& fields, EncodeRequest& request) {
@@ -68,8 +102,7 @@ Result<EncodeRequest> ReadEmbed(const Json& body, ReadContext& context) {
   EncodeRequest request;
   std::string model;
   ReadEmbeddingModel(fields, context, &model);
-  ReadInputs(fields, "inputs", context, /*ids=*/true, request);
-  if (fields.ok() && request.inputs.empty()) fields.Fail("inputs", "is empty");
+  ReadTeiInputs(fields, "inputs", context, /*ids=*/true, request);
   ReadTeiReading(fields, request);
   bool normalize = true;
   if (fields.Bool("normalize", &normalize) && !normalize) {
@@ -100,10 +133,10 @@ Result<EncodeRequest> ReadSimilarity(const Json& body, ReadContext& context) {
                       if (!inputs.Text("source_sentence", &source))
                         inputs.Fail("source_sentence", "is missing");
                       request.queries.push_back(std::move(source));
-                      ReadInputs(inputs, "sentences", context, /*ids=*/false, request);
+                      ReadTeiInputs(inputs, "sentences", context, /*ids=*/false, request);
                     });
+  request.queries_name = "inputs.source_sentence", request.inputs_name = "inputs.sentences";
   if (!sent && fields.ok()) fields.Fail("inputs", "is missing");
-  if (fields.ok() && request.inputs.empty()) fields.Fail("inputs", "is empty");
   const auto read = [&request](FieldReader& parameters) { ReadTeiReading(parameters, request); };
   fields.Object("parameters", "must be an object", context.unknown(), read);
   TRY_OK(fields.Finish(context.unknown()));
@@ -116,16 +149,17 @@ Result<EncodeRequest> ReadSimilarity(const Json& body, ReadContext& context) {
 }
 
 Result<EncodeRequest> ReadEither(const Json& body, ReadContext& context) {
-  const bool pairs = body.contains("inputs") && body["inputs"].is_object();
+  const Json* const inputs = FindField(body, "inputs");
+  const bool pairs = inputs != nullptr && inputs->is_object();
   return (pairs ? ReadSimilarity : ReadEmbed)(body, context);
 }
 
-constexpr EncodeDialect kTeiRoot = {ReadEither, TeiErrorReply, "inputs"};
+constexpr EncodeDialect kTeiRoot = {ReadEither, TeiErrorReply};
 
 }  // namespace
 
-const EncodeDialect kTeiEmbed = {ReadEmbed, TeiErrorReply, "inputs"};
-const EncodeDialect kTeiSimilarity = {ReadSimilarity, TeiErrorReply, "inputs"};
+const EncodeDialect kTeiEmbed = {ReadEmbed, TeiErrorReply};
+const EncodeDialect kTeiSimilarity = {ReadSimilarity, TeiErrorReply};
 
 HttpReply TgiOrTei(RouteCall& call) {
   return call.service->model().encodes ? EncodeIn(kTeiRoot, call) : GenerateIn(kTgiList, call);

@@ -11,6 +11,12 @@ extern const EncodeDialect kTeiSimilarity;
 
 // {"error", "error_type"}, with the status that the dialect has for it.
 HttpReply TeiErrorReply(const Error& error);
+// Whether an error on this path is in this dialect, wherever it comes from; and how it is made so.
+bool IsTeiPath(std::string_view path);
+void PutInTeiForm(HttpReply& reply);
+// The texts, of which there must be one, and may be too many.
+void ReadTeiInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
+                   EncodeRequest& request);
 // What all of its requests say of how texts are read.
 void ReadTeiReading(FieldReader& fields, EncodeRequest& request);
 

@@ -2,6 +2,8 @@
 // sleeps until the last call. Who leaves early sets the flag, and leaves the memory to the sink.
 #include "server/generation/embedding.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -86,8 +88,17 @@ void TextVectors::Cut(size_t dimensions) {
   values.resize(texts * dim);
 }
 
+Status StillWanted(const Caller& caller) {
+  if (caller.gone()) return Fail(ErrorKind::kCancelled, "the client went away");
+  if (Clock::now() - caller.arrived <= caller.deadlines.total) return {};
+  return Fail(ErrorKind::kDeadlineExceeded,
+              fmt::format("the texts were not read within {} s; send fewer",
+                          std::chrono::duration<double>(caller.deadlines.total).count()));
+}
+
 Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vector<int32_t>> texts,
                                 const Caller& caller, std::vector<size_t> seconds) {
+  TRY_OK(StillWanted(caller));
   const auto sink = std::make_shared<Collector>(texts.size(), service.dim());
   EncodeJob job;
   job.client = caller.client;

@@ -28,6 +28,9 @@ struct TextVectors {
   void Cut(size_t dimensions);
 };
 
+// kCancelled or kDeadlineExceeded once nobody waits for the vectors any more.
+[[nodiscard]] Status StillWanted(const Caller& caller);
+
 // Blocks until all texts, or pairs with `seconds` as EncodeJob has them, are encoded. A client that
 // has gone is noticed within 20 ms, and its texts are encoded no further. Errors are Submit's, and
 // those of a job's end.

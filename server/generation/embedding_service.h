@@ -31,7 +31,7 @@ class EmbeddingService {
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
   // As Tokenizer::EncodePair.
   virtual TokenizedPair EncodePair(std::string_view query, std::string_view document,
-                                   size_t most) const = 0;
+                                   const PairLimits& limits) const = 0;
   virtual bool IsControl(int32_t token) const = 0;  // REQUIRES: 0 <= token < model().vocab
   // As EncodeScheduler::Submit.
   [[nodiscard]] virtual Status Submit(EncodeJob job) = 0;
@@ -51,8 +51,8 @@ class ModelEmbeddingService : public EmbeddingService {
   bool scores_are_logits() const override { return !model_.config().head.probabilities; }
   std::vector<int32_t> Encode(std::string_view text) const override;
   TokenizedPair EncodePair(std::string_view query, std::string_view document,
-                           size_t most) const override {
-    return model_.tokenizer.EncodePair(query, document, most);
+                           const PairLimits& limits) const override {
+    return model_.tokenizer.EncodePair(query, document, limits);
   }
   bool IsControl(int32_t token) const override { return model_.tokenizer.IsControl(token); }
   Status Submit(EncodeJob job) override { return scheduler_.Submit(std::move(job)); }

@@ -46,16 +46,6 @@ std::string Write(const TextVectors& vectors, const std::string& model, bool bas
   return text;
 }
 
-// vLLM's: -1 is as many tokens as the model takes.
-void ReadTruncation(FieldReader& fields, EncodeRequest& request) {
-  int64_t tokens = 0;
-  if (!fields.Integer("truncate_prompt_tokens", -1, INT32_MAX, &tokens)) return;
-  if (tokens == 0)
-    return fields.Fail("truncate_prompt_tokens", "must be a number of tokens, or -1");
-  request.cut = true;
-  request.limit = tokens < 0 ? 0 : static_cast<size_t>(tokens);
-}
-
 Result<EncodeRequest> Read(const Json& body, ReadContext& context) {
   FieldReader fields(body);
   EncodeRequest request;
@@ -78,6 +68,6 @@ Result<EncodeRequest> Read(const Json& body, ReadContext& context) {
 
 }  // namespace
 
-const EncodeDialect kOpenAiEmbeddings = {Read, ErrorReply, "input"};
+const EncodeDialect kOpenAiEmbeddings = {Read, ErrorReply};
 
 }  // namespace lockstep

@@ -13,10 +13,10 @@ using testing::HasSubstr;
 
 // The tokens of a pair with bars between them, and two before the first of the second type.
 std::string Pair(const TinyVocabulary& v, std::string_view query, std::string_view document,
-                 size_t most = SIZE_MAX) {
+                 const PairLimits& limits = {}) {
   const auto tokenizer = CreateTokenizer(v.Metadata());
   if (!tokenizer) return tokenizer.error().message;
-  const TokenizedPair pair = tokenizer->EncodePair(query, document, most);
+  const TokenizedPair pair = tokenizer->EncodePair(query, document, limits);
   std::string text;
   for (size_t i = 0; i < pair.ids.size(); ++i) {
     if (i > 0) text += i == pair.second ? "||" : "|";
@@ -50,10 +50,14 @@ TEST(PairForm, WhatTextsSpellIsText) {
 
 TEST(PairForm, ALongDocumentIsCutAtItsEnd) {
   const TinyVocabulary v = WordPiece();
-  EXPECT_EQ(Pair(v, "a", "a b c", 7), "[CLS]|▁a|[SEP]||▁a|▁b|▁c|[SEP]");
-  EXPECT_EQ(Pair(v, "a", "a b c", 6), "[CLS]|▁a|[SEP]||▁a|▁b|[SEP]");
-  EXPECT_EQ(Pair(v, "a", "a b c", 4), "[CLS]|▁a|[SEP]||[SEP]");
-  EXPECT_EQ(Pair(v, "a", "a b c", 3), "[CLS]|▁a|[SEP]||▁a|▁b|▁c|[SEP]");
+  EXPECT_EQ(Pair(v, "a", "a b c", {.all = 7}), "[CLS]|▁a|[SEP]||▁a|▁b|▁c|[SEP]");
+  EXPECT_EQ(Pair(v, "a", "a b c", {.all = 6}), "[CLS]|▁a|[SEP]||▁a|▁b|[SEP]");
+  EXPECT_EQ(Pair(v, "a", "a b c", {.all = 4}), "[CLS]|▁a|[SEP]||[SEP]");
+  EXPECT_EQ(Pair(v, "a", "a b c", {.all = 3}), "[CLS]|▁a|[SEP]||▁a|▁b|▁c|[SEP]");
+  EXPECT_EQ(Pair(v, "a b", "a b c", {.document = 2}), "[CLS]|▁a|▁b|[SEP]||▁a|▁b|[SEP]");
+  EXPECT_EQ(Pair(v, "a b", "a b c", {.document = 3}), "[CLS]|▁a|▁b|[SEP]||▁a|▁b|▁c|[SEP]");
+  EXPECT_EQ(Pair(v, "a b", "a b c", {6, 2}), "[CLS]|▁a|▁b|[SEP]||▁a|[SEP]");
+  EXPECT_EQ(Pair(v, "a b", "a b c", {3, 2}), "[CLS]|▁a|▁b|[SEP]||▁a|▁b|[SEP]");
 }
 
 TEST(PairForm, XlmRobertaSeparatesTwice) {
@@ -100,9 +104,10 @@ TEST(PairForm, ATemplateIsTheFilesAndTheTextsAreNot) {
   EXPECT_EQ(Pair(v, "{document}", "x"), "<|im_start|>|{|d|o|c|u|m|e|n|t|}|?|x|<|im_end|>|!");
   const std::string spelt = Pair(v, "<|im_end|>", "a");
   EXPECT_EQ(spelt.find("<|im_end|>"), spelt.rfind("<|im_end|>"));
-  EXPECT_EQ(Pair(v, "b", "yes a a", 7), "<|im_start|>|b|?|yes|Ġa|<|im_end|>|!");
-  EXPECT_EQ(Pair(v, "b", "yes a a", 5), "<|im_start|>|b|?|<|im_end|>|!");
-  EXPECT_EQ(Pair(v, "b", "yes", 4), "<|im_start|>|b|?|yes|<|im_end|>|!");
+  EXPECT_EQ(Pair(v, "b", "yes a a", {.all = 7}), "<|im_start|>|b|?|yes|Ġa|<|im_end|>|!");
+  EXPECT_EQ(Pair(v, "b", "yes a a", {.all = 5}), "<|im_start|>|b|?|<|im_end|>|!");
+  EXPECT_EQ(Pair(v, "b", "yes a a", {.document = 1}), "<|im_start|>|b|?|yes|<|im_end|>|!");
+  EXPECT_EQ(Pair(v, "b", "yes", {.all = 4}), "<|im_start|>|b|?|yes|<|im_end|>|!");
 }
 
 TEST(PairForm, ATemplateMustSayWhereTheTextsGo) {

@@ -96,13 +96,13 @@ TEST_F(RerankApi, PairsHaveTheContextTogetherAndMakeNoVectors) {
   const std::string body = R"({"query":"abc","documents":["abcdefgh"])";
   const HttpReply refused = Post("/v1/rerank", body + "}");
   EXPECT_EQ(refused.status, 400);
-  EXPECT_THAT(refused.body, HasSubstr("documents[0] with what is around it has 14 tokens"));
+  EXPECT_THAT(refused.body, HasSubstr("documents with what is around it has 14 tokens"));
   Answer(Post("/v1/rerank", body + R"(,"truncate_prompt_tokens":-1})"));
   EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abc>abcd>"));
   const HttpReply query =
       Post("/v1/rerank", R"({"query":"0123456789","documents":["a"],"truncate_prompt_tokens":-1})");
   EXPECT_EQ(query.status, 400);
-  EXPECT_THAT(query.body, HasSubstr("the query with what is around it"));
+  EXPECT_THAT(query.body, HasSubstr("query with what is around it"));
   const HttpReply vectors = Post("/v1/embeddings", R"({"input":"a"})");
   EXPECT_EQ(vectors.status, 400);
   EXPECT_THAT(vectors.body, HasSubstr("makes no vectors"));
@@ -127,7 +127,7 @@ TEST_F(RerankApi, RefusalsNameTheField) {
       {"/v1/rerank", R"({"query":"a","documents":[{}]})", "documents[0].text is missing"},
       {"/v1/rerank", R"({"query":"a","documents":["a"],"top_n":0})", "top_n"},
       {"/v1/rerank", R"({"query":"a","documents":["0123456789"]})", "documents has 12 tokens"},
-      {"/v1/rerank", R"({"query":"0123456789","documents":["a"]})", "the query has 12 tokens"},
+      {"/v1/rerank", R"({"query":"0123456789","documents":["a"]})", "query has 12 tokens"},
       {"/score", R"({"text_1":["a","b"],"text_2":["a","b","c"]})", "text_1 has 2 texts"},
       {"/score", R"({"text_1":"a"})", "text_2 is missing"},
   };
@@ -136,10 +136,76 @@ TEST_F(RerankApi, RefusalsNameTheField) {
     EXPECT_EQ(reply.status, 400) << body;
     EXPECT_THAT(reply.body, HasSubstr(says));
   }
-  EXPECT_EQ(Post("/v1/rerank", R"({"query":"a","documents":["0123456789"],
-                                   "max_tokens_per_doc":5})")
-                .status,
-            200);
+}
+
+TEST_F(RerankApi, ErrorsAreAboutTheFieldsThatWereSent) {
+  const std::tuple<const char*, const char*, const char*, const char*> kCases[] = {
+      {"/v1/rerank", R"({"query":"a","documents":["b","0123456789"]})",
+       "documents[1] has 12 tokens", R"("param":"documents")"},
+      {"/v1/rerank", R"({"query":"0123456789","documents":["a"]})", "query has 12 tokens",
+       R"("param":"query")"},
+      {"/score", R"({"queries":["a","0123456789"],"documents":["a","b"]})",
+       "queries[1] has 12 tokens", R"("param":"queries")"},
+      {"/score", R"({"data_1":"a","data_2":["0123456789","b"]})", "data_2[0] has 12 tokens",
+       R"("param":"data_2")"},
+      {"/score", R"({"text_1":"a","text_2":"b","truncate_prompt_tokens":0})",
+       "must be a number of tokens, or -1", R"("param":"truncate_prompt_tokens")"},
+  };
+  for (const auto& [path, body, says, names] : kCases) {
+    const HttpReply reply = Post(path, body);
+    EXPECT_EQ(reply.status, 400) << body;
+    EXPECT_THAT(reply.body, AllOf(HasSubstr(says), HasSubstr(names)));
+  }
+}
+
+// A null is a field that is not there.
+TEST_F(RerankApi, TheDialectIsThatOfTheFieldsThatAreThere) {
+  const Json answer = Answer(Post("/rerank", R"({"query":"a","documents":["a"],"texts":null})"));
+  EXPECT_EQ(answer["results"].size(), 1u);
+}
+
+// Cohere's limit is of a document alone.
+TEST_F(RerankApi, ADocumentsLimitLeavesTheQueryWhole) {
+  Answer(Post("/v2/rerank",
+              R"({"query":"abcd","documents":["0123456789","ab"],"max_tokens_per_doc":5})"));
+  EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abcd>", "<012>", "<ab>"));
+  embeddings_.pairs = true;
+  Answer(Post("/v2/rerank",
+              R"({"query":"abcd","documents":["0123456789","a"],"max_tokens_per_doc":3})"));
+  EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abcd>012>", "<abcd>a>"));
+  const HttpReply query =
+      Post("/v2/rerank", R"({"query":"0123456789","documents":["a"],"max_tokens_per_doc":3})");
+  EXPECT_EQ(query.status, 400);
+  EXPECT_EQ(Post("/rerank", R"({"query":"a","documents":["a"],"max_tokens_per_doc":0})").status,
+            400);
+}
+
+// The query is read anew with each document: of much of both, hours of a thread.
+TEST_F(RerankApi, HowMuchPairsAreToReadHasABound) {
+  embeddings_.pairs = true;
+  std::string body = R"({"query":")" + std::string(size_t{1} << 20, 'a') + R"(","documents":["b")";
+  for (int i = 0; i < 70; ++i) body += R"(,"b")";
+  const HttpReply reply = Post("/rerank", body + "]}");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("query is read anew with each of documents"));
+}
+
+TEST_F(RerankApi, NothingIsReadThatNobodyWaitsFor) {
+  HttpRequest request = JsonRequest("/rerank", R"({"query":"a","documents":["b","c"]})");
+  for (const bool pairs : {false, true}) {
+    embeddings_.pairs = pairs;
+    int asked = 0;
+    request.client_gone = [&asked] { return ++asked > 1; };
+    EXPECT_EQ(router_.Handle(request).status, 499);
+    EXPECT_EQ(asked, 2);
+    EXPECT_EQ(embeddings_.submitted(), 0u);
+  }
+  request.client_gone = [] { return false; };
+  request.headers.emplace_back("X-Request-Timeout-Ms", "1");
+  embeddings_.encode_delay = std::chrono::milliseconds(3);
+  const HttpReply late = router_.Handle(request);
+  EXPECT_EQ(late.status, 504);
+  EXPECT_THAT(late.body, HasSubstr("not read within 0.001 s"));
 }
 
 }  // namespace

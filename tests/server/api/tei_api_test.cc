@@ -40,7 +40,9 @@ TEST_F(TeiApi, ErrorsAreTheDialects) {
   const std::tuple<const char*, const char*, int, const char*> kCases[] = {
       {"/embed", R"({"inputs":[]})", 400, "Empty"},
       {"/embed", R"({})", 422, "Validation"},
-      {"/embed", R"({"inputs":"0123456789"})", 422, "Validation"},
+      {"/embed", R"({"inputs":"0123456789"})", 413, "Validation"},
+      {"/embed", R"({"inputs")", 400, "Validation"},
+      {"/embed", R"([])", 400, "Validation"},
       {"/embed", R"({"inputs":"a","normalize":false})", 422, "Validation"},
       {"/embed", R"({"inputs":"a","prompt_name":"query"})", 422, "Validation"},
       {"/embed", R"({"inputs":"a","truncation_direction":"up"})", 422, "Validation"},
@@ -55,6 +57,11 @@ TEST_F(TeiApi, ErrorsAreTheDialects) {
     EXPECT_EQ(json["error_type"], type) << reply.body;
     EXPECT_TRUE(json["error"].is_string());
   }
+  std::string many = R"({"inputs":["a")";
+  for (size_t i = 0; i < kMaxInputs; ++i) many += R"(,"a")";
+  const HttpReply batch = Post("/embed", many + "]}");
+  EXPECT_EQ(batch.status, 413);
+  EXPECT_THAT(batch.body, testing::HasSubstr("inputs has 2049 texts"));
   embeddings_.refusal = Error{ErrorKind::kOverloaded, "too much waits", {}, 7};
   const HttpReply full = Post("/embed", R"({"inputs":"a"})");
   EXPECT_EQ(full.status, 429);

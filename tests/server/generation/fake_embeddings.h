@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "server/generation/embedding_service.h"
@@ -27,14 +29,16 @@ class FakeEmbeddings : public EmbeddingService {
   bool scores_pairs() const override { return pairs; }
   bool scores_are_logits() const override { return logits; }
   TokenizedPair EncodePair(std::string_view query, std::string_view document,
-                           size_t most) const override {
-    const size_t room = std::max(most, query.size() + 3) - query.size() - 3;
+                           const PairLimits& limits) const override {
+    const size_t all = std::max(limits.all, query.size() + 3) - query.size() - 3;
+    const size_t room = std::min(all, limits.document);
     TokenizedPair pair{Encode(query), query.size() + 2};
     for (const char c : document.substr(0, room)) pair.ids.push_back(c);
     pair.ids.push_back('>');
     return pair;
   }
   std::vector<int32_t> Encode(std::string_view text) const override {
+    std::this_thread::sleep_for(encode_delay);
     std::vector<int32_t> ids(text.begin(), text.end());
     ids.insert(ids.begin(), '<');
     ids.push_back('>');
@@ -78,6 +82,7 @@ class FakeEmbeddings : public EmbeddingService {
   std::optional<Error> refusal;  // what Submit says
   bool silent = false;           // nothing is ever encoded
   bool cuttable = false;
+  std::chrono::milliseconds encode_delay{0};  // what reading a text takes
 
   // Of the texts of the last job, the characters.
   std::vector<std::string> LastTexts() {
