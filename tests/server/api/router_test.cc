@@ -82,7 +82,7 @@ TEST_F(RouterTest, RoutesByPathAndMethod) {
       {"GET", "/chat/completions", 405, "POST"},
       {"TRACE", "/generate", 405, "POST"},
       {"POST", "/v1/embeddings", 415, ""},
-      {"GET", "/embed", 405, "POST"},
+      {"GET", "/v1/rerank", 405, "POST"},
       {"OPTIONS", "*", 404, ""},
   };
   for (const auto& [method, path, status, allow] : cases) {

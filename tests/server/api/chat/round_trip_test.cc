@@ -26,6 +26,12 @@ constexpr char kRead[] = R"({"path":"a b","count":2})";
 // Some templates sort arguments by their names.
 nlohmann::json Sorted(const Json& json) { return nlohmann::json::parse(json.dump()); }
 
+// Ids behind the arguments are the server's own, and not the model's.
+std::string WithoutIds(std::string text) {
+  for (size_t at; (at = text.find(", \"id\"")) != text.npos;) text.erase(at, 19);
+  return text;
+}
+
 struct Family {
   const char* name;
   const char* source;
@@ -161,12 +167,7 @@ TEST_F(RoundTripTest, AnAnswerSentBackIsTheTextThatWasWritten) {
       EXPECT_EQ(read.calls[1].name + read.calls[1].arguments, "now{}");
     }
     std::string again = Render(With(read)), before = begin_ + written.substr(hidden_.size());
-    if (family.source == kMistral) {
-      // Ids behind the arguments are the server's own, and not the model's.
-      for (std::string* text : {&again, &before}) {
-        for (size_t at; (at = text->find(", \"id\"")) != text->npos;) text->erase(at, 19);
-      }
-    }
+    if (family.source == kMistral) again = WithoutIds(again), before = WithoutIds(before);
     EXPECT_TRUE(again.starts_with(before)) << again << "\n-- " << before;
   }
 }
@@ -235,39 +236,45 @@ class Stream {
   std::vector<std::pair<std::string, std::string>> calls_;
 };
 
-TEST_F(RoundTripTest, EveryDialectStreamsTheCalls) {
-  const std::string function = kTools, flat = [] {
-    Json tools = Parsed(kTools), list = Json::array();
-    for (const Json& tool : tools) {
-      list.push_back(tool["function"]);
-      list.back()["type"] = "function";
-    }
-    return list.dump();
-  }();
-  std::string anthropic = flat;
-  for (size_t at; (at = anthropic.find("\"parameters\"")) != anthropic.npos;) {
-    anthropic.replace(at, 12, "\"input_schema\"");
-  }
-  for (size_t at; (at = anthropic.find(",\"type\":\"function\"")) != anthropic.npos;) {
-    anthropic.erase(at, 18);
-  }
-  const std::string messages = R"("messages":[{"role":"user","content":"Why?"}])";
-  const std::pair<const char*, std::string> requests[] = {
-      {"/v1/chat/completions", "{" + messages + R"(,"stream":true,"tools":)" + function + "}"},
-      {"/v1/messages",
-       "{" + messages + R"(,"max_tokens":999,"stream":true,"tools":)" + anthropic + "}"},
-      {"/v1/responses", R"({"input":"Why?","stream":true,"tools":)" + flat + "}"},
-      {"/api/chat", R"({"model":"fake",)" + messages + R"(,"tools":)" + function + "}"},
+// A question in the words of each dialect, but for how the answer is wanted.
+struct Dialects {
+  struct Question {
+    const char* path;
+    Json body;
   };
+  std::vector<Question> questions;
+
+  Dialects() {
+    Json flat = Json::array(), anthropic = Json::array();
+    for (const Json& tool : Parsed(kTools)) {
+      Json function = tool["function"];
+      Json renamed{{"name", function["name"]}, {"input_schema", function["parameters"]}};
+      renamed["description"] = function["description"];
+      anthropic.push_back(std::move(renamed));
+      function["type"] = "function";
+      flat.push_back(std::move(function));
+    }
+    const Json messages = Parsed(R"([{"role":"user","content":"Why?"}])");
+    questions = {
+        {"/v1/chat/completions", {{"messages", messages}, {"tools", Parsed(kTools)}}},
+        {"/v1/messages", {{"max_tokens", 999}, {"messages", messages}, {"tools", anthropic}}},
+        {"/v1/responses", {{"input", messages}, {"tools", flat}}},
+        {"/api/chat", {{"model", "fake"}, {"messages", messages}, {"tools", Parsed(kTools)}}},
+    };
+  }
+};
+
+TEST_F(RoundTripTest, EveryDialectStreamsTheCalls) {
   const Router router(service_);
   for (const Family& family : kFamilies) {
     Use(family);
     service_.script = Written(family);
     ASSERT_FALSE(service_.script.empty());
     service_.script_end = FinishReason::kStop;
-    for (const auto& [path, body] : requests) {
+    for (auto& [path, body] : Dialects().questions) {
       SCOPED_TRACE(std::string(family.name) + path);
-      const HttpReply reply = PostJson(router, path, body);
+      body["stream"] = true;
+      const HttpReply reply = PostJson(router, path, body.dump());
       ASSERT_EQ(reply.status, 200) << reply.body;
       Stream stream(reply);
       const auto calls = stream.Calls();
@@ -277,6 +284,70 @@ TEST_F(RoundTripTest, EveryDialectStreamsTheCalls) {
       if (calls_->many) {
         EXPECT_EQ(calls[1].second, Json::object());
       }
+    }
+    service_.script.clear();
+  }
+}
+
+// What a client sends next: the answer as it came, and the results of its calls.
+void SendBack(const Json& answer, const std::string& path, Json* body) {
+  if (path == "/v1/chat/completions") {
+    const Json& message = answer["choices"][0]["message"];
+    (*body)["messages"].push_back(message);
+    for (const Json& call : message["tool_calls"]) {
+      (*body)["messages"].push_back(
+          {{"role", "tool"}, {"tool_call_id", call["id"]}, {"content", "RESULT"}});
+    }
+  } else if (path == "/v1/messages") {
+    Json results = Json::array();
+    for (const Json& block : answer["content"]) {
+      if (block["type"] != "tool_use") continue;
+      results.push_back(
+          {{"type", "tool_result"}, {"tool_use_id", block["id"]}, {"content", "RESULT"}});
+    }
+    (*body)["messages"].push_back({{"role", "assistant"}, {"content", answer["content"]}});
+    (*body)["messages"].push_back({{"role", "user"}, {"content", results}});
+  } else if (path == "/v1/responses") {
+    for (const Json& item : answer["output"]) (*body)["input"].push_back(item);
+    for (const Json& item : answer["output"]) {
+      if (item["type"] != "function_call") continue;
+      (*body)["input"].push_back(
+          {{"type", "function_call_output"}, {"call_id", item["call_id"]}, {"output", "RESULT"}});
+    }
+  } else {
+    const Json& message = answer["message"];
+    (*body)["messages"].push_back(message);
+    for (const Json& call : message["tool_calls"]) {
+      (*body)["messages"].push_back(
+          {{"role", "tool"}, {"tool_name", call["function"]["name"]}, {"content", "RESULT"}});
+    }
+  }
+}
+
+TEST_F(RoundTripTest, EveryDialectTakesItsAnswersBack) {
+  const Router router(service_);
+  for (const Family& family : kFamilies) {
+    Use(family);
+    const std::string written = Written(family);
+    ASSERT_FALSE(written.empty());
+    service_.script_end = FinishReason::kStop;
+    for (auto& [path, body] : Dialects().questions) {
+      SCOPED_TRACE(std::string(family.name) + path);
+      body["stream"] = false;
+      service_.script = written;
+      const HttpReply reply = PostJson(router, path, body.dump());
+      ASSERT_EQ(reply.status, 200) << reply.body;
+      SendBack(Parsed(reply.body), path, &body);
+      const HttpReply next = PostJson(router, path, body.dump());
+      ASSERT_EQ(next.status, 200) << next.body;
+      std::string prompt;
+      for (const int32_t token : service_.request(service_.submitted() - 1).prompt) {
+        prompt += token == 1 ? "<s>" : std::string(1, static_cast<char>(token));
+      }
+      std::string before = begin_ + written.substr(hidden_.size());
+      if (family.source == kMistral) prompt = WithoutIds(prompt), before = WithoutIds(before);
+      EXPECT_TRUE(prompt.starts_with(before)) << prompt << "\n-- " << before;
+      EXPECT_THAT(prompt, testing::HasSubstr("RESULT"));
     }
     service_.script.clear();
   }
