@@ -14,6 +14,8 @@
 
 namespace lockstep {
 
+inline constexpr std::string_view kEventStream = "text/event-stream";
+
 // The bodies that a dialect makes of one generation. Used by one thread.
 class AnswerWriter {
  public:
@@ -26,7 +28,7 @@ class AnswerWriter {
 
   // The pieces of a stream, asked for in this order: Begin, then Token, AnswerEnd and Waiting as
   // the answers go, then End or Failure. An empty piece is not sent.
-  virtual std::string_view stream_type() const { return "text/event-stream"; }
+  virtual std::string_view stream_type() const { return kEventStream; }
   virtual std::string Begin(const Generation&) { return {}; }
   virtual std::string Token(const Generation& generation, size_t answer,
                             const TokenEvent& token) = 0;
@@ -34,8 +36,10 @@ class AnswerWriter {
   // That the server is still there, when no token came for a while. Where clients count events and
   // take no comment for a sign of life, it is an event that changes nothing.
   virtual std::string Waiting(const Generation&) {
-    return stream_type() == "text/event-stream" ? ": keep-alive\n\n" : "";
+    return stream_type() == kEventStream ? ": keep-alive\n\n" : "";
   }
+  // The stream has begun elsewhere, and Waiting was asked for so often there. Before Begin.
+  virtual void Waited(size_t) {}
   virtual std::string End(const Generation& generation) = 0;
   virtual std::string Failure(const Error& error) = 0;
 };
@@ -48,6 +52,7 @@ struct DialectRequest {
   std::optional<HttpReply> reply = std::nullopt;
   MemoryBudget::Share memory = {};  // of what both and the answers hold
   size_t repeated_bytes = 0;        // of the request, that the answers repeat
+  std::string last_event_id = {};   // of the stream that is to go on; empty: a new one
 };
 
 // Stateless: one constant for each API, safe from any thread.

@@ -8,6 +8,7 @@
 #include "server/api/native_api.h"
 #include "server/api/openai/completions.h"
 #include "server/api/request_body.h"
+#include "server/api/request_digest.h"
 #include "server/api/respond.h"
 #include "server/api/tgi_api.h"
 #include "server/http/error_reply.h"
@@ -25,6 +26,8 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
   if (read->reply) return WithHeaders(*std::move(read->reply), context);
   const ServedModel& model = call.service->model();
   if (model.encodes) return dialect.error(GeneratesNothing(model));
+  read->generate.digest = RequestDigest(call.request.path, body.json);
+  read->last_event_id = TrimSpaces(FindHeader(call.request.headers, "Last-Event-ID"));
   // An answer may take long, and needs the body no more.
   body.json = nullptr;
   read->memory = std::move(context.memory);

@@ -225,6 +225,8 @@ struct Metrics::Families {
   Counter& cut = generations.Add({{"outcome", "length"}});
   Counter& cancelled = generations.Add({{"outcome", "cancelled"}});
 
+  Counter& resumed = AddCounter("lockstep_resumed_streams_total",
+                                "Streams that went on where another one had broken off.");
   Counter& prefill_tokens =
       AddCounter("lockstep_prefill_tokens_total", "Prompt tokens that were computed.");
   Counter& decode_tokens =
@@ -337,6 +339,7 @@ void Metrics::OnEnd(const JobStats& stats, FinishReason finish, const Error* err
 }
 
 void Metrics::OnRequest(const RequestRecord& record) {
+  if (record.resumed) families_->resumed.Increment();
   if (record.answers > 0) {
     families_->request_answers.Observe(static_cast<double>(record.answers));
     families_->request_max.Observe(static_cast<double>(record.max_tokens));

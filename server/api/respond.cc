@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
+
+#include "server/api/event_ids.h"
 
 namespace lockstep {
 namespace {
@@ -25,24 +28,46 @@ std::string ServerTiming(const JobStats& stats) {
                      stats.queue_s * 1000, stats.prefill_s * 1000, stats.decode_s * 1000);
 }
 
+Error PastTheEnd() {
+  return {ErrorKind::kInvalidArgument,
+          "the header Last-Event-ID is past the end of the answer: it must be sent as it came",
+          "Last-Event-ID"};
+}
+
 // What an item is in a stream.
 struct PartMaker {
   AnswerWriter& writer;
   const Generation& generation;
+  std::optional<EventIds>& ids;  // of server-sent events
 
+  std::string Begin() const { return Frame(writer.Begin(generation)); }
   BodyPart operator()(const Generation::Token& token) const {
-    return {writer.Token(generation, token.answer, token.event), Then::kMore};
+    return OfAnswer(token.answer, writer.Token(generation, token.answer, token.event));
   }
   BodyPart operator()(const Generation::AnswerEnd& end) const {
-    return {writer.AnswerEnd(generation, end.answer), Then::kMore};
+    return OfAnswer(end.answer, writer.AnswerEnd(generation, end.answer));
   }
   BodyPart operator()(const Generation::End&) const {
-    return {writer.End(generation), Then::kLast};
+    std::string text = Frame(writer.End(generation));
+    if (ids && ids->catching_up()) return (*this)(PastTheEnd());
+    return {std::move(text), Then::kLast};
   }
   BodyPart operator()(const Generation::Nothing&) const {
-    return {writer.Waiting(generation), Then::kMore};
+    // Before the writer is asked, which counts its signs of life.
+    if (ids && ids->catching_up()) return {EventIds::kKeepAlive, Then::kMore};
+    const std::string text = writer.Waiting(generation);
+    return {ids ? ids->Waiting(text) : text, Then::kMore};
   }
-  BodyPart operator()(const Error& error) const { return {writer.Failure(error), Then::kClose}; }
+  BodyPart operator()(const Error& error) const {
+    const std::string text = writer.Failure(error);
+    return {ids ? ids->Failure(text) : text, Then::kClose};
+  }
+
+ private:
+  std::string Frame(std::string text) const { return ids ? ids->Frame(text) : std::move(text); }
+  BodyPart OfAnswer(size_t answer, std::string text) const {
+    return {ids ? ids->OfAnswer(answer, text) : std::move(text), Then::kMore};
+  }
 };
 
 // What decides the status: the first token, or that the prompt is being read and takes long.
@@ -58,30 +83,50 @@ Item FirstItem(Generation& generation, std::chrono::milliseconds keep_alive, boo
 
 // REQUIRES: `first` came from generation->Next() and is no Error.
 HttpReply StreamReply(std::shared_ptr<Generation> generation, Item first,
-                      std::shared_ptr<AnswerWriter> writer, std::chrono::milliseconds keep_alive) {
+                      std::shared_ptr<AnswerWriter> writer, std::optional<EventIds> ids,
+                      std::chrono::milliseconds keep_alive) {
   HttpReply reply;
   reply.content_type = writer->stream_type();
   // nginx keeps back what comes from behind it unless this header tells it not to.
   reply.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   reply.next = [generation = std::move(generation), writer = std::move(writer), keep_alive,
-                item = std::move(first), started = false]() mutable {
-    const PartMaker make{*writer, *generation};
+                ids = std::move(ids), item = std::move(first), started = false]() mutable {
+    const PartMaker make{*writer, *generation, ids};
+    const auto since = std::chrono::steady_clock::now();
     std::string begin;
     if (started) {
       item = generation->Next(keep_alive);
     } else {
-      begin = writer->Begin(*generation);
+      begin = make.Begin();
       started = true;
     }
     BodyPart part = std::visit(make, item);
-    // An event that is empty is not sent, so that the next one is waited for at once.
+    // An event that is empty is not sent, so that the next one is waited for at once. Of events
+    // that the client has already there may be many.
     while (begin.empty() && part.data.empty() && part.then == Then::kMore) {
-      part = std::visit(make, generation->Next(keep_alive));
+      const bool late = std::chrono::steady_clock::now() - since >= keep_alive;
+      part = std::visit(make, late && ids && ids->catching_up() ? Item(Generation::Nothing{})
+                                                                : generation->Next(keep_alive));
     }
     part.data.insert(0, begin);
     return part;
   };
   return reply;
+}
+
+// Where the stream is to begin, nothing for its beginning, or why that cannot be.
+Result<std::optional<ResumePoint>> ResumePointOf(const GenerationService& service,
+                                                 const DialectRequest& request) {
+  if (request.last_event_id.empty()) return std::nullopt;
+  if (!request.generate.stream || request.writer->stream_type() != kEventStream) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "the header Last-Event-ID needs a stream of server-sent events: send \"stream\": "
+                "true, to /generate with Accept: text/event-stream, or leave it out",
+                "Last-Event-ID");
+  }
+  TRY(ResumePoint point, ReadEventId(request.last_event_id));
+  TRY_OK(CheckModelAndRequest(point, service.model().fingerprint, request.generate.digest));
+  return point;
 }
 
 }  // namespace
@@ -97,6 +142,9 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
     return reply;
   };
   AnswerWriter& writer = *request.writer;
+  const auto from = ResumePointOf(service, request);
+  if (!from) return with_record(dialect.error(from.error()));
+  if (*from) request.generate.again = (*from)->origin;
   const bool stream = request.generate.stream;
   const Deadlines& deadlines = caller.deadlines;
   const bool ends_soon =
@@ -109,6 +157,13 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
     return with_record(dialect.error(error));
   }
   Generation& generation = **started;
+  if (*from) {
+    if (Status status = CheckPrompts(**from, generation); !status) {
+      return with_record(dialect.error(status.error()));
+    }
+    writer.Waited((*from)->waits);
+    record->resumed = true;
+  }
 
   Item item = FirstItem(generation, keep_alive, ends_soon);
   while (!stream && !std::holds_alternative<Generation::End>(item) &&
@@ -119,8 +174,12 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
     return with_record(dialect.error(*error));
   }
   if (stream) {
-    return with_record(
-        StreamReply(*std::move(started), std::move(item), std::move(request.writer), keep_alive));
+    std::optional<EventIds> ids;
+    if (writer.stream_type() == kEventStream) {
+      ids.emplace(generation, service.model().fingerprint, *from);
+    }
+    return with_record(StreamReply(*std::move(started), std::move(item), std::move(request.writer),
+                                   std::move(ids), keep_alive));
   }
   HttpReply reply;
   reply.headers = {{"Server-Timing", ServerTiming(generation.answers()[0].stats)}};

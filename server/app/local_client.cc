@@ -48,8 +48,9 @@ class EventReader {
     std::vector<Json> events;
     for (size_t end; (end = rest_.find("\n\n")) != rest_.npos; rest_.erase(0, end + 2)) {
       const std::string_view event = std::string_view(rest_).substr(0, end);
-      if (!event.starts_with("data: ")) continue;  // a sign of life
-      Json json = Json::parse(event.substr(6), nullptr, false);
+      const size_t at = event.find("data: ");                    // behind the event's id
+      if (event.starts_with(':') || at == event.npos) continue;  // a sign of life
+      Json json = Json::parse(event.substr(at + 6), nullptr, false);
       if (json.is_object()) events.push_back(std::move(json));
     }
     return events;

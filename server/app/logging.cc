@@ -168,6 +168,7 @@ void LogRequest(const RequestRecord& record) {
     fields.emplace_back("first_token_ms", record.first_token_ms);
     fields.emplace_back("tokens_per_second", record.tokens_per_second);
   }
+  if (record.resumed) fields.emplace_back("resumed", 1);
   fields.emplace_back("total_ms", record.total_ms);
   Log(level, "request", fields);
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "server/generation/generate_types.h"
+#include "server/http/digest.h"
 #include "server/http/ids.h"
 
 namespace lockstep {
@@ -140,8 +142,11 @@ bool IsCallNameChar(char c) {
          (c != '\0' && std::strchr("_-.:/", c) != nullptr);
 }
 
-std::string NewCallId(const CallForm& form) {
-  const std::string id = NewId("call");
+std::string CallId(const CallForm& form, std::string_view answer_id, size_t n) {
+  Digest digest;
+  digest.AddNumber(n);
+  digest.Add(answer_id);
+  const std::string id = IdOf("call", digest.Bytes().substr(0, AnswerOrigin::kIdBytes));
   return form.mistral ? id.substr(id.size() - 9) : id;
 }
 

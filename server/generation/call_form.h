@@ -74,7 +74,8 @@ bool IsCallNameChar(char c);
 // npos where more has to come before that is known. *id becomes what stands for kAnyId.
 std::optional<size_t> MatchLiteral(std::string_view text, std::string_view literal,
                                    std::string* id = nullptr);
-// Ids of calls that the form's templates take back.
-std::string NewCallId(const CallForm& form);
+// The id of an answer's nth call, such as the form's templates take back: the same each time, and
+// another one in each answer.
+std::string CallId(const CallForm& form, std::string_view answer_id, size_t n);
 
 }  // namespace lockstep

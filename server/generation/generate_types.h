@@ -25,6 +25,15 @@ struct Caller {
   std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
 };
 
+// What tells an answer from another one to the same request. Whoever knows it can make the answer
+// again, to the byte.
+struct AnswerOrigin {
+  static constexpr size_t kIdBytes = 12;
+  std::string id;       // as NewIdBytes gives it
+  int64_t created = 0;  // Unix time
+  uint64_t seed = 0;
+};
+
 // A request to generate, in whichever dialect it came.
 struct GenerateRequest {
   using Prompt = std::variant<std::string, std::vector<int32_t>>;  // text, or token ids
@@ -44,10 +53,13 @@ struct GenerateRequest {
   bool parse_special = false, add_special = true;
   size_t keep_prompt = 0;     // of a prompt's tokens no more than these last ones; 0: all
   uint64_t grammar_work = 0;  // for compiling the grammar, in units of WorkBudget
+  std::string digest;         // RequestDigest
+  std::optional<AnswerOrigin> again = std::nullopt;  // the answer is to be this one
 };
 
 // One answer to one prompt, which a stream's events add up to.
 struct Answer {
+  std::string id;  // the generation's, and which of its answers it is
   std::string text;
   std::vector<int32_t> tokens;
   std::vector<size_t> text_ends;  // how long the text was after each of the tokens

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -56,7 +57,10 @@ Generation::Generation(GenerationService& service, GenerateRequest request, Call
     : service_(service),
       request_(std::move(request)),
       caller_(std::move(caller)),
-      id_(NewId(prefix)),
+      origin_(request_.again.value_or(
+          AnswerOrigin{NewIdBytes(), static_cast<int64_t>(std::time(nullptr)), 0})),
+      id_(IdOf(prefix, origin_.id)),
+      job_id_(request_.again ? NewId(prefix) : id_),
       record_(std::move(record)),
       memory_(std::move(memory)) {}
 
@@ -73,7 +77,8 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   // Choosing the best takes the logprobs of all answers, whether or not the client asked to see
   // them.
   if (wanted.best_of > wanted.n) sampling.logprobs = std::max(sampling.logprobs, 0);
-  if (!wanted.has_seed) sampling.seed = RandomSeed();
+  if (!wanted.has_seed) sampling.seed = wanted.again ? wanted.again->seed : RandomSeed();
+  made->origin_.seed = sampling.seed;
 
   if (const std::string text = std::exchange(wanted.prediction, {}); !text.empty()) {
     TRY_OK(made->memory_.Grow(text.size() * Tokenizer::kEncodeBytes));
@@ -115,6 +120,7 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
     made->record_->prompt_tokens += tokens;
     for (size_t i = 0; i < wanted.best_of; ++i) {
       Answer answer;
+      answer.id = fmt::format("{}-{}", made->id_, made->answers_.size());
       answer.prompt_tokens = tokens;
       answer.seed = sampling.seed + i;
       answer.negative_seed = wanted.negative_seed;
@@ -133,7 +139,7 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
 
 Job Generation::MakeJob(size_t index) {
   Job job;
-  job.id = answers_.size() == 1 ? id_ : fmt::format("{}-{}", id_, index);
+  job.id = answers_.size() == 1 ? job_id_ : fmt::format("{}-{}", job_id_, index);
   job.client = caller_.client;
   job.prefix_scope = caller_.prefix_scope;
   // No key's name has a NUL, so that no key and salt can make up another's.

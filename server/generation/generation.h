@@ -56,6 +56,7 @@ class Generation {
   Item Next(std::chrono::milliseconds patience = kForever);
 
   const std::string& id() const { return id_; }
+  const AnswerOrigin& origin() const { return origin_; }
   const GenerateRequest& request() const { return request_; }
 
   // The answers, grouped by prompt: best_of of them for prompt 0, then for prompt 1, ... Complete
@@ -91,7 +92,9 @@ class Generation {
   GenerationService& service_;
   GenerateRequest request_;
   const Caller caller_;
+  AnswerOrigin origin_;  // the seed is known after Start
   const std::string id_;
+  const std::string job_id_;  // another one where an answer is made again: it may still run here
   const std::shared_ptr<RequestRecord> record_;
   MemoryBudget::Share memory_;
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);

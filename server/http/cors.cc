@@ -10,7 +10,8 @@ namespace {
 
 constexpr char kMethods[] = "GET, HEAD, POST, DELETE, OPTIONS";
 constexpr char kRequestHeaders[] =
-    "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Request-Timeout-Ms, traceparent";
+    "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Request-Timeout-Ms, "
+    "Last-Event-ID, traceparent";
 constexpr char kReplyHeaders[] =
     "X-Request-Id, request-id, Retry-After, retry-after-ms, Server-Timing, traceparent, "
     "x-should-retry, "

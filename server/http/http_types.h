@@ -65,6 +65,7 @@ struct RequestRecord {
   size_t prompt_tokens = 0, completion_tokens = 0;
   // Of a generation that was asked for: how many answers, with how many tokens at most, and how
   // many the longest had. No answers: there was none.
+  bool resumed = false;  // it went on with a stream that had broken off
   size_t answers = 0, max_tokens = 0, longest_answer = 0;
   double first_token_ms = 0;  // from submission
   double tokens_per_second = 0;

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <chrono>
 
+#include "server/http/digest.h"
+
 namespace lockstep {
 
 uint64_t RandomBits() {
@@ -19,11 +21,20 @@ uint64_t RandomBits() {
          0x9E3779B97F4A7C15u;
 }
 
-std::string NewId(std::string_view prefix) {
+std::string NewId(std::string_view prefix) { return IdOf(prefix, NewIdBytes()); }
+
+std::string NewIdBytes() {
   static const uint64_t kProcess = RandomBits();
   static std::atomic<uint32_t> count{0};
-  return fmt::format("{}{}{:016x}{:08x}", prefix, prefix.ends_with('_') ? "" : "-", kProcess,
-                     count.fetch_add(1));
+  const uint32_t number = count.fetch_add(1);
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) bytes += static_cast<char>(kProcess >> shift);
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(number >> shift);
+  return bytes;
+}
+
+std::string IdOf(std::string_view prefix, std::string_view bytes) {
+  return fmt::format("{}{}{}", prefix, prefix.ends_with('_') ? "" : "-", Hex(bytes));
 }
 
 bool IsValidRequestId(std::string_view id) {

@@ -89,15 +89,16 @@ std::string_view MessageWriter::StopReason(const Answer& answer, const ChatAnswe
 }
 
 std::string MessageWriter::Begin(const Generation& generation) {
+  reader_.emplace(form_.chat, generation.answers()[0].id);
   return Event("message_start", {{"message", Message(generation, Json::array())}});
 }
 
 std::string MessageWriter::Token(const Generation&, size_t, const TokenEvent& token) {
-  return Events(reader_.Push(token));
+  return Events(reader_->Push(token));
 }
 
 std::string MessageWriter::AnswerEnd(const Generation&, size_t) {
-  std::string events = Events(reader_.Finish());
+  std::string events = Events(reader_->Finish());
   events += Close();
   return events;
 }
@@ -112,7 +113,7 @@ std::string MessageWriter::End(const Generation& generation) {
   Json delta{{"stop_reason", reason}, {"stop_sequence", nullptr}, {"stop_details", nullptr}};
   if (reason == "stop_sequence") delta["stop_sequence"] = *answer.stop;
   return Event("message_delta", {{"delta", std::move(delta)},
-                                 {"usage", Usage(generation, reader_.reasoning_tokens())}}) +
+                                 {"usage", Usage(generation, reader_->reasoning_tokens())}}) +
          Event("message_stop", Json::object());
 }
 

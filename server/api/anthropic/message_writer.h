@@ -25,7 +25,7 @@ struct MessageForm {
 
 class MessageWriter : public AnswerWriter {
  public:
-  explicit MessageWriter(MessageForm form) : form_(std::move(form)), reader_(form_.chat) {}
+  explicit MessageWriter(MessageForm form) : form_(std::move(form)) {}
 
   std::string_view id_prefix() const override { return "msg_"; }
   std::string Whole(const Generation& generation) override;
@@ -49,10 +49,10 @@ class MessageWriter : public AnswerWriter {
 
   const MessageForm form_;
   // What a stream has come to.
-  ChatAnswerReader reader_;
-  size_t blocks_ = 0;                    // begun so far
-  std::optional<ChatPiece::Kind> open_;  // what the block that has not ended is of
-  std::string thought_;                  // that is not shown
+  std::optional<ChatAnswerReader> reader_;  // from Begin on
+  size_t blocks_ = 0;                       // begun so far
+  std::optional<ChatPiece::Kind> open_;     // what the block that has not ended is of
+  std::string thought_;                     // that is not shown
 };
 
 }  // namespace lockstep

@@ -10,9 +10,10 @@ namespace lockstep {
 using Kind = ChatPiece::Kind;
 
 CallReader::CallReader(std::shared_ptr<const CallForm> form,
-                       std::shared_ptr<const StringParameters> strings)
+                       std::shared_ptr<const StringParameters> strings, std::string answer_id)
     : form_(std::move(form)),
       strings_(std::move(strings)),
+      answer_id_(std::move(answer_id)),
       marker_(Marker(*form_)),
       begin_(Prefix(*form_).substr(marker_.size())),
       next_(form_->between + form_->before_name),
@@ -113,7 +114,7 @@ bool CallReader::ReadName(std::vector<ChatPiece>* pieces) {
   const std::string name = held_.substr(0, end);
   // The model's own id, if it has one, is what the template shows again; but clients tell calls by
   // their ids.
-  if (id_.empty() || !ids_.insert(id_).second) id_ = NewCallId(*form_);
+  if (id_.empty() || !ids_.insert(id_).second) id_ = CallId(*form_, answer_id_, calls_);
   pieces->push_back({Kind::kCallBegin, {}, calls_++, std::exchange(id_, {}), name});
   held_.erase(0, end + *match);
   const bool known = strings_ != nullptr && strings_->contains(name);

@@ -17,7 +17,8 @@ namespace lockstep {
 class CallReader {
  public:
   // `strings` may be null: then no parameter is known to be a string.
-  CallReader(std::shared_ptr<const CallForm> form, std::shared_ptr<const StringParameters> strings);
+  CallReader(std::shared_ptr<const CallForm> form, std::shared_ptr<const StringParameters> strings,
+             std::string answer_id);
 
   // Takes the next piece of a text of the form's grammar. Whitespace before a call is dropped.
   void Push(std::string_view text, std::vector<ChatPiece>* pieces);
@@ -39,6 +40,7 @@ class CallReader {
 
   const std::shared_ptr<const CallForm> form_;
   const std::shared_ptr<const StringParameters> strings_;
+  const std::string answer_id_;
   const std::string marker_, begin_,
       next_;  // begin_ is between marker and name, next_ between calls
   const bool at_start_;

@@ -16,12 +16,12 @@ constexpr std::string_view kSpace = " \t\r\n";
 
 }  // namespace
 
-ChatAnswerReader::ChatAnswerReader(const ChatForm& form)
+ChatAnswerReader::ChatAnswerReader(const ChatForm& form, const std::string& answer_id)
     : tags_(form.thought), thought_(form.thought), opened_(form.thought.inside) {
   if (form.harmony) {
-    harmony_.emplace(form);
+    harmony_.emplace(form, answer_id);
   } else if (form.calls != nullptr) {
-    calls_.emplace(form.calls, form.strings);
+    calls_.emplace(form.calls, form.strings, answer_id);
   }
 }
 
@@ -120,7 +120,7 @@ void Add(std::vector<ChatPiece> pieces, ChatAnswer* answer) {
 }  // namespace
 
 ChatAnswer ReadChatAnswer(const ChatForm& form, const Answer& answer) {
-  ChatAnswerReader reader(form);
+  ChatAnswerReader reader(form, answer.id);
   ChatAnswer read;
   size_t from = 0;
   for (size_t i = 0; i < answer.text_ends.size(); ++i) {

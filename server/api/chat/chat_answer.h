@@ -18,7 +18,8 @@ namespace lockstep {
 // around a thought belongs to its tags, and is nobody's.
 class ChatAnswerReader {
  public:
-  explicit ChatAnswerReader(const ChatForm& form);
+  // `answer_id`: Answer::id, of which the ids of calls are made.
+  ChatAnswerReader(const ChatForm& form, const std::string& answer_id);
 
   std::vector<ChatPiece> Push(const TokenEvent& token);
   // What was held back, after the last token. A call that is not whole gets no kCallEnd.

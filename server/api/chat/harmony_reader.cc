@@ -29,8 +29,8 @@ std::string_view WordBehind(std::string_view header, std::string_view before) {
 
 }  // namespace
 
-HarmonyReader::HarmonyReader(const ChatForm& form)
-    : has_calls_(form.calls != nullptr), form_(HarmonyForm()) {
+HarmonyReader::HarmonyReader(const ChatForm& form, std::string answer_id)
+    : has_calls_(form.calls != nullptr), form_(HarmonyForm()), answer_id_(std::move(answer_id)) {
   if (form.thought.inside) body_ = Body::kThought;
   if (!form.begun.empty()) body_ = Body::kText;
 }
@@ -55,7 +55,7 @@ bool HarmonyReader::ReadHeader(std::vector<ChatPiece>* pieces) {
   const std::string_view to = WordBehind(header, kTo), channel = WordBehind(header, kChannel);
   if (to.starts_with(kFunctions) && has_calls_) {
     const std::string name(to.substr(kFunctions.size()));
-    pieces->push_back({Kind::kCallBegin, {}, calls_++, NewCallId(form_), name});
+    pieces->push_back({Kind::kCallBegin, {}, calls_++, CallId(form_, answer_id_, calls_), name});
     arguments_.emplace(form_, std::set<std::string>());
     body_ = Body::kCall;
   } else if (!to.empty()) {

@@ -15,7 +15,7 @@ namespace lockstep {
 class HarmonyReader {
  public:
   // Calls are read where the form has them, and left out where it has none.
-  explicit HarmonyReader(const ChatForm& form);
+  HarmonyReader(const ChatForm& form, std::string answer_id);
 
   void Push(std::string_view text, std::vector<ChatPiece>* pieces);
   void Finish(std::vector<ChatPiece>* pieces);
@@ -31,6 +31,7 @@ class HarmonyReader {
 
   const bool has_calls_;
   const CallForm form_;
+  const std::string answer_id_;
   Body body_ = Body::kHeader;
   std::string held_;
   size_t calls_ = 0;

@@ -65,9 +65,7 @@ HttpReply OllamaLoadReply(const OllamaForm& form, bool unload) {
 }
 
 OllamaWriter::OllamaWriter(const GenerationService& service, OllamaForm form)
-    : service_(service), form_(std::move(form)) {
-  if (form_.read) reader_.emplace(*form_.read);
-}
+    : service_(service), form_(std::move(form)) {}
 
 OllamaWriter::Piece OllamaWriter::PieceOf(std::vector<ChatPiece> parts) {
   Piece piece;
@@ -155,6 +153,11 @@ std::string OllamaWriter::Whole(const Generation& generation) {
     }
   }
   return Dump(json);
+}
+
+std::string OllamaWriter::Begin(const Generation& generation) {
+  if (form_.read) reader_.emplace(*form_.read, generation.answers()[0].id);
+  return {};
 }
 
 std::string OllamaWriter::Token(const Generation& generation, size_t, const TokenEvent& token) {

@@ -33,6 +33,7 @@ class OllamaWriter : public AnswerWriter {
   std::string_view id_prefix() const override { return "ollama"; }
   std::string_view stream_type() const override { return ContentType(StreamFormat::kNdjson); }
   std::string Whole(const Generation& generation) override;
+  std::string Begin(const Generation& generation) override;
   std::string Token(const Generation& generation, size_t answer, const TokenEvent& token) override;
   std::string AnswerEnd(const Generation& generation, size_t answer) override;
   std::string Waiting(const Generation& generation) override;

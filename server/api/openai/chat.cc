@@ -80,7 +80,7 @@ class ChatWriter : public OpenAiWriter {
     std::string events;
     for (size_t i = 0; i < generation.answers().size(); ++i) {
       events += Delta(generation, i, {{"role", "assistant"}, {"content", echo_}}, nullptr);
-      streams_.push_back({ChatAnswerReader(form_), ChatDeltas(tools_)});
+      streams_.push_back({ChatAnswerReader(form_, generation.answers()[i].id), ChatDeltas(tools_)});
     }
     return events;
   }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "core/base/utf8.h"
@@ -161,14 +160,13 @@ OpenAiWriter::OpenAiWriter(const GenerationService& service, const OpenAiRequest
       include_usage_(request.include_usage),
       continuous_usage_(request.continuous_usage),
       has_prediction_(!request.generate.prediction.empty()),
-      return_token_ids_(request.return_token_ids),
-      created_(static_cast<int64_t>(std::time(nullptr))) {}
+      return_token_ids_(request.return_token_ids) {}
 
-// All events of a stream have the same head, with the time at which the request was read.
+// All events of a stream have the same head, with the time at which the answer was begun.
 Json OpenAiWriter::Head(const Generation& generation, std::string_view object) const {
   return {{"id", generation.id()},
           {"object", object},
-          {"created", created_},
+          {"created", generation.origin().created},
           {"model", model_},
           {"system_fingerprint", service_.model().fingerprint}};
 }

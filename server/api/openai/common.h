@@ -81,7 +81,6 @@ class OpenAiWriter : public AnswerWriter {
   const GenerationService& service_;
   const std::string model_;
   const bool include_usage_, continuous_usage_, has_prediction_, return_token_ids_;
-  const int64_t created_;
 };
 
 // Dialect::read out of a reader of some kind of OpenAiRequest and the writer that answers it.

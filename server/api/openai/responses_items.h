@@ -18,6 +18,7 @@ class EventLog {
  public:
   // {"type", "sequence_number"} and the fields.
   void Add(std::string_view type, const Json& fields);
+  void Skip(size_t events) { next_ += events; }  // which others have told
   std::string Take() { return std::exchange(text_, {}); }
 
  private:

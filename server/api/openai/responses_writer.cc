@@ -36,22 +36,20 @@ Json UsageOf(const Usage& usage, size_t reasoning_tokens) {
 }  // namespace
 
 ResponsesWriter::ResponsesWriter(const GenerationService& service, const ResponsesRequest& request)
-    : service_(service),
-      model_(request.model),
-      form_(request.form),
-      created_(static_cast<int64_t>(std::time(nullptr))),
-      reader_(request.form.chat) {}
+    : service_(service), model_(request.model), form_(request.form) {}
 
-void ResponsesWriter::Start(const std::string& id, EventLog* events) {
-  id_ = id;
-  items_ = std::make_unique<ResponseItems>(id.substr(id_prefix().size()), form_.tools,
+void ResponsesWriter::Start(const Generation& generation, const Answer& answer, EventLog* events) {
+  id_ = generation.id();
+  created_ = generation.origin().created;
+  reader_.emplace(form_.chat, answer.id);
+  items_ = std::make_unique<ResponseItems>(id_.substr(id_prefix().size()), form_.tools,
                                            form_.encrypted, events, form_.summarized);
 }
 
 // The answer is read once more as it came, so that it has the items of its stream.
 std::string ResponsesWriter::Whole(const Generation& generation) {
   const Answer& answer = *generation.Chosen()[0];
-  Start(generation.id(), nullptr);
+  Start(generation, answer, nullptr);
   size_t from = 0;
   for (size_t i = 0; i < answer.tokens.size(); ++i) {
     TokenEvent token;
@@ -67,7 +65,7 @@ std::string ResponsesWriter::Whole(const Generation& generation) {
 }
 
 std::string ResponsesWriter::Begin(const Generation& generation) {
-  Start(generation.id(), &events_);
+  Start(generation, generation.answers()[0], &events_);
   events_.Add("response.created", {{"response", Response("in_progress")}});
   events_.Add("response.in_progress", {{"response", Response("in_progress")}});
   return events_.Take();
@@ -116,7 +114,7 @@ std::string ResponsesWriter::Failure(const Error& error) {
 
 void ResponsesWriter::Read(const TokenEvent& token, bool wants_logprobs) {
   if (wants_logprobs) held_.push_back(Logprobs(token.sampled));
-  Add(reader_.Push(token));
+  Add(reader_->Push(token));
 }
 
 // Logprobs go with the first text that comes with or after their tokens. Thoughts and calls have
@@ -129,7 +127,7 @@ void ResponsesWriter::Add(const std::vector<ChatPiece>& pieces) {
 }
 
 void ResponsesWriter::Finish(const Answer& answer) {
-  Add(reader_.Finish());
+  Add(reader_->Finish());
   items_->End(answer.finish == FinishReason::kLength, std::exchange(held_, Json::array()));
 }
 
@@ -177,7 +175,7 @@ Json ResponsesWriter::Ended(const Generation& generation, const Answer& answer) 
   } else {
     json["completed_at"] = static_cast<int64_t>(std::time(nullptr));
   }
-  json["usage"] = UsageOf(generation.usage(), reader_.reasoning_tokens());
+  json["usage"] = UsageOf(generation.usage(), reader_->reasoning_tokens());
   json["seed"] = SeedJson(answer);
   Remember(json);
   return json;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/api/dialect.h"
@@ -34,12 +35,13 @@ class ResponsesWriter : public AnswerWriter {
   std::string Begin(const Generation& generation) override;
   std::string Token(const Generation& generation, size_t answer, const TokenEvent& token) override;
   std::string Waiting(const Generation& generation) override;
+  void Waited(size_t times) override { events_.Skip(times); }
   std::string AnswerEnd(const Generation& generation, size_t answer) override;
   std::string End(const Generation& generation) override;
   std::string Failure(const Error& error) override;
 
  private:
-  void Start(const std::string& id, EventLog* events);
+  void Start(const Generation& generation, const Answer& answer, EventLog* events);
   void Read(const TokenEvent& token, bool wants_logprobs);
   void Add(const std::vector<ChatPiece>& pieces);
   void Finish(const Answer& answer);
@@ -51,12 +53,13 @@ class ResponsesWriter : public AnswerWriter {
   const GenerationService& service_;
   const std::string model_;
   const ResponsesForm form_;
-  const int64_t created_;
+  // From Start on, and likewise below.
+  int64_t created_ = 0;
   std::string id_;
   EventLog events_;
-  ChatAnswerReader reader_;
-  std::unique_ptr<ResponseItems> items_;  // from Start on
-  Json held_ = Json::array();             // the logprobs of tokens whose text is held back
+  std::optional<ChatAnswerReader> reader_;
+  std::unique_ptr<ResponseItems> items_;
+  Json held_ = Json::array();  // the logprobs of tokens whose text is held back
 };
 
 }  // namespace lockstep

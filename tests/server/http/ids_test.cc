@@ -17,6 +17,15 @@ TEST(Ids, AreUniqueAndValid) {
   EXPECT_NE(RandomBits(), RandomBits());
 }
 
+TEST(Ids, AnIdIsMadeOfBytesAgain) {
+  const std::string bytes = NewIdBytes();
+  EXPECT_EQ(bytes.size(), 12u);
+  EXPECT_NE(NewIdBytes(), bytes);
+  EXPECT_EQ(IdOf("gen", "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\xff\x10"),
+            "gen-0102030405060708090aff10");
+  EXPECT_EQ(IdOf("msg_", bytes).size(), 4u + 24u);
+}
+
 TEST(Ids, ARequestIdIsShortAndPrintable) {
   EXPECT_TRUE(IsValidRequestId("a-Z_0.9~"));
   EXPECT_TRUE(IsValidRequestId(std::string(128, 'x')));
