@@ -52,7 +52,7 @@ std::string Take(std::string_view& text, size_t bytes) {
 }
 
 std::string Head(const Generation& generation, std::string_view fingerprint) {
-  const AnswerOrigin origin = generation.origin();
+  const AnswerOrigin& origin = generation.origin();
   std::string head{kVersion};
   head += Beginning(fingerprint, kModelBytes);
   head += generation.request().digest.substr(0, kDigestBytes);
