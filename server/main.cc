@@ -11,6 +11,7 @@
 #include "server/app/options.h"
 #include "server/app/perplexity_command.h"
 #include "server/app/serve_command.h"
+#include "server/app/verify_command.h"
 
 namespace lockstep {
 namespace {
@@ -23,6 +24,8 @@ int Run(const Options& options) {
       return RunChat(options);
     case Command::kGenerate:
       return RunGenerate(options);
+    case Command::kVerify:
+      return RunVerify(options);
     case Command::kInspect:
       return RunInspect(options.inspect_file);
     case Command::kBench:

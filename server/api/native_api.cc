@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/api/answer_json.h"
+#include "server/api/receipt.h"
 #include "server/api/response_format.h"
 #include "server/http/error_reply.h"
 #include "server/http/sse.h"
@@ -114,7 +115,8 @@ class NativeWriter : public AnswerWriter {
                 {"prefill_tokens_per_second", Rounded(PrefillTokensPerSecond(answer))},
                 {"decode_tokens_per_second", Rounded(DecodeTokensPerSecond(answer))}}},
               {"seed", SeedJson(answer)},
-              {"system_fingerprint", service_.model().fingerprint}};
+              {"system_fingerprint", service_.model().fingerprint},
+              {"receipt", ReceiptJson(service_, generation, answer)}};
     if (answer.wants_logprobs) {
       json["logprobs"] = Json::array();
       for (const SampledToken& token : answer.logprobs) {

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "server/api/event_ids.h"
+#include "server/api/receipt.h"
 
 namespace lockstep {
 namespace {
@@ -182,7 +183,9 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
                                    std::move(ids), keep_alive));
   }
   HttpReply reply;
-  reply.headers = {{"Server-Timing", ServerTiming(generation.answers()[0].stats)}};
+  reply.headers = {
+      {"Server-Timing", ServerTiming(generation.answers()[0].stats)},
+      {"x-lockstep-receipt", Dump(ReceiptJson(service, generation, *generation.Chosen()[0]))}};
   reply.body = writer.Whole(generation);
   return with_record(std::move(reply));
 }

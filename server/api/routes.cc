@@ -25,6 +25,7 @@
 #include "server/api/tei_api.h"
 #include "server/api/tgi_api.h"
 #include "server/api/tokenize_api.h"
+#include "server/api/verify_api.h"
 
 namespace lockstep {
 namespace {
@@ -43,6 +44,7 @@ constexpr Route kRoutes[] = {
     {"/props", "GET", Props, kModel, kWorkers},
     {"/slots", "GET", Slots, kModel, kWorkers},
     {"/tokenizer_info", "GET", TokenizerInfo, kModel, kWorkers},
+    {"/verify", "POST", Verify, kModel, kWorkers},
     {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
     {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},

@@ -111,6 +111,15 @@ Result<std::unique_ptr<LocalClient>> LocalClient::Start(const Options& options) 
   return client;
 }
 
+HttpReply LocalClient::Post(std::string path, std::string body) {
+  HttpRequest request;
+  request.method = "POST";
+  request.path = std::move(path);
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = std::move(body);
+  return router_.Handle(request);
+}
+
 AskOutcome LocalClient::Ask(std::string_view path, Json body, const std::atomic<bool>& stop,
                             const Sink& sink) {
   body["stream"] = true;

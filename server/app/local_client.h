@@ -38,6 +38,8 @@ class LocalClient {
 
   const ServedModel& model() const { return engine_.service->model(); }
 
+  // The whole reply to a body that is not streamed.
+  HttpReply Post(std::string path, std::string body);
   // A piece of an answer as it comes: of its text, or of the thought before.
   using Sink = std::function<void(std::string_view text, bool thought)>;
   // Asks for an answer of the path, /generate or /v1/chat/completions, and ends early once `stop`

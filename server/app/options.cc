@@ -265,12 +265,24 @@ void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
   AddContextFlag(flags, *command, options);
 }
 
+void AddVerifyCommand(Flags& flags, CLI::App& app, Options& options) {
+  CLI::App* const command =
+      app.add_subcommand("verify", "check that answers in a file are what the model gives");
+  command
+      ->add_option("FILE", options.verify_file,
+                   "JSON with route, request and answer, one object or one a line")
+      ->required();
+  AddModelFlags(flags, *command, options);
+  AddContextFlag(flags, *command, options);
+}
+
 void AddCommands(Flags& flags, CLI::App& app, Options& options) {
   app.require_subcommand(0, 1);
   app.fallthrough();  // all flags may follow the command
   app.add_subcommand("serve", "answer HTTP requests (the default)");
   AddChatCommand(flags, app, options);
   AddGenerateCommand(flags, app, options);
+  AddVerifyCommand(flags, app, options);
   CLI::App* const inspect = app.add_subcommand("inspect", "print what is in a GGUF file");
   inspect->add_option("FILE", options.inspect_file, "GGUF file")->required();
   AddBenchCommand(flags, app, options);
@@ -301,6 +313,7 @@ std::string TakeModel(const CLI::App& app, Options& options) {
 Command ChosenCommand(const CLI::App& app) {
   if (app.got_subcommand("chat")) return Command::kChat;
   if (app.got_subcommand("generate")) return Command::kGenerate;
+  if (app.got_subcommand("verify")) return Command::kVerify;
   if (app.got_subcommand("inspect")) return Command::kInspect;
   if (app.got_subcommand("bench")) return Command::kBench;
   if (app.got_subcommand("perplexity")) return Command::kPerplexity;
@@ -321,7 +334,8 @@ void FillIn(const CLI::App& app, Options& options) {
     options.generate.prompt_given = app.get_subcommand("generate")->count("--prompt") > 0;
   }
   // Who talks alone has all of the memory.
-  const bool alone = options.command == Command::kChat || options.command == Command::kGenerate;
+  const bool alone = options.command == Command::kChat || options.command == Command::kGenerate ||
+                     options.command == Command::kVerify;
   if (alone && !given("--sessions")) options.sessions = 1;
   const auto share = [&options](auto& command) {
     command.model = options.model;

@@ -20,7 +20,7 @@
 
 namespace lockstep {
 
-enum class Command { kServe, kChat, kGenerate, kInspect, kBench, kPerplexity, kProbe };
+enum class Command { kServe, kChat, kGenerate, kVerify, kInspect, kBench, kPerplexity, kProbe };
 
 struct Options {
   Command command = Command::kServe;
@@ -52,7 +52,7 @@ struct Options {
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
 
-  std::string inspect_file;
+  std::string inspect_file, verify_file;
   std::string probe_path = "/readyz";
   ChatOptions chat;
   GenerateCommandOptions generate;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/generation/prompt_tokens.h"
 #include "server/http/error_reply.h"
 #include "server/http/ids.h"
 
@@ -87,25 +88,12 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   }
 
   made->record_->id = made->id_;
-  for (GenerateRequest::Prompt& prompt : wanted.prompts) {
-    auto* const ids = std::get_if<std::vector<int32_t>>(&prompt);
+  for (const GenerateRequest::Prompt& prompt : wanted.prompts) {
     const size_t held = made->memory_.bytes();
-    if (ids != nullptr) {
-      made->prompts_.push_back(*ids);
-    } else {
-      const std::string& text = std::get<std::string>(prompt);
-      TRY_OK(made->memory_.Grow(text.size() * Tokenizer::kEncodeBytes));
-      made->prompts_.push_back(wanted.add_special && !wanted.parse_special
-                                   ? service.Encode(text)
-                                   : service.Encode(text, wanted.add_special,
-                                                    wanted.parse_special ? SpecialTokens::kParse
-                                                                         : SpecialTokens::kAsText));
+    if (const auto* const text = std::get_if<std::string>(&prompt)) {
+      TRY_OK(made->memory_.Grow(text->size() * Tokenizer::kEncodeBytes));
     }
-    std::vector<int32_t>& tokens_of = made->prompts_.back();
-    if (wanted.keep_prompt > 0 && tokens_of.size() > wanted.keep_prompt) {
-      tokens_of.erase(tokens_of.begin(),
-                      tokens_of.end() - static_cast<ptrdiff_t>(wanted.keep_prompt));
-    }
+    made->prompts_.push_back(PromptTokens(service, wanted, prompt));
     // A copy goes to the scheduler with each answer.
     made->memory_.Force(held +
                         made->prompts_.back().size() * sizeof(int32_t) * (1 + wanted.best_of));

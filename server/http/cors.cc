@@ -15,7 +15,7 @@ constexpr char kRequestHeaders[] =
 constexpr char kReplyHeaders[] =
     "X-Request-Id, request-id, Retry-After, retry-after-ms, Server-Timing, traceparent, "
     "x-should-retry, "
-    "x-ignored-params";
+    "x-ignored-params, x-lockstep-receipt";
 constexpr char kMaxAge[] = "7200";  // seconds: no browser keeps it longer
 
 }  // namespace

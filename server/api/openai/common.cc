@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/utf8.h"
+#include "server/api/receipt.h"
 #include "server/http/error_reply.h"
 #include "server/http/sse.h"
 
@@ -194,6 +195,7 @@ std::string OpenAiWriter::Whole(const Generation& generation) {
     if (return_token_ids_) choice["token_ids"] = answer->tokens;
     choice["finish_reason"] = Finish(*answer);
     choice["seed"] = SeedJson(*answer);
+    choice["receipt"] = ReceiptJson(service_, generation, *answer);
     choices.push_back(std::move(choice));
   }
   json["choices"] = std::move(choices);
@@ -208,7 +210,11 @@ Json OpenAiWriter::Piece(const Generation& generation, size_t index, const Json&
   Json whole{{"index", index}};
   whole.update(choice);
   whole["finish_reason"] = finish;
-  if (!finish.is_null()) whole["seed"] = SeedJson(generation.answers()[index]);
+  if (!finish.is_null()) {
+    const Answer& answer = generation.answers()[index];
+    whole["seed"] = SeedJson(answer);
+    whole["receipt"] = ReceiptJson(service_, generation, answer);
+  }
   Json json = Head(generation, chunk_object());
   json["choices"] = Json::array({std::move(whole)});
   if (continuous_usage_) {

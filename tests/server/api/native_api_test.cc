@@ -215,7 +215,11 @@ TEST(NativeApi, RendersTokensAndAnswers) {
             R"("timings":{"queue_ms":1.0,"prefill_ms":2.0,"decode_ms":3.0,)"
             R"("draft_n":0,"draft_n_accepted":0,)"
             R"("prefill_tokens_per_second":2000.0,"decode_tokens_per_second":333.333},)"
-            R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef"})");
+            R"("seed":-3,"system_fingerprint":"ls1-0123456789abcdef","receipt":{)"
+            R"("system_fingerprint":"ls1-0123456789abcdef","seed":-3,"request":)"
+            R"("758e8196b30a8b6c30478c970ea3fe5b6635584a1dedacfaa14acc87e9b133a3","prompt":)"
+            R"("f6f6cb8fee0999fdd0a169dadd34c3711acc01f56b37424c75c1d1129251d3e7","answer":)"
+            R"("39074f577dea3ce1dfcd42552368d1bf0f956d25dbecb1eb453629880acb57e8"}})");
   request.body = R"({"prompt":"once","seed":-3,"logprobs":2,"stream":true})";
   const HttpReply stream = router.Handle(request);
   EXPECT_EQ(stream.next().data, R"({"index":0,"token":65,"text":"A","logprobs":)"

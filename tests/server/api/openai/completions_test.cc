@@ -37,6 +37,8 @@ TEST_F(CompletionsTest, CompletesWhole) {
   EXPECT_GT(answer["created"].get<int64_t>(), 1'700'000'000);
   answer.erase("id");
   answer.erase("created");
+  EXPECT_EQ(answer["choices"][0]["receipt"]["seed"], 7);
+  answer["choices"][0].erase("receipt");
   EXPECT_EQ(answer.dump(),
             R"({"object":"text_completion","model":"fake",)"
             R"("system_fingerprint":"ls1-0123456789abcdef",)"

@@ -1,0 +1,21 @@
+// Compares an answer as its client has it with the same answer made again, both as JSON of one
+// dialect. Pure, safe from any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "server/json/json_text.h"
+
+namespace lockstep {
+
+struct AnswerDifference {
+  std::string where;        // such as choices[0].message.content
+  std::string given, made;  // the texts there; empty where there is none
+};
+
+// The first text of `given` that `made` has otherwise or not at all. What is another one each time,
+// or was when the answer was made, is passed over: ids, times, counts and who answered.
+std::optional<AnswerDifference> FirstDifference(const Json& given, const Json& made);
+
+}  // namespace lockstep
