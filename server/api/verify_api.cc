@@ -61,18 +61,14 @@ const Dialect* DialectOf(std::string_view path, const Json& body) {
   return found == std::end(kDialects) ? nullptr : found->second;
 }
 
-const Json* Find(const Json& json, const char* name) {
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return found == json.end() || found->is_null() ? nullptr : &*found;
-}
-
 // Takes what nothing has said yet from an object that has an answer.
 Status AddTo(Claim& claim, const Json& json, size_t vocab) {
-  if (const Json* const receipt = Find(json, "receipt"); receipt != nullptr && !claim.receipt) {
+  if (const Json* const receipt = FindField(json, "receipt");
+      receipt != nullptr && !claim.receipt) {
     TRY(claim.receipt, ReadReceipt(*receipt));
   }
   for (const char* name : {"tokens", "token_ids"}) {
-    const Json* const tokens = Find(json, name);
+    const Json* const tokens = FindField(json, name);
     // Some dialects have an empty list where nobody asked for tokens.
     if (tokens == nullptr || !tokens->is_array() || tokens->empty() || claim.tokens) continue;
     TRY(claim.tokens, ReadTokenIds(*tokens, vocab, name, name));
@@ -83,16 +79,16 @@ Status AddTo(Claim& claim, const Json& json, size_t vocab) {
 Result<Claim> ReadClaim(const Json& body, size_t vocab) {
   Claim claim;
   TRY_OK(AddTo(claim, body, vocab));
-  if (const Json* const text = Find(body, "text"); text != nullptr && text->is_string()) {
+  if (const Json* const text = FindField(body, "text"); text != nullptr && text->is_string()) {
     claim.text = text->get<std::string>();
   }
-  const Json* const answer = Find(body, "answer");
+  const Json* const answer = FindField(body, "answer");
   if (answer == nullptr) return claim;
   claim.answer = *answer;
-  if (Find(*answer, "choices") != nullptr && (*answer)["choices"].is_array()) {
+  if (FindField(*answer, "choices") != nullptr && (*answer)["choices"].is_array()) {
     // It is made again by itself, and is the first choice then.
     const Json& choices = (*answer)["choices"];
-    const Json* const index = Find(body, "index");
+    const Json* const index = FindField(body, "index");
     const size_t i = index != nullptr && index->is_number_unsigned() ? index->get<size_t>() : 0;
     if (i >= choices.size()) {
       return Fail(ErrorKind::kInvalidArgument, "the answer has no choice of that index", "index");
@@ -236,8 +232,8 @@ Error BadField(std::string_view field, std::string message) {
 HttpReply Verify(RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  const Json* const route = Find(body->json, "route");
-  const Json* const request = Find(body->json, "request");
+  const Json* const route = FindField(body->json, "route");
+  const Json* const request = FindField(body->json, "request");
   if (route == nullptr || !route->is_string() || request == nullptr || !request->is_object()) {
     return ErrorReply(BadField(route == nullptr ? "route" : "request",
                                "route and request must be there: the path that the request was "
