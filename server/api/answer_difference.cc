@@ -49,7 +49,7 @@ std::optional<AnswerDifference> Compare(const Json& given,
     for (const auto& [key, value] : given.items()) {
       if (IsPassedOver(key)) continue;
       const bool has = made != nullptr && made->is_object() && made->contains(key);
-      const std::string name = where.empty() ? key : where + "." + key;
+      const std::string name = where.empty() ? key : fmt::format("{}.{}", where, key);
       if (auto found = Compare(value, has ? &(*made)[key] : nullptr, name)) return found;
     }
   }

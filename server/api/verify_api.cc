@@ -247,7 +247,9 @@ HttpReply Verify(RouteCall& call) {
   const ServedModel& model = call.service->model();
   auto claim = ReadClaim(body->json, model.vocab);
   if (!claim) return ErrorReply(claim.error());
-  const auto done = [](Json json) { return Answered(json, std::make_shared<RequestRecord>()); };
+  const auto done = [](const Json& json) {
+    return Answered(json, std::make_shared<RequestRecord>());
+  };
   if (claim->receipt && claim->receipt->fingerprint != model.fingerprint) {
     return done(
         Differs("model", fmt::format("the answer is of {}, and this is {}",

@@ -20,7 +20,8 @@ def cases(number):
                  ("/generate", {"prompt": prompt, "max_tokens": 12, "temperature": 0, "logprobs": 1}),
                  ("/v1/completions", {"prompt": prompt, "max_tokens": 12, "seed": i}),
                  ("/completion", {"prompt": prompt, "n_predict": 12, "stop": ["."]}),
-                 ("/generate", {"inputs": prompt, "parameters": {"details": True, "seed": i}})]
+                 ("/generate", {"inputs": prompt, "parameters": {"details": True, "seed": i,
+                                                                 "max_new_tokens": 12}})]
         yield kinds[i % len(kinds)]
 
 
@@ -45,7 +46,7 @@ def verify(test, answers, *flags):
 
 
 def receipts(test):
-    """Made at the best instruction set, under load; verified by plain code, on another thread count."""
+    """Made at the best instruction set, under load; verified by plain code on one thread."""
     number = 40 if test.quick else 200
     with Server(test.binary) as server:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
