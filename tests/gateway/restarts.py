@@ -1,12 +1,17 @@
 """The scenarios of tests/gateway/run: what clients see of two replicas through a gateway."""
 import argparse
 import asyncio
+import concurrent.futures
 import itertools
+import json
 import os
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import resuming
 from gateways import ROOT, Gateway
 
 sys.path.append(f"{ROOT}/tests/robustness")
@@ -14,10 +19,15 @@ from client import request  # noqa: E402
 from launch import poll  # noqa: E402
 from server import SLOW, Failed, Server, expect  # noqa: E402
 
+try:
+    import openai
+except ImportError:
+    openai = None
+
 PORT, REPLICAS = 18400, (18401, 18402)
 # A gateway calls a replica by a name of its own, and has asked for its state when the delay is over.
 # What runs may take as long as a crowded machine needs: it is lost connections that are looked for.
-FLAGS = (*SLOW, "--sessions", 8, "--queue", 8, "--allowed-host", "*", "--drain-delay", 2,
+FLAGS = (*SLOW, "--sessions", 8, "--queue", 24, "--allowed-host", "*", "--drain-delay", 2,
          "--drain-timeout", 300)
 STREAMS = 6
 PROMPTS = [f"Once upon a time there were {n} sisters who" for n in
@@ -46,17 +56,17 @@ class Replicas:
 
     def __init__(self, binary):
         self.binary = binary
-        self.servers = [self._start(port) for port in REPLICAS]
+        self.servers = [self.start(i) for i in range(len(REPLICAS))]
 
-    def _start(self, port):
-        return Server(self.binary, *FLAGS, port=port)
+    def start(self, i):
+        return Server(self.binary, *FLAGS, port=REPLICAS[i])
 
     async def restart(self, i):
         """As a rolling update does: the new one comes when the old one has gone of itself."""
         self.servers[i].terminate()
         code = await asyncio.to_thread(self.servers[i].exit_code, 300)
         expect(code == 0, f"a replica ended with {code} after SIGTERM, expected 0")
-        self.servers[i] = await asyncio.to_thread(self._start, REPLICAS[i])
+        self.servers[i] = await asyncio.to_thread(self.start, i)
         await asyncio.sleep(2.5)  # until the gateway has seen that it is ready
 
     def stop(self):
@@ -135,6 +145,78 @@ async def second_turn(gateway):
     return f"{min(shares):.0%} of a first turn's prompt cached"
 
 
+def plain_client(url, content, session, on_event):
+    texts = []
+    for _, data in resuming.events(f"{url}/completions", json.dumps(content).encode(),
+                                   {"x-session-id": session}):
+        on_event()
+        if data != "[DONE]":
+            texts += [choice["text"] for choice in json.loads(data)["choices"]]
+    return "".join(texts)
+
+
+def openai_client(url, content, session, on_event):
+    """OpenAI's package, which knows nothing of the resuming below it."""
+    http = resuming.httpx.Client(transport=resuming.Resuming(), timeout=120)
+    client = openai.OpenAI(base_url=url, api_key="none", http_client=http, max_retries=20,
+                           default_headers={"x-session-id": session})
+    texts = []
+    for chunk in client.completions.create(**content):
+        on_event()
+        texts += [choice.text for choice in chunk.choices]
+    return "".join(texts)
+
+
+def fetch_client(url, content, session, on_event):
+    """In Node.js, with the fetch and the parser of events that a page has."""
+    on_event()
+    return subprocess.run(["node", f"{ROOT}/tests/clients/resuming.mjs", f"{url}/completions",
+                           json.dumps(content), session], capture_output=True, text=True,
+                          check=True, timeout=300).stdout
+
+
+def killed_replica(gateway, replicas):
+    """One of two is killed in the middle of 32 streams; each goes on at the other one."""
+    kinds = [plain_client] * 8
+    if openai and resuming.httpx:
+        kinds[1] = kinds[5] = openai_client
+    if os.path.exists(f"{ROOT}/tests/clients/node_modules/eventsource-parser"):
+        kinds[3] = fetch_client
+    url = f"http://127.0.0.1:{gateway.port}/v1"
+    wanted = {i: plain_client(f"http://127.0.0.1:{REPLICAS[0]}/v1", body(PROMPTS[i], i, 24), "a",
+                              lambda: None) for i in range(len(PROMPTS))}
+    ongoing, lock, middle = 0, threading.Lock(), threading.Event()
+
+    def client(n):
+        seen = 0
+
+        def on_event():
+            nonlocal seen, ongoing
+            seen += 1
+            with lock:
+                ongoing += seen == 3
+                if ongoing >= 8:
+                    middle.set()
+
+        i = n % len(PROMPTS)
+        text = kinds[n % 8](url, body(PROMPTS[i], i, 24), f"resumes-{n}", on_event)
+        if text != wanted[i]:
+            return f"{kinds[n % 8].__name__} had {text!r}, expected {wanted[i]!r}"
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        clients = [pool.submit(client, n) for n in range(32)]
+        expect(middle.wait(60), "the streams did not begin")
+        replicas.servers[0].kill()
+        problems = [found for future in clients if (found := future.result())]
+    resumed = replicas.servers[1].metric("lockstep_resumed_streams_total")
+    expect(not problems, f"{len(problems)} of 32 streams were not whole: {problems[:3]}")
+    expect(resumed > 0, "no stream was gone on with")
+    replicas.servers[0] = replicas.start(0)
+    names = ", ".join(sorted({kind.__name__ for kind in kinds}))
+    return f"a replica killed under 32 streams of {names}: {resumed:.0f} resumed, all the same text"
+
+
 async def scenarios(name, options):
     with tempfile.TemporaryDirectory() as folder:
         replicas = Replicas(options.binary)
@@ -142,6 +224,7 @@ async def scenarios(name, options):
             with Gateway(name, options.gateways, folder, PORT, REPLICAS) as gateway:
                 seen = [await second_turn(gateway), await leaving_client(gateway, replicas),
                         await refusal(gateway)]
+                seen.append(await asyncio.to_thread(killed_replica, gateway, replicas))
                 seen.append(await rolling_restarts(gateway, replicas, options.restarts))
                 return "; ".join(seen)
         finally:
