@@ -20,6 +20,11 @@ constexpr size_t kSmallQuantize = 16 * 1024;
 constexpr size_t kPartPanels = 4;
 constexpr size_t kPartRows = kPartPanels * kPanelRows;
 
+// Panels of floats that a kernel takes together: it reads the right-hand side once for all of them.
+constexpr size_t kTogether = 4;
+// Pieces for each thread below which one thread waits for another at the end.
+constexpr size_t kLeastPieces = 3;
+
 size_t PanelBytesOf(size_t max_k) { return (MatMulScratchBytes(max_k) + 63) / 64 * 64; }
 
 // rest = x - scale * q, exact but for one rounding: the add kernel's order on every machine.
@@ -33,6 +38,19 @@ void TakeOff(const KernelTable& kernels, const float* x, const int8_t* q, const 
     }
     kernels.add(codes, -scale[begin / kQuantBlock], kQuantBlock, rest + begin);
   }
+}
+
+// How many panels go to a thread at a time. A few pieces per thread even out their pace, and none
+// is too small to be worth handing on. Panels of floats stay together, unless threads would lack
+// work; for quantized ones it was no faster.
+size_t Grain(size_t panels, size_t threads, size_t panel_products, bool quantized) {
+  const size_t grain = std::max({size_t{1}, panels / (threads * 8), kSmallTask / panel_products});
+  if (quantized) return grain;
+  if (grain >= kTogether) return grain / kTogether * kTogether;
+  for (size_t together = kTogether; together > grain; together /= 2) {
+    if (panels >= together * threads * kLeastPieces) return together;
+  }
+  return grain;
 }
 
 }  // namespace
@@ -139,9 +157,7 @@ void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
       }
     }
   };
-  // A few pieces per thread even out their pace; none is too small to be worth handing on.
-  const size_t grain =
-      std::max({size_t{1}, panels / (pool.threads() * 8), kSmallTask / (kPanelRows * in.k * in.n)});
+  const size_t grain = Grain(panels, pool.threads(), kPanelRows * in.k * in.n, quantized);
   pool.ParallelFor(panels, grain, [&](size_t begin, size_t end, size_t thread) {
     size_t first = 0;  // of the job's panels, counted over all jobs
     for (const MatMulJob& job : jobs) {

@@ -19,30 +19,52 @@ constexpr size_t kTileColumns = 8;
 // Half as far was slower on Zen 4, and so was half as far again.
 constexpr size_t kAhead = 8192;
 
+// run<columns>(first) for all n columns, in as few runs of at most kMost as possible, of about the
+// same size.
+template <size_t kMost, class Run>
+[[gnu::always_inline]] inline void InTiles(size_t n, const Run& run) {
+  size_t first = 0;
+  for (size_t tiles = (n + kMost - 1) / kMost; tiles > 0; --tiles) {
+    const size_t columns = (n - first + tiles - 1) / tiles;
+    [&]<size_t... i>(std::index_sequence<i...>) {
+      ((columns == i + 1 ? run.template operator()<i + 1>(first) : void()), ...);
+    }
+    (std::make_index_sequence<kMost>());
+    first += columns;
+  }
+}
+
 // ---- float types
 
-// Eight columns at a time for two panels, and the rest for four: 16 chains hide the latency.
+// Chains that hide the latency of fma: of few columns, four panels have as many.
+constexpr size_t kChains = 8;
+
+// Two panels times up to eight columns at a time, so that a short text's rows read the weights
+// twice at most; of four panels one after the other, which share what they read of x.
 template <WeightType type>
 void MatMul(const uint8_t* w, size_t panels, const ActivationView& x, size_t n, float* y,
             size_t ldy, void*) requires(!IsQuantized(type)) {
   // BF16 has two chains for each output (kernels.h), so half the columns make as many chains.
-  constexpr size_t kColumns = type == WeightType::kBF16 ? 4 : 8;
+  constexpr size_t kColumns = type == WeightType::kBF16 ? 4 : 8, kFew = kChains / 2 - 1;
   const size_t bytes = PanelBytes(type, x.k);
   size_t p = 0;
   for (; p + 4 <= panels; p += 4, w += 4 * bytes, y += 4 * kPanelRows) {
-    size_t c = 0;
-    for (; c + kColumns <= n; c += kColumns) {
-      FloatTile<Floats, type, 2, kColumns>::Run(w, bytes, x, c, y, ldy);
-      FloatTile<Floats, type, 2, kColumns>::Run(w + 2 * bytes, bytes, x, c, y + 2 * kPanelRows,
-                                                ldy);
+    if (n <= kFew) {
+      InTiles<kFew>(n, [&]<size_t columns>(size_t first) {
+        FloatTile<Floats, type, 4, columns>::Run(w, bytes, x, first, y, ldy);
+      });
+      continue;
     }
-    for (; c + 2 <= n; c += 2) FloatTile<Floats, type, 4, 2>::Run(w, bytes, x, c, y, ldy);
-    if (c < n) FloatTile<Floats, type, 4, 1>::Run(w, bytes, x, c, y, ldy);
+    InTiles<kColumns>(n, [&]<size_t columns>(size_t first) {
+      FloatTile<Floats, type, 2, columns>::Run(w, bytes, x, first, y, ldy);
+      FloatTile<Floats, type, 2, columns>::Run(w + 2 * bytes, bytes, x, first, y + 2 * kPanelRows,
+                                               ldy);
+    });
   }
   for (; p < panels; ++p, w += bytes, y += kPanelRows) {
-    size_t c = 0;
-    for (; c + 4 <= n; c += 4) FloatTile<Floats, type, 1, 4>::Run(w, bytes, x, c, y, ldy);
-    for (; c < n; ++c) FloatTile<Floats, type, 1, 1>::Run(w, bytes, x, c, y, ldy);
+    InTiles<kColumns>(n, [&]<size_t columns>(size_t first) {
+      FloatTile<Floats, type, 1, columns>::Run(w, bytes, x, first, y, ldy);
+    });
   }
 }
 
@@ -149,11 +171,10 @@ class DirectTile {
   const float* sum_;       // [kColumns][k / sub]
 };
 
-// One panel times all columns, in as few tiles as possible, of about the same size.
+// One panel times all columns.
 template <QuantFormat format>
 void DirectColumns(const uint8_t* panel, const ActivationView& x, size_t n, float* y, size_t ldy) {
-  size_t first = 0;
-  const auto run = [&]<size_t columns>() {
+  InTiles<kTileColumns>(n, [&]<size_t columns>(size_t first) {
     const DirectTile<format, columns> tile(x, first);
     // The reads of a single column are near enough to each other for the processor to run ahead by
     // itself, and its own requests are better ones. Later tiles find the panel in a cache.
@@ -162,15 +183,7 @@ void DirectColumns(const uint8_t* panel, const ActivationView& x, size_t n, floa
     } else {
       tile.template Run<false>(panel, y + first * ldy, ldy);
     }
-  };
-  for (size_t tiles = (n + kTileColumns - 1) / kTileColumns; tiles > 0; --tiles) {
-    const size_t columns = (n - first + tiles - 1) / tiles;
-    [&]<size_t... i>(std::index_sequence<i...>) {
-      ((columns == i + 1 ? run.template operator()<i + 1>() : void()), ...);
-    }
-    (std::make_index_sequence<kTileColumns>());
-    first += columns;
-  }
+  });
 }
 
 // kPanels expanded panels times kColumns columns from `first`. Two panels share the broadcasts of
