@@ -11,6 +11,7 @@
 
 #include "core/base/status.h"
 #include "core/engine/job.h"
+#include "core/transformer/text_form.h"
 
 namespace lockstep {
 
@@ -26,6 +27,7 @@ struct EncodeStats {
 class EncodeSink {
  public:
   virtual ~EncodeSink() = default;
+  // Once for each text, or in the form of tokens once for each token, in their order.
   virtual void OnVector(size_t text, std::span<const float> vector) = 0;
   virtual void OnFinish(const EncodeStats& stats) = 0;
   virtual void OnError(const Error& error, const EncodeStats& stats) = 0;
@@ -38,6 +40,7 @@ struct EncodeJob {
   // Of pairs, [texts]: where the second text of each begins, as Tokenizer::EncodePair says. Else
   // empty.
   std::vector<size_t> seconds;
+  TextForm form = TextForm::kUnit;
   std::shared_ptr<EncodeSink> sink;
   // Set by anyone, at any time: the job ends within one step, with kCancelled.
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);

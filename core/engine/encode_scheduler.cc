@@ -275,7 +275,7 @@ void EncodeScheduler::Choose() {
     tokens_taken_ += text.size();
     shares_.Charge(job->client, FairShares::kPromptToken * static_cast<double>(text.size()));
     picks_.push_back({job, index});
-    tokens_.push_back({text, job->seconds.empty() ? SIZE_MAX : job->seconds[index]});
+    tokens_.push_back({text, job->seconds.empty() ? SIZE_MAX : job->seconds[index], job->form});
   }
 }
 
@@ -306,8 +306,15 @@ void EncodeScheduler::Encode(size_t begin, size_t end) {
     return;
   }
   for (size_t i = begin; i < end; ++i) {
-    picks_[i].job->sink->OnVector(picks_[i].text, scratch_.logits(i - begin));
-    ++picks_[i].job->done;
+    const auto [job, text] = picks_[i];
+    if (job->form == TextForm::kTokens) {
+      for (size_t token = 0; token < tokens_[i].tokens.size(); ++token) {
+        job->sink->OnVector(text, scratch_.token_vector(i - begin, token));
+      }
+    } else {
+      job->sink->OnVector(text, scratch_.logits(i - begin));
+    }
+    ++job->done;
   }
 }
 

@@ -37,7 +37,8 @@ void Softmax(std::span<float> x) {
 
 Status Transformer::CheckTexts(std::span<const EncoderText> texts, const Scratch& s) const {
   size_t rows = 0;
-  for (const auto& [tokens, second] : texts) {
+  for (const EncoderText& text : texts) {
+    const std::span<const int32_t> tokens = text.tokens;
     rows += tokens.size();
     if (tokens.empty()) return Fail(ErrorKind::kInvalidArgument, "a text without tokens");
     TRY_OK(CheckTokens(tokens));
@@ -74,7 +75,7 @@ Status Transformer::Encode(std::span<const EncoderText> texts, Scratch& s, Threa
   pool.ParallelFor(texts.size(), 1, [&](size_t begin, size_t end) {
     for (size_t text = begin; text < end; ++text) Pool(text, s);
   });
-  Head(texts.size(), s, pool);
+  Head(texts, s, pool);
   return {};
 }
 
@@ -95,28 +96,28 @@ void Transformer::Pool(size_t text, Scratch& s) const {
 }
 
 // logits = what the model makes of the pooled vectors
-void Transformer::Head(size_t texts, Scratch& s, ThreadPool& pool) const {
+void Transformer::Head(std::span<const EncoderText> texts, Scratch& s, ThreadPool& pool) const {
   const HeadWeights& w = weights_.head;
   AlignedBuffer<float>*in = &s.pooled_, *out = &s.headed_;
   const auto multiply = [&](const Linear& by) {
     const MatMulJob job = {&by.weight, out->data(), s.pooled_stride_};
-    MatMul(kernels_, pool, {in->data(), texts, by.weight.cols, s.pooled_stride_}, {&job, 1},
+    MatMul(kernels_, pool, {in->data(), texts.size(), by.weight.cols, s.pooled_stride_}, {&job, 1},
            s.matmul_);
-    FinishRows(kernels_, pool, by, out->data(), s.pooled_stride_, texts);
+    FinishRows(kernels_, pool, by, out->data(), s.pooled_stride_, texts.size());
     std::swap(in, out);
   };
   for (const Linear& dense : w.dense) multiply(dense);
   if (w.hidden.weight.rows != 0) {
     multiply(w.hidden);
-    for (size_t i = 0; i < texts; ++i) FinishHidden(in->data() + i * s.pooled_stride_);
+    for (size_t i = 0; i < texts.size(); ++i) FinishHidden(in->data() + i * s.pooled_stride_);
   }
   if (w.output.weight.rows != 0) multiply(w.output);
-  for (size_t i = 0; i < texts; ++i) {
+  for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<float> result = s.logits(i);
     std::copy_n(in->data() + i * s.pooled_stride_, result.size(), result.data());
     if (config_.head.probabilities) {
       Softmax(result);
-    } else if (!config_.scores_pairs()) {
+    } else if (!config_.scores_pairs() && texts[i].form == TextForm::kUnit) {
       BringToLengthOne(result);
     }
   }

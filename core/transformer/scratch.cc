@@ -71,7 +71,8 @@ struct Widths {
 Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, size_t threads)
     : max_rows_(max_rows), max_logit_rows_(max_logit_rows) {
   const Widths w(c);
-  vocab_ = c.outputs(), vocab_stride_ = PaddedRows(c.outputs()), dim_stride_ = w.dim;
+  vocab_ = c.outputs(), vocab_stride_ = PaddedRows(c.outputs());
+  dim_ = c.dim, dim_stride_ = w.dim;
   q_stride_ = w.q, attn_stride_ = w.attn, k_stride_ = w.k, v_stride_ = w.v, ffn_stride_ = w.ffn;
   angle_stride_ = w.angles, angles_ = max_rows * w.angles;
   latent_stride_ = w.latent, query_down_stride_ = w.query_down;

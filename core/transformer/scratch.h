@@ -47,11 +47,16 @@ class Scratch {
   // each is [config.outputs()]. REQUIRES: i < logit_rows().
   std::span<float> logits(size_t i) { return {logits_.data() + i * vocab_stride_, vocab_}; }
   size_t logit_rows() const { return logit_rows_; }
+  // What the last layer of the last Encode made of a token, [config.dim]. REQUIRES: the text was
+  // one of those encoded, and has so many tokens.
+  std::span<const float> token_vector(size_t text, size_t token) const {
+    return {x_.data() + (sequences_[text].first + token) * dim_stride_, dim_};
+  }
 
  private:
   friend class Transformer;
   size_t max_rows_, max_logit_rows_, logit_rows_ = 0;
-  size_t vocab_, vocab_stride_, dim_stride_, q_stride_, attn_stride_, k_stride_, v_stride_;
+  size_t vocab_, vocab_stride_, dim_, dim_stride_, q_stride_, attn_stride_, k_stride_, v_stride_;
   size_t ffn_stride_;
   // x_ is the residual stream. norm_ holds what goes into a branch and then what the feed-forward
   // network makes of it, branch_ what attention makes.

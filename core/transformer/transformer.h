@@ -18,6 +18,7 @@
 #include "core/transformer/config_types.h"
 #include "core/transformer/kv_cache.h"
 #include "core/transformer/scratch.h"
+#include "core/transformer/text_form.h"
 #include "core/transformer/weights.h"
 
 namespace lockstep {
@@ -38,6 +39,7 @@ size_t LogitCount(const BatchEntry& entry);
 struct EncoderText {
   std::span<const int32_t> tokens;  // at least one
   size_t second = SIZE_MAX;  // from this token on they are of the second type, if the model has it
+  TextForm form = TextForm::kUnit;
 };
 
 class Transformer {
@@ -53,7 +55,8 @@ class Transformer {
                                ThreadPool& pool) const;
 
   // scratch.logits() then holds what each text is to a model that encodes, [config().outputs()]:
-  // its vector of length 1, or of a model that scores pairs their scores. They depend on the text
+  // its vector, or of a model that scores pairs their scores; and scratch.token_vector() what each
+  // token of it is, whatever form the text has. They depend on the text
   // alone, and a text is never cut: no more of them go into one call than max_rows and
   // max_logit_rows of the scratch memory allow. Errors as of Forward. REQUIRES: config().encodes(),
   // and that its pooling is not kNone.
@@ -76,7 +79,7 @@ class Transformer {
                      Scratch& s) const;
   void Layers(size_t rows, Scratch& s, ThreadPool& pool) const;
   void Pool(size_t text, Scratch& s) const;
-  void Head(size_t texts, Scratch& s, ThreadPool& pool) const;
+  void Head(std::span<const EncoderText> texts, Scratch& s, ThreadPool& pool) const;
   void FinishHidden(float* x) const;
   void NormalizeStream(const Norm& norm, size_t rows, Scratch& s, ThreadPool& pool) const;
   void PlaceRow(int32_t token, size_t type, size_t position, size_t row, Scratch& s) const;

@@ -205,10 +205,13 @@ Result<TextVectors> Vectors(EmbeddingService& service, const EncodeRequest& requ
   for (size_t i = 0; i < request.inputs.size(); ++i) {
     TRY_OK(add(request.inputs[i], of_inputs, request.inputs_name, i, request.inputs.size()));
   }
-  TRY_OK(memory.Grow(texts.size() * service.dim() * (sizeof(float) + 2 * kValueBytes)));
-  TRY(TextVectors vectors, EncodeTexts(service, std::move(texts), caller));
+  const bool each_token = request.form == TextForm::kTokens;
+  const size_t values =
+      each_token ? record.prompt_tokens * service.token_dim() : texts.size() * service.dim();
+  TRY_OK(memory.Grow(values * (sizeof(float) + 2 * kValueBytes)));
+  TRY(TextVectors vectors, EncodeTexts(service, std::move(texts), caller, {}, request.form));
   TRY_OK(CheckFinite(vectors));
-  vectors.Cut(request.dimensions);
+  vectors.Cut(request.dimensions, request.form == TextForm::kUnit);
   if (!request.queries.empty()) MakeScores(request.queries.size(), vectors);
   return vectors;
 }
@@ -291,21 +294,15 @@ void ReadTruncation(FieldReader& fields, EncodeRequest& request) {
   request.limit = tokens < 0 ? 0 : static_cast<size_t>(tokens);
 }
 
-void ReadDimensions(FieldReader& fields, const ReadContext& context, bool refuse_uncut,
+void ReadDimensions(FieldReader& fields, const ReadContext& context, bool may_be_0,
                     EncodeRequest& request) {
   const EmbeddingService& service = *context.service.embeddings();
   size_t dimensions = 0;
   if (!fields.Integer("dimensions", 0, INT32_MAX, &dimensions)) return;
-  if (dimensions == 0 && refuse_uncut) return fields.Fail("dimensions", "must be at least 1");
+  if (dimensions == 0 && !may_be_0) return fields.Fail("dimensions", "must be at least 1");
   if (dimensions > service.dim()) {
     return fields.Fail("dimensions", fmt::format("is {}, and the model's vectors have {} values",
                                                  dimensions, service.dim()));
-  }
-  if (dimensions < service.dim() && refuse_uncut && !service.may_be_cut()) {
-    return fields.Fail("dimensions",
-                       fmt::format("is {}, and the model is of a kind that is not trained for "
-                                   "vectors shorter than its {} values: leave it out",
-                                   dimensions, service.dim()));
   }
   request.dimensions = dimensions;
 }

@@ -32,6 +32,7 @@ struct EncodeRequest {
   size_t limit = 0;           // tokens of a text, at most; 0: as many as the model takes
   size_t document_limit = 0;  // of an input that is scored, beyond which it is cut; 0: none
   size_t dimensions = 0;      // the first ones of each vector; 0: all
+  TextForm form = TextForm::kUnit;
   bool raw_scores = false;    // logits stay logits, where scores are of a model that reads pairs
   // The reply's body.
   std::function<std::string(const TextVectors& vectors)> write;
@@ -61,9 +62,9 @@ void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& c
                 EncodeRequest& request);
 // "truncate_prompt_tokens", which is vLLM's: -1 is as many tokens as the model takes.
 void ReadTruncation(FieldReader& fields, EncodeRequest& request);
-// "dimensions", up to those of the model's vectors. `refuse_uncut`: fewer only where the model is
-// of a kind that is trained for it.
-void ReadDimensions(FieldReader& fields, const ReadContext& context, bool refuse_uncut,
+// "dimensions", up to those of the model's vectors. Files do not say whether a model was trained
+// for fewer, so that it is for who asks to know. 0 is as many as there are, where `may_be_0`.
+void ReadDimensions(FieldReader& fields, const ReadContext& context, bool may_be_0,
                     EncodeRequest& request);
 
 // "[0.25,-0.5]": numbers with as many digits as tell each from all others.

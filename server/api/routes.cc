@@ -64,6 +64,7 @@ constexpr Route kRoutes[] = {
     {"/v1/score", "POST", Encode<kScore>, kModel, kWorkers},
     {"/score", "POST", Encode<kScore>, kModel, kWorkers},
     {"/embed", "POST", Encode<kTeiEmbed>, kModel, kWorkers},
+    {"/embed_all", "POST", Encode<kTeiEmbedAll>, kModel, kWorkers},
     {"/similarity", "POST", Encode<kTeiSimilarity>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},

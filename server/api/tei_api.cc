@@ -105,10 +105,8 @@ Result<EncodeRequest> ReadEmbed(const Json& body, ReadContext& context) {
   ReadTeiInputs(fields, "inputs", context, /*ids=*/true, request);
   ReadTeiReading(fields, request);
   bool normalize = true;
-  if (fields.Bool("normalize", &normalize) && !normalize) {
-    fields.Fail("normalize", "cannot be false: all vectors have the length 1");
-  }
-  ReadDimensions(fields, context, /*refuse_uncut=*/false, request);
+  if (fields.Bool("normalize", &normalize) && !normalize) request.form = TextForm::kPooled;
+  ReadDimensions(fields, context, /*may_be_0=*/true, request);
   TRY_OK(fields.Finish(context.unknown()));
   request.write = [](const TextVectors& vectors) {
     std::string text = "[";
@@ -118,6 +116,34 @@ Result<EncodeRequest> ReadEmbed(const Json& body, ReadContext& context) {
     }
     return text + ']';
   };
+  return request;
+}
+
+// Of each text a list of vectors, one for each of its tokens, those around the text included.
+std::string WriteTokens(const TextVectors& vectors) {
+  std::string text = "[";
+  size_t next = 0;
+  for (const size_t count : vectors.counts) {
+    text += next == 0 ? "[" : ",[";
+    for (size_t i = 0; i < count; ++i) {
+      if (i > 0) text += ',';
+      AppendVector(vectors[next++], text);
+    }
+    text += ']';
+  }
+  return text + ']';
+}
+
+Result<EncodeRequest> ReadEmbedAll(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  EncodeRequest request;
+  request.form = TextForm::kTokens;
+  std::string model;
+  ReadEmbeddingModel(fields, context, &model);
+  ReadTeiInputs(fields, "inputs", context, /*ids=*/true, request);
+  ReadTeiReading(fields, request);
+  TRY_OK(fields.Finish(context.unknown()));
+  request.write = WriteTokens;
   return request;
 }
 
@@ -159,6 +185,7 @@ constexpr EncodeDialect kTeiRoot = {ReadEither, TeiErrorReply};
 }  // namespace
 
 const EncodeDialect kTeiEmbed = {ReadEmbed, TeiErrorReply};
+const EncodeDialect kTeiEmbedAll = {ReadEmbedAll, TeiErrorReply};
 const EncodeDialect kTeiSimilarity = {ReadSimilarity, TeiErrorReply};
 
 HttpReply TgiOrTei(RouteCall& call) {

@@ -1,4 +1,5 @@
-// The dialect of Hugging Face's text-embeddings-inference: POST /embed and /similarity, and / where
+// The dialect of Hugging Face's text-embeddings-inference: POST /embed, /embed_all and
+// /similarity, and / where
 // a model that encodes is alone. Pure functions, safe from any thread.
 #pragma once
 
@@ -7,6 +8,7 @@
 namespace lockstep {
 
 extern const EncodeDialect kTeiEmbed;
+extern const EncodeDialect kTeiEmbedAll;
 extern const EncodeDialect kTeiSimilarity;
 
 // {"error", "error_type"}, with the status that the dialect has for it.

@@ -22,14 +22,20 @@ constexpr std::chrono::milliseconds kClientCheck{20};
 
 class Collector : public EncodeSink {
  public:
-  Collector(size_t texts, size_t dim) {
+  // counts[text] vectors of each text.
+  Collector(const std::vector<size_t>& counts, size_t dim) {
+    size_t vectors = 0;
+    for (const size_t count : counts) {
+      next_.push_back(vectors);
+      vectors += count;
+    }
     vectors_.dim = dim;
-    vectors_.values.resize(texts * dim);
+    vectors_.values.resize(vectors * dim);
   }
 
   void OnVector(size_t text, std::span<const float> vector) override {
     std::copy(vector.begin(), vector.end(),
-              vectors_.values.begin() + static_cast<std::ptrdiff_t>(text * vectors_.dim));
+              vectors_.values.begin() + static_cast<std::ptrdiff_t>(next_[text]++ * vectors_.dim));
   }
   void OnFinish(const EncodeStats& stats) override { End(stats); }
   void OnError(const Error& error, const EncodeStats& stats) override {
@@ -63,6 +69,7 @@ class Collector : public EncodeSink {
 
   // The scheduler's until the last call, then the waiting thread's.
   TextVectors vectors_;
+  std::vector<size_t> next_;  // [texts] where its next vector goes
   std::optional<Error> error_;
 
   Mutex mutex_;
@@ -72,20 +79,20 @@ class Collector : public EncodeSink {
 
 }  // namespace
 
-void TextVectors::Cut(size_t dimensions) {
+void TextVectors::Cut(size_t dimensions, bool unit) {
   if (dimensions == 0 || dimensions >= dim) return;
-  const size_t texts = size();
-  for (size_t text = 0; text < texts; ++text) {
-    const std::span<float> from = std::span(values).subspan(text * dim, dimensions);
+  const size_t vectors = size();
+  for (size_t i = 0; i < vectors; ++i) {
+    const std::span<float> from = std::span(values).subspan(i * dim, dimensions);
     double squares = 0;
     for (const float v : from) squares += double{v} * double{v};
-    const double by = squares == 0 ? 1 : 1 / std::sqrt(squares);
+    const double by = squares == 0 || !unit ? 1 : 1 / std::sqrt(squares);
     for (size_t d = 0; d < dimensions; ++d) {
-      values[text * dimensions + d] = static_cast<float>(double{from[d]} * by);
+      values[i * dimensions + d] = static_cast<float>(double{from[d]} * by);
     }
   }
   dim = dimensions;
-  values.resize(texts * dim);
+  values.resize(vectors * dim);
 }
 
 Status StillWanted(const Caller& caller) {
@@ -97,9 +104,13 @@ Status StillWanted(const Caller& caller) {
 }
 
 Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vector<int32_t>> texts,
-                                const Caller& caller, std::vector<size_t> seconds) {
+                                const Caller& caller, std::vector<size_t> seconds, TextForm form) {
   TRY_OK(StillWanted(caller));
-  const auto sink = std::make_shared<Collector>(texts.size(), service.dim());
+  std::vector<size_t> counts;
+  const bool tokens = form == TextForm::kTokens;
+  for (const auto& text : texts) counts.push_back(tokens ? text.size() : 1);
+  const auto sink =
+      std::make_shared<Collector>(counts, tokens ? service.token_dim() : service.dim());
   EncodeJob job;
   job.client = caller.client;
   job.deadlines = caller.deadlines;
@@ -108,6 +119,7 @@ Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vect
       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - caller.arrived);
   job.texts = std::move(texts);
   job.seconds = std::move(seconds);
+  job.form = form;
   job.sink = sink;
   const auto cancelled = job.cancelled;
   TRY_OK(service.Submit(std::move(job)));
@@ -116,7 +128,9 @@ Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vect
     *cancelled = true;
     return Fail(ErrorKind::kCancelled, "the client went away");
   }
-  return sink->Take();
+  TRY(TextVectors made, sink->Take());
+  if (tokens) made.counts = std::move(counts);
+  return made;
 }
 
 }  // namespace lockstep

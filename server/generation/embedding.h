@@ -17,15 +17,18 @@ namespace lockstep {
 // The vectors of a request's texts, in the order of the texts. Plain data.
 struct TextVectors {
   size_t dim = 0;
-  std::vector<float> values;  // [texts][dim]
+  std::vector<float> values;  // [vectors][dim]
+  // Where each text has several, those of its tokens: how many. Else empty, and it has one.
+  std::vector<size_t> counts;
   EncodeStats stats;
 
   size_t size() const { return dim == 0 ? 0 : values.size() / dim; }
-  std::span<const float> operator[](size_t text) const {
-    return std::span(values).subspan(text * dim, dim);
+  std::span<const float> operator[](size_t vector) const {
+    return std::span(values).subspan(vector * dim, dim);
   }
-  // The first `dimensions` values of each, brought to the length 1; all if it is 0 or more.
-  void Cut(size_t dimensions);
+  // The first `dimensions` values of each, brought to the length 1 if `unit`; all if it is 0 or
+  // more.
+  void Cut(size_t dimensions, bool unit = true);
 };
 
 // kCancelled or kDeadlineExceeded once nobody waits for the vectors any more.
@@ -37,6 +40,7 @@ struct TextVectors {
 [[nodiscard]] Result<TextVectors> EncodeTexts(EmbeddingService& service,
                                               std::vector<std::vector<int32_t>> texts,
                                               const Caller& caller,
-                                              std::vector<size_t> seconds = {});
+                                              std::vector<size_t> seconds = {},
+                                              TextForm form = TextForm::kUnit);
 
 }  // namespace lockstep

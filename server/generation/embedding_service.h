@@ -19,9 +19,8 @@ class EmbeddingService {
   virtual ~EmbeddingService() = default;
   virtual const ServedModel& model() const = 0;  // its context is a text's
   virtual size_t dim() const = 0;                // values of a vector
+  virtual size_t token_dim() const = 0;          // and of what a token becomes
   virtual std::string_view pooling() const = 0;  // "mean", "cls", "lasttoken", as TEI has it
-  // Of the architecture's models some were trained so that the beginning of a vector is one, too.
-  virtual bool may_be_cut() const = 0;
   // Whether the model reads two texts at once and scores the second by the first: then there are no
   // vectors, and the first of dim() values is the score; a logit, or a probability as it is.
   virtual bool scores_pairs() const = 0;
@@ -45,8 +44,8 @@ class ModelEmbeddingService : public EmbeddingService {
 
   const ServedModel& model() const override { return served_; }
   size_t dim() const override { return model_.config().outputs(); }
+  size_t token_dim() const override { return model_.config().dim; }
   std::string_view pooling() const override;
-  bool may_be_cut() const override;
   bool scores_pairs() const override { return model_.config().scores_pairs(); }
   bool scores_are_logits() const override { return !model_.config().head.probabilities; }
   std::vector<int32_t> Encode(std::string_view text) const override;

@@ -43,7 +43,7 @@ Result<EncodeRequest> Read(const Json& body, ReadContext& context) {
   ReadEmbeddingModel(fields, context, &model);
   if (fields.Has("input")) ReadInputs(fields, "input", context, /*ids=*/false, request);
   fields.Bool("truncate", &request.cut);
-  ReadDimensions(fields, context, /*refuse_uncut=*/false, request);
+  ReadDimensions(fields, context, /*may_be_0=*/true, request);
   ReadForOthers(fields);
   TRY_OK(fields.Finish(context.unknown()));
   if (body.contains("input") && body["input"] == "") request.inputs.clear();

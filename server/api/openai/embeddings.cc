@@ -56,7 +56,7 @@ Result<EncodeRequest> Read(const Json& body, ReadContext& context) {
   if (fields.Text("encoding_format", &format) && format != "float" && format != "base64") {
     fields.Fail("encoding_format", "must be float or base64");
   }
-  ReadDimensions(fields, context, /*refuse_uncut=*/true, request);
+  ReadDimensions(fields, context, /*may_be_0=*/false, request);
   ReadTruncation(fields, request);
   fields.Text("user", &user);  // asks for nothing
   TRY_OK(fields.Finish(context.unknown()));

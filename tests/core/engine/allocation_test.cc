@@ -1,4 +1,5 @@
-// A step allocates nothing: neither the forward pass nor the choice of a token.
+// A step allocates nothing: neither the forward pass, nor the choice of a token, nor texts that are
+// encoded.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -71,6 +72,29 @@ TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
     }
     EXPECT_EQ(allocations - before, 0u) << name;
     EXPECT_EQ(caches[2].length(), 120u);
+  }
+}
+
+TEST(AllocationTest, TextsAreEncodedWithoutAllocating) {
+  SetComputeFloatMode();
+  for (auto [name, options] : TinyEncoders()) {
+    for (const WeightType type : {WeightType::kF32, WeightType::kQ8_0}) {
+      options.type = type;
+      const std::vector<uint8_t> bytes = TinyModel(options);
+      const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
+      const ModelConfig config = ReadModelConfig(file).value();
+      ThreadPool pool(3);
+      const Transformer transformer(config, LoadWeights(file, config, pool).value(),
+                                    *ChooseKernels("auto").kernels);
+      Scratch scratch(config, 64, 3, 3);
+      const std::vector<int32_t> few(3, 5), some(20, 6), many(41, 7);
+      const EncoderText texts[] = {{few}, {some, 9}, {many, SIZE_MAX, TextForm::kPooled}};
+      const size_t before = allocations;
+      for (int step = 0; step < 3; ++step) {
+        if (!transformer.Encode(texts, scratch, pool)) std::abort();
+      }
+      EXPECT_EQ(allocations - before, 0u) << name << " " << Name(type);
+    }
   }
 }
 

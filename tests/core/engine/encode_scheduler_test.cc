@@ -54,6 +54,14 @@ class Recorder : public EncodeSink {
   std::future<void> future_ = ended_.get_future();
 };
 
+class TokenRecorder : public Recorder {
+ public:
+  void OnVector(size_t text, std::span<const float> vector) override {
+    tokens[text].emplace_back(vector.begin(), vector.end());
+  }
+  std::map<size_t, Logits> tokens;
+};
+
 class CountingObserver : public EncodeObserver {
  public:
   void OnEncodeStep(size_t step_texts, size_t step_tokens, double) override {
@@ -143,6 +151,29 @@ TEST_F(EncodeSchedulerTest, PairsKeepWhereTheirSecondTextsBegin) {
   // The model has a type for each of the two.
   EXPECT_NE(vectors[0], Alone(pairs)[0]);
   EXPECT_EQ(vectors[2], Alone(pairs)[2]);
+}
+
+TEST_F(EncodeSchedulerTest, EachTokenHasTheVectorThatItHasAlone) {
+  const Texts texts = SomeTexts({5, 17, 40, 1});
+  Start({.context = 128, .step_tokens = 30});
+  const auto recorder = std::make_shared<TokenRecorder>();
+  EncodeJob job = Job(texts);
+  job.form = TextForm::kTokens;
+  ASSERT_TRUE(Submit(std::move(job), recorder));
+  recorder->Wait();
+  ASSERT_EQ(recorder->tokens.size(), texts.size());
+  Scratch scratch(model_.config, 128, 1, 1);
+  ThreadPool pool(1);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const EncoderText text{texts[i]};
+    ASSERT_TRUE(model_.transformer->Encode({&text, 1}, scratch, pool));
+    Logits alone;
+    for (size_t t = 0; t < texts[i].size(); ++t) {
+      const std::span<const float> vector = scratch.token_vector(0, t);
+      alone.emplace_back(vector.begin(), vector.end());
+    }
+    ExpectSameBits(recorder->tokens[i], alone, "tokens");
+  }
 }
 
 TEST_F(EncodeSchedulerTest, VectorsHaveTheBitsThatEachTextHasAlone) {

@@ -85,6 +85,41 @@ TEST(EncodeTest, VectorsAndScoresAgreeWithDoublePrecision) {
   }
 }
 
+// What is asked of one text changes nothing of those beside it.
+TEST(EncodeTest, AVectorMayKeepItsLengthAndEachTokenHasOne) {
+  for (const auto& [name, options] : TinyEncoders()) {
+    if (options.scores != 0) continue;
+    const TestModel model(options);
+    const Texts texts = SomeTexts(model);
+    const Logits unit = Encode(model, texts);
+    std::vector<EncoderText> entries = Entries(texts);
+    for (size_t i = 0; i < entries.size(); i += 2) entries[i].form = TextForm::kPooled;
+    Scratch scratch(model.config, 400, 16, kMaxThreads);
+    ThreadPool pool(2);
+    ASSERT_TRUE(model.transformer->Encode(entries, scratch, pool)) << name;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      double squares = 0, dot = 0;
+      const std::span<const float> vector = scratch.logits(i);
+      for (size_t d = 0; d < vector.size(); ++d) {
+        squares += double{vector[d]} * double{vector[d]};
+        dot += double{vector[d]} * double{unit[i][d]};
+      }
+      EXPECT_NEAR(dot / std::sqrt(squares), 1, 1e-6) << name;
+      if (i % 2 == 1) ExpectSameBits({{vector.begin(), vector.end()}}, {unit[i]}, name);
+      const bool pooled_as_is = model.config.head.pooled == Pooling::kMean &&
+                                model.config.outputs() == model.config.dim && i % 2 == 0 &&
+                                std::string_view(name).find("dense") == std::string_view::npos;
+      if (!pooled_as_is) continue;
+      EXPECT_GT(std::fabs(squares - 1), 1e-3) << name;
+      for (size_t d = 0; d < vector.size(); ++d) {  // their mean is the text's
+        double sum = 0;
+        for (size_t t = 0; t < texts[i].size(); ++t) sum += double{scratch.token_vector(i, t)[d]};
+        EXPECT_NEAR(sum / static_cast<double>(texts[i].size()), vector[d], 1e-5) << name;
+      }
+    }
+  }
+}
+
 // How far a vector is from the exact one is how its inputs are rounded: to 8 bits but for F16.
 TEST(EncodeTest, EveryKindOfWeightsEncodes) {
   TinyModelOptions options;

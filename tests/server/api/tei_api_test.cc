@@ -26,6 +26,25 @@ TEST_F(TeiApi, AnAnswerIsAListOfVectors) {
   EXPECT_EQ(Answer(Post("/embed", R"({"inputs":"a","dimensions":3})"))[0].size(), 3u);
 }
 
+TEST_F(TeiApi, VectorsMayStayAsTheyArePooled) {
+  const std::vector<int32_t> tokens = {'<', 'a', '>'};
+  const auto vector = [&](const std::string& fields) {
+    return Answer(Post("/embed", R"({"inputs":"a","normalize":)" + fields + "}"))[0]
+        .get<std::vector<float>>();
+  };
+  const std::vector<float> pooled = FakeEmbeddings::VectorOf(tokens, /*unit=*/false);
+  EXPECT_EQ(vector("false"), pooled);
+  EXPECT_EQ(vector("true"), FakeEmbeddings::VectorOf(tokens));
+  EXPECT_EQ(vector(R"(false,"dimensions":2)"),
+            std::vector<float>(pooled.begin(), pooled.begin() + 2));
+}
+
+TEST_F(TeiApi, EachTokenHasAVectorOfItsOwn) {
+  const Json answer = Answer(Post("/embed_all", R"({"inputs":["bc",""],"truncate":true})"));
+  EXPECT_EQ(answer, Json::parse("[[[60,0.5],[98,0.5],[99,0.5],[62,0.5]],[[60,0.5],[62,0.5]]]"));
+  EXPECT_EQ(Answer(Post("/embed_all", R"({"inputs":[[98]]})")), Json::parse("[[[98,0.5]]]"));
+}
+
 TEST_F(TeiApi, SimilarityIsTheCosine) {
   for (const char* path : {"/similarity", "/"}) {
     const Json answer = Answer(Post(path, R"({"inputs":{"source_sentence":"a",
@@ -43,7 +62,9 @@ TEST_F(TeiApi, ErrorsAreTheDialects) {
       {"/embed", R"({"inputs":"0123456789"})", 413, "Validation"},
       {"/embed", R"({"inputs")", 400, "Validation"},
       {"/embed", R"([])", 400, "Validation"},
-      {"/embed", R"({"inputs":"a","normalize":false})", 422, "Validation"},
+      {"/embed_all", R"({"inputs":[]})", 400, "Empty"},
+      {"/embed_all", R"({"inputs":"0123456789"})", 413, "Validation"},
+      {"/embed_all", R"({"inputs":"a","truncation_direction":"up"})", 422, "Validation"},
       {"/embed", R"({"inputs":"a","prompt_name":"query"})", 422, "Validation"},
       {"/embed", R"({"inputs":"a","truncation_direction":"up"})", 422, "Validation"},
       {"/similarity", R"({"inputs":{"source_sentence":"a","sentences":[]}})", 400, "Empty"},

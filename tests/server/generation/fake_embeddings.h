@@ -25,7 +25,7 @@ class FakeEmbeddings : public EmbeddingService {
   const ServedModel& model() const override { return model_; }
   size_t dim() const override { return pairs ? 1 : 4; }
   std::string_view pooling() const override { return "mean"; }
-  bool may_be_cut() const override { return cuttable; }
+  size_t token_dim() const override { return 2; }
   bool scores_pairs() const override { return pairs; }
   bool scores_are_logits() const override { return logits; }
   TokenizedPair EncodePair(std::string_view query, std::string_view document,
@@ -52,8 +52,13 @@ class FakeEmbeddings : public EmbeddingService {
     if (silent) return {};
     EncodeStats stats;
     for (size_t i = 0; i < job.texts.size(); ++i) {
-      job.sink->OnVector(
-          i, pairs ? ScoreOf(job.texts[i].size(), job.seconds[i]) : VectorOf(job.texts[i]));
+      if (job.form == TextForm::kTokens) {
+        for (const int32_t token : job.texts[i]) job.sink->OnVector(i, TokenVectorOf(token));
+      } else if (pairs) {
+        job.sink->OnVector(i, ScoreOf(job.texts[i].size(), job.seconds[i]));
+      } else {
+        job.sink->OnVector(i, VectorOf(job.texts[i], job.form == TextForm::kUnit));
+      }
       stats.tokens += job.texts[i].size();
     }
     stats.texts = job.texts.size();
@@ -62,15 +67,20 @@ class FakeEmbeddings : public EmbeddingService {
   }
   EncodeState state() const override { return {.queued = 3, .queued_tokens = 30, .running = 1}; }
 
-  static std::vector<float> VectorOf(const std::vector<int32_t>& tokens) {
+  static std::vector<float> VectorOf(const std::vector<int32_t>& tokens, bool unit = true) {
     const auto n = static_cast<float>(tokens.size());
     const float values[] = {n, static_cast<float>(tokens.front()),
                             static_cast<float>(tokens.back()), 1};
     float squares = 0;
     for (const float v : values) squares += v * v;
+    if (!unit) squares = 1;
     std::vector<float> vector;
     for (const float v : values) vector.push_back(v / std::sqrt(squares));
     return vector;
+  }
+
+  static std::vector<float> TokenVectorOf(int32_t token) {
+    return {static_cast<float>(token), 0.5f};
   }
 
   static std::vector<float> ScoreOf(size_t tokens, size_t second) {
@@ -81,7 +91,6 @@ class FakeEmbeddings : public EmbeddingService {
   bool pairs = false, logits = true;
   std::optional<Error> refusal;  // what Submit says
   bool silent = false;           // nothing is ever encoded
-  bool cuttable = false;
   std::chrono::milliseconds encode_delay{0};  // what reading a text takes
 
   // Of the texts of the last job, the characters.

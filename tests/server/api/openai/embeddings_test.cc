@@ -37,7 +37,6 @@ TEST_F(EmbeddingsApi, Base64HasTheBytesOfFloats) {
 }
 
 TEST_F(EmbeddingsApi, DimensionsAreCutAndBroughtToTheLengthOne) {
-  embeddings_.cuttable = true;
   const Json answer = Answer(Post("/v1/embeddings", R"({"input":[[3,4]],"dimensions":2})"));
   const std::vector<float> vector = Floats(answer["data"][0]["embedding"]);
   ASSERT_EQ(vector.size(), 2u);
