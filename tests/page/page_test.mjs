@@ -8,6 +8,7 @@ import './conversations.mjs';
 import './looks.mjs';
 import './markdown.mjs';
 import './server.mjs';
+import './similarity.mjs';
 import { Lockstep } from '../support/lockstep.mjs';
 
 pageTest('streams, and tells of tokens, speed and time to first token meanwhile', {}, async (page) => {

@@ -65,6 +65,8 @@ export interface ModelInfo {
   fingerprint?: string;
   chat?: boolean; // whether it has a chat template, where the server tells
   parameters?: number;
+  vectors?: string; // the model that makes vectors of texts, itself or one beside it
+  generates: boolean;
 }
 
 type Json = any; // eslint-disable-line -- what the server sent is looked at field by field
@@ -103,13 +105,34 @@ async function ask(path: string, init: RequestInit): Promise<Response> {
 export async function getModel(key: string): Promise<ModelInfo> {
   const body: Json = await (await ask('v1/models', { headers: headers(key) })).json();
   const model = body?.data?.[0];
+  const can = (of: Json, what: string) => of?.capabilities?.includes?.(what) === true;
   return {
+    vectors: body?.data?.find?.((of: Json) => can(of, 'embedding'))?.id,
+    generates: !can(model, 'embedding'),
     id: String(model?.id ?? 'unnamed model'),
     context: model?.context_length,
     fingerprint: model?.system_fingerprint,
     chat: model?.chat,
     parameters: model?.meta?.n_params,
   };
+}
+
+/** The texts, by number, in the order of their score. */
+export async function rank(
+  query: string,
+  documents: string[],
+  model: string | undefined,
+  key: string,
+  signal: AbortSignal,
+): Promise<{ index: number; score: number }[]> {
+  const response = await ask('v1/rerank', {
+    method: 'POST',
+    headers: { ...headers(key), 'Content-Type': 'application/json' },
+    body: JSON.stringify({ model, query, documents, return_documents: false }),
+    signal,
+  });
+  const { results }: Json = await response.json();
+  return results.map((of: Json) => ({ index: Number(of.index), score: Number(of.relevance_score) }));
 }
 
 /** What the server counts, in Prometheus' text form. */

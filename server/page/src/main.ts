@@ -14,10 +14,12 @@ import { ServerView } from './server_view';
 import { Settings } from './settings';
 import { openSettings, startShell, uncover } from './shell';
 import { Sidebar } from './sidebar';
+import { SimilarityView } from './similarity_view';
 import { load, save } from './store';
 import { Talk } from './talk';
 
-type Place = Mode | 'server';
+type Place = Mode | 'similarity' | 'server';
+const talks = (of: Place): of is Mode => of === 'chat' || of === 'completion';
 
 let model: ModelInfo | undefined;
 let heads: Head[] = [];
@@ -47,6 +49,7 @@ const talk: Talk = new Talk(Conversation.create('completion'), {
   open: (conversation) => show(conversation),
 });
 const server = new ServerView(() => settings.key, focusKey);
+const similarity = new SimilarityView(() => settings.key, focusKey, () => model?.vectors);
 
 function focusKey(): void {
   openSettings();
@@ -86,19 +89,20 @@ function setPlace(next: Place): void {
   document.querySelectorAll<HTMLInputElement>('[name=mode]').forEach((radio) => {
     radio.checked = radio.value === place;
   });
-  byId('log').hidden = place === 'server';
-  byId('composer').hidden = place === 'server';
-  byId('main').tabIndex = place === 'server' ? 0 : -1; // it scrolls, and has nothing else to reach
+  byId('log').hidden = !talks(place);
+  byId('composer').hidden = !talks(place);
+  byId('main').tabIndex = talks(place) ? -1 : 0; // it scrolls, and may have nothing else to reach
   server.show(place === 'server');
+  similarity.show(place === 'similarity');
 }
 
 async function goTo(next: Place): Promise<void> {
-  if (next === 'server') setPlace(next);
+  if (!talks(next)) setPlace(next), showList();
   else if (next === talk.mode) remember(talk.conversation.head), setPlace(next), talk.show();
   else show(await latest(next));
 }
 
-const showList = () => sidebar.show(heads, place === 'server' ? '' : talk.conversation.head.id, talk.runningId);
+const showList = () => sidebar.show(heads, talks(place) ? talk.conversation.head.id : '', talk.runningId);
 
 async function refresh(): Promise<void> {
   heads = await archive.heads();
@@ -194,8 +198,10 @@ async function connect(): Promise<void> {
   const context = model.context ? `${model.context.toLocaleString('en')} tokens of context` : '';
   line.title = [model.id, model.fingerprint].filter(Boolean).join(', ');
   line.replaceChildren(h('strong', {}, name), h('span', {}, detail), h('span', { class: 'context' }, context));
+  byId('similarity-place').hidden = model.vectors === undefined;
   const untouched = talk.empty && composer.empty && place === 'completion';
-  if (model.chat && untouched && load('mode', '') === '') show(Conversation.create('chat'), false);
+  if (!model.generates && untouched) setPlace('similarity');
+  else if (model.chat && untouched && load('mode', '') === '') show(Conversation.create('chat'), false);
   else talk.show();
 }
 
