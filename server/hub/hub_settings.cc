@@ -1,0 +1,92 @@
+// The order in which huggingface_hub looks at them.
+#include "server/hub/hub_settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "core/base/quoted.h"
+#include "server/hub/url.h"
+
+namespace lockstep {
+namespace {
+
+std::string Value(const Variables& variables, const char* name) {
+  const char* const value = variables(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string Trimmed(std::string text) {
+  constexpr const char* kSpace = " \t\r\n";
+  text.erase(text.find_last_not_of(kSpace) + 1);
+  text.erase(0, std::min(text.size(), text.find_first_not_of(kSpace)));
+  return text;
+}
+
+bool IsYes(std::string word) {
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return word == "1" || word == "ON" || word == "YES" || word == "TRUE";
+}
+
+// A header's value: what is no printable ASCII could forge another.
+Status CheckToken(const std::string& token, const std::string& source) {
+  const bool fine =
+      std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (fine) return {};
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("{}: a token has no spaces and no characters beyond ASCII", source));
+}
+
+}  // namespace
+
+Result<HubSettings> ReadHubSettings(const Variables& variables) {
+  const auto value = [&variables](const char* name) { return Trimmed(Value(variables, name)); };
+  const std::string home = value("HOME");
+  const auto folder = [&](const char* name) {
+    std::string path = value(name);
+    if (path == "~" || path.starts_with("~/")) path.replace(0, 1, home);
+    return path;
+  };
+  HubSettings settings;
+  std::string cache = folder("XDG_CACHE_HOME");
+  if (cache.empty() && !home.empty()) cache = home + "/.cache";
+  std::string hf_home = folder("HF_HOME");
+  if (hf_home.empty() && !cache.empty()) hf_home = cache + "/huggingface";
+  settings.cache = folder("HF_HUB_CACHE");
+  if (settings.cache.empty()) settings.cache = folder("HUGGINGFACE_HUB_CACHE");
+  if (settings.cache.empty() && !hf_home.empty()) settings.cache = hf_home + "/hub";
+  if (settings.cache.empty()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "there is no folder to keep models in: set HF_HUB_CACHE, or HOME");
+  }
+  // Beside the hub's where there is no home, as for a service.
+  settings.own_cache = cache.empty() ? settings.cache + "/.lockstep" : cache + "/lockstep";
+
+  std::string endpoint = value("HF_ENDPOINT");
+  if (endpoint.empty()) endpoint = value("MODEL_ENDPOINT");
+  while (endpoint.ends_with('/')) endpoint.pop_back();
+  if (!endpoint.empty()) {
+    const auto url = ParseUrl(endpoint);
+    if (!url) {
+      return Fail(ErrorKind::kInvalidArgument, "HF_ENDPOINT: " + url.error().message);
+    }
+    settings.endpoint = std::move(endpoint);
+  }
+  settings.token = value("HF_TOKEN");
+  TRY_OK(CheckToken(settings.token, "HF_TOKEN"));
+  if (settings.token.empty()) {
+    std::string path = folder("HF_TOKEN_PATH");
+    if (path.empty()) path = hf_home + "/token";  // where `hf auth login` leaves it
+    std::ifstream file(path);
+    settings.token = Trimmed(std::string(std::istreambuf_iterator<char>(file), {}));
+    TRY_OK(CheckToken(settings.token, Escaped(path)));
+  }
+  settings.authorities = folder("SSL_CERT_FILE");
+  settings.offline = IsYes(value("HF_HUB_OFFLINE"));
+  return settings;
+}
+
+}  // namespace lockstep
