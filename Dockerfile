@@ -11,7 +11,8 @@ RUN cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_TESTS=OFF
     ninja -C build lockstep && \
     mkdir -p /image/models && \
     install -s build/lockstep -D /image/usr/bin/lockstep && \
-    ldd build/lockstep | grep -o '/[^ ]*' | xargs cp -L --parents -t /image
+    ldd build/lockstep | grep -o '/[^ ]*' | xargs cp -L --parents -t /image && \
+    cp -L --parents -t /image /etc/ssl/certs/ca-certificates.crt
 
 FROM scratch
 LABEL org.opencontainers.image.title="lockstep" \
@@ -19,8 +20,8 @@ LABEL org.opencontainers.image.title="lockstep" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /image /
 # Serves the embedded model; for another one, mount a folder at /models and set LOCKSTEP_MODEL to
-# /models/NAME.gguf.
-ENV LOCKSTEP_HOST=:: LOCKSTEP_PORT=8080
+# /models/NAME.gguf, or LOCKSTEP_HF to a name, if it can be written to by the user below.
+ENV LOCKSTEP_HOST=:: LOCKSTEP_PORT=8080 HF_HUB_CACHE=/models
 EXPOSE 8080
 USER 65532:65532
 STOPSIGNAL SIGTERM

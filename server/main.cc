@@ -3,10 +3,12 @@
 // Each command is a function from options to an exit code, which is all that this file knows of it.
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 #include "server/app/bench_command.h"
 #include "server/app/chat_command.h"
 #include "server/app/generate_command.h"
+#include "server/app/hub_command.h"
 #include "server/app/inspect_command.h"
 #include "server/app/options.h"
 #include "server/app/perplexity_command.h"
@@ -16,7 +18,28 @@
 namespace lockstep {
 namespace {
 
-int Run(const Options& options) {
+// The commands that run a model on their own; the server fetches its while it answers already.
+const char* NameToFetchFor(Command command) {
+  switch (command) {
+    case Command::kChat:
+      return "chat";
+    case Command::kGenerate:
+      return "generate";
+    case Command::kInspect:
+      return "inspect";
+    case Command::kBench:
+      return "bench";
+    case Command::kPerplexity:
+      return "perplexity";
+    default:
+      return nullptr;
+  }
+}
+
+int Run(Options options) {
+  if (const char* const command = NameToFetchFor(options.command)) {
+    if (const int code = FetchModelsFor(command, options); code != 0) return code;
+  }
   switch (options.command) {
     case Command::kServe:
       return RunServe(options);
@@ -34,6 +57,12 @@ int Run(const Options& options) {
       return RunPerplexity(options.perplexity);
     case Command::kProbe:
       return RunProbe(options);
+    case Command::kPull:
+      return RunPull(options.hub.names, options.hub.offline);
+    case Command::kList:
+      return RunList();
+    case Command::kRemove:
+      return RunRemove(options.hub.names);
   }
   return 2;
 }
@@ -45,8 +74,8 @@ int Run(const Options& options) {
 // ends the program with a sentence and not with std::terminate's.
 int main(int argc, char** argv) {
   try {
-    const lockstep::ParsedOptions parsed = lockstep::ParseOptions(argc, argv);
-    if (parsed.options) return lockstep::Run(*parsed.options);
+    lockstep::ParsedOptions parsed = lockstep::ParseOptions(argc, argv);
+    if (parsed.options) return lockstep::Run(*std::move(parsed.options));
     std::fputs(parsed.output.c_str(), parsed.exit_code == 0 ? stdout : stderr);
     return parsed.exit_code;
   } catch (const std::exception& error) {  // no memory or no threads to start with

@@ -14,6 +14,7 @@
 #include "core/base/quoted.h"
 #include "core/kernels/isas.h"
 #include "server/app/command_line.h"
+#include "server/app/hub_flags.h"
 #include "server/host/cpu_quota.h"
 
 namespace lockstep {
@@ -49,7 +50,9 @@ void AddAddressFlags(Flags& flags, CLI::App& app, HttpServerOptions& http) {
 }
 
 void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
-  flags.Text(app, "-m,--model", options.model, "GGUF file; without it the embedded model");
+  flags.Text(app, "-m,--model", options.model,
+             "GGUF file, or https://... or hf://... of one; without it the embedded model");
+  AddHubFlags(flags, app, options.hub);
   flags
       .Number(app, "-t,--threads", options.threads, 1, kMaxThreads,
               "compute threads; without it as many as CPU affinity and cgroup allow")
@@ -291,6 +294,7 @@ void AddCommands(Flags& flags, CLI::App& app, Options& options) {
       app.add_subcommand("probe", "ask a server on this host whether it is ready");
   probe->add_option("--path", options.probe_path, "what to GET")->capture_default_str();
   AddAddressFlags(flags, *probe, options.http);
+  AddHubCommands(app, options.hub);
   for (CLI::App* command : app.get_subcommands({})) command->footer("");
   app.allow_extras();  // they are a model, or what TakeModel explains
 }
@@ -318,6 +322,9 @@ Command ChosenCommand(const CLI::App& app) {
   if (app.got_subcommand("bench")) return Command::kBench;
   if (app.got_subcommand("perplexity")) return Command::kPerplexity;
   if (app.got_subcommand("probe")) return Command::kProbe;
+  if (app.got_subcommand("pull")) return Command::kPull;
+  if (app.got_subcommand("list")) return Command::kList;
+  if (app.got_subcommand("rm")) return Command::kRemove;
   return Command::kServe;
 }
 
@@ -378,9 +385,12 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   AddQueueFlags(flags, app, options);
   AddLogFlags(flags, app, options);
   AddCommands(flags, app, options);
+  bool model_given = false, hf_given = false;
   try {
     // CLI11 says all that ends a parse with exceptions, which must not leave this function.
-    app.parse(argc, argv);
+    app.parse(argc, WithHubFlag(argc, argv).data());
+    model_given = !options.model.empty() || !app.remaining().empty();
+    hf_given = !options.hub.hf.empty();
     flags.ReadEnvironment();
   } catch (const CLI::CallForHelp&) {
     return {{}, 0, Help(app, flags)};
@@ -389,8 +399,11 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   } catch (const CLI::Error& error) {
     return Refused(error.what());
   }
-  if (const std::string problem = TakeModel(app, options); !problem.empty()) {
-    return Refused(problem);
+  for (const std::string& problem :
+       {TakeModel(app, options), TakeHubName(model_given, hf_given, options.hub, options.model),
+        CheckModelName(options.model), CheckModelName(options.embedding_model),
+        CheckModelName(options.inspect_file)}) {
+    if (!problem.empty()) return Refused(problem);
   }
   FillIn(app, options);
   return {std::move(options), 0, {}};

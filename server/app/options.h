@@ -13,6 +13,7 @@
 #include "core/kernels/kernels.h"
 #include "server/api/router.h"
 #include "server/app/bench_command.h"
+#include "server/app/hub_options.h"
 #include "server/app/logging.h"
 #include "server/app/perplexity_command.h"
 #include "server/app/terminal_options.h"
@@ -20,12 +21,24 @@
 
 namespace lockstep {
 
-enum class Command { kServe, kChat, kGenerate, kVerify, kInspect, kBench, kPerplexity, kProbe };
+enum class Command {
+  kServe,
+  kChat,
+  kGenerate,
+  kVerify,
+  kInspect,
+  kBench,
+  kPerplexity,
+  kProbe,
+  kPull,
+  kList,
+  kRemove
+};
 
 struct Options {
   Command command = Command::kServe;
 
-  std::string model;            // empty: the embedded one
+  std::string model;            // path or name (IsModelName); empty: the embedded one
   std::string embedding_model;  // beside it; empty: none
   size_t threads = 0;           // that compute; UsableCpus() is filled in when it is not given
   size_t sessions = 8;          // requests that are decoded at once
@@ -52,6 +65,7 @@ struct Options {
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
 
+  HubOptions hub;
   std::string inspect_file, verify_file;
   std::string probe_path = "/readyz";
   ChatOptions chat;

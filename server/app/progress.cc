@@ -65,11 +65,11 @@ size_t Columns() {
 }  // namespace
 
 std::string ProgressText(const std::string& what, const std::string& unit, size_t done,
-                         size_t total, double seconds) {
+                         size_t total, double seconds, size_t before) {
   const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
   std::string text = fmt::format("{}: {:.0f} %, {}", what, share * 100, OfTotal(done, total, unit));
-  if (seconds < kLeastSeconds || done == 0) return text;
-  const double rate = static_cast<double>(done) / seconds;
+  if (seconds < kLeastSeconds || done <= before) return text;
+  const double rate = static_cast<double>(done - before) / seconds;
   text += ", " + Amount(rate, unit) + "/s";
   const double left = static_cast<double>(total - done) / rate;
   return text + ", " + Duration(left) + " left";
@@ -82,6 +82,11 @@ Progress::~Progress() { Wipe(); }
 
 bool Progress::Shown() { return isatty(STDERR_FILENO) == 1; }
 
+void Progress::Start(size_t before) {
+  start_ = std::chrono::steady_clock::now();
+  before_ = before;
+}
+
 void Progress::Update(size_t done, size_t total, const std::string& note) {
   const auto now = std::chrono::steady_clock::now();
   if (done >= total) return Wipe();
@@ -89,7 +94,7 @@ void Progress::Update(size_t done, size_t total, const std::string& note) {
   next_ = now + kEvery;
   drawn_ = true;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const std::string text = ProgressText(what_, unit_, done, total, seconds) + note;
+  const std::string text = ProgressText(what_, unit_, done, total, seconds, before_) + note;
   // A line that is longer than the terminal would not be drawn over.
   fmt::print(stderr, "\r\033[K{}", text.substr(0, Columns() - 1));
   std::fflush(stderr);

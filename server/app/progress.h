@@ -10,8 +10,9 @@
 namespace lockstep {
 
 // "Loading: 45 %, 1.1 of 2.5 GB, 800 MB/s, 2 s left". `unit` is "B" or what is counted, " tokens".
+// `before` is what was done when the seconds began.
 std::string ProgressText(const std::string& what, const std::string& unit, size_t done,
-                         size_t total, double seconds);
+                         size_t total, double seconds, size_t before = 0);
 
 class Progress {
  public:
@@ -22,15 +23,18 @@ class Progress {
 
   // Whether anybody sees it.
   static bool Shown();
+  // The rate is that from now on, of what is done beyond `before`.
+  void Start(size_t before);
   // `note` is added at the end. Draws ten times a second at most, so that it may be called often.
   void Update(size_t done, size_t total, const std::string& note = "");
-
- private:
+  // Takes the line away, for another that stays; the next Update draws it again.
   void Wipe();
 
+ private:
   const std::string what_, unit_;
   const bool shown_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  size_t before_ = 0;
   std::chrono::steady_clock::time_point next_ = start_;
   bool drawn_ = false;
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -27,6 +28,7 @@
 #include "server/api/request_fields.h"
 #include "server/api/router.h"
 #include "server/api/routes.h"
+#include "server/app/hub_command.h"
 #include "server/app/logging.h"
 #include "server/app/startup.h"
 #include "server/http/http_server.h"
@@ -63,10 +65,11 @@ sigset_t BlockSignals() {
 // Logs the error, too. 2 says that the flags or files must change before a start can succeed; what
 // 1 stands for may pass by itself.
 int ExitCode(const Error& error) {
-  const int code =
-      error.kind == ErrorKind::kBadFile || error.kind == ErrorKind::kInvalidArgument ? 2 : 1;
+  const bool must_change = error.kind == ErrorKind::kBadFile ||
+                           error.kind == ErrorKind::kInvalidArgument ||
+                           error.kind == ErrorKind::kNotFound;
   Log(LogLevel::kError, error.message);
-  return code;
+  return must_change ? 2 : 1;
 }
 
 // The caller adds the metrics.
@@ -163,13 +166,13 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
 
 // 0, or the signal that came first. It looks for the engine and for signals in turns of 20 ms,
 // since one cannot wait for a future and a signal at once.
-int WaitForEngine(const sigset_t& signals, const std::future<Status>& started,
-                  const Router& router) {
+int WaitForEngine(const sigset_t& signals, const std::future<Status>& started, const Router& router,
+                  const std::atomic<bool>& fetching) {
   const timespec tick{0, 20'000'000};
   auto next_line = Clock::now() + kProgressEvery;
   while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
     if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) return signal;
-    if (Clock::now() < next_line) continue;
+    if (Clock::now() < next_line || fetching) continue;  // a fetch has lines of its own
     Log(LogLevel::kInfo, "loading", {{"percent", router.loaded_percent()}});
     next_line += kProgressEvery;
   }
@@ -235,9 +238,12 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
 
   // The address is had from here on. Who comes in the first moments waits for the model; later, and
   // until it is there, requests are answered with 503.
+  std::atomic<bool> fetching = false;
   auto started = std::async(std::launch::async, [&]() -> Status {
+    Options fetched = options;
+    TRY_OK(FetchModels(fetched, FetchVoice::kLog, fetching));
     TRY(engine, StartEngine(
-                    options, **kernels, pool, {&metrics, &metrics.encoder()},
+                    fetched, **kernels, pool, {&metrics, &metrics.encoder()},
                     [&router](size_t done, size_t total) { router.SetLoaded(done * 100 / total); },
                     *http.memory));
     router.Open(*engine.service);
@@ -245,7 +251,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   });
   started.wait_for(kHeld);
   (*server)->Accept();
-  int signal = WaitForEngine(signals, started, router);
+  int signal = WaitForEngine(signals, started, router, fetching);
   if (signal > 0) ExitAtTheNextSignal(signals);
   // The load may have come to its end together with the signal, and requests may run already.
   if (signal > 0 && started.wait_for(kLastOfLoad) != std::future_status::ready) {

@@ -328,6 +328,40 @@ TEST(Options, CommandsTakeTheSharedFlags) {
   EXPECT_EQ(probe.options->probe_path, "/livez");
 }
 
+TEST(Options, ModelsByName) {
+  EXPECT_EQ(Parse({"--hf", "a/b:Q8_0"}).options->model, "hf://a/b:Q8_0");
+  EXPECT_EQ(Parse({"-hf", "a/b"}).options->model, "hf://a/b");
+  EXPECT_EQ(Parse({"--hf-repo", "hf://a/b"}).options->model, "hf://a/b");
+  EXPECT_EQ(Parse({"hf://a/b"}).options->model, "hf://a/b");
+  EXPECT_EQ(Parse({"--model", "https://h/m.gguf"}).options->model, "https://h/m.gguf");
+  EXPECT_EQ(Parse({"bench", "--hf", "a/b"}).options->bench.model, "hf://a/b");
+  EXPECT_TRUE(Parse({"--hf", "a/b", "--offline"}).options->hub.offline);
+  const auto pull = Parse({"pull", "a/b", "c/d:Q4_0"});
+  EXPECT_EQ(pull.options->command, Command::kPull);
+  EXPECT_THAT(pull.options->hub.names, testing::ElementsAre("a/b", "c/d:Q4_0"));
+  EXPECT_EQ(Parse({"list"}).options->command, Command::kList);
+  EXPECT_EQ(Parse({"rm", "a/b"}).options->command, Command::kRemove);
+  for (const std::vector<const char*>& wrong :
+       std::vector<std::vector<const char*>>{{"--hf", "a"},
+                                             {"--hf", "/a/b.gguf"},
+                                             {"hf://a"},
+                                             {"--embedding-model", "hf://a"},
+                                             {"inspect", "hf://a"},
+                                             {"pull"},
+                                             {"rm"},
+                                             {"--hf", "a/b", "--model", "m"},
+                                             {"--hf", "a/b", "m.gguf"}}) {
+    EXPECT_EQ(Parse(wrong).exit_code, 2) << wrong[0];
+  }
+  const Variable model("LOCKSTEP_MODEL", "m.gguf");
+  EXPECT_EQ(Parse({"--hf", "a/b"}).options->model, "hf://a/b");
+  const Variable hf("LOCKSTEP_HF", "c/d");
+  EXPECT_EQ(Parse({"--hf", "a/b"}).options->model, "hf://a/b");
+  EXPECT_EQ(Parse({"--model", "x.gguf"}).options->model, "x.gguf");
+  EXPECT_EQ(Parse({"x.gguf"}).exit_code, 2);  // as with LOCKSTEP_MODEL alone
+  EXPECT_EQ(Parse({}).exit_code, 2);
+}
+
 TEST(Options, HelpAndVersionExitWith0) {
   for (const auto& arguments :
        std::vector<std::vector<const char*>>{{"--help"}, {"serve", "--help"}}) {

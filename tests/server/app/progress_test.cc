@@ -16,6 +16,13 @@ TEST(ProgressTest, TellsShareAmountRateAndTimeLeft) {
             "Loading: 50 %, 50 of 100 kB, 6.9 B/s, 2 h 0 min left");
 }
 
+TEST(ProgressTest, ARateIsOfWhatWasDoneInItsTime) {
+  EXPECT_EQ(ProgressText("Fetching", "B", 1'500'000'000, 2'000'000'000, 2, 1'000'000'000),
+            "Fetching: 75 %, 1.5 of 2.0 GB, 250 MB/s, 2 s left");
+  EXPECT_EQ(ProgressText("Fetching", "B", 1'000'000'000, 2'000'000'000, 2, 1'000'000'000),
+            "Fetching: 50 %, 1.0 of 2.0 GB");
+}
+
 TEST(ProgressTest, GuessesNothingBeforeThereIsSomethingToGoBy) {
   EXPECT_EQ(ProgressText("Loading", "B", 0, 5'000'000, 3), "Loading: 0 %, 0.0 of 5.0 MB");
   EXPECT_EQ(ProgressText("Loading", "B", 4'000'000, 5'000'000, 0.1),

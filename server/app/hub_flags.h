@@ -1,0 +1,27 @@
+// The part of the command line that is about models by name. For one thread, as command_line.h.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "server/app/command_line.h"
+#include "server/app/hub_options.h"
+
+namespace lockstep {
+
+// --hf and --offline, for the program and for the commands that load a model.
+void AddHubFlags(Flags& flags, CLI::App& app, HubOptions& hub);
+// pull, list and rm.
+void AddHubCommands(CLI::App& app, HubOptions& hub);
+
+// The arguments with -hf, as llama-server has it, as --hf: the library would read it as -h and -f.
+std::vector<const char*> WithHubFlag(int argc, const char* const* argv);
+
+// Makes of --hf the model, which it says in another way. What was given on the command line counts
+// more than a variable: `given` says which was. Empty, or what is wrong.
+std::string TakeHubName(bool model_given, bool hf_given, HubOptions& hub, std::string& model);
+// Of a path or a name: empty, or why it is no name.
+std::string CheckModelName(const std::string& model);
+
+}  // namespace lockstep
