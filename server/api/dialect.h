@@ -52,6 +52,7 @@ struct DialectRequest {
   std::optional<HttpReply> reply = std::nullopt;
   MemoryBudget::Share memory = {};  // of what both and the answers hold
   size_t repeated_bytes = 0;        // of the request, that the answers repeat
+  bool event_ids = false;           // the client knows that events have ids
   std::string last_event_id = {};   // of the stream that is to go on; empty: a new one
 };
 

@@ -27,6 +27,10 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
   const ServedModel& model = call.service->model();
   if (model.encodes) return dialect.error(GeneratesNothing(model));
   read->generate.digest = RequestDigest(call.request.path, body.json);
+  // Many a client takes a line "data: " for an event's first, and would lose what has an id before
+  // it. Who asks for this type reads it as it is specified; the packages of OpenAI and Anthropic
+  // ask for JSON.
+  read->event_ids = ChooseStreamFormat(context.accept) == StreamFormat::kSse;
   read->last_event_id = TrimSpaces(FindHeader(call.request.headers, "Last-Event-ID"));
   // An answer may take long, and needs the body no more.
   body.json = nullptr;

@@ -146,7 +146,7 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   const auto from = ResumePointOf(service, request);
   if (!from) return with_record(dialect.error(from.error()));
   if (*from) request.generate.again = (*from)->origin;
-  const bool stream = request.generate.stream;
+  const bool stream = request.generate.stream, wants_ids = request.event_ids;
   const Deadlines& deadlines = caller.deadlines;
   const bool ends_soon =
       std::min(deadlines.first_token, deadlines.total) <= kQuietTurns * keep_alive;
@@ -176,7 +176,7 @@ HttpReply Respond(GenerationService& service, DialectRequest request, const Dial
   }
   if (stream) {
     std::optional<EventIds> ids;
-    if (writer.stream_type() == kEventStream) {
+    if (writer.stream_type() == kEventStream && (wants_ids || *from)) {
       ids.emplace(generation, service.model().fingerprint, *from);
     }
     return with_record(StreamReply(*std::move(started), std::move(item), std::move(request.writer),

@@ -44,6 +44,7 @@ bool IsCommit(std::string_view text) { return text.size() == kCommitDigits && Is
 
 std::vector<std::string> PathsOf(const auto& files) {
   std::vector<std::string> paths;
+  paths.reserve(files.size());
   for (const auto& file : files) paths.push_back(file.path);
   return paths;
 }

@@ -219,7 +219,7 @@ std::vector<CachedModel> HubCache::List() const {
         const auto meant = model.quant.empty() ? parts : ChooseModel(files, model.quant);
         if (model.quant.empty() || !meant || *meant != *parts) model.quant = file;
         for (const std::string& part : *parts) {
-          model.paths.push_back(snapshot + "/" + part);
+          model.paths.push_back(fmt::format("{}/{}", snapshot, part));
           std::error_code gone;
           const uintmax_t size = fs::file_size(model.paths.back(), gone);
           if (!gone) model.bytes += size;

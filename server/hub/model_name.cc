@@ -210,7 +210,7 @@ PartName ReadPartName(std::string_view file) {
   // "-00001-of-00003.gguf"
   constexpr size_t kDigits = 5, kTail = 1 + kDigits + 4 + kDigits;
   const std::string_view stem = file.substr(0, file.size() - std::min(file.size(), kSuffix.size()));
-  const PartName one{std::string(file), 1, 1};
+  PartName one{std::string(file), 1, 1};
   if (!EndsInSuffix(file) || stem.size() <= kTail) return one;
   const std::string_view tail = stem.substr(stem.size() - kTail);
   const auto number = [](std::string_view digits) {

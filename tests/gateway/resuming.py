@@ -60,6 +60,7 @@ class Resuming(httpx.BaseTransport if httpx else object):
         self._inner = httpx.HTTPTransport(**options)
 
     def handle_request(self, request):
+        request.headers["Accept"] = "text/event-stream"  # the clients ask for JSON, and get no ids
         reply = self._inner.handle_request(request)
         if reply.headers.get("content-type") != "text/event-stream":
             return reply

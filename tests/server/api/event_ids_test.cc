@@ -93,6 +93,17 @@ TEST_F(EventIdsTest, EveryDialectGoesOn) {
                    R"({"stream_options":{"include_usage":true},"logprobs":true,)" + chat + "}");
 }
 
+// Many a client takes an event's data for its first line. The packages of OpenAI ask for JSON.
+TEST_F(EventIdsTest, WhoDoesNotAskForEventsGetsNoIds) {
+  for (const char* accept : {"", "*/*", "application/json"}) {
+    HttpRequest request = JsonRequest("/v1/completions", R"({"prompt":"x","stream":true})");
+    if (*accept != 0) request.headers.emplace_back("Accept", accept);
+    for (const std::string& event : StreamOf(router_, request)) {
+      EXPECT_THAT(event, StartsWith("data: "));
+    }
+  }
+}
+
 // The ids of calls are those of the answer that broke off.
 TEST_F(EventIdsTest, CallsOfToolsGoOn) {
   service_.script = kCall;

@@ -23,8 +23,7 @@ class LlamaApiTest : public ApiFixture {
   HttpReply Infill(const std::string& fields) {
     return Post("/infill", R"({"input_prefix":"ab","input_suffix":"cd")" + fields + "}");
   }
-  static std::vector<Json> Events(const std::string& stream) {
-    const std::string text = WithoutIds(stream);
+  static std::vector<Json> Events(const std::string& text) {
     std::vector<Json> events;
     for (size_t at = 0; at < text.size();) {
       const size_t end = text.find("\n\n", at);

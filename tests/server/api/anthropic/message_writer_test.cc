@@ -37,7 +37,7 @@ class MessageWriterTest : public ApiFixture {
   std::vector<Json> Events(const std::string& fields = "", size_t max_tokens = 1000) {
     HttpReply reply = Post(R"(,"stream":true)" + fields, max_tokens);
     EXPECT_EQ(reply.content_type, "text/event-stream");
-    return Parse(WithoutIds(Read(reply)));
+    return Parse(Read(reply));
   }
   static std::vector<Json> Parse(std::string_view body) {
     std::vector<Json> events;
@@ -203,7 +203,7 @@ TEST_F(MessageWriterTest, AnErrorMidStreamIsTheLastEvent) {
   service_.Fail(0, ErrorKind::kUnavailable, "shutting down");
   const BodyPart end = reply.next();
   EXPECT_EQ(end.then, Then::kClose);
-  EXPECT_THAT(WithoutIds(end.data),
+  EXPECT_THAT(end.data,
               StartsWith("event: error\ndata: {\"type\":\"error\",\"error\":"
                          "{\"type\":\"overloaded_error\",\"message\":\"shutting down\"}"));
 }
@@ -216,7 +216,7 @@ TEST_F(MessageWriterTest, AStreamThatWaitsPings) {
   HttpReply reply =
       PostJson(router, "/v1/messages",
                R"({"max_tokens":5,"stream":true,"messages":[{"role":"user","content":"hi"}]})");
-  const std::vector<Json> events = Parse(WithoutIds(reply.next().data));
+  const std::vector<Json> events = Parse(reply.next().data);
   EXPECT_EQ(events[0]["type"], "message_start");
   EXPECT_EQ(events[1]["type"], "ping");
   EXPECT_EQ(events[1]["prompt_progress"]["total"], 2);

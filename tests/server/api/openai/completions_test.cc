@@ -205,10 +205,9 @@ TEST_F(CompletionsTest, AFailureMidStreamIsTheLastEvent) {
   service_.Fail(0, ErrorKind::kDeadlineExceeded, "too long");
   const BodyPart end = reply.next();
   EXPECT_EQ(end.then, BodyPart::Then::kClose);
-  EXPECT_EQ(WithoutIds(end.data),
-            R"(data: {"error":{"message":"too long","type":"server_error","param":null,)"
-            R"("code":"deadline_exceeded"}})"
-            "\n\n");
+  EXPECT_EQ(end.data, R"(data: {"error":{"message":"too long","type":"server_error","param":null,)"
+                      R"("code":"deadline_exceeded"}})"
+                      "\n\n");
 }
 
 TEST_F(CompletionsTest, OneFailedAnswerFailsAndCancelsAll) {
@@ -228,7 +227,7 @@ TEST_F(CompletionsTest, AStreamThatWaitsHasEmptyPieces) {
   service_.request(0).progress->begun = true;
   const HttpReply reply = handling.get();
   for (int i = 0; i < 2; ++i) {
-    std::string event = WithoutIds(reply.next().data);
+    std::string event = reply.next().data;
     ASSERT_THAT(event, StartsWith("data: "));
     const Json json = *ParseStrictObject(event.substr(6));
     EXPECT_EQ(json["choices"], Json::parse(R"([{"index": 0, "text": "", "logprobs": null,
@@ -239,7 +238,7 @@ TEST_F(CompletionsTest, AStreamThatWaitsHasEmptyPieces) {
     EXPECT_GE(json["prompt_progress"]["time_ms"], 30);
   }
   service_.Send(0, 'a');
-  EXPECT_THAT(WithoutIds(reply.next().data), StartsWith("data: {"));
+  EXPECT_THAT(reply.next().data, StartsWith("data: {"));
   service_.Finish(0);
   EXPECT_THAT(Read(reply), EndsWith("data: [DONE]\n\n"));
 }

@@ -21,8 +21,7 @@ class OpenAiApiFixture : public ApiFixture {
     return Post(kCompletions, R"({"prompt":"once",)" + fields + "}");
   }
   // The objects of its events; [DONE] as a string.
-  static std::vector<Json> Events(const std::string& stream) {
-    const std::string text = WithoutIds(stream);
+  static std::vector<Json> Events(const std::string& text) {
     std::vector<Json> events;
     for (size_t at = 0; at < text.size();) {
       const size_t end = text.find("\n\n", at);
