@@ -33,7 +33,7 @@ struct EncodeRequest {
   size_t document_limit = 0;  // of an input that is scored, beyond which it is cut; 0: none
   size_t dimensions = 0;      // the first ones of each vector; 0: all
   TextForm form = TextForm::kUnit;
-  bool raw_scores = false;    // logits stay logits, where scores are of a model that reads pairs
+  bool raw_scores = false;  // logits stay logits, where scores are of a model that reads pairs
   // The reply's body.
   std::function<std::string(const TextVectors& vectors)> write;
 };

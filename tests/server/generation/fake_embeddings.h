@@ -89,8 +89,8 @@ class FakeEmbeddings : public EmbeddingService {
 
   // Set before use.
   bool pairs = false, logits = true;
-  std::optional<Error> refusal;  // what Submit says
-  bool silent = false;           // nothing is ever encoded
+  std::optional<Error> refusal;               // what Submit says
+  bool silent = false;                        // nothing is ever encoded
   std::chrono::milliseconds encode_delay{0};  // what reading a text takes
 
   // Of the texts of the last job, the characters.
