@@ -25,6 +25,7 @@ class Collector : public EncodeSink {
   // counts[text] vectors of each text.
   Collector(const std::vector<size_t>& counts, size_t dim) {
     size_t vectors = 0;
+    next_.reserve(counts.size());
     for (const size_t count : counts) {
       next_.push_back(vectors);
       vectors += count;
@@ -107,6 +108,7 @@ Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vect
                                 const Caller& caller, std::vector<size_t> seconds, TextForm form) {
   TRY_OK(StillWanted(caller));
   std::vector<size_t> counts;
+  counts.reserve(texts.size());
   const bool tokens = form == TextForm::kTokens;
   for (const auto& text : texts) counts.push_back(tokens ? text.size() : 1);
   const auto sink =
