@@ -12,6 +12,7 @@
 #include "server/api/respond.h"
 #include "server/api/tgi_api.h"
 #include "server/http/error_reply.h"
+#include "server/http/sse.h"
 
 namespace lockstep {
 namespace {
