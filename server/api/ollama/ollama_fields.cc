@@ -109,7 +109,6 @@ void ReadOllamaFields(FieldReader& fields, ReadContext& context, OllamaRequest& 
   sampling.top_k = 40;
   sampling.top_p = 0.9f;
   sampling.min_p = 0;
-  sampling.repeat_last_n = 64;
   ReadModel(fields, context, &request.model);
   if (const Json* const options = fields.Take("options")) {
     fields.Nested(Normalized(*options), "options", "must be an object", context.unknown(),

@@ -232,8 +232,6 @@ TEST_F(OllamaChatTest, OptionsHaveOllamasDefaults) {
   EXPECT_EQ(defaults.top_p, 0.9f);
   EXPECT_EQ(defaults.min_p, 0);
   EXPECT_EQ(defaults.repetition_penalty, 1);
-  EXPECT_EQ(defaults.repeat_last_n, 64);
-  EXPECT_EQ(Options(R"({"repeat_last_n":-1})").sampling.repeat_last_n, -1);
   EXPECT_EQ(Options("null").max_tokens, size_t{INT32_MAX});
 
   const GenerationOptions all = Options(
