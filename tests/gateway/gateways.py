@@ -88,7 +88,9 @@ def envoy_configuration(port, replicas):
     cluster = {
         "name": "lockstep", "type": "STATIC", "connect_timeout": "1s", "lb_policy": "RING_HASH",
         "circuit_breakers": {"thresholds": [{"max_retries": 1000}]},
-        "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1,
+        # Without no_traffic_interval the second check comes a minute after the first.
+        "health_checks": [{"timeout": "1s", "interval": "1s", "no_traffic_interval": "1s",
+                           "unhealthy_threshold": 1,
                            "healthy_threshold": 1, "http_health_check": {"path": "/readyz"}}],
         "load_assignment": {"cluster_name": "lockstep", "endpoints": [{"lb_endpoints": [
             {"endpoint": {"address": address(replica)}} for replica in replicas]}]}}
