@@ -66,7 +66,7 @@ bool IsAtStart(const CallForm& form) {
 
 // A tag is enough to tell a call from text, and comes before what models vary in, such as spaces.
 std::string Marker(const CallForm& form) {
-  const std::string prefix = Prefix(form);
+  std::string prefix = Prefix(form);
   if (form.harmony || IsAtStart(form)) return prefix;
   if (prefix[0] != '<' && prefix[0] != '[') return form.opens;
   const size_t end = prefix.find(prefix[0] == '<' ? '>' : ']');

@@ -80,7 +80,7 @@ Status PartialFile::Flush() {
     const ssize_t wrote = write(fd_, left.data(), left.size());
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) {
-      const Status failed = Failed("write");
+      Status failed = Failed("write");
       // The hash and the file are of the same bytes again, so that another try can go on.
       size_ -= left.size();
       buffer_.clear();
