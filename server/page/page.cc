@@ -3,12 +3,9 @@
 // model that the page should ever show as HTML could run nothing.
 #include "server/page/page.h"
 
-#include <fmt/format.h>
-#include <openssl/evp.h>
-
-#include <array>
 #include <utility>
 
+#include "server/http/digest.h"
 #include "server/http/error_reply.h"
 #include "server/http/gzip.h"
 
@@ -25,11 +22,9 @@ constexpr char kNoPage[] =
 
 // A hash of the content, so that it is the same on every server that has the same page.
 std::string EntityTag(std::string_view content) {
-  std::array<uint8_t, 32> hash{};
-  EVP_Digest(content.data(), content.size(), hash.data(), nullptr, EVP_sha256(), nullptr);
-  std::string tag = "\"";
-  for (size_t i = 0; i < 16; ++i) tag += fmt::format("{:02x}", hash[i]);
-  return tag + '"';
+  Digest digest;
+  digest.Add(content);
+  return '"' + Hex(digest.Bytes().substr(0, 16)) + '"';
 }
 
 std::string_view TrimLine(std::string_view line) {

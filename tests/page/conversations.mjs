@@ -41,6 +41,35 @@ pageTest('keeps several conversations apart, with names, over a reload', { mode:
   assert.equal(await proseText(page), 'answer 7');
 });
 
+pageTest('takes nothing for the conversation before while another is read from a slow disk', { mode: 'chat' }, async (page) => {
+  count();
+  await talk(page, 'one');
+  await page.getByRole('radio', { name: 'Completion' }).check({ force: true });
+  await page.locator('#prompt[placeholder="Begin a text"]').waitFor();
+  await page.evaluate(() => {
+    const { get } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.get = function (key) {
+      const request = get.call(this, key);
+      return { set onsuccess(done) { request.onsuccess = () => setTimeout(done, 700); }, get result() { return request.result; } };
+    };
+  });
+  await page.getByRole('radio', { name: 'Chat' }).check({ force: true });
+  await prompt(page).focus();
+  await page.keyboard.type('lost');
+  await page.keyboard.press('Enter');
+  await send(page, 'two'); // which waits until it can be written
+  await finished(page);
+  assert.deepEqual(messages(), ['user: one', 'assistant: answer 1', 'user: two']);
+  assert.equal(gateway.sent('/generate').length, 0);
+  // The last turn holds, though what was asked for first is read last.
+  await page.getByRole('radio', { name: 'Completion' }).check({ force: true });
+  await page.locator('#prompt[placeholder="Begin a text"]').waitFor();
+  await page.getByRole('radio', { name: 'Chat' }).check({ force: true });
+  await page.getByRole('radio', { name: 'Server' }).check({ force: true });
+  await page.waitForTimeout(1000);
+  assert.ok(await page.locator('#composer').isHidden());
+});
+
 pageTest('branches where a message is edited or an answer made anew', { mode: 'chat' }, async (page) => {
   count();
   await talk(page, 'one', 'two', 'three');

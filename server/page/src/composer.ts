@@ -66,6 +66,10 @@ export class Composer {
     byId('prompt-label').textContent = chat ? 'Message' : 'Text to continue';
     this.prompt.placeholder = chat ? 'Write a message' : 'Begin a text';
   }
+  /** While a conversation is read, what is written would go to the one before it. */
+  hold(held: boolean): void {
+    this.prompt.readOnly = held;
+  }
   /** Says that what is sent takes the place of something. */
   showEditing(editing: boolean): void {
     byId('editing').hidden = !editing;
@@ -73,6 +77,7 @@ export class Composer {
 
   private submit(): void {
     if (this.running) return this.on.stop();
+    if (this.prompt.readOnly) return;
     const said = this.said;
     if (said.prompt.trim() === '' && this.files.length === 0) return this.focus();
     if (this.on.send(said)) this.set({ prompt: '' });

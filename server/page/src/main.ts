@@ -24,6 +24,7 @@ const talks = (of: Place): of is Mode => of === 'chat' || of === 'completion';
 let model: ModelInfo | undefined;
 let heads: Head[] = [];
 let place: Place = 'completion'; // which every model can, until it has told what it can
+let turns = 0; // of the page to something else; the last one holds
 const drafts = new Map<string, Said>(); // of conversations that are not open
 
 const settings = new Settings(() => void connect());
@@ -76,6 +77,16 @@ function show(conversation: Conversation, remembered = true): void {
   showList();
 }
 
+/** Shows a conversation once it is read, unless the page has turned to something else meanwhile. */
+async function turnTo(reading: Promise<Conversation | undefined>, remembered = true): Promise<void> {
+  const turn = ++turns;
+  composer.hold(true);
+  const conversation = await reading;
+  if (turn !== turns) return;
+  composer.hold(false);
+  if (conversation) show(conversation, remembered);
+}
+
 /** The one that was open last in this mode, or a new one. */
 async function latest(mode: Mode): Promise<Conversation> {
   const id = load<Partial<Record<Mode, string>>>('open', {})[mode];
@@ -85,6 +96,8 @@ async function latest(mode: Mode): Promise<Conversation> {
 
 function setPlace(next: Place): void {
   place = next;
+  turns += 1;
+  composer.hold(false);
   document.body.dataset.mode = place;
   document.querySelectorAll<HTMLInputElement>('[name=mode]').forEach((radio) => {
     radio.checked = radio.value === place;
@@ -99,7 +112,7 @@ function setPlace(next: Place): void {
 async function goTo(next: Place): Promise<void> {
   if (!talks(next)) setPlace(next), showList();
   else if (next === talk.mode) remember(talk.conversation.head), setPlace(next), talk.show();
-  else show(await latest(next));
+  else await turnTo(latest(next));
 }
 
 const showList = () => sidebar.show(heads, talks(place) ? talk.conversation.head.id : '', talk.runningId);
@@ -145,11 +158,10 @@ async function rename(id: string, title: string): Promise<void> {
 const fileName = (title: string) => title.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').toLowerCase() || 'conversation';
 
 const sidebar = new Sidebar({
-  open: (id) => void conversationOf(id).then((conversation) => {
-    if (!conversation) return;
+  open: (id) => {
     uncover();
-    show(conversation);
-  }),
+    void turnTo(conversationOf(id));
+  },
   rename: (id, title) => void rename(id, title),
   remove: (id) => void remove(id),
   exportOne: (id) => void conversationOf(id).then((conversation) =>
@@ -228,9 +240,7 @@ document.addEventListener('visibilitychange', () => document.hidden || void refr
 
 startShell();
 watch(byId('log'));
-void archive.heads().then(async (kept) => {
+void turnTo(archive.heads().then((kept) => {
   heads = kept;
-  const mode = load<Mode>('mode', 'completion') === 'chat' ? 'chat' : 'completion';
-  show(await latest(mode), false);
-  await connect();
-});
+  return latest(load<Mode>('mode', 'completion') === 'chat' ? 'chat' : 'completion');
+}), false).then(connect);
