@@ -25,6 +25,8 @@ const char* NameToFetchFor(Command command) {
       return "chat";
     case Command::kGenerate:
       return "generate";
+    case Command::kVerify:
+      return "verify";
     case Command::kInspect:
       return "inspect";
     case Command::kBench:
