@@ -12,10 +12,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string TextOf(const Json& json, const char* name) {
-  const Json* const value = FindField(json, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
 size_t CountOf(const Json& json, const char* name) {
   const Json* const value = FindField(json, name);
   return value != nullptr && value->is_number_unsigned() ? value->get<size_t>() : 0;
@@ -24,8 +20,8 @@ size_t CountOf(const Json& json, const char* name) {
 void TakeError(const Json& body, AskOutcome* outcome) {
   const Json* const error = FindField(body, "error");
   if (error == nullptr) return;
-  outcome->error = TextOf(*error, "message");
-  outcome->code = TextOf(*error, "code");
+  outcome->error = TextField(*error, "message");
+  outcome->code = TextField(*error, "code");
 }
 
 // What stands in both forms' events beside the text.
@@ -35,7 +31,7 @@ void TakeFacts(const Json& event, AskOutcome* outcome) {
     outcome->prompt_tokens = CountOf(*usage, "prompt_tokens");
     outcome->completion_tokens = CountOf(*usage, "completion_tokens");
   }
-  const std::string finish = TextOf(event, "finish_reason");
+  const std::string finish = TextField(event, "finish_reason");
   if (!finish.empty()) outcome->finish = finish;
   if (FindField(event, "seed") != nullptr) outcome->seed = CountOf(event, "seed");
 }
@@ -62,7 +58,7 @@ class EventReader {
 
 // The text of an event of /generate goes to the sink, and likewise below.
 bool TakeNative(const Json& event, const LocalClient::Sink& sink, std::string* sent) {
-  const std::string text = TextOf(event, "text");
+  const std::string text = TextField(event, "text");
   const Json* const done = FindField(event, "done");
   if (done == nullptr || *done == false) {
     *sent += text;
@@ -81,8 +77,8 @@ bool TakeChat(const Json& event, const LocalClient::Sink& sink, AskOutcome* outc
   TakeFacts(choice, outcome);
   const Json* const delta = FindField(choice, "delta");
   if (delta == nullptr) return false;
-  const std::string thought = TextOf(*delta, "reasoning_content");
-  const std::string text = TextOf(*delta, "content");
+  const std::string thought = TextField(*delta, "reasoning_content");
+  const std::string text = TextField(*delta, "content");
   if (!thought.empty()) sink(thought, true);
   if (!text.empty()) sink(text, false);
   return !thought.empty() || !text.empty();

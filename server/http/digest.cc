@@ -1,4 +1,4 @@
-// By OpenSSL, which has SHA-256 in the processor's own instructions where there are some. That it
+// By OpenSSL, which has these in the processor's own instructions where there are some. That it
 // has no memory for its state is the one failure, and is told as any other lack of memory.
 #include "server/http/digest.h"
 
@@ -14,14 +14,16 @@ struct Digest::Context {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> md{EVP_MD_CTX_new(), EVP_MD_CTX_free};
 };
 
-Digest::Digest() : context_(std::make_unique<Context>()) {
-  if (!context_->md || EVP_DigestInit_ex(context_->md.get(), EVP_sha256(), nullptr) != 1) {
+Digest::Digest(HashKind kind) : context_(std::make_unique<Context>()) {
+  const EVP_MD* const hash = kind == HashKind::kSha256 ? EVP_sha256() : EVP_sha1();
+  if (!context_->md || EVP_DigestInit_ex(context_->md.get(), hash, nullptr) != 1) {
     throw std::bad_alloc();
   }
 }
 
 Digest::~Digest() = default;
 Digest::Digest(Digest&&) noexcept = default;
+Digest& Digest::operator=(Digest&&) noexcept = default;
 
 void Digest::Add(std::string_view bytes) {
   EVP_DigestUpdate(context_->md.get(), bytes.data(), bytes.size());
@@ -34,7 +36,7 @@ void Digest::AddNumber(uint64_t number) {
 }
 
 std::string Digest::Bytes() {
-  std::string bytes(kBytes, '\0');
+  std::string bytes(static_cast<size_t>(EVP_MD_CTX_size(context_->md.get())), '\0');
   EVP_DigestFinal_ex(context_->md.get(), reinterpret_cast<unsigned char*>(bytes.data()), nullptr);
   return bytes;
 }

@@ -1,4 +1,4 @@
-// SHA-256 of what comes piece by piece, and bytes as text. For one thread.
+// The hash of what comes piece by piece, and bytes as text. For one thread.
 #pragma once
 
 #include <cstdint>
@@ -9,18 +9,20 @@
 
 namespace lockstep {
 
+enum class HashKind { kSha256, kSha1 };  // git names files by the latter
+
 class Digest {
  public:
-  static constexpr size_t kBytes = 32;
-
-  Digest();
+  explicit Digest(HashKind kind = HashKind::kSha256);
   ~Digest();
   Digest(Digest&&) noexcept;
+  Digest& operator=(Digest&&) noexcept;
 
   void Add(std::string_view bytes);
   // Eight bytes, the lowest first: between pieces of any length it says where one ends.
   void AddNumber(uint64_t number);
-  // The digest, in kBytes bytes. REQUIRES: it was not asked for yet; nothing is added afterwards.
+  // The digest, in 32 bytes, or the 20 of SHA-1. REQUIRES: it was not asked for yet; nothing is
+  // added afterwards.
   std::string Bytes();
 
  private:

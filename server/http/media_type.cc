@@ -11,14 +11,6 @@
 namespace lockstep {
 namespace {
 
-std::string SmallLetters(std::string_view text) {
-  std::string small(text);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return small;
-}
-
 void SkipSpaces(std::string_view& rest) {
   rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
 }
@@ -63,7 +55,7 @@ std::optional<MediaType> ParseMediaType(std::string_view value) {
   rest.remove_prefix(1);
   const std::string_view subtype = TakeToken(rest);
   if (subtype.empty()) return std::nullopt;
-  media.type = SmallLetters(type) + "/" + SmallLetters(subtype);
+  media.type = LowerCase(type) + "/" + LowerCase(subtype);
   for (;;) {
     SkipSpaces(rest);
     if (rest.empty()) return media;
@@ -77,7 +69,7 @@ std::optional<MediaType> ParseMediaType(std::string_view value) {
     std::optional<std::string> text =
         rest.starts_with('"') ? TakeQuoted(rest) : std::string(TakeToken(rest));
     if (!text) return std::nullopt;
-    media.parameters.emplace_back(SmallLetters(name), *std::move(text));
+    media.parameters.emplace_back(LowerCase(name), *std::move(text));
   }
 }
 

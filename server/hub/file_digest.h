@@ -1,11 +1,12 @@
-// The hash of bytes as they come: a file's SHA-256, or git's name of a file, which is a SHA-1. For
+// The hash of a file's bytes as they come: its SHA-256, or git's name of it, which is a SHA-1. For
 // one thread.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
+
+#include "server/http/digest.h"
 
 namespace lockstep {
 
@@ -16,19 +17,15 @@ class FileDigest {
  public:
   // `hash` says of which kind. REQUIRES: IsFileHash(hash), or it is empty: SHA-256.
   FileDigest(std::string_view hash, uint64_t size);
-  ~FileDigest();
-  FileDigest(const FileDigest&) = delete;
-  FileDigest& operator=(const FileDigest&) = delete;
 
   void Restart();
-  void Add(std::string_view bytes);
-  std::string Hex();  // once, at the end; empty if OpenSSL fails
+  void Add(std::string_view bytes) { digest_.Add(bytes); }
+  std::string Hex() { return lockstep::Hex(digest_.Bytes()); }  // once, at the end
 
  private:
-  struct Context;
   const bool git_;
   const uint64_t size_;
-  const std::unique_ptr<Context> context_;
+  Digest digest_;
 };
 
 }  // namespace lockstep

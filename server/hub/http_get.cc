@@ -15,6 +15,7 @@
 #include <mutex>
 
 #include "core/base/quoted.h"
+#include "server/http/http_types.h"
 
 // libcurl's options are set by a function of variable arguments.
 // NOLINTBEGIN(cppcoreguidelines-pro-type-vararg)
@@ -37,18 +38,6 @@ std::optional<uint64_t> Number(std::string_view text) {
   return value;
 }
 
-std::string_view Trimmed(std::string_view text) {
-  constexpr const char* kSpace = " \t\r\n";
-  const size_t first = std::min(text.size(), text.find_first_not_of(kSpace));
-  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
-}
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
-
 // One request and what becomes of it. The library calls back from C, which nothing may be thrown
 // through.
 class Exchange {
@@ -68,7 +57,7 @@ class Exchange {
  private:
   static size_t OnHeader(const char* data, size_t, size_t size, void* self) {
     return static_cast<Exchange*>(self)->Guarded(size, [data, size](Exchange& exchange) {
-      return exchange.ReadLine(Trimmed({data, size}));
+      return exchange.ReadLine(TrimSpaces({data, size}, " \t\r\n"));
     });
   }
   static size_t OnBody(const char* data, size_t, size_t size, void* self) {
@@ -117,7 +106,8 @@ bool Exchange::ReadLine(std::string_view line) {
     return location_.empty() && begin_(head_);
   }
   const size_t colon = line.find(':');
-  if (colon != line.npos) ReadField(Lower(line.substr(0, colon)), Trimmed(line.substr(colon + 1)));
+  if (colon != line.npos)
+    ReadField(LowerCase(line.substr(0, colon)), TrimSpaces(line.substr(colon + 1)));
   return true;
 }
 
@@ -132,7 +122,7 @@ void Exchange::ReadField(std::string_view name, std::string_view value) {
   }
   if (name == "x-error-message") head_.error = value;
   if (name == "content-length") head_.length = Number(value);
-  if (name == "transfer-encoding") head_.chunked = Lower(value).ends_with("chunked");
+  if (name == "transfer-encoding") head_.chunked = LowerCase(value).ends_with("chunked");
   if (name == "x-linked-etag" && head_.linked_etag.empty()) head_.linked_etag = value;
   const bool redirects =
       status == 301 || status == 302 || status == 303 || status == 307 || status == 308;

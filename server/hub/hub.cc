@@ -24,18 +24,8 @@ constexpr size_t kMostListing = size_t{32} << 20;
 constexpr size_t kCommitDigits = 40;
 constexpr int kOk = 200;
 
-const Json* Member(const Json& json, const char* name) {
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return json.is_object() && found != json.end() ? &*found : nullptr;
-}
-
-std::string TextOf(const Json& json, const char* name) {
-  const Json* const value = Member(json, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-}
-
 std::optional<uint64_t> SizeOf(const Json& json) {
-  const Json* const value = Member(json, "size");
+  const Json* const value = FindField(json, "size");
   if (value == nullptr || !value->is_number_unsigned()) return {};
   return value->get<uint64_t>();
 }
@@ -150,8 +140,8 @@ Result<Hub::Listing> Hub::Ask(const ModelName& name) const {
   TRY(const WholeReply reply, AskUntilAnswered(request, name.Text()));
   const auto answer = ParseStrictObject(reply.body);
   Listing listing;
-  if (answer) listing.commit = TextOf(*answer, "sha");
-  const Json* const files = answer ? Member(*answer, "siblings") : nullptr;
+  if (answer) listing.commit = TextField(*answer, "sha");
+  const Json* const files = answer ? FindField(*answer, "siblings") : nullptr;
   if (!IsCommit(listing.commit) || files == nullptr || !files->is_array()) {
     return Fail(ErrorKind::kBadFile,
                 fmt::format("{}: {} answers with something else than a list of files: is "
@@ -159,12 +149,12 @@ Result<Hub::Listing> Hub::Ask(const ModelName& name) const {
                             name.Text(), request.url.Text()));
   }
   for (const Json& entry : *files) {
-    File file{TextOf(entry, "rfilename"), {}, SizeOf(entry)};
+    File file{TextField(entry, "rfilename"), {}, SizeOf(entry)};
     if (!IsSafePath(file.path)) continue;  // nothing that we could keep, and so nothing to choose
-    const Json* const large = Member(entry, "lfs");
-    file.hash = large != nullptr ? TextOf(*large, "sha256") : "";
-    if (large != nullptr && file.hash.empty()) file.hash = TextOf(*large, "oid");
-    if (large == nullptr) file.hash = TextOf(entry, "blobId");
+    const Json* const large = FindField(entry, "lfs");
+    file.hash = large != nullptr ? TextField(*large, "sha256") : "";
+    if (large != nullptr && file.hash.empty()) file.hash = TextField(*large, "oid");
+    if (large == nullptr) file.hash = TextField(entry, "blobId");
     if (large != nullptr && SizeOf(*large)) file.size = SizeOf(*large);
     listing.files.push_back(std::move(file));
   }

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "core/base/quoted.h"
+#include "server/http/http_types.h"
 #include "server/hub/url.h"
 
 namespace lockstep {
@@ -18,17 +19,11 @@ std::string Value(const Variables& variables, const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::string Trimmed(std::string text) {
-  constexpr const char* kSpace = " \t\r\n";
-  text.erase(text.find_last_not_of(kSpace) + 1);
-  text.erase(0, std::min(text.size(), text.find_first_not_of(kSpace)));
-  return text;
-}
+std::string Trimmed(std::string_view text) { return std::string(TrimSpaces(text, " \t\r\n")); }
 
-bool IsYes(std::string word) {
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return word == "1" || word == "ON" || word == "YES" || word == "TRUE";
+bool IsYes(std::string_view word) {
+  return word == "1" || EqualsNoCase(word, "on") || EqualsNoCase(word, "yes") ||
+         EqualsNoCase(word, "true");
 }
 
 // A header's value: what is no printable ASCII could forge another.

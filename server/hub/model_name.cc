@@ -11,6 +11,7 @@
 #include <set>
 
 #include "core/base/quoted.h"
+#include "server/http/http_types.h"
 #include "server/hub/url.h"
 
 namespace lockstep {
@@ -22,10 +23,6 @@ constexpr std::array<const char*, 2> kPreferred{"Q4_K_M", "Q8_0"};
 constexpr std::array<std::string_view, 6> kOthers{"mmproj",  "imatrix", "mtp-",
                                                   "eagle3-", "dflash-", "dspark-"};
 constexpr size_t kMostNamePart = 96, kMostPathPart = 255;
-
-bool IsAlphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
 
 std::string Upper(std::string_view text) {
   std::string out(text);

@@ -8,19 +8,10 @@
 #include <charconv>
 
 #include "core/base/quoted.h"
+#include "server/http/http_types.h"
 
 namespace lockstep {
 namespace {
-
-bool IsAlphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
 
 std::string Encode(std::string_view text, std::string_view also_kept) {
   std::string out;
@@ -52,7 +43,7 @@ Status ReadHost(std::string_view text, std::string_view authority, Url& url) {
   } else {
     end = std::min(end, authority.find(':'));
   }
-  url.host = Lower(authority.substr(0, end));
+  url.host = LowerCase(authority.substr(0, end));
   const std::string_view kept = url.host.starts_with('[') ? "[]:." : "-._";
   const bool fine = std::all_of(url.host.begin(), url.host.end(), [kept](char c) {
     return IsAlphanumeric(c) || kept.find(c) != kept.npos;
@@ -85,7 +76,7 @@ std::string Url::Origin() const {
 }
 
 bool IsUrl(std::string_view text) {
-  const std::string start = Lower(text.substr(0, 8));
+  const std::string start = LowerCase(text.substr(0, 8));
   return start.starts_with("http://") || start == "https://";
 }
 

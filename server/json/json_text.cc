@@ -188,6 +188,11 @@ const Json* FindField(const Json& object, std::string_view name) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
+std::string TextField(const Json& object, std::string_view name, std::string otherwise) {
+  const Json* const field = FindField(object, name);
+  return field != nullptr && field->is_string() ? field->get<std::string>() : std::move(otherwise);
+}
+
 std::string Dump(const Json& json) {
   std::string text;
   if (HasBigIntegers(json)) {

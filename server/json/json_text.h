@@ -34,6 +34,8 @@ Json WithoutBigIntegers(Json json);
 // The object's member of that name, unless it is null or there is none, which is all one to
 // clients.
 const Json* FindField(const Json& object, std::string_view name);
+// The text of that member, or `otherwise` where it is none.
+std::string TextField(const Json& object, std::string_view name, std::string otherwise = {});
 
 // On one line, a BigInteger with its digits. Bytes that are not UTF-8 (a single token need not be
 // whole characters) become U+FFFD.

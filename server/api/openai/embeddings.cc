@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <cstring>
 #include <string>
 #include <utility>
 
+#include "server/http/digest.h"
 #include "server/http/error_reply.h"
 
 namespace lockstep {
@@ -17,20 +17,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little);  // x86 and the Arm that is built for
 
 void AppendBase64(std::span<const float> vector, std::string& text) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string bytes(vector.size_bytes(), '\0');
-  std::memcpy(bytes.data(), vector.data(), bytes.size());
-  text += '"';
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t three = 0;
-    for (size_t j = i; j < i + 3; ++j) {
-      three = three << 8 | (j < bytes.size() ? static_cast<uint8_t>(bytes[j]) : 0);
-    }
-    for (size_t digit = 0; digit < 4; ++digit) {
-      text += i + digit <= bytes.size() ? kDigits[three >> (18 - 6 * digit) & 63] : '=';
-    }
-  }
-  text += '"';
+  const std::string_view bytes(reinterpret_cast<const char*>(vector.data()), vector.size_bytes());
+  text += '"' + Base64(bytes) + '"';
 }
 
 std::string Write(const TextVectors& vectors, const std::string& model, bool base64) {

@@ -19,13 +19,6 @@ constexpr char kToolForm[] = R"(must be an object such as {"type": "function", "
 constexpr char kChoiceForms[] =
     R"(must be none, auto, required, a tool's name, {"type": "function", "name": ...} or {"type": "allowed_tools", "mode": ..., "tools": [...]})";
 
-// The text of a field of an object, or `otherwise`.
-std::string TextOf(const Json& object, const char* name, std::string otherwise = {}) {
-  const auto field = object.is_object() ? object.find(name) : object.end();
-  return field != object.end() && field->is_string() ? field->get<std::string>()
-                                                     : std::move(otherwise);
-}
-
 std::string NameForm() {
   return fmt::format("must be of letters, digits or _-.:/, at most {}", kMaxToolName);
 }
@@ -33,7 +26,7 @@ std::string NameForm() {
 // A custom tool's input follows a grammar of Lark's or a pattern, or is any text.
 bool TakesAnyText(const Json& custom) {
   const auto format = custom.find("format");
-  return format == custom.end() || TextOf(*format, "type", "text") == "text";
+  return format == custom.end() || TextField(*format, "type", "text") == "text";
 }
 
 class ToolReader {
@@ -41,7 +34,7 @@ class ToolReader {
   ToolReader(bool again, ReadContext& context, ResponsesTools* tools)
       : again_(again), context_(context), tools_(tools) {
     if (tools->list.tools.is_null()) return;
-    for (const Json& tool : tools->list.tools) names_.insert(TextOf(tool["function"], "name"));
+    for (const Json& tool : tools->list.tools) names_.insert(TextField(tool["function"], "name"));
   }
 
   void ReadList(const Json& list, std::string_view name, const std::string& space,
@@ -56,7 +49,7 @@ class ToolReader {
   void ReadTool(const Json& value, const std::string& where, const std::string& space,
                 FieldReader& fields) {
     if (!value.is_object()) return fields.Fail(where, kToolForm);
-    const std::string type = TextOf(value, "type", "function");
+    const std::string type = TextField(value, "type", "function");
     if (type == "namespace" && space.empty()) {
       fields.Nested(value, where, kToolForm, context_.unknown(),
                     [this](FieldReader& tool) { ReadNamespace(tool); });
@@ -162,7 +155,7 @@ class ChoiceReader {
     ToolChoice choice;
     fields.Nested(*value, "tool_choice", kChoiceForms, context_.unknown(),
                   [&](FieldReader& reader) {
-                    if (TextOf(*value, "type") == "allowed_tools") {
+                    if (TextField(*value, "type") == "allowed_tools") {
                       ReadAllowed(reader, &choice);
                     } else {
                       choice = ReadNamed(*value, reader);
@@ -174,7 +167,7 @@ class ChoiceReader {
  private:
   bool IsTool(std::string_view name) const {
     return std::ranges::any_of(tools_.list.tools, [name](const Json& tool) {
-      return TextOf(tool["function"], "name") == name;
+      return TextField(tool["function"], "name") == name;
     });
   }
 
@@ -182,11 +175,11 @@ class ChoiceReader {
   // called here. A function of a namespace may come with the namespace's name, before a dot or in a
   // field of its own, or without.
   std::vector<std::string> NamesOf(const Json& tool) const {
-    const std::string type = TextOf(tool, "type", "function");
+    const std::string type = TextField(tool, "type", "function");
     // Chat's form has the name one level deeper.
-    const std::string name =
-        TextOf(tool, "name", tool.contains(type) ? TextOf(tool[type], "name") : std::string());
-    const std::string space = TextOf(tool, "namespace");
+    const std::string name = TextField(
+        tool, "name", tool.contains(type) ? TextField(tool[type], "name") : std::string());
+    const std::string space = TextField(tool, "namespace");
     std::vector<std::string> names;
     for (const auto& [flat, parts] : tools_.spaced) {
       const bool all = type == "namespace" && parts.space == name;

@@ -8,11 +8,7 @@
 
 #include "core/engine/sampler.h"
 #include "core/grammar/token_grammar.h"
-#include "core/kernels/dispatch.h"
-#include "core/kernels/float_mode.h"
-#include "core/transformer/model_config.h"
-#include "core/transformer/transformer.h"
-#include "tests/support/tiny_model.h"
+#include "tests/support/transformer_fixture.h"
 
 namespace {
 
@@ -38,23 +34,18 @@ namespace lockstep {
 namespace {
 
 TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
-  SetComputeFloatMode();
   std::vector<TinyFamily> models = TinyFamilies();
   for (const WeightType type : {WeightType::kQ4_0, WeightType::kF16, WeightType::kBF16}) {
     models.push_back({Name(type), {}});
     models.back().options.type = type;
   }
   for (const auto& [name, options] : models) {
-    const std::vector<uint8_t> bytes = TinyModel(options);
-    const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
-    const ModelConfig config = ReadModelConfig(file).value();
+    const TestModel model(options);
     ThreadPool pool(3);
-    const Transformer transformer(config, LoadWeights(file, config, pool).value(),
-                                  *ChooseKernels("auto").kernels);
-    Scratch scratch(config, 64, 3, 3);
+    Scratch scratch(model.config, 64, 3, 3);
     std::vector<KvCache> caches;
-    for (int i = 0; i < 3; ++i) caches.push_back(KvCache::Create(config, 128).value());
-    Sampler sampler(config.vocab);
+    for (int i = 0; i < 3; ++i) caches.push_back(model.NewCache());
+    Sampler sampler(model.config.vocab);
     sampler.Reset({}, {});
     const std::vector<int32_t> prompt(40, 7);
     std::vector<int32_t> last = {5, 6};
@@ -63,7 +54,7 @@ TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
                                            {&caches[2], prompt, LogitRows::kLast}};
     const size_t before = allocations;
     for (int step = 0; step < 3; ++step) {
-      if (!transformer.Forward(batch, scratch, pool)) std::abort();
+      if (!model.transformer->Forward(batch, scratch, pool)) std::abort();
       for (size_t i = 0; i < 2; ++i) {
         const auto token = sampler.Sample(scratch.logits(i), caches[i].length());
         if (!token) std::abort();
@@ -76,22 +67,17 @@ TEST(AllocationTest, AStepOfPrefillAndDecodeAllocatesNothing) {
 }
 
 TEST(AllocationTest, TextsAreEncodedWithoutAllocating) {
-  SetComputeFloatMode();
   for (auto [name, options] : TinyEncoders()) {
     for (const WeightType type : {WeightType::kF32, WeightType::kQ8_0}) {
       options.type = type;
-      const std::vector<uint8_t> bytes = TinyModel(options);
-      const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
-      const ModelConfig config = ReadModelConfig(file).value();
+      const TestModel model(options);
       ThreadPool pool(3);
-      const Transformer transformer(config, LoadWeights(file, config, pool).value(),
-                                    *ChooseKernels("auto").kernels);
-      Scratch scratch(config, 64, 3, 3);
+      Scratch scratch(model.config, 64, 3, 3);
       const std::vector<int32_t> few(3, 5), some(20, 6), many(41, 7);
       const EncoderText texts[] = {{few}, {some, 9}, {many, SIZE_MAX, TextForm::kPooled}};
       const size_t before = allocations;
       for (int step = 0; step < 3; ++step) {
-        if (!transformer.Encode(texts, scratch, pool)) std::abort();
+        if (!model.transformer->Encode(texts, scratch, pool)) std::abort();
       }
       EXPECT_EQ(allocations - before, 0u) << name << " " << Name(type);
     }
