@@ -16,13 +16,28 @@ constexpr std::string_view kPassedOver[] = {
     "receipt",    "seed",      "logprobs",     "service_tier",      "metadata",   "instructions",
     "tools",      "prompt",    "user",         "request_id",        "_request_id"};
 
+// What an answer says stands here, in one dialect or another, and must not be left out.
+constexpr std::string_view kSaid[] = {
+    "choices",   "message",  "content",  "text",    "output",     "name",          "input",
+    "arguments", "response", "function", "refusal", "tool_calls", "generated_text"};
+
 bool IsPassedOver(std::string_view key) {
   return std::ranges::find(kPassedOver, key) != std::end(kPassedOver);
+}
+
+const Json* FieldOf(const Json* json, std::string_view key) {
+  if (json == nullptr || !json->is_object()) return nullptr;
+  const auto found = json->find(key);
+  return found == json->end() || found->is_null() ? nullptr : &*found;
 }
 
 std::string TextOf(const Json* json) {
   if (json == nullptr || json->is_null()) return {};
   return json->is_string() ? json->get<std::string>() : Dump(*json);
+}
+
+std::string Place(const std::string& where, std::string_view key) {
+  return where.empty() ? std::string(key) : fmt::format("{}.{}", where, key);
 }
 
 // `made` is null where there is nothing. Nesting is bounded by kMaxJsonDepth.
@@ -48,9 +63,14 @@ std::optional<AnswerDifference> Compare(const Json& given,
   if (given.is_object()) {
     for (const auto& [key, value] : given.items()) {
       if (IsPassedOver(key)) continue;
-      const bool has = made != nullptr && made->is_object() && made->contains(key);
-      const std::string name = where.empty() ? key : fmt::format("{}.{}", where, key);
-      if (auto found = Compare(value, has ? &(*made)[key] : nullptr, name)) return found;
+      if (auto found = Compare(value, FieldOf(made, key), Place(where, key))) return found;
+    }
+    for (const std::string_view key : kSaid) {
+      const Json* const said = FieldOf(made, key);
+      if (said == nullptr || said->empty() || *said == "") continue;
+      const Json* const there = FieldOf(&given, key);
+      if (there != nullptr && there->type() == said->type()) continue;
+      return AnswerDifference{Place(where, key), TextOf(there), TextOf(said)};
     }
   }
   return std::nullopt;

@@ -14,7 +14,8 @@ struct AnswerDifference {
   std::string given, made;  // the texts there; empty where there is none
 };
 
-// The first text of `given` that `made` has otherwise or not at all. What is another one each time,
+// The first text of `given` that `made` has otherwise or not at all, or that what is said in `made`
+// and `given` leaves out. What is another one each time,
 // or was when the answer was made, is passed over: ids, times, counts and who answered.
 std::optional<AnswerDifference> FirstDifference(const Json& given, const Json& made);
 

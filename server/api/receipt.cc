@@ -29,6 +29,10 @@ Result<Receipt> ReadReceipt(const Json& json) {
   constexpr char kForm[] =
       "receipt must be an object with system_fingerprint, seed, request, prompt and answer, as it "
       "came with the answer";
+  if (json.is_string()) {  // as the header has it
+    const auto parsed = ParseStrictObject(json.get_ref<const std::string&>());
+    return parsed ? ReadReceipt(*parsed) : Fail(ErrorKind::kInvalidArgument, kForm, "receipt");
+  }
   if (!json.is_object()) return Fail(ErrorKind::kInvalidArgument, kForm, "receipt");
   Receipt receipt;
   const auto text = [&json](const char* name, std::string* out) {

@@ -42,6 +42,8 @@ struct Claim {
   std::optional<std::vector<int32_t>> tokens;
   std::optional<std::string> text;
   Json answer;  // as it came; null: it did not
+
+  bool empty() const { return !receipt && !tokens && !text && answer.is_null(); }
 };
 
 // As the route's handler chooses it; null where it generates nothing.
@@ -84,6 +86,10 @@ Result<Claim> ReadClaim(const Json& body, size_t vocab) {
   }
   const Json* const answer = FindField(body, "answer");
   if (answer == nullptr) return claim;
+  if (!answer->is_structured() || answer->empty()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                "answer must be what the request was answered with, as JSON", "answer");
+  }
   claim.answer = *answer;
   if (FindField(*answer, "choices") != nullptr && (*answer)["choices"].is_array()) {
     // It is made again by itself, and is the first choice then.
@@ -247,6 +253,11 @@ HttpReply Verify(RouteCall& call) {
   const ServedModel& model = call.service->model();
   auto claim = ReadClaim(body->json, model.vocab);
   if (!claim) return ErrorReply(claim.error());
+  if (claim->empty()) {
+    return ErrorReply(BadField("answer",
+                               "there is nothing to verify: send the answer as it came, or its "
+                               "receipt, tokens or text"));
+  }
   const auto done = [](const Json& json) {
     return Answered(json, std::make_shared<RequestRecord>());
   };

@@ -28,5 +28,22 @@ TEST(AnswerDifferenceTest, TheFirstTextThatDiffersIsNamed) {
   EXPECT_EQ(Where(R"({"a":{"b":"x"}})", R"({"a":null})"), "a.b: x|");
 }
 
+// Else an answer from which calls were taken would pass, or one of which nothing is left.
+TEST(AnswerDifferenceTest, WhatIsSaidIsNotLeftOut) {
+  constexpr char kMade[] =
+      R"({"choices":[{"message":{"role":"assistant","content":"t","tool_calls":[{"id":"1"}]}}]})";
+  EXPECT_EQ(Where(R"({"choices":[{"message":{"content":"t","tool_calls":[{}]}}]})", kMade), "");
+  EXPECT_EQ(Where(R"({"choices":[{"message":{"content":"t"}}]})", kMade),
+            R"(choices[0].message.tool_calls: |[{"id":"1"}])");
+  EXPECT_EQ(Where(R"({"choices":[{"message":{"content":null,"tool_calls":[{}]}}]})", kMade),
+            "choices[0].message.content: |t");
+  EXPECT_EQ(Where(R"({"choices":[{"message":{"content":1,"tool_calls":[{}]}}]})", kMade),
+            "choices[0].message.content: 1|t");
+  EXPECT_EQ(Where(R"({"choices":[{}]})", R"({"choices":[{"text":"t"}]})"), "choices[0].text: |t");
+  EXPECT_EQ(Where(R"({"choices":{}})", R"({"choices":[{"text":"t"}]})"),
+            R"(choices: {}|[{"text":"t"}])");
+  EXPECT_EQ(Where(R"({"a":1})", R"({"a":1,"text":"","tool_calls":[]})"), "");
+}
+
 }  // namespace
 }  // namespace lockstep

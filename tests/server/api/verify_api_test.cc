@@ -115,6 +115,22 @@ TEST_F(VerifyTest, ATextThatWasChangedIsNamed) {
   EXPECT_EQ(Verify(body)["index"], 4);
 }
 
+TEST_F(VerifyTest, AnAnswerOfWhichSomethingIsGoneIsNamed) {
+  Json body = Case("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})");
+  body["answer"]["choices"][0]["message"].erase("content");
+  Differs(body, "answer", "choices[0].message.content differs from byte 0 on");
+  body["answer"].erase("choices");
+  Differs(body, "answer", "choices differs from byte 0 on");
+}
+
+TEST_F(VerifyTest, AReceiptMayBeTheHeadersText) {
+  Json body = Case("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})");
+  body["receipt"] = Dump(body["receipt"]);
+  EXPECT_EQ(Verify(body)["verified"], true);
+  body.erase("answer");
+  EXPECT_EQ(Verify(body)["verified"], true);
+}
+
 TEST_F(VerifyTest, WhatElseDiffersIsNamed) {
   const Json body =
       Case("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}],"seed":3})");
@@ -169,6 +185,13 @@ TEST_F(VerifyTest, WhatCannotBeCheckedIsRefused) {
   wrong["index"] = 1;
   wrong["answer"]["choices"] = Json::array({Json::object()});
   Refused(wrong, "index", "no choice of that index");
+  for (const Json& answer : {Json("A tale"), Json::array(), Json::object(), Json(7)}) {
+    wrong = body;
+    wrong["answer"] = answer;
+    Refused(wrong, "answer", "answer must be what the request was answered with");
+  }
+  Refused({{"route", "/generate"}, {"request", {{"prompt", "x"}, {"seed", 7}}}}, "answer",
+          "there is nothing to verify");
 }
 
 }  // namespace
