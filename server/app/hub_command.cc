@@ -87,9 +87,8 @@ class Teller {
     next_ = now + kLineEvery;
     const double seconds = std::chrono::duration<double>(now - start_).count();
     if (voice_ == FetchVoice::kSentences) {
-      const std::string text =
-          ProgressText("Fetching " + name_, "B", done, std::max(done, total), seconds, before_);
-      fmt::print(stderr, "{}\n", text);
+      fmt::print(stderr, "{}\n",
+                 ProgressText("Fetching " + name_, "B", done, total, seconds, before_));
       return;
     }
     const auto megabytes = [](uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };

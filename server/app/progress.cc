@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -66,11 +67,18 @@ size_t Columns() {
 
 std::string ProgressText(const std::string& what, const std::string& unit, size_t done,
                          size_t total, double seconds, size_t before) {
-  const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
-  std::string text = fmt::format("{}: {:.0f} %, {}", what, share * 100, OfTotal(done, total, unit));
+  std::string text = what;
+  if (total > 0) {
+    total = std::max(done, total);
+    const double share = static_cast<double>(done) / static_cast<double>(total);
+    text += fmt::format(": {:.0f} %, {}", share * 100, OfTotal(done, total, unit));
+  } else if (done > 0) {
+    text += ": " + Amount(static_cast<double>(done), unit);
+  }
   if (seconds < kLeastSeconds || done <= before) return text;
   const double rate = static_cast<double>(done - before) / seconds;
   text += ", " + Amount(rate, unit) + "/s";
+  if (total == 0) return text;
   const double left = static_cast<double>(total - done) / rate;
   return text + ", " + Duration(left) + " left";
 }
@@ -89,7 +97,7 @@ void Progress::Start(size_t before) {
 
 void Progress::Update(size_t done, size_t total, const std::string& note) {
   const auto now = std::chrono::steady_clock::now();
-  if (done >= total) return Wipe();
+  if (total > 0 && done >= total) return Wipe();
   if (!shown_ || now < next_) return;
   next_ = now + kEvery;
   drawn_ = true;

@@ -10,7 +10,7 @@
 namespace lockstep {
 
 // "Loading: 45 %, 1.1 of 2.5 GB, 800 MB/s, 2 s left". `unit` is "B" or what is counted, " tokens".
-// `before` is what was done when the seconds began.
+// `before` is what was done when the seconds began. A total of 0 is not known.
 std::string ProgressText(const std::string& what, const std::string& unit, size_t done,
                          size_t total, double seconds, size_t before = 0);
 

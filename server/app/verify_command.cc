@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "server/app/local_client.h"
@@ -57,7 +59,8 @@ int Tell(const std::string& where, const HttpReply& reply) {
 int RunVerify(const Options& options) {
   const std::string& name = options.verify_file;
   std::ifstream file(name, std::ios::binary);
-  if (!file) return Fails(fmt::format("cannot read {}", name));
+  if (!file)
+    return Fails(fmt::format("cannot read {}: {}", name, std::generic_category().message(errno)));
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   const std::vector<std::string_view> objects = ObjectsOf(text);
   if (objects.empty()) {

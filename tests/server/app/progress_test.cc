@@ -27,7 +27,13 @@ TEST(ProgressTest, GuessesNothingBeforeThereIsSomethingToGoBy) {
   EXPECT_EQ(ProgressText("Loading", "B", 0, 5'000'000, 3), "Loading: 0 %, 0.0 of 5.0 MB");
   EXPECT_EQ(ProgressText("Loading", "B", 4'000'000, 5'000'000, 0.1),
             "Loading: 80 %, 4.0 of 5.0 MB");
-  EXPECT_EQ(ProgressText("Loading", "B", 0, 0, 1), "Loading: 100 %, 0.0 of 0.0 B");
+}
+
+TEST(ProgressTest, DoesWithoutATotal) {
+  EXPECT_EQ(ProgressText("Fetching", "B", 0, 0, 1), "Fetching");
+  EXPECT_EQ(ProgressText("Fetching", "B", 3'000'000, 0, 2), "Fetching: 3.0 MB, 1.5 MB/s");
+  EXPECT_EQ(ProgressText("Fetching", "B", 3'000'000, 2'000'000, 0),
+            "Fetching: 100 %, 3.0 of 3.0 MB");
 }
 
 TEST(ProgressTest, IsSilentWhereNobodyWatches) {
