@@ -19,7 +19,7 @@ const openai = () =>
   new OpenAI({ baseURL: `${run.server.url}/v1`, apiKey: "any", maxRetries: 0, fetch: run.endless });
 const anthropic = () =>
   new Anthropic({ baseURL: run.server.url, apiKey: "any", maxRetries: 0, fetch: run.endless });
-const ollama = () => new Ollama({ host: run.server.url, fetch: run.server.fetch });
+const ollama = () => new Ollama({ host: run.server.url, fetch: fetch });
 const parts = (provider) =>
   streamText({ model: provider, messages, maxRetries: 0, onError() {} }).fullStream;
 const long = { model, messages, max_tokens: 100_000 };
@@ -45,7 +45,7 @@ const CLIENTS = {
   }],
   "@langchain/ollama": [Error, {
     chat: () => new ChatOllama({ model, baseUrl: run.server.url, numPredict: -1, maxRetries: 0,
-      fetch: run.server.fetch }).stream(PROMPT),
+      fetch: fetch }).stream(PROMPT),
   }],
   // What is no exception but a part of the stream has no class.
   "@ai-sdk/openai-compatible": [Object, {

@@ -1,7 +1,8 @@
-// Streams of several clients at once, which the server ends in the middle because it must leave.
+// Streams of several clients at once, which the server ends in the middle because it must leave, or
+// because their time is over.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Server } from "./server.mjs";
+import { after, before, describe, test } from "node:test";
+import { Lockstep } from "../support/lockstep.mjs";
 
 // What ends a stream: what was thrown, or the error among its parts.
 async function follow(make, begun) {
@@ -23,15 +24,20 @@ async function follow(make, begun) {
 export class CutStreams {
   // A client's fetch whose answers go on until the context is full.
   endless = (url, init) =>
-    this.server.fetch(url, { ...init, body: JSON.stringify({ ...JSON.parse(init.body), ignore_eos: true }) });
+    fetch(url, { ...init, body: JSON.stringify({ ...JSON.parse(init.body), ignore_eos: true }) });
 
-  // One test a client. clients: { NAME: [CLASS, { STREAM: () => stream }] }. The streams have to go
+  // Two tests a client. clients: { NAME: [CLASS, { STREAM: () => stream }] }. The streams have to go
   // on for longer than the second that is left to them once all have begun.
   test(clients) {
+    describe("by a server that leaves", () =>
+      this.cut(clients, ["--drain-timeout", 1], /the server is shutting down/, () => this.server.process.kill("SIGTERM")));
+    describe("by a deadline", () => this.cut(clients, ["--request-timeout", 1], /was not complete after 1 s/));
+  }
+  cut(clients, flags, words, end = () => {}) {
     const ends = {}; // what each stream ended with, as a promise, under the same names
     before(async () => {
       const count = Object.values(clients).reduce((sum, [, streams]) => sum + Object.keys(streams).length, 0);
-      this.server = await Server.start("--sessions", count, "--drain-timeout", 1, "--isa", "scalar");
+      this.server = await Lockstep.start("--sessions", count, "--isa", "scalar", ...flags);
       const begun = [];
       for (const [client, [, streams]] of Object.entries(clients)) {
         ends[client] = {};
@@ -39,7 +45,7 @@ export class CutStreams {
           begun.push(new Promise((resolve) => (ends[client][name] = follow(make, resolve))));
         }
       }
-      Promise.all(begun).then(() => this.server.process.kill("SIGTERM"));
+      Promise.all(begun).then(end);
     });
     after(() => this.server.stop());
     for (const [client, [kind, streams]] of Object.entries(clients)) {
@@ -47,7 +53,7 @@ export class CutStreams {
         for (const name of Object.keys(streams)) {
           const error = await ends[client][name];
           assert.ok(error instanceof kind, `${name}: ${JSON.stringify(error)}`);
-          assert.match(error.message ?? JSON.stringify(error), /the server is shutting down/);
+          assert.match(error.message ?? JSON.stringify(error), words);
         }
       });
     }

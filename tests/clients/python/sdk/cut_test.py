@@ -1,5 +1,5 @@
-"""Streams that the server ends in the middle, because it must leave: each client raises an error of its
-own, and none takes what came for the whole answer."""
+"""Streams that the server ends in the middle, because it must leave or their time is over: each client
+raises an error of its own, and none takes what came for the whole answer."""
 import signal
 import threading
 
@@ -17,6 +17,10 @@ class CutTest:
     """Of streams that go on until the context is full, each on a thread of its own."""
 
     def cut(self, **streams):
+        self.end("the server is shutting down", ("--drain-timeout", 1), signal.SIGTERM, streams)
+        self.end("was not complete after 1 s", ("--request-timeout", 1), None, streams)
+
+    def end(self, words, flags, told, streams):
         ends, threads, begun = {}, [], []
 
         def follow(name, make, event):
@@ -28,7 +32,7 @@ class CutTest:
                 ends[name] = error
             event.set()
 
-        with start("--sessions", len(streams), "--drain-timeout", 1, "--isa", "scalar") as server:
+        with start("--sessions", len(streams), "--isa", "scalar", *flags) as server:
             for name, make in streams.items():
                 begun.append(threading.Event())
                 threads.append(threading.Thread(target=follow, args=(
@@ -36,12 +40,13 @@ class CutTest:
                 threads[-1].start()
             for event in begun:
                 event.wait(60)
-            server.process.send_signal(signal.SIGTERM)
+            if told:
+                server.process.send_signal(told)
             for thread in threads:
                 thread.join(60)
         for name in streams:
             self.assertIsInstance(ends[name], self.kind, name)
-            self.assertIn("the server is shutting down", str(ends[name]), name)
+            self.assertIn(words, str(ends[name]), name)
 
 
 class OpenAiTest(CutTest, ClientTest):
