@@ -227,6 +227,7 @@ HttpReply EncodeFrom(Body body, const EncodeDialect& dialect, RouteCall& call) {
   body.json = nullptr;
   context.memory.Force(kReadingCopies * call.request.body.size());
   auto record = std::make_shared<RequestRecord>();
+  record->model = service->model().name;
   auto vectors = Vectors(*service, *request, call.caller, *record, context.memory);
   HttpReply reply;
   if (!vectors) {

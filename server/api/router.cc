@@ -115,6 +115,8 @@ HttpReply Router::Handle(const HttpRequest& request) const {
     reply.headers.emplace_back("traceparent", trace->header());
     reply.record->trace_id = trace->trace_id;
     reply.record->span_id = trace->span_id;
+    reply.record->parent_id = trace->parent_id;
+    reply.record->traced = trace->sampled();
   }
   return reply;
 }

@@ -133,6 +133,9 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Switch(app, "--no-metrics", options.metrics, false, "no /metrics");
   flags.Switch(app, "--no-vllm-metrics", options.vllm_metrics, false,
                "no second copy of the metrics under vLLM's names");
+  flags.Text(app, "--otlp-endpoint", options.otlp_endpoint,
+             "send a trace of each request to this OpenTelemetry collector, such as "
+             "http://localhost:4318");
   flags.Number(app, "--max-body", options.http.limits.body, 1, kMaxBody,
                "bytes of a request's body");
 }

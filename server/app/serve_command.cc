@@ -14,6 +14,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <memory>
 #include <new>
@@ -34,6 +35,8 @@
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
 #include "server/json/json_text.h"
+#include "server/telemetry/http_post.h"
+#include "server/telemetry/span_exporter.h"
 
 namespace lockstep {
 namespace {
@@ -88,6 +91,22 @@ HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
   http.is_control = IsControlPath;
   http.guard_loopback = !has_keys;
   return http;
+}
+
+// Null where nobody wants traces.
+Result<std::unique_ptr<SpanExporter>> StartSpans(const Options& options) {
+  TRY(const OtlpSettings settings,
+      ReadOtlpSettings(options.otlp_endpoint,
+                       // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
+                       [](const char* name) { return std::getenv(name); }));
+  if (!settings.enabled()) return nullptr;
+  Log(LogLevel::kDebug, "traces", {{"url", settings.url}, {"ratio", settings.ratio}});
+  return std::make_unique<SpanExporter>(
+      settings, LOCKSTEP_VERSION,
+      [url = settings.url, headers = settings.headers](const std::string& body) {
+        return PostJson(url, headers, body);
+      },
+      [](const std::string& trouble) { Log(LogLevel::kWarning, trouble); });
 }
 
 void LogLimits(const Options& options, const HttpServerOptions& http) {
@@ -218,6 +237,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   ThreadPool pool(options.threads);
   Metrics metrics(options.vllm_metrics, DroppedLogLines);
   if (options.metrics) settings->metrics = &metrics;
+  auto spans = StartSpans(options);
+  if (!spans) return ExitCode(spans.error());
   HttpServerOptions http = MakeHttpOptions(options, has_keys);
   http.held = true;
   settings->memory = http.memory.get();
@@ -227,8 +248,9 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   http.refuse = [&router](const HttpRequest& request, const ReadError& error) {
     return router.Refuse(request, error.status, error.message);
   };
-  http.log = [&metrics](const RequestRecord& record) {
+  http.log = [&metrics, &spans](const RequestRecord& record) {
     metrics.OnRequest(record);
+    if (*spans != nullptr) (*spans)->Export(record);
     LogRequest(record);
   };
   const auto server = HttpServer::Start(

@@ -88,6 +88,7 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   }
 
   made->record_->id = made->id_;
+  made->record_->model = service.model().name;
   for (const GenerateRequest::Prompt& prompt : wanted.prompts) {
     const size_t held = made->memory_.bytes();
     if (const auto* const text = std::get_if<std::string>(&prompt)) {
@@ -118,6 +119,10 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
   }
   made->record_->answers = wanted.n;
   made->record_->max_tokens = wanted.options.max_tokens;
+  made->record_->stream = wanted.stream;
+  made->record_->temperature = sampling.temperature;
+  made->record_->top_p = sampling.top_p;
+  made->record_->seed = sampling.seed;
   made->progress_.resize(made->answers_.size());
   for (size_t i = made->answers_.size(); i > 0; --i) made->waiting_.push_back(i - 1);
   TRY_OK(made->SubmitWaiting());
@@ -230,7 +235,11 @@ std::optional<Generation::Item> Generation::EndAnswer(size_t index, StreamEnd en
   answer.stats = end.stats;
   if (index == 0) {
     // The log has one line for a request, whose times are those of its first answer.
-    record_->first_token_ms = (end.stats.queue_s + end.stats.prefill_s) * 1000;
+    record_->cached_tokens = end.stats.cached_tokens;
+    record_->queue_ms = end.stats.queue_s * 1000;
+    record_->prefill_ms = end.stats.prefill_s * 1000;
+    record_->decode_ms = end.stats.decode_s * 1000;
+    record_->first_token_ms = record_->queue_ms + record_->prefill_ms;
     record_->tokens_per_second = DecodeTokensPerSecond(answer);
   }
   if (end.error) return FailWith(std::move(*end.error));

@@ -4,6 +4,7 @@
 
 #include <strings.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,9 +68,11 @@ struct RequestRecord {
   std::string request_id;  // X-Request-Id, the client's or ours
   std::string id;          // of the generation
   std::string method, path;
-  std::string route;              // what the path stands for; empty: nothing of ours
-  bool control = false;           // a health check or a scrape, of which there are many
-  std::string trace_id, span_id;  // of the traceparent, where one came
+  std::string route;     // what the path stands for; empty: nothing of ours
+  bool control = false;  // a health check or a scrape, of which there are many
+  // Of the traceparent, where one came; `traced` says whether its sender tells of this trace.
+  std::string trace_id, span_id, parent_id;
+  bool traced = false;
   int status = 0;
   std::string outcome;  // "ok", a finish reason, "cancelled" or an error's code
   size_t prompt_tokens = 0, completion_tokens = 0;
@@ -77,6 +80,12 @@ struct RequestRecord {
   // many the longest had. No answers: there was none.
   bool resumed = false;  // it went on with a stream that had broken off
   size_t answers = 0, max_tokens = 0, longest_answer = 0;
+  std::string model;  // that answered
+  bool stream = false;
+  double temperature = 0, top_p = 1;
+  uint64_t seed = 0;
+  size_t cached_tokens = 0;  // of the prompt, in the first answer, as its times are
+  double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
   double first_token_ms = 0;  // from submission
   double tokens_per_second = 0;
   double total_ms = 0;

@@ -7,9 +7,8 @@
 #include <cstdint>
 
 namespace lockstep {
-namespace {
 
-std::string Decoded(std::string_view text) {
+std::string PercentDecoded(std::string_view text, char plus) {
   std::string decoded;
   for (size_t i = 0; i < text.size(); ++i) {
     uint8_t byte = 0;
@@ -19,13 +18,11 @@ std::string Decoded(std::string_view text) {
       decoded += static_cast<char>(byte);
       i += 2;
     } else {
-      decoded += text[i] == '+' ? ' ' : text[i];
+      decoded += text[i] == '+' ? plus : text[i];
     }
   }
   return decoded;
 }
-
-}  // namespace
 
 std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view query) {
   std::vector<std::pair<std::string, std::string>> pairs;
@@ -34,8 +31,8 @@ std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view que
     const std::string_view pair = query.substr(0, end);
     const size_t equals = std::min(pair.find('='), pair.size());
     if (!pair.empty()) {
-      pairs.emplace_back(Decoded(pair.substr(0, equals)),
-                         Decoded(pair.substr(std::min(equals + 1, pair.size()))));
+      pairs.emplace_back(PercentDecoded(pair.substr(0, equals), ' '),
+                         PercentDecoded(pair.substr(std::min(equals + 1, pair.size())), ' '));
     }
     query.remove_prefix(std::min(end + 1, query.size()));
   }

@@ -35,7 +35,7 @@ std::optional<TraceContext> ContinueTrace(std::string_view traceparent) {
   }
   // A span id must not be zero; by chance it is never.
   return TraceContext{std::string(trace), fmt::format("{:016x}", RandomBits() | 1),
-                      std::string(flags)};
+                      std::string(parent), std::string(flags)};
 }
 
 }  // namespace lockstep

@@ -8,9 +8,12 @@
 namespace lockstep {
 
 struct TraceContext {
-  std::string trace_id;  // 32 hex digits, the caller's
-  std::string span_id;   // 16 hex digits, this request's own
-  std::string flags;     // 2 hex digits, the caller's
+  std::string trace_id;   // 32 hex digits, the caller's
+  std::string span_id;    // 16 hex digits, this request's own
+  std::string parent_id;  // the caller's
+  std::string flags;      // 2 hex digits, the caller's
+  // Whether the caller tells of this trace.
+  bool sampled() const { return std::string_view("13579bdf").find(flags[1]) != std::string::npos; }
   std::string header() const { return "00-" + trace_id + "-" + span_id + "-" + flags; }
 };
 

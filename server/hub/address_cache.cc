@@ -9,6 +9,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "server/http/query.h"
 #include "server/hub/file_digest.h"
 #include "server/hub/model_name.h"
 #include "server/hub/url.h"
@@ -46,7 +47,7 @@ Status Cannot(const std::string& what, const std::error_code& error) {
 
 std::string AddressCache::PathOf(const std::string& address) const {
   const Split split = SplitAddress(address);
-  return fmt::format("{}/urls/{}/{}", folder_, HashOf(split), DecodePath(split.file));
+  return fmt::format("{}/urls/{}/{}", folder_, HashOf(split), PercentDecoded(split.file));
 }
 
 Status AddressCache::Note(const std::string& address) const {
@@ -102,7 +103,7 @@ Result<uint64_t> AddressCache::Remove(const CachedModel& model) {
 
 std::vector<std::string> PartAddresses(const std::string& address) {
   const Split split = SplitAddress(address);
-  const PartName part = ReadPartName(DecodePath(split.file));
+  const PartName part = ReadPartName(PercentDecoded(split.file));
   if (part.count == 1) return {address};
   std::vector<std::string> addresses;
   for (size_t i = 1; i <= part.count; ++i) {

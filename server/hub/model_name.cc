@@ -12,6 +12,7 @@
 
 #include "core/base/quoted.h"
 #include "server/http/http_types.h"
+#include "server/http/query.h"
 #include "server/hub/url.h"
 
 namespace lockstep {
@@ -80,10 +81,10 @@ bool ReadHubPath(std::string_view path, ModelName& name) {
   while (!path.empty()) {
     const size_t end = std::min(path.size(), path.find('/'));
     if (parts.size() == 4) {  // a file may be in a folder
-      parts.push_back(DecodePath(path));
+      parts.push_back(PercentDecoded(path));
       break;
     }
-    if (end > 0) parts.push_back(DecodePath(path.substr(0, end)));
+    if (end > 0) parts.push_back(PercentDecoded(path.substr(0, end)));
     path.remove_prefix(std::min(path.size(), end + 1));
   }
   if (parts.size() < 2 || !IsNamePart(parts[0]) || !IsNamePart(parts[1])) return false;
@@ -110,7 +111,7 @@ Result<ModelName> ParseAddress(std::string_view text, std::string_view endpoint)
       return name;
     }
   }
-  if (!EndsInSuffix(url.path) || !IsSafePath(DecodePath(url.path.substr(1)))) {
+  if (!EndsInSuffix(url.path) || !IsSafePath(PercentDecoded(url.path.substr(1)))) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("{} is neither a file's address, which ends in .gguf, nor a "
                             "repository's of a hub",

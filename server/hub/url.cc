@@ -117,22 +117,4 @@ Result<Url> ResolveUrl(const Url& base, std::string_view location) {
 
 std::string EncodePath(std::string_view path) { return Encode(path, "-._~/"); }
 
-std::string DecodePath(std::string_view path) {
-  std::string out;
-  for (size_t i = 0; i < path.size(); ++i) {
-    unsigned value = 0;
-    if (path[i] == '%' && i + 2 < path.size()) {
-      const char* const digits = path.data() + i + 1;
-      const auto [stop, error] = std::from_chars(digits, digits + 2, value, 16);
-      if (error == std::errc() && stop == digits + 2) {
-        out += static_cast<char>(value);
-        i += 2;
-        continue;
-      }
-    }
-    out += path[i];
-  }
-  return out;
-}
-
 }  // namespace lockstep

@@ -29,8 +29,7 @@ bool IsUrl(std::string_view text);  // begins with http:// or https://
 // What a header Location of an answer from `base` means, be it whole or relative.
 [[nodiscard]] Result<Url> ResolveUrl(const Url& base, std::string_view location);
 
-// A path's bytes for an address; '/' stays.
+// A path's bytes for an address; '/' stays. PercentDecoded is the other way.
 std::string EncodePath(std::string_view path);
-std::string DecodePath(std::string_view path);
 
 }  // namespace lockstep

@@ -22,6 +22,10 @@ TEST(QueryTest, WhatIsNoPairIsANameAlone) {
               ElementsAre(Pair("a", ""), Pair("b", ""), Pair("", "c"), Pair("d", "e=f")));
 }
 
+TEST(QueryTest, APlusIsOneElsewhere) {
+  EXPECT_EQ(PercentDecoded("a%20b/%C3%bc%3F+%zz%4"), "a b/\xc3\xbc?+%zz%4");
+}
+
 TEST(QueryTest, WhatIsNoEscapeStandsForItself) {
   EXPECT_THAT(ParseQuery("a=%&b=%4&c=%zz&d=%-1&e=%41"),
               ElementsAre(Pair("a", "%"), Pair("b", "%4"), Pair("c", "%zz"), Pair("d", "%-1"),

@@ -1,0 +1,118 @@
+// Lists in these variables are W3C Baggage: KEY=VALUE pairs with commas, percent-encoded. The
+// protocol has to be HTTP with JSON, which every collector takes beside protobuf at one address, so
+// that OTEL_EXPORTER_OTLP_PROTOCOL is only looked at where it says gRPC.
+#include "server/telemetry/otlp_settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "core/base/quoted.h"
+#include "server/http/http_types.h"
+#include "server/http/query.h"
+
+namespace lockstep {
+namespace {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+tl::unexpected<Error> Wrong(const char* name, std::string_view value, std::string_view why) {
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("{} is {}: {}", name, Quoted(value, 80), why));
+}
+
+// Adds what stands in the list; a later value of a name holds.
+bool AddPairs(std::string_view list, Pairs& pairs) {
+  while (!list.empty()) {
+    const std::string_view pair = TrimSpaces(list.substr(0, list.find(',')));
+    list.remove_prefix(
+        std::min(list.size(), list.find(',') == list.npos ? list.size() : list.find(',') + 1));
+    if (pair.empty()) continue;
+    const size_t equals = pair.find('=');
+    if (equals == 0 || equals == pair.npos) return false;
+    const std::string name(TrimSpaces(pair.substr(0, equals)));
+    std::string value = PercentDecoded(TrimSpaces(pair.substr(equals + 1)));
+    const auto known = std::ranges::find(pairs, name, &Pairs::value_type::first);
+    known == pairs.end() ? void(pairs.emplace_back(name, std::move(value)))
+                         : void(known->second = std::move(value));
+  }
+  return true;
+}
+
+std::optional<double> Ratio(std::string_view text) {
+  double ratio = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ratio);
+  if (error != std::errc() || end != text.data() + text.size() || !(ratio >= 0 && ratio <= 1)) {
+    return std::nullopt;
+  }
+  return ratio;
+}
+
+std::string WithPath(std::string base) {
+  while (base.ends_with('/')) base.pop_back();
+  return base + "/v1/traces";
+}
+
+}  // namespace
+
+Result<OtlpSettings> ReadOtlpSettings(const std::string& endpoint,
+                                      const std::function<const char*(const char*)>& variable) {
+  const auto get = [&variable](const char* name) {
+    const char* const value = variable(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  OtlpSettings settings;
+  const char* source = "--otlp-endpoint";
+  if (!endpoint.empty()) {
+    settings.url = WithPath(endpoint);
+  } else if (LowerCase(get("OTEL_SDK_DISABLED")) == "true" ||
+             LowerCase(get("OTEL_TRACES_EXPORTER")) == "none") {
+    return settings;
+  } else if (settings.url = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); !settings.url.empty()) {
+    source = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+  } else if (const std::string base = get("OTEL_EXPORTER_OTLP_ENDPOINT"); !base.empty()) {
+    source = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    settings.url = WithPath(base);
+  }
+  if (!settings.enabled()) return settings;
+  if (!settings.url.starts_with("http://") && !settings.url.starts_with("https://")) {
+    return Wrong(source, settings.url, "it must begin with http:// or https://");
+  }
+  for (const char* name : {"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"}) {
+    if (const std::string value = get(name); endpoint.empty() && value == "grpc") {
+      return Wrong(name, value,
+                   "traces are sent by http/json alone, to a collector's port 4318 and not 4317; "
+                   "give that address with --otlp-endpoint");
+    }
+  }
+  for (const char* name : {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}) {
+    if (!AddPairs(get(name), settings.headers)) {
+      return Wrong(name, "...", "it must be NAME=VALUE, and more of them behind commas");
+    }
+  }
+  settings.resource = {{"service.name", "lockstep"}};
+  if (const std::string list = get("OTEL_RESOURCE_ATTRIBUTES");
+      !AddPairs(list, settings.resource)) {
+    return Wrong("OTEL_RESOURCE_ATTRIBUTES", list,
+                 "it must be NAME=VALUE, and more of them behind commas");
+  }
+  if (std::string name = get("OTEL_SERVICE_NAME"); !name.empty()) {
+    std::ranges::find(settings.resource, "service.name", &Pairs::value_type::first)->second =
+        std::move(name);
+  }
+  const std::string sampler = get("OTEL_TRACES_SAMPLER");
+  if (sampler.ends_with("always_off")) settings.ratio = 0;
+  if (sampler.ends_with("traceidratio")) {
+    const std::string argument = get("OTEL_TRACES_SAMPLER_ARG");
+    const auto ratio = Ratio(argument);
+    if (!ratio)
+      return Wrong("OTEL_TRACES_SAMPLER_ARG", argument, "it must be a number from 0 to 1");
+    settings.ratio = *ratio;
+  }
+  return settings;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,104 @@
+"""Traces of requests, sent to collectors that take them, hang, refuse or are away."""
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from client import request
+from server import Server, expect
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+class Collector(ThreadingHTTPServer):
+    """On a free port; has what was sent to it. Until `release` is set it answers nothing."""
+    daemon_threads = True
+
+    def __init__(self, release=None):
+        self.spans, self.paths, self.release = [], set(), release
+        self.changed = threading.Condition()
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def wait_for(self, count, seconds=20):
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.spans) >= count, seconds)
+            return list(self.spans)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):  # noqa: N802
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.release:
+            self.server.release.wait()
+        with self.server.changed:
+            self.server.paths.add((self.path, self.headers["Content-Type"], self.headers["x-key"]))
+            for resource in body["resourceSpans"]:
+                for scope in resource["scopeSpans"]:
+                    self.server.spans += scope["spans"]
+            self.server.changed.notify_all()
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
+def attributes(span):
+    """By name: the only value that each has."""
+    return {entry["key"]: next(iter(entry["value"].values())) for entry in span.get("attributes", [])}
+
+
+def ask(server, **headers):
+    reply = asyncio.run(request(server.port, "/v1/completions",
+                                {"prompt": "Once upon a time", "max_tokens": 12}, headers=[f"{name}: {value}" for name, value in headers.items()]))
+    expect(reply.status == 200 and reply.whole, f"{reply.status} {reply.problem}")
+    return reply
+
+
+def taken(test):
+    """A request is a span of its caller's trace, with its parts below; health checks are not told of."""
+    collector = Collector()
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "tales",
+                   "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b"}
+    with Server(test.binary, environment=environment) as server:
+        ask(server, traceparent=f"00-{TRACE}-{PARENT}-01")
+        ask(server, traceparent=f"00-{TRACE}-{PARENT}-00")  # whose sender does not tell of it
+        spans = collector.wait_for(4)
+        expect(collector.paths == {("/v1/traces", "application/json", "a b")}, f"{collector.paths}")
+        server.terminate()
+        expect((code := server.exit_code(30)) == 0, f"exit code {code}")
+    roots = [span for span in spans if span["kind"] == 2]
+    expect(len(collector.spans) == 4 and len(roots) == 1, f"{collector.spans}, expected one request's spans")
+    root = roots[0]
+    seen = (root["traceId"], root["parentSpanId"], attributes(root)["gen_ai.usage.output_tokens"])
+    expect(seen == (TRACE, PARENT, "12"), f"{root}")
+    parts = [span["name"] for span in spans if span.get("parentSpanId") == root["spanId"]]
+    expect(parts == ["queue", "prefill", "decode"], f"below the request: {parts}")
+    times = [int(span[key]) for span in spans for key in ("startTimeUnixNano", "endTimeUnixNano")]
+    expect(min(times) == times[0] and max(times) == times[1], f"parts outside of the request: {times}")
+
+
+def untaken(test):
+    """A collector that is away, or that never answers, delays no answer and no end."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        away = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    for name, url in (("away", away), ("hanging", Collector(threading.Event()).url)):
+        with Server(test.binary, "--otlp-endpoint", url) as server:
+            replies = [ask(server) for _ in range(50)]
+            slowest = max(reply.seconds for reply in replies)
+            expect(slowest < 2, f"collector {name}: an answer took {slowest:.1f} s")
+            server.terminate()
+            expect((code := server.exit_code(15)) == 0, f"collector {name}: exit code {code}")
+
+
+def traces(test):
+    """Spans of requests reach a collector; one that is away or hangs costs nothing but its spans."""
+    taken(test)
+    untaken(test)
+    return "spans as the caller and the environment say; a collector away or hanging delays nothing"
