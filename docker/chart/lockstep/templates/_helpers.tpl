@@ -1,0 +1,54 @@
+{{- define "lockstep.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "lockstep.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "lockstep.labels" -}}
+{{ include "lockstep.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "lockstep.metadata" -}}
+name: {{ include "lockstep.fullname" . }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "lockstep.labels" . | nindent 2 }}
+{{- end -}}
+
+{{- define "lockstep.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+
+{{/* The claim of the models' volume, or nothing. */}}
+{{- define "lockstep.claim" -}}
+{{- with .Values.model.volume -}}
+{{- if .existingClaim }}{{ .existingClaim }}{{ else if .claim.create }}{{ include "lockstep.fullname" $ }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether there may be more than one replica. */}}
+{{- define "lockstep.several" -}}
+{{- if ne .Values.autoscaling.kind "none" -}}
+{{- if gt (int .Values.autoscaling.maxReplicas) 1 }}true{{ end -}}
+{{- else if gt (int .Values.replicas) 1 }}true{{ end -}}
+{{- end -}}
+
+{{/* What picks this release's pods in Prometheus. */}}
+{{- define "lockstep.series" -}}
+namespace="{{ .Release.Namespace }}",pod=~"{{ include "lockstep.fullname" . }}-[a-z0-9]+-[a-z0-9]+"
+{{- end -}}
+
+{{- define "lockstep.picker" -}}
+{{ default (printf "%s-epp" (include "lockstep.fullname" .)) .Values.inferencePool.endpointPicker.service }}
+{{- end -}}
