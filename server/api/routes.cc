@@ -20,6 +20,7 @@
 #include "server/api/openai/embeddings.h"
 #include "server/api/openai/responses.h"
 #include "server/api/openai/stored_responses.h"
+#include "server/api/render_api.h"
 #include "server/api/rerank_api.h"
 #include "server/api/server_info.h"
 #include "server/api/tei_api.h"
@@ -47,6 +48,8 @@ constexpr Route kRoutes[] = {
     {"/verify", "POST", Verify, kModel, kWorkers},
     {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
     {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
+    {"/v1/completions/render", "POST", AnswerAtOnce<AnswerRenderCompletions>, kModel, kWorkers},
+    {"/v1/chat/completions/render", "POST", AnswerAtOnce<AnswerRenderChat>, kModel, kWorkers},
     {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
     {"/v1/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
     {"/v1/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
