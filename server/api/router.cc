@@ -172,7 +172,9 @@ std::optional<Caller> Router::Identify(const HttpRequest& request) const {
     caller.client = *name;
     // Only callers of one key share stored prefixes: how quickly a prompt is answered would
     // otherwise tell one client what another one has sent.
-    if (settings_.prefix_scope == PrefixScope::kKey) caller.prefix_scope = *name;
+    if (settings_.prefix_scope == PrefixScope::kKey) {
+      caller.prefix_scope = settings_.keys.ScopeOf(*name);
+    }
   }
   if (settings_.trust_proxy) caller.client = ClientBehindProxy(request, caller.client);
   return caller;

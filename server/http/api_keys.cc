@@ -73,6 +73,12 @@ std::optional<std::string> ApiKeys::NameOf(std::string_view key) const {
   return fmt::format("key-{}", found);
 }
 
+std::string ApiKeys::ScopeOf(std::string_view name) const {
+  size_t i = 0;
+  while (name != fmt::format("key-{}", i + 1)) ++i;
+  return fmt::format("{:02x}", fmt::join(hashes_[i], ""));
+}
+
 ApiKeys::Hash ApiKeys::HashOf(std::string_view key) {
   Hash hash;
   SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), hash.data());

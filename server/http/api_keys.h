@@ -27,6 +27,9 @@ class ApiKeys {
   // The key's name, "key-1" for the first; nothing if it is none of ours. Takes the same time for
   // every `key` of one length.
   std::optional<std::string> NameOf(std::string_view key) const;
+  // What tells the key of that name from all others, in whichever order they are given to whichever
+  // server; the key itself does not follow from it. REQUIRES: NameOf gave the name.
+  std::string ScopeOf(std::string_view name) const;
 
  private:
   using Hash = std::array<uint8_t, 32>;  // SHA-256

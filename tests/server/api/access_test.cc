@@ -27,6 +27,7 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
   service.script = "x";
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"first", "second"}, "");
+  const std::string second = settings.keys.ScopeOf("key-2");
   const Router router(service, settings);
   const std::pair<HttpHeaders, int> cases[] = {
       {{}, 401},
@@ -53,7 +54,7 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
                                                       : "Incorrect API key provided: "));
   }
   EXPECT_EQ(service.request(0).client, "key-2");
-  EXPECT_EQ(service.request(0).prefix_scope, "key-2");
+  EXPECT_EQ(service.request(0).prefix_scope, second);
   EXPECT_EQ(router.Handle(Request("GET", "/nothing")).status, 401);
   for (const char* path : {"/livez", "/readyz", "/health", "/ping"}) {
     EXPECT_EQ(router.Handle(Request("GET", path)).status, 200) << path;
@@ -154,6 +155,7 @@ TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
   service.script = "x";
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"first"}, "");
+  const std::string first = settings.keys.ScopeOf("key-1");
   const Router doubting(service, settings);
   settings.trust_proxy = true;
   const Router trusting(service, settings);
@@ -168,7 +170,7 @@ TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
   const HttpHeaders fair = {{"X-Session-Id", "s"}, {"x-llm-d-inference-fairness-id", "team-a"}};
   EXPECT_EQ(client(doubting, fair), "key-1");
   EXPECT_EQ(client(trusting, fair), "key-1 team-a");
-  EXPECT_EQ(service.request(service.submitted() - 1).prefix_scope, "key-1");
+  EXPECT_EQ(service.request(service.submitted() - 1).prefix_scope, first);
   EXPECT_EQ(client(trusting, {{"X-Claude-Code-Session-Id", " s "}}), "key-1 s");
   EXPECT_EQ(client(open, {{"X-Forwarded-For", "9.9.9.9, 10.1.1.1"}}), "10.0.0.7 10.1.1.1");
   EXPECT_EQ(client(open, {{"X-Forwarded-For", " "}}), "10.0.0.7");
@@ -180,6 +182,7 @@ TEST(Access, PrefixesAreSharedWithinAKeyAndASalt) {
   service.script = "x";
   ApiSettings settings;
   settings.keys = *ApiKeys::Load({"first"}, "");
+  const std::string first = settings.keys.ScopeOf("key-1");
   const auto scope = [&](const std::string& fields) {
     const Router router(service, settings);
     HttpRequest request = Request("POST", "/v1/completions", {{"X-Api-Key", "first"}});
@@ -188,9 +191,9 @@ TEST(Access, PrefixesAreSharedWithinAKeyAndASalt) {
     return service.request(service.submitted() - 1).prefix_scope;
   };
   using std::string_literals::operator""s;
-  EXPECT_EQ(scope(""), "key-1");
-  EXPECT_EQ(scope(R"(,"prompt_cache_key":"chat-7")"), "key-1");
-  EXPECT_EQ(scope(R"(,"cache_salt":"a")"), "key-1\0a"s);
+  EXPECT_EQ(scope(""), first);
+  EXPECT_EQ(scope(R"(,"prompt_cache_key":"chat-7")"), first);
+  EXPECT_EQ(scope(R"(,"cache_salt":"a")"), first + "\0a"s);
   settings.prefix_scope = PrefixScope::kAll;
   EXPECT_EQ(scope(""), "");
   EXPECT_EQ(scope(R"(,"cache_salt":"a")"), "\0a"s);

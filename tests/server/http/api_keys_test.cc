@@ -28,6 +28,15 @@ TEST(ApiKeysTest, AKeyFileHasComments) {
   EXPECT_EQ(keys->NameOf(""), std::nullopt);
 }
 
+// What is kept for a key must not be found by another one that has its place in another list.
+TEST(ApiKeysTest, TheScopeOfAKeyIsTheSameInEveryListAndNeverThatOfAnother) {
+  const ApiKeys a = *ApiKeys::Load({"one", "two", "three"}, ""), b = *ApiKeys::Load({"two"}, "");
+  EXPECT_EQ(a.ScopeOf("key-2"), b.ScopeOf("key-1"));
+  EXPECT_NE(a.ScopeOf("key-1"), b.ScopeOf("key-1"));
+  EXPECT_NE(a.ScopeOf("key-1"), a.ScopeOf("key-3"));
+  EXPECT_THAT(a.ScopeOf("key-2"), Not(HasSubstr("two")));
+}
+
 TEST(ApiKeysTest, WithoutKeysThereIsNoNameForAny) {
   EXPECT_TRUE(ApiKeys().empty());
   EXPECT_EQ(ApiKeys().NameOf(""), std::nullopt);
