@@ -5,11 +5,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "core/base/status.h"
 #include "core/engine/job.h"
+#include "core/engine/prefix_archiver.h"
 #include "core/engine/session_pool.h"
 
 namespace lockstep {
@@ -37,6 +39,11 @@ struct ActiveJob : Job {
   size_t turn = 0;
 
   size_t window_steps = 0;  // of KvCache::kWindowStep tokens, that the prefix store was given
+
+  // What an archive has of its prompt, which was asked for once.
+  std::shared_ptr<PrefixFetch> fetch;
+  bool fetched = false;
+  bool waits_for_fetch() const { return fetch != nullptr && !fetch->closed(); }
 
   uint64_t charged_work = 0;  // of grammar_work, what the client's share has been charged with
 

@@ -39,9 +39,19 @@ std::unique_ptr<ActiveJob> JobQueue::Push(std::unique_ptr<ActiveJob> job, size_t
 }
 
 size_t JobQueue::NextIndex(const FairShares& shares) const {
-  const auto served = [&](const auto& job) { return shares.Served(job->client); };
-  const auto next = std::ranges::min_element(jobs_, {}, served);  // the first of equal ones
-  return static_cast<size_t>(next - jobs_.begin());
+  size_t next = jobs_.size();
+  for (size_t i = 0; i < jobs_.size(); ++i) {
+    if (jobs_[i]->waits_for_fetch()) continue;
+    const bool less = next == jobs_.size() ||
+                      shares.Served(jobs_[i]->client) < shares.Served(jobs_[next]->client);
+    if (less) next = i;  // the first of equal ones
+  }
+  return next;
+}
+
+ActiveJob* JobQueue::Next(const FairShares& shares) const {
+  const size_t next = NextIndex(shares);
+  return next == jobs_.size() ? nullptr : jobs_[next].get();
 }
 
 std::vector<std::unique_ptr<ActiveJob>> JobQueue::TakeIf(

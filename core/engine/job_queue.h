@@ -43,8 +43,9 @@ class JobQueue {
   // that has more waiting, as one client's burst must not shut the others out. A single prompt
   // of more tokens than the bound may wait. `extra` more requests fit, as they are about to go.
   std::unique_ptr<ActiveJob> Push(std::unique_ptr<ActiveJob> job, size_t extra);
-  // The oldest request of the client that was served least, which Pop takes. REQUIRES: not empty.
-  const ActiveJob& Next(const FairShares& shares) const { return *jobs_[NextIndex(shares)]; }
+  // The oldest request of the client that was served least, which Pop takes, of those that wait for
+  // nothing but a session. Null if there is none; then there must be no Pop.
+  ActiveJob* Next(const FairShares& shares) const;
   std::unique_ptr<ActiveJob> Pop(const FairShares& shares) { return Take(NextIndex(shares)); }
   std::vector<std::unique_ptr<ActiveJob>> TakeIf(
       const std::function<bool(const ActiveJob&)>& predicate);
@@ -54,7 +55,7 @@ class JobQueue {
   size_t tokens() const { return tokens_; }  // of the prompts
 
  private:
-  size_t NextIndex(const FairShares& shares) const;
+  size_t NextIndex(const FairShares& shares) const;  // size() if there is none
   std::unique_ptr<ActiveJob> Take(size_t index);
   bool Fits(size_t requests, size_t tokens, size_t extra) const;
 

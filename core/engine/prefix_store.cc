@@ -20,6 +20,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/engine/block_format.h"
+
 namespace lockstep {
 namespace {
 
@@ -70,12 +72,12 @@ size_t PrefixStore::state_interval() const {
 }
 
 size_t PrefixStore::Known(const std::string& scope, std::span<const int32_t> tokens) {
-  return Find(RootOf(scope), tokens).size() * kBlock;
+  return Find(RootOf(scope).id, tokens).size() * kBlock;
 }
 
 size_t PrefixStore::Extend(const std::string& scope, std::span<const int32_t> tokens, KvCache& kv) {
   const size_t begin = kv.length();
-  std::vector<size_t> found = Find(RootOf(scope), tokens);
+  std::vector<size_t> found = Find(RootOf(scope).id, tokens);
   Place place{found.size() * kBlock, found.size(), kNone, kNone};
   if (keeps_states()) place = LastState(found, tokens);
   if (place.tokens <= begin || !kv.AppendForCopy(place.tokens - begin)) return 0;
@@ -97,18 +99,57 @@ void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> toke
   assert(tokens.size() <= kv.length());
   // A text of more blocks than there are would push out its own beginning.
   const auto whole = tokens.first(std::min(tokens.size() / kBlock, blocks_.size()) * kBlock);
-  const uint64_t root = RootOf(scope);
-  std::vector<size_t> path = Find(root, whole);
+  const Root& root = RootOf(scope);
+  std::vector<size_t> path = Find(root.id, whole);
+  // A window may have moved on from a block that was never stored, or was pushed out since.
+  if (path.size() * kBlock >= kv.kept_from()) {
+    Grow(root, path, whole,
+         [&](size_t block, size_t from) { kv_.CopyFrom(kv, from, block * kBlock, kBlock); });
+  }
+  if (archiver_ != nullptr) Archive(path);
+  if (with_states && keeps_states() && path.size() == tokens.size() / kBlock) {
+    KeepStates(path, tokens, kv);
+  }
+}
+
+bool PrefixStore::Restore(const std::string& scope, std::span<const int32_t> tokens, size_t begin,
+                          std::span<const BlockPayload> blocks) {
+  const size_t end = std::min(begin + blocks.size(), blocks_.size());
+  const auto whole = tokens.first(end * kBlock);
+  const Root& root = RootOf(scope);
+  std::vector<size_t> path = Find(root.id, whole);
+  if (path.size() < begin) return false;
+  Grow(root, path, whole, [&](size_t block, size_t from) {
+    kv_.WriteGroup(block * kBlock, blocks[from / kBlock - begin]);
+    blocks_[block].archived = true;
+  });
+  return path.size() == begin + blocks.size();
+}
+
+template <class Fill>
+void PrefixStore::Grow(const Root& root, std::vector<size_t>& path, std::span<const int32_t> whole,
+                       const Fill& fill) {
   const size_t stored = path.size();
   path.reserve(whole.size() / kBlock + 1);
   while (path.size() * kBlock < whole.size()) {
-    // A window has moved on from a block that was never stored, or was pushed out since.
-    if (path.size() * kBlock < kv.kept_from()) break;
-    Key key{path.empty() ? root : blocks_[path.back()].id, {}};
-    std::copy_n(whole.begin() + path.size() * kBlock, kBlock, key.tokens.begin());
-    // Without memory, the text is stored up to here.
-    const size_t block = NewBlock(key, kv, path.size() * kBlock);
+    const auto tokens = whole.subspan(path.size() * kBlock, kBlock);
+    Key key{path.empty() ? root.id : blocks_[path.back()].id, {}};
+    std::ranges::copy(tokens, key.tokens.begin());
+    BlockKey archive_key{};
+    // Without memory, the text is stored up to here. Nothing may throw: the new blocks can be found
+    // already, and are not in the list yet.
+    try {
+      if (archiver_ != nullptr) {
+        archive_key =
+            NextKey(path.empty() ? root.archive_key : blocks_[path.back()].archive_key, tokens);
+      }
+    } catch (const std::bad_alloc&) {
+      break;
+    }
+    const size_t block = NewBlock(key);
     if (block == kNone) break;
+    blocks_[block].archive_key = archive_key;
+    fill(block, path.size() * kBlock);
     path.push_back(block);
   }
   if (path.size() != stored) {
@@ -116,12 +157,27 @@ void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> toke
     for (size_t i = 0; i < stored; ++i) Unlink(path[i]);
     for (size_t i = path.size(); i-- > 0;) PushNewest(path[i]);
   }
-  if (with_states && keeps_states() && path.size() == tokens.size() / kBlock) {
-    KeepStates(path, tokens, kv);
+}
+
+// A block that finds no room is tried again when its text goes on. Those behind it would be of no
+// use without it.
+void PrefixStore::Archive(std::span<const size_t> path) {
+  for (const size_t i : path) {
+    if (blocks_[i].archived) continue;
+    if (!archiver_->HasRoom()) return;
+    BlockPayload bytes(kv_.group_bytes());
+    kv_.ReadGroup(i * kBlock, bytes);
+    archiver_->Write(blocks_[i].archive_key, std::move(bytes));
+    blocks_[i].archived = true;
   }
 }
 
-size_t PrefixStore::NewBlock(const Key& key, const KvCache& kv, size_t from) {
+void PrefixStore::ArchiveBy(PrefixArchiver& archiver) {
+  assert(used_ == 0 && roots_.empty() && !keeps_states());
+  archiver_ = &archiver;
+}
+
+size_t PrefixStore::NewBlock(const Key& key) {
   decltype(index_)::iterator entry;
   try {
     entry = index_.emplace(key, kNone).first;
@@ -129,8 +185,9 @@ size_t PrefixStore::NewBlock(const Key& key, const KvCache& kv, size_t from) {
     return kNone;
   }
   const size_t block = entry->second = TakeBlock();
-  kv_.CopyFrom(kv, from, block * kBlock, std::min(kBlock, kv.length() - from));
-  blocks_[block] = {.id = next_id_++, .key = key};
+  blocks_[block] = {};
+  blocks_[block].id = next_id_++;
+  blocks_[block].key = key;
   return block;
 }
 
@@ -146,8 +203,9 @@ void PrefixStore::KeepStates(std::vector<size_t>& path, std::span<const int32_t>
       Unlink(tail);
     } else {
       if (path.size() == blocks_.size()) return;
-      tail = NewBlock(TailKey(blocks_[parent].id, rest), kv, path.size() * kBlock);
+      tail = NewBlock(TailKey(blocks_[parent].id, rest));
       if (tail == kNone) return;
+      kv_.CopyFrom(kv, path.size() * kBlock, tail * kBlock, rest.size());
       blocks_[tail].parent = parent;
       ++blocks_[parent].tails;
     }
@@ -195,10 +253,12 @@ PrefixStore::Key PrefixStore::TailKey(uint64_t parent, std::span<const int32_t> 
   return key;
 }
 
-uint64_t PrefixStore::RootOf(const std::string& scope) {
-  const auto [root, is_new] = roots_.try_emplace(scope, next_id_);
-  if (is_new) ++next_id_;
-  return root->second;
+const PrefixStore::Root& PrefixStore::RootOf(const std::string& scope) {
+  const auto known = roots_.find(scope);
+  if (known != roots_.end()) return known->second;
+  Root root{next_id_++, {}};
+  if (archiver_ != nullptr) root.archive_key = RootKey(archiver_->fingerprint(), scope);
+  return roots_.emplace(scope, root).first->second;
 }
 
 std::vector<size_t> PrefixStore::Find(uint64_t root, std::span<const int32_t> tokens) {

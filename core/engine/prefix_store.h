@@ -24,6 +24,8 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/engine/block_archive.h"
+#include "core/engine/prefix_archiver.h"
 #include "core/kernels/aligned_buffer.h"
 #include "core/transformer/kv_cache.h"
 #include "core/transformer/model_config.h"
@@ -56,6 +58,14 @@ class PrefixStore {
   void Insert(const std::string& scope, std::span<const int32_t> tokens, const KvCache& kv,
               bool with_states = false);
 
+  // Hands the blocks that come from now on to the archive's writer, too, which must outlive the
+  // store. REQUIRES: nothing is stored yet; the model has no states.
+  void ArchiveBy(PrefixArchiver& archiver);
+  // Stores what an archive had of `tokens` from its block `begin` on. False where the blocks in
+  // front of it are not stored any more, or not all find a place.
+  bool Restore(const std::string& scope, std::span<const int32_t> tokens, size_t begin,
+               std::span<const BlockPayload> blocks);
+
   // Whether the model has states, and at which distance in a long text they are worth keeping: so
   // that a text that fills the blocks takes half of the room for states.
   bool keeps_states() const { return state_floats_ != 0; }
@@ -69,6 +79,7 @@ class PrefixStore {
     return blocks_.size() * block_bytes_ + owners_.size() * state_floats_ * sizeof(float);
   }
   size_t block_bytes() const { return block_bytes_; }
+  size_t max_blocks() const { return blocks_.size(); }
 
  private:
   using Tokens = std::array<int32_t, kBlock>;
@@ -92,6 +103,8 @@ class PrefixStore {
     size_t state = kNone;         // place of the states after its last token
     size_t parent = kNone;        // of a tail, the block before it
     size_t tails = 0;             // of which this one is the parent
+    BlockKey archive_key{};       // where there is an archive
+    bool archived = false;        // it came from there, or is on its way to it
   };
   static constexpr int32_t kNoToken = -1;
   // Of states: the block that they are kept for, or kNone, and when they were last used.
@@ -105,7 +118,19 @@ class PrefixStore {
   };
 
   PrefixStore(KvCache kv, size_t blocks, size_t block_bytes, size_t states, size_t state_floats);
-  uint64_t RootOf(const std::string& scope);
+  // Where the texts of a scope begin.
+  struct Root {
+    uint64_t id;
+    BlockKey archive_key;
+  };
+  const Root& RootOf(const std::string& scope);
+  // Adds the blocks of `whole` that follow the path; `fill` copies the positions from `from` on
+  // into a new one.
+  template <class Fill>
+  void Grow(const Root& root, std::vector<size_t>& path, std::span<const int32_t> whole,
+            const Fill& fill);
+  // What the archive was not given of the path.
+  void Archive(std::span<const size_t> path);
   // The stored blocks that `tokens` begins with, from the first on; they become the most recent.
   std::vector<size_t> Find(uint64_t root, std::span<const int32_t> tokens);
   // The last place of the path, or of a tail that goes on as `tokens` do, from which states are
@@ -115,8 +140,7 @@ class PrefixStore {
   // Those of kv, after the last of `tokens`, of which the whole blocks are the path.
   void KeepStates(std::vector<size_t>& path, std::span<const int32_t> tokens, const KvCache& kv);
   static Key TailKey(uint64_t parent, std::span<const int32_t> tokens);
-  // A new block of that key, filled from kv's position `from`, in no list; kNone without memory.
-  size_t NewBlock(const Key& key, const KvCache& kv, size_t from);
+  size_t NewBlock(const Key& key);  // empty, in no list; kNone without memory
   void MakeNewest(std::span<const size_t> path);
   float* StateAt(size_t i) { return states_.data() + i * state_floats_; }
   size_t TakeState();  // a new one, or the least recently used
@@ -132,7 +156,8 @@ class PrefixStore {
   size_t newest_ = kNone, oldest_ = kNone;
   uint64_t next_id_ = 1;
   std::unordered_map<Key, size_t, KeyHash> index_;
-  std::unordered_map<std::string, uint64_t> roots_;
+  std::unordered_map<std::string, Root> roots_;
+  PrefixArchiver* archiver_ = nullptr;
   const size_t state_floats_;
   AlignedBuffer<float> states_;  // [owners_.size()][state_floats_]
   std::vector<Owner> owners_;

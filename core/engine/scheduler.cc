@@ -3,7 +3,9 @@
 //
 //   EndExpired   whoever was cancelled or is past a deadline ends, queued or running
 //   Admit        free sessions go to the jobs whose clients were served least, once there is room
-//                for the prompt and the beginning of an answer; paused jobs come first
+//                for the prompt and the beginning of an answer; paused jobs come first. A job of
+//                whose prompt an archive may have more waits for that in the queue, and a session
+//                for it; it would compute for longer
 //   Step         scheduler_step.cc, without the mutex
 //
 // so a cancellation waits for one step at most. A job is in one place at a time: in queue_, pushed
@@ -32,6 +34,9 @@ constexpr double kEndSmoothing = 0.2;  // weight of the newest interval between 
 // Most answers end long before their limit, so that reserving all of it would keep sessions idle;
 // with less than this, jobs would begin only to make way at once.
 constexpr size_t kAnswerRoom = 512;
+
+// How often what comes from an archive is looked for where nothing runs.
+constexpr std::chrono::milliseconds kFetchPoll{1};
 
 // The positions for which there must be room before a job begins.
 size_t FirstRoom(const ActiveJob& job, size_t context) {
@@ -154,6 +159,7 @@ SchedulerState Scheduler::state() const {
     state.prefix_bytes = options_.prefixes->bytes();
     state.prefix_capacity_bytes = options_.prefixes->capacity_bytes();
   }
+  if (options_.archiver != nullptr) state.archive = options_.archiver->stats();
   const bool overdue = Clock::now() - progress_.load() > options_.stall_timeout;
   const MutexLock lock(mutex_);
   state.queued = queue_.size();
@@ -172,9 +178,14 @@ void Scheduler::Loop() {
       const MutexLock lock(mutex_);
       while (!stop_ && queue_.empty() && running_.empty()) wake_.Wait(mutex_);
       if (stop_) break;
+      // What comes from the archive wakes nobody.
+      if (running_.empty() && !fetches_.empty()) {
+        wake_.WaitUntil(mutex_, Clock::now() + kFetchPoll);
+      }
     }
     try {
       EndExpired();
+      CollectFetched();
       Admit();
       const StepTurns::Turn turn(options_.turns);
       progress_ = Clock::now();  // to wait for the other model is no stall
@@ -217,15 +228,23 @@ void Scheduler::EndExpired() {
 
 void Scheduler::Admit() {
   if (!ResumePaused()) return;  // whoever comes now would have to make way for them
-  while (running_.size() < sessions_.size()) {
+  while (running_.size() + fetches_.size() < sessions_.size()) {
+    ActiveJob* next;
     std::unique_ptr<ActiveJob> job;
     size_t room;
     {
       const MutexLock lock(mutex_);
-      if (queue_.empty()) return;
+      next = queue_.Next(shares_);
+      if (next == nullptr) return;
       // The next one is waited for, and not passed by: a long prompt must not wait for ever.
-      room = FirstRoom(queue_.Next(shares_), sessions_.context());
+      room = FirstRoom(*next, sessions_.context());
       if (!sessions_.HasRoom(room)) return;
+    }
+    // Whoever pushes it out of the queue leaves it for this thread to end.
+    if (StartFetch(*next)) continue;
+    {
+      const MutexLock lock(mutex_);
+      if (queue_.Next(shares_) != next) continue;
       job = queue_.Pop(shares_);
     }
     if (const Status status = Begin(*job); !status) {
@@ -296,6 +315,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
     if (std::exchange(job.paused, false)) --paused_;
   }
   job.session = {};
+  if (job.fetch != nullptr) job.fetch->Close();
   {
     const MutexLock lock(mutex_);
     ChargeGrammar(job);

@@ -23,6 +23,7 @@
 #include "core/engine/active_job.h"
 #include "core/engine/fair_shares.h"
 #include "core/engine/job_queue.h"
+#include "core/engine/prefix_archiver.h"
 #include "core/engine/prefix_store.h"
 #include "core/engine/session_pool.h"
 #include "core/engine/step_pacer.h"
@@ -37,8 +38,9 @@ struct SchedulerState {
   size_t paused = 0;                     // of those in use, without memory for their tokens
   size_t kv_bytes = 0, kv_capacity_bytes = 0;          // of the sessions
   size_t prefix_bytes = 0, prefix_capacity_bytes = 0;  // of the prefix store
-  size_t block_bytes = 0;       // of PrefixStore::kBlock positions, in either
-  double predicted_wait_s = 0;  // of a request that came now, until its own prompt is read
+  size_t block_bytes = 0;               // of PrefixStore::kBlock positions, in either
+  std::optional<ArchiveStats> archive;  // of prefixes outside of the process, where there is one
+  double predicted_wait_s = 0;          // of a request that came now, until its own prompt is read
   bool draining = false;
   bool stalled = false;  // there is work, and no step has ended for the stall timeout
 };
@@ -66,6 +68,10 @@ struct SchedulerOptions {
   SchedulerObserver* observer = nullptr;
   PrefixStore* prefixes = nullptr;
   StepTurns* turns = nullptr;
+  // May be null; REQUIRES prefixes, which archives by it. Must outlive the scheduler.
+  PrefixArchiver* archiver = nullptr;
+  // What reading a token of a prompt takes, until steps have shown it.
+  double assumed_token_s = 0.001;
 };
 
 // The drafts of full length that a step has room for, over all sessions.
@@ -106,6 +112,10 @@ class Scheduler {
   void Loop();
   void EndExpired();
   void Admit();
+  // Asks the archive for what it has of the prompt, once. True if the job is to wait for it.
+  bool StartFetch(ActiveJob& job);
+  // Stores what has come from the archive.
+  void CollectFetched();
   Status Begin(ActiveJob& job);  // gives it a session
   // Gives paused jobs the room for all that they may come to hold. False if one still waits.
   bool ResumePaused();
@@ -162,6 +172,7 @@ class Scheduler {
   std::vector<std::unique_ptr<ActiveJob>> running_;
   std::vector<ActiveJob*> prefilling_;  // in the order of their turns
   size_t prompt_tokens_read_ = 0;
+  std::vector<std::shared_ptr<PrefixFetch>> fetches_;  // for jobs of the queue
   std::vector<ActiveJob*> waiting_;     // for their grammars, the least work so far first
   std::vector<ActiveJob*> batch_jobs_;  // one for each entry of batch_, those that decode first
   std::vector<BatchEntry> batch_;

@@ -203,6 +203,43 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
   }
 }
 
+template <class Visit>
+void KvCache::VisitGroup(size_t position, const Visit& visit) const {
+  assert(position % kKeyGroup == 0 && position + kKeyGroup <= length_ && kept_from_ == 0);
+  const size_t unit = type_ == KvType::kF16 ? 2 : 1, at = position % kAttentionBlock;
+  const auto piece = [&](const void* block, size_t bytes) {
+    visit(static_cast<uint8_t*>(const_cast<void*>(block)) + at * bytes, kKeyGroup * bytes);
+  };
+  for (size_t layer = 0; layer < layers_.size(); ++layer) {
+    if (!layers_[layer].own) continue;
+    const size_t key = layers_[layer].head.key, value = StoredValue(layers_[layer].head);
+    for (size_t head = 0; head < layers_[layer].kv_heads; ++head) {
+      const KvBlock block = Block(layer, head, position);
+      piece(block.keys, key * unit);
+      piece(block.values, value * unit);
+      if (type_ == KvType::kF16) continue;
+      piece(block.key_scales, key / kQuantBlock * sizeof(uint16_t));
+      piece(block.value_scales, value / kQuantBlock * sizeof(uint16_t));
+    }
+  }
+}
+
+void KvCache::ReadGroup(size_t position, std::span<uint8_t> bytes) const {
+  assert(bytes.size() == group_bytes());
+  VisitGroup(position, [&bytes](const uint8_t* piece, size_t n) {
+    std::memcpy(bytes.data(), piece, n);
+    bytes = bytes.subspan(n);
+  });
+}
+
+void KvCache::WriteGroup(size_t position, std::span<const uint8_t> bytes) {
+  assert(bytes.size() == group_bytes());
+  VisitGroup(position, [&bytes](uint8_t* piece, size_t n) {
+    std::memcpy(piece, bytes.data(), n);
+    bytes = bytes.subspan(n);
+  });
+}
+
 size_t KvCache::BytesPerPosition(const ModelConfig& config, KvType type) {
   size_t bytes = 0;
   for (size_t i = 0; i < config.layers.size(); ++i) bytes += LayerBytes(config, i, type);

@@ -101,6 +101,14 @@ class KvCache {
   // kept here, and for the states. REQUIRES: multiples of kKeyGroup; n too, or both caches end
   // there; all are filled, and kept by other where they are here.
   void CopyFrom(const KvCache& other, size_t from, size_t to, size_t n);
+  // The kKeyGroup positions from `position` on as bytes in one piece: of each layer and head its
+  // keys, values and their scales. The same on every machine. REQUIRES: KvKeep::kAll; a multiple of
+  // kKeyGroup; all are filled; group_bytes() bytes.
+  size_t group_bytes() const {
+    return (whole_stride_ + window_stride_) / (kAttentionBlock / kKeyGroup);
+  }
+  void ReadGroup(size_t position, std::span<uint8_t> bytes) const;
+  void WriteGroup(size_t position, std::span<const uint8_t> bytes);
 
   KvView View(size_t layer, size_t kv_head) const;
   KvBlock Block(size_t layer, size_t kv_head, size_t position) const;  // that has the position
@@ -136,6 +144,9 @@ class KvCache {
   };
 
   KvCache() = default;
+  // Calls `visit` with each piece of the group of positions, and its size.
+  template <class Visit>
+  void VisitGroup(size_t position, const Visit& visit) const;
   // The first position that one at `position` attends to, in a layer with a window.
   size_t WindowBegin(size_t position) const {
     return position + 1 > window_ ? position + 1 - window_ : 0;

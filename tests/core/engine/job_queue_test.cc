@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -58,6 +61,26 @@ TEST(JobQueueTest, TheClientThatWasServedLeastIsNextAndItsOldestRequestFirst) {
   EXPECT_EQ(Id(queue.Pop(shares)), "b2");
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.tokens(), 0u);
+}
+
+TEST(JobQueueTest, WhoWaitsForAFetchIsPassedBy) {
+  std::atomic<size_t> held{0};
+  const auto fetch = std::make_shared<PrefixFetch>(
+      "", std::vector<int32_t>(16), 0, PrefixFetch::Clock::now() + std::chrono::hours(1), held);
+  FairShares shares;
+  shares.Join("a");
+  JobQueue queue(5, 100);
+  EXPECT_EQ(queue.Next(shares), nullptr);
+  auto waits = NewJob("a", "1", 16);
+  waits->fetch = fetch;
+  queue.Push(std::move(waits), 0);
+  queue.Push(NewJob("a", "2", 16), 0);
+  EXPECT_EQ(queue.Next(shares)->id, "2");
+  EXPECT_EQ(Id(queue.Pop(shares)), "2");
+  EXPECT_EQ(queue.Next(shares), nullptr);
+  EXPECT_EQ(queue.size(), 1u);
+  fetch->Close();
+  EXPECT_EQ(Id(queue.Pop(shares)), "1");
 }
 
 TEST(FairSharesTest, WhoComesLaterOrComesBackStartsLevelWithTheLeastServed) {

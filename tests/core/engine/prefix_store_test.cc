@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "core/kernels/kernels.h"
+#include "tests/support/memory_archive.h"
 #include "tests/support/random.h"
 
 namespace lockstep {
@@ -115,6 +118,41 @@ TEST_P(PrefixStoreTest, GivesTheWholeBlocksOfWhatWasStored) {
   EXPECT_EQ(store->Extend("other scope", text, elsewhere), 0u);
   EXPECT_EQ(store->Extend("", Text(64, 6), elsewhere), 0u);
   EXPECT_EQ(elsewhere.length(), 0u);
+}
+
+// In the bytes of each type of cache, by way of an archive, to another store.
+TEST_P(PrefixStoreTest, WhatAnArchiveWasGivenIsRestoredToTheBit) {
+  MemoryArchive archive;
+  const std::vector<int32_t> text = Text(70, 5);
+  const size_t bytes = kBlock * KvCache::BytesPerPosition(config_, GetParam());
+  const PrefixArchiverOptions options{.fingerprint = "ls3-0", .payload_bytes = bytes};
+  {
+    PrefixArchiver archiver(archive, options);
+    const auto store = Store(20);
+    store->ArchiveBy(archiver);
+    store->Insert("scope", text, Computed(text));
+  }
+  EXPECT_EQ(archive.size(), 4u);
+
+  PrefixArchiver archiver(archive, options);
+  const auto store = Store(20);
+  store->ArchiveBy(archiver);
+  const auto fetch = archiver.Fetch("scope", {text.begin(), text.begin() + 64}, 0,
+                                    BlockArchive::Clock::now() + std::chrono::seconds(60));
+  while (!fetch->ended()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const auto [begin, blocks] = fetch->Take();
+  ASSERT_EQ(blocks.size(), 4u);
+  // Not behind what is not there, and what is there stays.
+  EXPECT_FALSE(store->Restore("scope", text, 1, std::span(blocks).subspan(1)));
+  EXPECT_TRUE(store->Restore("scope", text, 0, std::span(blocks).first(1)));
+  EXPECT_TRUE(store->Restore("scope", text, 1, std::span(blocks).subspan(1)));
+  EXPECT_TRUE(store->Restore("scope", text, 0, blocks));
+  EXPECT_EQ(store->Known("scope", text), 64u);
+  EXPECT_EQ(store->Known("", text), 0u);
+  KvCache kv = Empty();
+  EXPECT_EQ(store->Extend("scope", text, kv), 64u);
+  Compute(kv, text, 64);
+  ExpectEqual(kv, Computed(text));
 }
 
 TEST_P(PrefixStoreTest, GoesOnFromWhatTheCacheHas) {

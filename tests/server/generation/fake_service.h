@@ -85,6 +85,7 @@ class FakeService : public GenerationService {
             .kv_capacity_bytes = 100,
             .prefix_capacity_bytes = 155,
             .block_bytes = 10,
+            .archive = {},
             .predicted_wait_s = 1.5,
             .draining = draining,
             .stalled = stalled};
