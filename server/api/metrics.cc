@@ -121,6 +121,24 @@ void AddState(std::vector<MetricFamily>& all, const SchedulerState& state) {
       state.kv_capacity_bytes);
   add("lockstep_prefix_used_bytes", "Keys and values of stored prefixes.", state.prefix_bytes);
   add("lockstep_prefix_capacity_bytes", "Room for stored prefixes.", state.prefix_capacity_bytes);
+  if (state.archive) {
+    const auto count = [&all](const char* name, const char* help, size_t value) {
+      all.push_back(Value(name, help, static_cast<double>(value), {}, MetricType::Counter));
+    };
+    const ArchiveStats& archive = *state.archive;
+    count("lockstep_prefix_archive_hits_total", "Blocks that the archive of prefixes had.",
+          archive.hits);
+    count("lockstep_prefix_archive_misses_total",
+          "Times that the archive did not have a block, or not in time.", archive.misses);
+    count("lockstep_prefix_archive_read_bytes_total", "Read from the archive.", archive.read_bytes);
+    count("lockstep_prefix_archive_written_bytes_total", "Written to the archive.",
+          archive.written_bytes);
+    count("lockstep_prefix_archive_dropped_total",
+          "Times that a block was not written, as others waited or the archive failed.",
+          archive.dropped);
+    count("lockstep_prefix_archive_errors_total", "Failures of the archive, and damaged blocks.",
+          archive.errors);
+  }
   all.push_back(Value("lockstep_predicted_wait_seconds",
                       "Until a request that came now would have its prompt read.",
                       state.predicted_wait_s));

@@ -93,6 +93,11 @@ void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Choice<PrefixScope>(app, "--prefix-cache-scope", options.api.prefix_scope,
                             {{"key", PrefixScope::kKey}, {"all", PrefixScope::kAll}},
                             "who shares prompts' beginnings: key (requests of one API key) or all");
+  flags.Text(app, "--prefix-dir", options.prefix_dir,
+             "folder that keeps prompts' beginnings for the next start and for other servers; "
+             "without it they are in memory only");
+  flags.Number(app, "--prefix-dir-size", options.prefix_dir_mib, 1, kMaxMib,
+               "MiB that the folder may take; what was not used for longest goes");
   flags
       .Number(app, "--kv-memory", options.kv_memory_mib, 1, kMaxMib,
               "MiB for sessions and prefix cache; without it what the memory allows")

@@ -46,6 +46,8 @@ struct Options {
   std::string isa = "auto";
   KvType kv_type = KvType::kF16;
   size_t prefix_cache_mib = 256;  // 0: prefixes are not kept
+  std::string prefix_dir;         // empty: prefixes are in memory only
+  size_t prefix_dir_mib = 10240;
   size_t kv_memory_mib = 0;       // for sessions and prefix cache; 0: what the memory allows
   size_t request_memory_mib = 0;  // for what requests hold; 0: a share of the memory
   bool prefix_cache_given = false;

@@ -10,9 +10,11 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/engine/block_format.h"
 #include "core/kernels/dispatch.h"
 #include "server/app/logging.h"
 #include "server/host/process_stats.h"
+#include "server/store/folder_archive.h"
 
 namespace lockstep {
 namespace {
@@ -33,6 +35,14 @@ constexpr size_t kThreadBytes = 512 * 1024;
 constexpr size_t kTextRowsShare = 4;
 constexpr size_t kSmallTextContext = 512;  // which every model has, or less by itself
 
+// Blocks that wait to be written to an archive of prefixes, and those that were fetched from it.
+constexpr size_t kArchiveQueueBytes = 32 * kMib;
+// Of weights, that a thread of a fast machine multiplies for tokens of prompts: by this it is
+// judged how long an archive is waited for until the machine has read one.
+constexpr double kBytesASecond = 1e11;
+
+bool HasArchive(const Options& options) { return !options.prefix_dir.empty(); }
+
 // All that is there whatever the model is.
 size_t ProcessBytes(const Options& options) {
   return kProcessBytes + (options.threads + AnsweringThreads(options)) * kThreadBytes;
@@ -42,7 +52,11 @@ size_t ProcessBytes(const Options& options) {
 size_t OtherBytes(const Options& options, const ModelConfig& config) {
   const size_t rows = StepRows(options.sessions, options.scheduling);
   const size_t logit_rows = StepLogitRows(options.sessions, options.scheduling);
-  return kMaskBytes + config.vocab * kTokenBytes +
+  // The queues, and of each thread a block, sealed and not.
+  const size_t block_bytes =
+      PrefixStore::kBlock * KvCache::BytesPerPosition(config, options.kv_type);
+  const size_t archive = HasArchive(options) ? 2 * kArchiveQueueBytes + 4 * block_bytes : 0;
+  return archive + kMaskBytes + config.vocab * kTokenBytes +
          Scratch::Bytes(config, rows, logit_rows, options.threads) +
          options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
 }
@@ -187,6 +201,42 @@ Result<Encoder> StartEncoder(ModelFile file, const EncodeOptions& encode,
   return encoder;
 }
 
+// Prefixes outside of the process, where they are wanted and there are any.
+Status StartArchive(const Options& options, std::string fingerprint, Engine& engine) {
+  if (!HasArchive(options)) return {};
+  if (engine.prefixes == nullptr) {
+    Log(LogLevel::kWarning, "no prefixes are kept outside of memory: there is no prefix cache");
+    return {};
+  }
+  if (engine.prefixes->keeps_states()) {
+    Log(LogLevel::kWarning,
+        "no prefixes are kept outside of memory: the model has recurrent layers, whose states stay "
+        "in the prefix cache");
+    return {};
+  }
+  const size_t block_bytes = engine.prefixes->block_bytes();
+  TRY(auto folder, FolderArchive::Open(options.prefix_dir, kSealBytes + block_bytes,
+                                       options.prefix_dir_mib * kMib));
+  Log(LogLevel::kInfo, "prefix archive",
+      {{"folder", options.prefix_dir},
+       {"at_most", BytesText(options.prefix_dir_mib * kMib)},
+       {"block", BytesText(block_bytes)},
+       {"writable", folder->writable() ? "yes" : "no"}});
+  engine.archive = std::move(folder);
+  engine.archiver = std::make_unique<PrefixArchiver>(
+      *engine.archive,
+      PrefixArchiverOptions{
+          .fingerprint = std::move(fingerprint),
+          .payload_bytes = block_bytes,
+          .write_bytes = kArchiveQueueBytes,
+          .fetch_bytes = kArchiveQueueBytes,
+          .warn = [](const std::string& problem) {
+            Log(LogLevel::kWarning, problem, {{"effect", "prompts are computed, as without it"}});
+          }});
+  engine.prefixes->ArchiveBy(*engine.archiver);
+  return {};
+}
+
 // Beside what the engine has of a model that encodes.
 Status StartGeneration(const Options& options, ModelFile file, const KernelTable& kernels,
                        ThreadPool& pool, SchedulerObserver* observer, const LoadProgress& progress,
@@ -208,6 +258,10 @@ Status StartGeneration(const Options& options, ModelFile file, const KernelTable
         PrefixStore::Create(engine.model->config(), plan.prefix_bytes, options.kv_type));
     scheduling.prefixes = engine.prefixes.get();
   }
+  TRY_OK(StartArchive(options, AnswerId(*engine.model, options.kv_type), engine));
+  scheduling.archiver = engine.archiver.get();
+  scheduling.assumed_token_s = static_cast<double>(engine.memory.model_bytes) /
+                               (kBytesASecond * static_cast<double>(options.threads));
   engine.scheduler =
       std::make_unique<Scheduler>(engine.model->transformer, *engine.sessions, pool, scheduling);
   // What compiles takes processors from what generates, and what waits to compile takes threads

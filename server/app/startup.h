@@ -6,6 +6,7 @@
 
 #include "core/base/status.h"
 #include "core/engine/encode_scheduler.h"
+#include "core/engine/prefix_archiver.h"
 #include "core/engine/prefix_store.h"
 #include "core/engine/scheduler.h"
 #include "core/engine/session_pool.h"
@@ -35,6 +36,8 @@ struct Engine {
   Encoder encoder;
   std::unique_ptr<const Model> model;
   std::unique_ptr<SessionPool> sessions;
+  std::unique_ptr<BlockArchive> archive;
+  std::unique_ptr<PrefixArchiver> archiver;
   std::unique_ptr<PrefixStore> prefixes;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<GenerationService> service;  // never null

@@ -56,6 +56,20 @@ class MetricsTest : public testing::Test {
   Metrics metrics_;
 };
 
+TEST_F(MetricsTest, AnArchiveOfPrefixesIsCountedWhereThereIsOne) {
+  for (const auto& sample : Render()) {
+    EXPECT_FALSE(sample.first.starts_with("lockstep_prefix_archive_")) << sample.first;
+  }
+  service_.archive = ArchiveStats{
+      .hits = 1, .misses = 2, .read_bytes = 3, .written_bytes = 4, .dropped = 5, .errors = 6};
+  EXPECT_EQ(Value("lockstep_prefix_archive_hits_total"), 1);
+  EXPECT_EQ(Value("lockstep_prefix_archive_misses_total"), 2);
+  EXPECT_EQ(Value("lockstep_prefix_archive_read_bytes_total"), 3);
+  EXPECT_EQ(Value("lockstep_prefix_archive_written_bytes_total"), 4);
+  EXPECT_EQ(Value("lockstep_prefix_archive_dropped_total"), 5);
+  EXPECT_EQ(Value("lockstep_prefix_archive_errors_total"), 6);
+}
+
 TEST_F(MetricsTest, SaysWhatRequestsHold) {
   MemoryBudget memory(1000);
   MemoryBudget::Share share(&memory);

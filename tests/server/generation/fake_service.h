@@ -85,7 +85,7 @@ class FakeService : public GenerationService {
             .kv_capacity_bytes = 100,
             .prefix_capacity_bytes = 155,
             .block_bytes = 10,
-            .archive = {},
+            .archive = archive,
             .predicted_wait_s = 1.5,
             .draining = draining,
             .stalled = stalled};
@@ -117,6 +117,7 @@ class FakeService : public GenerationService {
   std::optional<size_t> script_stop;                // likewise: which stop string ended it
   std::atomic<size_t> places{SIZE_MAX};  // how many requests in all find a place in the queue
   std::atomic<bool> draining{false}, stalled{false};
+  std::optional<ArchiveStats> archive;
 
   // Sent with the script: of request i, counted from 0, the logprob of each token.
   std::function<float(size_t i)> logprob = [](size_t) { return -0.1f; };

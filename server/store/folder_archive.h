@@ -1,0 +1,50 @@
+// An archive of prefix blocks in a folder, on a disk of this machine or on one that several servers
+// share. Each block is a file, FOLDER/ab/cdef..., under the digits of its key. Files appear whole,
+// under their names at once, and those that were not read or written for longest go when there are
+// too many bytes. Threads as BlockArchive says.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine/block_archive.h"
+
+namespace lockstep {
+
+class FolderArchive : public BlockArchive {
+ public:
+  // Makes the folder where there is none. `file_bytes`: of a whole file; longer ones are read up to
+  // one byte more. `max_bytes`: of all files. kInvalidArgument where the folder cannot be had.
+  [[nodiscard]] static Result<std::unique_ptr<FolderArchive>> Open(std::string folder,
+                                                                   size_t file_bytes,
+                                                                   size_t max_bytes);
+  ~FolderArchive() override;
+
+  bool writable() const;
+
+  [[nodiscard]] Status Get(std::span<const BlockKey> keys, Clock::time_point deadline,
+                           const Take& take) override;
+  [[nodiscard]] Result<size_t> Put(const BlockKey& key, std::span<const uint8_t> bytes) override;
+  void Forget(const BlockKey& key) override;
+
+ private:
+  FolderArchive(std::string folder, size_t file_bytes, size_t max_bytes);
+  std::string PathOf(const BlockKey& key) const;
+  Status WriteFile(const std::string& path, std::span<const uint8_t> bytes) const;
+  // Counts what is there, and removes the oldest where it is too much.
+  void Shrink();
+
+  const std::string folder_;
+  const size_t file_bytes_, max_bytes_;
+  std::vector<uint8_t> buffer_;  // of Get's thread
+  // Of Put's thread.
+  bool counted_ = false;
+  size_t bytes_ = 0;        // of all files when they were last counted, and of ours since
+  size_t written_ = 0;      // by this process, since then
+  uint64_t temporary_ = 0;  // names of files that are not whole
+};
+
+}  // namespace lockstep
