@@ -16,6 +16,7 @@
 #include "server/app/command_line.h"
 #include "server/app/hub_flags.h"
 #include "server/host/cpu_quota.h"
+#include "server/store/redis_url.h"
 
 namespace lockstep {
 namespace {
@@ -98,6 +99,8 @@ void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
              "without it they are in memory only");
   flags.Number(app, "--prefix-dir-size", options.prefix_dir_mib, 1, kMaxMib,
                "MiB that the folder may take; what was not used for longest goes");
+  flags.Text(app, "--prefix-store", options.prefix_store,
+             "the same in Redis or Valkey: redis://[[user]:password@]host[:port][/database]");
   flags
       .Number(app, "--kv-memory", options.kv_memory_mib, 1, kMaxMib,
               "MiB for sessions and prefix cache; without it what the memory allows")
@@ -322,6 +325,16 @@ std::string TakeModel(const CLI::App& app, Options& options) {
   return {};
 }
 
+// Empty, or what is wrong.
+std::string CheckPrefixStore(const Options& options) {
+  if (options.prefix_store.empty()) return {};
+  if (const auto address = ParseRedisUrl(options.prefix_store); !address) {
+    return address.error().message;
+  }
+  if (options.prefix_dir.empty()) return {};
+  return "--prefix-store: --prefix-dir keeps prompts' beginnings already; give one of the two";
+}
+
 Command ChosenCommand(const CLI::App& app) {
   if (app.got_subcommand("chat")) return Command::kChat;
   if (app.got_subcommand("generate")) return Command::kGenerate;
@@ -410,7 +423,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   for (const std::string& problem :
        {TakeModel(app, options), TakeHubName(model_given, hf_given, options.hub, options.model),
         CheckModelName(options.model), CheckModelName(options.embedding_model),
-        CheckModelName(options.inspect_file)}) {
+        CheckModelName(options.inspect_file), CheckPrefixStore(options)}) {
     if (!problem.empty()) return Refused(problem);
   }
   FillIn(app, options);

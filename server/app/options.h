@@ -48,6 +48,7 @@ struct Options {
   size_t prefix_cache_mib = 256;  // 0: prefixes are not kept
   std::string prefix_dir;         // empty: prefixes are in memory only
   size_t prefix_dir_mib = 10240;
+  std::string prefix_store;       // the address of a server that keeps them instead; empty: none
   size_t kv_memory_mib = 0;       // for sessions and prefix cache; 0: what the memory allows
   size_t request_memory_mib = 0;  // for what requests hold; 0: a share of the memory
   bool prefix_cache_given = false;

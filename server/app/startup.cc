@@ -15,6 +15,8 @@
 #include "server/app/logging.h"
 #include "server/host/process_stats.h"
 #include "server/store/folder_archive.h"
+#include "server/store/redis_archive.h"
+#include "server/store/redis_url.h"
 
 namespace lockstep {
 namespace {
@@ -41,7 +43,28 @@ constexpr size_t kArchiveQueueBytes = 32 * kMib;
 // judged how long an archive is waited for until the machine has read one.
 constexpr double kBytesASecond = 1e11;
 
-bool HasArchive(const Options& options) { return !options.prefix_dir.empty(); }
+bool HasArchive(const Options& options) {
+  return !options.prefix_dir.empty() || !options.prefix_store.empty();
+}
+
+// The one that was asked for.
+Result<std::unique_ptr<BlockArchive>> OpenArchive(const Options& options, size_t block_bytes) {
+  const size_t sealed = kSealBytes + block_bytes;
+  if (!options.prefix_store.empty()) {
+    TRY(RedisAddress address, ParseRedisUrl(options.prefix_store));
+    Log(LogLevel::kInfo, "prefix archive",
+        {{"store", address.Text()}, {"block", BytesText(block_bytes)}});
+    return std::make_unique<RedisArchive>(std::move(address), sealed);
+  }
+  const size_t most = options.prefix_dir_mib * kMib;
+  TRY(auto folder, FolderArchive::Open(options.prefix_dir, sealed, most));
+  Log(LogLevel::kInfo, "prefix archive",
+      {{"folder", options.prefix_dir},
+       {"at_most", BytesText(most)},
+       {"block", BytesText(block_bytes)},
+       {"writable", folder->writable() ? "yes" : "no"}});
+  return folder;
+}
 
 // All that is there whatever the model is.
 size_t ProcessBytes(const Options& options) {
@@ -52,10 +75,14 @@ size_t ProcessBytes(const Options& options) {
 size_t OtherBytes(const Options& options, const ModelConfig& config) {
   const size_t rows = StepRows(options.sessions, options.scheduling);
   const size_t logit_rows = StepLogitRows(options.sessions, options.scheduling);
-  // The queues, and of each thread a block, sealed and not.
+  // The queues, and of each thread a block, sealed and not; of Redis those that come at once, as
+  // bytes and as replies.
   const size_t block_bytes =
       PrefixStore::kBlock * KvCache::BytesPerPosition(config, options.kv_type);
-  const size_t archive = HasArchive(options) ? 2 * kArchiveQueueBytes + 4 * block_bytes : 0;
+  const size_t archive =
+      HasArchive(options)
+          ? 2 * kArchiveQueueBytes + (options.prefix_store.empty() ? 4 : 20) * block_bytes
+          : 0;
   return archive + kMaskBytes + config.vocab * kTokenBytes +
          Scratch::Bytes(config, rows, logit_rows, options.threads) +
          options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
@@ -215,14 +242,7 @@ Status StartArchive(const Options& options, std::string fingerprint, Engine& eng
     return {};
   }
   const size_t block_bytes = engine.prefixes->block_bytes();
-  TRY(auto folder, FolderArchive::Open(options.prefix_dir, kSealBytes + block_bytes,
-                                       options.prefix_dir_mib * kMib));
-  Log(LogLevel::kInfo, "prefix archive",
-      {{"folder", options.prefix_dir},
-       {"at_most", BytesText(options.prefix_dir_mib * kMib)},
-       {"block", BytesText(block_bytes)},
-       {"writable", folder->writable() ? "yes" : "no"}});
-  engine.archive = std::move(folder);
+  TRY(engine.archive, OpenArchive(options, block_bytes));
   engine.archiver = std::make_unique<PrefixArchiver>(
       *engine.archive,
       PrefixArchiverOptions{

@@ -264,6 +264,18 @@ TEST(Options, WhoSharesPrefixes) {
   EXPECT_EQ(Parse({"--prefix-cache-scope", "client"}).exit_code, 2);
 }
 
+TEST(Options, PrefixesAreKeptInOnePlaceAndNoPasswordIsShown) {
+  EXPECT_EQ(Parse({"--prefix-store", "redis://:hunter2@cache/1"}).options.value().prefix_store,
+            "redis://:hunter2@cache/1");
+  for (const ParsedOptions& refused :
+       {Parse({"--prefix-store", "redis://:hunter2@:1"}),
+        Parse({"--prefix-store", "redis://:hunter2@cache", "--prefix-dir", "/tmp"})}) {
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.output, HasSubstr("lockstep: --prefix-store: "));
+    EXPECT_THAT(refused.output, testing::Not(HasSubstr("hunter2")));
+  }
+}
+
 TEST(Options, NoSecondsAreNoDeadline) {
   const auto defaults = Parse({}).options.value().api.deadlines;
   EXPECT_EQ(defaults.total, kNoDeadline);
