@@ -298,8 +298,9 @@ class HttpServer::Impl : private httplib::Server {
       const BodyPart part = NextPart(exchange.reply);
       if (!part.data.empty() && !sink.write(part.data.data(), part.data.size())) return false;
       if (part.then == BodyPart::Then::kClose) exchange.connection.last = true;
+      if (part.then == BodyPart::Then::kAbort) return false;  // done() would write the body's end
       if (part.then != BodyPart::Then::kMore) sink.done();
-      return part.then != BodyPart::Then::kAbort;
+      return true;
     };
     if (exchange.raw.http_1_0) {  // knows no chunks: the end of the connection is the end
       exchange.connection.last = true;

@@ -307,5 +307,23 @@ TEST_F(HttpServerTest, ProbesItself) {
   EXPECT_FALSE(HttpGetStatus("127.0.0.1", closed, "/readyz", seconds(5)).has_value());
 }
 
+// Whoever reads a stream must be able to tell that it was cut off from that it is whole.
+TEST_F(HttpServerTest, AStreamThatIsAbortedDoesNotEnd) {
+  handler_ = [](const HttpRequest&) {
+    HttpReply reply;
+    reply.next = [first = true]() mutable {
+      const auto then = first ? BodyPart::Then::kMore : BodyPart::Then::kAbort;
+      return BodyPart{std::exchange(first, false) ? "begun" : "", then};
+    };
+    return reply;
+  };
+  Start();
+  RawClient client(port());
+  client.SendRequest("GET /livez");
+  const std::string reply = client.ReadToEnd();
+  EXPECT_THAT(reply, EndsWith("begun\r\n"));
+  EXPECT_THAT(reply, Not(HasSubstr("\r\n0\r\n")));
+}
+
 }  // namespace
 }  // namespace lockstep
