@@ -114,7 +114,8 @@ class HttpServer::Impl : private httplib::Server {
   ~Impl() override { Stop(milliseconds(0)); }
 
   Status Start() {
-    TRY(listener_, Listen(options_.host, options_.port));
+    TRY(listener_, options_.listener < 0 ? Listen(options_.host, options_.port)
+                                         : TakeListener(options_.listener));
     svr_sock_ = listener_.socket;  // httplib ends the streams of a server that has none
     TRY(poller_,
         Poller::Create(listener_.socket,

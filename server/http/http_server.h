@@ -23,6 +23,7 @@ namespace lockstep {
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
   int port = 8080;      // 0: any free one
+  int listener = -1;    // a socket that listens already, instead of both; the server closes it
   bool held = false;    // accepts nobody before Accept()
   size_t threads = 16;  // each answers one request at a time
   size_t waiting = 64;  // requests that may wait for a thread; more get a 503

@@ -107,6 +107,8 @@ struct HttpReply {
   // Streamed instead of `body`: called for one part after the other, and blocks until there is one.
   // Destroying it before the last part cancels the request.
   std::function<BodyPart()> next;
+  // Another server of ours has made it, with all that replies get on their way.
+  bool handed_on = false;
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
 };
 

@@ -83,6 +83,18 @@ Result<Listener> Listen(const std::string& host, int port) {
                           why == EADDRINUSE ? "; choose another port with --port" : ""));
 }
 
+Result<Listener> TakeListener(int socket) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("descriptor {} is no socket that listens", socket));
+  }
+  fcntl(socket, F_SETFD, FD_CLOEXEC);
+  fcntl(socket, F_SETFL, O_NONBLOCK);
+  return Describe(socket);
+}
+
 // A client that comes over IPv4 to a socket of IPv6 has the same address as it has elsewhere.
 std::string NumericAddress(const sockaddr_storage& address) {
   char host[NI_MAXHOST] = "";

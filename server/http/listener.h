@@ -19,6 +19,10 @@ struct Listener {
 // where the kernel has no IPv6. kUnavailable if the address cannot be had.
 [[nodiscard]] Result<Listener> Listen(const std::string& host, int port);
 
+// A socket that another process has made so, and that this one has inherited. kInvalidArgument if
+// it is none that listens.
+[[nodiscard]] Result<Listener> TakeListener(int socket);
+
 // Without the port: "127.0.0.1", also where it came over IPv6; "::1".
 std::string NumericAddress(const sockaddr_storage& address);
 // "127.0.0.1:80", "[::1]:80": as a URL has it.
