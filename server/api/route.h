@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -29,6 +30,9 @@ struct GenerateSettings {
 // Who may be told by its time, and by cached_tokens, what others have sent.
 enum class PrefixScope { kKey, kAll };
 
+struct Route;
+struct RouteCall;
+
 struct ApiSettings {
   ApiKeys keys;
   PrefixScope prefix_scope = PrefixScope::kKey;
@@ -40,6 +44,8 @@ struct ApiSettings {
   // Both must outlive the router.
   const Metrics* metrics = nullptr;  // null: there is no /metrics
   MemoryBudget* memory = nullptr;    // for what requests hold; null: without a bound
+  // Where other processes have the models: answers in the place of each route's handler.
+  std::function<HttpReply(RouteCall& call, const Route& route)> parent = {};
 };
 
 struct RouteCall {

@@ -98,19 +98,21 @@ Router::Router(ApiSettings settings)
 const Route* Router::RouteOf(const HttpRequest& request) const {
   const Route* const route = FindRoute(request.path, request.method);
   // Without metrics their route does not exist, so that a scrape is a 404 and no empty page.
-  const bool hidden = route != nullptr && route->path == "/metrics" && settings_.metrics == nullptr;
+  const bool hidden = route != nullptr && route->path == "/metrics" &&
+                      settings_.metrics == nullptr && !settings_.parent;
   return hidden ? nullptr : route;
 }
 
 HttpReply Router::Handle(const HttpRequest& request) const {
   const Route* route = RouteOf(request);
   HttpReply reply = Answer(request, route);
-  PutInFormOf(request, reply);
-  settings_.cors.AddHeaders(request, reply);
   if (route != nullptr) {
     reply.record->route = route->path;
     reply.record->control = route->answered_by == AnsweredBy::kControl;
   }
+  if (reply.handed_on) return reply;
+  PutInFormOf(request, reply);
+  settings_.cors.AddHeaders(request, reply);
   if (const auto trace = ContinueTrace(FindHeader(request.headers, "traceparent"))) {
     reply.headers.emplace_back("traceparent", trace->header());
     reply.record->trace_id = trace->trace_id;
@@ -149,14 +151,14 @@ HttpReply Router::Answer(const HttpRequest& request, const Route* route) const {
   }
   // It is read once, since the model may be opened between the check and the use.
   GenerationService* const service = service_;
-  if (route->needs == Needs::kModel && service == nullptr) {
+  if (route->needs == Needs::kModel && service == nullptr && !settings_.parent) {
     return ErrorReply(
         {ErrorKind::kUnavailable, fmt::format("the model is loading, {}%", loaded_percent()), {}});
   }
   RouteCall call{request,   caller.value_or(Caller{}),
                  service,   loaded_percent(),
                  settings_, PlaceIn(request.path, route->path).value_or("")};
-  return route->handle(call);
+  return settings_.parent ? settings_.parent(call, *route) : route->handle(call);
 }
 
 // Without keys, requests take turns by the address they come from; with keys, by the key's name.

@@ -95,6 +95,8 @@ constexpr Route kRoutes[] = {
     {"/responses/*", "GET", StoredResponse, kModel, kWorkers},
     {"/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
+    {"/models/load", "POST", OneModelOnly, kKey, kWorkers},
+    {"/models/unload", "POST", OneModelOnly, kKey, kWorkers},
     {"/embeddings", "POST", Encode<kOpenAiEmbeddings>, kModel, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
     {"/v1/models", "GET", Models, kModel, kWorkers},

@@ -1,6 +1,8 @@
 // Answers that need no request but its path, each made anew: they are small and say what is so now.
 #include "server/api/server_info.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "server/api/embedded_files.h"
@@ -167,6 +169,12 @@ HttpReply RenderMetrics(RouteCall& call) {
   reply.body =
       call.settings.metrics->Render(call.service, call.loaded_percent, call.settings.memory);
   return Compressed(std::move(reply), call.request.headers);
+}
+
+HttpReply OneModelOnly(RouteCall& call) {
+  return ErrorReply(501, fmt::format("{} is for servers of several models: this one has the one "
+                                     "that it was started with, and --models-dir serves a folder's",
+                                     call.request.path));
 }
 
 HttpReply OpenApi(RouteCall&) {

@@ -25,6 +25,8 @@ HttpReply Live(RouteCall& call);
 // be served. Says nothing of load: a busy server that were taken out would leave the others busier.
 HttpReply Ready(RouteCall& call);
 HttpReply RenderMetrics(RouteCall& call);
+// POST /models/load and /models/unload, which only a parent of several models does.
+HttpReply OneModelOnly(RouteCall& call);
 HttpReply OpenApi(RouteCall& call);
 
 }  // namespace lockstep

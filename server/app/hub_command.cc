@@ -3,6 +3,7 @@
 #include "server/app/hub_command.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -161,6 +162,19 @@ int FetchModelsFor(const char* command, Options& options) {
   std::atomic<bool> fetching = false;
   const Status done = FetchModels(options, FetchVoice::kSentences, fetching);
   return done ? 0 : Failed(command, done.error());
+}
+
+std::vector<FetchedModel> ListFetched(bool offline) {
+  std::vector<FetchedModel> all;
+  const auto settings = Settings(offline);
+  if (!settings) return all;
+  for (const CachedModel& model : Hub(*settings, {}, {}).List()) {
+    if (model.paths.empty() || !IsModelFile(model.paths[0])) continue;
+    struct stat about {};
+    const bool there = stat(model.paths[0].c_str(), &about) == 0;
+    all.push_back({NameOf(model), model.paths[0], model.bytes, there ? about.st_mtime : 0});
+  }
+  return all;
 }
 
 int RunPull(const std::vector<std::string>& names, bool offline) {

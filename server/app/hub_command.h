@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,15 @@ enum class FetchVoice { kSentences, kLog };
 // The same for a command that a person waits for. The exit code: 0, or 1 or 2 with a line on
 // stderr.
 int FetchModelsFor(const char* command, Options& options);
+
+// A model that is there whole.
+struct FetchedModel {
+  std::string name, path;  // the path of its first part
+  uint64_t bytes = 0;
+  int64_t modified = 0;  // Unix time
+};
+// Every model that was fetched; none where the variables that say where they are make no sense.
+std::vector<FetchedModel> ListFetched(bool offline);
 
 // Exit codes: 0, or with a line "lockstep COMMAND: ..." on stderr 2 if what was asked for must
 // change, or 1 if it may succeed another time.

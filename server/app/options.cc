@@ -15,6 +15,7 @@
 #include "core/kernels/isas.h"
 #include "server/app/command_line.h"
 #include "server/app/hub_flags.h"
+#include "server/app/models_flags.h"
 #include "server/host/cpu_quota.h"
 #include "server/store/redis_url.h"
 
@@ -400,6 +401,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   flags.Text(
       app, "--embedding-model", options.embedding_model,
       "GGUF file of a model that makes vectors of texts, beside --model; alone it is --model");
+  AddModelsFlags(flags, app, options.models, options.memory_mib, options.child);
   AddAddressFlags(flags, app, options.http);
   AddMemoryFlags(flags, app, options);
   AddAccessFlags(flags, app, options);
@@ -412,6 +414,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     app.parse(argc, WithHubFlag(argc, argv).data());
     model_given = !options.model.empty() || !app.remaining().empty();
     hf_given = !options.hub.hf.empty();
+    options.for_children = FlagsForChildren(app);
     flags.ReadEnvironment();
   } catch (const CLI::CallForHelp&) {
     return {{}, 0, Help(app, flags)};
@@ -423,7 +426,9 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   for (const std::string& problem :
        {TakeModel(app, options), TakeHubName(model_given, hf_given, options.hub, options.model),
         CheckModelName(options.model), CheckModelName(options.embedding_model),
-        CheckModelName(options.inspect_file), CheckPrefixStore(options)}) {
+        CheckModelName(options.inspect_file), CheckPrefixStore(options),
+        CheckModelsFlags(options.models, {!options.model.empty(), !options.embedding_model.empty(),
+                                          !options.api.generate.names.aliases.empty()})}) {
     if (!problem.empty()) return Refused(problem);
   }
   FillIn(app, options);

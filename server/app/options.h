@@ -15,6 +15,7 @@
 #include "server/app/bench_command.h"
 #include "server/app/hub_options.h"
 #include "server/app/logging.h"
+#include "server/app/models_options.h"
 #include "server/app/perplexity_command.h"
 #include "server/app/terminal_options.h"
 #include "server/http/http_server.h"
@@ -51,6 +52,7 @@ struct Options {
   std::string prefix_store;       // the address of a server that keeps them instead; empty: none
   size_t kv_memory_mib = 0;       // for sessions and prefix cache; 0: what the memory allows
   size_t request_memory_mib = 0;  // for what requests hold; 0: a share of the memory
+  size_t memory_mib = 0;          // to plan with; 0: what there is
   bool prefix_cache_given = false;
   bool whole_sessions = false;  // --sessions and --context were both given: each session has all
   bool sizes_given = false;     // any of these, --sessions or --context
@@ -70,6 +72,9 @@ struct Options {
   LogFormat log_format = LogFormat::kText;
 
   HubOptions hub;
+  ModelsOptions models;
+  ChildOptions child;
+  std::vector<std::string> for_children;  // flags that were given and that each child obeys, too
   std::string inspect_file, verify_file;
   std::string probe_path = "/readyz";
   ChatOptions chat;

@@ -4,9 +4,6 @@
 #include "server/app/serve_command.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
-#include <pthread.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +28,8 @@
 #include "server/api/routes.h"
 #include "server/app/hub_command.h"
 #include "server/app/logging.h"
+#include "server/app/models_command.h"
+#include "server/app/server_process.h"
 #include "server/app/startup.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
@@ -47,33 +46,10 @@ constexpr std::chrono::seconds kProgressEvery{10};
 // So long answers that are already made may take to be written.
 constexpr std::chrono::seconds kWriteGrace{2};
 
-constexpr rlim_t kDescriptors = 8192;
 // StartEngine's thread ends within this time of the first request that is taken.
 constexpr std::chrono::milliseconds kLastOfLoad{100};
 // Most small models are there by then, so that whoever finds the address open finds them ready.
 constexpr std::chrono::milliseconds kHeld{1'000};
-
-// The signals that end the server are waited for by one thread, not handled in whichever runs.
-// REQUIRES: called before any other thread starts, as they inherit the mask.
-sigset_t BlockSignals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
-// Logs the error, too. 2 says that the flags or files must change before a start can succeed; what
-// 1 stands for may pass by itself.
-int ExitCode(const Error& error) {
-  const bool must_change = error.kind == ErrorKind::kBadFile ||
-                           error.kind == ErrorKind::kInvalidArgument ||
-                           error.kind == ErrorKind::kNotFound;
-  Log(LogLevel::kError, error.message);
-  return must_change ? 2 : 1;
-}
 
 // The caller adds the metrics.
 Result<ApiSettings> MakeSettings(const Options& options) {
@@ -90,6 +66,7 @@ HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
   http.memory = std::make_shared<MemoryBudget>(LeastRequestBytes(options));
   http.is_control = IsControlPath;
   http.guard_loopback = !has_keys;
+  http.listener = options.child.listener;
   return http;
 }
 
@@ -183,6 +160,14 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
        {"address", "http://" + HostAndPort(options.http.host, server.port())}});
 }
 
+// A parent waits for the line. It holds the other end of the pipe for as long as it lives, and sees
+// it close when this process ends.
+void TellParent(const ChildOptions& child) {
+  if (child.ready >= 0 && write(child.ready, "\n", 1) < 0) {
+    Log(LogLevel::kWarning, "the parent does not hear that this process is ready");
+  }
+}
+
 // 0, or the signal that came first. It looks for the engine and for signals in turns of 20 ms,
 // since one cannot wait for a future and a signal at once.
 int WaitForEngine(const sigset_t& signals, const std::future<Status>& started, const Router& router,
@@ -196,32 +181,6 @@ int WaitForEngine(const sigset_t& signals, const std::future<Status>& started, c
     next_line += kProgressEvery;
   }
   return 0;
-}
-
-// Whoever sends a second signal does not want to wait for the drain. The thread is detached, as
-// nothing waits for it if there is none.
-void ExitAtTheNextSignal(const sigset_t& signals) {
-  std::thread([signals] {
-    int second_signal = 0;
-    sigwait(&signals, &second_signal);
-    _exit(1);
-  }).detach();
-}
-
-// One heap for all threads. With glibc's eight for each processor the largest requests leave their
-// mark on one after the other: a server under load grew by 12 MiB an hour, and with one heap stays
-// at a lower size. Steps allocate nothing, and each thread has a cache before the heap's lock.
-// REQUIRES: called before any other thread starts.
-void ShareOneHeap() {
-  mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): there are no other threads yet
-}
-
-// Each connection takes a descriptor, and shells and runtimes often allow 1,024 in all.
-void AllowManyDescriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kDescriptors);
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // From the address to the last answer: the exit code.
@@ -274,7 +233,9 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   started.wait_for(kHeld);
   (*server)->Accept();
   int signal = WaitForEngine(signals, started, router, fetching);
-  if (signal > 0) ExitAtTheNextSignal(signals);
+  // A service manager sends its signal to parent and child, and the parent passes its own on.
+  const bool has_parent = options.child.ready >= 0;
+  if (signal > 0 && !has_parent) ExitAtTheNextSignal(signals);
   // The load may have come to its end together with the signal, and requests may run already.
   if (signal > 0 && started.wait_for(kLastOfLoad) != std::future_status::ready) {
     (*server)->Stop(kWriteGrace);
@@ -283,10 +244,11 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   }
   if (const Status status = started.get(); !status) return ExitCode(status.error());
   LogServing(options, engine, **server, has_keys, start);
+  TellParent(options.child);
 
   if (signal == 0) {
     sigwait(&signals, &signal);
-    ExitAtTheNextSignal(signals);
+    if (!has_parent) ExitAtTheNextSignal(signals);
   }
   Log(LogLevel::kInfo, "draining; a second signal ends at once",
       {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
@@ -319,7 +281,8 @@ int RunServe(const Options& options) {
   ShareOneHeap();
   // The parts give back what they have when they are left by an exception.
   try {
-    return Serve(options, signals, start);
+    return options.models.several() ? ServeModels(options, signals)
+                                    : Serve(options, signals, start);
   } catch (const std::system_error& error) {
     Log(LogLevel::kError,
         fmt::format("a thread cannot be started: {}; raise the limit of threads or of memory "

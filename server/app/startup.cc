@@ -35,6 +35,8 @@ constexpr size_t kThreadBytes = 512 * 1024;
 // Of a model that encodes, memory for the rows of its longest text is what grows with its context,
 // so that one which was not asked for gets no larger a part of the memory than this.
 constexpr size_t kTextRowsShare = 4;
+// What a conversation needs at least, where models share the memory.
+constexpr size_t kUsualContext = 4096;
 constexpr size_t kSmallTextContext = 512;  // which every model has, or less by itself
 
 // Blocks that wait to be written to an archive of prefixes, and those that were fetched from it.
@@ -151,21 +153,7 @@ Result<MemoryPlan> PlanFor(const Options& options, const ModelFile* model, const
   needs.request_bytes = options.request_memory_mib * kMib;
   needs.least_request_bytes = LeastRequestBytes(options);
   needs.chosen = options.sizes_given;
-  auto plan = PlanMemory(needs, limit);
-  if (plan) {
-    Log(LogLevel::kInfo, "memory plan",
-        {{"sessions", needs.sessions},
-         {"context", plan->context},
-         {"text_context", encoder != nullptr ? encode.context : 0},
-         {"model", BytesText(plan->model_bytes)},
-         {"session_kv", BytesText(plan->session_bytes)},
-         {"prefix_cache", BytesText(plan->prefix_bytes)},
-         {"requests", BytesText(plan->request_bytes)},
-         {"other", BytesText(plan->other_bytes)},
-         {"total", BytesText(plan->total_bytes())},
-         {"budget", BytesText(plan->budget_bytes)}});
-  }
-  return plan;
+  return PlanMemory(needs, limit);
 }
 
 // The fingerprint of all that makes an answer: the model, and how its keys and values are kept.
@@ -202,6 +190,40 @@ Result<Files> OpenFiles(const Options& options) {
   }
   files.encoder = std::move(encoder);
   return files;
+}
+
+// What is decided before any weight is read.
+struct Plan {
+  EncodeOptions encode;
+  MemoryPlan memory;
+};
+
+Result<Plan> PlanWithin(const MemoryLimit& limit, const Options& options, const Files& files) {
+  Plan plan;
+  if (files.encoder) {
+    const size_t asked = files.model ? 0 : options.context;
+    TRY_OK(CheckContext(asked, files.encoder->config()));
+    plan.encode = EncodeOptionsFor(options, files.encoder->config(), asked, limit);
+  }
+  if (files.model) TRY_OK(CheckContext(options.context, files.model->config()));
+  TRY(plan.memory,
+      PlanFor(options, Pointer(files.model), Pointer(files.encoder), plan.encode, limit));
+  return plan;
+}
+
+void LogPlan(const Options& options, const Files& files, const Plan& plan) {
+  const MemoryPlan& memory = plan.memory;
+  Log(LogLevel::kInfo, "memory plan",
+      {{"sessions", files.model ? options.sessions : 0},
+       {"context", memory.context},
+       {"text_context", files.encoder ? plan.encode.context : 0},
+       {"model", BytesText(memory.model_bytes)},
+       {"session_kv", BytesText(memory.session_bytes)},
+       {"prefix_cache", BytesText(memory.prefix_bytes)},
+       {"requests", BytesText(memory.request_bytes)},
+       {"other", BytesText(memory.other_bytes)},
+       {"total", BytesText(memory.total_bytes())},
+       {"budget", BytesText(memory.budget_bytes)}});
 }
 
 // The log has what is odd about the file.
@@ -328,20 +350,56 @@ bool Engine::Drain(std::chrono::milliseconds timeout) {
   return finished;
 }
 
+MemoryLimit MemoryLimitOf(const Options& options) {
+  MemoryLimit limit = FindMemoryLimit();
+  const size_t given = options.memory_mib * kMib;
+  if (given > 0 && given < limit.bytes) {
+    limit.bytes = given;
+    limit.source = "--memory";
+  }
+  return limit;
+}
+
+Result<size_t> MemoryNeed(const Options& options, const MemoryLimit& whole, size_t part) {
+  TRY(const Files files, OpenFiles(options));
+  const auto plan = [&](size_t mib) {
+    return PlanWithin({mib * kMib, whole.source, whole.of_addresses}, options, files);
+  };
+  size_t context = files.model ? files.model->config().context : 0;
+  if (options.context > 0) context = std::min(context, options.context);
+  const auto suffices = [&](const Result<Plan>& planned) {
+    return planned && planned->memory.context >= std::min(context, kUsualContext);
+  };
+  const size_t most = whole.bytes / kMib, share = std::min(part / kMib, most);
+  if (const auto planned = plan(share); suffices(planned)) {
+    // A small model is content with less, unless less would make it another plan.
+    const size_t used = planned->memory.total_bytes();
+    const size_t less =
+        std::min(share, used / kMib * share / (planned->memory.budget_bytes / kMib) + 2);
+    const auto again = plan(less);
+    const bool same = again && again->memory.context == planned->memory.context &&
+                      again->encode.context == planned->encode.context &&
+                      again->memory.session_bytes == planned->memory.session_bytes;
+    return (same ? less : share) * kMib;
+  }
+  if (auto planned = plan(most); !planned) return tl::unexpected(std::move(planned.error()));
+  size_t low = share, high = most;  // low does not suffice; high is all that there is
+  while (low + 1 < high) {
+    const size_t middle = (low + high) / 2;
+    (suffices(plan(middle)) ? high : low) = middle;
+  }
+  return high * kMib;
+}
+
 Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, ThreadPool& pool,
                            const EngineObservers& observers, const LoadProgress& progress,
                            MemoryBudget& memory) {
   TRY(Files files, OpenFiles(options));
-  const MemoryLimit limit = FindMemoryLimit();
-  EncodeOptions encode;
-  if (files.encoder) {
-    const size_t asked = files.model ? 0 : options.context;
-    TRY_OK(CheckContext(asked, files.encoder->config()));
-    encode = EncodeOptionsFor(options, files.encoder->config(), asked, limit);
-  }
-  if (files.model) TRY_OK(CheckContext(options.context, files.model->config()));
+  TRY(Plan plan, PlanWithin(MemoryLimitOf(options), options, files));
+  LogPlan(options, files, plan);
+  EncodeOptions& encode = plan.encode;
   Engine engine;
-  TRY(engine.memory, PlanFor(options, Pointer(files.model), Pointer(files.encoder), encode, limit));
+  engine.memory = plan.memory;
   memory.SetCapacity(engine.memory.request_bytes);
   if (files.model && files.encoder) engine.turns = std::make_unique<StepTurns>();
 

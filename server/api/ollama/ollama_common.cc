@@ -44,6 +44,19 @@ Json ModelDetailsJson(const ModelCard& card) {
           {"quantization_level", card.quantization}};
 }
 
+Json ModelInfoJson(const ModelCard& card, size_t context) {
+  Json info = Json::object();
+  for (const auto& [key, value] : card.metadata) {
+    info[key] = std::visit([](const auto& held) { return Json(held); }, value);
+  }
+  info.erase("general.name");
+  info["general.architecture"] = card.architecture;
+  info["general.parameter_count"] = card.parameters;
+  info[card.architecture + ".context_length"] = context;
+  info[card.architecture + ".embedding_length"] = card.dim;
+  return info;
+}
+
 Json CapabilitiesJson(const GenerationService& service, bool generic_tools) {
   Json capabilities = Json::array({"completion"});
   if (service.model().fill.can_fill()) capabilities.push_back("insert");

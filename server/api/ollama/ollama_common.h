@@ -24,6 +24,9 @@ std::string Rfc3339(std::chrono::system_clock::time_point time);
 std::string HumanCount(uint64_t count);
 // {"parent_model", "format", "family", "families", "parameter_size", "quantization_level"}
 Json ModelDetailsJson(const ModelCard& card);
+// The header's keys. `context` is what there is room for here: clients make their prompts as long
+// as it says.
+Json ModelInfoJson(const ModelCard& card, size_t context);
 // ["completion", "tools", ...]; `generic_tools` as in ReadContext.
 Json CapabilitiesJson(const GenerationService& service, bool generic_tools);
 

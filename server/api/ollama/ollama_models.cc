@@ -75,10 +75,6 @@ std::string ReadName(FieldReader& fields, const ServedModel& model) {
   return name.empty() ? model.name : name;
 }
 
-Json CardValueJson(const CardValue& value) {
-  return std::visit([](const auto& held) { return Json(held); }, value);
-}
-
 // Empty if the card has no such text.
 std::string CardText(const ModelCard& card, std::string_view wanted) {
   for (const auto& [key, value] : card.metadata) {
@@ -86,19 +82,6 @@ std::string CardText(const ModelCard& card, std::string_view wanted) {
     if (key == wanted && text != nullptr) return *text;
   }
   return {};
-}
-
-// The header's keys. The context is what there is room for here: clients make their prompts as long
-// as it says.
-Json ModelInfo(const ServedModel& model) {
-  Json info = Json::object();
-  for (const auto& [key, value] : model.card.metadata) info[key] = CardValueJson(value);
-  info.erase("general.name");
-  info["general.architecture"] = model.card.architecture;
-  info["general.parameter_count"] = model.card.parameters;
-  info[model.card.architecture + ".context_length"] = model.context;
-  info[model.card.architecture + ".embedding_length"] = model.card.dim;
-  return info;
 }
 
 Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
@@ -166,7 +149,7 @@ Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
                {"parameters", parameters},
                {"template", source},
                {"details", ModelDetailsJson(model.card)},
-               {"model_info", ModelInfo(model)},
+               {"model_info", ModelInfoJson(model.card, model.context)},
                {"capabilities", CapabilitiesOf(context.service, model, context.generic_tools)},
                {"modified_at", ModifiedAt(model)}});
 }

@@ -1,0 +1,59 @@
+// These few calls are each of the whole process's, so that they stand apart from what it serves.
+#include "server/app/server_process.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "server/app/logging.h"
+
+namespace lockstep {
+namespace {
+
+constexpr rlim_t kDescriptors = 8192;
+
+}  // namespace
+
+sigset_t BlockSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// The thread is detached, as nothing waits for it if there is no second signal.
+void ExitAtTheNextSignal(const sigset_t& signals) {
+  std::thread([signals] {
+    int second_signal = 0;
+    sigwait(&signals, &second_signal);
+    _exit(1);
+  }).detach();
+}
+
+void ShareOneHeap() {
+  mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe): there are no other threads yet
+}
+
+void AllowManyDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kDescriptors);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int ExitCode(const Error& error) {
+  const bool must_change = error.kind == ErrorKind::kBadFile ||
+                           error.kind == ErrorKind::kInvalidArgument ||
+                           error.kind == ErrorKind::kNotFound;
+  Log(LogLevel::kError, error.message);
+  return must_change ? 2 : 1;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,53 @@
+// The file is opened anew for each question: whoever asks does so once, and a file may be replaced.
+#include "server/models/file_description.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <variant>
+
+#include "core/gguf/gguf_parts.h"
+#include "core/model/model_card.h"
+#include "core/transformer/model_config.h"
+#include "server/api/ollama/ollama_common.h"
+
+namespace lockstep {
+namespace {
+
+std::string CardText(const ModelCard& card, std::string_view wanted) {
+  for (const auto& [key, value] : card.metadata) {
+    const auto* const text = std::get_if<std::string>(&value);
+    if (key == wanted && text != nullptr) return *text;
+  }
+  return {};
+}
+
+std::string ChatTemplateOf(const GgufFile& file) {
+  for (const GgufPair& pair : file.pairs()) {
+    const auto* const text = std::get_if<std::string_view>(&pair.value);
+    if (pair.key == "tokenizer.chat_template" && text != nullptr) return std::string(*text);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Json> DescribeFile(const std::string& path, bool generic_tools) {
+  TRY(const GgufParts parts, GgufParts::Open(path));
+  TRY(const ModelConfig config, ReadModelConfig(parts.file()));
+  const ModelCard card = MakeModelCard(parts.file(), config);
+  const std::string chat = config.encodes() ? "" : ChatTemplateOf(parts.file());
+  Json capabilities = Json::array({config.encodes() ? "embedding" : "completion"});
+  const bool tools = generic_tools || chat.find("tools") != chat.npos;
+  if (!chat.empty() && tools) capabilities.push_back("tools");
+  const std::string parameters = fmt::format("{:<30} {}", "num_ctx", config.context);
+  return Json{{"license", CardText(card, "general.license")},
+              {"modelfile", fmt::format("FROM {}\n", CardText(card, "general.name"))},
+              {"parameters", parameters},
+              {"template", chat},
+              {"details", ModelDetailsJson(card)},
+              {"model_info", ModelInfoJson(card, config.context)},
+              {"capabilities", std::move(capabilities)}};
+}
+
+}  // namespace lockstep

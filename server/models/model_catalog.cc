@@ -1,0 +1,126 @@
+// A request's name is only ever compared with the names of this list, and never becomes a path.
+#include "server/models/model_catalog.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "core/base/utf8.h"
+#include "server/hub/model_name.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSuffix = ".gguf", kTag = ":latest";
+
+// The files of one folder by name; what is no file, or cannot be looked at, is left out.
+std::map<std::string, fs::path> FilesOf(const fs::path& folder, std::error_code& error,
+                                        std::vector<fs::path>* folders) {
+  std::map<std::string, fs::path> files;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with('.')) continue;
+    if (entry->is_directory(gone) && folders != nullptr) folders->push_back(entry->path());
+    if (entry->is_regular_file(gone)) files.emplace(name, entry->path());
+  }
+  return files;
+}
+
+std::vector<CatalogModel> ModelsAmong(const std::map<std::string, fs::path>& files) {
+  std::vector<CatalogModel> models;
+  for (const auto& [file, path] : files) {
+    if (!file.ends_with(kSuffix) || !IsModelFile(file)) continue;
+    const PartName part = ReadPartName(file);
+    CatalogModel model;
+    model.name = part.count > 1 ? part.prefix : file.substr(0, file.size() - kSuffix.size());
+    model.path = path.string();
+    bool whole = part.index == 1 && IsUtf8(file);
+    for (size_t i = 1; whole && i <= part.count; ++i) {
+      const auto found = files.find(part.count > 1 ? NameOfPart(part, i) : file);
+      struct stat about {};
+      whole = found != files.end() && stat(found->second.c_str(), &about) == 0;
+      model.bytes += static_cast<uint64_t>(about.st_size);
+      if (i == 1) model.modified = about.st_mtime;
+    }
+    if (whole) models.push_back(std::move(model));
+  }
+  return models;
+}
+
+std::string_view WithoutEnd(std::string_view name, std::string_view end) {
+  return name.ends_with(end) ? name.substr(0, name.size() - end.size()) : name;
+}
+
+}  // namespace
+
+Result<std::vector<CatalogModel>> ScanModels(const std::string& folder) {
+  std::error_code error;
+  std::vector<fs::path> folders;
+  std::vector<CatalogModel> models = ModelsAmong(FilesOf(folder, error, &folders));
+  if (error) {
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("--models-dir: {}: {}", Quoted(folder), error.message()), "models-dir");
+  }
+  for (const fs::path& inner : folders) {
+    std::error_code unread;  // of another's folder nothing is said
+    std::vector<CatalogModel> found = ModelsAmong(FilesOf(inner, unread, nullptr));
+    const std::string name = inner.filename().string();
+    if (!IsUtf8(name)) continue;
+    for (CatalogModel& model : found) {
+      model.name = found.size() == 1 ? name : name + "/" + model.name;
+      models.push_back(std::move(model));
+    }
+  }
+  // Of a file and a folder of one name the file counts.
+  std::ranges::stable_sort(models, {}, &CatalogModel::name);
+  const auto twice = std::ranges::unique(models, {}, &CatalogModel::name);
+  models.erase(twice.begin(), twice.end());
+  return models;
+}
+
+ModelCatalog::ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched)
+    : folder_(std::move(folder)), fetched_(std::move(fetched)) {
+  List();
+}
+
+std::vector<CatalogModel> ModelCatalog::List() {
+  auto models = ScanModels(folder_);
+  std::vector<CatalogModel> fetched = fetched_();
+  const MutexLock lock(mutex_);
+  if (!models) return models_;
+  for (CatalogModel& model : fetched) {
+    model.fetched = true;
+    if (std::ranges::find(*models, model.name, &CatalogModel::name) == models->end()) {
+      models->push_back(std::move(model));
+    }
+  }
+  models_ = *std::move(models);
+  return models_;
+}
+
+std::optional<CatalogModel> ModelCatalog::Find(std::string_view name) {
+  const auto find = [name](const std::vector<CatalogModel>& models) -> std::optional<CatalogModel> {
+    for (const std::string_view form : {name, WithoutEnd(name, kTag), WithoutEnd(name, kSuffix)}) {
+      const auto found = std::ranges::find(models, form, &CatalogModel::name);
+      if (found != models.end()) return *found;
+    }
+    return std::nullopt;
+  };
+  {
+    const MutexLock lock(mutex_);
+    if (auto found = find(models_)) return found;
+  }
+  return find(List());
+}
+
+}  // namespace lockstep

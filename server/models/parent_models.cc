@@ -1,0 +1,243 @@
+// The parent's lists: every model with its state. What only a loaded model knows of itself, its
+// process is asked for, so that an entry of a list says what the model's own server would say.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "server/api/ollama/ollama_common.h"
+#include "server/api/request_body.h"
+#include "server/http/digest.h"
+#include "server/http/error_reply.h"
+#include "server/http/query.h"
+#include "server/http/sse.h"
+#include "server/http/upstream.h"
+#include "server/hub/model_name.h"
+#include "server/models/file_description.h"
+#include "server/models/parent_api.h"
+#include "server/models/parent_metrics.h"
+
+namespace lockstep {
+namespace {
+
+using std::chrono::system_clock;
+
+constexpr std::chrono::seconds kPatience{5};
+constexpr char kNever[] = "2262-01-01T00:00:00Z";
+
+HttpReply ReplyOf(const Json& body) {
+  HttpReply reply;
+  reply.body = Dump(body);
+  return reply;
+}
+
+const char* StateText(ModelState state) {
+  switch (state) {
+    case ModelState::kUnloaded:
+      return "unloaded";
+    case ModelState::kLoading:
+      return "loading";
+    case ModelState::kLoaded:
+      return "loaded";
+    case ModelState::kUnloading:
+      return "unloading";
+  }
+  return "";
+}
+
+// In llama-server's words.
+Json StatusJson(const ModelStatus& status) {
+  Json json{{"value", StateText(status.state)}};
+  if (status.failed && status.state == ModelState::kUnloaded) {
+    json["failed"] = true;
+    json["exit_code"] = status.exit_code;
+  }
+  return json;
+}
+
+// Of a file that was not read: it changes when the file does, as the hash in its place would.
+std::string StandInDigest(const CatalogModel& model) {
+  Digest digest;
+  digest.Add(model.path);
+  digest.AddNumber(model.bytes);
+  digest.AddNumber(static_cast<uint64_t>(model.modified));
+  return Hex(digest.Bytes());
+}
+
+}  // namespace
+
+Json ParentApi::AskLoaded(RouteCall& call, const ModelStatus& status, const char* path,
+                          const char* array) {
+  if (status.state != ModelState::kLoaded) return {};
+  UpstreamRequest request;
+  request.method = "GET";
+  request.target = path;
+  for (const char* name : {"Authorization", "X-Api-Key"}) {
+    const std::string_view key = FindHeader(call.request.headers, name);
+    if (!key.empty()) request.headers.emplace_back(name, key);
+  }
+  // A process that has stopped answering holds up no list.
+  const auto end = Supervisor::Clock::now() + kPatience;
+  const auto reply = AskUpstream(status.port, request, [&call, end] {
+    return call.request.client_gone() || Supervisor::Clock::now() >= end;
+  });
+  if (!reply || reply->status != 200) return {};
+  auto json = ParseStrictObject(reply->body);
+  if (!json || !json->contains(array) || (*json)[array].empty()) return {};
+  return std::move((*json)[array][0]);
+}
+
+Json ParentApi::ModelJson(RouteCall& call, const CatalogModel& model) {
+  const ModelStatus status = supervisor_.StatusOf(model.name);
+  Json json{{"id", model.name},
+            {"object", "model"},
+            {"created", model.modified},
+            {"owned_by", "lockstep"},
+            {"meta", {{"size", model.bytes}}}};
+  if (Json loaded = AskLoaded(call, status, "/v1/models", "data"); loaded.is_object()) {
+    json.update(loaded);
+    json["id"] = model.name;
+  }
+  json["status"] = StatusJson(status);
+  return json;
+}
+
+HttpReply ParentApi::List(RouteCall& call) {
+  Json data = Json::array();
+  for (const CatalogModel& model : catalog_.List()) data.push_back(ModelJson(call, model));
+  return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
+}
+
+HttpReply ParentApi::One(RouteCall& call) {
+  const auto model = Choose(std::string(call.place));
+  return model ? ReplyOf(ModelJson(call, *model)) : ErrorReply(model.error());
+}
+
+HttpReply ParentApi::Props() const {
+  return ReplyOf({{"role", "router"},
+                  {"max_instances", settings_.most_loaded},
+                  {"models_autoload", true},
+                  {"model_alias", "lockstep"},
+                  {"model_path", "none"},
+                  {"default_generation_settings", {{"params", Json::object()}, {"n_ctx", 0}}},
+                  {"build_info", settings_.build}});
+}
+
+HttpReply ParentApi::LoadOrUnload(RouteCall& call, bool load) {
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
+  if (!body) return std::move(body.error());
+  const auto wish = ReadWish(body->json, call.request.path);
+  if (!wish) return ErrorReply(wish.error());
+  if (load) {
+    if (const Status begun = supervisor_.Load(wish->model); !begun)
+      return ErrorReply(begun.error());
+  } else if (!supervisor_.Unload(wish->model.name)) {
+    return ErrorReply({ErrorKind::kInvalidArgument,
+                       fmt::format("the model {} is not loaded", Quoted(wish->model.name)),
+                       "model"});
+  }
+  return ReplyOf({{"success", true}});
+}
+
+Json ParentApi::OllamaJson(RouteCall& call, const CatalogModel& model, const ModelStatus& status) {
+  Json json{{"name", TaggedName(model.name)},
+            {"model", TaggedName(model.name)},
+            {"size", model.bytes},
+            {"digest", StandInDigest(model)},
+            {"details",
+             {{"parent_model", ""},
+              {"format", "gguf"},
+              {"family", ""},
+              {"families", Json::array()},
+              {"parameter_size", ""},
+              {"quantization_level", QuantOf(model.path)}}},
+            {"modified_at", Rfc3339(system_clock::from_time_t(model.modified))}};
+  if (Json loaded = AskLoaded(call, status, "/api/tags", "models"); loaded.is_object()) {
+    json.update(loaded);
+    json["name"] = json["model"] = TaggedName(model.name);
+  }
+  return json;
+}
+
+HttpReply ParentApi::OllamaList(RouteCall& call, bool running) {
+  Json models = Json::array();
+  for (const CatalogModel& model : catalog_.List()) {
+    const ModelStatus status = supervisor_.StatusOf(model.name);
+    if (running && status.state != ModelState::kLoaded) continue;
+    Json json = OllamaJson(call, model, status);
+    if (running) {
+      json.erase("modified_at");
+      json["expires_at"] = kNever;
+      if (status.expires) {
+        const auto left = *status.expires - Supervisor::Clock::now();
+        json["expires_at"] =
+            Rfc3339(system_clock::now() + std::chrono::duration_cast<system_clock::duration>(left));
+      }
+      json["size_vram"] = 0;
+      const Json own = AskLoaded(call, status, "/api/ps", "models");
+      json["context_length"] = own.is_object() ? own.value("context_length", 0) : 0;
+    }
+    models.push_back(std::move(json));
+  }
+  return ReplyOf({{"models", std::move(models)}});
+}
+
+// Clients ask it of every model of the list before they offer it, so that it loads none.
+HttpReply ParentApi::OllamaShow(RouteCall& call) {
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
+  if (!body) return std::move(body.error());
+  const auto wish = ReadWish(body->json, call.request.path);
+  if (!wish) return ErrorReply(wish.error());
+  if (supervisor_.StatusOf(wish->model.name).state == ModelState::kLoaded) {
+    return PassOn(call, *wish);
+  }
+  const auto said = DescribeFile(wish->model.path, settings_.generic_tools);
+  if (!said) return ErrorReply(said.error());
+  Json json = *said;
+  json["modified_at"] = Rfc3339(system_clock::from_time_t(wish->model.modified));
+  return ReplyOf(json);
+}
+
+HttpReply ParentApi::OllamaPull(RouteCall& call) {
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
+  if (!body) return std::move(body.error());
+  const auto wish = ReadWish(body->json, call.request.path);
+  if (!wish) {
+    Error error = wish.error();
+    if (error.kind == ErrorKind::kNotFound) {
+      error.message += "; `lockstep pull` fetches others";
+    }
+    return ErrorReply(error);
+  }
+  HttpReply reply = ReplyOf({{"status", "success"}});
+  const Json* const stream = FindField(body->json, "stream");
+  if (stream == nullptr || *stream != false) {
+    reply.content_type = ContentType(StreamFormat::kNdjson);
+    reply.body = FrameEvent(StreamFormat::kNdjson, reply.body);
+  }
+  return reply;
+}
+
+// One model's own with its name in the query; else what the parent knows of all.
+HttpReply ParentApi::Metrics(RouteCall& call) {
+  if (!settings_.metrics) return ErrorReply(404, "this server has no metrics: --no-metrics");
+  for (const auto& [name, value] : ParseQuery(call.request.query)) {
+    if (name != "model" || value.empty()) continue;
+    const auto model = Choose(value);
+    if (!model) return ErrorReply(model.error());
+    const ModelStatus status = supervisor_.StatusOf(model->name);
+    if (status.state != ModelState::kLoaded) {
+      return ErrorReply({ErrorKind::kInvalidArgument,
+                         fmt::format("the model {} is not loaded", Quoted(model->name)), "model"});
+    }
+    auto reply = Ask(call, status.port, {});
+    return reply ? *std::move(reply) : ErrorReply(reply.error());
+  }
+  HttpReply reply;
+  reply.content_type = kMetricsType;
+  reply.body = MetricsText(settings_.memory, supervisor_.All());
+  return reply;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,116 @@
+"""The lists of models, and loading and unloading by llama-server's and Ollama's routes."""
+import time
+
+from case import ModelsTest, TALES, ask
+
+
+class Lists(ModelsTest):
+    def test_models_and_their_states(self):
+        server = self.start("--models-max", "2")
+        for path in ("/v1/models", "/models"):
+            listed = ask(server.port, "GET", path).json
+            self.assertEqual(listed["object"], "list")
+            self.assertEqual([model["id"] for model in listed["data"]], ["a", "b", "inner"])
+        self.assertEqual(listed["data"][0]["meta"]["size"], TALES.stat().st_size)
+        self.generated(server, "a")
+        model = ask(server.port, "GET", "/v1/models/a").json
+        self.assertEqual(model["status"], {"value": "loaded"})
+        self.assertEqual(model["context_length"], 512)
+        self.assertTrue(model["system_fingerprint"].startswith("ls"))
+        props = ask(server.port, "GET", "/props").json
+        self.assertEqual((props["role"], props["max_instances"]), ("router", 2))
+        self.assertEqual(ask(server.port, "GET", "/props?model=a").json["total_slots"], 4)
+        self.assertEqual(len(ask(server.port, "GET", "/slots?model=a").json), 4)
+        self.assertIn("lockstep_sessions 4", ask(server.port, "GET", "/metrics?model=a").body.decode())
+        self.assertEqual(ask(server.port, "GET", "/metrics?model=b").status, 400)
+
+    def test_split_models_count_once_and_whole(self):
+        for name in ("s-00001-of-00002.gguf", "s-00002-of-00002.gguf", "t-00001-of-00002.gguf",
+                     "mmproj-a.gguf", "notes.txt", ".hidden.gguf"):
+            (self.models / name).write_bytes(b"GGUF")
+        (self.models / "two").mkdir()
+        for name in ("x.gguf", "y.gguf"):
+            (self.models / "two" / name).symlink_to(TALES)
+        server = self.start()
+        self.assertEqual(list(self.states(server)), ["a", "b", "inner", "s", "two/x", "two/y"])
+        self.generated(server, "two/y")
+
+    def test_fetched_models_are_served_by_name(self):
+        snapshot = self.folder / "hub/models--some--R-GGUF/snapshots" / ("0" * 40)
+        snapshot.mkdir(parents=True)
+        blobs = snapshot.parents[1] / "blobs"
+        blobs.mkdir()
+        (blobs / "1").write_bytes(TALES.read_bytes())
+        (snapshot / "R-Q8_0.gguf").symlink_to("../../blobs/1")
+        server = self.start()
+        self.assertIn("some/R-GGUF:Q8_0", self.states(server))
+        self.generated(server, "some/R-GGUF:Q8_0")
+
+    def test_load_and_unload(self):
+        server = self.start()
+        done = ask(server.port, "POST", "/models/load", {"model": "a"})
+        self.assertEqual((done.status, done.json), (200, {"success": True}))
+        self.eventually(lambda: self.states(server)["a"] == "loaded")
+        self.assertEqual(ask(server.port, "POST", "/models/unload", {"model": "b"}).status, 400)
+        self.assertEqual(ask(server.port, "POST", "/models/unload", {"model": "none"}).status, 404)
+        self.assertEqual(ask(server.port, "POST", "/models/unload", {"model": "a"}).status, 200)
+        self.eventually(lambda: self.states(server)["a"] == "unloaded")
+        reply = ask(server.port, "POST", "/v1/completions?autoload=false", {"model": "a", "prompt": "x"})
+        self.assertEqual(reply.status, 400, reply.body)
+        self.generated(server, "a")
+
+    def test_the_model_for_requests_that_name_none(self):
+        server = self.start("--default-model", "b")
+        reply = ask(server.port, "POST", "/generate", {"prompt": "Once", "max_tokens": 2})
+        self.assertEqual(reply.status, 200, reply.body)
+        self.assertEqual(list(self.children(server)), ["b"])
+
+    def test_a_kept_response_is_found(self):
+        server = self.start()
+        reply = ask(server.port, "POST", "/v1/responses", {
+            "model": "a", "input": "Hello", "max_output_tokens": 16})
+        self.assertEqual(reply.status, 200, reply.body)
+        self.generated(server, "b")
+        path = "/v1/responses/" + reply.json["id"]
+        self.assertEqual(ask(server.port, "GET", path).json["id"], reply.json["id"])
+        self.assertEqual(ask(server.port, "DELETE", path).status, 200)
+        self.assertEqual(ask(server.port, "GET", path).status, 404)
+
+
+class Ollama(ModelsTest):
+    def test_tags_ps_and_show(self):
+        server = self.start()
+        tags = ask(server.port, "GET", "/api/tags").json["models"]
+        self.assertEqual([model["name"] for model in tags], ["a:latest", "b:latest", "inner:latest"])
+        self.assertTrue(all(len(model["digest"]) == 64 for model in tags))
+        self.assertEqual(ask(server.port, "GET", "/api/ps").json, {"models": []})
+        shown = ask(server.port, "POST", "/api/show", {"model": "a:latest"}).json
+        self.assertEqual(self.children(server), {})  # to show is not to load
+        self.generated(server, "a:latest")
+        running = ask(server.port, "GET", "/api/ps").json["models"]
+        self.assertEqual([(model["name"], model["context_length"]) for model in running],
+                         [("a:latest", 512)])
+        loaded = ask(server.port, "POST", "/api/show", {"model": "a"}).json
+        self.assertEqual(loaded["details"], shown["details"])
+        self.assertEqual(loaded["model_info"].keys(), shown["model_info"].keys())
+        self.assertEqual(ask(server.port, "POST", "/api/show", {"model": "z"}).status, 404)
+        pulled = ask(server.port, "POST", "/api/pull", {"model": "b", "stream": False})
+        self.assertEqual(pulled.json, {"status": "success"})
+        self.assertEqual(ask(server.port, "POST", "/api/pull", {"model": "z"}).status, 404)
+
+    def test_keep_alive(self):
+        server = self.start()
+        body = {"model": "a", "prompt": "Once", "stream": False, "options": {"num_predict": 2}}
+        ask(server.port, "POST", "/api/generate", {**body, "keep_alive": "1s"})
+        self.assertEqual(self.states(server)["a"], "loaded")
+        start = time.monotonic()
+        self.eventually(lambda: self.states(server)["a"] == "unloaded", 10)
+        self.assertGreater(time.monotonic() - start, 0.5)
+        # No time at all: it is ended, and for that alone it is not loaded.
+        ask(server.port, "POST", "/api/generate", {**body, "keep_alive": -1})
+        self.assertEqual(self.states(server)["a"], "loaded")
+        for _ in range(2):
+            done = ask(server.port, "POST", "/api/generate", {"model": "a", "keep_alive": 0})
+            self.assertEqual(done.json["done_reason"], "unload")
+            self.eventually(lambda: self.states(server)["a"] == "unloaded")
+        self.assertEqual(self.metric(server, 'lockstep_model_loads_total{model="a"}'), 2)
