@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,10 +21,12 @@
 #include "server/app/hub_command.h"
 #include "server/app/logging.h"
 #include "server/app/models_flags.h"
+#include "server/app/preset_models.h"
 #include "server/app/server_process.h"
 #include "server/app/startup.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
+#include "server/hub/model_name.h"
 #include "server/models/child_process.h"
 #include "server/models/model_catalog.h"
 #include "server/models/parent_api.h"
@@ -53,9 +56,14 @@ size_t ChildRequestMib(const Options& options, size_t memory_of_all) {
 std::vector<std::string> ArgumentsFor(const Options& options, const CatalogModel& model,
                                       size_t memory, size_t memory_of_all) {
   std::vector<std::string> arguments = options.for_children;
+  arguments.insert(arguments.end(), model.arguments.begin(), model.arguments.end());
   arguments.push_back("--model=" + model.path);
   arguments.push_back(fmt::format("--memory={}", memory / kMib));
-  if (options.request_memory_mib == 0) {
+  const auto says = [&arguments](std::string_view flag) {
+    return std::ranges::any_of(arguments,
+                               [flag](const auto& one) { return one.starts_with(flag); });
+  };
+  if (options.request_memory_mib == 0 && !says("--request-memory=")) {
     arguments.push_back(
         fmt::format("--request-memory={}", ChildRequestMib(options, memory_of_all)));
   }
@@ -64,7 +72,8 @@ std::vector<std::string> ArgumentsFor(const Options& options, const CatalogModel
   if (options.api.generate.names.strict) arguments.push_back("--model-alias=" + model.name);
   // Without keys clients are told apart by their addresses, which only the parent sees.
   const bool keys = !options.api_keys.empty() || !options.api_key_file.empty();
-  if (!keys && !options.api.trust_proxy) arguments.emplace_back("--trust-proxy");
+  if (!keys && !options.api.trust_proxy && !says("--trust-proxy"))
+    arguments.emplace_back("--trust-proxy");
   return arguments;
 }
 
@@ -86,6 +95,12 @@ SupervisorOptions MakeSupervisorOptions(const Options& options, const MemoryLimi
   supervisor.load_timeout = options.models.load_timeout;
   supervisor.end_timeout = options.drain_timeout + kEndGrace;
   supervisor.need = [&options, &catalog, limit](const CatalogModel& model) -> Result<size_t> {
+    if (IsModelName(model.path)) {
+      return Fail(ErrorKind::kNotFound,
+                  fmt::format("the model {} was not fetched yet: `lockstep pull` does so",
+                              Quoted(model.name)),
+                  "model");
+    }
     const size_t together =
         std::clamp<size_t>(catalog.List().size(), 1, options.models.most_loaded);
     TRY(const Options child, OptionsFor(options, model, limit.bytes));
@@ -151,9 +166,8 @@ Status CheckStart(const Options& options, ModelCatalog& catalog, const MemoryLim
   any.path = "any.gguf";
   TRY_OK(OptionsFor(options, any, limit.bytes));
   if (!options.models.standard.empty() && !catalog.Find(options.models.standard)) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("--default-model: there is no {} in {}",
-                            Quoted(options.models.standard), Quoted(options.models.folder)));
+    return Fail(ErrorKind::kNotFound, fmt::format("--default-model: there is no model {}",
+                                                  Quoted(options.models.standard)));
   }
   if (models.empty()) {
     Log(LogLevel::kWarning, "there is no model yet", {{"folder", options.models.folder}});
@@ -170,10 +184,17 @@ int ServeModels(const Options& options, const sigset_t& signals) {
   for (const std::string& variable : VariablesOfParent()) {
     unsetenv(variable.c_str());  // NOLINT(concurrency-mt-unsafe): there are no other threads yet
   }
-  const auto scanned = ScanModels(options.models.folder);
-  if (!scanned) return ExitCode(scanned.error());
-  const std::string folder = std::filesystem::absolute(options.models.folder).string();
-  ModelCatalog catalog(folder, [&options] { return FetchedModels(options.hub.offline); });
+  std::string folder = options.models.folder;
+  if (!folder.empty()) {
+    const auto scanned = ScanModels(folder);
+    if (!scanned) return ExitCode(scanned.error());
+    folder = std::filesystem::absolute(folder).string();
+  }
+  auto presets = ReadPresetModels(options);
+  if (!presets) return ExitCode(presets.error());
+  ModelCatalog catalog(
+      folder, [&options] { return FetchedModels(options.hub.offline); }, std::move(presets->models),
+      std::move(presets->all));
   MemoryLimit limit = MemoryLimitOf(options);  // less what is no model's
   const size_t request_bytes = RequestBytes(options, limit);
   limit.bytes -= std::min(limit.bytes, request_bytes + kParentBytes);
@@ -211,6 +232,10 @@ int ServeModels(const Options& options, const sigset_t& signals) {
        {"at_once", options.models.most_loaded},
        {"memory", BytesText(limit.bytes)},
        {"address", "http://" + HostAndPort(options.http.host, (*server)->port())}});
+
+  for (const CatalogModel& model : catalog.List()) {
+    if (model.at_start) (void)supervisor.Load(model);  // what goes wrong is logged
+  }
 
   int signal = 0;
   sigwait(&signals, &signal);

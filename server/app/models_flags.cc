@@ -14,10 +14,10 @@ namespace {
 constexpr size_t kMaxModels = 1000, kMaxMib = 1 << 24, kMaxDescriptor = 1 << 20;
 
 // The parent says these to each child in its own words, or is the only one to obey them.
-constexpr std::array<std::string_view, 14> kOfParent = {
-    "model",         "hf",         "host",         "port",   "models-dir",
-    "default-model", "models-max", "load-timeout", "memory", "drain-delay",
-    "listen-fd",     "ready-fd",   "help",         "version"};
+constexpr std::array<std::string_view, 15> kOfParent = {
+    "model",         "hf",         "host",          "port",         "models-dir",
+    "default-model", "models-max", "models-preset", "load-timeout", "memory",
+    "drain-delay",   "listen-fd",  "ready-fd",      "help",         "version"};
 
 }  // namespace
 
@@ -26,6 +26,9 @@ void AddModelsFlags(Flags& flags, CLI::App& app, ModelsOptions& models, size_t& 
   flags.Text(app, "--models-dir", models.folder,
              "folder of models, each served by a process of its own that the first request for it "
              "starts; besides, the models that were fetched");
+  flags.Text(app, "--models-preset", models.presets,
+             "file of models and of flags for each, as llama-server's: [NAME], then model = FILE, "
+             "context = 8192 and so on; [*] is for all");
   flags.Text(app, "--default-model", models.standard,
              "with --models-dir, the model for requests that name none; else it is the only one");
   flags.Number(app, "--models-max", models.most_loaded, 1, kMaxModels,
@@ -52,10 +55,15 @@ std::vector<std::string> FlagsForChildren(const CLI::App& app) {
     if (std::ranges::find(kOfParent, name) != kOfParent.end()) continue;
     const bool is_switch = option->get_items_expected_max() == 0;
     for (const std::string& value : option->results()) {
-      given.push_back(is_switch ? "--" + name : "--" + name + "=" + value);
+      std::string& flag = given.emplace_back("--" + name);
+      if (!is_switch) flag.append("=").append(value);
     }
   }
   return given;
+}
+
+bool IsOfParent(std::string_view name) {
+  return name != "model" && name != "hf" && std::ranges::find(kOfParent, name) != kOfParent.end();
 }
 
 std::vector<std::string> VariablesOfParent() {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/app/command_line.h"
@@ -16,6 +17,8 @@ void AddModelsFlags(Flags& flags, CLI::App& app, ModelsOptions& models, size_t& 
 // The flags of the command line as one would write them again, "--sessions=4", without those that
 // are the parent's alone. REQUIRES: the command line was read, and the environment was not.
 std::vector<std::string> FlagsForChildren(const CLI::App& app);
+// Whether no model can have a flag of that name of its own; --model and --hf are no such flags.
+bool IsOfParent(std::string_view name);
 // The variables of the environment that are the parent's alone.
 std::vector<std::string> VariablesOfParent();
 

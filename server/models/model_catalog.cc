@@ -57,6 +57,22 @@ std::vector<CatalogModel> ModelsAmong(const std::map<std::string, fs::path>& fil
   return models;
 }
 
+// Of one file, which may be the first part of several.
+void SetFile(const std::string& path, CatalogModel& model) {
+  model.path = path;
+  model.bytes = 0;
+  model.modified = 0;
+  const fs::path file(path);
+  const PartName part = ReadPartName(file.filename().string());
+  for (size_t i = 1; i <= part.count; ++i) {
+    const fs::path each = part.count > 1 ? file.parent_path() / NameOfPart(part, i) : file;
+    struct stat about {};
+    if (stat(each.c_str(), &about) != 0) continue;  // to load it says what is missing
+    model.bytes += static_cast<uint64_t>(about.st_size);
+    model.modified = about.st_mtime;
+  }
+}
+
 std::string_view WithoutEnd(std::string_view name, std::string_view end) {
   return name.ends_with(end) ? name.substr(0, name.size() - end.size()) : name;
 }
@@ -83,18 +99,23 @@ Result<std::vector<CatalogModel>> ScanModels(const std::string& folder) {
   }
   // Of a file and a folder of one name the file counts.
   std::ranges::stable_sort(models, {}, &CatalogModel::name);
-  const auto twice = std::ranges::unique(models, {}, &CatalogModel::name);
-  models.erase(twice.begin(), twice.end());
+  const auto same = [](const CatalogModel& a, const CatalogModel& b) { return a.name == b.name; };
+  models.erase(std::unique(models.begin(), models.end(), same), models.end());
   return models;
 }
 
-ModelCatalog::ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched)
-    : folder_(std::move(folder)), fetched_(std::move(fetched)) {
+ModelCatalog::ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched,
+                           std::vector<CatalogModel> presets, std::vector<std::string> all)
+    : folder_(std::move(folder)),
+      fetched_(std::move(fetched)),
+      presets_(std::move(presets)),
+      all_(std::move(all)) {
   List();
 }
 
 std::vector<CatalogModel> ModelCatalog::List() {
-  auto models = ScanModels(folder_);
+  Result<std::vector<CatalogModel>> models;
+  if (!folder_.empty()) models = ScanModels(folder_);
   std::vector<CatalogModel> fetched = fetched_();
   const MutexLock lock(mutex_);
   if (!models) return models_;
@@ -104,6 +125,16 @@ std::vector<CatalogModel> ModelCatalog::List() {
       models->push_back(std::move(model));
     }
   }
+  for (CatalogModel& model : *models) model.arguments = all_;
+  for (const CatalogModel& preset : presets_) {
+    auto found = std::ranges::find(*models, preset.name, &CatalogModel::name);
+    if (found == models->end() && preset.path.empty()) continue;  // it may still come
+    if (found == models->end()) found = models->insert(found, preset);
+    found->aliases = preset.aliases;
+    found->arguments = preset.arguments;
+    found->at_start = preset.at_start;
+    if (!preset.path.empty()) SetFile(preset.path, *found);
+  }
   models_ = *std::move(models);
   return models_;
 }
@@ -111,8 +142,11 @@ std::vector<CatalogModel> ModelCatalog::List() {
 std::optional<CatalogModel> ModelCatalog::Find(std::string_view name) {
   const auto find = [name](const std::vector<CatalogModel>& models) -> std::optional<CatalogModel> {
     for (const std::string_view form : {name, WithoutEnd(name, kTag), WithoutEnd(name, kSuffix)}) {
-      const auto found = std::ranges::find(models, form, &CatalogModel::name);
-      if (found != models.end()) return *found;
+      for (const CatalogModel& model : models) {
+        if (model.name == form || std::ranges::find(model.aliases, form) != model.aliases.end()) {
+          return model;
+        }
+      }
     }
     return std::nullopt;
   };

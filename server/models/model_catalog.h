@@ -20,6 +20,9 @@ struct CatalogModel {
   uint64_t bytes = 0;    // of all parts
   int64_t modified = 0;  // Unix time of the first
   bool fetched = false;  // by name, and not of the folder
+  std::vector<std::string> aliases;
+  std::vector<std::string> arguments;  // flags of its own: "--context=9"
+  bool at_start = false;               // loaded before anybody asks for it
 };
 
 // The models of the folder, sorted by name: each GGUF file is one, named after it, and so are the
@@ -30,17 +33,22 @@ struct CatalogModel {
 class ModelCatalog {
  public:
   // `fetched` lists the models that were fetched; one of the folder comes before one of its name.
-  ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched);
+  // The presets come before both, and one without a path says how the model of its name is served;
+  // `all` are the flags of those that have no preset. An empty folder is none.
+  ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched,
+               std::vector<CatalogModel> presets = {}, std::vector<std::string> all = {});
 
   // As the folder is now; where it cannot be read any more, what it had.
   std::vector<CatalogModel> List();
-  // As the name is written, also behind it ":latest", or a file's ".gguf". Looks into the folder
-  // again for a name that was not there before.
+  // By its name or an alias, as they are written, also behind it ":latest", or a file's ".gguf".
+  // Looks into the folder again for a name that was not there before.
   std::optional<CatalogModel> Find(std::string_view name);
 
  private:
   const std::string folder_;
   const std::function<std::vector<CatalogModel>()> fetched_;
+  const std::vector<CatalogModel> presets_;
+  const std::vector<std::string> all_;
   Mutex mutex_;
   std::vector<CatalogModel> models_ GUARDED_BY(mutex_);
 };

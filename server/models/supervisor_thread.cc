@@ -112,7 +112,9 @@ void Supervisor::Step() {
 Supervisor::Entry* Supervisor::NextWanted() {
   Entry* next = nullptr;
   for (auto& [name, entry] : entries_) {
-    if (entry.ticket != 0 && (next == nullptr || entry.ticket < next->ticket)) next = &entry;
+    // One that is to be loaded anew once it has ended holds up no other one.
+    if (entry.ticket == 0 || entry.status.state != ModelState::kUnloaded) continue;
+    if (next == nullptr || entry.ticket < next->ticket) next = &entry;
   }
   return next;
 }
@@ -123,7 +125,7 @@ void Supervisor::StartNext() {
     {
       const MutexLock lock(mutex_);
       Entry* const next = stopping_ ? nullptr : NextWanted();
-      if (next == nullptr || next->status.state != ModelState::kUnloaded) return;
+      if (next == nullptr) return;
       model = next->model;
     }
     const Result<size_t> need = NeedOf(options_, model);  // opens files: without the lock

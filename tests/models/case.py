@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -111,6 +112,11 @@ class ModelsTest(unittest.TestCase):
         text = ask(server.port, "GET", "/metrics").body.decode()
         return float(next(line.rpartition(" ")[2] for line in text.splitlines()
                           if line.startswith(name + " ")))
+
+    def running(self, server, model="a"):
+        """Requests that the model's own process computes."""
+        text = ask(server.port, "GET", "/metrics?model=" + model).body.decode()
+        return float(re.search(r"^lockstep_sessions_used (\S+)$", text, re.M)[1])
 
     def eventually(self, condition, seconds=20):
         self.assertIsNotNone(poll(condition, seconds), f"not within {seconds} s")

@@ -26,8 +26,7 @@ class Ending(ModelsTest):
             long = threading.Thread(target=lambda: done.append(self.generate(
                 server, "a", max_tokens=60, ignore_eos=True)))
             long.start()
-            self.eventually(
-                lambda: self.metric(server, 'lockstep_model_requests_active{model="a"}') == 1)
+            self.eventually(lambda: self.running(server) == 1)
             pids = self.children(server).values()
             server.process.send_signal(name)
             for pid in pids:  # as systemd does, which tells all of a service's processes

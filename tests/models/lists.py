@@ -1,7 +1,8 @@
 """The lists of models, and loading and unloading by llama-server's and Ollama's routes."""
+import subprocess
 import time
 
-from case import ModelsTest, TALES, ask
+from case import LOCKSTEP, ModelsTest, TALES, ask
 
 
 class Lists(ModelsTest):
@@ -45,6 +46,50 @@ class Lists(ModelsTest):
         server = self.start()
         self.assertIn("some/R-GGUF:Q8_0", self.states(server))
         self.generated(server, "some/R-GGUF:Q8_0")
+
+    def test_presets_give_models_flags_of_their_own(self):
+        presets = self.folder / "presets.ini"
+        presets.write_text(f"""
+version = 1
+[*]
+context = 256
+strict = true
+[a]
+alias = one, two
+[other]
+model = {TALES}
+ctx-size = 128
+load-on-startup = true
+no-vllm-metrics = true
+strict = false
+[late]
+kv-type = q8_0
+""")
+        self.FLAGS = ("--threads", "1", "--sessions", "2", "--prefix-cache", "0")
+        server = self.start("--models-preset", presets)
+        self.eventually(lambda: self.states(server)["other"] == "loaded")
+        self.assertEqual(sorted(self.states(server)), ["a", "b", "inner", "other"])
+        text = {self.generated(server, model) for model in ("one", "two", "a", "b", "other")}
+        self.assertEqual(len(text), 1)
+        listed = ask(server.port, "GET", "/v1/models").json["data"]
+        self.assertEqual({model["id"]: model.get("context_length") for model in listed},
+                         {"a": 256, "b": 256, "inner": None, "other": 128})
+        self.assertEqual(self.generate(server, "a", unknown_field=1).status, 400)
+        self.assertEqual(self.generate(server, "other", unknown_field=1).status, 200)
+        (self.models / "late.gguf").symlink_to(TALES)
+        self.assertTrue(self.generated(server, "late"))
+        self.assertTrue(ask(server.port, "GET", "/v1/models/late").json["system_fingerprint"]
+                        .endswith("-kvq8_0"))
+
+    def test_presets_that_make_no_sense_end_the_start(self):
+        presets = self.folder / "presets.ini"
+        for text, words in (("[a]\nn-gpu-layers = 9\n", "n-gpu-layers"), ("[a]\nport = 9\n", "port"),
+                            ("[a]\ncontext = x\n", "context"), ("context = 4\n", "line 1")):
+            presets.write_text(text)
+            done = subprocess.run([LOCKSTEP, "--models-preset", presets], capture_output=True,
+                                  text=True, timeout=20)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(words, done.stderr)
 
     def test_load_and_unload(self):
         server = self.start()

@@ -154,10 +154,6 @@ except openai.NotFoundError as error:
         done = subprocess.run([SDK_PYTHON, "-c", script], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def running(self, server):
-        text = ask(server.port, "GET", "/metrics?model=a").body.decode()
-        return float(re.search(r"^lockstep_sessions_used (\S+)$", text, re.M)[1])
-
     def send(self, client, body):
         text = json.dumps(body)
         client.sendall((f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "

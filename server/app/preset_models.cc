@@ -1,0 +1,127 @@
+// Settings are checked by the reader of the command line itself, so that a preset can say what a
+// flag can, and is refused in the same words.
+#include "server/app/preset_models.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "core/base/quoted.h"
+#include "server/app/hub_command.h"
+#include "server/app/models_flags.h"
+#include "server/http/http_types.h"
+#include "server/hub/model_name.h"
+#include "server/models/model_presets.h"
+
+namespace lockstep {
+namespace {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+std::string_view NameOfFlag(std::string_view argument) {
+  return argument.substr(0, argument.find('='));
+}
+
+// Without those that the command line has given, too.
+std::vector<std::string> Beside(const std::vector<std::string>& given,
+                                std::vector<std::string> arguments) {
+  std::erase_if(arguments, [&given](const std::string& argument) {
+    return std::ranges::any_of(
+        given, [&](const std::string& other) { return NameOfFlag(other) == NameOfFlag(argument); });
+  });
+  return arguments;
+}
+
+bool IsYes(std::string_view text) {
+  return text.empty() || text == "true" || text == "1" || text == "on";
+}
+
+// What the settings of one section mean, where those of [*] mean `all`.
+Result<CatalogModel> ModelOf(const std::string& name, const Settings& settings,
+                             const CatalogModel& all, const Options& options) {
+  CatalogModel model = all;
+  model.name = name;
+  std::vector<std::string> arguments;
+  for (const auto& [key, value] : settings) {
+    if (key == "alias") {
+      for (std::string_view rest = value; !rest.empty();) {
+        const std::string_view item = rest.substr(0, rest.find(','));
+        if (!TrimSpaces(item).empty()) model.aliases.emplace_back(TrimSpaces(item));
+        rest.remove_prefix(std::min(item.size() + 1, rest.size()));
+      }
+    } else if (key == "load-on-startup") {
+      model.at_start = IsYes(value);
+    } else if (IsOfParent(key)) {
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("--models-preset: [{}]: {} is the whole server's, and a flag of its "
+                              "command line",
+                              name, Quoted(key)),
+                  "models-preset");
+    } else if (value == "false" || value == "off") {
+      std::erase(model.arguments, "--" + key);  // a switch that may be set for all
+    } else {
+      // A switch has no value on the command line.
+      const bool is_switch = value.empty() || value == "true" || value == "on";
+      std::string& flag = arguments.emplace_back(key.size() == 1 ? "-" : "--");
+      flag.append(key);
+      if (!is_switch) flag.append("=").append(value);
+    }
+  }
+  std::vector<const char*> argv{"lockstep"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  const ParsedOptions parsed = ParseOptions(static_cast<int>(argv.size()), argv.data());
+  if (!parsed.options || parsed.options->command != Command::kServe) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("--models-preset: [{}]: {}", name, TrimSpaces(parsed.output, "\n")),
+                "models-preset");
+  }
+  std::vector<std::string> own = Beside(options.for_children, parsed.options->for_children);
+  for (std::string& argument : Beside(own, std::move(model.arguments))) {
+    own.push_back(std::move(argument));
+  }
+  model.arguments = std::move(own);
+  model.path = parsed.options->model;
+  return model;
+}
+
+// The file of a name on a hub, as it was fetched before.
+std::string PathOfName(const std::string& name, const std::vector<FetchedModel>& fetched) {
+  const auto wanted = ParseModelName(name, {});
+  if (!wanted) return name;
+  const std::string text = wanted->Text();
+  for (const FetchedModel& model : fetched) {
+    if (model.name == text || model.name.starts_with(text + ":")) return model.path;
+  }
+  return name;
+}
+
+}  // namespace
+
+Result<PresetModels> ReadPresetModels(const Options& options) {
+  PresetModels found;
+  const std::string& path = options.models.presets;
+  if (path.empty()) return found;
+  std::ifstream file(path);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file.is_open() || file.bad()) {
+    return Fail(ErrorKind::kNotFound,
+                fmt::format("--models-preset: {} cannot be read", Quoted(path)), "models-preset");
+  }
+  Settings all;
+  TRY(const std::vector<ModelPreset> presets, ParsePresets(text, path, all));
+  TRY(const CatalogModel any, ModelOf("*", all, {}, options));
+  found.all = any.arguments;
+  const std::vector<FetchedModel> fetched = ListFetched(options.hub.offline);
+  for (const ModelPreset& preset : presets) {
+    TRY(CatalogModel model, ModelOf(preset.name, preset.settings, any, options));
+    if (IsModelName(model.path)) model.path = PathOfName(model.path, fetched);
+    found.models.push_back(std::move(model));
+  }
+  return found;
+}
+
+}  // namespace lockstep
