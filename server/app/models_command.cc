@@ -69,7 +69,9 @@ std::vector<std::string> ArgumentsFor(const Options& options, const CatalogModel
   }
   arguments.push_back(fmt::format("--listen-fd={}", kChildListener));
   arguments.push_back(fmt::format("--ready-fd={}", kChildReady));
-  if (options.api.generate.names.strict) arguments.push_back("--model-alias=" + model.name);
+  // With --strict-model it takes no others.
+  arguments.push_back("--model-alias=" + model.name);
+  for (const std::string& alias : model.aliases) arguments.push_back("--model-alias=" + alias);
   // Without keys clients are told apart by their addresses, which only the parent sees.
   const bool keys = !options.api_keys.empty() || !options.api_key_file.empty();
   if (!keys && !options.api.trust_proxy && !says("--trust-proxy"))

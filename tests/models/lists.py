@@ -65,7 +65,7 @@ strict = false
 [late]
 kv-type = q8_0
 """)
-        self.FLAGS = ("--threads", "1", "--sessions", "2", "--prefix-cache", "0")
+        self.FLAGS = ("--threads", "1", "--sessions", "2", "--prefix-cache", "0", "--strict-model")
         server = self.start("--models-preset", presets)
         self.eventually(lambda: self.states(server)["other"] == "loaded")
         self.assertEqual(sorted(self.states(server)), ["a", "b", "inner", "other"])
