@@ -165,6 +165,7 @@ std::vector<CatalogModel> FetchedModels(bool offline) {
 Status CheckStart(const Options& options, ModelCatalog& catalog, const MemoryLimit& limit) {
   const std::vector<CatalogModel> models = catalog.List();
   CatalogModel any;
+  any.name = "any";
   any.path = "any.gguf";
   TRY_OK(OptionsFor(options, any, limit.bytes));
   if (!options.models.standard.empty() && !catalog.Find(options.models.standard)) {

@@ -96,7 +96,8 @@ std::vector<File> FilesOf(const std::string& folder) {
   std::vector<File> files;
   for (size_t i = 0; i < 256; ++i) {
     const std::string part{kDigits[i / 16], kDigits[i % 16]};
-    const std::unique_ptr<DIR, CloseFolder> entries(opendir((folder + "/" + part).c_str()));
+    const std::unique_ptr<DIR, CloseFolder> entries(
+        opendir(fmt::format("{}/{}", folder, part).c_str()));
     if (entries == nullptr) continue;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread reads these entries
     while (const dirent* const entry = readdir(entries.get())) {
@@ -230,7 +231,7 @@ void FolderArchive::Shrink() {
       files, {}, [](const File& file) { return std::pair(file.used.tv_sec, file.used.tv_nsec); });
   for (const File& file : files) {
     if (bytes_ <= target) break;
-    unlink((folder_ + "/" + file.name).c_str());
+    unlink(fmt::format("{}/{}", folder_, file.name).c_str());
     bytes_ -= file.bytes;
   }
 }

@@ -21,8 +21,9 @@ using testing::HasSubstr;
 class StartupTest : public testing::Test {
  protected:
   Result<Engine> Start(const std::string& model, const std::string& embedding_model,
-                       size_t context = 0) {
+                       size_t context = 0, const std::string& prefix_dir = {}) {
     Options options;
+    options.prefix_dir = prefix_dir;
     options.model = model;
     options.embedding_model = embedding_model;
     options.threads = 2;
@@ -30,8 +31,9 @@ class StartupTest : public testing::Test {
     options.log_level = LogLevel::kOff;
     return StartEngine(options, *ChooseKernels("auto").kernels, pool_, {}, {}, memory_);
   }
-  std::string WhyNot(const std::string& model, const std::string& embedding_model) {
-    const auto engine = Start(model, embedding_model);
+  std::string WhyNot(const std::string& model, const std::string& embedding_model,
+                     const std::string& prefix_dir = {}) {
+    const auto engine = Start(model, embedding_model, 0, prefix_dir);
     return engine ? "" : engine.error().message;
   }
   static Json Post(const Router& router, const std::string& path, const std::string& body) {
@@ -60,6 +62,24 @@ TEST_F(StartupTest, OneOfEachKind) {
   unpooled.SetU32("bert.pooling_type", 0);
   const TempFile file(unpooled.Build());
   EXPECT_THAT(WhyNot(file.path(), ""), HasSubstr("bert.pooling_type"));
+}
+
+TEST_F(StartupTest, PrefixesAreKeptInAFolderUnlessTheModelHasStates) {
+  const TempFile place;
+  const auto plain = Start(generates_.path(), "");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(plain->archiver, nullptr);
+  const auto keeps = Start(generates_.path(), "", 0, place.path());
+  ASSERT_TRUE(keeps) << keeps.error().message;
+  EXPECT_NE(keeps->archiver, nullptr);
+  EXPECT_GT(keeps->memory.other_bytes, plain->memory.other_bytes + (64 << 20));
+  EXPECT_THAT(WhyNot(generates_.path(), "", generates_.path()), HasSubstr("is no folder"));
+  TinyModelOptions recurrent;
+  recurrent.architecture = "qwen35";
+  const TempFile hybrid(TinyModel(recurrent));
+  const auto leaves_out = Start(hybrid.path(), "", 0, place.path());
+  ASSERT_TRUE(leaves_out) << leaves_out.error().message;
+  EXPECT_EQ(leaves_out->archiver, nullptr);
 }
 
 TEST_F(StartupTest, AnEncoderAlone) {
