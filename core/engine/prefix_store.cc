@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cassert>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "core/engine/block_format.h"
@@ -27,6 +28,8 @@ namespace {
 
 // Reading so few tokens again takes less than what their states would push out.
 constexpr size_t kMinInterval = 256;
+// So many scopes are known before those without a block are looked for.
+constexpr size_t kManyRoots = 1024;
 
 }  // namespace
 
@@ -256,9 +259,17 @@ PrefixStore::Key PrefixStore::TailKey(uint64_t parent, std::span<const int32_t> 
 const PrefixStore::Root& PrefixStore::RootOf(const std::string& scope) {
   const auto known = roots_.find(scope);
   if (known != roots_.end()) return known->second;
+  if (roots_.size() >= std::max(kManyRoots, 2 * blocks_.size())) ForgetEmptyRoots();
   Root root{next_id_++, {}};
   if (archiver_ != nullptr) root.archive_key = RootKey(archiver_->fingerprint(), scope);
   return roots_.emplace(scope, root).first->second;
+}
+
+// A client may send another salt with each request, so that scopes are without end; blocks are not.
+void PrefixStore::ForgetEmptyRoots() {
+  std::unordered_set<uint64_t> used;
+  for (size_t i = 0; i < used_; ++i) used.insert(blocks_[i].key.parent);
+  std::erase_if(roots_, [&used](const auto& entry) { return !used.contains(entry.second.id); });
 }
 
 std::vector<size_t> PrefixStore::Find(uint64_t root, std::span<const int32_t> tokens) {

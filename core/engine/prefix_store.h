@@ -79,6 +79,7 @@ class PrefixStore {
     return blocks_.size() * block_bytes_ + owners_.size() * state_floats_ * sizeof(float);
   }
   size_t block_bytes() const { return block_bytes_; }
+  size_t scopes() const { return roots_.size(); }  // that are known; bounded by the blocks
   size_t max_blocks() const { return blocks_.size(); }
 
  private:
@@ -124,6 +125,7 @@ class PrefixStore {
     BlockKey archive_key;
   };
   const Root& RootOf(const std::string& scope);
+  void ForgetEmptyRoots();  // of scopes that have no block
   // Adds the blocks of `whole` that follow the path; `fill` copies the positions from `from` on
   // into a new one.
   template <class Fill>

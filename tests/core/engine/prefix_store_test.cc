@@ -120,6 +120,15 @@ TEST_P(PrefixStoreTest, GivesTheWholeBlocksOfWhatWasStored) {
   EXPECT_EQ(elsewhere.length(), 0u);
 }
 
+TEST_P(PrefixStoreTest, ScopesWithoutABlockAreForgotten) {
+  const auto store = Store(4);
+  const std::vector<int32_t> text = Text(20, 5);
+  store->Insert("kept", text, Computed(text));
+  for (size_t i = 0; i < 5000; ++i) store->Known("salt " + std::to_string(i), text);
+  EXPECT_LE(store->scopes(), 1024U);
+  EXPECT_EQ(store->Known("kept", text), 16U);
+}
+
 // In the bytes of each type of cache, by way of an archive, to another store.
 TEST_P(PrefixStoreTest, WhatAnArchiveWasGivenIsRestoredToTheBit) {
   MemoryArchive archive;
