@@ -10,7 +10,7 @@
 #include "server/app/generate_command.h"
 #include "server/app/hub_command.h"
 #include "server/app/inspect_command.h"
-#include "server/app/options.h"
+#include "server/app/parse_options.h"
 #include "server/app/perplexity_command.h"
 #include "server/app/serve_command.h"
 #include "server/app/verify_command.h"

@@ -21,6 +21,7 @@
 #include "server/app/hub_command.h"
 #include "server/app/logging.h"
 #include "server/app/models_flags.h"
+#include "server/app/parse_options.h"
 #include "server/app/preset_models.h"
 #include "server/app/server_process.h"
 #include "server/app/startup.h"

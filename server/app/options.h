@@ -1,11 +1,10 @@
-// The command line and the LOCKSTEP_* environment, checked. A default stands at the member that the
+// What the command line and the LOCKSTEP_* environment say. A default stands at the member that the
 // flag sets, here or in the options of the part that obeys it; --help and the README print it.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,15 +92,5 @@ inline size_t AnsweringThreads(const Options& options) {
 inline size_t LeastRequestBytes(const Options& options) {
   return std::max(size_t{32} << 20, 3 * options.http.limits.body);
 }
-
-// Either options, or what to print and the exit code: 0 for --help and --version, 2 with a sentence
-// that names the flag for anything wrong.
-struct ParsedOptions {
-  std::optional<Options> options;
-  int exit_code = 0;
-  std::string output;
-};
-
-ParsedOptions ParseOptions(int argc, const char* const* argv);
 
 }  // namespace lockstep

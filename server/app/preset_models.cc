@@ -13,6 +13,7 @@
 #include "core/base/quoted.h"
 #include "server/app/hub_command.h"
 #include "server/app/models_flags.h"
+#include "server/app/parse_options.h"
 #include "server/http/http_types.h"
 #include "server/hub/model_name.h"
 #include "server/models/model_presets.h"

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/app/options.h"
+#include "server/app/parse_options.h"
 
 namespace lockstep {
 namespace {

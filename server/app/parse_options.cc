@@ -1,7 +1,6 @@
-// Which flags there are: name, bounds and help of each, in the order of --help. What a flag does to
-// a value is command_line.h's. A command declares those of the program's flags again that it obeys,
-// so that its own help is whole; where they are given twice, the command's counts.
-#include "server/app/options.h"
+// Which flags the server has: name, bounds and help of each, in the order of --help. What a flag
+// does to a value is command_line.h's, and the commands beside it are command_flags.cc's.
+#include "server/app/parse_options.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +11,7 @@
 #include <vector>
 
 #include "core/base/quoted.h"
-#include "core/kernels/isas.h"
+#include "server/app/command_flags.h"
 #include "server/app/command_line.h"
 #include "server/app/hub_flags.h"
 #include "server/app/models_flags.h"
@@ -31,8 +30,7 @@ embedded model, or as `lockstep model.gguf` with another:
        -d '{"prompt": "Once upon a time", "max_tokens": 64, "stream": true}')";
 
 // Limits against typing errors; the machine's own are found when the memory is reserved.
-constexpr size_t kMaxThreads = 1024, kMaxSessions = 4096, kMaxQueue = 100'000,
-                 kMaxContext = 1 << 24, kMaxBatch = 1024, kMaxDraft = 256, kMaxMib = 1 << 24,
+constexpr size_t kMaxSessions = 4096, kMaxQueue = 100'000, kMaxDraft = 256, kMaxMib = 1 << 24,
                  kMaxBody = size_t{1} << 30;
 
 // Kubernetes gives each container the address of each service of its namespace in variables that
@@ -51,39 +49,10 @@ void AddAddressFlags(Flags& flags, CLI::App& app, HttpServerOptions& http) {
   if (IsServiceAddress(std::getenv("LOCKSTEP_PORT"))) flags.ForgetVariable(port);
 }
 
-void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
-  flags.Text(app, "-m,--model", options.model,
-             "GGUF file, or https://... or hf://... of one; without it the embedded model");
-  AddHubFlags(flags, app, options.hub);
-  flags
-      .Number(app, "-t,--threads", options.threads, 1, kMaxThreads,
-              "compute threads; without it as many as CPU affinity and cgroup allow")
-      ->default_str("");
-  flags.Text(app, "--isa", options.isa,
-             "instruction set: auto, or " + IsaNames() + "; the answers are the same");
-  flags.Choice<KvType>(app, "--kv-type", options.kv_type,
-                       {{"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}},
-                       "keys and values: f16, or q8_0 in half the memory");
-}
-
-// The server and `bench` obey this flag, so that it is declared for both.
-void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options) {
-  flags.Number(app, "--prefill-tokens", options.scheduling.prefill_tokens, 1, kMaxContext,
-               "prompt tokens that one step takes at most");
-}
-
 void AddDraftFlag(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--draft-max", options.scheduling.longest_draft, 0, kMaxDraft,
                "tokens of an answer that one step may guess from what was there before and what "
                "a grammar forces; only its speed changes; 0 for none");
-}
-
-void AddContextFlag(Flags& flags, CLI::App& app, Options& options) {
-  flags
-      .Number(app, "-c,--context,--ctx-size", options.context, 1, kMaxContext,
-              "tokens of a prompt and its answer; without it as many of the model's as memory "
-              "allows")
-      ->default_str("");
 }
 
 void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
@@ -188,107 +157,6 @@ void AddLogFlags(Flags& flags, CLI::App& app, Options& options) {
                "as --log-level debug: all limits at start, and health checks");
   flags.Choice<LogFormat>(app, "--log-format", options.log_format,
                           {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}, "text or json");
-}
-
-void AddBenchCommand(Flags& flags, CLI::App& app, Options& options) {
-  CLI::App* const bench = app.add_subcommand("bench", "measure prefill and decode");
-  BenchOptions& tests = options.bench;
-  // Has no variable: what is measured is said with each run.
-  const auto list = [bench](const char* name, std::vector<size_t>& values, size_t low, size_t high,
-                            const char* help) {
-    return bench->add_option(name, values, help)
-        ->delimiter(',')
-        ->type_name("N")
-        ->transform(Flags::Decimal(low, high))
-        ->capture_default_str();
-  };
-  list("--prompt", tests.prompt, 0, kMaxContext, "tokens to read, such as 128,512; 0 for none");
-  list("--generate", tests.generate, 0, kMaxContext, "tokens that each stream writes; 0 for none");
-  list("--batch", tests.batch, 1, kMaxBatch, "streams decoded together, such as 1,4,16");
-  list("--embed", tests.embed, 1, kMaxContext,
-       "of a model that makes vectors: tokens of a text, such as 20,200; without any 128")
-      ->expected(0, -1);
-  list("--depth", tests.depth, 0, kMaxContext, "tokens that are in the context before");
-  bench->add_option("--repeat", tests.repeat, "runs of each test, of which the median counts")
-      ->type_name("N")
-      ->transform(Flags::Decimal(1, kMaxBatch))
-      ->capture_default_str();
-  bench->add_flag("--json", tests.json, "print JSON instead of a table");
-  AddModelFlags(flags, *bench, options);
-  AddPrefillFlag(flags, *bench, options);
-}
-
-void AddPerplexityCommand(Flags& flags, CLI::App& app, Options& options) {
-  CLI::App* const perplexity =
-      app.add_subcommand("perplexity", "measure how well a text is predicted");
-  PerplexityOptions& text = options.perplexity;
-  perplexity->add_option("--file", text.file, "the text")->type_name("TEXT")->required();
-  perplexity
-      ->add_option(
-          "-c,--context,--ctx-size", text.context,
-          fmt::format("tokens of a window; without it the model's, at most {}", kPerplexityContext))
-      ->type_name("N")
-      ->transform(Flags::Decimal(1, kMaxContext));
-  perplexity->add_option("--chunks", text.chunks, "windows to evaluate; without it all")
-      ->type_name("N")
-      ->transform(Flags::Decimal(1, kMaxContext));
-  AddModelFlags(flags, *perplexity, options);
-}
-
-// What is asked is said with each run: these have no variables.
-void AddSamplingFlags(CLI::App& command, SamplingOptions& sampling) {
-  const auto real = [&command](const char* name, double& value, double low, double high,
-                               const char* help) {
-    command.add_option(name, value, help)
-        ->type_name("X")
-        ->check(CLI::Range(low, high))
-        ->capture_default_str();
-  };
-  const auto count = [&command](const char* name, auto& value, size_t low, size_t high,
-                                const char* help) {
-    return command.add_option(name, value, help)
-        ->type_name("N")
-        ->transform(Flags::Decimal(low, high));
-  };
-  real("--temperature", sampling.temperature, 0, 100, "0 always takes the likeliest token");
-  real("--top-p", sampling.top_p, 0.01, 1, "of the likeliest tokens only this share");
-  real("--min-p", sampling.min_p, 0, 1, "no token below this share of the likeliest's probability");
-  count("--top-k", sampling.top_k, 0, kMaxContext, "so many of the likeliest tokens; 0 for all")
-      ->capture_default_str();
-  count("--max-tokens", sampling.max_tokens, 1, kMaxContext,
-        "the answer ends here; without it where the context does");
-  count("--seed", sampling.seed, 0, INT64_MAX, "the same seed gives the same answer");
-}
-
-void AddChatCommand(Flags& flags, CLI::App& app, Options& options) {
-  CLI::App* const chat = app.add_subcommand("chat", "talk with the model in the terminal");
-  chat->add_option("--system", options.chat.system, "what the model is told before all");
-  AddSamplingFlags(*chat, options.chat.sampling);
-  AddModelFlags(flags, *chat, options);
-  AddContextFlag(flags, *chat, options);
-}
-
-void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
-  CLI::App* const command =
-      app.add_subcommand("generate", "write on from a text, from stdin or --prompt, to stdout");
-  GenerateCommandOptions& generate = options.generate;
-  command->add_option("--prompt", generate.prompt, "the text; without it stdin is read");
-  command->add_flag("--chat", generate.chat, "the text is a message, which the model answers");
-  command->add_option("--system", generate.system, "what the model is told before, with --chat");
-  AddSamplingFlags(*command, generate.sampling);
-  AddModelFlags(flags, *command, options);
-  AddContextFlag(flags, *command, options);
-}
-
-void AddVerifyCommand(Flags& flags, CLI::App& app, Options& options) {
-  CLI::App* const command =
-      app.add_subcommand("verify", "check that answers in a file are what the model gives");
-  command
-      ->add_option("FILE", options.verify_file,
-                   "JSON with route, request and answer, one object or one a line")
-      ->required();
-  AddModelFlags(flags, *command, options);
-  AddContextFlag(flags, *command, options);
 }
 
 void AddCommands(Flags& flags, CLI::App& app, Options& options) {

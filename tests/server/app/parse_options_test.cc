@@ -1,4 +1,4 @@
-#include "server/app/options.h"
+#include "server/app/parse_options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
