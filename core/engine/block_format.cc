@@ -19,14 +19,13 @@
 // block: whoever may write into an archive is trusted as whoever may write the model's file is.
 #include "core/engine/block_format.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
-#include <memory>
-#include <new>
+#include <string>
+
+#include "core/base/digest.h"
 
 namespace lockstep {
 namespace {
@@ -55,17 +54,16 @@ Header MakeHeader(std::string_view fingerprint, const BlockKey& key, size_t payl
   return header;
 }
 
-// As all that OpenSSL could fail for here is memory, that is what its failure is.
+std::string_view TextOf(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 BlockKey Sha256Of(std::span<const uint8_t> a, std::span<const uint8_t> b) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        EVP_MD_CTX_free);
+  Digest digest;
+  digest.Add(TextOf(a));
+  digest.Add(TextOf(b));
   BlockKey sum;
-  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1 ||
-      EVP_DigestUpdate(context.get(), a.data(), a.size()) != 1 ||
-      EVP_DigestUpdate(context.get(), b.data(), b.size()) != 1 ||
-      EVP_DigestFinal_ex(context.get(), sum.data(), nullptr) != 1) {
-    throw std::bad_alloc();
-  }
+  std::ranges::copy(digest.Bytes(), sum.begin());
   return sum;
 }
 

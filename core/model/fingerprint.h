@@ -25,7 +25,7 @@ struct FilePart {
 };
 
 // The SHA-256 of all parts, one after the other, in 64 hex digits. `name` names them in errors:
-// kBadFile if one cannot be read, kInternal if OpenSSL fails. `done` is told of every few hundred
+// kBadFile if one cannot be read. `done` is told of every few hundred
 // KiB that were read. The result is of no use once `stop` is set.
 [[nodiscard]] Result<std::string> Sha256(const std::string& name, std::span<const FilePart> parts,
                                          const std::function<void(size_t bytes)>& done,

@@ -8,8 +8,8 @@
 #include <charconv>
 #include <utility>
 
+#include "core/base/digest.h"
 #include "server/api/request_digest.h"
-#include "server/http/digest.h"
 #include "server/http/ids.h"
 
 namespace lockstep {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "core/base/digest.h"
 #include "server/api/answer_json.h"
 #include "server/api/request_digest.h"
-#include "server/http/digest.h"
 
 namespace lockstep {
 

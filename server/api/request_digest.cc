@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 
 namespace lockstep {
 namespace {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/api/embedded_files.h"
+#include "server/api/json_reply.h"
 #include "server/api/request_fields.h"
 #include "server/api/tei_api.h"
 #include "server/http/error_reply.h"
@@ -37,14 +38,8 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
           {"system_fingerprint", model.fingerprint}};
 }
 
-HttpReply ReplyOf(const Json& body) {
-  HttpReply reply;
-  reply.body = Dump(body);
-  return reply;
-}
-
 HttpReply NotReady(const Json& body, double retry_after_s) {
-  HttpReply reply = ReplyOf(body);
+  HttpReply reply = JsonReply(body);
   reply.status = 503;
   AddRetryAfter(reply, retry_after_s);
   return reply;
@@ -61,7 +56,7 @@ HttpReply Models(RouteCall& call) {
   if (const ServedModel* const beside = ModelBeside(*call.service)) {
     data.push_back(ModelJson(*beside, beside->name));
   }
-  return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
+  return JsonReply({{"object", "list"}, {"data", std::move(data)}});
 }
 
 HttpReply OneModel(RouteCall& call) {
@@ -70,22 +65,22 @@ HttpReply OneModel(RouteCall& call) {
   if (name.empty() || name.size() > kMaxModelName || model == nullptr) {
     return ErrorReply(NoSuchModel(call.service->model(), name));
   }
-  return ReplyOf(ModelJson(*model, name));
+  return JsonReply(ModelJson(*model, name));
 }
 
 HttpReply Info(RouteCall& call) {
   const ServedModel& model = call.service->model();
   if (model.encodes) return TeiInfo(call);
-  return ReplyOf({{"model_id", model.name},
-                  {"model_sha", model.fingerprint},
-                  {"model_pipeline_tag", "text-generation"},
-                  {"max_concurrent_requests", call.service->state().sessions},
-                  {"max_best_of", kMaxAnswers},
-                  {"max_stop_sequences", kMaxStops},
-                  {"max_input_tokens", model.context - 1},
-                  {"max_total_tokens", model.context},
-                  {"router", "lockstep"},
-                  {"version", LOCKSTEP_VERSION}});
+  return JsonReply({{"model_id", model.name},
+                    {"model_sha", model.fingerprint},
+                    {"model_pipeline_tag", "text-generation"},
+                    {"max_concurrent_requests", call.service->state().sessions},
+                    {"max_best_of", kMaxAnswers},
+                    {"max_stop_sequences", kMaxStops},
+                    {"max_input_tokens", model.context - 1},
+                    {"max_total_tokens", model.context},
+                    {"router", "lockstep"},
+                    {"version", LOCKSTEP_VERSION}});
 }
 
 HttpReply Props(RouteCall& call) {
@@ -94,7 +89,7 @@ HttpReply Props(RouteCall& call) {
   // In the template's way, or in one for all.
   const bool tools = chat != nullptr && (chat->forms.calls || call.settings.generate.generic_tools);
   const SamplingParams sampling;
-  return ReplyOf(
+  return JsonReply(
       {{"default_generation_settings",
         {{"n_ctx", model.context},
          {"params",
@@ -127,7 +122,7 @@ HttpReply Slots(RouteCall& call) {
                      {"speculative", true},
                      {"is_processing", i < state.running}});
   }
-  return ReplyOf(slots);
+  return JsonReply(slots);
 }
 
 HttpReply TokenizerInfo(RouteCall& call) {
@@ -136,18 +131,18 @@ HttpReply TokenizerInfo(RouteCall& call) {
   const auto name = [&service](int32_t token) {
     return token < 0 ? Json() : Json(std::string(service.TokenText(token)));
   };
-  return ReplyOf({{"bos_token", name(model.bos)},
-                  {"eos_token", name(model.eos)},
-                  {"pad_token", nullptr},
-                  {"add_bos_token", model.adds_bos},
-                  {"model_max_length", model.context},
-                  {"vocab_size", model.vocab},
-                  {"chat_template", service.chat() ? Json(service.chat()->source) : Json()}});
+  return JsonReply({{"bos_token", name(model.bos)},
+                    {"eos_token", name(model.eos)},
+                    {"pad_token", nullptr},
+                    {"add_bos_token", model.adds_bos},
+                    {"model_max_length", model.context},
+                    {"vocab_size", model.vocab},
+                    {"chat_template", service.chat() ? Json(service.chat()->source) : Json()}});
 }
 
 // That it is answered at all is what a liveness probe asks: a model that loads or a full queue is
 // no reason for a restart.
-HttpReply Live(RouteCall&) { return ReplyOf({{"status", "ok"}}); }
+HttpReply Live(RouteCall&) { return JsonReply({{"status", "ok"}}); }
 
 HttpReply Ready(RouteCall& call) {
   if (call.service == nullptr) {
@@ -159,7 +154,7 @@ HttpReply Ready(RouteCall& call) {
   }
   const char* const status = state.draining ? "draining" : state.stalled ? "stalled" : "ok";
   Json body{{"status", status}, {"queued", state.queued}, {"running", state.running}};
-  if (!state.draining && !state.stalled) return ReplyOf(body);
+  if (!state.draining && !state.stalled) return JsonReply(body);
   return NotReady(body, state.draining ? 1 : 0);  // while one drains, another takes its place
 }
 

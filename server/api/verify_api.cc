@@ -11,11 +11,13 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/digest.h"
 #include "core/base/quoted.h"
 #include "server/api/answer_difference.h"
 #include "server/api/answer_json.h"
 #include "server/api/anthropic/message_api.h"
 #include "server/api/dialect.h"
+#include "server/api/json_reply.h"
 #include "server/api/llama_api.h"
 #include "server/api/llama_fields.h"
 #include "server/api/native_api.h"
@@ -29,7 +31,6 @@
 #include "server/api/request_digest.h"
 #include "server/api/tgi_api.h"
 #include "server/generation/prompt_tokens.h"
-#include "server/http/digest.h"
 #include "server/http/error_reply.h"
 #include "server/http/ids.h"
 
@@ -107,8 +108,7 @@ Result<Claim> ReadClaim(const Json& body, size_t vocab) {
 }
 
 HttpReply Answered(const Json& json, std::shared_ptr<RequestRecord> record) {
-  HttpReply reply;
-  reply.body = Dump(json);
+  HttpReply reply = JsonReply(json);
   reply.record = std::move(record);
   return reply;
 }

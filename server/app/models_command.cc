@@ -138,12 +138,8 @@ ParentSettings MakeParentSettings(const Options& options, const MemoryLimit& lim
 }
 
 HttpServerOptions MakeHttpOptions(const Options& options, size_t request_bytes, bool has_keys) {
-  HttpServerOptions http = options.http;
-  http.threads = kBusyModels * AnsweringThreads(options);
-  http.connections = std::max(http.connections, 2 * (http.threads + http.waiting));
-  http.memory = std::make_shared<MemoryBudget>(request_bytes);
-  http.is_control = IsControlPath;
-  http.guard_loopback = !has_keys;
+  HttpServerOptions http =
+      HttpOptionsOf(options, kBusyModels * AnsweringThreads(options), request_bytes, has_keys);
   http.log = LogRequest;
   return http;
 }
@@ -226,11 +222,7 @@ int ServeModels(const Options& options, const sigset_t& signals) {
   const auto server = HttpServer::Start(
       http, [&router](const HttpRequest& request) { return router.Handle(request); });
   if (!server) return ExitCode(server.error());
-  if (!has_keys && !(*server)->loopback()) {
-    Log(LogLevel::kWarning,
-        "whoever reaches the address may use the server: --api-key or --api-key-file restricts it",
-        {{"host", options.http.host}});
-  }
+  WarnOfOpenAddress(**server, options.http.host, has_keys);
   Log(LogLevel::kInfo, "serving",
       {{"models", catalog.List().size()},
        {"at_once", options.models.most_loaded},
@@ -244,8 +236,7 @@ int ServeModels(const Options& options, const sigset_t& signals) {
   int signal = 0;
   sigwait(&signals, &signal);
   ExitAtTheNextSignal(signals);
-  Log(LogLevel::kInfo, "draining; a second signal ends at once",
-      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  LogDrain(signal);
   (*server)->Leave();
   parent.Drain();
   std::this_thread::sleep_for(options.drain_delay);

@@ -59,13 +59,8 @@ Result<ApiSettings> MakeSettings(const Options& options) {
 }
 
 HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
-  HttpServerOptions http = options.http;
-  http.threads = AnsweringThreads(options);
-  // All that the threads can answer must find a connection, and others must still get in.
-  http.connections = std::max(http.connections, 2 * (http.threads + http.waiting));
-  http.memory = std::make_shared<MemoryBudget>(LeastRequestBytes(options));
-  http.is_control = IsControlPath;
-  http.guard_loopback = !has_keys;
+  HttpServerOptions http =
+      HttpOptionsOf(options, AnsweringThreads(options), LeastRequestBytes(options), has_keys);
   http.listener = options.child.listener;
   return http;
 }
@@ -144,11 +139,7 @@ void LogServing(const Options& options, const Engine& engine, const HttpServer& 
   if (engine.encoder.model != nullptr) {
     LogModel(options, *engine.encoder.model, engine.encoder.service->model(), start);
   }
-  if (!has_keys && !server.loopback()) {
-    Log(LogLevel::kWarning,
-        "whoever reaches the address may use the server: --api-key or --api-key-file restricts it",
-        {{"host", options.http.host}});
-  }
+  WarnOfOpenAddress(server, options.http.host, has_keys);
   if (options.lenient_given) {
     Log(LogLevel::kWarning,
         "--lenient has no effect: unknown fields are ignored without it, and --strict refuses "
@@ -250,8 +241,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
     sigwait(&signals, &signal);
     if (!has_parent) ExitAtTheNextSignal(signals);
   }
-  Log(LogLevel::kInfo, "draining; a second signal ends at once",
-      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  LogDrain(signal);
   (*server)->Leave();
   engine.AnnounceDrain();
   std::this_thread::sleep_for(options.drain_delay);

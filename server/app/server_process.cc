@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <thread>
 
+#include "core/base/memory_budget.h"
+#include "server/api/routes.h"
 #include "server/app/logging.h"
 
 namespace lockstep {
@@ -54,6 +57,30 @@ int ExitCode(const Error& error) {
                            error.kind == ErrorKind::kNotFound;
   Log(LogLevel::kError, error.message);
   return must_change ? 2 : 1;
+}
+
+HttpServerOptions HttpOptionsOf(const Options& options, size_t threads, size_t request_bytes,
+                                bool has_keys) {
+  HttpServerOptions http = options.http;
+  http.threads = threads;
+  // All that the threads can answer must find a connection, and others must still get in.
+  http.connections = std::max(http.connections, 2 * (http.threads + http.waiting));
+  http.memory = std::make_shared<MemoryBudget>(request_bytes);
+  http.is_control = IsControlPath;
+  http.guard_loopback = !has_keys;
+  return http;
+}
+
+void WarnOfOpenAddress(const HttpServer& server, const std::string& host, bool has_keys) {
+  if (has_keys || server.loopback()) return;
+  Log(LogLevel::kWarning,
+      "whoever reaches the address may use the server: --api-key or --api-key-file restricts it",
+      {{"host", host}});
+}
+
+void LogDrain(int signal) {
+  Log(LogLevel::kInfo, "draining; a second signal ends at once",
+      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
 }
 
 }  // namespace lockstep

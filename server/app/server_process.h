@@ -3,8 +3,12 @@
 #pragma once
 
 #include <csignal>
+#include <cstddef>
+#include <string>
 
 #include "core/base/status.h"
+#include "server/app/options.h"
+#include "server/http/http_server.h"
 
 namespace lockstep {
 
@@ -28,5 +32,13 @@ void AllowManyDescriptors();
 // Logs the error, too. 2 says that the flags or files must change before a start can succeed; what
 // 1 stands for may pass by itself.
 int ExitCode(const Error& error);
+
+// What follows from the options and from how many requests may be answered at once, each with a
+// thread. The caller adds the callbacks.
+HttpServerOptions HttpOptionsOf(const Options& options, size_t threads, size_t request_bytes,
+                                bool has_keys);
+// Says so where whoever reaches the address may use the server.
+void WarnOfOpenAddress(const HttpServer& server, const std::string& host, bool has_keys);
+void LogDrain(int signal);
 
 }  // namespace lockstep

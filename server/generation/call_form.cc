@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/digest.h"
 #include "server/generation/generate_types.h"
-#include "server/http/digest.h"
 #include "server/http/ids.h"
 
 namespace lockstep {

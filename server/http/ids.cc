@@ -9,7 +9,7 @@
 #include <atomic>
 #include <chrono>
 
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 
 namespace lockstep {
 

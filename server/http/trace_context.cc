@@ -17,6 +17,9 @@ bool IsZero(std::string_view text) { return text.find_first_not_of('0') == text.
 
 }  // namespace
 
+std::string NewTraceId() { return fmt::format("{:016x}{:016x}", RandomBits() | 1, RandomBits()); }
+std::string NewSpanId() { return fmt::format("{:016x}", RandomBits() | 1); }
+
 // version "-" trace-id "-" parent-id "-" flags; later versions may add more behind a dash.
 std::optional<TraceContext> ContinueTrace(std::string_view traceparent) {
   constexpr size_t kLength = 55;
@@ -33,9 +36,7 @@ std::optional<TraceContext> ContinueTrace(std::string_view traceparent) {
       !IsLowerHex(parent) || IsZero(parent) || !IsLowerHex(flags)) {
     return std::nullopt;
   }
-  // A span id must not be zero; by chance it is never.
-  return TraceContext{std::string(trace), fmt::format("{:016x}", RandomBits() | 1),
-                      std::string(parent), std::string(flags)};
+  return TraceContext{std::string(trace), NewSpanId(), std::string(parent), std::string(flags)};
 }
 
 }  // namespace lockstep

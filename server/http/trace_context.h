@@ -17,6 +17,10 @@ struct TraceContext {
   std::string header() const { return "00-" + trace_id + "-" + span_id + "-" + flags; }
 };
 
+// Of a trace that begins here, and of a span. An id must not be zero, and never is.
+std::string NewTraceId();
+std::string NewSpanId();
+
 // From the value of a traceparent header, with a new span id; nothing if it is not valid.
 std::optional<TraceContext> ContinueTrace(std::string_view traceparent);
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 
 namespace lockstep {
 

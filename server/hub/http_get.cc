@@ -11,10 +11,9 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
-#include <memory>
-#include <mutex>
 
 #include "core/base/quoted.h"
+#include "server/http/curl_request.h"
 #include "server/http/http_types.h"
 
 // libcurl's options are set by a function of variable arguments.
@@ -27,9 +26,6 @@ constexpr long kConnectSeconds = 15;
 // Without a byte for so long a connection is taken for dead.
 constexpr long kStallSeconds = 30;
 constexpr long kBuffer = 512 << 10;
-
-using Curl = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
-using CurlList = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
 std::optional<uint64_t> Number(std::string_view text) {
   uint64_t value = 0;
@@ -130,29 +126,14 @@ void Exchange::ReadField(std::string_view name, std::string_view value) {
 }
 
 CURLcode Exchange::Perform(const Url& url, const HttpGet& request, bool with_token) {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  const Curl curl(curl_easy_init(), curl_easy_cleanup);
-  if (curl == nullptr) return CURLE_FAILED_INIT;
-  CurlList headers(nullptr, curl_slist_free_all);
-  const auto add = [&headers](const std::string& line) {
-    curl_slist* const longer = curl_slist_append(headers.get(), line.c_str());
-    if (longer == nullptr) throw std::bad_alloc();
-    (void)headers.release();
-    headers.reset(longer);
-  };
-  for (const auto& [name, value] : request.headers) add(fmt::format("{}: {}", name, value));
-  add("Accept-Encoding: identity");  // ranges and hashes are of the file itself
-  if (with_token) add("Authorization: Bearer " + request.token);
-  const std::string address = url.Text();
-  CURL* const handle = curl.get();
-  curl_easy_setopt(handle, CURLOPT_URL, address.c_str());
+  CurlRequest curl(url.Text());
+  for (const auto& [name, value] : request.headers)
+    curl.AddHeader(fmt::format("{}: {}", name, value));
+  curl.AddHeader("Accept-Encoding: identity");  // ranges and hashes are of the file itself
+  if (with_token) curl.AddHeader("Authorization: Bearer " + request.token);
+  CURL* const handle = curl.handle();
   curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(handle, CURLOPT_USERAGENT, "lockstep");
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
@@ -165,7 +146,7 @@ CURLcode Exchange::Perform(const Url& url, const HttpGet& request, bool with_tok
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
-  return curl_easy_perform(handle);
+  return curl.Perform();
 }
 
 tl::unexpected<Error> Failure(const Url& url, CURLcode code) {

@@ -1,5 +1,4 @@
-// One GET with its redirects, for files of any size. The only file that knows the HTTP client's
-// library. Blocking; safe from any thread.
+// One GET with its redirects, for files of any size. Blocking; safe from any thread.
 #pragma once
 
 #include <cstdint>

@@ -14,14 +14,6 @@
 namespace lockstep {
 namespace {
 
-std::string CardText(const ModelCard& card, std::string_view wanted) {
-  for (const auto& [key, value] : card.metadata) {
-    const auto* const text = std::get_if<std::string>(&value);
-    if (key == wanted && text != nullptr) return *text;
-  }
-  return {};
-}
-
 std::string ChatTemplateOf(const GgufFile& file) {
   for (const GgufPair& pair : file.pairs()) {
     const auto* const text = std::get_if<std::string_view>(&pair.value);

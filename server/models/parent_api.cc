@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/api/json_reply.h"
 #include "server/api/ollama/ollama_common.h"
 #include "server/api/ollama/ollama_models.h"
 #include "server/api/request_body.h"
@@ -167,9 +168,7 @@ HttpReply ParentApi::ByModel(RouteCall& call) {
     }
     json["done"] = true;
     json["done_reason"] = "unload";
-    HttpReply reply;
-    reply.body = Dump(json);
-    return reply;
+    return JsonReply(json);
   }
   return PassOn(call, wish);
 }

@@ -5,10 +5,11 @@
 #include <chrono>
 #include <utility>
 
+#include "core/base/digest.h"
 #include "core/base/quoted.h"
+#include "server/api/json_reply.h"
 #include "server/api/ollama/ollama_common.h"
 #include "server/api/request_body.h"
-#include "server/http/digest.h"
 #include "server/http/error_reply.h"
 #include "server/http/query.h"
 #include "server/http/sse.h"
@@ -24,13 +25,6 @@ namespace {
 using std::chrono::system_clock;
 
 constexpr std::chrono::seconds kPatience{5};
-constexpr char kNever[] = "2262-01-01T00:00:00Z";
-
-HttpReply ReplyOf(const Json& body) {
-  HttpReply reply;
-  reply.body = Dump(body);
-  return reply;
-}
 
 const char* StateText(ModelState state) {
   switch (state) {
@@ -106,22 +100,22 @@ Json ParentApi::ModelJson(RouteCall& call, const CatalogModel& model) {
 HttpReply ParentApi::List(RouteCall& call) {
   Json data = Json::array();
   for (const CatalogModel& model : catalog_.List()) data.push_back(ModelJson(call, model));
-  return ReplyOf({{"object", "list"}, {"data", std::move(data)}});
+  return JsonReply({{"object", "list"}, {"data", std::move(data)}});
 }
 
 HttpReply ParentApi::One(RouteCall& call) {
   const auto model = Choose(std::string(call.place));
-  return model ? ReplyOf(ModelJson(call, *model)) : ErrorReply(model.error());
+  return model ? JsonReply(ModelJson(call, *model)) : ErrorReply(model.error());
 }
 
 HttpReply ParentApi::Props() const {
-  return ReplyOf({{"role", "router"},
-                  {"max_instances", settings_.most_loaded},
-                  {"models_autoload", true},
-                  {"model_alias", "lockstep"},
-                  {"model_path", "none"},
-                  {"default_generation_settings", {{"params", Json::object()}, {"n_ctx", 0}}},
-                  {"build_info", settings_.build}});
+  return JsonReply({{"role", "router"},
+                    {"max_instances", settings_.most_loaded},
+                    {"models_autoload", true},
+                    {"model_alias", "lockstep"},
+                    {"model_path", "none"},
+                    {"default_generation_settings", {{"params", Json::object()}, {"n_ctx", 0}}},
+                    {"build_info", settings_.build}});
 }
 
 HttpReply ParentApi::LoadOrUnload(RouteCall& call, bool load) {
@@ -137,7 +131,7 @@ HttpReply ParentApi::LoadOrUnload(RouteCall& call, bool load) {
                        fmt::format("the model {} is not loaded", Quoted(wish->model.name)),
                        "model"});
   }
-  return ReplyOf({{"success", true}});
+  return JsonReply({{"success", true}});
 }
 
 Json ParentApi::OllamaJson(RouteCall& call, const CatalogModel& model, const ModelStatus& status) {
@@ -180,7 +174,7 @@ HttpReply ParentApi::OllamaList(RouteCall& call, bool running) {
     }
     models.push_back(std::move(json));
   }
-  return ReplyOf({{"models", std::move(models)}});
+  return JsonReply({{"models", std::move(models)}});
 }
 
 // Clients ask it of every model of the list before they offer it, so that it loads none.
@@ -196,7 +190,7 @@ HttpReply ParentApi::OllamaShow(RouteCall& call) {
   if (!said) return ErrorReply(said.error());
   Json json = *said;
   json["modified_at"] = Rfc3339(system_clock::from_time_t(wish->model.modified));
-  return ReplyOf(json);
+  return JsonReply(json);
 }
 
 HttpReply ParentApi::OllamaPull(RouteCall& call) {
@@ -210,7 +204,7 @@ HttpReply ParentApi::OllamaPull(RouteCall& call) {
     }
     return ErrorReply(error);
   }
-  HttpReply reply = ReplyOf({{"status", "success"}});
+  HttpReply reply = JsonReply({{"status", "success"}});
   const Json* const stream = FindField(body->json, "stream");
   if (stream == nullptr || *stream != false) {
     reply.content_type = ContentType(StreamFormat::kNdjson);

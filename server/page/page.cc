@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 #include "server/http/error_reply.h"
 #include "server/http/gzip.h"
 

@@ -9,7 +9,7 @@
 #include <exception>
 #include <utility>
 
-#include "server/http/ids.h"
+#include "server/http/trace_context.h"
 
 namespace lockstep {
 namespace {
@@ -56,8 +56,8 @@ void SpanExporter::Export(const RequestRecord& record) {
   if (record.control) return;
   EndedRequest ended{record, std::chrono::system_clock::now()};
   if (record.trace_id.empty()) {
-    ended.record.trace_id = fmt::format("{:016x}{:016x}", RandomBits(), RandomBits() | 1);
-    ended.record.span_id = fmt::format("{:016x}", RandomBits() | 1);
+    ended.record.trace_id = NewTraceId();
+    ended.record.span_id = NewSpanId();
     if (!IsChosen(ended.record.trace_id, settings_.ratio)) return;
   } else if (!record.traced) {
     return;

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "server/http/ids.h"
+#include "server/http/trace_context.h"
 
 namespace lockstep {
 namespace {
@@ -139,8 +139,7 @@ void AddSpans(const EndedRequest& request, Json& spans) {
   for (const auto& [part, ms] : parts) {
     if (ms <= 0) continue;
     const Time end = std::min(request.end, at + Milliseconds(ms));
-    spans.push_back(SpanOf(record, fmt::format("{:016x}", RandomBits() | 1), record.span_id, part,
-                           kInternal, at, end));
+    spans.push_back(SpanOf(record, NewSpanId(), record.span_id, part, kInternal, at, end));
     at = end;
   }
 }

@@ -10,14 +10,10 @@ import unittest
 
 from hub import File, Hub
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/support"))
-from launch import Process, free_port, poll  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from launch import CLIENTS_PYTHON as HUB_PYTHON  # noqa: E402,F401
+from launch import LOCKSTEP, TALES, Process, free_port, poll  # noqa: E402,F401
 
-LOCKSTEP = str(ROOT / "build/release/lockstep")
-TALES = ROOT / "core/model/embedded/tales.gguf"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-HUB_PYTHON = CACHE / "lockstep-tests/clients-sdk/bin/python"
 DATA = random.Random(7).randbytes(5_000_000)
 REPO = "someone/Model-GGUF"
 NAME = "Model-Q4_K_M.gguf"

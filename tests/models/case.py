@@ -11,14 +11,10 @@ import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/support"))
-from launch import Process, poll  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from launch import CLIENTS_PYTHON as SDK_PYTHON  # noqa: E402,F401
+from launch import LOCKSTEP, TALES, Process, poll  # noqa: E402,F401
 
-LOCKSTEP = str(ROOT / "build/release/lockstep")
-TALES = ROOT / "core/model/embedded/tales.gguf"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-SDK_PYTHON = CACHE / "lockstep-tests/clients-sdk/bin/python"
 # A few sessions of a small context; and plain kernels, by which a small model computes slowly.
 SMALL = ("--threads", "1", "--sessions", "4", "--context", "512", "--prefix-cache", "0")
 SLOW = ("--isa", "scalar")

@@ -11,13 +11,11 @@ import time
 import unittest
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "tests/robustness")]
-from launch import Process, poll  # noqa: E402,F401
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "robustness")]
+from launch import LOCKSTEP, TALES, Process, poll  # noqa: E402,F401
 from models import long_context  # noqa: E402
 
-LOCKSTEP = str(ROOT / "build/release/lockstep")
-TALES = ROOT / "core/model/embedded/tales.gguf"
 TOKENS = 4000
 WORDS = ("once upon a time there was a little girl who lived in a house near the big green forest and "
          "every day she went out to play with her dog and saw the birds sing in the old tall trees").split()

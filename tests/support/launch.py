@@ -1,6 +1,7 @@
 """The process of a server, ours or a peer's, on a port of the loopback interface."""
 import contextlib
 import os
+import pathlib
 import resource
 import signal
 import socket
@@ -10,6 +11,12 @@ import time
 import urllib.error
 import urllib.request
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOCKSTEP = str(ROOT / "build/release/lockstep")
+TALES = ROOT / "core/model/embedded/tales.gguf"
+# With what tests/clients/run installs: openai and huggingface_hub.
+CLIENTS_PYTHON = (pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) /
+                  "lockstep-tests/clients-sdk/bin/python")
 
 # What a shell has set for other servers is not meant for the tests'.
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("LOCKSTEP_")}

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <variant>
 
 namespace lockstep {
 
@@ -42,6 +43,14 @@ Json ModelDetailsJson(const ModelCard& card) {
           {"families", Json::array({card.architecture})},
           {"parameter_size", HumanCount(card.parameters)},
           {"quantization_level", card.quantization}};
+}
+
+std::string CardText(const ModelCard& card, std::string_view wanted) {
+  for (const auto& [key, value] : card.metadata) {
+    const auto* const text = std::get_if<std::string>(&value);
+    if (key == wanted && text != nullptr) return *text;
+  }
+  return {};
 }
 
 Json ModelInfoJson(const ModelCard& card, size_t context) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/api/json_reply.h"
 #include "server/api/ollama/ollama_common.h"
 #include "server/api/server_info.h"
 #include "server/http/error_reply.h"
@@ -16,16 +17,6 @@ namespace lockstep {
 namespace {
 
 using std::chrono::system_clock;
-
-// A model that is never unloaded: the last year that a count of nanoseconds in 64 bits can hold,
-// which is what Ollama itself answers.
-constexpr char kNever[] = "2262-01-01T00:00:00Z";
-
-HttpReply ReplyOf(const Json& body) {
-  HttpReply reply;
-  reply.body = Dump(body);
-  return reply;
-}
 
 std::string ModifiedAt(const ServedModel& model) {
   return Rfc3339(
@@ -63,7 +54,7 @@ HttpReply ListReply(const RouteCall& call, const More& more) {
     if (alias != "*" && alias != own.name) add(own, alias);
   }
   if (const ServedModel* const beside = ModelBeside(*call.service)) add(*beside, beside->name);
-  return ReplyOf({{"models", std::move(models)}});
+  return JsonReply({{"models", std::move(models)}});
 }
 
 // "model", or "name" as it was before; as sent, or the model's own if neither is there.
@@ -73,15 +64,6 @@ std::string ReadName(FieldReader& fields, const ServedModel& model) {
   fields.Text("name", &older);
   if (name.empty()) name = older;
   return name.empty() ? model.name : name;
-}
-
-// Empty if the card has no such text.
-std::string CardText(const ModelCard& card, std::string_view wanted) {
-  for (const auto& [key, value] : card.metadata) {
-    const auto* const text = std::get_if<std::string>(&value);
-    if (key == wanted && text != nullptr) return *text;
-  }
-  return {};
 }
 
 Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
@@ -101,7 +83,7 @@ Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
         "model");
   }
   DialectRequest request;
-  request.reply = ReplyOf({{"status", "success"}});
+  request.reply = JsonReply({{"status", "success"}});
   if (stream) {
     // Where the model answers to any name, whoever pulls one is told what it gets.
     const Json here{{"status", fmt::format("{} is what this server has", model.name)}};
@@ -126,7 +108,7 @@ HttpReply OllamaRunning(RouteCall& call) {
   });
 }
 
-HttpReply OllamaVersion(RouteCall&) { return ReplyOf({{"version", kOllamaVersion}}); }
+HttpReply OllamaVersion(RouteCall&) { return JsonReply({{"version", kOllamaVersion}}); }
 
 Result<std::string> AnswerOllamaShow(const Json& body, ReadContext& context) {
   FieldReader fields(body);

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 #include "server/http/error_reply.h"
 
 namespace lockstep {

@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "core/base/digest.h"
 #include "server/api/request_digest.h"
-#include "server/http/digest.h"
 #include "tests/server/api/api_fixture.h"
 
 namespace lockstep {

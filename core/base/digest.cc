@@ -1,6 +1,6 @@
 // By OpenSSL, which has these in the processor's own instructions where there are some. That it
 // has no memory for its state is the one failure, and is told as any other lack of memory.
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 
 #include <fmt/format.h>
 #include <openssl/evp.h>

@@ -1,5 +1,5 @@
 // Digests against published values, and bytes that go to text and back.
-#include "server/http/digest.h"
+#include "core/base/digest.h"
 
 #include <gtest/gtest.h>
 
