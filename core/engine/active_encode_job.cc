@@ -33,7 +33,7 @@ std::optional<Error> ActiveEncodeJob::Expired(Clock::time_point now) const {
   if (cancelled->load(std::memory_order_relaxed)) {
     return Error{ErrorKind::kCancelled, "the request was cancelled", {}};
   }
-  if (waited > deadlines.total) {
+  if (waited + deadlines.spent > deadlines.total) {
     return Error{ErrorKind::kDeadlineExceeded,
                  fmt::format("the vectors were not complete after {} s; send fewer texts",
                              InSeconds(deadlines.total)),

@@ -42,7 +42,7 @@ std::optional<Error> ActiveJob::Expired(Clock::time_point now) const {
   if (cancelled->load(std::memory_order_relaxed)) {
     return Error{ErrorKind::kCancelled, "the request was cancelled", {}};
   }
-  if (waited > deadlines.total) {
+  if (waited + deadlines.spent > deadlines.total) {
     return Error{ErrorKind::kDeadlineExceeded,
                  fmt::format("the answer was not complete after {} s; ask for fewer tokens",
                              InSeconds(deadlines.total)),

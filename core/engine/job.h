@@ -58,6 +58,8 @@ struct Deadlines {
   std::chrono::milliseconds queue{30'000};             // to be given a session, else kUnavailable
   std::chrono::milliseconds first_token{kNoDeadline};  // else kDeadlineExceeded
   std::chrono::milliseconds total{kNoDeadline};        // else kDeadlineExceeded
+  // Of `total`, what was gone before Submit: reading the request, and waiting to be submitted.
+  std::chrono::milliseconds spent{0};
 };
 
 struct Job {

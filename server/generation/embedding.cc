@@ -116,8 +116,7 @@ Result<TextVectors> EncodeTexts(EmbeddingService& service, std::vector<std::vect
   EncodeJob job;
   job.client = caller.client;
   job.deadlines = caller.deadlines;
-  // Deadlines count from Submit, but it took a while to read the request.
-  job.deadlines.total -=
+  job.deadlines.spent =
       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - caller.arrived);
   job.texts = std::move(texts);
   job.seconds = std::move(seconds);

@@ -138,9 +138,9 @@ Job Generation::MakeJob(size_t index) {
   // No key's name has a NUL, so that no key and salt can make up another's.
   if (!request_.cache_salt.empty()) (job.prefix_scope += '\0') += request_.cache_salt;
   job.deadlines = caller_.deadlines;
-  // Deadlines count from Submit, but it took a while to read the request and to compile its
-  // grammar, and an answer may have had to wait here.
-  job.deadlines.total -= std::chrono::duration_cast<milliseconds>(elapsed());
+  // It took a while to read the request and to compile its grammar, and an answer may have had to
+  // wait here.
+  job.deadlines.spent = std::chrono::duration_cast<milliseconds>(elapsed());
   job.prompt = prompts_[index / request_.best_of];
   job.options = request_.options;
   job.options.sampling.seed = answers_[index].seed;

@@ -333,6 +333,15 @@ TEST_F(EncodeSchedulerTest, CancelledAndExpiredJobsEndWithinAStep) {
   ASSERT_TRUE(late->error);
   EXPECT_EQ(late->error->kind, ErrorKind::kDeadlineExceeded);
 
+  EncodeJob spent = Job(SomeTexts({3}));
+  spent.deadlines.total = std::chrono::seconds(100);
+  spent.deadlines.spent = std::chrono::seconds(101);
+  const auto too_late = MustSubmit(std::move(spent));
+  too_late->Wait();
+  ASSERT_TRUE(too_late->error);
+  EXPECT_EQ(too_late->error->message,
+            "the vectors were not complete after 100 s; send fewer texts");
+
   Gate gate(*this);
   EncodeJob waits = Job(SomeTexts({3}));
   waits.deadlines.queue = milliseconds(1);

@@ -209,6 +209,17 @@ TEST_F(SchedulerTest, DeadlinesEndRequestsInTheQueueInPrefillAndInDecode) {
   EXPECT_EQ(sessions_->available(), 2u);
 }
 
+TEST_F(SchedulerTest, WhatWasSpentBeforeCountsAndTheErrorNamesTheWholeDeadline) {
+  Start(1);
+  Job job = Request("late", 1, 100);
+  job.deadlines.total = std::chrono::seconds(100);
+  job.deadlines.spent = std::chrono::seconds(101);
+  const Answer& answer = MustSubmit(job)->Wait();
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(answer.error->kind, ErrorKind::kDeadlineExceeded);
+  EXPECT_EQ(answer.error->message, "the answer was not complete after 100 s; ask for fewer tokens");
+}
+
 TEST_F(SchedulerTest, AStepThatDoesNotEndShowsInTheState) {
   Start(1, {.stall_timeout = std::chrono::milliseconds(50)});
   EXPECT_FALSE(scheduler_->state().stalled);
