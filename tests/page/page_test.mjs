@@ -7,6 +7,7 @@ import './chat.mjs';
 import './conversations.mjs';
 import './looks.mjs';
 import './markdown.mjs';
+import './models.mjs';
 import './server.mjs';
 import './similarity.mjs';
 import { Lockstep } from '../support/lockstep.mjs';

@@ -67,6 +67,7 @@ export interface ModelInfo {
   parameters?: number;
   vectors?: string; // the model that makes vectors of texts, itself or one beside it
   generates: boolean;
+  asleep: boolean; // not loaded: its first request loads it, and until then little is known of it
 }
 
 type Json = any; // eslint-disable-line -- what the server sent is looked at field by field
@@ -102,19 +103,23 @@ async function ask(path: string, init: RequestInit): Promise<Response> {
   return response;
 }
 
-export async function getModel(key: string): Promise<ModelInfo> {
+/** Those that a person can choose among: what generates, or else the first. At least one. */
+export async function getModels(key: string): Promise<ModelInfo[]> {
   const body: Json = await (await ask('v1/models', { headers: headers(key) })).json();
-  const model = body?.data?.[0];
-  const can = (of: Json, what: string) => of?.capabilities?.includes?.(what) === true;
-  return {
-    vectors: body?.data?.find?.((of: Json) => can(of, 'embedding'))?.id,
-    generates: !can(model, 'embedding'),
-    id: String(model?.id ?? 'unnamed model'),
-    context: model?.context_length,
-    fingerprint: model?.system_fingerprint,
-    chat: model?.chat,
-    parameters: model?.meta?.n_params,
-  };
+  const all: Json[] = Array.isArray(body?.data) && body.data.length > 0 ? body.data : [{}];
+  const encodes = (of: Json) => of.capabilities?.includes?.('embedding') === true;
+  const models = all.map((of): ModelInfo => ({
+    vectors: all.find(encodes)?.id,
+    generates: !encodes(of),
+    id: String(of.id ?? 'unnamed model'),
+    context: of.context_length,
+    fingerprint: of.system_fingerprint,
+    chat: of.chat,
+    parameters: of.meta?.n_params,
+    asleep: of.status !== undefined && of.status.value !== 'loaded',
+  }));
+  const generating = models.filter((model) => model.generates);
+  return generating.length > 0 ? generating : models.slice(0, 1);
 }
 
 /** The texts, by number, in the order of their score. */
@@ -135,9 +140,10 @@ export async function rank(
   return results.map((of: Json) => ({ index: Number(of.index), score: Number(of.relevance_score) }));
 }
 
-/** What the server counts, in Prometheus' text form. */
-export async function getMetrics(key: string, signal: AbortSignal): Promise<string> {
-  return (await ask('metrics', { headers: headers(key), signal })).text();
+/** What the server counts, in Prometheus' text form: of one model where it has several. */
+export async function getMetrics(key: string, signal: AbortSignal, model?: string): Promise<string> {
+  const path = model === undefined ? 'metrics' : `metrics?model=${encodeURIComponent(model)}`;
+  return (await ask(path, { headers: headers(key), signal })).text();
 }
 
 /** Percent while the model is loading; undefined once it is, or if that is not the trouble. */

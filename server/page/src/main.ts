@@ -1,13 +1,13 @@
 // The page: conversations, one request at a time, and the server at work.
-import { ApiError, getModel, loadingPercent } from './api';
+import { ApiError, getModels, loadingPercent } from './api';
 import type { Mode, ModelInfo } from './api';
 import * as archive from './archive';
 import { Composer } from './composer';
 import { Conversation, randomId } from './conversation';
 import type { Head } from './conversation';
-import { byId, download, h, toast } from './dom';
+import { byId, download, toast } from './dom';
 import type { Said } from './exchange';
-import { nameOf } from './model_name';
+import { ModelLine } from './model_line';
 import { fromFile, toFile, toMarkdown } from './pack';
 import { hide, watch } from './popover';
 import { ServerView } from './server_view';
@@ -28,6 +28,7 @@ let turns = 0; // of the page to something else; the last one holds
 const drafts = new Map<string, Said>(); // of conversations that are not open
 
 const settings = new Settings(() => void connect());
+const line = new ModelLine(() => void connect());
 const composer: Composer = new Composer({
   send: (said) => talk.send(said),
   stop: () => void talk.stop(),
@@ -40,6 +41,7 @@ const talk: Talk = new Talk(Conversation.create('completion'), {
   changed: () => {
     if (!talk.empty) remember(talk.conversation.head);
     void refresh();
+    if (model?.asleep) void connect(); // it is known better once it is awake
   },
   failed: (failure) => {
     if (failure.status === 401) openSettings();
@@ -49,7 +51,7 @@ const talk: Talk = new Talk(Conversation.create('completion'), {
   focusKey,
   open: (conversation) => show(conversation),
 });
-const server = new ServerView(() => settings.key, focusKey);
+const server = new ServerView(() => settings.key, focusKey, () => (line.several ? model?.id : undefined));
 const similarity = new SimilarityView(() => settings.key, focusKey, () => model?.vectors);
 
 function focusKey(): void {
@@ -191,25 +193,21 @@ function startNew(): void {
 // --- The server
 
 async function connect(): Promise<void> {
-  const line = byId('model');
   const percent = await loadingPercent();
   if (percent !== undefined) {
-    line.textContent = `Loading the model, ${percent}%`;
+    line.say(`Loading the model, ${percent}%`);
     setTimeout(() => void connect(), 1000);
     return;
   }
   try {
-    model = await getModel(settings.key);
+    line.show(await getModels(settings.key));
   } catch (error) {
-    line.textContent = error instanceof Error ? error.message : String(error);
+    line.say(error instanceof Error ? error.message : String(error));
     server.refuse(error instanceof ApiError && error.failure.status === 401 ? error : undefined);
     return;
   }
+  model = line.model!;
   server.refuse(undefined);
-  const { name, detail } = nameOf(model);
-  const context = model.context ? `${model.context.toLocaleString('en')} tokens of context` : '';
-  line.title = [model.id, model.fingerprint].filter(Boolean).join(', ');
-  line.replaceChildren(h('strong', {}, name), h('span', {}, detail), h('span', { class: 'context' }, context));
   byId('similarity-place').hidden = model.vectors === undefined;
   const untouched = talk.empty && composer.empty && place === 'completion';
   if (!model.generates && untouched) setPlace('similarity');

@@ -66,7 +66,7 @@ export function completionRequest(wishes: Wishes, prompt: string, files: Attachm
   // The server cuts it down to what the context leaves.
   const most = model?.context ?? 4096;
   const text = files.map((file) => file.text).join('\n') + prompt;
-  const body = { prompt: text, max_tokens: most, ...wishes.sampling, logprobs: wishes.alternatives, stream: true };
+  const body = { ...(model ? { model: model.id } : {}), prompt: text, max_tokens: most, ...wishes.sampling, logprobs: wishes.alternatives, stream: true };
   return { path: 'generate', body };
 }
 

@@ -120,8 +120,12 @@ export class ServerView {
   private asking: AbortController | null = null;
   private refused: unknown; // why the server does not answer to this page
 
-  /** `key` gives the API key, `enterKey` asks a person for it. */
-  constructor(private readonly key: () => string, private readonly enterKey: () => void) {
+  /** `key` gives the API key, `enterKey` asks a person for it, `model` says which of several is meant. */
+  constructor(
+    private readonly key: () => string,
+    private readonly enterKey: () => void,
+    private readonly model: () => string | undefined,
+  ) {
     document.addEventListener('visibilitychange', () => this.schedule(0));
   }
 
@@ -157,7 +161,7 @@ export class ServerView {
     this.asking = new AbortController();
     const { signal } = this.asking;
     try {
-      const text = await getMetrics(this.key(), signal);
+      const text = await getMetrics(this.key(), signal, this.model());
       if (signal.aborted) return;
       this.looks = [...this.looks, new Look(text, performance.now())].slice(-kLooks - 1);
       byId('server-cards').replaceChildren(...cards(this.looks));
