@@ -130,7 +130,7 @@ pageTest('sends the settings, and says what the server refuses', { refusals: tru
   await send(page, 'Once');
   await finished(page);
   assert.deepEqual(gateway.sent('/generate')[0].body, {
-    prompt: 'Once', ...values, stop: ['The End', '\n\n'], logit_bias: { 17: -5, 18: 2.5 }, ignore_eos: true, stream: true,
+    model: 'lockstep-tales', prompt: 'Once', ...values, stop: ['The End', '\n\n'], logit_bias: { 17: -5, 18: 2.5 }, ignore_eos: true, stream: true,
   });
   await set(page, 'top_p', '3');
   await send(page, 'Once');
