@@ -106,8 +106,10 @@ void PrefixStore::Insert(const std::string& scope, std::span<const int32_t> toke
   std::vector<size_t> path = Find(root.id, whole);
   // A window may have moved on from a block that was never stored, or was pushed out since.
   if (path.size() * kBlock >= kv.kept_from()) {
+    const size_t known = path.size();
     Grow(root, path, whole,
          [&](size_t block, size_t from) { kv_.CopyFrom(kv, from, block * kBlock, kBlock); });
+    if (observer_ != nullptr) TellStored(path, known, scope);
   }
   if (archiver_ != nullptr) Archive(path);
   if (with_states && keeps_states() && path.size() == tokens.size() / kBlock) {
@@ -122,10 +124,12 @@ bool PrefixStore::Restore(const std::string& scope, std::span<const int32_t> tok
   const Root& root = RootOf(scope);
   std::vector<size_t> path = Find(root.id, whole);
   if (path.size() < begin) return false;
+  const size_t known = path.size();
   Grow(root, path, whole, [&](size_t block, size_t from) {
     kv_.WriteGroup(block * kBlock, blocks[from / kBlock - begin]);
     blocks_[block].archived = true;
   });
+  if (observer_ != nullptr) TellStored(path, known, scope);
   return path.size() == begin + blocks.size();
 }
 
@@ -138,20 +142,18 @@ void PrefixStore::Grow(const Root& root, std::vector<size_t>& path, std::span<co
     const auto tokens = whole.subspan(path.size() * kBlock, kBlock);
     Key key{path.empty() ? root.id : blocks_[path.back()].id, {}};
     std::ranges::copy(tokens, key.tokens.begin());
-    BlockKey archive_key{};
+    BlockKey name{};
     // Without memory, the text is stored up to here. Nothing may throw: the new blocks can be found
     // already, and are not in the list yet.
     try {
-      if (archiver_ != nullptr) {
-        archive_key =
-            NextKey(path.empty() ? root.archive_key : blocks_[path.back()].archive_key, tokens);
-      }
+      if (names_blocks())
+        name = NextKey(path.empty() ? root.name : blocks_[path.back()].name, tokens);
     } catch (const std::bad_alloc&) {
       break;
     }
     const size_t block = NewBlock(key);
     if (block == kNone) break;
-    blocks_[block].archive_key = archive_key;
+    blocks_[block].name = name;
     fill(block, path.size() * kBlock);
     path.push_back(block);
   }
@@ -170,7 +172,7 @@ void PrefixStore::Archive(std::span<const size_t> path) {
     if (!archiver_->HasRoom()) return;
     BlockPayload bytes(kv_.group_bytes());
     kv_.ReadGroup(i * kBlock, bytes);
-    archiver_->Write(blocks_[i].archive_key, std::move(bytes));
+    archiver_->Write(blocks_[i].name, std::move(bytes));
     blocks_[i].archived = true;
   }
 }
@@ -178,6 +180,21 @@ void PrefixStore::Archive(std::span<const size_t> path) {
 void PrefixStore::ArchiveBy(PrefixArchiver& archiver) {
   assert(used_ == 0 && roots_.empty() && !keeps_states());
   archiver_ = &archiver;
+  fingerprint_ = archiver.fingerprint();
+}
+
+void PrefixStore::TellOf(PrefixObserver& observer, const std::string& fingerprint) {
+  assert(used_ == 0 && roots_.empty() && (archiver_ == nullptr || fingerprint_ == fingerprint));
+  observer_ = &observer;
+  fingerprint_ = fingerprint;
+}
+
+void PrefixStore::TellStored(std::span<const size_t> path, size_t begin, const std::string& scope) {
+  for (size_t i = begin; i < path.size(); ++i) {
+    const Block& block = blocks_[path[i]];
+    observer_->OnStored(
+        {block.name, i == 0 ? nullptr : &blocks_[path[i - 1]].name, block.key.tokens, scope});
+  }
 }
 
 size_t PrefixStore::NewBlock(const Key& key) {
@@ -261,7 +278,7 @@ const PrefixStore::Root& PrefixStore::RootOf(const std::string& scope) {
   if (known != roots_.end()) return known->second;
   if (roots_.size() >= std::max(kManyRoots, 2 * blocks_.size())) ForgetEmptyRoots();
   Root root{next_id_++, {}};
-  if (archiver_ != nullptr) root.archive_key = RootKey(archiver_->fingerprint(), scope);
+  if (names_blocks()) root.name = RootKey(fingerprint_, scope);
   return roots_.emplace(scope, root).first->second;
 }
 
@@ -310,9 +327,11 @@ size_t PrefixStore::TakeBlock() {
   const size_t block = oldest_;
   Unlink(block);
   index_.erase(blocks_[block].key);
+  const bool is_tail = blocks_[block].parent != kNone;
+  if (observer_ != nullptr && !is_tail) observer_->OnRemoved(blocks_[block].name);
   if (blocks_[block].state != kNone) DropState(block);
   // A tail goes before its parent.
-  if (blocks_[block].parent != kNone) --blocks_[blocks_[block].parent].tails;
+  if (is_tail) --blocks_[blocks_[block].parent].tails;
   return block;
 }
 

@@ -26,6 +26,7 @@
 #include "core/base/status.h"
 #include "core/engine/block_archive.h"
 #include "core/engine/prefix_archiver.h"
+#include "core/engine/prefix_observer.h"
 #include "core/kernels/aligned_buffer.h"
 #include "core/transformer/kv_cache.h"
 #include "core/transformer/model_config.h"
@@ -61,6 +62,9 @@ class PrefixStore {
   // Hands the blocks that come from now on to the archive's writer, too, which must outlive the
   // store. REQUIRES: nothing is stored yet; the model has no states.
   void ArchiveBy(PrefixArchiver& archiver);
+  // Tells the observer, which must outlive the store, of the whole blocks that come and go from now
+  // on. `fingerprint` is as an archive's (RootKey). REQUIRES: nothing is stored yet.
+  void TellOf(PrefixObserver& observer, const std::string& fingerprint);
   // Stores what an archive had of `tokens` from its block `begin` on. False where the blocks in
   // front of it are not stored any more, or not all find a place.
   bool Restore(const std::string& scope, std::span<const int32_t> tokens, size_t begin,
@@ -104,7 +108,7 @@ class PrefixStore {
     size_t state = kNone;         // place of the states after its last token
     size_t parent = kNone;        // of a tail, the block before it
     size_t tails = 0;             // of which this one is the parent
-    BlockKey archive_key{};       // where there is an archive
+    BlockKey name{};              // where there is an archive or an observer
     bool archived = false;        // it came from there, or is on its way to it
   };
   static constexpr int32_t kNoToken = -1;
@@ -122,7 +126,7 @@ class PrefixStore {
   // Where the texts of a scope begin.
   struct Root {
     uint64_t id;
-    BlockKey archive_key;
+    BlockKey name;  // as a block's
   };
   const Root& RootOf(const std::string& scope);
   void ForgetEmptyRoots();  // of scopes that have no block
@@ -131,6 +135,9 @@ class PrefixStore {
   template <class Fill>
   void Grow(const Root& root, std::vector<size_t>& path, std::span<const int32_t> whole,
             const Fill& fill);
+  bool names_blocks() const { return archiver_ != nullptr || observer_ != nullptr; }
+  // The blocks of the path from `begin` on are new.
+  void TellStored(std::span<const size_t> path, size_t begin, const std::string& scope);
   // What the archive was not given of the path.
   void Archive(std::span<const size_t> path);
   // The stored blocks that `tokens` begins with, from the first on; they become the most recent.
@@ -160,6 +167,8 @@ class PrefixStore {
   std::unordered_map<Key, size_t, KeyHash> index_;
   std::unordered_map<std::string, Root> roots_;
   PrefixArchiver* archiver_ = nullptr;
+  PrefixObserver* observer_ = nullptr;
+  std::string fingerprint_;  // that names begin with
   const size_t state_floats_;
   AlignedBuffer<float> states_;  // [owners_.size()][state_floats_]
   std::vector<Owner> owners_;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <numeric>
 #include <thread>
 #include <vector>
 
+#include "core/engine/block_format.h"
 #include "core/kernels/kernels.h"
 #include "tests/support/memory_archive.h"
 #include "tests/support/random.h"
@@ -37,6 +39,34 @@ float ValueOf(const std::vector<int32_t>& tokens, size_t position, size_t layer,
   const int64_t sum = std::accumulate(tokens.begin(), tokens.begin() + position + 1, int64_t{0});
   return static_cast<float>(sum % 1021 + static_cast<int64_t>(layer * 2 + head));
 }
+
+// What an observer knows: it predicts from the events alone what the store has.
+class Picker : public PrefixObserver {
+ public:
+  void OnStored(const StoredBlock& block) noexcept override {
+    const BlockKey parent = block.parent != nullptr ? *block.parent : RootKey("ls3", block.scope);
+    EXPECT_EQ(block.key, NextKey(parent, block.tokens));
+    EXPECT_TRUE(block.parent == nullptr || blocks_.contains(parent));
+    EXPECT_TRUE(blocks_.emplace(block.key, parent).second);
+  }
+  void OnRemoved(const BlockKey& key) noexcept override {
+    EXPECT_EQ(blocks_.erase(key), 1u);
+    for (const auto& [child, parent] : blocks_) EXPECT_NE(parent, key);
+  }
+  size_t Known(const std::string& scope, std::span<const int32_t> tokens) const {
+    BlockKey key = RootKey("ls3", scope);
+    size_t known = 0;
+    for (; known + PrefixStore::kBlock <= tokens.size(); known += PrefixStore::kBlock) {
+      key = NextKey(key, tokens.subspan(known, PrefixStore::kBlock));
+      if (!blocks_.contains(key)) break;
+    }
+    return known;
+  }
+  size_t size() const { return blocks_.size(); }
+
+ private:
+  std::map<BlockKey, BlockKey> blocks_;  // and the one before each
+};
 
 class PrefixStoreTest : public testing::TestWithParam<KvType> {
  protected:
@@ -134,7 +164,7 @@ TEST_P(PrefixStoreTest, WhatAnArchiveWasGivenIsRestoredToTheBit) {
   MemoryArchive archive;
   const std::vector<int32_t> text = Text(70, 5);
   const size_t bytes = kBlock * KvCache::BytesPerPosition(config_, GetParam());
-  const PrefixArchiverOptions options{.fingerprint = "ls3-0", .payload_bytes = bytes};
+  const PrefixArchiverOptions options{.fingerprint = "ls3", .payload_bytes = bytes};
   {
     PrefixArchiver archiver(archive, options);
     const auto store = Store(20);
@@ -146,6 +176,8 @@ TEST_P(PrefixStoreTest, WhatAnArchiveWasGivenIsRestoredToTheBit) {
   PrefixArchiver archiver(archive, options);
   const auto store = Store(20);
   store->ArchiveBy(archiver);
+  Picker picker;
+  store->TellOf(picker, options.fingerprint);
   const auto fetch = archiver.Fetch("scope", {text.begin(), text.begin() + 64}, 0,
                                     BlockArchive::Clock::now() + std::chrono::seconds(60));
   while (!fetch->ended()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -158,6 +190,7 @@ TEST_P(PrefixStoreTest, WhatAnArchiveWasGivenIsRestoredToTheBit) {
   EXPECT_TRUE(store->Restore("scope", text, 0, blocks));
   EXPECT_EQ(store->Known("scope", text), 64u);
   EXPECT_EQ(store->Known("", text), 0u);
+  EXPECT_EQ(picker.Known("scope", text), 64u);
   KvCache kv = Empty();
   EXPECT_EQ(store->Extend("scope", text, kv), 64u);
   Compute(kv, text, 64);
@@ -211,6 +244,24 @@ TEST_P(PrefixStoreTest, TheLeastRecentlyUsedMakesRoomLeavesFirst) {
   EXPECT_EQ(stored(longer_than_all), 96u);
   EXPECT_EQ(stored(a), 0u);
   EXPECT_EQ(store->bytes(), store->capacity_bytes());
+}
+
+TEST_P(PrefixStoreTest, AnObserverKnowsWhatIsStored) {
+  Picker picker;
+  const auto store = Store(12);
+  store->TellOf(picker, "ls3");
+  Random random(7);
+  size_t known = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::vector<int32_t> text = Text(1 + random.Below(120), static_cast<int32_t>(random.Below(3)));
+    if (random.Below(2) == 0) text[random.Below(text.size())] = 777;
+    const std::string scope = random.Below(2) == 0 ? "a" : "b";
+    known += picker.Known(scope, text);
+    ASSERT_EQ(picker.Known(scope, text), store->Known(scope, text));
+    store->Insert(scope, text, Computed(text));
+    ASSERT_EQ(store->bytes(), picker.size() * store->block_bytes());
+  }
+  EXPECT_GT(known, 1000u);
 }
 
 // Against a plain rule: what Extend gives equals what computing gives, whatever was pushed out.
@@ -343,6 +394,20 @@ TEST_F(PrefixStatesTest, RandomTextsOfAFewFamilies) {
     ASSERT_LE(store->bytes(), store->capacity_bytes());
   }
   EXPECT_GT(taken, 5000u);
+}
+
+// What is kept of places within a block is not told.
+TEST_F(PrefixStatesTest, AnObserverKnowsTheWholeBlocks) {
+  Picker picker;
+  const auto store = Store(3);
+  store->TellOf(picker, "ls3");
+  Random random(3);
+  for (int i = 0; i < 500; ++i) {
+    std::vector<int32_t> text = Text(1 + random.Below(100), static_cast<int32_t>(random.Below(3)));
+    if (random.Below(2) == 0) text[random.Below(text.size())] = 777;
+    ASSERT_EQ(picker.Known("", text), store->Known("", text));
+    store->Insert("", text, Computed(text), random.Below(3) != 0);
+  }
 }
 
 TEST(PrefixStoreSizeTest, LessThanABlockIsRefused) {
