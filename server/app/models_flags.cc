@@ -87,6 +87,11 @@ std::string CheckModelsFlags(const ModelsOptions& models, const OneModelFlags& g
   if (given.aliases) {
     return "--model-alias: with --models-dir a model has the name of its file or folder";
   }
+  if (given.kv_events) {
+    return "--kv-events: with --models-dir each model is a process that needs an address of its "
+           "own; "
+           "give it to one in --models-preset";
+  }
   return {};
 }
 

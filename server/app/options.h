@@ -17,6 +17,7 @@
 #include "server/app/models_options.h"
 #include "server/app/perplexity_command.h"
 #include "server/app/terminal_options.h"
+#include "server/events/kv_event_settings.h"
 #include "server/http/http_server.h"
 
 namespace lockstep {
@@ -66,6 +67,7 @@ struct Options {
   std::string api_key_file;
   bool metrics = true, vllm_metrics = true;
   std::string otlp_endpoint;   // where traces go; empty: where the environment says
+  KvEventSettings kv_events;   // the caller adds several_keys
   bool lenient_given = false;  // a flag of earlier versions, which has no effect
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;

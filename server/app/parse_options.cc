@@ -114,6 +114,14 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Text(app, "--otlp-endpoint", options.otlp_endpoint,
              "send a trace of each request to this OpenTelemetry collector, such as "
              "http://localhost:4318");
+  flags.Text(
+      app, "--kv-events", options.kv_events.endpoint,
+      "tell a picker of endpoints which prompts' beginnings come and go, by vLLM's events over "
+      "ZeroMQ: tcp://*:5557, say");
+  flags.Text(app, "--kv-events-replay", options.kv_events.replay_endpoint,
+             "address at which the picker asks for events that it missed: tcp://*:5558, say");
+  flags.Text(app, "--kv-events-pod", options.kv_events.pod,
+             "name of this server in the events' topic, kv@POD@MODEL; without it the host's");
   flags.Number(app, "--max-body", options.http.limits.body, 1, kMaxBody,
                "bytes of a request's body");
 }
@@ -295,8 +303,10 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
        {TakeModel(app, options), TakeHubName(model_given, hf_given, options.hub, options.model),
         CheckModelName(options.model), CheckModelName(options.embedding_model),
         CheckModelName(options.inspect_file), CheckPrefixStore(options),
+        CheckKvEvents(options.kv_events),
         CheckModelsFlags(options.models, {!options.model.empty(), !options.embedding_model.empty(),
-                                          !options.api.generate.names.aliases.empty()})}) {
+                                          !options.api.generate.names.aliases.empty(),
+                                          options.kv_events.enabled()})}) {
     if (!problem.empty()) return Refused(problem);
   }
   FillIn(app, options);

@@ -182,7 +182,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   if (!kernels) return ExitCode(kernels.error());
   auto settings = MakeSettings(options);
   if (!settings) return ExitCode(settings.error());
-  const bool has_keys = !settings->keys.empty();
+  const bool has_keys = !settings->keys.empty(), several_keys = settings->keys.size() > 1;
   // All of these outlive the server, whose threads call them: it is destroyed first.
   ThreadPool pool(options.threads);
   Metrics metrics(options.vllm_metrics, DroppedLogLines);
@@ -213,6 +213,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   std::atomic<bool> fetching = false;
   auto started = std::async(std::launch::async, [&]() -> Status {
     Options fetched = options;
+    fetched.kv_events.several_keys = several_keys;
     TRY_OK(FetchModels(fetched, FetchVoice::kLog, fetching));
     TRY(engine, StartEngine(
                     fetched, **kernels, pool, {&metrics, &metrics.encoder()},

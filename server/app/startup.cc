@@ -10,13 +10,10 @@
 #include <utility>
 
 #include "core/base/quoted.h"
-#include "core/engine/block_format.h"
 #include "core/kernels/dispatch.h"
 #include "server/app/logging.h"
+#include "server/app/prefix_outlets.h"
 #include "server/host/process_stats.h"
-#include "server/store/folder_archive.h"
-#include "server/store/redis_archive.h"
-#include "server/store/redis_url.h"
 
 namespace lockstep {
 namespace {
@@ -39,53 +36,21 @@ constexpr size_t kTextRowsShare = 4;
 constexpr size_t kUsualContext = 4096;
 constexpr size_t kSmallTextContext = 512;  // which every model has, or less by itself
 
-// Blocks that wait to be written to an archive of prefixes, and those that were fetched from it.
-constexpr size_t kArchiveQueueBytes = 32 * kMib;
 // Of weights, that a thread of a fast machine multiplies for tokens of prompts: by this it is
 // judged how long an archive is waited for until the machine has read one.
 constexpr double kBytesASecond = 1e11;
 
-bool HasArchive(const Options& options) {
-  return !options.prefix_dir.empty() || !options.prefix_store.empty();
-}
-
-// The one that was asked for.
-Result<std::unique_ptr<BlockArchive>> OpenArchive(const Options& options, size_t block_bytes) {
-  const size_t sealed = kSealBytes + block_bytes;
-  if (!options.prefix_store.empty()) {
-    TRY(RedisAddress address, ParseRedisUrl(options.prefix_store));
-    Log(LogLevel::kInfo, "prefix archive",
-        {{"store", address.Text()}, {"block", BytesText(block_bytes)}});
-    return std::make_unique<RedisArchive>(std::move(address), sealed);
-  }
-  const size_t most = options.prefix_dir_mib * kMib;
-  TRY(auto folder, FolderArchive::Open(options.prefix_dir, sealed, most));
-  Log(LogLevel::kInfo, "prefix archive",
-      {{"folder", options.prefix_dir},
-       {"at_most", BytesText(most)},
-       {"block", BytesText(block_bytes)},
-       {"writable", folder->writable() ? "yes" : "no"}});
-  return folder;
-}
-
 // All that is there whatever the model is.
 size_t ProcessBytes(const Options& options) {
-  return kProcessBytes + (options.threads + AnsweringThreads(options)) * kThreadBytes;
+  return kProcessBytes + KvEventBytes(options.kv_events) +
+         (options.threads + AnsweringThreads(options)) * kThreadBytes;
 }
 
 // All that there is of a model whatever the context and the requests are.
 size_t OtherBytes(const Options& options, const ModelConfig& config) {
   const size_t rows = StepRows(options.sessions, options.scheduling);
   const size_t logit_rows = StepLogitRows(options.sessions, options.scheduling);
-  // The queues, and of each thread a block, sealed and not; of Redis those that come at once, as
-  // bytes and as replies.
-  const size_t block_bytes =
-      PrefixStore::kBlock * KvCache::BytesPerPosition(config, options.kv_type);
-  const size_t archive =
-      HasArchive(options)
-          ? 2 * kArchiveQueueBytes + (options.prefix_store.empty() ? 4 : 20) * block_bytes
-          : 0;
-  return archive + kMaskBytes + config.vocab * kTokenBytes +
+  return ArchiveBytes(options, config) + kMaskBytes + config.vocab * kTokenBytes +
          Scratch::Bytes(config, rows, logit_rows, options.threads) +
          options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
 }
@@ -250,35 +215,6 @@ Result<Encoder> StartEncoder(ModelFile file, const EncodeOptions& encode,
   return encoder;
 }
 
-// Prefixes outside of the process, where they are wanted and there are any.
-Status StartArchive(const Options& options, std::string fingerprint, Engine& engine) {
-  if (!HasArchive(options)) return {};
-  if (engine.prefixes == nullptr) {
-    Log(LogLevel::kWarning, "no prefixes are kept outside of memory: there is no prefix cache");
-    return {};
-  }
-  if (engine.prefixes->keeps_states()) {
-    Log(LogLevel::kWarning,
-        "no prefixes are kept outside of memory: the model has recurrent layers, whose states stay "
-        "in the prefix cache");
-    return {};
-  }
-  const size_t block_bytes = engine.prefixes->block_bytes();
-  TRY(engine.archive, OpenArchive(options, block_bytes));
-  engine.archiver = std::make_unique<PrefixArchiver>(
-      *engine.archive,
-      PrefixArchiverOptions{
-          .fingerprint = std::move(fingerprint),
-          .payload_bytes = block_bytes,
-          .write_bytes = kArchiveQueueBytes,
-          .fetch_bytes = kArchiveQueueBytes,
-          .warn = [](const std::string& problem) {
-            Log(LogLevel::kWarning, problem, {{"effect", "prompts are computed, as without it"}});
-          }});
-  engine.prefixes->ArchiveBy(*engine.archiver);
-  return {};
-}
-
 // Beside what the engine has of a model that encodes.
 Status StartGeneration(const Options& options, ModelFile file, const KernelTable& kernels,
                        ThreadPool& pool, SchedulerObserver* observer, const LoadProgress& progress,
@@ -300,7 +236,11 @@ Status StartGeneration(const Options& options, ModelFile file, const KernelTable
         PrefixStore::Create(engine.model->config(), plan.prefix_bytes, options.kv_type));
     scheduling.prefixes = engine.prefixes.get();
   }
-  TRY_OK(StartArchive(options, AnswerId(*engine.model, options.kv_type), engine));
+  const std::string fingerprint = AnswerId(*engine.model, options.kv_type);
+  TRY(PrefixArchive archive, StartArchive(options, fingerprint, engine.prefixes.get()));
+  engine.archive = std::move(archive.archive);
+  engine.archiver = std::move(archive.archiver);
+  TRY(engine.kv_events, StartKvEvents(options, fingerprint, *engine.model, engine.prefixes.get()));
   scheduling.archiver = engine.archiver.get();
   scheduling.assumed_token_s = static_cast<double>(engine.memory.model_bytes) /
                                (kBytesASecond * static_cast<double>(options.threads));
@@ -309,7 +249,7 @@ Status StartGeneration(const Options& options, ModelFile file, const KernelTable
   // What compiles takes processors from what generates, and what waits to compile takes threads
   // from those that answer others.
   engine.service = std::make_unique<SchedulerService>(
-      *engine.model, *engine.scheduler, plan.context, AnswerId(*engine.model, options.kv_type),
+      *engine.model, *engine.scheduler, plan.context, fingerprint,
       std::max<size_t>(1, options.threads / 4), std::max<size_t>(2, scheduling.max_queued / 4),
       &memory, engine.encoder.service.get());
   return {};

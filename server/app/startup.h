@@ -15,6 +15,7 @@
 #include "core/kernels/thread_pool.h"
 #include "core/model/model.h"
 #include "server/app/options.h"
+#include "server/events/kv_event_publisher.h"
 #include "server/generation/embedding_service.h"
 #include "server/generation/generation_service.h"
 #include "server/host/memory_plan.h"
@@ -38,6 +39,7 @@ struct Engine {
   std::unique_ptr<SessionPool> sessions;
   std::unique_ptr<BlockArchive> archive;
   std::unique_ptr<PrefixArchiver> archiver;
+  std::unique_ptr<KvEventPublisher> kv_events;
   std::unique_ptr<PrefixStore> prefixes;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<GenerationService> service;  // never null
