@@ -41,6 +41,7 @@ CASES = {
     "monitoring": {"monitoring": MONITORING},
     "pool": {"inferencePool": {"enabled": True, "endpointPicker": {"service": "picker"}},
              "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["a.example.org"]}},
+    "pool by events": {"inferencePool": {"enabled": True}, "kvEvents": {"enabled": True, "model": "org/tales"}},
     "route": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]}},
     "open network": {"networkPolicy": {"enabled": False}},
     "one gateway, one collector": {"networkPolicy": {
@@ -82,6 +83,8 @@ REFUSED = [
     ({"autoscaling": {"kind": "keda", "minReplicas": 0}}, "minReplicas"),
     ({"autoscaling": {"kind": "vpa"}}, "kind"),
     ({"extraArgs": ["sessions=16"]}, "extraArgs"),
+    ({"kvEvents": {"enabled": True}}, "kvEvents.model"),
+    ({"kvEvents": {"enabled": True, "model": "a@b"}}, "model"),
 ]
 
 
@@ -202,6 +205,31 @@ class Chart(unittest.TestCase):
                 (volume,) = pod_of(objects)["spec"]["volumes"]
                 self.assertEqual(volume.get("persistentVolumeClaim", {}).get("claimName"), claim)
 
+    def test_a_picker_is_told_of_events_where_they_are_sent(self):
+        objects = render(CASES["pool by events"])
+        ports = {port["name"]: port["containerPort"] for port in container_of(objects)["ports"]}
+        self.assertEqual(ports, {"http": 8080, "kv-events": 5557, "kv-replay": 5558})
+        environment = environment_of(container_of(objects))
+        self.assertEqual(environment["LOCKSTEP_KV_EVENTS"], "tcp://*:5557")
+        self.assertEqual(environment["LOCKSTEP_KV_EVENTS_REPLAY"], "tcp://*:5558")
+        self.assertEqual(environment["LOCKSTEP_KV_EVENTS_POD"], "$(POD_IP):8080")
+        (config,) = [thing for thing in objects if thing["kind"] == "ConfigMap"]
+        picker = yaml.safe_load(config["data"]["config.yaml"])
+        parameters = {each["type"]: each.get("parameters") for each in picker["plugins"]}
+        self.assertEqual({each["pluginRef"] for profile in picker["schedulingProfiles"] for each in profile["plugins"]} -
+                         set(parameters), set())
+        for source in picker["dataLayer"]["sources"]:
+            self.assertIn(source["pluginRef"], parameters)
+            self.assertLessEqual({each["pluginRef"] for each in source["extractors"]}, set(parameters))
+        producer = parameters["precise-prefix-cache-producer"]
+        self.assertEqual(producer["kvEventsConfig"]["podDiscoveryConfig"], {"socketPort": 5557, "replaySocketPort": 5558})
+        self.assertEqual(parameters["token-producer"], {
+            "modelName": environment["LOCKSTEP_MODEL_ALIAS"], "vllm": {"url": "http://tales-lockstep.stories:80"}})
+        events, = [rule for rule in of_kind(objects, "NetworkPolicy")["spec"]["ingress"]
+                   if {"port": "kv-events", "protocol": "TCP"} in rule["ports"]]
+        self.assertEqual(events["from"], [{"podSelector": {}}])
+        self.assertNotIn("kv-events", json.dumps(render({})))
+
     def test_pods_are_confined(self):
         for name in ("as it is", "everything"):
             objects = render(CASES[name])
@@ -236,8 +264,9 @@ class Manifest(unittest.TestCase):
 class Server(unittest.TestCase):
     def test_takes_the_variables_and_arguments_of_each_container(self):
         variables = set(re.findall(r"\(Env:(\w+)\)", subprocess.check_output([LOCKSTEP, "--help"], text=True)))
-        for objects in (manifest(), *(render(CASES[name]) for name in ("keys", "everything", "by name, into a claim"))):
-            names = set(environment_of(container_of(objects))) - {"HF_HUB_CACHE"}
+        for objects in (manifest(), *(render(CASES[name]) for name in ("keys", "everything", "by name, into a claim",
+                                                                     "pool by events"))):
+            names = set(environment_of(container_of(objects))) - {"HF_HUB_CACHE", "POD_IP"}
             self.assertEqual(names - variables, set())
         with tempfile.TemporaryDirectory() as folder:
             keys = pathlib.Path(folder) / "keys"

@@ -52,7 +52,7 @@ def container_of(objects):
 
 
 def environment_of(container):
-    return {each["name"]: each["value"] for each in container["env"]}
+    return {each["name"]: each.get("value") for each in container["env"]}
 
 
 class Loader(yaml.CSafeLoader):
