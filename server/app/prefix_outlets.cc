@@ -1,8 +1,11 @@
 // Neither is needed to answer: whoever asked for one and cannot have it is told, and is served.
 #include "server/app/prefix_outlets.h"
 
+#include <fmt/ranges.h>
+
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/engine/block_format.h"
 #include "server/app/logging.h"
@@ -109,6 +112,15 @@ Result<std::unique_ptr<KvEventPublisher>> StartKvEvents(const Options& options,
        {"replay", events->replay_endpoint()},
        {"topic", events->topic()}});
   return events;
+}
+
+std::string VainPrefixFlags(const Options& options) {
+  std::vector<const char*> flags;
+  if (options.prefix_cache_given && options.prefix_cache_mib > 0) flags.push_back("--prefix-cache");
+  if (!options.prefix_dir.empty()) flags.push_back("--prefix-dir");
+  if (!options.prefix_store.empty()) flags.push_back("--prefix-store");
+  if (options.kv_events.enabled()) flags.push_back("--kv-events");
+  return fmt::format("{}", fmt::join(flags, ", "));
 }
 
 }  // namespace lockstep

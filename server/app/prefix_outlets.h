@@ -32,4 +32,7 @@ struct PrefixArchive {
     const Options& options, const std::string& fingerprint, const Model& model,
     PrefixStore* prefixes);
 
+// The flags that were given in vain where nothing is generated, with commas; empty: none.
+std::string VainPrefixFlags(const Options& options);
+
 }  // namespace lockstep

@@ -354,6 +354,11 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
     TRY_OK(StartGeneration(options, *std::move(files.model), kernels, pool, observers.scheduler,
                            progress, memory, engine));
   } else {
+    if (const std::string flags = VainPrefixFlags(options); !flags.empty()) {
+      Log(LogLevel::kWarning,
+          "flags have no effect: the model makes vectors of whole texts, and keeps no prefixes",
+          {{"flags", flags}});
+    }
     engine.service =
         std::make_unique<EncoderService>(*engine.encoder.model, *engine.encoder.service);
   }

@@ -6,6 +6,19 @@
 namespace lockstep {
 namespace {
 
+TEST(PrefixOutlets, NamesTheFlagsThatMeanNothingWithoutPrefixes) {
+  Options options;
+  EXPECT_EQ(VainPrefixFlags(options), "");
+  options.prefix_dir = "folder";
+  EXPECT_EQ(VainPrefixFlags(options), "--prefix-dir");
+  options.prefix_cache_given = true;
+  options.prefix_store = "redis://host";
+  options.kv_events.endpoint = "tcp://*:5557";
+  EXPECT_EQ(VainPrefixFlags(options), "--prefix-cache, --prefix-dir, --prefix-store, --kv-events");
+  options.prefix_cache_mib = 0;  // to have none is what there is
+  EXPECT_EQ(VainPrefixFlags(options), "--prefix-dir, --prefix-store, --kv-events");
+}
+
 TEST(PrefixOutlets, AnArchiveTakesMemoryWhereItIsAskedFor) {
   ModelConfig config;
   Options options;
