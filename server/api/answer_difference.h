@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "server/json/json_text.h"
 
@@ -14,9 +15,16 @@ struct AnswerDifference {
   std::string given, made;  // the texts there; empty where there is none
 };
 
+struct AnswerComparison {
+  std::optional<AnswerDifference> difference;  // the first
+  // Where `made` has thoughts and `given` has none: clients often keep the answer alone. Up to the
+  // difference.
+  std::vector<std::string> left_out;
+};
+
 // The first text of `given` that `made` has otherwise or not at all, or that what is said in `made`
-// and `given` leaves out. What is another one each time,
-// or was when the answer was made, is passed over: ids, times, counts and who answered.
-std::optional<AnswerDifference> FirstDifference(const Json& given, const Json& made);
+// and `given` leaves out. What is another one each time, or was when the answer was made, is passed
+// over: ids, times, counts and who answered.
+AnswerComparison CompareAnswers(const Json& given, const Json& made);
 
 }  // namespace lockstep

@@ -183,11 +183,15 @@ Json Compare(const GenerationService& service, const Claim& claim, const Generat
   if (claim.text && *claim.text != answer.text) {
     return TextDiffers(service, answer, "text", *claim.text, answer.text);
   }
+  std::vector<std::string> unchecked;
   if (!claim.answer.is_null()) {
     const Json made = Json::parse(writer.Whole(generation), nullptr, false);
-    if (const auto differs = FirstDifference(claim.answer, made)) {
+    AnswerComparison compared = CompareAnswers(claim.answer, made);
+    if (const auto& differs = compared.difference) {
       return TextDiffers(service, answer, differs->where, differs->given, differs->made);
     }
+    // Tokens, and the whole text, have the thoughts in them.
+    if (!claim.tokens && !claim.text) unchecked = std::move(compared.left_out);
   }
   if (claim.receipt && claim.receipt->answer != HexDigest(answer.tokens)) {
     const bool known = claim.tokens || claim.text || !claim.answer.is_null();
@@ -196,10 +200,12 @@ Json Compare(const GenerationService& service, const Claim& claim, const Generat
                          : "the receipt is of an answer that the model does not give; send "
                            "the answer's tokens or text to learn where it differs");
   }
-  return {{"verified", true},
-          {"tokens", answer.tokens.size()},
-          {"seed", SeedJson(answer)},
-          {"system_fingerprint", service.model().fingerprint}};
+  Json json{{"verified", true},
+            {"tokens", answer.tokens.size()},
+            {"seed", SeedJson(answer)},
+            {"system_fingerprint", service.model().fingerprint}};
+  if (!unchecked.empty()) json["unchecked"] = std::move(unchecked);
+  return json;
 }
 
 // Makes the answer until it differs.

@@ -2,7 +2,7 @@
 // object, or one a line.
 #include "server/app/verify_command.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -48,6 +48,10 @@ int Tell(const std::string& where, const HttpReply& reply) {
   if (json["verified"] == true) {
     fmt::print("{}: verified, {} tokens, {}\n", where, json["tokens"].get<size_t>(),
                json["system_fingerprint"].get<std::string>());
+    if (json.contains("unchecked")) {
+      fmt::print("{}: not compared, as the answer leaves it out: {}\n", where,
+                 fmt::join(json["unchecked"].get<std::vector<std::string>>(), ", "));
+    }
     return 0;
   }
   fmt::print("{}: differs: {}\n", where, json["message"].get<std::string>());

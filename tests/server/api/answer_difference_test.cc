@@ -1,13 +1,13 @@
 // Which texts of two answers count.
 #include "server/api/answer_difference.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace lockstep {
 namespace {
 
 std::string Where(const char* given, const char* made) {
-  const auto found = FirstDifference(*ParseStrictObject(given), *ParseStrictObject(made));
+  const auto found = CompareAnswers(*ParseStrictObject(given), *ParseStrictObject(made)).difference;
   return found ? found->where + ": " + found->given + "|" + found->made : "";
 }
 
@@ -43,6 +43,59 @@ TEST(AnswerDifferenceTest, WhatIsSaidIsNotLeftOut) {
   EXPECT_EQ(Where(R"({"choices":{}})", R"({"choices":[{"text":"t"}]})"),
             R"(choices: {}|[{"text":"t"}])");
   EXPECT_EQ(Where(R"({"a":1})", R"({"a":1,"text":"","tool_calls":[]})"), "");
+}
+
+std::vector<std::string> LeftOut(const char* given, const char* made) {
+  EXPECT_EQ(Where(given, made), "");
+  return CompareAnswers(*ParseStrictObject(given), *ParseStrictObject(made)).left_out;
+}
+
+TEST(AnswerDifferenceTest, ThoughtsThatAreLeftOutAreNamed) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  constexpr char kChat[] =
+      R"({"choices":[{"message":{"content":"t","reasoning_content":"r","reasoning":"r"}}]})";
+  for (const char* given :
+       {R"({"choices":[{"message":{"content":"t"}}]})",
+        R"({"choices":[{"message":{"content":"t","reasoning":null}}]})",
+        R"({"choices":[{"message":{"content":"t","reasoning_content":""}}]})"}) {
+    EXPECT_THAT(LeftOut(given, kChat), ElementsAre("choices[0].message.reasoning_content"));
+  }
+  // One of the two fields is enough.
+  EXPECT_THAT(LeftOut(R"({"choices":[{"message":{"content":"t","reasoning":"r"}}]})", kChat),
+              IsEmpty());
+  EXPECT_EQ(Where(R"({"choices":[{"message":{"content":"t","reasoning":"x"}}]})", kChat),
+            "choices[0].message.reasoning: x|r");
+  EXPECT_THAT(
+      LeftOut(R"({"message":{"content":"t"}})", R"({"message":{"content":"t","thinking":"r"}})"),
+      ElementsAre("message.thinking"));
+  // Where nothing was thought, nothing is missing.
+  EXPECT_THAT(
+      LeftOut(R"({"message":{"content":"t"}})", R"({"message":{"content":"t","thinking":""}})"),
+      IsEmpty());
+}
+
+TEST(AnswerDifferenceTest, ThoughtsThatAreElementsOfAListAreNamed) {
+  using testing::ElementsAre;
+  constexpr char kMade[] =
+      R"({"content":[{"type":"thinking","thinking":"r"},{"type":"text","text":"t"},)"
+      R"({"type":"thinking","thinking":"s"}]})";
+  EXPECT_THAT(LeftOut(R"({"content":[{"type":"text","text":"t"}]})", kMade),
+              ElementsAre("content[0]", "content[2]"));
+  EXPECT_THAT(LeftOut(R"({"content":[{"type":"thinking","thinking":"r"},)"
+                      R"({"type":"text","text":"t"}]})",
+                      kMade),
+              ElementsAre("content[2]"));
+  EXPECT_THAT(LeftOut(R"({"content":[{"type":"thinking","thinking":""},)"
+                      R"({"type":"text","text":"t"}]})",
+                      kMade),
+              ElementsAre("content[0].thinking", "content[2]"));
+  EXPECT_EQ(Where(R"({"content":[{"type":"thinking","thinking":"x"},{"type":"text","text":"t"}]})",
+                  kMade),
+            "content[0].thinking: x|r");
+  EXPECT_EQ(Where(R"({"content":[{"type":"text","text":"u"}]})", kMade), "content[0].text: u|t");
+  EXPECT_EQ(Where(R"({"content":[{"type":"thinking","thinking":"r"}]})", kMade),
+            R"(content[1]: |{"type":"text","text":"t"})");
 }
 
 }  // namespace

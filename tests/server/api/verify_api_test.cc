@@ -123,6 +123,30 @@ TEST_F(VerifyTest, AnAnswerOfWhichSomethingIsGoneIsNamed) {
   Differs(body, "answer", "choices differs from byte 0 on");
 }
 
+TEST_F(VerifyTest, AnAnswerWithoutItsThoughtsIsTheModelsAndSaysSo) {
+  service_.SetChatTemplate("{{ messages[0].content }}<think>\n{# ends in </think> #}");
+  service_.script = "a b\n</think>\n\nc";
+  service_.script_end = FinishReason::kStop;
+  Json body = Case("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_FALSE(Verify(body).contains("unchecked"));
+  Json& message = body["answer"]["choices"][0]["message"];
+  message.erase("reasoning_content");
+  EXPECT_FALSE(Verify(body).contains("unchecked"));  // it has it under its other name
+  message.erase("reasoning");
+  const Json json = Verify(body);
+  EXPECT_EQ(json["verified"], true) << Dump(json);
+  EXPECT_EQ(json["unchecked"], Json::array({"choices[0].message.reasoning_content"}));
+  message["reasoning"] = "a c";
+  Differs(body, "answer", "choices[0].message.reasoning differs from byte 2 on");
+
+  body = Case("/v1/messages", R"({"max_tokens":99,"thinking":{"type":"enabled",)"
+                              R"("budget_tokens":50},"messages":[{"role":"user","content":"x"}]})");
+  ASSERT_EQ(body["answer"]["content"].size(), 2u) << Dump(body);
+  EXPECT_FALSE(Verify(body).contains("unchecked"));
+  body["answer"]["content"].erase(0);
+  EXPECT_EQ(Verify(body)["unchecked"], Json::array({"content[0]"})) << Dump(Verify(body));
+}
+
 TEST_F(VerifyTest, AReceiptMayBeTheHeadersText) {
   Json body = Case("/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})");
   body["receipt"] = Dump(body["receipt"]);
