@@ -35,6 +35,8 @@ EXPECTED = [
     (REJECTED, r"context|have nothing for a model|the prompt is|must not end with", "what a prompt becomes is the model's"),
     (ACCEPTED, r'"done_reason":"(un)?load"', "a request for no answer has nothing that a format could bind"),
     ("Server error", r"does not know this method", "501 is for methods that a server does not know"),
+    ("Server error", r"is for servers of several models", "the document is that of several models, too"),
+    (REJECTED, r"is for servers of several models", "likewise"),
     ("Wrong response to undeclared method", r"does not know this method", "likewise"),
 ]
 
