@@ -147,7 +147,7 @@ void Log(LogLevel level, std::string_view message, const LogFields& fields) {
 
 size_t DroppedLogLines() { return dropped_lines.load(std::memory_order_relaxed); }
 
-void LogRequest(const RequestRecord& record) {
+void LogRequest(const RequestRecord& record, std::string_view model) {
   // A health check every second would bury everything else.
   const LogLevel level = record.control         ? LogLevel::kDebug
                          : record.status >= 500 ? LogLevel::kError
@@ -158,6 +158,7 @@ void LogRequest(const RequestRecord& record) {
     fields.emplace_back("span_id", record.span_id);
   }
   if (!record.id.empty()) fields.emplace_back("id", record.id);
+  if (!model.empty()) fields.emplace_back("model", model);
   fields.emplace_back("method", record.method);
   fields.emplace_back("route", record.path);
   fields.emplace_back("status", record.status);

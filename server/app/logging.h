@@ -31,8 +31,9 @@ void SetUpLogging(LogLevel level, LogFormat format);
 void Log(LogLevel level, std::string_view message, const LogFields& fields = {});
 // How many lines have been dropped since the start of the process.
 size_t DroppedLogLines();
-// One line for a request; health checks and scrapes only at kDebug.
-void LogRequest(const RequestRecord& record);
+// One line for a request; health checks and scrapes only at kDebug. `model`: the one that answers,
+// where a log has the lines of several; else empty.
+void LogRequest(const RequestRecord& record, std::string_view model = {});
 
 // What Log writes behind time and level: `message key=value key="text"`, or members of a JSON
 // object. Long values are cut.

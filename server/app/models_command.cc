@@ -140,7 +140,11 @@ ParentSettings MakeParentSettings(const Options& options, const MemoryLimit& lim
 HttpServerOptions MakeHttpOptions(const Options& options, size_t request_bytes, bool has_keys) {
   HttpServerOptions http =
       HttpOptionsOf(options, kBusyModels * AnsweringThreads(options), request_bytes, has_keys);
-  http.log = LogRequest;
+  // A request has one line: that of its model's process, which knows tokens and times and the same
+  // id. What no such process answered, or ended with, stands here.
+  http.log = [](const RequestRecord& record) {
+    if (record.model.empty()) LogRequest(record);
+  };
   return http;
 }
 

@@ -65,6 +65,12 @@ HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
   return http;
 }
 
+// Under a parent, whose children share one log, the name that this one has there.
+std::string NameAmongOthers(const Options& options) {
+  const auto& aliases = options.api.generate.names.aliases;
+  return options.child.ready >= 0 && !aliases.empty() ? aliases.front() : std::string();
+}
+
 // Null where nobody wants traces.
 Result<std::unique_ptr<SpanExporter>> StartSpans(const Options& options) {
   TRY(const OtlpSettings settings,
@@ -198,10 +204,11 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   http.refuse = [&router](const HttpRequest& request, const ReadError& error) {
     return router.Refuse(request, error.status, error.message);
   };
-  http.log = [&metrics, &spans](const RequestRecord& record) {
+  const std::string model = NameAmongOthers(options);
+  http.log = [&metrics, &spans, &model](const RequestRecord& record) {
     metrics.OnRequest(record);
     if (*spans != nullptr) (*spans)->Export(record);
-    LogRequest(record);
+    LogRequest(record, model);
   };
   const auto server = HttpServer::Start(
       http, [&router](const HttpRequest& request) { return router.Handle(request); });

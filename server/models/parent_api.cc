@@ -202,8 +202,17 @@ HttpReply ParentApi::PassOn(RouteCall& call, const Wish& wish) {
   if (wish.keep_alive) lease->KeepAlive(*wish.keep_alive);
   auto reply = Ask(call, lease->port(), request.body);
   if (!reply) return ErrorReply(reply.error());
+  reply->record->model = wish.model.name;
   if (reply->next) {
-    reply->next = [next = std::move(reply->next), lease] { return next(); };
+    reply->next = [next = std::move(reply->next), lease, record = reply->record,
+                   gone = request.client_gone] {
+      BodyPart part = next();
+      if (part.then == BodyPart::Then::kAbort && !gone()) {
+        record->model.clear();  // which was to say how it ended, has ended itself
+        record->outcome = "broken off";
+      }
+      return part;
+    };
   }
   return *std::move(reply);
 }

@@ -65,6 +65,16 @@ TEST(Logging, ARequestIsOneLineWithoutItsText) {
                             "\"tokens_per_second\":56.8,\"total_ms\":0.0\\}\n"));
 }
 
+TEST(Logging, AModelAmongOthersIsNamed) {
+  SetUpLogging(LogLevel::kInfo, LogFormat::kText);
+  RequestRecord record;
+  record.method = "GET";
+  testing::internal::CaptureStderr();
+  LogRequest(record, "tales");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("model=\"tales\" method=\"GET\""));
+}
+
 // Stands in for stderr: a pipe or a socket, of which the test reads one end.
 class Stderr {
  public:
