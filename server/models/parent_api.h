@@ -5,10 +5,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "core/base/mutex.h"
 #include "server/api/route.h"
 #include "server/json/json_text.h"
 #include "server/models/model_catalog.h"
@@ -54,6 +57,8 @@ class ParentApi {
   HttpReply Stored(RouteCall& call);
   HttpReply Ready() const;
   HttpReply Metrics(RouteCall& call);
+  // Those of the parent and of each model that is loaded.
+  std::string AllMetrics(const HttpRequest& request);
   HttpReply List(RouteCall& call);
   HttpReply One(RouteCall& call);
   HttpReply Props() const;
@@ -68,6 +73,9 @@ class ParentApi {
   Result<Wish> ReadWish(const Json& body, std::string_view path);
   Json ModelJson(RouteCall& call, const CatalogModel& model);
   Json OllamaJson(RouteCall& call, const CatalogModel& model, const ModelStatus& status);
+  // What a loaded model answers to a GET; nothing where it gives no answer. `gone`: AskUpstream's.
+  std::optional<HttpReply> AskFor(const HttpRequest& request, const ModelStatus& status,
+                                  const char* path, const std::function<bool()>& gone) const;
   // The first element of the array of that name which a loaded model answers with; else null.
   Json AskLoaded(RouteCall& call, const ModelStatus& status, const char* path, const char* array);
 
@@ -75,6 +83,8 @@ class ParentApi {
   ModelCatalog& catalog_;
   Supervisor& supervisor_;
   std::atomic<bool> draining_ = false;
+  Mutex mutex_;
+  std::map<std::string, size_t> missed_ GUARDED_BY(mutex_);  // as MetricsText has it
 };
 
 }  // namespace lockstep

@@ -1,29 +1,15 @@
-// Seven families of numbers that are there already: the library for the metrics of one model's
+// Eight families of numbers that are there already: the library for the metrics of one model's
 // server would keep each of them a second time.
 #include "server/models/parent_metrics.h"
 
 #include <fmt/format.h>
 
+#include "server/models/merged_metrics.h"
+
 namespace lockstep {
-namespace {
 
-// As the format wants a label's value: quotes, backslashes and line feeds escaped.
-std::string LabelValue(const std::string& text) {
-  std::string value;
-  for (const char c : text) {
-    if (c == '\n') {
-      value += "\\n";
-      continue;
-    }
-    if (c == '"' || c == '\\') value += '\\';
-    value += c;
-  }
-  return value;
-}
-
-}  // namespace
-
-std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>& models) {
+std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>& models,
+                        const std::map<std::string, size_t>& missed) {
   std::string text = fmt::format(
       "# HELP lockstep_models_memory_bytes Memory for all models together.\n"
       "# TYPE lockstep_models_memory_bytes gauge\nlockstep_models_memory_bytes {}\n",
@@ -47,6 +33,14 @@ std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>&
   family("lockstep_model_failures_total", "counter",
          "Times that it could not be loaded, or its process ended by itself.",
          [](const ModelStatus& status) { return status.failures; });
+  text +=
+      "# HELP lockstep_model_metrics_missed_total Times that the model's own metrics did not come "
+      "in time, and were left out.\n# TYPE lockstep_model_metrics_missed_total counter\n";
+  for (const auto& [model, status] : models) {
+    const auto found = missed.find(model);
+    text += fmt::format("lockstep_model_metrics_missed_total{{model=\"{}\"}} {}\n",
+                        LabelValue(model), found == missed.end() ? 0 : found->second);
+  }
   return text;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <future>
 #include <utility>
 
 #include "core/base/digest.h"
@@ -16,6 +17,7 @@
 #include "server/http/upstream.h"
 #include "server/hub/model_name.h"
 #include "server/models/file_description.h"
+#include "server/models/merged_metrics.h"
 #include "server/models/parent_api.h"
 #include "server/models/parent_metrics.h"
 
@@ -25,6 +27,8 @@ namespace {
 using std::chrono::system_clock;
 
 constexpr std::chrono::seconds kPatience{5};
+// A scrape comes again, many times a second from gateways, which take two seconds for too old.
+constexpr std::chrono::seconds kMetricsPatience{1};
 
 const char* StateText(ModelState state) {
   switch (state) {
@@ -61,19 +65,26 @@ std::string StandInDigest(const CatalogModel& model) {
 
 }  // namespace
 
+std::optional<HttpReply> ParentApi::AskFor(const HttpRequest& request, const ModelStatus& status,
+                                           const char* path,
+                                           const std::function<bool()>& gone) const {
+  if (status.state != ModelState::kLoaded) return std::nullopt;
+  UpstreamRequest upstream;
+  upstream.method = "GET";
+  upstream.target = path;
+  for (const char* name : {"Authorization", "X-Api-Key"}) {
+    const std::string_view key = FindHeader(request.headers, name);
+    if (!key.empty()) upstream.headers.emplace_back(name, key);
+  }
+  auto reply = AskUpstream(status.port, upstream, gone);
+  return reply ? std::optional(*std::move(reply)) : std::nullopt;
+}
+
 Json ParentApi::AskLoaded(RouteCall& call, const ModelStatus& status, const char* path,
                           const char* array) {
-  if (status.state != ModelState::kLoaded) return {};
-  UpstreamRequest request;
-  request.method = "GET";
-  request.target = path;
-  for (const char* name : {"Authorization", "X-Api-Key"}) {
-    const std::string_view key = FindHeader(call.request.headers, name);
-    if (!key.empty()) request.headers.emplace_back(name, key);
-  }
   // A process that has stopped answering holds up no list.
   const auto end = Supervisor::Clock::now() + kPatience;
-  const auto reply = AskUpstream(status.port, request, [&call, end] {
+  const auto reply = AskFor(call.request, status, path, [&call, end] {
     return call.request.client_gone() || Supervisor::Clock::now() >= end;
   });
   if (!reply || reply->status != 200) return {};
@@ -213,7 +224,35 @@ HttpReply ParentApi::OllamaPull(RouteCall& call) {
   return reply;
 }
 
-// One model's own with its name in the query; else what the parent knows of all.
+// The models are asked side by side, so that the slowest takes the time of all.
+std::string ParentApi::AllMetrics(const HttpRequest& request) {
+  const auto until = Supervisor::Clock::now() + kMetricsPatience;
+  const std::map<std::string, ModelStatus> all = supervisor_.All();
+  std::vector<std::pair<std::string, std::future<std::optional<HttpReply>>>> asked;
+  for (const auto& [name, status] : all) {
+    if (status.state != ModelState::kLoaded) continue;
+    asked.emplace_back(name, std::async(std::launch::async, [&, &of = status] {
+                         return AskFor(request, of, "/metrics",
+                                       [until] { return Supervisor::Clock::now() >= until; });
+                       }));
+  }
+  std::vector<ModelMetrics> models;
+  std::map<std::string, size_t> missed;
+  for (auto& [name, answer] : asked) {
+    auto reply = answer.get();
+    if (!reply) missed[name] = 1;
+    // A model may have none, by a preset.
+    if (reply && reply->status == 200) models.push_back({name, std::move(reply->body)});
+  }
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [name, once] : missed) missed_[name] += once;
+    missed = missed_;
+  }
+  return MergedMetrics(MetricsText(settings_.memory, all, missed), models);
+}
+
+// One model's own with its name in the query; else those of all.
 HttpReply ParentApi::Metrics(RouteCall& call) {
   if (!settings_.metrics) return ErrorReply(404, "this server has no metrics: --no-metrics");
   for (const auto& [name, value] : ParseQuery(call.request.query)) {
@@ -230,7 +269,7 @@ HttpReply ParentApi::Metrics(RouteCall& call) {
   }
   HttpReply reply;
   reply.content_type = kMetricsType;
-  reply.body = MetricsText(settings_.memory, supervisor_.All());
+  reply.body = AllMetrics(call.request);
   return reply;
 }
 

@@ -1,4 +1,7 @@
 """The lists of models, and loading and unloading by llama-server's and Ollama's routes."""
+import os
+import pathlib
+import signal
 import subprocess
 import time
 
@@ -24,6 +27,84 @@ class Lists(ModelsTest):
         self.assertEqual(len(ask(server.port, "GET", "/slots?model=a").json), 4)
         self.assertIn("lockstep_sessions 4", ask(server.port, "GET", "/metrics?model=a").body.decode())
         self.assertEqual(ask(server.port, "GET", "/metrics?model=b").status, 400)
+
+    def test_metrics_of_all_models(self):
+        presets = self.folder / "presets.ini"
+        presets.write_text("[b]\nno-metrics = true\n")
+        server = self.start("--models-preset", presets)
+        for model in ("a", "b", "inner", "a"):
+            self.generated(server, model)
+        text = ask(server.port, "GET", "/metrics").body.decode()
+        heads = [line.split()[1:3] for line in text.splitlines() if line.startswith("#")]
+        self.assertEqual(len(heads), len({tuple(head) for head in heads}))
+        series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+        self.assertEqual(len(series), len(set(series)))
+        own = {line for line in series if line.startswith("lockstep_models_memory_bytes")}
+        self.assertEqual({line for line in series if 'model="' not in line}, own)
+        self.assertIn('lockstep_sessions{model="a"}', series)
+        self.assertIn('lockstep_sessions{model="inner"}', series)
+        self.assertNotIn('lockstep_sessions{model="b"}', series)
+        self.assertIn('vllm:num_requests_waiting{model="inner",model_name="c",engine="0"}', series)
+        self.assertEqual(self.metric(server, 'lockstep_model_requests_total{model="a"}'), 2)
+        self.assertEqual(self.metric(server, 'lockstep_model_metrics_missed_total{model="b"}'), 0)
+        # Each family's series stand behind its heads.
+        seen, family = set(), None
+        for line in text.splitlines():
+            name = line.split()[2] if line.startswith("#") else None
+            if name and name != family:
+                self.assertNotIn(name, seen)
+                seen.add(name)
+                family = name
+            elif not name:
+                self.assertTrue(line.startswith(family), line)
+
+    def test_a_model_that_stands_still_holds_up_no_metrics(self):
+        server = self.start()
+        self.generated(server, "a")
+        self.generated(server, "b")
+        pid = self.children(server)["a"]
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        threads = list(pathlib.Path(f"/proc/{pid}/task").glob("*/stat"))
+        self.eventually(lambda: all(thread.read_text().rpartition(") ")[2][0] == "T" for thread in threads))
+        start = time.monotonic()
+        lines = ask(server.port, "GET", "/metrics").body.decode().splitlines()
+        self.assertLess(time.monotonic() - start, 5)
+        sessions = [line for line in lines if line.startswith("lockstep_sessions{")]
+        self.assertEqual(sessions, ['lockstep_sessions{model="b"} 4'])
+        self.assertIn('lockstep_model_metrics_missed_total{model="a"} 1', lines)
+
+    def test_a_request_has_one_line_in_the_log(self):
+        server = self.start()
+        for number in range(2):
+            ask(server.port, "POST", "/v1/completions", {"model": "a", "prompt": "Once", "max_tokens": 2},
+                {"X-Request-Id": f"answered-{number}"})
+        ask(server.port, "POST", "/v1/completions", {"model": "none"}, {"X-Request-Id": "refused"})
+        self.eventually(lambda: "refused" in server.log_text())
+        lines = server.log_text().splitlines()
+        for name, words in (("answered-0", 'model="a"'), ("answered-1", "tokens=2"), ("refused", "status=404")):
+            (line,) = [line for line in lines if f'request_id="{name}"' in line]
+            self.assertIn(words, line)
+
+    def test_what_the_parent_answers_is_in_the_document(self):
+        server = self.start()
+        self.generated(server, "a")
+        document = ask(server.port, "GET", "/openapi.json").json
+        schemas = document["components"]["schemas"]
+
+        def fits(value, name):
+            schema = schemas[name]
+            return set(schema["required"]) <= set(value) <= set(schema["properties"])
+
+        models = {model["id"]: model for model in ask(server.port, "GET", "/v1/models").json["data"]}
+        self.assertTrue(fits(models["a"], "Model"), models["a"])
+        self.assertTrue(fits(models["b"], "UnloadedModel"), models["b"])
+        self.assertTrue(fits(models["a"]["status"], "ModelStatus"))
+        self.assertTrue(fits(ask(server.port, "GET", "/props").json, "RouterProps"))
+        self.assertTrue(fits(ask(server.port, "GET", "/props?model=a").json, "Props"))
+        for path in ("/models/load", "/models/unload"):
+            self.assertIn("post", document["paths"][path])
+            self.assertTrue(fits(ask(server.port, "POST", path, {"model": "a"}).json, "Success"))
 
     def test_split_models_count_once_and_whole(self):
         for name in ("s-00001-of-00002.gguf", "s-00002-of-00002.gguf", "t-00001-of-00002.gguf",

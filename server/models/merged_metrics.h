@@ -1,0 +1,21 @@
+// Several servers' metrics as one text in Prometheus' format. Pure.
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace lockstep {
+
+struct ModelMetrics {
+  std::string model;
+  std::string text;  // of its own server
+};
+
+// Each family once, with what each model has of it. A model's series have its name as the label
+// `model`, in place of one that they have already. `own` goes first, as it is.
+std::string MergedMetrics(const std::string& own, std::span<const ModelMetrics> models);
+
+// As the format wants a label's value: quotes, backslashes and line feeds escaped.
+std::string LabelValue(const std::string& text);
+
+}  // namespace lockstep
