@@ -214,7 +214,8 @@ TEST_F(SchedulerTest, WhatWasSpentBeforeCountsAndTheErrorNamesTheWholeDeadline) 
   Job job = Request("late", 1, 100);
   job.deadlines.total = std::chrono::seconds(100);
   job.deadlines.spent = std::chrono::seconds(101);
-  const Answer& answer = MustSubmit(job)->Wait();
+  const auto recorder = MustSubmit(job);
+  const Answer& answer = recorder->Wait();
   ASSERT_TRUE(answer.error);
   EXPECT_EQ(answer.error->kind, ErrorKind::kDeadlineExceeded);
   EXPECT_EQ(answer.error->message, "the answer was not complete after 100 s; ask for fewer tokens");
