@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/engine/job.h"
@@ -46,6 +47,8 @@ struct ActiveJob : Job {
   bool waits_for_fetch() const { return fetch != nullptr && !fetch->closed(); }
 
   uint64_t charged_work = 0;  // of grammar_work, what the client's share has been charged with
+
+  std::vector<int32_t> guess;  // a draft model's, for this step
 
   bool reads = false;       // its tokens in this step are of what it reads, not of its answer
   bool paused = false;      // it has made way for older ones, and waits for room

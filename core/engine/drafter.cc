@@ -110,7 +110,7 @@ std::span<const int32_t> Drafter::Draft(DraftLimit limit, std::span<const int32_
   while (match_.end != 0 && draft_.size() < limit.tokens) {
     const Record& record = RecordOf(draft_.size(), draft_);
     chance *= record.right / record.all;
-    if (chance < limit.least_chance) break;
+    if (chance < limit.least_chance || (draft_.empty() && chance < limit.first_chance)) break;
     draft_.push_back(At(match_.end + draft_.size(), draft_));
   }
   size_t sure = 0;

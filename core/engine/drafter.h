@@ -18,6 +18,7 @@ namespace lockstep {
 struct DraftLimit {
   size_t tokens = 0;
   double least_chance = 0;  // of being kept, at which a further token is worth its row
+  double first_chance = 0;  // what the first must have, where somebody else would guess it as well
 };
 
 class Drafter {

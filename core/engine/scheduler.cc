@@ -75,6 +75,7 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
   batch_jobs_.reserve(sessions.size());
   batch_.reserve(sessions.size());
   scored_rows_.reserve(scratch_.max_logit_rows());
+  draft_tasks_.reserve(kFewStreams);
   for (Outcome& outcome : outcomes_) outcome.events.reserve(1 + options.longest_draft);
   thread_ = std::thread([this] { Loop(); });
 }
@@ -257,6 +258,7 @@ void Scheduler::Admit() {
     job->turn = prompt_tokens_read_ + job->prompt_tokens;
     job->progress->begun = true;
     job->session.Reserve(room);
+    if (options_.draft_model != nullptr) job->guess.reserve(options_.longest_draft);
     running_.push_back(std::move(job));
   }
 }
@@ -300,6 +302,7 @@ bool Scheduler::MakeRoom(ActiveJob& job) {
 
 void Scheduler::Pause(ActiveJob& job) {
   Remember(job, true);
+  if (options_.draft_model != nullptr) options_.draft_model->Forget(&job);
   job.session.Rewind();
   job.paused = job.was_paused = true;
   ++paused_;
@@ -314,6 +317,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
     Remember(job, true);
     if (std::exchange(job.paused, false)) --paused_;
   }
+  if (options_.draft_model != nullptr) options_.draft_model->Forget(&job);
   job.session = {};
   if (job.fetch != nullptr) job.fetch->Close();
   {

@@ -21,6 +21,7 @@
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/engine/active_job.h"
+#include "core/engine/draft_model.h"
 #include "core/engine/fair_shares.h"
 #include "core/engine/job_queue.h"
 #include "core/engine/prefix_archiver.h"
@@ -68,6 +69,9 @@ struct SchedulerOptions {
   SchedulerObserver* observer = nullptr;
   PrefixStore* prefixes = nullptr;
   StepTurns* turns = nullptr;
+  // May be null; guesses where a text itself says nothing. Must outlive the scheduler, which alone
+  // uses it.
+  DraftModel* draft_model = nullptr;
   // May be null; REQUIRES prefixes, which archives by it. Must outlive the scheduler.
   PrefixArchiver* archiver = nullptr;
   // What reading a token of a prompt takes, until steps have shown it.
@@ -76,6 +80,9 @@ struct SchedulerOptions {
 
 // The drafts of full length that a step has room for, over all sessions.
 inline constexpr size_t kDraftsInStep = 2;
+// Beyond so many streams arithmetic limits a step, not the weights that are read for it: a row
+// costs its whole share then, and guesses, which are wrong at times, cost more than they bring.
+inline constexpr size_t kFewStreams = 4;
 // The rows of logits that a step has at least beside those of the sessions, for the logprobs of
 // prompts: few enough for large vocabularies, and enough for weights to be worth reading.
 inline constexpr size_t kScoredRows = 32;
@@ -130,10 +137,14 @@ class Scheduler {
   // job.
   template <class Work>
   static Status Metered(ActiveJob& job, std::atomic<int64_t>& left, const Work& work);
+  // Whether the job adds its last token to this step.
+  static bool Decodes(const ActiveJob& job);
+  // Has the draft model guess where `limit` and the text itself leave something to guess.
+  void GuessByModel(size_t decoding, DraftLimit limit);
   void AddDecoding();
   void AddPrompts();
   // The tokens that it adds.
-  size_t AddToBatch(ActiveJob& job, size_t limit, DraftLimit draft = {});
+  size_t AddToBatch(ActiveJob& job, size_t limit, std::span<const int32_t> guess = {});
   // Whether this very step computes what the job's prompt goes on with.
   bool IsBeingComputed(const ActiveJob& job) const;
   // The same for a model with states: whether they will be stored where the job can go on, of which
@@ -184,6 +195,7 @@ class Scheduler {
     size_t entry, rows, row;
   };
   std::vector<ScoredRow> scored_rows_;
+  std::vector<DraftTask> draft_tasks_;
   std::vector<Outcome> outcomes_;  // [i] of batch_[i] or of waiting_[i]
 
   std::atomic<size_t> kv_bytes_{0};          // of the running sessions

@@ -28,10 +28,6 @@ constexpr size_t kSmallSample = 16 * 1024;
 // reading those that were just chosen, which the walk for their mask has mostly done before.
 constexpr int64_t kMaskWork = int64_t{1} << 21, kReadWork = int64_t{1} << 18;
 
-// Beyond so many streams arithmetic limits a step, not the weights that are read for it: a row
-// costs its whole share then, and guesses, which are wrong at times, cost more than they bring.
-constexpr size_t kFewStreams = 4;
-
 // What only helps, such as remembering a prefix, is left undone where memory does not suffice.
 template <class Work>
 void IfMemoryAllows(const Work& work) {
@@ -43,11 +39,11 @@ void IfMemoryAllows(const Work& work) {
 
 }  // namespace
 
-size_t Scheduler::AddToBatch(ActiveJob& job, size_t limit, DraftLimit draft) {
+size_t Scheduler::AddToBatch(ActiveJob& job, size_t limit, std::span<const int32_t> guess) {
   if (!job.started) job.started = Clock::now();
   job.reads = job.session->prefilling();
   batch_jobs_.push_back(&job);
-  batch_.push_back(job.session->NextEntry(limit, draft));
+  batch_.push_back(job.session->NextEntry(limit, guess));
   return batch_.back().tokens.size();
 }
 
@@ -68,25 +64,51 @@ void Scheduler::Step() {
   EraseEnded();
 }
 
+bool Scheduler::Decodes(const ActiveJob& job) {
+  const InferenceSession& session = *job.session;
+  return !job.paused && !session.prefilling() && !session.waits_for_grammar();
+}
+
+// What a text's own past and its grammar say costs nothing to find, and goes first, unless the
+// model's guess is the likelier one.
+void Scheduler::GuessByModel(size_t decoding, DraftLimit limit) {
+  DraftModel& model = *options_.draft_model;
+  draft_tasks_.clear();
+  for (const auto& job : running_) {
+    job->guess.clear();
+    if (decoding > kFewStreams || !Decodes(*job)) continue;
+    InferenceSession& session = *job->session;
+    limit.first_chance = model.Hope(job.get());
+    const size_t most = std::min(limit.tokens, session.most_guesses());
+    if (most == 0 || !session.Guess(limit).empty()) continue;
+    draft_tasks_.push_back({job.get(), session.prompt(), session.output(), &session.sampling(),
+                            session.allowed(), most, &job->guess});
+  }
+  if (draft_tasks_.empty()) return;
+  const Clock::time_point begin = Clock::now();
+  model.Draft(draft_tasks_, pacer_, decoding, pool_);
+  step_.guessing_s = InSeconds(Clock::now() - begin);
+}
+
 void Scheduler::AddDecoding() {
-  const auto decodes = [](const auto& job) {
-    const InferenceSession& session = *job->session;
-    return !job->paused && !session.prefilling() && !session.waits_for_grammar();
-  };
+  const auto decodes = [](const auto& job) { return Decodes(*job); };
   const auto decoding = static_cast<size_t>(std::ranges::count_if(running_, decodes));
   const double least_chance = pacer_.LeastChance(decoding);
   // What wrong guesses have made to be fed again comes first.
   size_t room = kDraftsInStep * options_.longest_draft, again = 0;
   for (const auto& job : running_) again += decodes(job) ? job->session->fed_again() : 0;
   size_t to_draft = decoding <= kFewStreams ? room - std::min(room, again) : 0;
+  if (options_.draft_model != nullptr) GuessByModel(decoding, {to_draft, least_chance});
   for (const auto& job : running_) {
     // The older come first, so that whoever must pause has nothing in the batch yet.
-    if (!decodes(job) || job->session->fed_again() > room || !MakeRoom(*job)) continue;
+    if (!Decodes(*job) || job->session->fed_again() > room || !MakeRoom(*job)) continue;
     const size_t known = job->session->fed_again() + 1;
     const size_t draft = std::min(to_draft, job->session->longest_draft());
     const size_t end = std::min(job->session->position() + known + draft, job->session->context());
     const bool fits = draft > 0 && job->session.Reserve(end);
-    const size_t drafted = AddToBatch(*job, 1, {fits ? draft : 0, least_chance}) - known;
+    std::span<const int32_t> guess = job->guess;
+    if (!fits || guess.empty()) guess = job->session->Guess({fits ? draft : 0, least_chance});
+    const size_t drafted = AddToBatch(*job, 1, guess.first(std::min(draft, guess.size()))) - known;
     room -= known - 1 + drafted;
     to_draft -= drafted;
     ++step_.decoding;

@@ -102,9 +102,9 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   return {};
 }
 
-BatchEntry InferenceSession::NextEntry(size_t limit, DraftLimit draft) {
+BatchEntry InferenceSession::NextEntry(size_t limit, std::span<const int32_t> guess) {
   assert(limit >= 1 && !prompt_.empty() && !finished() && !waits_for_grammar());
-  if (!prefilling()) return {&kv_, NextTokens(draft), LogitRows::kAll};
+  if (!prefilling()) return {&kv_, NextTokens(guess), LogitRows::kAll};
   next_.clear();
   again_ = 0;
   if (state_place_ > kv_.length()) limit = std::min(limit, state_place_ - kv_.length());
@@ -131,20 +131,27 @@ void InferenceSession::StartDrafter() {
   output_begin_ = drafter_.size();
 }
 
-std::span<const int32_t> InferenceSession::NextTokens(DraftLimit draft) {
+size_t InferenceSession::most_guesses() const {
+  if (prefilling() || output_.empty()) return 0;
+  // Behind the last token of the answer there is none, and none behind the context.
+  return std::min(longest_draft_ - fed_again(), options_.max_tokens - output_.size() - 1);
+}
+
+std::span<const int32_t> InferenceSession::Guess(DraftLimit limit) {
+  drafts_ = limit.tokens != 0 && longest_draft_ != 0;
+  limit.tokens = std::min(limit.tokens, most_guesses());
+  if (limit.tokens == 0) return {};
+  drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
+  return drafter_.Draft(limit, literal_);
+}
+
+std::span<const int32_t> InferenceSession::NextTokens(std::span<const int32_t> guess) {
+  guess = guess.first(std::min(guess.size(), most_guesses()));
   again_ = fed_again();
   next_.assign(output_.end() - static_cast<ptrdiff_t>(again_ + 1), output_.end());
-  // Behind the last token of the answer there is none, and none behind the context.
-  const size_t left = options_.max_tokens - output_.size();
-  drafts_ = draft.tokens != 0 && longest_draft_ != 0;
-  draft.tokens = std::min({draft.tokens, longest_draft_ - again_, left - 1});
-  if (draft.tokens != 0) {
-    drafter_.Extend(std::span(output_).subspan(drafter_.size() - output_begin_));
-    const std::span<const int32_t> guess = drafter_.Draft(draft, literal_);
-    next_.insert(next_.end(), guess.begin(), guess.end());
-    if (!guess.empty() && !kv_.states().empty()) kv_.SaveStates();
-    unchecked_ = guess.size();
-  }
+  next_.insert(next_.end(), guess.begin(), guess.end());
+  if (!guess.empty() && !kv_.states().empty()) kv_.SaveStates();
+  unchecked_ = guess.size();
   return next_;
 }
 

@@ -5,13 +5,14 @@
 //   session.Begin(prompt, options)
 //   while (!session.finished()) {
 //     while (session.waits_for_grammar()) session.Resume(budget)
-//     entry = session.NextEntry(limit)            the prompt's next chunk, or the last token
+//     entry = session.NextEntry(limit, guess)     the prompt's next chunk, or the last token
 //     transformer.Forward({entry, ...})
 //     event = session.Accept(logits or nothing)   a token, once the prompt is done
 //
-// With a draft the entry also has guesses of what comes next, and Accept may give several tokens:
-// the very ones that it would give one by one.
 //   }
+//
+// With a guess of what comes next, by Guess or by anyone, Accept may give several tokens: the very
+// ones that it would give one by one.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,7 @@ struct TokenEvent {
 
 class InferenceSession {
  public:
-  // `longest_draft`: tokens that NextEntry may guess; 0: none.
+  // `longest_draft`: tokens that may be guessed at once; 0: none.
   [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
                                                        const Tokenizer& tokenizer, size_t context,
                                                        KvType kv_type = KvType::kF16,
@@ -65,11 +66,16 @@ class InferenceSession {
   // Starts a generation from position 0. Errors are CheckGeneration's and leave the session empty.
   [[nodiscard]] Status Begin(std::vector<int32_t> prompt, GenerationOptions options);
 
+  // What may follow the last token, by what this text and its grammar say; valid until the next
+  // call. No limit of tokens says that nobody guesses now. Of a prompt nothing is guessed.
+  std::span<const int32_t> Guess(DraftLimit limit);
+  // So many tokens may be guessed now: none behind the answer's last one.
+  size_t most_guesses() const;
   // The tokens to feed next: a chunk of the prompt, at most `limit` (>= 1), or the last token and
-  // a draft. Logits are asked for when the chunk ends the prompt, and for each token behind it; of
-  // a prompt that is scored, for each token.
+  // a guess, as far as most_guesses allow. Logits are asked for when the chunk ends the prompt, and
+  // for each token behind it; of a prompt that is scored, for each token.
   // REQUIRES: begun, not finished, and not waiting for the grammar.
-  BatchEntry NextEntry(size_t limit, DraftLimit draft = {});
+  BatchEntry NextEntry(size_t limit, std::span<const int32_t> guess = {});
   // What is read before the next token can be chosen: the prompt, or after Rewind the prompt and
   // the answer so far.
   std::span<const int32_t> reading() const { return replay_.empty() ? prompt_ : replay_; }
@@ -138,6 +144,12 @@ class InferenceSession {
   size_t max_tokens() const { return options_.max_tokens; }  // after the cut to the context
   const std::vector<int32_t>& prompt() const { return prompt_; }
   const std::vector<int32_t>& output() const { return output_; }
+  const SamplingParams& sampling() const { return options_.sampling; }
+  // A bit for each token that the grammar allows next; empty: all are, or it is not known yet.
+  std::span<const uint64_t> allowed() const {
+    return matcher_ && mask_ready_ ? std::span<const uint64_t>(allowed_)
+                                   : std::span<const uint64_t>();
+  }
   size_t longest_draft() const { return longest_draft_; }
   size_t drafted_tokens() const { return drafted_; }  // that were guessed, and of these
   size_t kept_tokens() const { return kept_; }        // those that were right
@@ -152,8 +164,8 @@ class InferenceSession {
     return longest_draft == 0 ? KvStates::kOnly : KvStates::kWithCopy;
   }
   void StartDrafter();
-  // The last token, those before it that are fed again, and what may follow it.
-  std::span<const int32_t> NextTokens(DraftLimit draft);
+  // The last token, those before it that are fed again, and a guess of what follows it.
+  std::span<const int32_t> NextTokens(std::span<const int32_t> guess);
   // Samples from the rows behind those that were fed again, as far as they hold.
   [[nodiscard]] Status SampleRows(std::span<const std::span<const float>> logits,
                                   WorkBudget& budget, std::vector<TokenEvent>& events);

@@ -39,29 +39,30 @@ size_t StepPacer::PrefillTokens(size_t decoding) const {
 
 // With n streams at s seconds a step, a guess that is right with chance p brings p tokens for r
 // seconds more: worth it where p / r > n / s. r is the slope of a line through the steps of late.
-double StepPacer::LeastChance(size_t decoding) const {
+double StepPacer::LeastChance(size_t decoding, double making_s) const {
   const auto rows = static_cast<double>(decoding);
   const double row_s = rows_variance_ > 0.25 ? std::max(0.0, covariance_ / rows_variance_)
                                              : kFirstRowShare * rows_s_ / std::max(1.0, rows_);
   const double step_s = rows_s_ + (rows - rows_) * row_s;
-  return step_s > 0 ? std::clamp(rows * row_s / step_s, kLeastChance, 1.0) : 1.0;
+  return step_s > 0 ? std::clamp(rows * (row_s + making_s) / step_s, kLeastChance, 1.0) : 1.0;
 }
 
 void StepPacer::Observe(const StepStats& step) {
+  const double seconds = step.seconds - step.guessing_s;
   if (step.prefill_tokens == 0) {
-    Blend(decode_s_, step.seconds);
+    Blend(decode_s_, seconds);
     const auto rows = static_cast<double>(step.decoding + step.drafted + step.fed_again);
     const double weight = rows_s_ == 0 ? 1 : kLineSmoothing;
     const double off = rows - rows_;
     rows_ += weight * off;
-    covariance_ += weight * ((1 - weight) * off * (step.seconds - rows_s_) - covariance_);
+    covariance_ += weight * ((1 - weight) * off * (seconds - rows_s_) - covariance_);
     rows_variance_ += weight * ((1 - weight) * off * off - rows_variance_);
-    rows_s_ += weight * (step.seconds - rows_s_);
+    rows_s_ += weight * (seconds - rows_s_);
   } else {
     // Decoding was measured in other steps and may have been dearer there; some of the time is
     // always the prompts'.
-    const double decode = step.decoding > 0 ? std::min(decode_s_, 0.9 * step.seconds) : 0;
-    Blend(prefill_token_s_, (step.seconds - decode) / static_cast<double>(step.prefill_tokens));
+    const double decode = step.decoding > 0 ? std::min(decode_s_, 0.9 * seconds) : 0;
+    Blend(prefill_token_s_, (seconds - decode) / static_cast<double>(step.prefill_tokens));
   }
 }
 

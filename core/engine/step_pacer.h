@@ -16,6 +16,7 @@ struct StepStats {
   size_t drafted = 0;         // tokens that were guessed beside
   size_t kept = 0;            // of these, those that became part of answers
   size_t fed_again = 0;       // tokens of answers that were computed again after a wrong guess
+  double guessing_s = 0;      // of the seconds, those that a draft model took
 };
 
 class StepPacer {
@@ -26,9 +27,10 @@ class StepPacer {
   // Prompt tokens for a step in which so many sessions decode. At least 1.
   size_t PrefillTokens(size_t decoding) const;
   // What the chance of a guess has to be for its row to be worth its time, where so many sessions
-  // decode: it delays the tokens of all of them.
-  double LeastChance(size_t decoding) const;
+  // decode: it delays the tokens of all of them. `making_s`: what it takes to make the guess.
+  double LeastChance(size_t decoding, double making_s = 0) const;
   void Observe(const StepStats& step);
+  double decode_s() const { return decode_s_; }                // 0 until one was seen
   double prefill_token_s() const { return prefill_token_s_; }  // 0 until one was seen
 
  private:

@@ -117,6 +117,17 @@ class SchedulerTest : public testing::Test {
         config, LoadWeights(file_, config, threads_).value(), *ChooseKernels("auto").kernels);
   }
 
+  // The schedulers that are started from now on have a draft model, with so many caches.
+  void DraftBy(const Transformer& transformer, size_t texts, size_t longest_draft) {
+    scheduler_.reset();  // before what guesses for it
+    draft_model_ = DraftModel::Create(transformer, {.texts = texts,
+                                                    .context = transformer.config().context,
+                                                    .vocab = transformer_->config().vocab,
+                                                    .threads = threads_.threads(),
+                                                    .longest_draft = longest_draft})
+                       .value();
+  }
+
   // kv_bytes as in SessionPoolOptions.
   void Start(size_t sessions, SchedulerOptions options = {}, size_t prefix_bytes = 0,
              size_t kv_bytes = 0) {
@@ -125,6 +136,7 @@ class SchedulerTest : public testing::Test {
       prefixes_ = PrefixStore::Create(transformer_->config(), prefix_bytes).value();
       options.prefixes = prefixes_.get();
     }
+    options.draft_model = draft_model_.get();
     sessions_ = SessionPool::Create(transformer_->config(), tokenizer_,
                                     {.sessions = sessions,
                                      .context = context_,
@@ -192,7 +204,7 @@ class SchedulerTest : public testing::Test {
       if (session.waits_for_grammar()) {
         EXPECT_FALSE(session.Resume().value());  // without a bound it is done at once
       }
-      const BatchEntry entry = session.NextEntry(context_, {draft, 0});
+      const BatchEntry entry = session.NextEntry(context_, session.Guess({draft, 0}));
       EXPECT_TRUE(transformer_->Forward({&entry, 1}, scratch, one));
       logits.clear();
       for (size_t i = 0; i < scratch.logit_rows(); ++i) logits.push_back(scratch.logits(i));
@@ -244,6 +256,7 @@ class SchedulerTest : public testing::Test {
   std::unique_ptr<Transformer> transformer_;
   std::unique_ptr<SessionPool> sessions_;
   std::unique_ptr<PrefixStore> prefixes_;
+  std::unique_ptr<DraftModel> draft_model_;
   std::unique_ptr<Scheduler> scheduler_;
 };
 }  // namespace lockstep

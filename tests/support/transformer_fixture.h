@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/kernels/dispatch.h"
@@ -28,7 +29,9 @@ using Logits = std::vector<std::vector<float>>;
 struct TestModel {
   explicit TestModel(const TinyModelOptions& options,
                      const KernelTable& kernels = *ChooseKernels("auto").kernels)
-      : bytes(TinyModel(options)),
+      : TestModel(kernels, TinyModel(options)) {}
+  TestModel(const KernelTable& kernels, std::vector<uint8_t> gguf)
+      : bytes(std::move(gguf)),
         file(GgufFile::Parse(bytes, "tiny").value()),
         config(ReadModelConfig(file).value()) {
     SetComputeFloatMode();

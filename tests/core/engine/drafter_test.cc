@@ -48,6 +48,12 @@ TEST(DrafterTest, ARepetitionGoesOn) {
   EXPECT_THAT(DrafterOf({1, 2, 3, 1, 2, 3, 1, 2}).Draft({5, 0}), ElementsAre(3, 1, 2, 3, 1));
 }
 
+TEST(DrafterTest, AFirstGuessMayHaveToBeSurer) {
+  EXPECT_THAT(DrafterOf({1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4}).Draft({3, 0, 0.2}),
+              ElementsAre(5, 6, 7));
+  EXPECT_THAT(DrafterOf({1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4}).Draft({3, 0, 0.9}), IsEmpty());
+}
+
 // Two texts of the same matches, one of which never goes on as it did before.
 TEST(DrafterTest, LearnsHowSureItIs) {
   Drafter right, wrong;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/support/scheduler_fixture.h"
+#include "tests/support/transformer_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -134,6 +135,31 @@ TEST_P(SpeculationTest, WhatIsRememberedIsOfTheAnswerOnly) {
     second.options.max_tokens = 10;
     EXPECT_EQ(MustSubmit(second)->Wait(), Alone(second)) << seed;
   }
+}
+
+// A model that guesses for itself, one that knows nothing of it, and one with states: none changes
+// a bit, with one stream or as many as may guess, where all have a cache or only two. Which guesses
+// are worth their time depends on the machine; some are made in any case, to learn it.
+TEST_P(SpeculationTest, ADraftModelChangesNoAnswer) {
+  std::vector<Job> requests;
+  for (uint64_t seed = 1; seed <= 60; ++seed) requests.push_back(Repetitive(seed));
+  const TestModel stranger({.seed = 99, .layers = 1});
+  const TestModel recurrent({.seed = 98, .architecture = "qwen35"});
+  using Case = std::pair<const Transformer*, size_t>;
+  size_t drafted = 0;
+  for (const auto& [small, sessions] :
+       {Case(transformer_.get(), 1), Case(stranger.transformer.get(), 4),
+        Case(recurrent.transformer.get(), 3), Case(stranger.transformer.get(), 7)}) {
+    DraftBy(*small, std::min<size_t>(2, sessions), 4);
+    Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20);
+    std::vector<std::shared_ptr<Recorder>> recorders;
+    for (const Job& request : requests) recorders.push_back(MustSubmit(request));
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i])) << "request " << i << ", " << sessions;
+      drafted += recorders[i]->stats().drafted_tokens;
+    }
+  }
+  EXPECT_GT(drafted, 100u);
 }
 
 // Of every kind of recurrent layer, alone and beside attention. The others have none.

@@ -71,5 +71,21 @@ TEST(StepPacerTest, AGuessIsWorthItsRowWhereRowsAreCheapAndFewWait) {
   EXPECT_EQ(StepPacer(512).LeastChance(1), 1);  // before anything is known
 }
 
+TEST(StepPacerTest, WhatMakesAGuessCountsForItAndNotForTheStep) {
+  StepPacer pacer(512);
+  for (size_t i = 0; i < 200; ++i) {
+    StepStats step;
+    step.decoding = 1;
+    step.drafted = i % 5;
+    step.guessing_s = 0.003 * static_cast<double>(i % 7);
+    step.seconds = 0.01 * (1 + 0.15 * static_cast<double>(step.drafted)) + step.guessing_s;
+    pacer.Observe(step);
+  }
+  EXPECT_NEAR(pacer.LeastChance(1), 0.15, 0.01);
+  EXPECT_NEAR(pacer.LeastChance(1, 0.002), 0.35, 0.02);
+  EXPECT_EQ(pacer.LeastChance(1, 0.02), 1);
+  EXPECT_NEAR(pacer.decode_s(), 0.013, 0.003);
+}
+
 }  // namespace
 }  // namespace lockstep
