@@ -128,6 +128,10 @@ Result<ModelFile> ModelFile::Open(const std::string& path) {
   return WithoutThrowing(path, [&] { return GgufParts::Open(path).and_then(Create); });
 }
 
+Result<Tokenizer> ModelFile::ReadTokenizer() const {
+  return WithoutThrowing(parts_.file().name(), [&] { return Tokenizer::Create(parts_.file()); });
+}
+
 Status ModelFile::Check() const {
   const GgufFile& file = parts_.file();
   return WithoutThrowing(file.name(), [&]() -> Status {

@@ -56,6 +56,8 @@ class ModelFile {
   const ModelConfig& config() const { return config_; }
   size_t bytes() const { return parts_.file().size(); }  // the weights take as much when loaded
 
+  // Load's, without the weights.
+  [[nodiscard]] Result<Tokenizer> ReadTokenizer() const;
   // Whether Load would succeed. Reads all of the file, keeps nothing.
   [[nodiscard]] Status Check() const;
   // Repacks the weights and hashes the file. The file is closed when it returns.

@@ -143,7 +143,7 @@ std::string NameOf(const CachedModel& model) {
 }  // namespace
 
 Status FetchModels(Options& options, FetchVoice voice, std::atomic<bool>& fetching) {
-  std::vector<std::string*> models{&options.model, &options.embedding_model};
+  std::vector<std::string*> models{&options.model, &options.embedding_model, &options.draft_model};
   if (options.command == Command::kInspect) models = {&options.inspect_file};
   if (options.command == Command::kBench) models = {&options.bench.model};
   if (options.command == Command::kPerplexity) models = {&options.perplexity.model};

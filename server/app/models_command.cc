@@ -25,6 +25,7 @@
 #include "server/app/preset_models.h"
 #include "server/app/server_process.h"
 #include "server/app/startup.h"
+#include "server/app/startup_plan.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
 #include "server/hub/model_name.h"

@@ -84,13 +84,15 @@ std::string CheckModelsFlags(const ModelsOptions& models, const OneModelFlags& g
   if (given.embedding_model) {
     return "--models-dir: put the file of --embedding-model into the folder, too";
   }
+  if (given.draft_model) {
+    return "--models-dir: a draft model is that of one model; --models-preset gives it one";
+  }
   if (given.aliases) {
     return "--model-alias: with --models-dir a model has the name of its file or folder";
   }
   if (given.kv_events) {
     return "--kv-events: with --models-dir each model is a process that needs an address of its "
-           "own; "
-           "give it to one in --models-preset";
+           "own; give it to one in --models-preset";
   }
   return {};
 }

@@ -25,7 +25,7 @@ std::vector<std::string> VariablesOfParent();
 // Empty, or what is wrong about flags that only the server of one model can obey: whether these
 // were given.
 struct OneModelFlags {
-  bool model, embedding_model, aliases, kv_events;
+  bool model, embedding_model, draft_model, aliases, kv_events;
 };
 std::string CheckModelsFlags(const ModelsOptions& models, const OneModelFlags& given);
 

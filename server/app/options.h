@@ -41,6 +41,7 @@ struct Options {
 
   std::string model;            // path or name (IsModelName); empty: the embedded one
   std::string embedding_model;  // beside it; empty: none
+  std::string draft_model;      // which guesses its answers; empty: none
   size_t threads = 0;           // that compute; UsableCpus() is filled in when it is not given
   size_t sessions = 8;          // requests that are decoded at once
   size_t context = 0;           // 0: as much of the model's as memory allows

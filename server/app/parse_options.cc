@@ -49,10 +49,14 @@ void AddAddressFlags(Flags& flags, CLI::App& app, HttpServerOptions& http) {
   if (IsServiceAddress(std::getenv("LOCKSTEP_PORT"))) flags.ForgetVariable(port);
 }
 
-void AddDraftFlag(Flags& flags, CLI::App& app, Options& options) {
+void AddDraftFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--draft-max", options.scheduling.longest_draft, 0, kMaxDraft,
                "tokens of an answer that one step may guess from what was there before and what "
                "a grammar forces; only its speed changes; 0 for none");
+  flags.Text(
+      app, "--draft-model", options.draft_model,
+      "GGUF file of a small model of the same family that guesses where the text itself says "
+      "nothing; only the speed changes");
 }
 
 void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
@@ -134,7 +138,7 @@ void AddQueueFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--queue-tokens", scheduling.max_queued_tokens, 1, kMaxContext,
                "prompt tokens of requests that wait");
   AddPrefillFlag(flags, app, options);
-  AddDraftFlag(flags, app, options);
+  AddDraftFlags(flags, app, options);
   flags.Seconds(app, "--queue-timeout", deadlines.queue,
                 "seconds that a request may wait for a session");
   flags.Seconds(app, "--first-token-timeout", deadlines.first_token, kNoDeadline,
@@ -302,11 +306,12 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   for (const std::string& problem :
        {TakeModel(app, options), TakeHubName(model_given, hf_given, options.hub, options.model),
         CheckModelName(options.model), CheckModelName(options.embedding_model),
-        CheckModelName(options.inspect_file), CheckPrefixStore(options),
-        CheckKvEvents(options.kv_events),
-        CheckModelsFlags(options.models, {!options.model.empty(), !options.embedding_model.empty(),
-                                          !options.api.generate.names.aliases.empty(),
-                                          options.kv_events.enabled()})}) {
+        CheckModelName(options.draft_model), CheckModelName(options.inspect_file),
+        CheckPrefixStore(options), CheckKvEvents(options.kv_events),
+        CheckModelsFlags(
+            options.models,
+            {!options.model.empty(), !options.embedding_model.empty(), !options.draft_model.empty(),
+             !options.api.generate.names.aliases.empty(), options.kv_events.enabled()})}) {
     if (!problem.empty()) return Refused(problem);
   }
   FillIn(app, options);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/base/status.h"
+#include "core/engine/draft_model.h"
 #include "core/engine/encode_scheduler.h"
 #include "core/engine/prefix_archiver.h"
 #include "core/engine/prefix_store.h"
@@ -36,6 +37,8 @@ struct Engine {
   std::unique_ptr<StepTurns> turns;  // where there are two models
   Encoder encoder;
   std::unique_ptr<const Model> model;
+  std::unique_ptr<const Model> small_model;  // that guesses, where there is one
+  std::unique_ptr<DraftModel> draft_model;
   std::unique_ptr<SessionPool> sessions;
   std::unique_ptr<BlockArchive> archive;
   std::unique_ptr<PrefixArchiver> archiver;
@@ -57,15 +60,6 @@ struct EngineObservers {
 
 // The table that --isa names. kInvalidArgument if there is none that runs here.
 [[nodiscard]] Result<const KernelTable*> FindKernels(const std::string& isa);
-
-// What there is to plan with: the machine's or its control groups', and no more than --memory.
-MemoryLimit MemoryLimitOf(const Options& options);
-
-// How much of `whole` the models of the options are to plan with where others are loaded beside
-// them: `part`, or less if that has all they can use, or more if a part is too small for a context
-// of 4,096 tokens. Opens the files and reads no weights. Errors are StartEngine's.
-[[nodiscard]] Result<size_t> MemoryNeed(const Options& options, const MemoryLimit& whole,
-                                        size_t part);
 
 // Loads the models and starts their schedulers. What memory cannot hold is refused before the
 // weights are read. The observers, the kernels and the pool must outlive the engine. `memory` gets

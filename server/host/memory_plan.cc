@@ -31,6 +31,8 @@ constexpr size_t kRequestShare = 8;
 constexpr size_t kLeastRequestBytes = 32 * kMib, kMostRequestBytes = 256 * kMib;
 // A context below this gets the memory that prefixes could have.
 constexpr size_t kSmallContext = 2048;
+// The caches of a draft model, which only make answers faster, get at most such a share.
+constexpr size_t kDraftShare = 4;
 // Of a conversation: where its prompt ends and where its answer does, now and a turn ago.
 constexpr size_t kPrefixStates = 4;
 
@@ -142,6 +144,45 @@ Error Refusal(const MemoryNeeds& needs, const MemoryLimit& limit, const MemoryPl
       needs.chosen ? ErrorKind::kInvalidArgument : ErrorKind::kUnavailable, std::move(text), {}};
 }
 
+// With so many caches of a draft model.
+Result<MemoryPlan> PlanBeside(size_t draft_caches, const MemoryNeeds& needs,
+                              const MemoryLimit& limit) {
+  MemoryPlan plan;
+  plan.budget_bytes = limit.bytes / 100 * kBudgetPercent;
+  plan.model_bytes = needs.model_bytes;
+  plan.other_bytes = needs.other_bytes;
+  plan.draft_caches = draft_caches;
+  plan.draft_bytes = draft_caches * needs.draft_cache_bytes;
+  const size_t free =
+      Minus(plan.budget_bytes, plan.model_bytes + plan.other_bytes + plan.draft_bytes);
+  plan.request_bytes = needs.request_bytes;
+  if (plan.request_bytes == 0) {
+    plan.request_bytes = std::clamp(free / kRequestShare, kLeastRequestBytes, kMostRequestBytes);
+    plan.request_bytes = std::max(plan.request_bytes, needs.least_request_bytes);
+  }
+  const size_t left = Minus(free, plan.request_bytes);
+  const size_t kv_budget = needs.kv_bytes > 0 ? std::min(needs.kv_bytes, left) : left;
+
+  const ContextCost cost(needs, limit);
+  plan.context = cost.FindContext(kv_budget);
+  const size_t least = cost.LeastSessions(plan.context), one = cost.Prefixes(plan.context);
+  const size_t prefixes = needs.prefix_fixed ? one : std::min(one, Minus(kv_budget, least));
+  plan.session_bytes =
+      std::max(least, std::min(cost.AllSessions(plan.context), Minus(kv_budget, prefixes)));
+  plan.prefix_bytes = needs.prefix_bytes;
+  if (!needs.prefix_fixed) {
+    plan.prefix_bytes =
+        std::min(std::max(needs.prefix_bytes, one), Minus(kv_budget, plan.session_bytes));
+    const size_t least_bytes = PrefixStore::kBlock * needs.token_bytes + needs.state_bytes;
+    if (plan.prefix_bytes < least_bytes) plan.prefix_bytes = 0;
+  }
+  if (plan.total_bytes() <= plan.budget_bytes &&
+      plan.session_bytes + plan.prefix_bytes <= kv_budget) {
+    return plan;
+  }
+  return tl::unexpected(Refusal(needs, limit, plan, cost, kv_budget));
+}
+
 }  // namespace
 
 MemoryLimit FindMemoryLimit(const CgroupPaths& paths, const std::string& proc) {
@@ -172,37 +213,14 @@ MemoryLimit FindMemoryLimit(const CgroupPaths& paths, const std::string& proc) {
 }
 
 Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit) {
-  MemoryPlan plan;
-  plan.budget_bytes = limit.bytes / 100 * kBudgetPercent;
-  plan.model_bytes = needs.model_bytes;
-  plan.other_bytes = needs.other_bytes;
-  const size_t free = Minus(plan.budget_bytes, plan.model_bytes + plan.other_bytes);
-  plan.request_bytes = needs.request_bytes;
-  if (plan.request_bytes == 0) {
-    plan.request_bytes = std::clamp(free / kRequestShare, kLeastRequestBytes, kMostRequestBytes);
-    plan.request_bytes = std::max(plan.request_bytes, needs.least_request_bytes);
+  if (needs.draft_caches > 0) {
+    const size_t free =
+        Minus(limit.bytes / 100 * kBudgetPercent, needs.model_bytes + needs.other_bytes);
+    const size_t fitting = free / kDraftShare / needs.draft_cache_bytes;
+    const size_t caches = std::min(needs.draft_caches, fitting);
+    if (auto plan = PlanBeside(caches, needs, limit)) return plan;
   }
-  const size_t left = Minus(free, plan.request_bytes);
-  const size_t kv_budget = needs.kv_bytes > 0 ? std::min(needs.kv_bytes, left) : left;
-
-  const ContextCost cost(needs, limit);
-  plan.context = cost.FindContext(kv_budget);
-  const size_t least = cost.LeastSessions(plan.context), one = cost.Prefixes(plan.context);
-  const size_t prefixes = needs.prefix_fixed ? one : std::min(one, Minus(kv_budget, least));
-  plan.session_bytes =
-      std::max(least, std::min(cost.AllSessions(plan.context), Minus(kv_budget, prefixes)));
-  plan.prefix_bytes = needs.prefix_bytes;
-  if (!needs.prefix_fixed) {
-    plan.prefix_bytes =
-        std::min(std::max(needs.prefix_bytes, one), Minus(kv_budget, plan.session_bytes));
-    const size_t least_bytes = PrefixStore::kBlock * needs.token_bytes + needs.state_bytes;
-    if (plan.prefix_bytes < least_bytes) plan.prefix_bytes = 0;
-  }
-  if (plan.total_bytes() <= plan.budget_bytes &&
-      plan.session_bytes + plan.prefix_bytes <= kv_budget) {
-    return plan;
-  }
-  return tl::unexpected(Refusal(needs, limit, plan, cost, kv_budget));
+  return PlanBeside(0, needs, limit);
 }
 
 std::string BytesText(size_t bytes) {

@@ -38,7 +38,9 @@ struct MemoryNeeds {
   size_t prefix_bytes = 0;    // of the prefix store, which gets a whole context's if that is more
   bool prefix_fixed = false;  // it gets what was asked for
   size_t kv_bytes = 0;        // sessions and prefix store together at most; 0: what the rest leaves
-  size_t request_bytes = 0;   // for what requests hold; 0: a share of the memory
+  size_t draft_caches = 0;    // of a draft model, or fewer where memory is short
+  size_t draft_cache_bytes = 0;    // of each
+  size_t request_bytes = 0;        // for what requests hold; 0: a share of the memory
   size_t least_request_bytes = 0;  // of that share
   bool chosen = false;             // any of these sizes was asked for, and is not a default
 };
@@ -46,16 +48,17 @@ struct MemoryNeeds {
 struct MemoryPlan {
   size_t context = 0;  // positions of a session
   size_t model_bytes = 0, session_bytes = 0, prefix_bytes = 0, request_bytes = 0, other_bytes = 0;
+  size_t draft_caches = 0, draft_bytes = 0;  // of a draft model, and what they take in all
   size_t budget_bytes = 0;
   size_t total_bytes() const {
-    return model_bytes + session_bytes + prefix_bytes + request_bytes + other_bytes;
+    return model_bytes + session_bytes + prefix_bytes + draft_bytes + request_bytes + other_bytes;
   }
 };
 
 // Where memory is short the context is smaller, if it was not asked for; then the prefix store, as
-// far as one whole context; then the sessions share; then the prefix store goes. If that is not
-// enough: kInvalidArgument where the sizes were chosen, else kUnavailable, with the sum and what to
-// lower.
+// far as one whole context; then the sessions share; then the prefix store goes; then a draft
+// model's caches, which have a quarter of what the models leave at most. If that is not enough:
+// kInvalidArgument where the sizes were chosen, else kUnavailable, with the sum and what to lower.
 [[nodiscard]] Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs, const MemoryLimit& limit);
 
 // "1.5 GiB", "64.0 MiB": for people.

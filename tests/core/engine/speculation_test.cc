@@ -77,6 +77,7 @@ TEST_P(SpeculationTest, InACrowdTooAndWithPrefixes) {
     Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20,
           kv_bytes);
     std::vector<std::shared_ptr<Recorder>> recorders;
+    recorders.reserve(requests.size());
     for (const Job& request : requests) recorders.push_back(MustSubmit(request));
     size_t drafted = 0, kept = 0;
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -153,6 +154,7 @@ TEST_P(SpeculationTest, ADraftModelChangesNoAnswer) {
     DraftBy(*small, std::min<size_t>(2, sessions), 4);
     Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20);
     std::vector<std::shared_ptr<Recorder>> recorders;
+    recorders.reserve(requests.size());
     for (const Job& request : requests) recorders.push_back(MustSubmit(request));
     for (size_t i = 0; i < requests.size(); ++i) {
       EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i])) << "request " << i << ", " << sessions;

@@ -33,6 +33,7 @@ TEST(ModelsFlags, AreTheParentsOrItsChildrens) {
   const std::pair<std::vector<const char*>, const char*> wrong[] = {
       {{"--models-dir", "m", "--model", "x.gguf"}, "--models-dir"},
       {{"--models-dir", "m", "--embedding-model", "x.gguf"}, "--embedding-model"},
+      {{"--models-dir", "m", "--draft-model", "x.gguf"}, "draft model"},
       {{"--models-dir", "m", "--model-alias", "x"}, "--model-alias"},
       {{"--default-model", "x"}, "--default-model"},
       {{"--models-max", "0"}, "--models-max"}};

@@ -358,6 +358,7 @@ TEST(Options, ModelsByName) {
                                              {"--hf", "/a/b.gguf"},
                                              {"hf://a"},
                                              {"--embedding-model", "hf://a"},
+                                             {"--draft-model", "hf://a"},
                                              {"inspect", "hf://a"},
                                              {"pull"},
                                              {"rm"},

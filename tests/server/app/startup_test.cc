@@ -36,6 +36,16 @@ class StartupTest : public testing::Test {
     const auto engine = Start(model, embedding_model, 0, prefix_dir);
     return engine ? "" : engine.error().message;
   }
+  Result<Engine> StartWithDraft(const std::string& model, const std::string& draft_model,
+                                size_t memory_mib = 0, size_t longest_draft = 16) {
+    Options options;
+    options.model = model;
+    options.draft_model = draft_model;
+    options.threads = 2;
+    options.memory_mib = memory_mib;
+    options.scheduling.longest_draft = longest_draft;
+    return StartEngine(options, *ChooseKernels("auto").kernels, pool_, {}, {}, memory_);
+  }
   static Json Post(const Router& router, const std::string& path, const std::string& body) {
     const HttpReply reply = PostJson(router, path, body);
     EXPECT_EQ(reply.status, 200) << reply.body;
@@ -104,6 +114,56 @@ TEST_F(StartupTest, AnEncoderAlone) {
   engine->AnnounceDrain();
   EXPECT_TRUE(engine->service->state().draining);
   EXPECT_TRUE(engine->Drain(std::chrono::seconds(1)));
+}
+
+TEST_F(StartupTest, ADraftModelHasTheSameVocabularyAndGenerates) {
+  const auto why_not = [&](const std::string& model, const std::string& draft, size_t longest) {
+    const auto engine = StartWithDraft(model, draft, 0, longest);
+    return engine ? "" : engine.error().message;
+  };
+  EXPECT_THAT(why_not(generates_.path(), encodes_.path(), 16), HasSubstr("which makes vectors"));
+  EXPECT_THAT(why_not(encodes_.path(), generates_.path(), 16), HasSubstr("has no answers"));
+  EXPECT_THAT(why_not(generates_.path(), generates_.path(), 0), HasSubstr("--draft-max 0"));
+  EXPECT_THAT(why_not(generates_.path(), "/nowhere.gguf", 16), HasSubstr("/nowhere.gguf"));
+  EXPECT_THAT(why_not(generates_.path(), "", 0), "");
+  TinyModelOptions larger;
+  larger.vocab = 500;
+  const TempFile large(TinyModel(larger));
+  EXPECT_THAT(why_not(generates_.path(), large.path(), 16),
+              testing::AllOf(HasSubstr("--draft-model: " + large.path()),
+                             HasSubstr("500 tokens and not 320")));
+}
+
+TEST_F(StartupTest, ADraftModelIsInThePlanAndChangesNoAnswerAndNoFingerprint) {
+  constexpr char kPrompt[] = R"({"prompt":"once upon","max_tokens":60,"seed":7,"ignore_eos":true})";
+  TinyModelOptions small;
+  small.layers = 1;
+  const TempFile draft(TinyModel(small));
+  auto alone = Start(generates_.path(), "");
+  auto engine = StartWithDraft(generates_.path(), draft.path());
+  ASSERT_TRUE(engine) << engine.error().message;
+  ASSERT_NE(engine->draft_model, nullptr);
+  EXPECT_EQ(engine->draft_model->texts(), 4u);
+  EXPECT_EQ(engine->memory.draft_caches, 4u);
+  EXPECT_GT(engine->memory.draft_bytes, 4 * KvCache::kPageWaste);
+  EXPECT_GT(engine->memory.model_bytes, alone->memory.model_bytes);
+  EXPECT_GT(engine->memory.other_bytes, alone->memory.other_bytes);
+  const Router router(*engine->service), without(*alone->service);
+  const Json answer = Post(router, "/generate", kPrompt);
+  const Json expected = Post(without, "/generate", kPrompt);
+  for (const char* const field : {"text", "tokens", "system_fingerprint", "receipt"}) {
+    EXPECT_EQ(answer[field], expected[field]) << field;
+  }
+  // Where memory is short there are no caches and no draft model, and the server starts.
+  const size_t need = (alone->memory.total_bytes() >> 20) * 100 / 80;
+  bool left_out = false;
+  for (size_t mib = need / 4; mib < 2 * need && !left_out; mib += 4) {
+    const auto tight = StartWithDraft(generates_.path(), draft.path(), mib);
+    if (!tight) continue;
+    left_out = tight->draft_model == nullptr;
+    if (!left_out) break;
+  }
+  EXPECT_TRUE(left_out);
 }
 
 // Side by side they share the threads, and no bit changes.

@@ -129,6 +129,24 @@ TEST(MemoryPlan, WhereAddressesAreLimitedNothingIsShared) {
   EXPECT_LE(plan.total_bytes(), plan.budget_bytes);
 }
 
+TEST(MemoryPlan, ADraftModelsCachesTakeNothingThatAnswersNeed) {
+  MemoryNeeds needs = Needs();
+  needs.draft_caches = 4;
+  needs.draft_cache_bytes = 50 * kMib;
+  const auto roomy = PlanMemory(needs, Mib(2000)).value();
+  EXPECT_EQ(roomy.draft_caches, 4u);
+  EXPECT_EQ(roomy.draft_bytes, 200 * kMib);
+  EXPECT_EQ(roomy.session_bytes, 400 * kMib);
+  // A quarter of what the models leave; where the sessions need it, nothing.
+  const auto tight = PlanMemory(needs, Mib(850)).value();  // a budget of 680
+  EXPECT_EQ(tight.draft_caches, 2u);
+  EXPECT_EQ(tight.draft_bytes, 100 * kMib);
+  EXPECT_LE(tight.total_bytes(), tight.budget_bytes);
+  const auto none = PlanMemory(needs, Mib(710)).value();  // of 568
+  EXPECT_EQ(none.draft_caches, 0u);
+  EXPECT_EQ(none.session_bytes, 400 * kMib);
+}
+
 TEST(MemoryPlan, RequestsGetAShare) {
   MemoryNeeds needs = Defaults();
   needs.request_bytes = 0;
