@@ -1,11 +1,17 @@
 """Model files made of the embedded one, for what it is too small for itself."""
 import io
+import math
 import struct
+from random import Random
 
 STRING, ARRAY = 8, 9
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 Q8_0_BLOCK, Q8_0_BYTES = 32, 34
 ALIGNMENT = 32
+F32 = 0
+# The tensors that a layer gives out by, and the sizes of the layers with states.
+OUTPUTS = ("attn_output.weight", "ffn_down.weight")
+WIDTH, TAPS, STATE, STATE_HEADS = 256, 4, 16, 8
 
 
 def long_context(source, folder, context):
@@ -38,6 +44,88 @@ def wide_vocabulary(source, folder, tokens):
     with open(f"{folder}/wide.gguf", "wb") as file:
         write(file, magic, keys, tensors)
     return file.name
+
+
+def with_layers(source, folder, name, kept, idle=0):
+    """A copy of the first `kept` layers and of so many behind them that change nothing, since what
+    they give out is zero, and that take their time all the same: its name. Where all are kept the
+    logits are those of the source."""
+    with open(source, "rb") as file:
+        magic, keys, tensors = read(file)
+    layers = {number: layer for number, layer in layers_of(tensors).items() if number < kept}
+    for number in range(kept, kept + idle):
+        layers[number] = {part: silent(tensor) if part in OUTPUTS else tensor
+                          for part, tensor in layers[number % kept].items()}
+    keys["llama.block_count"] = (4, struct.pack("<I", len(layers)))
+    with open(f"{folder}/{name}.gguf", "wb") as file:
+        write(file, magic, keys, with_numbers(tensors, layers))
+    return file.name
+
+
+def hybrid(source, folder, name):
+    """A copy with a Mamba-2 layer of small random weights behind every second of its layers: its
+    name. What it says is much like what the source says."""
+    with open(source, "rb") as file:
+        magic, keys, tensors = read(file)
+    keys = {key.replace("llama.", "granitehybrid."): value for key, value in keys.items()}
+    layers, heads = {}, []
+    random = Random(1)
+    for layer in layers_of(tensors).values():
+        layers[len(layers)] = layer
+        heads.append(4)
+        if len(layers) % 3 == 2:
+            layers[len(layers)] = mamba_layer(random, layer)
+            heads.append(0)
+    keys["general.architecture"] = (STRING, text("granitehybrid"))
+    keys["granitehybrid.block_count"] = (4, struct.pack("<I", len(layers)))
+    keys["granitehybrid.attention.head_count_kv"] = (5, [struct.pack("<i", n) for n in heads])
+    for key, value in (("conv_kernel", TAPS), ("state_size", STATE), ("group_count", 1),
+                       ("time_step_rank", STATE_HEADS), ("inner_size", WIDTH)):
+        keys[f"granitehybrid.ssm.{key}"] = (4, struct.pack("<I", value))
+    with open(f"{folder}/{name}.gguf", "wb") as file:
+        write(file, magic, keys, with_numbers(tensors, layers))
+    return file.name
+
+
+def mamba_layer(random, layer):
+    def floats(shape, low, high):
+        values = [random.uniform(low, high) for _ in range(math.prod(shape))]
+        return (shape, F32, struct.pack(f"<{len(values)}f", *values))
+
+    channels = WIDTH + 2 * STATE
+    kept = {part: silent(tensor) if part in OUTPUTS else tensor
+            for part, tensor in layer.items() if part.startswith("ffn") or part == "attn_norm.weight"}
+    return kept | {
+        "ssm_in.weight": floats([WIDTH, WIDTH + channels + STATE_HEADS], -0.05, 0.05),
+        "ssm_conv1d.weight": floats([TAPS, channels], -0.5, 0.5),
+        "ssm_conv1d.bias": floats([channels], -0.1, 0.1),
+        "ssm_dt.bias": floats([STATE_HEADS], -1, 1),
+        "ssm_a": floats([1, STATE_HEADS], -0.5, -0.01),
+        "ssm_d": floats([1, STATE_HEADS], 0.5, 1.5),
+        "ssm_norm.weight": floats([WIDTH, 1], 0.5, 1.5),
+        "ssm_out.weight": floats([WIDTH, WIDTH], -0.01, 0.01)}
+
+
+def layers_of(tensors):
+    """{number: {name behind the number: tensor}}"""
+    layers = {}
+    for name, tensor in tensors.items():
+        if name.startswith("blk."):
+            _, number, part = name.split(".", 2)
+            layers.setdefault(int(number), {})[part] = tensor
+    return layers
+
+
+def with_numbers(tensors, layers):
+    """Those that are of no layer, and those of the layers."""
+    return ({name: tensor for name, tensor in tensors.items() if not name.startswith("blk.")}
+            | {f"blk.{number}.{part}": tensor for number, layer in layers.items()
+               for part, tensor in layer.items()})
+
+
+def silent(tensor):
+    shape, kind, data = tensor
+    return shape, kind, bytes(len(data))
 
 
 def text(string):
