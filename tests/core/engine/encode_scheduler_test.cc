@@ -352,7 +352,7 @@ TEST_F(EncodeSchedulerTest, CancelledAndExpiredJobsEndWithinAStep) {
   ASSERT_TRUE(queued->error);
   EXPECT_EQ(queued->error->kind, ErrorKind::kUnavailable);
   EXPECT_TRUE(scheduler_->Drain(std::chrono::seconds(10)));  // the observer hears of an end last
-  EXPECT_EQ(observer_.failed, 3u);
+  EXPECT_EQ(observer_.failed, 4u);
   EXPECT_EQ(scheduler_->state().queued_tokens, 0u);
   EXPECT_EQ(scheduler_->state().predicted_wait_s, 0);
 }
