@@ -81,8 +81,10 @@ class DraftModelTest : public testing::TestWithParam<const char*> {
                {.texts = texts, .context = 128, .vocab = vocab, .threads = 2, .longest_draft = 16})
         .value();
   }
-  void Draft(DraftModel& draft, std::vector<Text*> texts, size_t most = 6, size_t streams = 1) {
+  void Draft(DraftModel& draft, const std::vector<Text*>& texts, size_t most = 6,
+             size_t streams = 1) {
     std::vector<DraftTask> tasks;
+    tasks.reserve(texts.size());
     for (Text* const text : texts) tasks.push_back(text->Task(most));
     draft.Draft(tasks, slow_, streams, pool_);
   }
