@@ -124,6 +124,7 @@ class Events(unittest.TestCase):
         self.converse(server, early, 10)
         late = self.picker(server)
         early.settle()
+        late.settle()
         self.assertEqual(late.cached, early.cached)
         self.assertGreater(self.converse(server, late, 10, seed=1), 300)
 
@@ -137,6 +138,7 @@ class Events(unittest.TestCase):
         without = Picker(server.endpoint)
         self.addCleanup(without.close)
         self.converse(server, with_replay, 10)
+        with_replay.settle()
         before = set(with_replay.cached)
         self.assertIsNotNone(poll(lambda: without.cached == before, 10))
         server.kill()
