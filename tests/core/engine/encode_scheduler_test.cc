@@ -333,7 +333,7 @@ TEST_F(EncodeSchedulerTest, CancelledAndExpiredJobsEndWithinAStep) {
   ASSERT_TRUE(late->error);
   EXPECT_EQ(late->error->kind, ErrorKind::kDeadlineExceeded);
 
-  EncodeJob spent = Job(SomeTexts({3}));
+  EncodeJob spent = Job(Texts(500, model_.Tokens(15)));
   spent.deadlines.total = std::chrono::seconds(100);
   spent.deadlines.spent = std::chrono::seconds(101);
   const auto too_late = MustSubmit(std::move(spent));
