@@ -91,12 +91,12 @@ void Scheduler::GuessByModel(size_t decoding, DraftLimit limit) {
 }
 
 void Scheduler::AddDecoding() {
-  const auto decodes = [](const auto& job) { return Decodes(*job); };
-  const auto decoding = static_cast<size_t>(std::ranges::count_if(running_, decodes));
+  const auto decoding = static_cast<size_t>(
+      std::ranges::count_if(running_, [](const auto& job) { return Decodes(*job); }));
   const double least_chance = pacer_.LeastChance(decoding);
   // What wrong guesses have made to be fed again comes first.
   size_t room = kDraftsInStep * options_.longest_draft, again = 0;
-  for (const auto& job : running_) again += decodes(job) ? job->session->fed_again() : 0;
+  for (const auto& job : running_) again += Decodes(*job) ? job->session->fed_again() : 0;
   size_t to_draft = decoding <= kFewStreams ? room - std::min(room, again) : 0;
   if (options_.draft_model != nullptr) GuessByModel(decoding, {to_draft, least_chance});
   for (const auto& job : running_) {

@@ -6,12 +6,10 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "core/base/mutex.h"
 #include "server/api/route.h"
 #include "server/json/json_text.h"
 #include "server/models/model_catalog.h"
@@ -83,8 +81,6 @@ class ParentApi {
   ModelCatalog& catalog_;
   Supervisor& supervisor_;
   std::atomic<bool> draining_ = false;
-  Mutex mutex_;
-  std::map<std::string, size_t> missed_ GUARDED_BY(mutex_);  // as MetricsText has it
 };
 
 }  // namespace lockstep

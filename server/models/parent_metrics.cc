@@ -8,8 +8,7 @@
 
 namespace lockstep {
 
-std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>& models,
-                        const std::map<std::string, size_t>& missed) {
+std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>& models) {
   std::string text = fmt::format(
       "# HELP lockstep_models_memory_bytes Memory for all models together.\n"
       "# TYPE lockstep_models_memory_bytes gauge\nlockstep_models_memory_bytes {}\n",
@@ -33,14 +32,9 @@ std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>&
   family("lockstep_model_failures_total", "counter",
          "Times that it could not be loaded, or its process ended by itself.",
          [](const ModelStatus& status) { return status.failures; });
-  text +=
-      "# HELP lockstep_model_metrics_missed_total Times that the model's own metrics did not come "
-      "in time, and were left out.\n# TYPE lockstep_model_metrics_missed_total counter\n";
-  for (const auto& [model, status] : models) {
-    const auto found = missed.find(model);
-    text += fmt::format("lockstep_model_metrics_missed_total{{model=\"{}\"}} {}\n",
-                        LabelValue(model), found == missed.end() ? 0 : found->second);
-  }
+  family("lockstep_model_metrics_missed_total", "counter",
+         "Times that the model's own metrics did not come in time, and were left out.",
+         [](const ModelStatus& status) { return status.missed_metrics; });
   return text;
 }
 

@@ -11,9 +11,7 @@ namespace lockstep {
 
 inline constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 
-// `models`: those that were asked for since the start; `memory`: bytes for all of them; `missed`:
-// how often which model's own metrics did not come in time.
-std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>& models,
-                        const std::map<std::string, size_t>& missed);
+// `models`: those that were asked for since the start; `memory`: bytes for all of them.
+std::string MetricsText(size_t memory, const std::map<std::string, ModelStatus>& models);
 
 }  // namespace lockstep

@@ -227,7 +227,7 @@ HttpReply ParentApi::OllamaPull(RouteCall& call) {
 // The models are asked side by side, so that the slowest takes the time of all.
 std::string ParentApi::AllMetrics(const HttpRequest& request) {
   const auto until = Supervisor::Clock::now() + kMetricsPatience;
-  const std::map<std::string, ModelStatus> all = supervisor_.All();
+  const auto all = supervisor_.All();
   std::vector<std::pair<std::string, std::future<std::optional<HttpReply>>>> asked;
   for (const auto& [name, status] : all) {
     if (status.state != ModelState::kLoaded) continue;
@@ -237,19 +237,13 @@ std::string ParentApi::AllMetrics(const HttpRequest& request) {
                        }));
   }
   std::vector<ModelMetrics> models;
-  std::map<std::string, size_t> missed;
   for (auto& [name, answer] : asked) {
     auto reply = answer.get();
-    if (!reply) missed[name] = 1;
+    if (!reply) supervisor_.MissMetrics(name);
     // A model may have none, by a preset.
     if (reply && reply->status == 200) models.push_back({name, std::move(reply->body)});
   }
-  {
-    const MutexLock lock(mutex_);
-    for (const auto& [name, once] : missed) missed_[name] += once;
-    missed = missed_;
-  }
-  return MergedMetrics(MetricsText(settings_.memory, all, missed), models);
+  return MergedMetrics(MetricsText(settings_.memory, supervisor_.All()), models);
 }
 
 // One model's own with its name in the query; else those of all.

@@ -145,6 +145,13 @@ bool Supervisor::Unload(const std::string& name) {
   return entry.status.state != ModelState::kUnloading || wanted;
 }
 
+void Supervisor::MissMetrics(const std::string& name) {
+  const MutexLock lock(mutex_);
+  if (const auto found = entries_.find(name); found != entries_.end()) {
+    ++found->second.status.missed_metrics;
+  }
+}
+
 ModelStatus Supervisor::StatusOf(const std::string& name) const {
   const MutexLock lock(mutex_);
   const auto found = entries_.find(name);

@@ -50,6 +50,7 @@ struct ModelStatus {
   size_t memory = 0;                             // that is planned for it; 0 while unloaded
   size_t uses = 0;                               // requests that it has
   size_t requests = 0, loads = 0, failures = 0;  // since the start
+  size_t missed_metrics = 0;                     // times that its own did not come in time
   bool failed = false;                           // the last process ended by itself
   int exit_code = 0;  // of it; 128 and the signal's number if that killed it
   std::optional<std::chrono::steady_clock::time_point> expires;  // unless it is used before
@@ -92,6 +93,9 @@ class Supervisor {
   [[nodiscard]] Status Load(const CatalogModel& model);
   // Has it end once the requests that it has are answered. False if it is not loaded.
   bool Unload(const std::string& name);
+
+  // The model's process did not say in time what it counts.
+  void MissMetrics(const std::string& name);
 
   ModelStatus StatusOf(const std::string& name) const;
   std::map<std::string, ModelStatus> All() const;

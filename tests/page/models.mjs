@@ -46,6 +46,15 @@ for (const [where, look] of [['a desktop', kDesktop], ['a phone', kPhone]]) {
     await page.reload();
     await choice(page).waitFor();
     assert.equal(await choice(page).inputValue(), 'second-tales');
+    const chosen = () => page.evaluate(() => document.activeElement.value);
+    await choice(page).focus();
+    for (const [key, id] of [['ArrowUp', 'first-tales-Q8_0'], ['ArrowDown', 'second-tales']]) {
+      const listed = page.waitForResponse('**/v1/models');
+      await page.keyboard.press(key);
+      await (await listed).finished();
+      await page.waitForTimeout(100);
+      assert.equal(await chosen(), id, 'the choice keeps the keys');
+    }
     await page.getByRole('radio', { name: 'Server' }).check({ force: true });
     await page.locator('.card').first().waitFor();
     const { system_fingerprint } = (await (await fetch(`${server.url}/v1/models/second-tales`)).json());

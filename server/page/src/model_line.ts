@@ -34,19 +34,21 @@ export class ModelLine {
     const { name, detail } = nameOf(model);
     const context = model.context ? `${model.context.toLocaleString('en')} tokens of context` : '';
     this.line.title = [model.id, model.fingerprint].filter(Boolean).join(', ');
-    const kept = this.several && this.options === this.optionsNow() && this.line.firstElementChild;
-    this.line.replaceChildren(
-      ...(this.several ? [kept || this.choice(), h('strong', { class: 'sr' }, name)] : [h('strong', {}, name)]),
+    const options = JSON.stringify(models.map(({ id }) => id));
+    if (!this.several) this.line.replaceChildren();
+    else if (this.options !== options) this.line.replaceChildren(this.choice());
+    this.options = options;
+    // The choice stays in its place, or it would lose the keys that choose.
+    const input = this.line.querySelector('select');
+    if (input) input.value = model.id;
+    while (this.line.lastElementChild && this.line.lastElementChild !== input) this.line.lastElementChild.remove();
+    this.line.append(
+      ...(this.several ? [] : [h('strong', {}, name)]),
       h('span', {}, this.several ? (model.asleep ? 'loads with your first message' : '') : detail),
       h('span', { class: 'context' }, context));
   }
 
-  private optionsNow(): string {
-    return JSON.stringify([this.model?.id, ...this.models.map(({ id }) => id)]);
-  }
-
   private choice(): HTMLElement {
-    this.options = this.optionsNow();
     const input = h('select', {
       'aria-label': 'Model',
       change: () => {
@@ -57,7 +59,6 @@ export class ModelLine {
       const { name, detail } = nameOf(model);
       return h('option', { value: model.id }, [name, detail].filter(Boolean).join(' '));
     }));
-    input.value = this.model!.id;
     return input;
   }
 }

@@ -14,8 +14,8 @@ TEST(ParentMetrics, HasALineForEachModelAndEscapesItsName) {
   loaded.memory = 123;
   loaded.uses = 2;
   loaded.requests = 7;
-  const std::string text =
-      MetricsText(1000, {{"a", loaded}, {"quo\"te\\\n", ModelStatus()}}, {{"a", 3}});
+  loaded.missed_metrics = 3;
+  const std::string text = MetricsText(1000, {{"a", loaded}, {"quo\"te\\\n", ModelStatus()}});
   for (const char* line :
        {"lockstep_models_memory_bytes 1000\n", "# TYPE lockstep_model_loaded gauge\n",
         "lockstep_model_loaded{model=\"a\"} 1\n",
