@@ -57,9 +57,10 @@ void Run(const Json& schema, uint64_t seed) {
     Check(!strict || dropped.empty(), "a strict schema lost a keyword");
     const std::string text = TextOf(**grammar, seed);
     if (text.empty()) continue;
-    const auto read = ParseStrictObject("{\"value\":" + text + "}");
-    Check(read.has_value(), "a text that is no JSON");
-    const Json& value = (*read)["value"];
+    // Read as clients read an answer: an object whose names are free may name a member twice, which
+    // is JSON, and no grammar can forbid it.
+    const Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    Check(!value.is_discarded(), "a text that is no JSON");
     if (!strict) continue;
     if (schema.contains("type") && schema["type"].is_string() && !schema.contains("nullable")) {
       Check(HasType(value, schema["type"].get<std::string>()), "a value of another type");
