@@ -142,7 +142,7 @@ Status ModelFile::Check() const {
 
 // The bytes are hashed beside the repacking.
 Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels, ThreadPool& pool,
-                                                     const LoadProgress& report) && {
+                                                     const LoadProgress& report, bool mtp) && {
   ModelFile open = std::move(*this);  // closed on return
   const GgufFile& file = open.parts_.file();
   return WithoutThrowing(file.name(), [&]() -> Result<std::unique_ptr<const Model>> {
@@ -157,21 +157,33 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
     const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
 
     TRY(Tokenizer tokenizer, Tokenizer::Create(file));
-    TRY(Weights weights, LoadWeights(file, open.config_, pool, [&](const GgufTensor& tensor) {
-          open.parts_.DropPages(tensor);
-          progress.Add(tensor.data.size());
-        }));
+    const TensorDone done = [&](const GgufTensor& tensor) {
+      open.parts_.DropPages(tensor);
+      progress.Add(tensor.data.size());
+    };
+    TRY(Weights weights, LoadWeights(file, open.config_, pool, done));
+    std::vector<std::string> warnings = file.warnings();
+    std::unique_ptr<const Transformer> ahead;
+    if (auto config = mtp ? MtpConfig(open.config_) : std::nullopt) {
+      auto block = LoadMtpWeights(file, *config, open.config_.layers.size(), weights, pool, done);
+      if (block) {
+        ahead = std::make_unique<const Transformer>(*std::move(config), *std::move(block), kernels);
+      } else {
+        warnings.push_back("the block that guesses ahead (MTP) is not used: " +
+                           block.error().message);
+      }
+    }
     ModelCard card = MakeModelCard(file, open.config_);
     TRY(card.sha256, hashed.get());
     std::string name = open.config_.name;
-    std::vector<std::string> warnings = file.warnings();
     if (std::string warning = tokenizer.warning(); !warning.empty()) {
       warnings.push_back(std::move(warning));
     }
-    return std::unique_ptr<const Model>(new Model{
-        std::move(name), file.name(), Fingerprint(card.sha256), std::move(tokenizer),
-        Transformer(std::move(open.config_), std::move(weights), kernels), std::move(warnings),
-        std::move(open.chat_template_), std::move(open.named_chat_templates_), std::move(card)});
+    return std::unique_ptr<const Model>(
+        new Model{std::move(name), file.name(), Fingerprint(card.sha256), std::move(tokenizer),
+                  Transformer(std::move(open.config_), std::move(weights), kernels),
+                  std::move(warnings), std::move(open.chat_template_),
+                  std::move(open.named_chat_templates_), std::move(card), std::move(ahead)});
   });
 }
 

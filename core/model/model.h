@@ -31,6 +31,8 @@ struct Model {
   std::string chat_template;          // tokenizer.chat_template; empty if the file has none
   std::map<std::string, std::string> named_chat_templates;  // tokenizer.chat_template.NAME, by name
   ModelCard card;
+  // The block of the file that guesses ahead (MtpConfig), where it was asked for and is whole.
+  std::unique_ptr<const Transformer> mtp = {};
   const ModelConfig& config() const { return transformer.config(); }
 };
 
@@ -60,10 +62,12 @@ class ModelFile {
   [[nodiscard]] Result<Tokenizer> ReadTokenizer() const;
   // Whether Load would succeed. Reads all of the file, keeps nothing.
   [[nodiscard]] Status Check() const;
-  // Repacks the weights and hashes the file. The file is closed when it returns.
+  // Repacks the weights and hashes the file. The file is closed when it returns. `mtp`: with the
+  // block that guesses ahead; if something of it is missing or wrong, the warnings say so.
   [[nodiscard]] Result<std::unique_ptr<const Model>> Load(const KernelTable& kernels,
                                                           ThreadPool& pool,
-                                                          const LoadProgress& progress = {}) &&;
+                                                          const LoadProgress& progress = {},
+                                                          bool mtp = false) &&;
 
  private:
   ModelFile(GgufParts parts, ModelConfig config, std::string chat_template,

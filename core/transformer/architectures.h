@@ -111,6 +111,7 @@ struct Architecture {
 
   bool scaled_embedding = false;            // by sqrt(dim)
   const char* output_norm = "output_norm";  // nullptr: none
+  bool mtp = false;                         // blocks behind the layers guess ahead (MtpWeights)
   bool needs_logit_scale = false;           // logit_scale must be in the file
   bool may_not_rotate = false;              // where rope.scaling.finetuned is false
   bool may_be_parallel = false;             // use_parallel_residual must be in the file

@@ -102,6 +102,7 @@ struct ModelConfig {
   size_t dim = 0;            // embedding length
   std::vector<LayerConfig> layers;
   size_t skipped_layers = 0;  // in the file after these: they guess further tokens ahead (MTP)
+  bool mtp = false;           // this is one of those (MtpConfig)
   LatentConfig latent;
   MixtureConfig mixture;
   RecurrenceSizes recurrence;  // of all recurrent layers

@@ -333,4 +333,19 @@ Result<ModelConfig> ReadModelConfig(const GgufFile& file) {
   return config;
 }
 
+std::optional<ModelConfig> MtpConfig(const ModelConfig& config) {
+  if (!config.family->mtp || config.skipped_layers == 0) return std::nullopt;
+  const auto last =
+      std::find_if(config.layers.rbegin(), config.layers.rend(),
+                   [](const LayerConfig& layer) { return layer.attends() && !layer.recurrent; });
+  if (last == config.layers.rend()) return std::nullopt;
+  ModelConfig mtp = config;
+  mtp.layers = {*last};
+  mtp.layers[0].kv_layer = 0;
+  mtp.skipped_layers = 0;
+  mtp.recurrence = {};
+  mtp.mtp = true;
+  return mtp;
+}
+
 }  // namespace lockstep

@@ -14,7 +14,7 @@ struct Widths {
   size_t dim, q, attn, k, v, ffn, angles, router;
   size_t latent, query_down, layer_input, shared, expert_in, expert_out;
   size_t query_gate, channels, inner, value_heads;
-  size_t head;
+  size_t head, joined;
   size_t largest_input;  // of a product
   HeadShape attended;    // the largest
   InputSteps steps;
@@ -39,9 +39,10 @@ struct Widths {
         inner(PaddedRows(c.recurrence.inner)),
         value_heads(PaddedRows(c.recurrence.value_heads)),
         head(c.encodes() ? PaddedRows(std::max(c.head.widest, c.head.outputs)) : 0),
+        joined(c.mtp ? PaddedRows(2 * c.dim) : 0),
         largest_input(
-            std::max({c.dim, c.head.widest, c.Largest(&LayerConfig::attended_dim), c.LargestFfn(),
-                      c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})),
+            std::max({c.dim, joined, c.head.widest, c.Largest(&LayerConfig::attended_dim),
+                      c.LargestFfn(), c.latent.query_rank, c.layer_input_dim, c.recurrence.inner})),
         steps(c.family->encoder ? InputSteps::kTwo : InputSteps::kOne) {
     for (const LayerConfig& layer : c.layers) {
       attended.key = std::max(attended.key, layer.head.key);
@@ -59,7 +60,7 @@ struct Widths {
   size_t Row() const {
     return 3 * dim + q + attn + k + v + 2 * ffn + 2 * kRopeTables * angles + latent + query_down +
            2 * layer_input + router + shared + expert_in + expert_out + kPanelRows + query_gate +
-           2 * (channels + inner + value_heads);
+           2 * (channels + inner + value_heads) + joined;
   }
   size_t AttentionStride() const {
     return (AttentionScratchFloats(attended) + kLanes - 1) / kLanes * kLanes;
@@ -82,6 +83,7 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
   x_ = rows_of(w.dim), norm_ = rows_of(w.dim), branch_ = rows_of(w.dim);
   q_ = rows_of(w.q), attn_ = rows_of(w.attn), k_ = rows_of(w.k), v_ = rows_of(w.v);
   gate_ = rows_of(w.ffn), up_ = rows_of(w.ffn);
+  joined_stride_ = w.joined, joined_ = rows_of(w.joined);
   rope_cos_ = rows_of(kRopeTables * w.angles), rope_sin_ = rows_of(kRopeTables * w.angles);
   query_scale_.resize(c.query_slope != 0 ? max_rows : 0);
   logits_ = AlignedBuffer<float>(max_logit_rows * vocab_stride_);

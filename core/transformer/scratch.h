@@ -47,8 +47,8 @@ class Scratch {
   // each is [config.outputs()]. REQUIRES: i < logit_rows().
   std::span<float> logits(size_t i) { return {logits_.data() + i * vocab_stride_, vocab_}; }
   size_t logit_rows() const { return logit_rows_; }
-  // What the last layer of the last Encode made of a token, [config.dim]. REQUIRES: the text was
-  // one of those encoded, and has so many tokens.
+  // What the last layer of the last Encode or Forward made of a token, [config.dim]. REQUIRES: the
+  // text was one of those encoded, or the entry is of the batch, and has so many tokens.
   std::span<const float> token_vector(size_t text, size_t token) const {
     return {x_.data() + (sequences_[text].first + token) * dim_stride_, dim_};
   }
@@ -60,12 +60,14 @@ class Scratch {
   size_t ffn_stride_;
   // x_ is the residual stream. norm_ holds what goes into a branch and then what the feed-forward
   // network makes of it, branch_ what attention makes.
-  AlignedBuffer<float> x_, norm_, branch_;    // [max_rows][dim]
-  AlignedBuffer<float> q_;                    // [max_rows][q_dim]
-  AlignedBuffer<float> attn_;                 // [max_rows][attended_dim]
-  AlignedBuffer<float> query_gate_;           // the same, for gated attention
-  AlignedBuffer<float> k_, v_;                // [max_rows][k_dim], [max_rows][v_dim]
-  AlignedBuffer<float> gate_, up_;            // [max_rows][ffn_dim]
+  AlignedBuffer<float> x_, norm_, branch_;  // [max_rows][dim]
+  AlignedBuffer<float> q_;                  // [max_rows][q_dim]
+  AlignedBuffer<float> attn_;               // [max_rows][attended_dim]
+  AlignedBuffer<float> query_gate_;         // the same, for gated attention
+  AlignedBuffer<float> k_, v_;              // [max_rows][k_dim], [max_rows][v_dim]
+  AlignedBuffer<float> gate_, up_;          // [max_rows][ffn_dim]
+  size_t joined_stride_;
+  AlignedBuffer<float> joined_;               // [max_rows][2 * dim], of a block that guesses ahead
   size_t angle_stride_, angles_;              // of a row, and of max_rows
   AlignedBuffer<float> rope_cos_, rope_sin_;  // [kRopeTables][max_rows][angle_stride_]
   std::vector<float> query_scale_;            // [max_rows]

@@ -160,7 +160,7 @@ void Transformer::PlaceSequence(const EncoderText& text, size_t first, size_t ti
 void Transformer::PlaceRow(int32_t token, size_t type, size_t position, size_t row,
                            Scratch& s) const {
   float* x = s.x_.data() + row * s.dim_stride_;
-  DecodeRow(weights_.token_embd, static_cast<size_t>(token), x);
+  DecodeRow(*weights_.token_embd, static_cast<size_t>(token), x);
   if (config_.embedding_scale != 1) {
     for (size_t d = 0; d < config_.dim; ++d) x[d] *= config_.embedding_scale;
   }
@@ -199,7 +199,9 @@ void Transformer::PlaceRow(int32_t token, size_t type, size_t position, size_t r
 
 Status Transformer::Forward(std::span<const BatchEntry> batch, Scratch& s, ThreadPool& pool) const {
   TRY_OK(CheckBatch(batch, s));
-  Layers(PlaceRows(batch, pool.threads(), s), s, pool);
+  const size_t rows = PlaceRows(batch, pool.threads(), s);
+  if (config_.mtp) JoinHidden(batch, rows, s, pool);
+  Layers(rows, s, pool);
   Logits(s, pool);
   return {};
 }

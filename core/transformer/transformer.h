@@ -30,6 +30,10 @@ struct BatchEntry {
   KvCache* kv;                      // a cache appears once in a batch
   std::span<const int32_t> tokens;  // at least one
   LogitRows logits = LogitRows::kLast;
+  // For a block that guesses ahead: the hidden state of the token before each, that is
+  // Scratch::token_vector of the model that it guesses for, or of its own last Forward.
+  std::span<const float> hidden = {};  // [tokens][dim]
+  bool own_hidden = false;
 };
 
 // The rows of logits that an entry asks for.
@@ -77,6 +81,9 @@ class Transformer {
   // The places of a sequence's rows, `tile` of which are attended together.
   void PlaceSequence(const EncoderText& text, size_t first, size_t tile, KvCache* kv,
                      Scratch& s) const;
+  // What goes into the layer of a block that guesses ahead (mtp.cc).
+  void JoinHidden(std::span<const BatchEntry> batch, size_t rows, Scratch& s,
+                  ThreadPool& pool) const;
   void Layers(size_t rows, Scratch& s, ThreadPool& pool) const;
   void Pool(size_t text, Scratch& s) const;
   void Head(std::span<const EncoderText> texts, Scratch& s, ThreadPool& pool) const;

@@ -24,7 +24,7 @@ class Loader {
   Result<Weights> Load() {
     const ModelConfig& c = config_;
     Weights w;
-    tensors_.Matrix("token_embd.weight", c.vocab, c.dim, w.token_embd);
+    w.token_embd = Shared("token_embd.weight");
     if (family_.learned_positions) {
       tensors_.Matrix("position_embd.weight", c.context, c.dim, w.position_embd);
     }
@@ -34,7 +34,7 @@ class Loader {
     if (c.layer_input_dim != 0) LayerInputs(w);
     // The tensors' names are those of llama.cpp, whatever the model's authors called them.
     for (size_t i = 0; i < c.layers.size() && tensors_.status(); ++i) {
-      Layer(i, w.layers.emplace_back());
+      Layer(i, config_.layers[i], w.layers.emplace_back());
     }
     if (family_.output_norm != nullptr) LoadNorm(family_.output_norm, w.output_norm);
     if (c.encodes()) LoadHead(tensors_, c, w.head);
@@ -44,7 +44,7 @@ class Loader {
       tensors_.SkipAll("output.");
     } else if (family_.output == Presence::kMust ||
                (family_.output == Presence::kMay && tensors_.Has("output.weight"))) {
-      tensors_.Matrix("output.weight", c.vocab, c.dim, w.own_output.emplace());
+      w.own_output = Shared("output.weight");
       tensors_.Scale("output", w.output_scale);
     }
     for (size_t i = c.layers.size(); i < c.layers_in_file(); ++i) {
@@ -57,7 +57,43 @@ class Loader {
     return w;
   }
 
+  Result<Weights> LoadMtp(size_t block, const Weights& trunk) {
+    const std::string nextn = fmt::format("blk.{}.nextn.", block);
+    Weights w;
+    w.token_embd = trunk.token_embd;
+    w.own_output = trunk.own_output;
+    w.output_scale = trunk.output_scale;
+    w.rope_factors = trunk.rope_factors;
+    w.output_norm = w.mtp.trunk_norm = trunk.output_norm;
+    LoadNorm(nextn + "enorm", w.mtp.embedding_norm);
+    LoadNorm(nextn + "hnorm", w.mtp.hidden_norm);
+    LoadLinear(nextn + "eh_proj", config_.dim, 2 * config_.dim, Presence::kNo, w.mtp.join);
+    Layer(block, config_.layers[0], w.layers.emplace_back());
+    if (tensors_.Has(nextn + "shared_head_norm.weight")) {
+      LoadNorm(nextn + "shared_head_norm", w.output_norm);
+    }
+    if (tensors_.Has(nextn + "embed_tokens.weight")) {
+      w.token_embd = Shared(nextn + "embed_tokens.weight");
+      if (w.own_output == nullptr) w.own_output = trunk.token_embd;
+    }
+    if (tensors_.Has(nextn + "shared_head_head.weight")) {
+      w.own_output = Shared(nextn + "shared_head_head.weight");
+      w.output_scale = 1;
+      tensors_.Scale(nextn + "shared_head_head", w.output_scale);
+    }
+    TRY_OK(tensors_.status());
+    w.bytes = tensors_.bytes();
+    return w;
+  }
+
  private:
+  // A row for each token.
+  std::shared_ptr<const PackedMatrix> Shared(const std::string& name) {
+    auto matrix = std::make_shared<PackedMatrix>();
+    tensors_.Matrix(name, config_.vocab, config_.dim, *matrix);
+    return matrix;
+  }
+
   // The output's rows for the tokens that are answers become what scores.
   void TakeAnswers(Weights& w) {
     std::vector<float> rows;
@@ -71,10 +107,11 @@ class Loader {
     w.own_output.reset();
   }
 
-  void Layer(size_t i, LayerWeights& w) {
-    const LayerConfig& layer = config_.layers[i];
+  // The one that the file has as its block `i`.
+  void Layer(size_t i, const LayerConfig& layer, LayerWeights& w) {
     const std::string prefix = fmt::format("blk.{}.", i);
-    if (layer.attends() || layer.recurrent) Mixer(prefix, layer, layer.kv_layer == i, w);
+    const bool own_kv = config_.mtp || layer.kv_layer == i;
+    if (layer.attends() || layer.recurrent) Mixer(prefix, layer, own_kv, w);
     if (layer.feeds_forward()) FeedForwards(prefix, layer, w);
     if (config_.layer_input_dim != 0) {
       const size_t n = config_.layer_input_dim;
@@ -341,6 +378,11 @@ class Loader {
 Result<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config, ThreadPool& pool,
                             const TensorDone& done) {
   return Loader(file, config, &pool, done).Load();
+}
+
+Result<Weights> LoadMtpWeights(const GgufFile& file, const ModelConfig& config, size_t block,
+                               const Weights& trunk, ThreadPool& pool, const TensorDone& done) {
+  return Loader(file, config, &pool, done).LoadMtp(block, trunk);
 }
 
 Status CheckWeights(const GgufFile& file, const ModelConfig& config, const TensorDone& done) {

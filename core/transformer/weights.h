@@ -5,7 +5,7 @@
 #pragma once
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "core/base/status.h"
@@ -57,21 +57,34 @@ struct LayerWeights {
   float output_scale = 1;
 };
 
+// What a block that guesses ahead (multi-token prediction, "nextn" in GGUF) makes its input of: the
+// embedding of a token, and the hidden state that was left of the token before it, which is what
+// the model's last norm made of the stream. Formulas: qwen3_5_mtp.py and glm4_moe_mtp.py of vLLM,
+// qwen35.cpp of llama.cpp.
+struct MtpWeights {
+  Norm embedding_norm, hidden_norm;  // [dim]
+  Linear join;                       // [dim][2 * dim], of the embedding and then the hidden state
+  Norm trunk_norm;                   // [dim] the last one of the model that it guesses for
+};
+
 struct Weights {
-  PackedMatrix token_embd;                 // [vocab][dim]
-  PackedMatrix position_embd;              // [context][dim], or empty
-  PackedMatrix token_types;                // [types][dim], or empty
-  Norm embedding_norm;                     // [dim]
-  PackedMatrix layer_embd;                 // [vocab][layers * layer_input_dim]
-  Linear layer_project;                    // [layers * layer_input_dim][dim]
-  std::vector<float> layer_project_norm;   // [layer_input_dim]
-  std::vector<float> rope_factors;         // [rope_dim / 2], or empty
-  std::vector<LayerWeights> layers;        // [layers]
-  Norm output_norm;                        // [dim]
-  std::optional<PackedMatrix> own_output;  // [vocab][dim]; absent when tied
-  float output_scale = 1;                  // of the product with own_output
+  // [vocab][dim]. Shared with those of the block that guesses ahead, as is own_output.
+  std::shared_ptr<const PackedMatrix> token_embd;
+  PackedMatrix position_embd;             // [context][dim], or empty
+  PackedMatrix token_types;               // [types][dim], or empty
+  Norm embedding_norm;                    // [dim]
+  PackedMatrix layer_embd;                // [vocab][layers * layer_input_dim]
+  Linear layer_project;                   // [layers * layer_input_dim][dim]
+  std::vector<float> layer_project_norm;  // [layer_input_dim]
+  std::vector<float> rope_factors;        // [rope_dim / 2], or empty
+  std::vector<LayerWeights> layers;       // [layers]
+  Norm output_norm;                       // [dim]
+  // [vocab][dim]; absent when tied
+  std::shared_ptr<const PackedMatrix> own_output;
+  float output_scale = 1;  // of the product with own_output
   HeadWeights head;
-  const PackedMatrix& output() const { return own_output ? *own_output : token_embd; }
+  MtpWeights mtp;  // of a block that guesses ahead
+  const PackedMatrix& output() const { return own_output ? *own_output : *token_embd; }
   size_t bytes = 0;  // of all of them
 };
 
@@ -82,6 +95,13 @@ using TensorDone = std::function<void(const GgufTensor&)>;
 // an unsupported type, NaN or infinity in a norm or a block scale.
 [[nodiscard]] Result<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
                                           ThreadPool& pool, const TensorDone& done = {});
+
+// Those of the block that guesses ahead for the model with `trunk`'s, of which it takes what it has
+// not itself. `config` is MtpConfig's, `block` the block's number in the file. The same errors;
+// tensors that the block has beyond them are not looked at.
+[[nodiscard]] Result<Weights> LoadMtpWeights(const GgufFile& file, const ModelConfig& config,
+                                             size_t block, const Weights& trunk, ThreadPool& pool,
+                                             const TensorDone& done = {});
 
 // Makes the checks of LoadWeights and keeps nothing.
 [[nodiscard]] Status CheckWeights(const GgufFile& file, const ModelConfig& config,

@@ -277,27 +277,31 @@ ReferenceModel::Rows ReferenceModel::Layers(std::span<const int32_t> tokens, siz
   if (c.family->embedding_norm) x = Norm(embedding_norm_, x);
   const std::vector<Rows> inputs = LayerInputs(tokens, x);
   std::vector<KeysAndValues> kv(layers_.size());
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const Layer& w = layers_[i];
-    const Rows attention = MixPositions(i, x, kv);
-    const Rows before = x;
-    if (!c.parallel_residual) Add(attention, c.residual_scale, x);
-    x = Norm(w.attn_stream_norm, x);
-    if (w.attn_second_norm.rows != 0) {
-      Add(before, 1, x);
-      x = Norm(w.attn_second_norm, x);
-    }
-    const bool experts = c.layers[i].experts;
-    const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));
-    Add(Norm(w.ffn_post_norm, branch), c.residual_scale, x);
-    if (c.parallel_residual) Add(attention, c.residual_scale, x);
-    x = Norm(w.ffn_stream_norm, x);
-    if (c.layer_input_dim != 0) AddLayerInput(w, inputs[i], x);
-    for (Row& row : x) {
-      for (double& v : row) v *= w.output_scale.rows != 0 ? w.output_scale.values[0] : 1;
-    }
-  }
+  for (size_t i = 0; i < layers_.size(); ++i) PassLayer(i, inputs[i], kv, x);
   return Norm(output_norm_, x);
+}
+
+void ReferenceModel::PassLayer(size_t i, const Rows& input, std::vector<KeysAndValues>& kv,
+                               Rows& x) const {
+  const ModelConfig& c = config_;
+  const Layer& w = layers_[i];
+  const Rows attention = MixPositions(i, x, kv);
+  const Rows before = x;
+  if (!c.parallel_residual) Add(attention, c.residual_scale, x);
+  x = Norm(w.attn_stream_norm, x);
+  if (w.attn_second_norm.rows != 0) {
+    Add(before, 1, x);
+    x = Norm(w.attn_second_norm, x);
+  }
+  const bool experts = c.layers[i].experts;
+  const Rows branch = experts ? Mix(w, x) : Expand(w.dense, Norm(w.ffn_norm, x));
+  Add(Norm(w.ffn_post_norm, branch), c.residual_scale, x);
+  if (c.parallel_residual) Add(attention, c.residual_scale, x);
+  x = Norm(w.ffn_stream_norm, x);
+  if (c.layer_input_dim != 0) AddLayerInput(w, input, x);
+  for (Row& row : x) {
+    for (double& v : row) v *= w.output_scale.rows != 0 ? w.output_scale.values[0] : 1;
+  }
 }
 
 ReferenceModel::Rows ReferenceModel::Forward(std::span<const int32_t> tokens) const {

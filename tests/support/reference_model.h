@@ -25,6 +25,10 @@ class ReferenceModel {
   Row Encode(std::span<const int32_t> tokens, size_t second = SIZE_MAX) const;
   // Logits after every token: [tokens.size()][vocab].
   Rows Forward(std::span<const int32_t> tokens) const;
+  // Logits of the block behind the layers that guesses ahead, after every token but the first:
+  // [tokens.size() - 1][vocab]. The last `own` tokens are its guesses: it reads them with hidden
+  // states of its own.
+  Rows GuessAhead(std::span<const int32_t> tokens, size_t own = 0) const;
 
  private:
   struct Matrix {
@@ -56,6 +60,8 @@ class ReferenceModel {
 
   // What the last layer leaves of each token.
   Rows Layers(std::span<const int32_t> tokens, size_t second = SIZE_MAX) const;
+  // What a layer makes of the stream.
+  void PassLayer(size_t i, const Rows& input, std::vector<KeysAndValues>& kv, Rows& x) const;
   Rows Score(const Rows& pooled) const;
   // With its bias and its scale; empty if it is not there. A few names have no ".weight".
   Matrix Load(const std::string& name) const;

@@ -158,6 +158,32 @@ TEST(ModelFileTest, LoadsTheFileThatWasOpened) {
             LoadModel(bytes, "", ScalarKernels(), pool).value()->fingerprint);
 }
 
+// It is there where it was asked for and is whole, and the model is the same without it.
+TEST(ModelFileTest, LoadsTheBlockThatGuessesAhead) {
+  ThreadPool pool(1);
+  TinyModelOptions options;
+  options.architecture = "qwen35";
+  options.skipped_layers = 1;
+  GgufBuilder builder = TinyModelBuilder(options);
+  const auto load = [&](bool mtp) {
+    const auto bytes = builder.Build();
+    auto file = ModelFile::Parse(bytes, "memory");
+    return std::move(*file).Load(ScalarKernels(), pool, {}, mtp).value();
+  };
+  const auto with = load(true), without = load(false);
+  ASSERT_NE(with->mtp, nullptr);
+  EXPECT_GT(with->mtp->weight_bytes(), 0u);
+  EXPECT_EQ(without->mtp, nullptr);
+  EXPECT_EQ(with->fingerprint, without->fingerprint);
+  EXPECT_EQ(with->warnings, without->warnings);
+  builder.RemoveTensor("blk.2.nextn.eh_proj.weight");
+  const auto broken = load(true);
+  EXPECT_EQ(broken->mtp, nullptr);
+  EXPECT_THAT(broken->warnings,
+              testing::Contains(HasSubstr("tensor blk.2.nextn.eh_proj.weight is missing")));
+  EXPECT_EQ(load(false)->warnings, without->warnings);
+}
+
 TEST(ModelFileTest, LimitsTheChatTemplate) {
   GgufBuilder builder = TinyModelBuilder();
   const auto error = [&](size_t size) {

@@ -58,7 +58,7 @@ TEST(WeightsTest, EveryTypeIsRepackedWithoutChange) {
     ASSERT_TRUE(weights) << weights.error().message;
     ASSERT_EQ(weights->layers.size(), 2u);
     const std::pair<const char*, const PackedMatrix*> matrices[] = {
-        {"token_embd.weight", &weights->token_embd},
+        {"token_embd.weight", weights->token_embd.get()},
         {"blk.0.attn_k.weight", &weights->layers[0].wk.weight},
         {"blk.1.ffn_down.weight", &weights->layers[1].dense.down.weight}};
     for (const auto& [name, matrix] : matrices) {
@@ -99,9 +99,9 @@ TEST(WeightsTest, TheOutputMatrixIsTiedOrItsOwn) {
   const auto a = LoadWeights(tied.file, tied.config, pool);
   const auto b = LoadWeights(own.file, own.config, pool);
   ASSERT_TRUE(a && b);
-  EXPECT_EQ(&a->output(), &a->token_embd);
+  EXPECT_EQ(&a->output(), a->token_embd.get());
   ASSERT_TRUE(b->own_output);
-  EXPECT_EQ(&b->output(), &*b->own_output);
+  EXPECT_EQ(&b->output(), b->own_output.get());
   EXPECT_EQ(b->bytes - a->bytes, 320u * 64 * 4);
 }
 
