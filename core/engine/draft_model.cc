@@ -59,11 +59,21 @@ size_t WholeBlocks(size_t positions) {
   return (positions + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
 }
 
+// Of a long text that is read when it is begun.
+size_t Reads(const DraftModelOptions& options) { return std::min(kReads, options.context / 2); }
+
+// What is to be read, and what became of wrong guesses behind it.
+size_t TrailRows(const DraftModelOptions& options) {
+  return Reads(options) + options.longest_draft + 1;
+}
+
 }  // namespace
 
 size_t DraftModel::CacheBytes(const ModelConfig& config, const DraftModelOptions& options) {
+  const size_t hidden_rows = config.mtp ? TrailRows(options) + kRows : 0;
   return WholeBlocks(options.context) * KvCache::BytesPerPosition(config, options.kv_type) +
-         2 * KvCache::StateBytes(config) + KvCache::kPageWaste;
+         2 * KvCache::StateBytes(config) + KvCache::kPageWaste +
+         hidden_rows * config.dim * sizeof(float);
 }
 
 size_t DraftModel::OtherBytes(const ModelConfig& config, const DraftModelOptions& options) {
@@ -108,6 +118,10 @@ Result<std::unique_ptr<DraftModel>> DraftModel::Create(const Transformer& transf
     readers.back().guess.reserve(options.longest_draft);
     readers.back().kinds.reserve(options.longest_draft);
     readers.back().next.reserve(kRows);
+    if (!transformer.config().mtp) continue;
+    const size_t dim = transformer.config().dim;
+    readers.back().trail = HiddenTrail(TrailRows(options), dim);
+    readers.back().hidden.reserve(kRows * dim);
   }
   return std::unique_ptr<DraftModel>(new DraftModel(transformer, options, std::move(readers)));
 }
@@ -115,8 +129,9 @@ Result<std::unique_ptr<DraftModel>> DraftModel::Create(const Transformer& transf
 DraftModel::DraftModel(const Transformer& transformer, const DraftModelOptions& options,
                        std::vector<Reader> readers)
     : transformer_(transformer),
+      mtp_(transformer.config().mtp),
       vocab_(std::min(transformer.config().vocab, options.vocab)),
-      reads_(std::min(kReads, options.context / 2)),
+      reads_(Reads(options)),
       scratch_(transformer.config(), kRows + options.texts, options.texts, options.threads),
       pacer_(kRows),
       readers_(std::move(readers)),
@@ -147,7 +162,7 @@ void DraftModel::Draft(std::span<DraftTask> tasks, const StepPacer& pacer, size_
     reader->speaks =
         task.most > 0 && Place(*reader, task) && IsWorthIt(*reader, task, pacer, least);
     if (!reader->speaks) continue;
-    const size_t unread = TextSize(task) - reader->left_out - reader->kv.length();
+    const size_t unread = Unread(task, *reader);
     const size_t n = std::min(unread, budget);
     if (n == 0) continue;
     budget -= n;
@@ -168,6 +183,10 @@ void DraftModel::Draft(std::span<DraftTask> tasks, const StepPacer& pacer, size_
       Reader& reader = *turns_[i].reader;
       if (reader.fed == 0 && !reader.kv.states().empty()) reader.kv.SaveStates();
       reader.next.assign(1, reader.guess.back());
+      if (mtp_) {
+        const std::span<const float> own = scratch_.token_vector(i, batch_[i].tokens.size() - 1);
+        reader.hidden.assign(own.begin(), own.end());
+      }
       ++reader.fed;
       turns_[kept++] = turns_[i];
     }
@@ -177,6 +196,17 @@ void DraftModel::Draft(std::span<DraftTask> tasks, const StepPacer& pacer, size_
   // What was left half done is not known.
   for (Reader& reader : readers_) Forget(reader.owner);
   for (const DraftTask& task : tasks) task.guess->clear();
+}
+
+void DraftModel::Follow(const DraftTask& task, const Scratch& scratch, size_t entry,
+                        size_t position, size_t tokens) try {
+  Reader* const reader = mtp_ ? ReaderOf(task) : nullptr;
+  if (reader == nullptr) return;
+  for (size_t i = 0; i < tokens; ++i) {
+    reader->trail.Put(position + i, scratch.token_vector(entry, i));
+  }
+} catch (const std::bad_alloc&) {
+  Forget(task.owner);
 }
 
 double DraftModel::Hope(const void* owner) const {
@@ -189,6 +219,7 @@ void DraftModel::Forget(const void* owner) {
   if (owner == nullptr || reader == readers_.end()) return;
   reader->owner = nullptr;
   reader->kv.Reset();
+  reader->trail.Clear();
   reader->sampler.Reset({}, {});
 }
 
@@ -248,7 +279,9 @@ void DraftModel::Learn(Reader& reader, const DraftTask& task) {
   // Of what is there, what is of the text; its last token is fed for what follows it.
   const size_t fed = std::exchange(reader.fed, 0), length = reader.kv.length();
   const size_t known = length - fed;
-  const size_t target = std::min(known + std::min(right, fed), size - 1 - reader.left_out);
+  // What the block guessed from hidden states of its own it reads again with the model's.
+  const size_t kept = mtp_ ? 0 : std::min(right, fed);
+  const size_t target = std::min(known + kept, Readable(task) - 1 - reader.left_out);
   if (target == length) return;
   if (reader.kv.states().empty()) {
     reader.kv.Truncate(target);
@@ -260,15 +293,20 @@ void DraftModel::Learn(Reader& reader, const DraftTask& task) {
 }
 
 bool DraftModel::Place(Reader& reader, const DraftTask& task) const {
+  const size_t readable = Readable(task);
+  if (mtp_ && (readable == 0 || reader.trail.end() < readable)) return false;
   const auto unknown = [&](size_t i) { return static_cast<size_t>(At(task, i)) >= vocab_; };
   const size_t size = TextSize(task);
-  if (unknown(0) || unknown(size - 1)) return false;
-  const auto unread = [&] { return size - reader.left_out - reader.kv.length(); };
-  if (reader.kv.length() == 0 || unread() > reads_ ||
-      unread() + task.most > reader.kv.context() - reader.kv.length()) {
+  if (!mtp_ && (unknown(0) || unknown(size - 1))) return false;
+  const size_t unread = Unread(task, reader);
+  const bool gap = mtp_ && reader.left_out + reader.kv.length() < reader.trail.begin();
+  if (reader.kv.length() == 0 || gap || unread > reads_ ||
+      unread + task.most > reader.kv.context() - reader.kv.length()) {
     reader.kv.Truncate(0);
-    reader.left_out = size - std::min(size, reads_);
+    reader.left_out = readable - std::min(readable, reads_);
+    if (mtp_) reader.left_out = std::max(reader.left_out, reader.trail.begin());
   }
+  if (mtp_) return reader.left_out < readable;
   // A token that this model does not have is left out with all before it.
   const size_t read = reader.kv.length() == 0 ? 0 : reader.kv.length() + reader.left_out;
   for (size_t i = size; i-- > std::max(read, reader.left_out + 1);) {
@@ -282,7 +320,7 @@ bool DraftModel::Place(Reader& reader, const DraftTask& task) const {
 
 bool DraftModel::IsWorthIt(Reader& reader, const DraftTask& task, const StepPacer& pacer,
                            double least) const {
-  const size_t unread = TextSize(task) - reader.left_out - reader.kv.length();
+  const size_t unread = Unread(task, reader);
   const double cost = static_cast<double>(unread) * pacer_.prefill_token_s() + pacer_.decode_s();
   const auto since = static_cast<double>(task.output.size() - reader.tried) * pacer.decode_s();
   if (reader.hope >= least) return unread <= 1 + reader.guess.capacity() || since >= cost;
@@ -293,8 +331,15 @@ bool DraftModel::IsWorthIt(Reader& reader, const DraftTask& task, const StepPace
 
 void DraftModel::TakeUnread(const DraftTask& task, Reader& reader, size_t n) const {
   reader.next.clear();
+  reader.hidden.clear();
   for (size_t i = reader.kv.length(); reader.next.size() < n; ++i) {
-    reader.next.push_back(At(task, i == 0 ? 0 : i + reader.left_out));
+    if (mtp_) {
+      const std::span<const float> state = reader.trail.At(reader.left_out + i);
+      reader.hidden.insert(reader.hidden.end(), state.begin(), state.end());
+      reader.next.push_back(At(task, reader.left_out + i + 1));
+    } else {
+      reader.next.push_back(At(task, i == 0 ? 0 : i + reader.left_out));
+    }
   }
   reader.chance = 1;
   reader.guess_at = TextSize(task);
@@ -309,8 +354,9 @@ bool DraftModel::Forward(ThreadPool& pool) {
     rows_[i] = rows;
     rows += turn.reads ? 0 : 1;
     tokens += turn.reader->next.size();
-    batch_.push_back(
-        {&turn.reader->kv, turn.reader->next, turn.reads ? LogitRows::kNone : LogitRows::kLast});
+    batch_.push_back({&turn.reader->kv, turn.reader->next,
+                      turn.reads ? LogitRows::kNone : LogitRows::kLast, turn.reader->hidden,
+                      turn.reader->fed > 0});
   }
   const Clock::time_point begin = Clock::now();
   if (!transformer_.Forward(batch_, scratch_, pool)) {

@@ -1,7 +1,9 @@
 // A second, smaller model that guesses the next tokens of answers where their own past says nothing
 // (Drafter). A guess is kept only where it is the token that sampling gives: which model it is, and
 // whether it guesses at all, changes no answer, only how soon it comes. It falls silent where what
-// it costs is more than what it brings. Not thread-safe: the scheduler's thread's.
+// it costs is more than what it brings. The block of a model that guesses ahead (MtpWeights) is
+// such a model, too: it reads what the other made of a text beside the text. Not thread-safe: the
+// scheduler's thread's.
 #pragma once
 
 #include <array>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/engine/hidden_trail.h"
 #include "core/engine/sampler.h"
 #include "core/engine/step_pacer.h"
 #include "core/kernels/thread_pool.h"
@@ -57,6 +60,12 @@ class DraftModel {
   // they do.
   [[nodiscard]] static Status CheckVocabulary(const Tokenizer& tokenizer, const Tokenizer& draft);
 
+  // What the model that it guesses for has made of the `tokens` positions from `position` on: the
+  // entry `entry` of the last Forward with `scratch`. A text's states are remembered from when
+  // there is a cache for it; without those before it reads from there. For a block that guesses
+  // ahead; others need it not, and do nothing.
+  void Follow(const DraftTask& task, const Scratch& scratch, size_t entry, size_t position,
+              size_t tokens);
   // Guesses for all tasks at once, as far as that is worth its time beside steps of `pacer` in
   // which so many streams decode. Nothing is guessed where memory or anything else does not
   // suffice.
@@ -74,7 +83,9 @@ class DraftModel {
   };
   static constexpr size_t kKinds = 9;
 
-  // What it has read of one text: the first token and those behind the next `left_out`.
+  // What it has read of one text: the first token and those behind the next `left_out`. A block
+  // that guesses ahead reads the tokens behind the first `left_out` + 1, each with the hidden state
+  // before it.
   struct Reader {
     KvCache kv;
     Sampler sampler;
@@ -89,6 +100,8 @@ class DraftModel {
     size_t tried = 0;  // tokens of the answer when it guessed last
     bool speaks = false;
     std::vector<int32_t> next = {};  // to be fed now
+    HiddenTrail trail = {};
+    std::vector<float> hidden = {};  // [next.size()][dim], where the block wants them
     double chance = 0;               // that all of the guess is right
   };
   struct Turn {
@@ -105,6 +118,13 @@ class DraftModel {
   void Learn(Reader& reader, const DraftTask& task);
   // Chooses what is to be read, of which the cache may have a part. False where nothing can be.
   bool Place(Reader& reader, const DraftTask& task) const;
+  // The tokens of the text that it may read, and those that it has not.
+  size_t Readable(const DraftTask& task) const {
+    return task.prompt.size() + task.output.size() - (mtp_ ? 1 : 0);
+  }
+  size_t Unread(const DraftTask& task, const Reader& reader) const {
+    return Readable(task) - reader.left_out - reader.kv.length();
+  }
   bool IsWorthIt(Reader& reader, const DraftTask& task, const StepPacer& pacer, double least) const;
   void TakeUnread(const DraftTask& task, Reader& reader, size_t n) const;
   // One pass over the tokens that are next of all turns. False where it fails.
@@ -115,6 +135,7 @@ class DraftModel {
   Record& RecordOf(const Reader& reader, const DraftTask& task, size_t i);
 
   const Transformer& transformer_;
+  const bool mtp_;      // it is a block that guesses ahead
   const size_t vocab_;  // tokens that both models have
   const size_t reads_;  // tokens of a text that are read at most when it is begun
   Scratch scratch_;

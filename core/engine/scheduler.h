@@ -151,6 +151,8 @@ class Scheduler {
   // the one that computes is told.
   bool StatesWillBeStored(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
+  // Shows what the model has made of the batch to what guesses by it.
+  void ShowHidden(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // Computes the logprobs of the prompts' tokens that the step's logits are about.
   void ScorePrompts(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // What has been done for the job's grammar since the last time.

@@ -242,6 +242,7 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
     for (size_t i = 0; i < batch.size(); ++i) Forward(jobs.subspan(i, 1), batch.subspan(i, 1));
     return;
   }
+  if (options_.draft_model != nullptr) ShowHidden(jobs, batch);
   Account(jobs, batch);
   // The sessions sample side by side: each has its own state and its own row of logits.
   const size_t rows = scratch_.logit_rows();
@@ -270,6 +271,16 @@ void Scheduler::Forward(std::span<ActiveJob* const> jobs, std::span<const BatchE
     // All but the first of its tokens are of the draft.
     if (!jobs[i]->reads) step_.kept += std::max<size_t>(1, outcomes_[i].events.size()) - 1;
     Deliver(*jobs[i], outcomes_[i]);
+  }
+}
+
+void Scheduler::ShowHidden(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch) {
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const InferenceSession& session = *jobs[i]->session;
+    const size_t tokens = batch[i].tokens.size();
+    options_.draft_model->Follow(
+        {jobs[i], session.prompt(), session.output(), &session.sampling(), {}, 0, nullptr},
+        scratch_, i, session.position() - tokens, tokens);
   }
 }
 

@@ -106,8 +106,10 @@ class SchedulerTest : public testing::Test {
 
   // Sessions have so many positions.
   explicit SchedulerTest(const TinyModelOptions& model = {}, size_t context = kContext)
+      : SchedulerTest(TinyModel(model), context) {}
+  explicit SchedulerTest(std::vector<uint8_t> gguf, size_t context = kContext)
       : context_(context),
-        bytes_(TinyModel(model)),
+        bytes_(std::move(gguf)),
         file_(GgufFile::Parse(bytes_, "tiny").value()),
         tokenizer_(Tokenizer::Create(file_).value()),
         threads_(2) {
