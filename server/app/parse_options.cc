@@ -51,8 +51,9 @@ void AddAddressFlags(Flags& flags, CLI::App& app, HttpServerOptions& http) {
 
 void AddDraftFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Number(app, "--draft-max", options.scheduling.longest_draft, 0, kMaxDraft,
-               "tokens of an answer that one step may guess from what was there before and what "
-               "a grammar forces; only its speed changes; 0 for none");
+               "tokens of an answer that one step may guess from what was there before, what a "
+               "grammar forces and what a model's own block for it (MTP) says; only its speed "
+               "changes; 0 for none");
   flags.Text(
       app, "--draft-model", options.draft_model,
       "GGUF file of a small model of the same family that guesses where the text itself says "

@@ -44,8 +44,9 @@ void LogPlan(const Options& options, const Files& files, const Plan& plan) {
 
 // The log has what is odd about the file.
 Result<std::unique_ptr<const Model>> LoadAndWarn(ModelFile file, const KernelTable& kernels,
-                                                 ThreadPool& pool, const LoadProgress& progress) {
-  TRY(auto model, std::move(file).Load(kernels, pool, progress));
+                                                 ThreadPool& pool, const LoadProgress& progress,
+                                                 bool mtp = false) {
+  TRY(auto model, std::move(file).Load(kernels, pool, progress, mtp));
   for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
   return model;
 }
@@ -66,6 +67,21 @@ Result<Encoder> StartEncoder(ModelFile file, const EncodeOptions& encode,
   return encoder;
 }
 
+Status StartGuesses(const Options& options, const Transformer& transformer,
+                    const std::string& source, Engine& engine) {
+  const ModelConfig& config = transformer.config();
+  DraftModelOptions draft = DraftOptionsFor(options, engine.model->config(), config);
+  draft.texts = engine.memory.draft_caches;
+  TRY(engine.draft_model, DraftModel::Create(transformer, draft));
+  Log(LogLevel::kInfo, "draft model",
+      {{"name", config.name},
+       {"source", source},
+       {"weights", BytesText(transformer.weight_bytes())},
+       {"texts", draft.texts},
+       {"context", draft.context}});
+  return {};
+}
+
 // For the engine's model, as far as memory was planned for it.
 Status StartDraftModel(const Options& options, ModelFile file, const KernelTable& kernels,
                        ThreadPool& pool, Engine& engine) {
@@ -75,17 +91,18 @@ Status StartDraftModel(const Options& options, ModelFile file, const KernelTable
     return {};
   }
   TRY(engine.small_model, LoadAndWarn(std::move(file), kernels, pool, {}));
-  const ModelConfig& config = engine.small_model->config();
-  DraftModelOptions draft = DraftOptionsFor(options, engine.model->config(), config);
-  draft.texts = engine.memory.draft_caches;
-  TRY(engine.draft_model, DraftModel::Create(engine.small_model->transformer, draft));
-  Log(LogLevel::kInfo, "draft model",
-      {{"name", config.name},
-       {"source", engine.small_model->source},
-       {"weights", BytesText(engine.small_model->transformer.weight_bytes())},
-       {"texts", draft.texts},
-       {"context", draft.context}});
-  return {};
+  return StartGuesses(options, engine.small_model->transformer, engine.small_model->source, engine);
+}
+
+// The block of the model itself, as far as memory was planned for it and the file has it.
+Status StartMtp(const Options& options, Engine& engine) {
+  if (engine.memory.draft_caches == 0) {
+    Log(LogLevel::kWarning,
+        "the block that guesses ahead (MTP) is not used: memory leaves no room for its caches");
+  }
+  if (engine.model->mtp == nullptr) return {};
+  return StartGuesses(options, *engine.model->mtp, "the model's block that guesses ahead (MTP)",
+                      engine);
 }
 
 // Beside what the engine has of a model that encodes.
@@ -93,7 +110,9 @@ Status StartGeneration(const Options& options, Files files, const KernelTable& k
                        ThreadPool& pool, SchedulerObserver* observer, const LoadProgress& progress,
                        MemoryBudget& memory, Engine& engine) {
   const MemoryPlan& plan = engine.memory;
-  TRY(engine.model, LoadAndWarn(*std::move(files.model), kernels, pool, progress));
+  const bool mtp = files.mtp && plan.draft_caches > 0;
+  TRY(engine.model, LoadAndWarn(*std::move(files.model), kernels, pool, progress, mtp));
+  if (files.mtp) TRY_OK(StartMtp(options, engine));
   if (files.draft) {
     TRY_OK(StartDraftModel(options, *std::move(files.draft), kernels, pool, engine));
   }

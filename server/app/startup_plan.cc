@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/grammar/token_grammar.h"
+#include "core/transformer/model_config.h"
 #include "core/transformer/scratch.h"
 #include "server/app/prefix_outlets.h"
 #include "server/host/process_stats.h"
@@ -108,18 +109,26 @@ Result<MemoryPlan> PlanFor(const Options& options, const Files& files, const Enc
     needs.prefix_fixed = options.prefix_cache_given;
     needs.kv_bytes = options.kv_memory_mib * kMib;
   }
-  if (files.draft) {
-    const ModelConfig& config = files.draft->config();
+  const auto add_draft = [&](const ModelConfig& config) {
     const DraftModelOptions draft = DraftOptionsFor(options, files.model->config(), config);
-    needs.model_bytes += files.draft->bytes();
-    needs.other_bytes += config.vocab * kTokenBytes + DraftModel::OtherBytes(config, draft);
+    needs.other_bytes += DraftModel::OtherBytes(config, draft);
     needs.draft_caches = draft.texts;
     needs.draft_cache_bytes = DraftModel::CacheBytes(config, draft);
+  };
+  if (files.draft) {
+    needs.model_bytes += files.draft->bytes();
+    needs.other_bytes += files.draft->config().vocab * kTokenBytes;
+    add_draft(files.draft->config());
   }
   needs.request_bytes = options.request_memory_mib * kMib;
   needs.least_request_bytes = LeastRequestBytes(options);
   needs.chosen = options.sizes_given;
-  return PlanMemory(needs, limit);
+  if (!files.mtp) return PlanMemory(needs, limit);
+  // Nobody asked for it: it goes before anything else does. Its weights are the file's.
+  const MemoryNeeds without = needs;
+  add_draft(*files.mtp);
+  if (auto plan = PlanMemory(needs, limit); plan && plan->draft_caches > 0) return plan;
+  return PlanMemory(without, limit);
 }
 
 Result<ModelFile> OpenDraft(const Options& options, const ModelFile& model) {
@@ -162,6 +171,8 @@ Result<Files> OpenFiles(const Options& options) {
   if (!options.draft_model.empty()) {
     TRY(files.draft, OpenDraft(options, file));
   }
+  const bool guesses = !encodes && options.scheduling.longest_draft > 0;
+  if (guesses && !files.draft) files.mtp = MtpConfig(file.config());
   (encodes ? files.encoder : files.model) = std::move(file);
   if (options.embedding_model.empty()) return files;
   if (encodes) {

@@ -20,6 +20,8 @@ DraftModelOptions DraftOptionsFor(const Options& options, const ModelConfig& con
 // Those that were given: what generates, what encodes, and what guesses for the first.
 struct Files {
   std::optional<ModelFile> model, encoder, draft;
+  // Of the model's own block that guesses ahead, where it has one and nothing else was given.
+  std::optional<ModelConfig> mtp;
 };
 
 // Refuses what cannot be one server. Errors are ModelFile::Open's and kInvalidArgument.

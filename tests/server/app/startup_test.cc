@@ -166,6 +166,53 @@ TEST_F(StartupTest, ADraftModelIsInThePlanAndChangesNoAnswerAndNoFingerprint) {
   EXPECT_TRUE(left_out);
 }
 
+// Nothing has to be given for it, and where it cannot be had the server starts as without it.
+TEST_F(StartupTest, ABlockThatGuessesAheadIsInThePlanAndChangesNoAnswer) {
+  constexpr char kPrompt[] = R"({"prompt":"once upon","max_tokens":60,"seed":7,"ignore_eos":true})";
+  TinyModelOptions options;
+  options.architecture = "qwen35";
+  options.skipped_layers = 1;
+  GgufBuilder builder = TinyModelBuilder(options);
+  const TempFile whole(builder.Build());
+  builder.RemoveTensor("blk.2.nextn.hnorm.weight");
+  const TempFile broken(builder.Build());
+  const TempFile draft(TinyModel());
+  auto engine = StartWithDraft(whole.path(), "");
+  auto silent = StartWithDraft(whole.path(), "", 0, 0);
+  ASSERT_TRUE(engine) << engine.error().message;
+  ASSERT_TRUE(silent) << silent.error().message;
+  ASSERT_NE(engine->draft_model, nullptr);
+  EXPECT_EQ(engine->memory.draft_caches, 4u);
+  EXPECT_GT(engine->memory.draft_bytes, 4 * KvCache::kPageWaste);
+  EXPECT_EQ(engine->memory.model_bytes, silent->memory.model_bytes);
+  EXPECT_EQ(silent->draft_model, nullptr);
+  EXPECT_EQ(silent->model->mtp, nullptr);
+  const Router router(*engine->service), without(*silent->service);
+  const Json answer = Post(router, "/generate", kPrompt);
+  const Json expected = Post(without, "/generate", kPrompt);
+  for (const char* const field : {"text", "tokens", "system_fingerprint", "receipt"}) {
+    EXPECT_EQ(answer[field], expected[field]) << field;
+  }
+  auto incomplete = StartWithDraft(broken.path(), "");
+  ASSERT_TRUE(incomplete) << incomplete.error().message;
+  EXPECT_EQ(incomplete->draft_model, nullptr);
+  auto given = StartWithDraft(whole.path(), draft.path());
+  ASSERT_TRUE(given) << given.error().message;
+  EXPECT_NE(given->draft_model, nullptr);
+  EXPECT_EQ(given->model->mtp, nullptr);
+  // Any memory that suffices without it suffices with it.
+  bool left_out = false;
+  for (size_t mib = 40; mib < 400 && !left_out; mib += 4) {
+    const auto plain = StartWithDraft(whole.path(), "", mib, 0);
+    const auto tight = StartWithDraft(whole.path(), "", mib);
+    if (!plain) continue;
+    ASSERT_TRUE(tight) << mib << ": " << tight.error().message;
+    left_out = tight->draft_model == nullptr;
+    break;
+  }
+  EXPECT_TRUE(left_out);
+}
+
 // Side by side they share the threads, and no bit changes.
 TEST_F(StartupTest, BothAtOnceAnswerAsEachAlone) {
   constexpr char kPrompt[] = R"({"prompt":"once upon","max_tokens":60,"seed":7,
