@@ -12,6 +12,7 @@ F32 = 0
 # The tensors that a layer gives out by, and the sizes of the layers with states.
 OUTPUTS = ("attn_output.weight", "ffn_down.weight")
 WIDTH, TAPS, STATE, STATE_HEADS = 256, 4, 16, 8
+HEADS, HEAD = 8, 32
 
 
 def long_context(source, folder, context):
@@ -87,23 +88,97 @@ def hybrid(source, folder, name):
     return file.name
 
 
-def mamba_layer(random, layer):
-    def floats(shape, low, high):
-        values = [random.uniform(low, high) for _ in range(math.prod(shape))]
-        return (shape, F32, struct.pack(f"<{len(values)}f", *values))
+def guesses_ahead(source, folder, idle, block=True):
+    """A model of architecture qwen35: the first layer of the source, three with states of small
+    random weights, and so many that change nothing; and behind them a block that guesses ahead, if
+    it is to have one, which is the first layer once more, of the embedding alone. It says much the
+    same of the next token as the model of the token: its name."""
+    with open(source, "rb") as file:
+        magic, keys, tensors = read(file)
+    keys = {key.replace("llama.", "qwen35."): value for key, value in keys.items()}
+    random = Random(1)
+    first = gated_layer(random, layers_of(tensors)[0])
+    quiet = {part: silent(tensor) if part in OUTPUTS else tensor for part, tensor in first.items()}
+    delta = [delta_layer(random, quiet) for _ in range(3)]
+    layers = [first, *delta, *[quiet] * idle]
+    flags = [0, 1, 1, 1] + [0] * idle
+    if block:
+        shape, _, data = tensors["token_embd.weight"]
+        size = root_mean_square(data)
+        one = [struct.pack("<f", 1.0 if x == y else 0.0)
+               for y in range(WIDTH) for x in range(2 * WIDTH)]
+        layers.append(first | {
+            "nextn.eh_proj.weight": ([2 * WIDTH, WIDTH], F32, b"".join(one)),
+            "nextn.enorm.weight": floats(random, [WIDTH], size, size),
+            "nextn.hnorm.weight": floats(random, [WIDTH], 1, 1)})
+        flags.append(0)
+        keys["qwen35.nextn_predict_layers"] = (4, struct.pack("<I", 1))
+    keys["general.architecture"] = (STRING, text("qwen35"))
+    keys["qwen35.attention.recurrent_layers"] = (7, [bytes([flag]) for flag in flags])
+    keys["qwen35.rope.dimension_sections"] = (5, [struct.pack("<i", n) for n in (6, 5, 5, 0)])
+    for key, value in (("block_count", len(layers)), ("attention.key_length", HEAD),
+                       ("attention.value_length", HEAD), ("ssm.conv_kernel", TAPS),
+                       ("ssm.state_size", STATE), ("ssm.group_count", 1),
+                       ("ssm.time_step_rank", 2), ("ssm.inner_size", 2 * STATE)):
+        keys[f"qwen35.{key}"] = (4, struct.pack("<I", value))
+    with open(f"{folder}/ahead{'' if block else '-not'}.gguf", "wb") as file:
+        write(file, magic, keys, with_numbers(tensors, dict(enumerate(layers))))
+    return file.name
 
+
+def gated_layer(random, layer):
+    """With a gate of one half, in rows of zeros behind the query's of each head, and norms."""
+    layer = dict(layer)
+    layer["post_attention_norm.weight"] = layer.pop("ffn_norm.weight")
+    _, kind, data = layer["attn_q.weight"]
+    size = len(data) // HEADS
+    rows = b"".join(data[at:at + size] + bytes(size) for at in range(0, len(data), size))
+    layer["attn_q.weight"] = ([WIDTH, 2 * WIDTH], kind, rows)
+    return layer | {f"attn_{part}_norm.weight": floats(random, [HEAD], 0.8, 1.2) for part in "qk"}
+
+
+def delta_layer(random, layer):
+    kept = {part: tensor for part, tensor in layer.items()
+            if part.startswith("ffn") or part.endswith("_norm.weight") and "_q_" not in part
+            and "_k_" not in part}
+    inner, channels = 2 * STATE, 4 * STATE
+    return kept | {
+        "attn_qkv.weight": floats(random, [WIDTH, channels], -0.1, 0.1),
+        "attn_gate.weight": floats(random, [WIDTH, inner], -0.1, 0.1),
+        "ssm_alpha.weight": floats(random, [WIDTH, 2], -0.1, 0.1),
+        "ssm_beta.weight": floats(random, [WIDTH, 2], -0.1, 0.1),
+        "ssm_conv1d.weight": floats(random, [TAPS, channels], -0.5, 0.5),
+        "ssm_dt.bias": floats(random, [2], -1, 1),
+        "ssm_a": floats(random, [2], -0.5, -0.01),
+        "ssm_norm.weight": floats(random, [STATE], 0.5, 1.5),
+        "ssm_out.weight": floats(random, [inner, WIDTH], -0.01, 0.01)}
+
+
+def root_mean_square(data):
+    """Of the values of Q8_0 blocks."""
+    blocks = list(struct.iter_unpack(f"<e{Q8_0_BLOCK}b", data))
+    squares = sum(scale * scale * sum(q * q for q in codes) for scale, *codes in blocks)
+    return math.sqrt(squares / (len(blocks) * Q8_0_BLOCK))
+
+
+def floats(random, shape, low, high):
+    values = [random.uniform(low, high) for _ in range(math.prod(shape))]
+    return (shape, F32, struct.pack(f"<{len(values)}f", *values))
+
+
+def mamba_layer(random, layer):
     channels = WIDTH + 2 * STATE
     kept = {part: silent(tensor) if part in OUTPUTS else tensor
             for part, tensor in layer.items() if part.startswith("ffn") or part == "attn_norm.weight"}
     return kept | {
-        "ssm_in.weight": floats([WIDTH, WIDTH + channels + STATE_HEADS], -0.05, 0.05),
-        "ssm_conv1d.weight": floats([TAPS, channels], -0.5, 0.5),
-        "ssm_conv1d.bias": floats([channels], -0.1, 0.1),
-        "ssm_dt.bias": floats([STATE_HEADS], -1, 1),
-        "ssm_a": floats([1, STATE_HEADS], -0.5, -0.01),
-        "ssm_d": floats([1, STATE_HEADS], 0.5, 1.5),
-        "ssm_norm.weight": floats([WIDTH, 1], 0.5, 1.5),
-        "ssm_out.weight": floats([WIDTH, WIDTH], -0.01, 0.01)}
+        "ssm_in.weight": floats(random, [WIDTH, WIDTH + channels + STATE_HEADS], -0.05, 0.05),
+        "ssm_conv1d.weight": floats(random, [TAPS, channels], -0.5, 0.5),
+        "ssm_conv1d.bias": floats(random, [channels], -0.1, 0.1),
+        "ssm_dt.bias": floats(random, [STATE_HEADS], -1, 1),
+        "ssm_a": floats(random, [1, STATE_HEADS], -0.5, -0.01),
+        "ssm_d": floats(random, [1, STATE_HEADS], 0.5, 1.5),
+        "ssm_norm.weight": floats(random, [WIDTH, 1], 0.5, 1.5),
+        "ssm_out.weight": floats(random, [WIDTH, WIDTH], -0.01, 0.01)}
 
 
 def layers_of(tensors):

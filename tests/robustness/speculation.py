@@ -23,8 +23,8 @@ AT_ONCE = 6
 
 def speculation(test):
     """Answers with guesses of every source (the text's past, a prediction, what a grammar forces, a
-    draft model) equal those without, in bytes and logprobs, under a changing load; of a model that
-    attends, and of one with states."""
+    draft model, a block of the model itself) equal those without, in bytes and logprobs, under a
+    changing load; of a model that attends, and of ones with states."""
     number = 60 if test.quick else 1000
     with tempfile.TemporaryDirectory() as folder:
         slow = models.with_layers(test.model, folder, "slow", 6, idle=18)
@@ -33,23 +33,33 @@ def speculation(test):
         few = models.hybrid(half, folder, "half-states")
         # The first draft model says what the large one says, or nearly; the others know less of it,
         # or have states.
-        pairs = {"attention": (slow, (test.model, half, few)), "states": (states, (test.model, few))}
-        return "; ".join(f"{name}: {compare(test, number, *pair)}" for name, pair in pairs.items())
+        ahead, not_ahead = (models.guesses_ahead(test.model, folder, 18, block)
+                            for block in (True, False))
+        guessers = {"attention": (slow, with_drafts(slow, test.model, half, few)),
+                    "states": (states, with_drafts(states, test.model, few)),
+                    "a block of its own": (ahead, {"no block": (not_ahead,), "a block": (ahead,)})}
+        return "; ".join(f"{name}: {compare(test, number, *given)}"
+                         for name, given in guessers.items())
 
 
-def compare(test, number, model, drafts):
+def with_drafts(model, *drafts):
+    """{what guesses: the model and more flags}, the first without a model that guesses"""
+    return {"no draft model": (model,)} | {
+        os.path.basename(draft): (model, "--draft-model", draft) for draft in drafts}
+
+
+def compare(test, number, model, guessers):
+    """The second guesser is to know more than the first."""
     bodies = [a_request(random.Random(test.seed * number + i)) for i in range(number)]
-    flags = ("--model", model, "--sessions", AT_ONCE, "--prefill-tokens", 64)
-    with Server(test.binary, *flags, "--draft-max", 0) as server:
+    flags = ("--sessions", AT_ONCE, "--prefill-tokens", 64)
+    with Server(test.binary, "--model", model, *flags, "--draft-max", 0) as server:
         plain, guessed = asyncio.run(answers(server.port, bodies, test.seed))
     expect(guessed == (0, 0), f"a server that does not guess has guessed {guessed}")
     seen = [f"{number} requests, {sum(len(answer['tokens']) for answer in plain)} tokens"]
     without = (0, 0)
-    for draft in (None, *drafts):
-        more = ("--draft-model", draft) if draft else ()
-        with Server(test.binary, *flags, *more) as server:
+    for place, (name, given) in enumerate(guessers.items()):
+        with Server(test.binary, "--model", *given, *flags) as server:
             same, counts = asyncio.run(answers(server.port, bodies, test.seed + 1))
-        name = os.path.basename(draft) if draft else "no draft model"
         wrong = [i for i in range(number) if same[i] != plain[i]]
         expect(not wrong, f"{name}: {len(wrong)} of {number} answers differ, such as that of"
                           f" {json.dumps(bodies[wrong[0]] if wrong else 0)[:400]}:"
@@ -57,9 +67,9 @@ def compare(test, number, model, drafts):
                           f" without guesses {json.dumps(plain[wrong[0]] if wrong else 0)[:300]}")
         seen.append(f"{name}: {counts[0]} guessed and {counts[1]} right")
         expect(counts > (0, 0), f"{seen}; expected some that are right")
-        if draft is None:
+        if place == 0:
             without = counts
-        elif draft == drafts[0]:
+        elif place == 1:
             expect(counts > without and counts[1] > without[1],
                    f"{seen}; expected more with a model that guesses")
     return ", ".join(seen)
