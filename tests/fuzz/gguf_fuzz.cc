@@ -34,5 +34,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto weights = LoadWeights(*file, *config, pool);
   const Status checked = CheckWeights(*file, *config);
   if (weights.has_value() != checked.has_value()) std::abort();
+  if (const auto mtp = MtpConfig(*config); weights && mtp) {
+    const auto block = LoadMtpWeights(*file, *mtp, config->layers.size(), *weights, pool);
+    if (block && block->layers.size() != 1) std::abort();
+  }
   return 0;
 }
