@@ -5,7 +5,7 @@ set(DEB ${CMAKE_CURRENT_LIST_DIR})
 set(DEB_DOCUMENTS ${CMAKE_BINARY_DIR}/deb)
 
 install(TARGETS lockstep RUNTIME DESTINATION bin)
-install(FILES ${DEB}/lockstep.service DESTINATION lib/systemd/system)
+install(FILES ${DEB}/lockstep.service ${DEB}/lockstep.socket DESTINATION lib/systemd/system)
 install(FILES ${DEB}/default DESTINATION /etc/default RENAME lockstep)
 install(DIRECTORY DESTINATION /etc/lockstep)
 install(FILES ${DEB_DOCUMENTS}/lockstep.1.gz DESTINATION share/man/man1)

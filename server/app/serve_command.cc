@@ -30,6 +30,7 @@
 #include "server/app/logging.h"
 #include "server/app/models_command.h"
 #include "server/app/server_process.h"
+#include "server/app/service_manager.h"
 #include "server/app/startup.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
@@ -46,10 +47,15 @@ constexpr std::chrono::seconds kProgressEvery{10};
 // So long answers that are already made may take to be written.
 constexpr std::chrono::seconds kWriteGrace{2};
 
+// Where new connections wait for the next process, those that were accepted bring their requests
+// within this time and are answered still.
+constexpr std::chrono::milliseconds kLeaving{250};
 // StartEngine's thread ends within this time of the first request that is taken.
 constexpr std::chrono::milliseconds kLastOfLoad{100};
 // Most small models are there by then, so that whoever finds the address open finds them ready.
-constexpr std::chrono::milliseconds kHeld{1'000};
+constexpr std::chrono::seconds kHeld{1};
+// In a socket that outlives a restart clients wait already; most models are there by then.
+constexpr std::chrono::seconds kHeldWhereKept{30};
 
 // The caller adds the metrics.
 Result<ApiSettings> MakeSettings(const Options& options) {
@@ -61,7 +67,7 @@ Result<ApiSettings> MakeSettings(const Options& options) {
 HttpServerOptions MakeHttpOptions(const Options& options, bool has_keys) {
   HttpServerOptions http =
       HttpOptionsOf(options, AnsweringThreads(options), LeastRequestBytes(options), has_keys);
-  http.listener = options.child.listener;
+  if (options.child.listener >= 0) http.listener = options.child.listener;
   return http;
 }
 
@@ -165,19 +171,32 @@ void TellParent(const ChildOptions& child) {
   }
 }
 
-// 0, or the signal that came first. It looks for the engine and for signals in turns of 20 ms,
-// since one cannot wait for a future and a signal at once.
+// Lets the server accept when the engine is there, when it is fetched first, or after `held`. 0, or
+// the signal that came first. It looks for a signal every 20 ms, since one cannot wait for a future
+// and a signal at once.
 int WaitForEngine(const sigset_t& signals, const std::future<Status>& started, const Router& router,
-                  const std::atomic<bool>& fetching) {
-  const timespec tick{0, 20'000'000};
-  auto next_line = Clock::now() + kProgressEvery;
-  while (started.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    if (const int signal = sigtimedwait(&signals, nullptr, &tick); signal > 0) return signal;
+                  const std::atomic<bool>& fetching, std::chrono::seconds held,
+                  HttpServer& server) {
+  const timespec at_once{};
+  const auto begin = Clock::now();
+  auto next_line = begin + kProgressEvery;
+  bool accepts = false;
+  int signal = 0;
+  while (started.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
+    if (!accepts && (fetching || Clock::now() >= begin + held)) {
+      server.Accept();
+      accepts = true;
+    }
+    signal = std::max(sigtimedwait(&signals, nullptr, &at_once), 0);
+    if (signal > 0) break;
     if (Clock::now() < next_line || fetching) continue;  // a fetch has lines of its own
     Log(LogLevel::kInfo, "loading", {{"percent", router.loaded_percent()}});
     next_line += kProgressEvery;
   }
-  return 0;
+  // Who waits in a listener that is kept is left to the next process, which has more time for them.
+  if (signal > 0) server.Leave();
+  if (!accepts) server.Accept();
+  return signal;
 }
 
 // From the address to the last answer: the exit code.
@@ -229,9 +248,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
     router.Open(*engine.service);
     return {};
   });
-  started.wait_for(kHeld);
-  (*server)->Accept();
-  int signal = WaitForEngine(signals, started, router, fetching);
+  int signal = WaitForEngine(signals, started, router, fetching, http.kept ? kHeldWhereKept : kHeld,
+                             **server);
   // A service manager sends its signal to parent and child, and the parent passes its own on.
   const bool has_parent = options.child.ready >= 0;
   if (signal > 0 && !has_parent) ExitAtTheNextSignal(signals);
@@ -271,12 +289,18 @@ std::vector<std::string> HostsToProbe(const std::string& host) {
 
 }  // namespace
 
-int RunServe(const Options& options) {
+int RunServe(Options options) {
   const auto start = Clock::now();
   SetUpLogging(options.log_level, options.log_format);
   const sigset_t signals = BlockSignals();
   AllowManyDescriptors();
   ShareOneHeap();
+  if (options.child.listener < 0) {
+    if (const Status status = ListenForRestarts(options.http); !status) {
+      return ExitCode(status.error());
+    }
+    if (options.http.kept) options.drain_delay = std::max(options.drain_delay, kLeaving);
+  }
   // The parts give back what they have when they are left by an exception.
   try {
     return options.models.several() ? ServeModels(options, signals)

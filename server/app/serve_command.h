@@ -7,7 +7,7 @@ namespace lockstep {
 
 // Returns the exit code: 0 after a clean shutdown, 1 if the machine does not allow it (memory,
 // address), 2 if a flag or the model file is wrong.
-int RunServe(const Options& options);
+int RunServe(Options options);
 
 // `lockstep probe`: 0 if the server at the options' address answers with a 2xx, else 1.
 int RunProbe(const Options& options);

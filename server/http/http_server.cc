@@ -120,7 +120,7 @@ class HttpServer::Impl : private httplib::Server {
     TRY(poller_,
         Poller::Create(listener_.socket,
                        {options_.limits, options_.idle + options_.idle / 16, options_.write_stall,
-                        options_.connections, options_.memory.get()},
+                        options_.connections, options_.memory.get(), options_.kept},
                        [this](const Poller::ConnectionPtr& connection) { Dispatch(connection); }));
     try {
       control_.emplace(kControlThreads, kUnbounded);
@@ -136,7 +136,10 @@ class HttpServer::Impl : private httplib::Server {
   }
 
   void Accept() { poller_->Start(); }
-  void Leave() { leaving_ = true; }
+  void Leave() {
+    leaving_ = true;
+    if (options_.kept && poller_) poller_->StopAccepting();
+  }
   bool Stop(milliseconds grace) {
     Leave();
     const auto begin = Clock::now();

@@ -24,6 +24,7 @@ struct HttpServerOptions {
   std::string host = "127.0.0.1";
   int port = 8080;      // 0: any free one
   int listener = -1;    // a socket that listens already, instead of both; the server closes it
+  bool kept = false;    // another process holds the listener, too, for the next server
   bool held = false;    // accepts nobody before Accept()
   size_t threads = 16;  // each answers one request at a time
   size_t waiting = 64;  // requests that may wait for a thread; more get a 503
@@ -70,7 +71,8 @@ class HttpServer {
   // Requests that were read and are not yet wholly answered.
   size_t active() const;
   // From here on each reply says that it is the last of its connection, so that whoever keeps
-  // connections open comes on new ones, or to another server.
+  // connections open comes on new ones, or to another server. A listener that is kept is left: who
+  // comes from here on waits in it for the next server.
   void Leave();
   // Leaves, accepts no more, waits up to `grace` until none is active, then ends all connections.
   // Where there are some, it first waits until none has brought a request for a while: one that is

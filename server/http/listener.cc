@@ -58,10 +58,12 @@ Listener Describe(int socket) {
   getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
   if (address.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    return {socket, ntohs(v6.sin6_port), IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) != 0};
+    return {socket, ntohs(v6.sin6_port), IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) != 0,
+            NumericAddress(address)};
   }
   const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-  return {socket, ntohs(v4.sin_port), ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET};
+  return {socket, ntohs(v4.sin_port), ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET,
+          NumericAddress(address)};
 }
 
 }  // namespace
@@ -84,11 +86,13 @@ Result<Listener> Listen(const std::string& host, int port) {
 }
 
 Result<Listener> TakeListener(int socket) {
-  int listens = 0;
+  int listens = 0, family = 0;
   socklen_t size = sizeof listens;
-  if (getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+  const bool known = getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+                     getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0;
+  if (!known || listens == 0 || (family != AF_INET && family != AF_INET6)) {
     return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("descriptor {} is no socket that listens", socket));
+                fmt::format("descriptor {} is no socket that listens on a port of TCP", socket));
   }
   fcntl(socket, F_SETFD, FD_CLOEXEC);
   fcntl(socket, F_SETFL, O_NONBLOCK);

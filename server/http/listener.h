@@ -12,7 +12,8 @@ namespace lockstep {
 struct Listener {
   int socket;  // nonblocking; the receiver closes it
   int port;
-  bool loopback;  // only this machine can reach it
+  bool loopback;       // only this machine can reach it
+  std::string host{};  // as NumericAddress has it
 };
 
 // Port 0 is any free one. The host "::" is every address of the machine, also of IPv4, and also
@@ -20,7 +21,7 @@ struct Listener {
 [[nodiscard]] Result<Listener> Listen(const std::string& host, int port);
 
 // A socket that another process has made so, and that this one has inherited. kInvalidArgument if
-// it is none that listens.
+// it is none of TCP that listens.
 [[nodiscard]] Result<Listener> TakeListener(int socket);
 
 // Without the port: "127.0.0.1", also where it came over IPv6; "::1".

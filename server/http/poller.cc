@@ -112,8 +112,11 @@ void Poller::Run() {
     }
     EndWaits();
     // Last: a new socket may have the number of one that was closed.
-    if (accept) Guard(listener_, [&] { Accept(); });
-    if (told_to_stop_accepting_ && accepting_) EndListening();
+    if (told_to_stop_accepting_) {
+      if (accepting_) EndListening();
+    } else if (accept) {
+      Guard(listener_, [&] { Accept(); });
+    }
   }
   held_.clear();
 }
@@ -197,11 +200,14 @@ void Poller::Accept() {
 }
 
 // The kernel has accepted connections that we have not, and resets them when it stops listening:
-// who sits there may have sent a request already.
+// who sits there may have sent a request already. In one that is kept they wait; a shutdown would
+// end it for whoever else holds it, too.
 void Poller::EndListening() {
-  Guard(listener_, [&] { Accept(); });
   SetEvents(EPOLL_CTL_DEL, listener_, 0);
-  shutdown(listener_, SHUT_RD);
+  if (!options_.kept) {
+    Guard(listener_, [&] { Accept(); });
+    shutdown(listener_, SHUT_RD);
+  }
   accepting_ = false;
 }
 

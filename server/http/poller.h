@@ -30,6 +30,7 @@ struct PollerOptions {
   // What requests and replies hold of it is counted. Where it is overdrawn the larger requests that
   // still come in are refused with a 503, the slowest first. Must outlive the poller.
   MemoryBudget* memory;
+  bool kept = false;  // another process holds the listener, too, and will serve who waits there
 };
 
 class Poller {
@@ -51,7 +52,8 @@ class Poller {
   void Start();
 
   // Accepts who has come so far, and nobody from then on: a new connection is refused at once, and
-  // its client tries another server. accepting() is false when it is done.
+  // its client tries another server. Where the listener is kept, who waits there is left to it.
+  // accepting() is false when it is done.
   void StopAccepting();
   bool accepting() const { return accepting_; }
   // When the last connection was accepted or the last request was whole. From any thread.

@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <future>
 
+#include "server/http/listener.h"
 #include "tests/server/http/http_server_fixture.h"
 
 namespace lockstep {
@@ -217,6 +219,48 @@ TEST_F(HttpServerTest, WhoComesWhileItIsHeldIsAnsweredLater) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_FALSE(client.readable());
   server_->Accept();
+  EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
+// As over a restart: whoever comes from Leave on waits in the socket, and the next server answers.
+TEST_F(HttpServerTest, AListenerThatIsKeptIsLeftToTheNextServer) {
+  const auto kept = Listen("127.0.0.1", 0);
+  ASSERT_TRUE(kept);
+  options_.kept = true;
+  options_.listener = dup(kept->socket);
+  Start();
+  RawClient early(kept->port);
+  early.SendRequest("GET /livez");
+  EXPECT_THAT(early.ReadReply(), StartsWith("HTTP/1.1 200 "));
+  server_->Leave();
+  std::this_thread::sleep_for(milliseconds(50));
+  RawClient late(kept->port);
+  late.SendRequest("GET /livez");
+  early.SendRequest("GET /livez");
+  EXPECT_THAT(early.ReadReply(), HasSubstr("Connection: close\r\n"));
+  EXPECT_TRUE(server_->Stop(seconds(10)));
+  EXPECT_FALSE(late.readable());
+  options_.listener = kept->socket;
+  Start();
+  EXPECT_THAT(late.ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
+// A server that is told to end before it has accepted anybody leaves them, too.
+TEST_F(HttpServerTest, AKeptListenerThatWasNotYetAcceptedFromIsLeft) {
+  const auto kept = Listen("127.0.0.1", 0);
+  ASSERT_TRUE(kept);
+  options_.kept = options_.held = true;
+  options_.listener = dup(kept->socket);
+  Start();
+  RawClient client(kept->port);
+  client.SendRequest("GET /livez");
+  server_->Leave();
+  server_->Accept();
+  EXPECT_TRUE(server_->Stop(seconds(10)));
+  EXPECT_FALSE(client.readable());
+  options_.held = false;
+  options_.listener = kept->socket;
+  Start();
   EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 200 "));
 }
 
