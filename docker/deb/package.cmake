@@ -9,7 +9,8 @@ install(FILES ${DEB}/lockstep.service ${DEB}/lockstep.socket DESTINATION lib/sys
 install(FILES ${DEB}/default DESTINATION /etc/default RENAME lockstep)
 install(DIRECTORY DESTINATION /etc/lockstep)
 install(FILES ${DEB_DOCUMENTS}/lockstep.1.gz DESTINATION share/man/man1)
-install(FILES ${DEB}/copyright ${DEB_DOCUMENTS}/changelog.gz DESTINATION share/doc/lockstep)
+install(FILES ${DEB}/copyright ${DEB_DOCUMENTS}/changelog.gz ${DEB_DOCUMENTS}/sbom.spdx.json
+        DESTINATION share/doc/lockstep)
 
 # The version names the release whose libraries the binary is linked with, so that an upgrade of
 # Debian is one of the package, too.
