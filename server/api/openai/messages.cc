@@ -118,9 +118,9 @@ class MessageReader {
     // An answer that comes back as it was given has its text here.
     if (message.Text("refusal", &text) && (*out)["content"].is_null()) (*out)["content"] = text;
     message.Refuse("audio", "is not supported: the model reads text only");
-    if (message.ok() && (*out)["content"].is_null() && !has_calls &&
-        !out->contains("reasoning_content")) {
-      message.Fail("content", "is missing");
+    // Clients send back a turn that said nothing, too: an answer of no tokens, or a cut one.
+    if ((*out)["content"].is_null() && !has_calls && !out->contains("reasoning_content")) {
+      (*out)["content"] = "";
     }
   }
 

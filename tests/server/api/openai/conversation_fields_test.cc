@@ -27,6 +27,19 @@ class ConversationFieldsTest : public testing::Test {
   Router router_{service_};
 };
 
+TEST_F(ConversationFieldsTest, AnAnswerWithoutWordsIsAnEmptyTurn) {
+  service_.SetChatTemplate("{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}");
+  for (const char* answer :
+       {R"("content":null)", R"("refusal":null)", R"("content":null,"tool_calls":null)"}) {
+    const HttpReply reply =
+        Post(kChat, R"({"messages":[{"role":"user","content":"x"},{"role":"assistant",)" +
+                        std::string(answer) + R"(},{"role":"user","content":"y"}]})");
+    EXPECT_EQ(reply.status, 200) << answer << reply.body;
+    const auto prompt = service_.request(service_.submitted() - 1).prompt;
+    EXPECT_EQ(std::string(prompt.begin(), prompt.end()), "[user:x][assistant:][user:y]");
+  }
+}
+
 // The answer is what is added, unless the whole is asked for.
 TEST_F(ConversationFieldsTest, TheLastAnswerGoesOn) {
   service_.SetChatTemplate(kPlain);
