@@ -263,6 +263,10 @@ void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateReque
   ReadStop(fields, "stop", &request.options.stop);
   fields.Bool("ignore_eos", &request.options.ignore_eos);
   fields.Bool("stream", &request.stream);
+  ReadCacheSalt(fields, request);
+}
+
+void ReadCacheSalt(FieldReader& fields, GenerateRequest& request) {
   if (fields.Text("cache_salt", &request.cache_salt) && request.cache_salt.size() > kMaxSalt) {
     fields.Fail("cache_salt", fmt::format("has more than {} bytes", kMaxSalt));
   }

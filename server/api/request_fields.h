@@ -85,6 +85,8 @@ void SetOpenDefaults(SamplingParams& sampling);
 // What the dialects have in common, under the names that most of them use: those of `Sampling` in
 // openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request);
+// Of ReadSampling, for dialects that have its other fields elsewhere.
+void ReadCacheSalt(FieldReader& fields, GenerateRequest& request);
 // A stop string or a list of them, which are added to `stop`.
 void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::string>* stop);
 // An array's items, each an integer from 0 to vocab - 1; `where` is its name in messages.

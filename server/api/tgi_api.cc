@@ -238,6 +238,7 @@ Result<TgiRequest> ReadTgiRequest(const Json& body, bool stream, ReadContext& co
   if (fields.ok() && inputs.empty()) fields.Fail("inputs", "is empty");
   fields.Refuse("prompt", "and inputs are both there: send one of them");
   fields.Bool("stream", &generate.stream);
+  ReadCacheSalt(fields, generate);
   ReadModel(fields, context);
   if (stream) generate.stream = true;
   size_t truncate = 0;

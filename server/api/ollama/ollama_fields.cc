@@ -118,6 +118,7 @@ void ReadOllamaFields(FieldReader& fields, ReadContext& context, OllamaRequest& 
   fields.Bool("stream", &generate.stream);
   request.format = ReadOllamaFormat(fields, context);
   ReadThink(fields, &request.thinking);
+  ReadCacheSalt(fields, generate);
   request.unload = ReadKeepAlive(fields);
   ReadLogprobs(fields, context, &sampling.logprobs);
   bool ignored = false;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "server/api/router.h"
+#include "tests/server/api/post.h"
 #include "tests/server/generation/fake_service.h"
 
 namespace lockstep {
@@ -197,6 +198,33 @@ TEST(Access, PrefixesAreSharedWithinAKeyAndASalt) {
   settings.prefix_scope = PrefixScope::kAll;
   EXPECT_EQ(scope(""), "");
   EXPECT_EQ(scope(R"(,"cache_salt":"a")"), "\0a"s);
+}
+
+TEST(Access, EachDialectTakesASalt) {
+  FakeService service;
+  service.script = "x";
+  service.SetChatTemplate("{{ messages[0].content }}");
+  const Router router(service);
+  constexpr char kMessages[] = R"("messages":[{"role":"user","content":"x"}])";
+  const std::pair<const char*, const char*> requests[] = {
+      {"/generate", R"("prompt":"x")"},
+      {"/completion", R"("prompt":"x")"},
+      {"/v1/completions", R"("prompt":"x")"},
+      {"/v1/chat/completions", kMessages},
+      {"/v1/responses", R"("input":"x")"},
+      {"/v1/messages", R"("max_tokens":9,"messages":[{"role":"user","content":"x"}])"},
+      {"/api/chat", kMessages},
+      {"/api/generate", R"("prompt":"x")"},
+      {"/generate_stream", R"("inputs":"x")"},
+  };
+  using std::string_literals::operator""s;
+  size_t submitted = 0;
+  for (const auto& [path, fields] : requests) {
+    const HttpReply reply =
+        PostJson(router, path, "{" + std::string(fields) + R"(,"cache_salt":"a"})");
+    ASSERT_EQ(service.submitted(), ++submitted) << path << reply.body;
+    EXPECT_THAT(service.request(submitted - 1).prefix_scope, testing::EndsWith("\0a"s)) << path;
+  }
 }
 
 }  // namespace
