@@ -230,6 +230,18 @@ class SchedulerTest : public testing::Test {
     EXPECT_TRUE(Submit(std::move(request), recorder));
     return recorder;
   }
+  // All at once; each must get the answer that it gets alone. The tokens that were guessed.
+  size_t ExpectEachAsAlone(const std::vector<Job>& requests) {
+    std::vector<std::shared_ptr<Recorder>> recorders;
+    recorders.reserve(requests.size());
+    for (const Job& request : requests) recorders.push_back(MustSubmit(request));
+    size_t drafted = 0;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i])) << "request " << i;
+      drafted += recorders[i]->stats().drafted_tokens;
+    }
+    return drafted;
+  }
 
   // A request that holds the scheduler's thread in its first token until Open.
   class Gate {

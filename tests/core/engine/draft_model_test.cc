@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/slow_steps.h"
 #include "tests/support/tiny_vocabulary.h"
 #include "tests/support/transformer_fixture.h"
 
@@ -20,19 +21,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-// Where a step takes so long that any guess is worth its time.
-StepPacer SlowSteps() {
-  StepPacer pacer(512);
-  for (size_t i = 0; i < 200; ++i) {
-    StepStats step;
-    step.seconds = 1000;
-    step.decoding = 1;
-    step.drafted = i % 5;
-    pacer.Observe(step);
-  }
-  return pacer;
-}
 
 // A text that grows, and what it was guessed to go on with.
 struct Text {

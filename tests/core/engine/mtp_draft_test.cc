@@ -11,22 +11,10 @@
 
 #include "tests/support/mtp_fixture.h"
 #include "tests/support/scheduler_fixture.h"
+#include "tests/support/slow_steps.h"
 
 namespace lockstep {
 namespace {
-
-// Where a step takes so long that any guess is worth its time.
-StepPacer SlowSteps() {
-  StepPacer pacer(512);
-  for (size_t i = 0; i < 200; ++i) {
-    StepStats step;
-    step.seconds = 1000;
-    step.decoding = 1;
-    step.drafted = i % 5;
-    pacer.Observe(step);
-  }
-  return pacer;
-}
 
 float* Values(GgufBuilder::Tensor& tensor) { return reinterpret_cast<float*>(tensor.data.data()); }
 
@@ -224,13 +212,8 @@ TEST_F(MtpSchedulerTest, ChangesNoAnswer) {
     DraftBy(*model_.block, std::min<size_t>(2, sessions), 4);
     Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20,
           kv_bytes);
-    std::vector<std::shared_ptr<Recorder>> recorders;
-    recorders.reserve(requests.size());
-    for (const Job& request : requests) recorders.push_back(MustSubmit(request));
-    for (size_t i = 0; i < requests.size(); ++i) {
-      EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i])) << "request " << i << ", " << sessions;
-      drafted += recorders[i]->stats().drafted_tokens;
-    }
+    SCOPED_TRACE(sessions);
+    drafted += ExpectEachAsAlone(requests);
   }
   EXPECT_GT(drafted, 100u);
 }

@@ -153,13 +153,8 @@ TEST_P(SpeculationTest, ADraftModelChangesNoAnswer) {
         Case(recurrent.transformer.get(), 3), Case(stranger.transformer.get(), 7)}) {
     DraftBy(*small, std::min<size_t>(2, sessions), 4);
     Start(sessions, {.max_queued = 64, .prefill_tokens = 16, .longest_draft = 4}, 1 << 20);
-    std::vector<std::shared_ptr<Recorder>> recorders;
-    recorders.reserve(requests.size());
-    for (const Job& request : requests) recorders.push_back(MustSubmit(request));
-    for (size_t i = 0; i < requests.size(); ++i) {
-      EXPECT_EQ(recorders[i]->Wait(), Alone(requests[i])) << "request " << i << ", " << sessions;
-      drafted += recorders[i]->stats().drafted_tokens;
-    }
+    SCOPED_TRACE(sessions);
+    drafted += ExpectEachAsAlone(requests);
   }
   EXPECT_GT(drafted, 100u);
 }
