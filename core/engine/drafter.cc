@@ -13,7 +13,9 @@
 //   ... the price of all orders ... the weight of all orders ... the size of all
 //
 // Here "orders" is nearly sure, whatever the match's length; and where the two differ, as behind
-// "the", is where the text is new, and a draft better ends.
+// "the", is where the text is new, and a draft better ends. The alignment is one more such witness,
+// and guesses itself where the match ends or says another token: whichever of the two was right
+// more often in their kinds is believed.
 #include "core/engine/drafter.h"
 
 #include <algorithm>
@@ -33,6 +35,11 @@ constexpr std::array<float, 10> kFirstShares = {0.1f,  0.1f,  0.25f, 0.35f, 0.45
                                                 0.55f, 0.65f, 0.75f, 0.85f, 0.9f};
 constexpr double kLiteralShare = 0.95;  // of the tokens of literals, how many are spelled so
 constexpr float kFirstGuesses = 4, kManyGuesses = 64, kDifferingShare = 0.3f;
+// The same for what an alignment expects, by its kinds, and where the match differs.
+constexpr std::array<float, Alignment::kKinds> kAlignedShares = {
+    0.1f, 0.3f, 0.5f, 0.3f, 0.6f, 0.85f, 0.2f, 0.5f, 0.7f, 0.3f, 0.7f, 0.85f};
+constexpr float kDifferingAlignedShare = 0.7f;
+constexpr size_t kAnchor = 8;  // the match that begins an alignment
 
 }  // namespace
 
@@ -45,20 +52,50 @@ void Drafter::Reset(size_t capacity, size_t longest_draft) {
   draft_.reserve(longest_draft);
   last_.fill(0);
   match_ = {};
+  alignment_.Reset();
   for (size_t length = 0; length < kLengths; ++length) {
     const Record alike = {kFirstShares[length] * kFirstGuesses, kFirstGuesses};
-    records_[length] = {alike, alike, {kDifferingShare * alike.right, alike.all}};
+    const Record differing = {kDifferingShare * alike.right, alike.all};
+    matched_[length] = {
+        {{alike, alike, alike}, {alike, alike, alike}, {differing, differing, differing}}};
+  }
+  for (size_t kind = 0; kind < Alignment::kKinds; ++kind) {
+    const Record alike = {kAlignedShares[kind] * kFirstGuesses, kFirstGuesses};
+    const Record differing = {kDifferingAlignedShare * alike.right, alike.all};
+    aligned_[kind] = {alike, differing, alike, alike, differing};
   }
 }
 
+void Drafter::Record::Count(bool was_right) {
+  all += 1;
+  right += was_right ? 1.0f : 0.0f;
+  if (all >= kManyGuesses) *this = {right / 2, all / 2};
+}
+
+const Drafter::Guess& Drafter::Guesses::better() const {
+  if (matched.record == nullptr || aligned.record == nullptr) {
+    return aligned.record == nullptr ? matched : aligned;
+  }
+  return matched.record->share() >= aligned.record->share() ? matched : aligned;
+}
+
 void Drafter::Extend(std::span<const int32_t> tokens) {
-  Learn(tokens);
-  for (const int32_t token : tokens) {
+  bool matching = match_.end != 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const int32_t token = tokens[i];
+    Alignment::Cursor cursor = alignment_.cursor();
+    const Guesses guesses = GuessesOf(i, matching, tokens, &cursor);
+    for (const Guess& guess : {guesses.matched, guesses.aligned}) {
+      if (guess.record != nullptr) guess.record->Count(guess.token == token);
+    }
+    matching = matching && guesses.matched.token == token;
+    if (alignment_.active()) alignment_.Follow(tokens_, token);
     // A place is entered once something follows it, so that the end is never its own past.
     const auto end = static_cast<uint32_t>(tokens_.size());
     before_.push_back(end == 0 ? 0 : std::exchange(last_[HeadOf(tokens_.back())], end));
     tokens_.push_back(token);
   }
+  match_ = {};
 }
 
 size_t Drafter::HeadOf(int32_t token) {
@@ -93,25 +130,53 @@ int32_t Drafter::At(size_t place, std::span<const int32_t> behind) const {
   return place < tokens_.size() ? tokens_[place] : behind[place - tokens_.size()];
 }
 
-Drafter::Record& Drafter::RecordOf(size_t i, std::span<const int32_t> behind) {
-  const auto length =
-      static_cast<size_t>(std::ranges::upper_bound(kBegins, match_.length + i) - kBegins.begin());
-  size_t second = 0;
-  if (match_.second != 0) {
-    second = At(match_.second + i, behind) == At(match_.end + i, behind) ? 1 : 2;
+Drafter::Guesses Drafter::GuessesOf(size_t i, bool matching, std::span<const int32_t> behind,
+                                    Alignment::Cursor* cursor) {
+  Guesses out;
+  size_t kind = 0;
+  const bool aligned = alignment_.active() && cursor->source < tokens_.size();
+  if (aligned) {
+    const Alignment::Expected expected = alignment_.Next(tokens_, cursor);
+    out.aligned.token = expected.token;
+    kind = expected.kind;
   }
-  return records_[length][second];
+  if (matching) out.matched.token = At(match_.end + i, behind);
+  const auto says = [](bool anything, bool the_same) {
+    return static_cast<size_t>(!anything ? 0 : the_same ? 1 : 2);
+  };
+  const bool alike = out.matched.token == out.aligned.token;
+  const bool has_second = matching && match_.second != 0;
+  const size_t second =
+      says(has_second, has_second && At(match_.second + i, behind) == out.matched.token);
+  if (matching) {
+    const auto length =
+        static_cast<size_t>(std::ranges::upper_bound(kBegins, match_.length + i) - kBegins.begin());
+    out.matched.record = &matched_[length][second][says(aligned, alike)];
+  }
+  if (aligned) out.aligned.record = &aligned_[kind][!matching ? 0 : !alike ? 1 : 2 + second];
+  return out;
+}
+
+void Drafter::Align() {
+  if (alignment_.sure() || match_.length < kAnchor) return;
+  if (match_.end != alignment_.cursor().source) alignment_.Start(match_.end);
 }
 
 std::span<const int32_t> Drafter::Draft(DraftLimit limit, std::span<const int32_t> literal) {
   draft_.clear();
   match_ = Longest();
+  Align();
+  bool matching = match_.end != 0;
+  Alignment::Cursor cursor = alignment_.cursor();
   double chance = 1;
-  while (match_.end != 0 && draft_.size() < limit.tokens) {
-    const Record& record = RecordOf(draft_.size(), draft_);
-    chance *= record.right / record.all;
+  while (draft_.size() < limit.tokens) {
+    const Guesses guesses = GuessesOf(draft_.size(), matching, draft_, &cursor);
+    const Guess& guess = guesses.better();
+    if (guess.record == nullptr) break;
+    chance *= guess.record->share();
     if (chance < limit.least_chance || (draft_.empty() && chance < limit.first_chance)) break;
-    draft_.push_back(At(match_.end + draft_.size(), draft_));
+    draft_.push_back(guess.token);
+    matching = matching && guess.token == guesses.matched.token;
   }
   size_t sure = 0;
   for (chance = kLiteralShare; sure < std::min(limit.tokens, literal.size()); ++sure) {
@@ -123,19 +188,6 @@ std::span<const int32_t> Drafter::Draft(DraftLimit limit, std::span<const int32_
     draft_.assign(literal.begin(), literal.end());
   }
   return draft_;
-}
-
-// Before `tokens` are appended: what follows the match is what they were guessed to be.
-void Drafter::Learn(std::span<const int32_t> tokens) {
-  for (size_t i = 0; match_.end != 0 && i < tokens.size(); ++i) {
-    Record& record = RecordOf(i, tokens);
-    const bool right = At(match_.end + i, tokens) == tokens[i];
-    record.all += 1;
-    record.right += right ? 1.0f : 0.0f;
-    if (record.all >= kManyGuesses) record = {record.right / 2, record.all / 2};
-    if (!right) break;
-  }
-  match_ = {};
 }
 
 }  // namespace lockstep

@@ -1,9 +1,10 @@
 // Guesses the next tokens of a sequence from what stood behind its last ones where they occurred
 // before, in the prompt or in the answer so far: code that is edited, a document that is quoted,
 // the keys of a JSON list (prompt lookup decoding, Saxena, 2023; speculative decoding without a
-// draft model, Leviathan et al., 2023). A guess costs a row of a step that reads the weights
-// anyway, and is kept only where it is the token that sampling gives: it changes no answer, only
-// how soon it comes.
+// draft model, Leviathan et al., 2023); and from the text that seems to be written again, with the
+// changes that were made so far. A guess costs a row of a step that reads the weights anyway, and
+// is kept only where it is the token that sampling gives: it changes no answer, only how soon it
+// comes.
 #pragma once
 
 #include <array>
@@ -11,6 +12,8 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "core/engine/alignment.h"
 
 namespace lockstep {
 
@@ -36,13 +39,25 @@ class Drafter {
 
  private:
   static constexpr size_t kHeads = 1 << 13;
-  // Lengths of matches that are told apart, and what a second match says: there is none, it goes on
-  // alike, or otherwise.
-  static constexpr size_t kLengths = 10, kSeconds = 3;
+  // Lengths of matches that are told apart, and what somebody else says of the same token: nothing,
+  // that token, or another.
+  static constexpr size_t kLengths = 10, kOthers = 3;
 
   // How often guesses of one kind were right, and of how many.
   struct Record {
     float right, all;
+    float share() const { return right / all; }
+    void Count(bool was_right);
+  };
+  // A guess of a kind; without a record there is none.
+  struct Guess {
+    int32_t token = 0;
+    Record* record = nullptr;
+  };
+  // What the longest match and the alignment guess.
+  struct Guesses {
+    Guess matched, aligned;
+    const Guess& better() const;
   };
   // Where the text stood as it stands at its end: where that ends, and how many tokens are the same
   // before; and where the next longest such place ends. 0: nowhere.
@@ -54,14 +69,21 @@ class Drafter {
   Match Longest() const;
   // What followed `place`; at the end of the text that is `behind`.
   int32_t At(size_t place, std::span<const int32_t> behind) const;
-  // Of the i-th guess, with those before it and perhaps more in `behind`.
-  Record& RecordOf(size_t i, std::span<const int32_t> behind);
-  void Learn(std::span<const int32_t> tokens);
+  // Of the i-th token from the end, with those before it and perhaps more in `behind`. Once one was
+  // not what the match says, it says no more. Moves `cursor`, the alignment's, behind it.
+  Guesses GuessesOf(size_t i, bool matching, std::span<const int32_t> behind,
+                    Alignment::Cursor* cursor);
+  // Begins an alignment at a long match, unless there is one that is sure.
+  void Align();
 
   std::vector<int32_t> tokens_, draft_;
   std::vector<uint32_t> before_;  // [i]: where the token before i was seen last, 0: nowhere
   std::array<uint32_t, kHeads> last_{};
-  std::array<std::array<Record, kSeconds>, kLengths> records_{};
+  // By the length of the match, and by what the second and what the alignment say; and by the
+  // alignment's kind, and by what the match says.
+  std::array<std::array<std::array<Record, kOthers>, kOthers>, kLengths> matched_{};
+  std::array<std::array<Record, 2 + kOthers>, Alignment::kKinds> aligned_{};
+  Alignment alignment_;
   Match match_;  // of what is at the end now, as of the last Draft
 };
 

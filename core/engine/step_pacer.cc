@@ -37,14 +37,20 @@ size_t StepPacer::PrefillTokens(size_t decoding) const {
   return static_cast<size_t>(std::clamp(tokens, lowest, static_cast<double>(max_prefill_)));
 }
 
-// With n streams at s seconds a step, a guess that is right with chance p brings p tokens for r
-// seconds more: worth it where p / r > n / s. r is the slope of a line through the steps of late.
+// A guess that is right with chance p brings p tokens for r seconds more: worth it where p / r is
+// more than the tokens a second that the step brings without it. That is n / s for n streams at s
+// seconds a step; and where guesses are mostly right, the more that steps with guesses bring, for
+// a step that ends sooner is followed by such a one (the marginal value theorem, Charnov, 1976). r
+// is the slope of a line through the steps of late.
 double StepPacer::LeastChance(size_t decoding, double making_s) const {
   const auto rows = static_cast<double>(decoding);
   const double row_s = rows_variance_ > 0.25 ? std::max(0.0, covariance_ / rows_variance_)
                                              : kFirstRowShare * rows_s_ / std::max(1.0, rows_);
   const double step_s = rows_s_ + (rows - rows_) * row_s;
-  return step_s > 0 ? std::clamp(rows * (row_s + making_s) / step_s, kLeastChance, 1.0) : 1.0;
+  if (step_s <= 0) return 1;
+  const double rate =
+      std::max(rows / step_s, rows * (1 + kept_) / (step_s + rows * beside_ * row_s));
+  return std::clamp(rate * (row_s + making_s), kLeastChance, 1.0);
 }
 
 void StepPacer::Observe(const StepStats& step) {
@@ -58,6 +64,11 @@ void StepPacer::Observe(const StepStats& step) {
     covariance_ += weight * ((1 - weight) * off * (seconds - rows_s_) - covariance_);
     rows_variance_ += weight * ((1 - weight) * off * off - rows_variance_);
     rows_s_ += weight * (seconds - rows_s_);
+    if (step.decoding > 0) {
+      const auto each = static_cast<double>(step.decoding);
+      kept_ += weight * (static_cast<double>(step.kept) / each - kept_);
+      beside_ += weight * ((rows - each) / each - beside_);
+    }
   } else {
     // Decoding was measured in other steps and may have been dearer there; some of the time is
     // always the prompts'.

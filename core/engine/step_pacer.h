@@ -39,6 +39,9 @@ class StepPacer {
   double prefill_token_s_ = 0;  // what a prompt token adds; 0 until one was seen
   // Of steps that only decode: moving means, variance and covariance of rows and seconds.
   double rows_ = 0, rows_s_ = 0, rows_variance_ = 0, covariance_ = 0;
+  // Moving means of what a decoding session has in such a step beside its one token: guesses that
+  // are kept, and rows.
+  double kept_ = 0, beside_ = 0;
 };
 
 }  // namespace lockstep

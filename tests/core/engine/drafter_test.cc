@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include "tests/support/random.h"
 
@@ -95,6 +97,39 @@ TEST(DrafterTest, ALiteralReplacesWhatIsOtherwiseAndNoLongerDraft) {
   EXPECT_THAT(drafter.Draft({2, 0.9}, {{4, 5, 6}}), ElementsAre(4, 5));
   EXPECT_THAT(drafter.Draft({9, 0.9}, {{8, 8, 8, 8, 8}}), ElementsAre(8, 8));
   EXPECT_THAT(drafter.Draft({0, 0}, {{8}}), IsEmpty());
+}
+
+// A program of many functions, each of which is written again with other names: behind the first
+// ones, both what is copied and what becomes of the names is guessed, and only the names that are
+// new in each function are not.
+TEST(DrafterTest, ATextThatIsWrittenAgainWithChangesIsGuessed) {
+  constexpr int32_t kOld = 9000, kNew = 9001, kFunctions = 12;
+  const auto function = [](int32_t i, int32_t name) {
+    std::vector<int32_t> out = {1000 + i, 1, 2, name, 3, 4, 5, 6, 7, 8, 2000 + i};
+    out.insert(out.end(), {9, 10, 11, name, 12, 13, 14, 15, 16, 17, 18, name, 19});
+    return out;
+  };
+  Drafter drafter;
+  drafter.Reset(10'000, 16);
+  for (int32_t i = 0; i < kFunctions; ++i) drafter.Extend(function(i, kOld));
+  std::vector<int32_t> answer;
+  for (int32_t i = 0; i < kFunctions; ++i)
+    std::ranges::copy(function(i, kNew), std::back_inserter(answer));
+  size_t steps = 0, guessed = 0, rows = 0;
+  for (size_t i = 0; i < answer.size(); ++steps) {
+    const std::span<const int32_t> draft = drafter.Draft({16, 0.3});
+    size_t right = 0;
+    while (right < draft.size() && i + right < answer.size() && draft[right] == answer[i + right]) {
+      ++right;
+    }
+    const size_t kept = std::min(right + 1, answer.size() - i);
+    rows += draft.size();
+    guessed += right;
+    drafter.Extend(std::span(answer).subspan(i, kept));
+    i += kept;
+  }
+  EXPECT_LT(steps, 48u) << "of " << answer.size() << " tokens";
+  EXPECT_GT(guessed, rows * 7 / 10) << rows;
 }
 
 // What it guesses follows, in the text, a token that is the same as the last one.

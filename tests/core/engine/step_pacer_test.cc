@@ -71,6 +71,24 @@ TEST(StepPacerTest, AGuessIsWorthItsRowWhereRowsAreCheapAndFewWait) {
   EXPECT_EQ(StepPacer(512).LeastChance(1), 1);  // before anything is known
 }
 
+// Where four of five guesses are kept, a step with few of them is followed by one with more.
+TEST(StepPacerTest, AGuessIsToBeSurerWhereOthersAreMostlyRight) {
+  const auto least = [](size_t kept_of_five) {
+    StepPacer pacer(512);
+    for (size_t i = 0; i < 500; ++i) {
+      StepStats step;
+      step.decoding = 1;
+      step.drafted = 4 + i % 3;
+      step.kept = kept_of_five;
+      step.seconds = 0.01 * (1 + 0.15 * static_cast<double>(step.drafted));
+      pacer.Observe(step);
+    }
+    return pacer.LeastChance(1);
+  };
+  EXPECT_NEAR(least(0), 0.15, 0.01);
+  EXPECT_NEAR(least(4), 5 * 0.15 / 1.75, 0.03);
+}
+
 TEST(StepPacerTest, WhatMakesAGuessCountsForItAndNotForTheStep) {
   StepPacer pacer(512);
   for (size_t i = 0; i < 200; ++i) {
