@@ -190,7 +190,7 @@ void ReadLlamaFields(FieldReader& fields, ReadContext& context, LlamaRequest& re
   ReadResponseFields(fields, &request.response_fields);
   fields.Bool("return_tokens", &request.return_tokens);
   fields.Bool("parse_special", &generate.parse_special);
-  request.format = ReadNativeFormat(fields, context);
+  request.format = ReadLlamaFormat(fields, context);
 }
 
 void ReadLlamaPrompt(FieldReader& fields, ReadContext& context, LlamaRequest& request) {

@@ -62,7 +62,6 @@ class FormatReader {
     if (!format_.schema.is_object() && !format_.schema.is_boolean()) {
       return owner.Fail(name, "must be a JSON schema: an object or a boolean");
     }
-    format_.schema = WithoutBigIntegers(std::move(format_.schema));
   }
   void ReadObject(FieldReader& owner, std::string_view name) { Set(owner, name, Kind::kObject); }
 
@@ -121,6 +120,20 @@ class FormatReader {
     ReadSchema(format, "schema");
   }
 
+  // What clients of one server send to the routes of another, too: the fields of every dialect but
+  // those whose name means something else in one.
+  void ReadCommon(FieldReader& fields) {
+    fields.Object("response_format", "must be an object with a type", context_.unknown(),
+                  [this](FieldReader& format) { ReadTyped(format); });
+    fields.Object("structured_outputs", "must be an object", context_.unknown(),
+                  [this](FieldReader& outputs) { ReadStructured(outputs); });
+    for (const char* name : {"json_schema", "guided_json"}) ReadSchema(fields, name);
+    for (const char* name : {"regex", "guided_regex"}) ReadRegex(fields, name);
+    for (const char* name : {"ebnf", "guided_grammar"}) ReadGbnf(fields, name);
+    ReadChoice(fields, "guided_choice");
+    fields.Take("guided_decoding_backend");  // who makes the grammar
+  }
+
   // structured_outputs
   void ReadStructured(FieldReader& outputs) {
     bool object = false;
@@ -129,9 +142,10 @@ class FormatReader {
     ReadChoice(outputs, "choice");
     ReadGbnf(outputs, "grammar");
     if (outputs.Bool("json_object", &object) && object) ReadObject(outputs, "json_object");
-    for (const char* name : {"whitespace_pattern", "disable_fallback", "disable_any_whitespace",
-                             "disable_additional_properties"}) {
-      outputs.Take(name);  // how the grammar is made, which is not the client's business here
+    // Which way the grammar is made; where it would change the answer, it is named as ignored.
+    outputs.Take("disable_fallback");
+    for (const char* name : {"disable_any_whitespace", "disable_additional_properties"}) {
+      outputs.TakeIf(name, false);
     }
     outputs.Refuse("structural_tag", "is not supported");
   }
@@ -141,10 +155,12 @@ class FormatReader {
     std::string type;
     grammar.Text("type", &type);
     if (!grammar.ok()) return;
-    if (type != "json" && type != "json_schema" && type != "regex") {
-      return grammar.Fail("type", "must be json, json_schema or regex");
+    if (type == "json_object" && !grammar.Has("value")) return ReadObject(grammar, "type");
+    if (type == "json" || type == "json_object") {
+      ReadSchema(grammar, "value");
+    } else if (type != "json_schema" && type != "regex") {
+      return grammar.Fail("type", "must be json, json_object, json_schema or regex");
     }
-    if (type == "json") ReadSchema(grammar, "value");
     if (type == "regex") ReadRegex(grammar, "value");
     if (type == "json_schema") ReadNamedSchema(grammar, "value");
     if (grammar.ok() && format_.kind == Kind::kText) grammar.Fail("value", "is missing");
@@ -188,24 +204,18 @@ void RefuseWhatBinds(FieldReader& fields) {
 
 }  // namespace
 
-// OpenAI's clients send schemas that no server can hold to in full, made by libraries, so that
+// Clients send schemas that no server can hold to in full, made by libraries, so that
 // these are not strict unless they say so.
-AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
+AnswerFormat ReadLlamaFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/false);
-  RefuseWhatBinds(fields);
   reader.ReadGbnf(fields, "grammar");
-  fields.Object("response_format", "must be an object with a type", context.unknown(),
-                [&](FieldReader& format) { reader.ReadTyped(format); });
-  fields.Object("structured_outputs", "must be an object", context.unknown(),
-                [&](FieldReader& outputs) { reader.ReadStructured(outputs); });
-  reader.ReadSchema(fields, "guided_json");
-  reader.ReadRegex(fields, "guided_regex");
-  reader.ReadChoice(fields, "guided_choice");
-  reader.ReadGbnf(fields, "guided_grammar");
-  for (const char* name : {"guided_decoding_backend", "guided_whitespace_pattern"}) {
-    fields.Take(name);  // how the grammar is made
-  }
+  reader.ReadCommon(fields);
   return std::move(reader).format();
+}
+
+AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context) {
+  RefuseWhatBinds(fields);
+  return ReadLlamaFormat(fields, context);
 }
 
 namespace {
@@ -243,12 +253,13 @@ AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context) {
 AnswerFormat ReadOllamaFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/false);
   const Json* const format = fields.Take("format");
-  if (format == nullptr || *format == "") return std::move(reader).format();
-  if (*format == "json") {
+  if (format != nullptr && *format == "json") {
     reader.ReadObject(fields, "format");
-  } else {
+  } else if (format != nullptr && *format != "") {
     reader.ReadSchema(fields, "format");
   }
+  reader.ReadGbnf(fields, "grammar");
+  reader.ReadCommon(fields);
   return std::move(reader).format();
 }
 
@@ -256,6 +267,7 @@ AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context) {
   FormatReader reader(context, /*strict=*/true);
   fields.Object("grammar", "must be an object with type and value", context.unknown(),
                 [&](FieldReader& grammar) { reader.ReadTgi(grammar); });
+  reader.ReadCommon(fields);
   return std::move(reader).format();
 }
 

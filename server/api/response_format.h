@@ -19,9 +19,12 @@ struct AnswerFormat {
   std::string gbnf;    // of kGbnf
 };
 
-// The fields of OpenAI's routes, of which a request may have one: response_format (text,
-// json_object, json_schema, and TGI's json and regex), grammar (GBNF), and vLLM's
-// structured_outputs and guided_json, guided_regex, guided_choice and guided_grammar.
+// The fields of which a request to any route but the server's own may have one: response_format
+// (text, json_object, json_schema, and TGI's json and regex), llama-server's grammar (GBNF) and
+// json_schema, vLLM's structured_outputs and guided_json, guided_regex, guided_choice and
+// guided_grammar, SGLang's regex and ebnf.
+AnswerFormat ReadLlamaFormat(FieldReader& fields, ReadContext& context);
+// The same for OpenAI's routes, where images and the like are refused.
 AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context);
 // `field` of `owner` as one more of these fields, after the others: {"type", ...} as in
 // response_format, and {"type": "json_schema", "schema"} as Anthropic has it.
@@ -31,9 +34,9 @@ void ReadAnthropicFormat(FieldReader& owner, std::string_view field, ReadContext
                          AnswerFormat* format);
 // grammar and json_schema, as further fields of the server's own dialect.
 AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
-// format of Ollama's: "json", a schema, or an empty text, which is none.
+// The same and Ollama's format: "json", a schema, or an empty text, which is none.
 AnswerFormat ReadOllamaFormat(FieldReader& fields, ReadContext& context);
-// grammar of TGI's dialect: {"type", "value"}.
+// The same, but with grammar as TGI has it: {"type", "value"}.
 AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context);
 
 // Binds the options to the grammar of a format that was read. What a schema that is not strict says

@@ -86,6 +86,10 @@ bool FieldReader::Integer(std::string_view name, int64_t low, int64_t high, int6
   return false;
 }
 
+void FieldReader::TakeIf(std::string_view name, const Json& value) {
+  if (const auto field = object_.find(name); field != object_.end() && *field == value) Take(name);
+}
+
 void FieldReader::Refuse(std::string_view name, std::string_view why) {
   if (Take(name) != nullptr) Fail(name, why);
 }

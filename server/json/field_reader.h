@@ -78,6 +78,10 @@ class FieldReader {
     return value != nullptr && Nested(*value, name, what, unknown, read);
   }
 
+  // Takes the field where it has this value, which asks for nothing. With any other it is one that
+  // no one reads.
+  void TakeIf(std::string_view name, const Json& value);
+
   // The field, if it is there, is one that we know and cannot do.
   void Refuse(std::string_view name, std::string_view why);
   // `message` follows the field's full name and a space.

@@ -15,6 +15,7 @@ size_t HashOf(const Json& value) {
   auto hash = static_cast<size_t>(value.type());
   if (value.is_number()) return std::hash<double>()(value.get<double>());
   if (value.is_string()) return std::hash<std::string>()(value.get_ref<const std::string&>());
+  if (IsNumber(value)) return std::hash<std::string>()(BigIntegerDigits(value));
   if (value.is_boolean()) return joined(hash, value.get<bool>() ? 1 : 2);
   if (!value.is_array() && !value.is_object()) return hash;
   for (const auto& [key, item] : value.items()) {

@@ -138,13 +138,7 @@ std::string BigIntegerDigits(const Json& value) {
   return {value.get_binary().begin(), value.get_binary().end()};
 }
 
-Json WithoutBigIntegers(Json json) {
-  if (json.is_binary()) return std::stod(BigIntegerDigits(json));  // at most 64 digits: a double
-  if (json.is_structured()) {
-    for (Json& item : json) item = WithoutBigIntegers(std::move(item));
-  }
-  return json;
-}
+bool IsNumber(const Json& value) { return value.is_number() || value.is_binary(); }
 
 Result<Json> ParseStrictObject(std::string_view text) {
   if (text.empty()) return Invalid("the body is empty: send a JSON object");

@@ -28,8 +28,8 @@ size_t ParsedBytes(std::string_view text);
 // takes it for a number.
 Json BigInteger(std::string_view digits);
 std::string BigIntegerDigits(const Json& value);  // empty if the value is no such integer
-// With the nearest double in the place of each, for who calculates with them.
-Json WithoutBigIntegers(Json json);
+// Whether it is a number of JSON's: of the library's kinds or a BigInteger, whose text Dump gives.
+bool IsNumber(const Json& value);
 
 // The object's member of that name, unless it is null or there is none, which is all one to
 // clients.

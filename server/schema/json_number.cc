@@ -4,6 +4,8 @@
 // of this is one state, a tuple, and the automaton is whatever tuples can be reached.
 #include "server/schema/json_number.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <compare>
@@ -237,7 +239,9 @@ std::optional<Magnitudes> OfSign(const NumberRange& range, bool negative) {
   if (far) out.high = limit(*far, false);
   if (near && near->value.negative == negative) out.low = limit(*near, true);
   if (near && near->value.IsZero() && near->exclusive) out.low = Limit{"0", "", true};
-  const size_t most = range.integer ? kMaxIntegerDigits : kIntegerDigits;
+  const size_t most = range.integer
+                          ? kMaxIntegerDigits
+                          : std::max(kIntegerDigits, out.low ? out.low->integer.size() + 1 : 0);
   if (out.high && out.high->integer.size() > most) out.high.reset();  // no number is so long
   size_t digits = 1, places = 1;
   for (const auto& bound : {out.low, out.high}) {
@@ -247,6 +251,9 @@ std::optional<Magnitudes> OfSign(const NumberRange& range, bool negative) {
   }
   // Numbers above a low bound of nines have a digit more: 1000 is the next after 999.
   const bool grows = out.low && AllNines(out.low->integer);
+  if (range.integer && range.multiple_of) {
+    digits = std::max(digits, range.multiple_of->integer.size());
+  }
   out.max_digits = std::max(kIntegerDigits, digits + (grows ? 1 : 0));
   if (out.max_digits > kMaxIntegerDigits) out.max_digits = kMaxIntegerDigits;
   // Few enough digits in all that a reader's double does not round across a bound.
@@ -324,6 +331,35 @@ Result<Language> NumberLanguage(const NumberRange& range, WorkMeter* meter) {
     }
   }
   return Language(std::move(states));
+}
+
+// Both are made whole by moving their points, and the number is divided digit by digit.
+Result<bool> IsInRange(const Decimal& number, const NumberRange& range) {
+  if (range.integer && !number.IsInteger()) return false;
+  for (const auto& [bound, side] : {std::pair(&range.low, -1), std::pair(&range.high, 1)}) {
+    if (!*bound) continue;
+    const int order = Compare(number, (*bound)->value) * side;
+    if (order > 0 || (order == 0 && (*bound)->exclusive)) return false;
+  }
+  if (!range.multiple_of) return true;
+  const Decimal& step = *range.multiple_of;
+  const size_t places = std::max(number.fraction.size(), step.fraction.size());
+  const auto whole = [places](const Decimal& decimal) {
+    return decimal.integer + decimal.fraction + std::string(places - decimal.fraction.size(), '0');
+  };
+  std::string digits = whole(number), divisor = whole(step);
+  while (digits.ends_with('0') && divisor.ends_with('0')) digits.pop_back(), divisor.pop_back();
+  divisor.erase(0, divisor.find_first_not_of('0'));
+  constexpr size_t kMostDigits = 17;  // of a number that is less than a tenth of 64 bits
+  if (number.IsZero() || divisor.size() > digits.size()) return number.IsZero();
+  if (divisor.size() > kMostDigits) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("is supported up to {} digits", kMostDigits));
+  }
+  const uint64_t by = std::stoull(divisor);
+  uint64_t rest = 0;
+  for (const char digit : digits) rest = (rest * 10 + static_cast<uint64_t>(digit - '0')) % by;
+  return rest == 0;
 }
 
 }  // namespace lockstep

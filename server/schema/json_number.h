@@ -13,9 +13,10 @@
 namespace lockstep {
 
 // Numbers have at most so many digits in front of their point: a double holds these exactly. Where
-// a bound has more, integers have as many, up to kMaxIntegerDigits, which are those of a uint64.
+// a bound or a step has more, integers have as many, up to kMaxIntegerDigits, the most that a
+// request is read with.
 inline constexpr size_t kIntegerDigits = 15;
-inline constexpr size_t kMaxIntegerDigits = 20;
+inline constexpr size_t kMaxIntegerDigits = 64;
 
 // "-12.5" is {true, "12", "5"}.
 struct Decimal {
@@ -43,6 +44,10 @@ struct NumberRange {
   std::optional<Decimal> multiple_of;  // above zero
   bool integer = false;                // no fractions
 };
+
+// Whether the range has the number, however long. Errors are kInvalidArgument and say what is not
+// supported.
+[[nodiscard]] Result<bool> IsInRange(const Decimal& number, const NumberRange& range);
 
 // The texts of the range's numbers, without exponents; empty if there are none. Errors are
 // kInvalidArgument and say what is not supported, or they are the meter's.

@@ -50,9 +50,10 @@ class JsonGrammar {
   [[nodiscard]] Result<std::string> AddBareText(const Json& schema, std::string_view where,
                                                 std::string_view end,
                                                 const JsonSchemaOptions& options = {});
-  // The names of the rules for any value, and for any object.
+  // The names of the rules for any value, for any object, and of the one that matches nothing.
   static std::string_view Value() { return JsonRules::Value(); }
   static std::string_view Object() { return JsonRules::Object(); }
+  static std::string_view Nothing() { return JsonRules::Nothing(); }
 
   const std::string& rules() const { return rules_.text(); }
   // What the schemas that are not strict say in vain, each as "where/pointer: keyword".

@@ -21,7 +21,7 @@ constexpr std::string_view kComma = "\",\" json-ws ";
 
 SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& path) {
   TRY(Sizes sizes, ReadSizes(schema, "Items", path));
-  if (sizes.none()) return Nothing(path, "no number of items is allowed");
+  if (sizes.none()) return Nothing(path, "maxItems", "no number of items is allowed");
   // In older drafts `items` may be the list that is now called prefixItems.
   const bool old_list = schema.contains("items") && schema["items"].is_array();
   const char* const prefix_keyword = old_list ? "items" : "prefixItems";
@@ -45,15 +45,17 @@ SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& pa
   }
   std::string item;  // empty: there are no others than those of the prefix
   if (has_items ? schema[items_keyword] != false : prefix.empty()) {
+    const std::string at = ChildPointer(path, items_keyword);
     TRY(item,
-        Visit(has_items ? schema[items_keyword] : Json(true), ChildPointer(path, items_keyword)));
+        VisitIf(sizes.least > prefix.size(), has_items ? schema[items_keyword] : Json(true), at));
+    if (item == JsonRules::Nothing()) item.clear();
   }
   if (schema.contains("contains") && schema.value("minContains", Json(1)) != 0) {
     return Contains(schema, item, path);
   }
   const size_t prefixed = std::min(prefix.size(), sizes.most.value_or(prefix.size()));
   if (item.empty() && sizes.least > prefixed) {
-    return Nothing(path, "minItems asks for more items than there are schemas");
+    return Nothing(path, "minItems", "asks for more items than there are schemas");
   }
   if (prefixed == 0) {
     return Define("\"[\" json-ws " + (item.empty() ? "" : List(item, sizes.least, sizes.most)) +
@@ -70,7 +72,8 @@ SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& pa
   // optional item is left out together with all behind it: a (, b (, c)?)? for minItems 1.
   for (size_t i = prefixed; i-- > 0;) {
     TRY(const std::string rule,
-        Visit(prefix[i], ChildPointer(ChildPointer(path, prefix_keyword), std::to_string(i))));
+        VisitIf(i < sizes.least, prefix[i],
+                ChildPointer(ChildPointer(path, prefix_keyword), std::to_string(i))));
     tail = fmt::format("{} {} {}", i > 0 ? kComma : "", rule, tail);
     if (i == 0) tail += " json-ws";
     if (i >= sizes.least) tail = Define(tail) + "?";
@@ -96,12 +99,13 @@ SchemaReader::Rule SchemaReader::Contains(const Json& schema, const std::string&
   }
   const auto count = least.get<size_t>();
   if (sizes.most && *sizes.most < count) {
-    return Nothing(path, "maxItems is below minContains, so no value is allowed");
+    return Nothing(path, "maxItems", "is below minContains, so no value is allowed");
   }
-  if (item.empty()) return Nothing(path, "contains asks for items that are forbidden");
+  if (item.empty()) return Nothing(path, "contains", "asks for items that are forbidden");
   const std::string at = ChildPointer(path, "contains");
   TRY(const Json both, Join(schema.value("items", Json(true)), ChildPointer(path, "items"),
                             Resolved(schema["contains"]), at));
+  if (both == false) return Nothing(path, "contains", "asks for items that are forbidden");
   TRY(const std::string contained, Visit(both, at));
   // Without an upper bound nothing but the matches has to be counted, and they may stand anywhere.
   const std::string others = fmt::format("({}{})", kComma, item);
@@ -122,7 +126,7 @@ SchemaReader::Rule SchemaReader::Contains(const Json& schema, const std::string&
 SchemaReader::Rule SchemaReader::Unique(const std::vector<Json>& values, const Sizes& sizes,
                                         const std::string& path) {
   if (sizes.least > values.size()) {
-    return Nothing(path, "minItems asks for more items than there are different ones");
+    return Nothing(path, "minItems", "asks for more items than there are different ones");
   }
   if (values.size() > kMaxFree) {
     std::vector<Member> items;

@@ -68,6 +68,7 @@ Result<std::string> SchemaReader::ReadBareText(std::string_view end) {
 
 SchemaReader::Rule SchemaReader::BareText(const Json& schema, std::string_view end) {
   TRY(const Sizes sizes, ReadSizes(schema, "Length", options_.path));
+  if (sizes.none()) return Nothing(options_.path, "maxLength", "no length is allowed");
   const size_t counted = sizes.most.value_or(sizes.least);
   if (counted * end.size() > kMaxCounted && IsSizedOnly(schema)) {
     const size_t at = end.find_first_not_of(" \n");
@@ -76,7 +77,10 @@ SchemaReader::Rule SchemaReader::BareText(const Json& schema, std::string_view e
                               Repetition(sizes.least, sizes.most)));
   }
   TRY(const Language texts, BareLanguage(schema, end));
-  if (texts.empty()) return Fail(options_.path, "no text is all that the keywords say");
+  if (texts.empty()) {
+    return Nothing(schema, {"enum", "const", "pattern", "format", "not", "maxLength"},
+                   options_.path, "no text is all that the keywords say");
+  }
   return texts.Define(&rules_, BareCharsToGbnf);
 }
 

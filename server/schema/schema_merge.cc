@@ -16,6 +16,7 @@
 
 #include "core/base/quoted.h"
 #include "server/json/json_set.h"
+#include "server/schema/json_number.h"
 
 namespace lockstep {
 namespace {
@@ -186,8 +187,11 @@ Status JoinKeyword(const SchemaKeyword& keyword, const Json& from, Json* into) {
   switch (keyword.join) {
     case kLarger:
     case kSmaller:
-      if (!from.is_number() || !into->is_number()) break;
-      if (keyword.join == kLarger ? from > *into : from < *into) *into = from;
+      if (!IsNumber(from) || !IsNumber(*into)) break;
+      if (const int order = Compare(ParseDecimal(Dump(from)), ParseDecimal(Dump(*into)));
+          keyword.join == kLarger ? order > 0 : order < 0) {
+        *into = from;
+      }
       return {};
     case kTypes:
       *into = CommonTypes(*into, from);

@@ -18,7 +18,7 @@ Result<NumberRange> SchemaReader::ReadRange(const Json& schema, bool integer,
                                         : (exclusive ? "exclusiveMaximum" : "maximum");
       const auto value = schema.find(keyword);
       if (value == schema.end()) continue;
-      if (!value->is_number()) return FailKeyword(path, keyword, "must be a number");
+      if (!IsNumber(*value)) return FailKeyword(path, keyword, "must be a number");
       Decimal number = ParseDecimal(Dump(*value));
       // A bound that no number of the longest kind reaches leaves no value at all.
       if (number.negative != lower && number.integer.size() > kMaxIntegerDigits) {
@@ -34,10 +34,11 @@ Result<NumberRange> SchemaReader::ReadRange(const Json& schema, bool integer,
     }
   }
   if (const auto step = schema.find("multipleOf"); step != schema.end()) {
-    if (!step->is_number() || !(*step > 0)) {
+    const Decimal multiple = IsNumber(*step) ? ParseDecimal(Dump(*step)) : Decimal{true, "1", ""};
+    if (multiple.negative || multiple.IsZero()) {
       return FailKeyword(path, "multipleOf", "must be a number above 0");
     }
-    if (!integer || *step != 1) range.multiple_of = ParseDecimal(Dump(*step));
+    if (!integer || PlainText(multiple) != "1") range.multiple_of = multiple;
   }
   return range;
 }
@@ -55,7 +56,7 @@ SchemaReader::Rule SchemaReader::Number(const Json& schema, bool integer, const 
   std::vector<std::string> forbidden;
   if (const auto other = schema.find("not"); other != schema.end() && other->contains("enum")) {
     for (const Json& value : (*other)["enum"]) {
-      if (value.is_number()) forbidden.push_back(PlainText(ParseDecimal(Dump(value))));
+      if (IsNumber(value)) forbidden.push_back(PlainText(ParseDecimal(Dump(value))));
     }
   }
   if (!integer && !forbidden.empty()) {
@@ -69,7 +70,9 @@ SchemaReader::Rule SchemaReader::Number(const Json& schema, bool integer, const 
     TRY(numbers, numbers.And(Language::Words(std::move(forbidden)).Not(), options_.meter));
   }
   if (!numbers.empty()) return numbers.Define(&rules_);
-  return Nothing(path, fmt::format("no {} is between the bounds", integer ? "integer" : "number"));
+  return Nothing(
+      schema, {"maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "not"},
+      path, fmt::format("no {} is between the bounds", integer ? "integer" : "number"));
 }
 
 }  // namespace lockstep

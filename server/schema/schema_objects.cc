@@ -99,7 +99,7 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
     return FailKeyword(path, "properties", "must be an object");
   }
   TRY(const Sizes sizes, ReadSizes(schema, "Properties", path));
-  if (sizes.none()) return Nothing(path, "no number of properties is allowed");
+  if (sizes.none()) return Nothing(path, "maxProperties", "no number of properties is allowed");
   TRY(const std::vector<std::string> required, RequiredNames(schema, path));
   TRY(const Json properties, Properties(schema, required, path));
   std::optional<Language> allowed;
@@ -116,9 +116,13 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
     const bool fits = !allowed || allowed->Contains(name);
     names.push_back(name);
     if ((property == false || !fits) && !is_required) continue;
-    if (!fits) return Nothing(path, Quoted(name) + " is required, but is none of propertyNames");
+    if (!fits)
+      return Nothing(path, "propertyNames", "forbids " + Quoted(name) + ", which is required");
+    if (property == false)
+      return Nothing(path, "required", "asks for " + Quoted(name) + ", which is forbidden");
     TRY(const std::string rule,
-        Visit(property, ChildPointer(ChildPointer(path, "properties"), name)));
+        VisitIf(is_required, property, ChildPointer(ChildPointer(path, "properties"), name)));
+    if (rule == JsonRules::Nothing() && !is_required) continue;
     members.push_back({GbnfLiteral(Dump(Json(name)) + ":") + " json-ws " + rule, is_required});
   }
   const char* const more =
@@ -169,10 +173,9 @@ SchemaReader::Rule SchemaReader::OtherMember(const Json& schema, std::vector<std
                          fits.error().message);
     }
     if (fits->empty() || value == false) continue;
-    ++choices_;  // without a value, there is no such name
+    // Without a value, there is no such name.
     TRY(const std::string rule,
-        Visit(value, ChildPointer(path, set == 0 ? more : "patternProperties")));
-    --choices_;
+        VisitIf(false, value, ChildPointer(path, set == 0 ? more : "patternProperties")));
     if (rule == JsonRules::Nothing()) continue;
     const std::string name =
         any_name ? "json-string" : "\"\\\"\" " + fits->Define(&rules_) + " \"\\\"\"";

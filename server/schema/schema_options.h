@@ -18,6 +18,9 @@ struct JsonSchemaOptions {
   // relative, a JSON pointer to where the part stands.
   const Json* root = nullptr;
   std::string path = "";
+  // Whether what it describes may be left out: a schema that allows no value is then no error, and
+  // its rule matches nothing.
+  bool optional = false;
 };
 
 }  // namespace lockstep

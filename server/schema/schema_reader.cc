@@ -91,9 +91,18 @@ Result<Json> SchemaReader::Join(Json a, const std::string& a_path, Json b,
   }
 }
 
-SchemaReader::Rule SchemaReader::Nothing(const std::string& path, std::string_view problem) const {
+SchemaReader::Rule SchemaReader::Nothing(const std::string& path, std::string_view keyword,
+                                         std::string_view problem) const {
   if (choices_ > 0) return std::string(JsonRules::Nothing());
-  return Fail(path, problem);
+  return FailKeyword(path, keyword, problem);
+}
+
+SchemaReader::Rule SchemaReader::Nothing(const Json& schema,
+                                         std::initializer_list<const char*> keywords,
+                                         const std::string& path, std::string_view problem) const {
+  const auto* const found = std::ranges::find_if(
+      keywords, [&schema](const char* keyword) { return schema.contains(keyword); });
+  return Nothing(path, found == keywords.end() ? "type" : *found, problem);
 }
 
 std::string SchemaReader::Define(std::string_view body) {
@@ -127,7 +136,8 @@ Result<std::string> SchemaReader::Read() {
 
 SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& path) {
   if (schema == true) return std::string(JsonRules::Value());
-  if (schema == false) return Nothing(path, "the schema false allows no value");
+  if (schema == false && choices_ == 0) return Fail(path, "the schema false allows no value");
+  if (schema == false) return std::string(JsonRules::Nothing());
   if (!schema.is_object()) return Fail(path, "a schema must be an object or a boolean");
   if (depth_ >= kMaxDepth) return Fail(path, "schemas are nested too deeply");
   if (++visits_ > kMaxSchemas) {
@@ -142,6 +152,14 @@ SchemaReader::Rule SchemaReader::Visit(const Json& schema, const std::string& pa
   Rule rule = options_.strict ? VisitObjectSchema(schema, path) : VisitDropping(schema, path);
   --depth_;
   TRY_OK(Pay(kByteCost * (rules_.text().size() - std::min(bytes, rules_.text().size()))));
+  return rule;
+}
+
+SchemaReader::Rule SchemaReader::VisitIf(bool required, const Json& schema,
+                                         const std::string& path) {
+  choices_ += required ? 0 : 1;
+  Rule rule = Visit(schema, path);
+  choices_ -= required ? 0 : 1;
   return rule;
 }
 
@@ -235,6 +253,7 @@ SchemaReader::Rule SchemaReader::Reference(const Json& schema, const std::string
   const Json rest = Without(schema, "$ref");
   if (!Asserts(rest)) return Later(reference, *target, reference.substr(1));
   TRY(const Json merged, Join(*target, reference.substr(1), rest, path));
+  if (merged == false) return Nothing(path, "$ref", "and what stands beside it exclude each other");
   return Later("joined " + Dump(merged), merged, path);
 }
 
@@ -253,6 +272,7 @@ SchemaReader::Rule SchemaReader::AllOf(const Json& schema, const std::string& pa
     TRY(merged, Join(merged, path, alone ? parts[i] : Resolved(parts[i]),
                      ChildPointer(ChildPointer(path, "allOf"), std::to_string(i))));
   }
+  if (merged == false) return Nothing(path, "allOf", "its schemas exclude each other");
   if (!merged.is_object() || merged.size() <= 1) return Visit(merged, path);
   // What waits in allOf does so for a choice or a condition, which therefore comes first.
   if (merged.contains("allOf") && !HasConditions(merged) && !merged.contains("$ref")) {
@@ -287,7 +307,7 @@ SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& ke
     if (rule != JsonRules::Nothing()) choices += (choices.empty() ? "" : " | ") + rule;
   }
   --choices_;
-  if (choices.empty()) return Nothing(path, fmt::format("no schema of {} allows a value", keyword));
+  if (choices.empty()) return Nothing(path, keyword, "none of its schemas allows a value");
   return Define(choices);
 }
 
@@ -295,6 +315,7 @@ SchemaReader::Rule SchemaReader::Not(const Json& schema, const std::string& path
   const auto negated = NegateSchema(Resolved(schema["not"]));
   if (!negated) return FailKeyword(path, "not", negated.error().message);
   TRY(const Json merged, Join(Without(schema, "not"), path, *negated, ChildPointer(path, "not")));
+  if (merged == false) return Nothing(path, "not", "leaves no value");
   return Visit(merged, path);
 }
 
@@ -329,7 +350,7 @@ Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
   const auto has = [&](std::string_view name) { return std::ranges::count(types, name) > 0; };
   if (has("number")) std::erase(types, "integer");
   if (types.empty() && choices_ == 0) {
-    return Fail(ChildPointer(path, "type"), "no type is left, so no value is allowed");
+    return FailKeyword(path, "type", "no type is left, so no value is allowed");
   }
   if (types.empty()) types.emplace_back("nothing");
   return types;
@@ -337,7 +358,7 @@ Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
 
 SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& schema,
                                         const std::string& path) {
-  if (type == "nothing") return Nothing(path, "no value is allowed");
+  if (type == "nothing") return Nothing(path, "type", "no value is allowed");
   if (type == "null" || type == "boolean") {
     std::vector<std::string> texts;
     Admission admission = AdmissionTo(schema);
@@ -345,7 +366,7 @@ SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& sch
       TRY(const bool fits, Admits(schema, value, path, &admission));
       if (fits) texts.push_back(Dump(value));
     }
-    if (texts.empty()) return Nothing(path, "no value is allowed");
+    if (texts.empty()) return Nothing(schema, {"not"}, path, "no value is allowed");
     return texts.size() == (type == "null" ? 1u : 2u) ? "json-" + type
                                                       : DefineTexts(std::move(texts));
   }

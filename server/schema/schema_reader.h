@@ -1,6 +1,7 @@
 // Reads one JSON schema into rules of a grammar. Used once, by one thread.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
@@ -29,7 +30,8 @@ class SchemaReader {
         root_(options.root == nullptr ? schema : *options.root),
         where_(where),
         options_(options),
-        dropped_(*dropped) {}
+        dropped_(*dropped),
+        choices_(options.optional ? 1 : 0) {}
   Result<std::string> Read();
   Result<std::string> ReadBareText(std::string_view end);
 
@@ -44,6 +46,8 @@ class SchemaReader {
     bool none() const { return most && *most < least; }
   };
   Rule Visit(const Json& schema, const std::string& path);
+  // The same of what may also be left out, unless it is required.
+  Rule VisitIf(bool required, const Json& schema, const std::string& path);
   // Once more without each keyword at fault, where that is what the options say.
   Rule VisitDropping(const Json& schema, const std::string& path);
   Rule VisitObjectSchema(const Json& schema, const std::string& path);
@@ -134,7 +138,8 @@ class SchemaReader {
   struct Admission {
     std::map<std::string_view, std::string_view> asks;  // by type of values, a keyword
     JsonSet forbidden;
-    std::optional<Language> texts, numbers;
+    std::optional<Language> texts;
+    std::optional<NumberRange> numbers;
     Sizes lengths;
   };
   static Admission AdmissionTo(const Json& schema);
@@ -155,8 +160,11 @@ class SchemaReader {
   std::string Define(std::string_view body);
   // A rule for exactly these texts.
   std::string DefineTexts(std::vector<std::string> texts);
-  // No value is allowed: an error, unless there are other choices.
-  Rule Nothing(const std::string& path, std::string_view problem) const;
+  // No value is allowed because of `keyword`: its fault, unless there are other choices.
+  Rule Nothing(const std::string& path, std::string_view keyword, std::string_view problem) const;
+  // The same where it is the first of `keywords` that the schema at `path` has.
+  Rule Nothing(const Json& schema, std::initializer_list<const char*> keywords,
+               const std::string& path, std::string_view problem) const;
   // `keyword` of the schema at `path` cannot be held to, and could be dropped.
   tl::unexpected<Error> FailKeyword(const std::string& path, std::string_view keyword,
                                     std::string_view problem) const;
@@ -186,9 +194,9 @@ class SchemaReader {
   std::vector<std::string> later_keys_;                 // in the order of their arrival
   std::set<std::pair<std::string, std::string>> lost_;  // path and keyword
   mutable std::pair<std::string, std::string> fault_;   // of the last FailKeyword
-  // choices_ counts the alternatives around the schema that is read. Above 0, a schema that allows
-  // no value takes away one alternative and is no error.
-  size_t depth_ = 0, visits_ = 0, choices_ = 0;
+  // choices_ counts the alternatives around the schema that is read; to leave a member or an item
+  // out is one. Above 0, a schema that allows no value takes away one alternative and is no error.
+  size_t depth_ = 0, visits_ = 0, choices_;
 };
 
 }  // namespace lockstep

@@ -34,7 +34,7 @@ Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const st
     const auto value = schema.find(keyword);
     if (value == schema.end()) continue;
     // What is no number is taken for -1, which the next line refuses.
-    const Decimal size = value->is_number() ? ParseDecimal(Dump(*value)) : Decimal{true, "1", ""};
+    const Decimal size = IsNumber(*value) ? ParseDecimal(Dump(*value)) : Decimal{true, "1", ""};
     if (size.negative || !size.IsInteger()) {
       return FailKeyword(path, keyword, "must be a whole number that is not negative");
     }
@@ -48,7 +48,8 @@ Result<SchemaReader::Sizes> SchemaReader::ReadSizes(const Json& schema, const st
   }
   // Among choices it is one less, which is the caller's to say.
   if (sizes.none() && choices_ == 0) {
-    return Fail(path, fmt::format("max{0} is below min{0}, so no value is allowed", what));
+    return FailKeyword(path, "max" + what,
+                       fmt::format("is below min{}, so no value is allowed", what));
   }
   return sizes;
 }
@@ -219,7 +220,7 @@ SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& p
                        (schema.contains("format") && format == nullptr);
   if (format != nullptr && SaysNothing(*format, schema)) format = nullptr;
   TRY(const Sizes sizes, ReadSizes(schema, "Length", path));
-  if (sizes.none()) return Nothing(path, "no length is allowed");
+  if (sizes.none()) return Nothing(path, "maxLength", "no length is allowed");
   const bool sized = sizes.least > 0 || sizes.most;
   const bool plain = !several && !schema.contains("not");
   if (plain && pattern == nullptr && format == nullptr) {
@@ -249,7 +250,10 @@ SchemaReader::Rule SchemaReader::String(const Json& schema, const std::string& p
     }
   }
   TRY(const Language texts, TextLanguage(schema, path, TextLengths::kShortened));
-  if (texts.empty()) return Nothing(path, "no string is all that the keywords say");
+  if (texts.empty()) {
+    return Nothing(schema, {"pattern", "format", "not", "maxLength"}, path,
+                   "no string is all that the keywords say");
+  }
   return Define(fmt::format("\"\\\"\" {} \"\\\"\"", texts.Define(&rules_)));
 }
 

@@ -15,11 +15,15 @@
 namespace lockstep {
 namespace {
 
+std::string_view TypeName(const Json& value) {
+  return IsNumber(value) ? "number" : value.type_name();
+}
+
 // 1.0 and 1e2 are integers too: JSON Schema asks for a number without a fraction, not for a way of
 // writing it.
 bool IsOfType(const Json& value, std::string_view type) {
-  if (type == "integer") return value.is_number() && ParseDecimal(Dump(value)).IsInteger();
-  return type == value.type_name();
+  if (type == "integer") return IsNumber(value) && ParseDecimal(Dump(value)).IsInteger();
+  return type == TypeName(value);
 }
 
 size_t Characters(std::string_view text) {
@@ -55,7 +59,10 @@ SchemaReader::Rule SchemaReader::Values(const Json& schema, const std::string& p
     TRY(const bool fits, Admits(schema, value, path, &admission));
     if (fits) texts.push_back(Dump(value));
   }
-  if (texts.empty()) return Nothing(path, "none of the listed values is allowed");
+  if (texts.empty()) {
+    const char* const lists = schema.contains("const") ? "const" : "enum";
+    return Nothing(path, lists, "none of the listed values is allowed");
+  }
   return DefineTexts(std::move(texts));
 }
 
@@ -79,7 +86,7 @@ Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const s
                                   Admission* admission) {
   if (schema.contains("type") && !IsOneOf(value, schema["type"])) return false;
   if (admission->forbidden.Contains(value)) return false;
-  const std::string_view type = value.type_name();
+  const std::string_view type = TypeName(value);
   const auto asked = admission->asks.find(type);
   if (asked == admission->asks.end()) return true;
   if (type == "string") {
@@ -95,10 +102,12 @@ Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const s
   }
   if (type == "number") {
     if (!admission->numbers) {
-      TRY(const NumberRange range, ReadRange(schema, false, path));
-      TRY(admission->numbers, Numbers(range, path));
+      TRY(admission->numbers, ReadRange(schema, false, path));
     }
-    return admission->numbers->Contains(PlainText(ParseDecimal(Dump(value))));
+    TRY_OK(Pay(Characters(Dump(value))));
+    auto fits = IsInRange(ParseDecimal(Dump(value)), *admission->numbers);
+    if (!fits) return FailKeyword(path, "multipleOf", fits.error().message);
+    return *fits;
   }
   return FailKeyword(path, asked->second,
                      fmt::format("keyword {} beside enum or const is not supported; leave out the "

@@ -114,7 +114,7 @@ Result<std::string> ArgumentRules::Add(const Json& function, const std::string& 
   const bool any = !function.contains("parameters") || function["parameters"].empty();
   if (any && form_.arguments != Form::kJson) return AnyArguments();
   if (any) return std::string(JsonGrammar::Object());
-  Json schema = WithoutBigIntegers(function["parameters"]);
+  Json schema = function["parameters"];
   references_.clear();
   const Json root = schema;
   if (schema.contains("$ref") && !Asserts(Without(schema, "$ref")) && schema["$ref"].is_string()) {
@@ -169,9 +169,10 @@ Result<std::string> ArgumentRules::Chain(const Json& schema, const Place& place,
   std::string first = Define("\"\""), next = first;
   for (size_t i = keys.size(); i > 0; --i) {
     const std::string& key = keys[i - 1];
-    const Place at = Child(Child(place, "properties"), key);
-    TRY(const std::string argument, Argument(key, schema["properties"][key], at, tool));
     const bool required = IsRequired(schema, key);
+    Place at = Child(Child(place, "properties"), key);
+    at.optional |= !required;
+    TRY(const std::string argument, Argument(key, schema["properties"][key], at, tool));
     const std::string between = separator.empty() ? "" : GbnfLiteral(separator) + " ";
     const std::string here = fmt::format("{} {}", argument, next);
     const std::string_view otherwise = required ? "" : " | ";
@@ -225,6 +226,7 @@ Result<std::string> ArgumentRules::Text(const Json& schema, const Place& place,
   if (const auto known = texts_.find(key); known != texts_.end()) return known->second;
   const size_t dropped = json_.dropped().size();
   TRY(std::string text, json_.AddBareText(said, place.where, end, Options(place)));
+  if (text == JsonGrammar::Nothing()) return text;
   text += " " + GbnfLiteral(end);
   if (dropped == json_.dropped().size() && key.find("\"$ref\"") == std::string::npos) {
     texts_.emplace(key, text);
@@ -368,7 +370,9 @@ Result<std::string> ArgumentRules::GemmaList(const Json& schema, const Place& pl
   }
   TRY_OK(Drop(rest, place, {"type", "nullable", "items"}));
   if (most == 0u) return GbnfLiteral("[]");
-  TRY(const std::string item, Gemma(items.is_array() ? Json(true) : items, Child(place, "items")));
+  Place at = Child(place, "items");
+  at.optional |= least.value_or(0) == 0;
+  TRY(const std::string item, Gemma(items.is_array() ? Json(true) : items, at));
   const std::string list = fmt::format("{0} (\",\" {0}){1}", item,
                                        Repetition(std::max<size_t>(least.value_or(0), 1) - 1,
                                                   most ? std::optional(*most - 1) : std::nullopt));

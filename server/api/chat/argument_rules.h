@@ -38,6 +38,7 @@ class ArgumentRules {
     const std::string& where;  // the root's name
     std::string path;          // from there
     bool strict;
+    bool optional = false;  // whether it may be left out
   };
 
   [[nodiscard]] Result<std::string> Named(const Json& schema, const Place& place,
@@ -60,10 +61,10 @@ class ArgumentRules {
   [[nodiscard]] Result<std::string> GemmaList(const Json& schema, const Place& place);
   [[nodiscard]] Result<std::string> JsonValue(const Json& schema, const Place& place);
   static Place Child(const Place& place, const std::string& name) {
-    return {place.root, place.where, ChildPointer(place.path, name), place.strict};
+    return {place.root, place.where, ChildPointer(place.path, name), place.strict, place.optional};
   }
   JsonSchemaOptions Options(const Place& place) const {
-    return {place.strict, meter_, &place.root, place.path};
+    return {place.strict, meter_, &place.root, place.path, place.optional};
   }
   // Names the keyword as dropped, or is an error where the schema is strict.
   [[nodiscard]] Status Lose(const std::string& keyword, const Place& place);

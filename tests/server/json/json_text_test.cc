@@ -93,8 +93,8 @@ TEST(JsonText, IntegersBeyond64BitsKeepTheirDigits) {
   EXPECT_EQ(Dump(json), R"({"a":[18446744073709551616,-9223372036854775809],"b":1e+30})");
   EXPECT_EQ(Dump(Json{{"é\"", {{{"n", json["a"]}}, nullptr, Json::object(), "x"}}}),
             R"({"é\"":[{"n":[18446744073709551616,-9223372036854775809]},null,{},"x"]})");
-  EXPECT_EQ(WithoutBigIntegers(json).dump(),
-            R"({"a":[1.8446744073709552e+19,-9.223372036854776e+18],"b":1e+30})");
+  EXPECT_TRUE(IsNumber(json["a"][0]) && IsNumber(json["b"]) && IsNumber(Json(1)));
+  EXPECT_FALSE(IsNumber(json["a"]) || IsNumber(Json("1")) || IsNumber(Json(true)));
 }
 
 TEST(JsonText, WritesBytesThatAreNoTextAsReplacements) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 namespace lockstep {
 namespace {
@@ -34,10 +35,33 @@ TEST(JsonNumberTest, RangesAreWhatArithmeticSays) {
           const bool fits = (low % 2 != 0 ? n > low : n >= low) &&
                             (high % 2 != 0 ? n < high : n <= high) && (step == 0 || n % step == 0);
           EXPECT_EQ(numbers.Contains(std::to_string(n)), fits) << low << " " << high << " " << n;
+          EXPECT_EQ(IsInRange(ParseDecimal(std::to_string(n)), range).value(), fits) << n;
         }
       }
     }
   }
+}
+
+TEST(JsonNumberTest, NumbersAreMultiplesHoweverLong) {
+  const auto is_multiple = [](const char* number, const char* step) {
+    NumberRange range;
+    range.multiple_of = ParseDecimal(step);
+    return IsInRange(ParseDecimal(number), range);
+  };
+  for (const auto& [number, step, is] : {std::tuple("0", "7", true),
+                                         {"1.5", "0.25", true},
+                                         {"1.6", "0.25", false},
+                                         {"-0.3", "0.1", true},
+                                         {"0.05", "0.1", false},
+                                         {"100000000000000000000000000003", "3", false},
+                                         {"100000000000000000000000000002", "3", true},
+                                         {"3e40", "1e40", true},
+                                         {"35e39", "1e40", false},
+                                         {"12345678901234567890", "12345678901234567", false},
+                                         {"98765431209876536", "12345678901234567", true}}) {
+    EXPECT_EQ(is_multiple(number, step).value(), is) << number << " " << step;
+  }
+  EXPECT_FALSE(is_multiple("99999999999999999999", "123456789012345678"));
 }
 
 TEST(JsonNumberTest, FractionsAreWhatArithmeticSays) {
@@ -54,6 +78,7 @@ TEST(JsonNumberTest, FractionsAreWhatArithmeticSays) {
         const bool fits =
             (low % 2 != 0 ? n > low : n >= low) && (high % 2 != 0 ? n < high : n <= high);
         EXPECT_EQ(numbers.Contains(text), fits) << low << " " << high << " " << text;
+        EXPECT_EQ(IsInRange(ParseDecimal(text), range).value(), fits) << text;
       }
     }
   }

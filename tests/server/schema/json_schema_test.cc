@@ -105,7 +105,7 @@ TEST(JsonSchemaTest, RefusalsNameTheKeywordAndThePlace) {
        "f.schema/properties/a: keyword \"$dynamicRef\" is not supported"},
       {R"j({"properties":{"a/b":{"if":{"items":{}},"then":{}}}})j",
        "f.schema/properties/a~1b/if: what"},
-      {R"j({"not":{}})j", "the schema false allows no value"},
+      {R"j({"not":{}})j", "f.schema/not: leaves no value"},
       {R"j({"not":{"items":{}}})j", "f.schema/not: what is not allowed by \"items\""},
       {R"j({"patternProperties":{"(a)\\1":{}}})j", "f.schema/patternProperties: the pattern"},
       {R"j({"items":{"type":"integer","multipleOf":2001}})j", "f.schema/items/multipleOf: is"},
@@ -113,14 +113,19 @@ TEST(JsonSchemaTest, RefusalsNameTheKeywordAndThePlace) {
       {R"j({"type":"array","uniqueItems":true})j", "f.schema/uniqueItems: is supported only"},
       {R"j({"type":"text"})j", "f.schema/type: \\\"text\\\" is no type"},
       {R"j({"type":[]})j", "no type is left"},
-      {R"j({"minLength":3,"maxLength":2})j", "maxLength is below minLength"},
+      {R"j({"minLength":3,"maxLength":2})j", "f.schema/maxLength: is below minLength"},
+      {R"j({"properties":{"a":{"enum":[]}},"required":["a"]})j",
+       "f.schema/properties/a/enum: none of the listed values"},
+      {R"j({"properties":{"a":false},"required":["a"]})j",
+       "f.schema/required: asks for \"a\", which is forbidden"},
+      {R"j({"allOf":[{"const":1},{"const":2}]})j", "f.schema/allOf: its schemas exclude"},
       {R"j({"minLength":-1})j", "f.schema/minLength: must be a whole number"},
       {R"j({"minItems":1.5})j", "f.schema/minItems: must be a whole number"},
       {R"j({"type":"integer","minimum":5,"maximum":4})j", "no integer is between"},
       {R"j({"type":"number","exclusiveMinimum":1,"maximum":1})j", "no number is between"},
       {R"j({"minimum":"a"})j", "f.schema/minimum: must be a number"},
       {R"j({"exclusiveMinimum":true})j", "f.schema/exclusiveMinimum: must be a number"},
-      {R"j({"minimum":1e300})j", "f.schema/minimum: no number of at most 20 digits"},
+      {R"j({"minimum":1e300})j", "f.schema/minimum: no number of at most 64 digits"},
       {R"j({"pattern":"a(?=b)"})j",
        "f.schema/pattern: the pattern \"a(?=b)\" is not acceptable: look-"},
       {R"j({"pattern":"(?<=a)b"})j", "look-behind nowhere"},
@@ -203,6 +208,16 @@ TEST(JsonSchemaTest, EachKindOfKeywordMayBeDropped) {
        "8",
        "10"},
       {R"j({"$ref":"http://x/y","type":"integer"})j", {"s: $ref"}, "1", "\"\""},
+      // What no value can be.
+      {R"j({"properties":{"a":{"type":"string","enum":[1,2]},"b":{"type":"null"}},"required":["a"]})j",
+       {"s/properties/a: enum"},
+       R"j({"a":"x","b":null})j",
+       R"j({"a":1})j"},
+      {R"j({"type":"integer","minimum":5,"maximum":3})j", {"s: maximum"}, "5", "4"},
+      {R"j({"type":"string","minLength":3,"maxLength":2})j", {"s: maxLength"}, "\"abc\"", "\"ab\""},
+      {R"j({"type":"array","items":{"enum":[]},"minItems":1})j", {"s/items: enum"}, "[1]", "[]"},
+      {R"j({"allOf":[{"const":1},{"const":2}],"type":"integer"})j", {"s: allOf"}, "3", "\"\""},
+      {R"j({"anyOf":[{"enum":[]},false],"type":"integer"})j", {"s: anyOf"}, "3", "\"\""},
       {R"j({"if":{"items":{}},"then":{"minItems":1},"type":"array"})j", {"s: if"}, "[]", "1"},
   };
   for (const auto& test : kDrops) {
@@ -213,6 +228,40 @@ TEST(JsonSchemaTest, EachKindOfKeywordMayBeDropped) {
     EXPECT_THAT(dropped, testing::UnorderedElementsAreArray(test.dropped)) << test.schema;
     EXPECT_TRUE(Matches(**grammar, test.accepted)) << test.schema;
     EXPECT_FALSE(Matches(**grammar, test.refused)) << test.schema;
+  }
+}
+
+// It can only be left out, which is what the schema says, so that nothing is lost.
+TEST(JsonSchemaTest, WhatNoValueCanBeIsLeftOutWhereItMay) {
+  for (const char* none :
+       {"false", R"j({"enum":[]})j", R"j({"type":"integer","minimum":5,"maximum":3})j",
+        R"j({"type":"string","enum":[1,2]})j", R"j({"minLength":3,"maxLength":2})j",
+        R"j({"allOf":[{"const":1},{"const":2}]})j", R"j({"not":{}})j", R"j({"type":[]})j",
+        R"j({"properties":{"c":{"enum":[]}},"required":["c"]})j", R"j({"$ref":"#/$defs/n"})j",
+        R"j({"items":false,"minItems":1})j", R"j({"anyOf":[false,{"const":1,"type":"null"}]})j"}) {
+    for (const bool strict : {true, false}) {
+      const auto compiled = [&](const char* form) {
+        std::vector<std::string> dropped;
+        auto grammar =
+            CompileJsonSchema(ParseStrictObject(fmt::format(fmt::runtime(form), none)).value(), "s",
+                              {.strict = strict}, &dropped);
+        EXPECT_TRUE(grammar) << none << grammar.error().message;
+        EXPECT_THAT(dropped, testing::IsEmpty()) << none;
+        return grammar ? *grammar : nullptr;
+      };
+      const auto object = compiled(
+          R"j({{"$defs":{{"n":false}},"properties":{{"a":{},"b":{{"const":1}}}},"required":["b"]}})j");
+      const auto array = compiled(R"j({{"$defs":{{"n":false}},"type":"array","items":{}}})j");
+      const auto tuple = compiled(
+          R"j({{"$defs":{{"n":false}},"prefixItems":[{{"const":1}},{}],"minItems":1,"items":false}})j");
+      if (object == nullptr || array == nullptr || tuple == nullptr) continue;
+      EXPECT_TRUE(Matches(*object, R"j({"b":1})j")) << none;
+      EXPECT_FALSE(Matches(*object, R"j({"a":1,"b":1})j")) << none;
+      EXPECT_TRUE(Matches(*array, "[]")) << none;
+      EXPECT_FALSE(Matches(*array, "[1]")) << none;
+      EXPECT_TRUE(Matches(*tuple, "[1]")) << none;
+      EXPECT_FALSE(Matches(*tuple, "[1,1]")) << none;
+    }
   }
 }
 

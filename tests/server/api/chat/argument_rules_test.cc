@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Json Parsed(const std::string& text) { return Json::parse(text, nullptr, false); }
+Json Parsed(const std::string& text) { return ParseStrictObject(text).value(); }
 
 CallForm Tagged() {
   CallForm form;
@@ -140,6 +140,49 @@ TEST(ArgumentRulesTest, GemmasValuesAreBound) {
     const Arguments arguments(Gemma(), OfX(test.schema));
     EXPECT_TRUE(arguments.Allows(std::string("x:") + test.good)) << arguments.error();
     EXPECT_FALSE(arguments.Allows(std::string("x:") + test.bad));
+  }
+}
+
+TEST(ArgumentRulesTest, WhatNoValueCanBeIsLeftOutWhereItMay) {
+  for (const char* none :
+       {R"({"enum":[]})", R"({"type":"string","enum":[1,2]})", "false",
+        R"({"type":"string","const":1})", R"({"type":"integer","minimum":5,"maximum":3})",
+        R"({"type":"string","minLength":3,"maxLength":2})"}) {
+    for (const bool strict : {true, false}) {
+      SCOPED_TRACE(none);
+      const std::string parameters =
+          R"({"properties":{"a":{"type":"integer"},"x":)" + std::string(none) + "}}";
+      const Arguments tagged(Tagged(), parameters, strict), gemma(Gemma(), parameters, strict);
+      EXPECT_TRUE(tagged.Allows("<parameter=a>\n1\n</parameter>\n")) << tagged.error();
+      EXPECT_FALSE(tagged.AllowsTagged("1") || tagged.AllowsTagged("ab"));
+      EXPECT_TRUE(gemma.Allows("a:1")) << gemma.error();
+      EXPECT_FALSE(gemma.Allows("a:1,x:1") || gemma.Allows("x:1"));
+      EXPECT_EQ(tagged.dropped(), std::vector<std::string>{});
+      EXPECT_EQ(gemma.dropped(), std::vector<std::string>{});
+    }
+  }
+}
+
+TEST(ArgumentRulesTest, WhatNoValueCanBeButMustIsNamed) {
+  const char kNone[] = R"({"type":"string","minLength":3,"maxLength":2})";
+  EXPECT_THAT(Arguments(Tagged(), OfX(kNone)).error(),
+              HasSubstr("/properties/x/maxLength: is below"));
+  const Arguments tagged(Tagged(), OfX(kNone), false);
+  EXPECT_TRUE(tagged.AllowsTagged("abc")) << tagged.error();
+  EXPECT_FALSE(tagged.AllowsTagged("ab"));
+  EXPECT_THAT(tagged.dropped(), testing::ElementsAre("tools[0]/properties/x: maxLength"));
+}
+
+TEST(ArgumentRulesTest, IntegersBeyond64BitsKeepTheirDigits) {
+  for (const char* schema :
+       {R"({"const":18446744073709551617})", R"({"enum":[18446744073709551617,"a"]})",
+        R"({"type":"integer","minimum":18446744073709551617,"maximum":18446744073709551619})"}) {
+    SCOPED_TRACE(schema);
+    const Arguments tagged(Tagged(), OfX(schema)), gemma(Gemma(), OfX(schema));
+    EXPECT_TRUE(tagged.AllowsTagged("18446744073709551617")) << tagged.error();
+    EXPECT_FALSE(tagged.AllowsTagged("18446744073709551616"));
+    EXPECT_TRUE(gemma.Allows("x:18446744073709551617")) << gemma.error();
+    EXPECT_FALSE(gemma.Allows("x:18446744073709551616"));
   }
 }
 

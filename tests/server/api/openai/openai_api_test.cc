@@ -204,6 +204,9 @@ TEST_F(OpenAiApiTest, WhateverBindsAnAnswerBindsIt) {
       {R"("guided_regex":"[^a]\n?")", "b\n", "\x01"},
       {R"("guided_choice":["a\"b","c"])", "a\"b", "ab"},
       {R"("guided_grammar":"root ::= \"x\"")", "x", "y"},
+      {R"("json_schema":)" + schema, R"({"a": false})", "{}"},
+      {R"("regex":"(ab)*c")", "ababc", "xc"},
+      {R"("ebnf":"root ::= \"x\"")", "x", "y"},
   };
   for (const auto& [field, good, bad] : cases) {
     SCOPED_TRACE(field);
