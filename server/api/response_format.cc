@@ -65,9 +65,9 @@ class FormatReader {
   }
   void ReadObject(FieldReader& owner, std::string_view name) { Set(owner, name, Kind::kObject); }
 
-  // {"name", "schema"[, "description", "strict"]}
+  // {"schema"[, "name", "description", "strict"]}
   void ReadNamedSchema(FieldReader& owner, std::string_view name) {
-    constexpr char kForm[] = "must be an object with a name and a schema";
+    constexpr char kForm[] = "must be an object with a schema";
     if (!owner.Object(name, kForm, context_.unknown(),
                       [this](FieldReader& fields) { ReadSchemaFields(fields); }) &&
         owner.ok()) {
@@ -76,7 +76,7 @@ class FormatReader {
   }
   void ReadSchemaFields(FieldReader& fields) {
     std::string text;
-    if (!fields.Text("name", &text) && fields.ok()) fields.Fail("name", "is missing");
+    fields.Text("name", &text);  // says nothing of the answer; llama-server's clients have none
     fields.Text("description", &text);
     fields.Bool("strict", &format_.strict);
     ReadSchema(fields, "schema");
@@ -99,7 +99,7 @@ class FormatReader {
       return;
     }
     if (type != "json_object" && type != "json") {
-      return format.Fail("type", "must be text, json_object or json_schema");
+      return format.Fail("type", "must be text, json_object, json_schema or regex");
     }
     // Hugging Face's clients send the schema as "value", others as "schema".
     const char* const name = format.Has("value") ? "value" : "schema";

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "server/schema/schema_dialects.h"
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {
@@ -41,7 +42,7 @@ Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std
                                                          const JsonSchemaOptions& options,
                                                          std::vector<std::string>* dropped) {
   JsonGrammar json;
-  TRY(const std::string rule, json.Add(schema, where, options));
+  TRY(const std::string rule, json.Add(InOneDialect(schema), where, options));
   if (dropped != nullptr) *dropped = json.dropped();
   // A schema within its own limits may still be too large a grammar. The client knows the schema
   // and not the GBNF, so that the message says where the schema stands.

@@ -13,6 +13,7 @@
 #include "core/base/quoted.h"
 #include "core/grammar/grammar.h"
 #include "server/generation/text_rules.h"
+#include "server/schema/schema_dialects.h"
 
 namespace lockstep {
 namespace {
@@ -65,6 +66,17 @@ bool IsRequired(const Json& schema, const std::string& key) {
          std::ranges::count(schema["required"], Json(key)) > 0;
 }
 
+// Whether it is the schema of a function without parameters, as libraries write it: the properties
+// are listed, and there are none. Without a list, an object is any.
+bool HasNoMembers(const Json& schema) {
+  if (!schema.contains("properties") || schema["properties"] != Json::object()) return false;
+  return std::ranges::all_of(schema.items(), [](const auto& item) {
+    const std::string& keyword = item.key();
+    return keyword == "type" || keyword == "properties" || IsAnnotation(keyword) ||
+           (keyword == "required" && item.value().empty());
+  });
+}
+
 // With the names that are required, but not listed, among the properties.
 Json WithRequired(Json schema) {
   const Json required = schema.value("required", Json::array());
@@ -111,11 +123,10 @@ void ArgumentRules::DefineOnce(const std::string& name, const std::string& rules
 
 Result<std::string> ArgumentRules::Add(const Json& function, const std::string& where) {
   const auto name = function["name"].get<std::string>();
-  const bool any = !function.contains("parameters") || function["parameters"].empty();
-  if (any && form_.arguments != Form::kJson) return AnyArguments();
-  if (any) return std::string(JsonGrammar::Object());
-  Json schema = function["parameters"];
   references_.clear();
+  Json schema = InOneDialect(function.value("parameters", Json(nullptr)));
+  // OpenAI's: a function of which nothing is said has no parameters.
+  if (schema.is_null() || schema.empty()) schema = {{"properties", Json::object()}};
   const Json root = schema;
   if (schema.contains("$ref") && !Asserts(Without(schema, "$ref")) && schema["$ref"].is_string()) {
     const Json* const target = FindReference(root, schema["$ref"].get<std::string>());
@@ -123,6 +134,7 @@ Result<std::string> ArgumentRules::Add(const Json& function, const std::string& 
   }
   // Calls name their arguments, so that a schema without a type can only mean an object.
   if (!schema.contains("type")) schema["type"] = "object";
+  if (HasNoMembers(schema)) schema["additionalProperties"] = false;
   if (schema["type"] != "object") {
     return Fail(ErrorKind::kInvalidArgument,
                 where + "/type: must be \"object\": the arguments of a function are named", where);

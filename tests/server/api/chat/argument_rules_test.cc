@@ -13,7 +13,10 @@ namespace {
 
 using testing::HasSubstr;
 
-Json Parsed(const std::string& text) { return ParseStrictObject(text).value(); }
+// A null is no object to the reader of requests.
+Json Parsed(const std::string& text) {
+  return text == "null" ? Json(nullptr) : ParseStrictObject(text).value();
+}
 
 CallForm Tagged() {
   CallForm form;
@@ -183,6 +186,27 @@ TEST(ArgumentRulesTest, IntegersBeyond64BitsKeepTheirDigits) {
     EXPECT_FALSE(tagged.AllowsTagged("18446744073709551616"));
     EXPECT_TRUE(gemma.Allows("x:18446744073709551617")) << gemma.error();
     EXPECT_FALSE(gemma.Allows("x:18446744073709551616"));
+  }
+}
+
+TEST(ArgumentRulesTest, AFunctionWithoutParametersHasNoArguments) {
+  for (const char* none : {"null", "{}", R"({"type":"object","properties":{}})",
+                           R"({"type":"object","properties":{},"required":[],"title":"T"})",
+                           R"({"type":"object","properties":{},"additionalProperties":false})"}) {
+    SCOPED_TRACE(none);
+    const Arguments json(CallForm(), none), tagged(Tagged(), none), gemma(Gemma(), none);
+    EXPECT_TRUE(json.Allows("{}")) << json.error();
+    EXPECT_FALSE(json.Allows(R"({"a":1})"));
+    EXPECT_TRUE(tagged.Allows("")) << tagged.error();
+    EXPECT_FALSE(tagged.AllowsTagged("a"));
+    EXPECT_TRUE(gemma.Allows("")) << gemma.error();
+    EXPECT_FALSE(gemma.Allows("x:1"));
+  }
+  for (const char* any : {R"({"type":"object"})",
+                          R"({"type":"object","properties":{},"additionalProperties":true})"}) {
+    SCOPED_TRACE(any);
+    EXPECT_TRUE(Arguments(CallForm(), any).Allows(R"({"a":1})"));
+    EXPECT_TRUE(Arguments(Tagged(), any).AllowsTagged("a"));
   }
 }
 
