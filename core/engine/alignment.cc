@@ -76,8 +76,8 @@ void Alignment::Go(std::span<const int32_t> text, int32_t token) {
   }
   // What the change has in common with the text was written already.
   left_ = at_.source;
-  written_ = 0;
-  for (size_t i = 0; i < at_.replaced; ++i) wrote_[written_++] = change->with[i];
+  written_ = change != nullptr ? at_.replaced : 0;
+  if (change != nullptr) std::copy_n(change->with.begin(), written_, wrote_.begin());
   Leave(token);
 }
 

@@ -17,7 +17,9 @@ Result<std::string> JsonGrammar::ReadWith(const Json& schema, std::string_view w
                 fmt::format("{}: the schema has more than {} bytes", where, kMaxSchemaBytes),
                 std::string(where));
   }
-  SchemaReader reader(&rules_, schema, where, options, &dropped_);
+  // A part's root was put into one dialect as a whole.
+  const Json whole = options.root == nullptr ? InOneDialect(schema) : Json();
+  SchemaReader reader(&rules_, options.root == nullptr ? whole : schema, where, options, &dropped_);
   Result<std::string> rule = read(reader);
   // A reader that is ended by the meter may take that for a fault of a keyword.
   if (Status going_on = Spend(options.meter, 0); !going_on) {
@@ -42,7 +44,7 @@ Result<std::shared_ptr<const Grammar>> CompileJsonSchema(const Json& schema, std
                                                          const JsonSchemaOptions& options,
                                                          std::vector<std::string>* dropped) {
   JsonGrammar json;
-  TRY(const std::string rule, json.Add(InOneDialect(schema), where, options));
+  TRY(const std::string rule, json.Add(schema, where, options));
   if (dropped != nullptr) *dropped = json.dropped();
   // A schema within its own limits may still be too large a grammar. The client knows the schema
   // and not the GBNF, so that the message says where the schema stands.
