@@ -12,6 +12,7 @@ namespace lockstep {
 namespace {
 
 using prometheus::ClientMetric;
+using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 void AppendNumber(std::string& text, double value) {
@@ -45,6 +46,24 @@ const char* TypeName(MetricType type) {
 }
 
 }  // namespace
+
+// Both members are set, as MetricsText reads the one that the type names.
+MetricFamily Value(const char* name, const char* help, double value, MetricLabels labels,
+                   MetricType type) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.gauge.value = metric.counter.value = value;
+  return {name, help, type, {metric}};
+}
+
+MetricFamily ByLabel(const char* name, const char* help, MetricType type, const char* label,
+                     const std::vector<std::pair<const char*, double>>& values) {
+  MetricFamily family{name, help, type, {}};
+  for (const auto& [word, value] : values) {
+    family.metric.push_back(Value(name, help, value, {{label, word}}).metric[0]);
+  }
+  return family;
+}
 
 void MetricsText::Add(const prometheus::MetricFamily& family, std::string_view name,
                       const MetricLabels& labels) {

@@ -6,11 +6,22 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lockstep {
 
 using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
+
+// A family of one number.
+prometheus::MetricFamily Value(const char* name, const char* help, double value,
+                               MetricLabels labels = {},
+                               prometheus::MetricType type = prometheus::MetricType::Gauge);
+
+// One metric of a family for each of the values, told apart by one label.
+prometheus::MetricFamily ByLabel(const char* name, const char* help, prometheus::MetricType type,
+                                 const char* label,
+                                 const std::vector<std::pair<const char*, double>>& values);
 
 class MetricsText {
  public:
