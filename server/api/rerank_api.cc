@@ -115,44 +115,46 @@ std::vector<std::string> TextsOf(const EncodeRequest& request, bool wanted) {
   return texts;
 }
 
-Result<EncodeRequest> ReadRerank(const Json& body, ReadContext& context) {
+// A query and documents, which `read_own` takes with all that is the form's own;
+// `texts_flag` asks for the documents with the scores.
+template <class ReadOwn>
+Result<EncodeRequest> ReadRanking(const Json& body, ReadContext& context, const char* texts_flag,
+                                  std::string (*write)(const Form&, const TextVectors&),
+                                  const ReadOwn& read_own) {
   FieldReader fields(body);
   EncodeRequest request;
   Form form;
   bool with_texts = false;
   ReadEmbeddingModel(fields, context, &form.model);
   ReadQuery(fields, request);
-  ReadDocuments(fields, context, request);
-  fields.Integer("top_n", 1, INT32_MAX, &form.most);
-  fields.Bool("return_documents", &with_texts);
-  ReadTruncation(fields, request);
-  // Cohere's, which never refuses a document for its length.
-  fields.Integer("max_tokens_per_doc", 1, INT32_MAX, &request.document_limit);
+  read_own(fields, form, request);
+  fields.Bool(texts_flag, &with_texts);
   TRY_OK(fields.Finish(context.unknown()));
   form.texts = TextsOf(request, with_texts);
-  request.write = [form = std::move(form)](const TextVectors& made) {
-    return WriteRerank(form, made);
+  request.write = [form = std::move(form), write](const TextVectors& made) {
+    return write(form, made);
   };
   return request;
 }
 
+Result<EncodeRequest> ReadRerank(const Json& body, ReadContext& context) {
+  return ReadRanking(body, context, "return_documents", WriteRerank,
+                     [&](FieldReader& fields, Form& form, EncodeRequest& request) {
+                       ReadDocuments(fields, context, request);
+                       fields.Integer("top_n", 1, INT32_MAX, &form.most);
+                       ReadTruncation(fields, request);
+                       // Cohere's, which never refuses a document for its length.
+                       fields.Integer("max_tokens_per_doc", 1, INT32_MAX, &request.document_limit);
+                     });
+}
+
 Result<EncodeRequest> ReadTei(const Json& body, ReadContext& context) {
-  FieldReader fields(body);
-  EncodeRequest request;
-  Form form;
-  bool with_texts = false;
-  ReadEmbeddingModel(fields, context, &form.model);
-  ReadQuery(fields, request);
-  ReadTeiInputs(fields, "texts", context, /*ids=*/false, request);
-  fields.Bool("raw_scores", &request.raw_scores);
-  fields.Bool("return_text", &with_texts);
-  ReadTeiReading(fields, request);
-  TRY_OK(fields.Finish(context.unknown()));
-  form.texts = TextsOf(request, with_texts);
-  request.write = [form = std::move(form)](const TextVectors& made) {
-    return WriteTei(form, made);
-  };
-  return request;
+  return ReadRanking(body, context, "return_text", WriteTei,
+                     [&](FieldReader& fields, Form&, EncodeRequest& request) {
+                       ReadTeiInputs(fields, "texts", context, /*ids=*/false, request);
+                       fields.Bool("raw_scores", &request.raw_scores);
+                       ReadTeiReading(fields, request);
+                     });
 }
 
 // The field that is there of the names that the route has had for it.
