@@ -1,5 +1,6 @@
 // All that is known of a keyword in general stands in one table: whether it is known, what values
-// it is about, and how two of it are joined. What it makes of a grammar stands in schema_arrays.cc.
+// it is about, and how two of it are joined. What it makes of a grammar stands in
+// schema_numbers.cc, schema_texts.cc, schema_arrays.cc and schema_objects.cc.
 //
 // Joining is how combinations become grammars, for grammars have no intersection: allOf, a $ref
 // beside other keywords, and each alternative of an anyOf that has something beside it are joined

@@ -1,7 +1,7 @@
 // A schema is visited from the outside in, and first rid of what combines schemas: conditions
 // become choices, allOf and what stands beside a $ref or an anyOf is joined into one schema, until
-// only keywords about values of a type are left, which schema_texts.cc, schema_arrays.cc and
-// schema_objects.cc turn into rules.
+// only keywords about values of a type are left, which schema_numbers.cc, schema_texts.cc,
+// schema_arrays.cc and schema_objects.cc turn into rules.
 //
 // References are not followed on the spot but put down, so that neither a ring of definitions nor a
 // long chain of them is depth; equal joined schemas are one rule for the same reason.
