@@ -37,27 +37,29 @@ Result<std::string> LoadTemplate(const GgufFile& file) {
   return std::string(*own);
 }
 
-// RoBERTa's and XLM-RoBERTa's.
-bool SeparatesTwice(std::string_view model, std::string_view pre, bool may_separate) {
-  if (model == "bert" || pre == "modern-bert") return false;
+// RoBERTa's, as XLM-RoBERTa's.
+bool SeparatesTwice(std::string_view pre, bool may_separate) {
+  if (pre == "modern-bert") return false;
   constexpr std::string_view kRoberta[] = {"roberta-bpe", "jina-v1-en", "jina-v2-code"};
-  return may_separate || model == "t5" || std::ranges::find(kRoberta, pre) != std::end(kRoberta);
+  return may_separate || std::ranges::find(kRoberta, pre) != std::end(kRoberta);
 }
 
 }  // namespace
 
-Result<PairForm> PairForm::Load(const GgufFile& file, const Vocabulary& vocabulary) {
+Result<PairForm> PairForm::Load(const GgufFile& file, const Vocabulary& vocabulary,
+                                PairStyle style) {
   PairForm form;
   TRY(form.text, LoadTemplate(file));
-  TRY(const auto model, file.GetString("tokenizer.ggml.model"));
   TRY(const auto pre, file.GetString("tokenizer.ggml.pre"));
   TRY(const auto separates, file.GetBool("tokenizer.ggml.add_sep_token"));
   // What is no id of the vocabulary, as some converters write it, names nothing.
   const auto separator = file.GetU64("tokenizer.ggml.seperator_token_id");
   const bool named = separator && *separator && **separator < vocabulary.size();
   form.separator = named ? static_cast<int32_t>(**separator) : vocabulary.eos;
-  form.twice = SeparatesTwice(model.value_or(""), pre.value_or(""), separates.value_or(false));
-  form.second_type = model == "bert";
+  form.twice =
+      style == PairStyle::kXlmRoberta ||
+      (style == PairStyle::kOpen && SeparatesTwice(pre.value_or(""), separates.value_or(false)));
+  form.second_type = style == PairStyle::kBert;
   return form;
 }
 

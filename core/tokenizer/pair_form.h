@@ -14,9 +14,17 @@
 
 namespace lockstep {
 
+// What is known of pairs by the kind of the tokenizer alone.
+enum class PairStyle {
+  kOpen,       // nothing: the file and the pre-tokenizer say it
+  kBert,       // one separator, and the second text's tokens are of a type of their own
+  kXlmRoberta  // two separators
+};
+
 struct PairForm {
   // Errors are kBadFile and name the key.
-  [[nodiscard]] static Result<PairForm> Load(const GgufFile& file, const Vocabulary& vocabulary);
+  [[nodiscard]] static Result<PairForm> Load(const GgufFile& file, const Vocabulary& vocabulary,
+                                             PairStyle style);
 
   // The template with both texts in it, of which only what is its own is trusted.
   TrustedText Fill(std::string_view query, std::string_view document) const;

@@ -78,6 +78,7 @@ struct Tokenizer::Impl {
   struct Encoder {
     const char* model;
     Status (Impl::*load)(const GgufFile& file);
+    PairStyle pair = PairStyle::kOpen;
   };
   static const Encoder kEncoders[];
 
@@ -110,14 +111,15 @@ struct Tokenizer::Impl {
   bool add_eos = false;
 };
 
-// By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default. In
-// order, SentencePiece's BPE, byte-level BPE, SentencePiece's unigram model, Gemma 4's BPE and
-// BERT's WordPiece.
-const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {{"llama", &Impl::LoadSpm},
-                                                               {"gpt2", &Impl::LoadBpe},
-                                                               {"t5", &Impl::LoadUnigram},
-                                                               {"gemma4", &Impl::LoadGemma4},
-                                                               {"bert", &Impl::LoadWordPiece}};
+// By tokenizer.ggml.model: what loads the encoder, and what the file's flags are by default; and
+// how two texts are one. In order, SentencePiece's BPE, byte-level BPE, SentencePiece's unigram
+// model, Gemma 4's BPE and BERT's WordPiece.
+const Tokenizer::Impl::Encoder Tokenizer::Impl::kEncoders[] = {
+    {"llama", &Impl::LoadSpm},
+    {"gpt2", &Impl::LoadBpe},
+    {"t5", &Impl::LoadUnigram, PairStyle::kXlmRoberta},
+    {"gemma4", &Impl::LoadGemma4},
+    {"bert", &Impl::LoadWordPiece, PairStyle::kBert}};
 
 Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(const auto model, file.GetString("tokenizer.ggml.model"));
@@ -138,7 +140,7 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
   TRY(vocabulary, Vocabulary::Load(file));
   TRY_OK((this->*found->load)(file));
   TRY_OK(LoadStripping(file));
-  TRY(pair, PairForm::Load(file, vocabulary));
+  TRY(pair, PairForm::Load(file, vocabulary, found->pair));
   LoadBytes();
   return {};
 }
