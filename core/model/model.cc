@@ -13,6 +13,8 @@
 #include <utility>
 
 #include "core/base/mutex.h"
+#include "core/base/quoted.h"
+#include "core/base/utf8.h"
 #include "core/gguf/mapped_file.h"
 #include "core/model/fingerprint.h"
 #include "core/transformer/model_config.h"
@@ -61,6 +63,8 @@ struct SetOnReturn {
 };
 
 constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up to 20 KB
+// Names of further templates, and bytes of one; published files have up to three.
+constexpr size_t kMaxTemplates = 16, kMaxTemplateName = 64;
 
 // Empty if the file has none. The one place that limits it: to parse it is left to whoever chats.
 Result<std::string> ReadChatTemplate(const GgufFile& file, const std::string& key) {
@@ -77,8 +81,17 @@ Result<std::map<std::string, std::string>> ReadNamedChatTemplates(const GgufFile
   TRY(const auto* const listed, file.GetStrings("tokenizer.chat_templates"));
   std::vector<std::string> names = {"tool_use"};
   if (listed != nullptr) names.insert(names.end(), listed->begin(), listed->end());
+  if (names.size() > kMaxTemplates) {
+    return file.Fail(fmt::format("tokenizer.chat_templates has {} names: at most {} are allowed",
+                                 listed->size(), kMaxTemplates - 1));
+  }
   std::map<std::string, std::string> templates;
   for (const std::string& name : names) {
+    if (name.size() > kMaxTemplateName || !IsUtf8(name)) {
+      return file.Fail(fmt::format(
+          "tokenizer.chat_templates has the name {}: at most {} bytes of UTF-8 are allowed",
+          Quoted(name), kMaxTemplateName));
+    }
     TRY(std::string text, ReadChatTemplate(file, "tokenizer.chat_template." + name));
     if (!text.empty()) templates.emplace(name, std::move(text));
   }

@@ -135,9 +135,11 @@ class Probe {
           {{"type", "function"},
            {"function", {{"name", name}, {"description", "ZQ"}, {"parameters", schema}}}});
     }
-    auto prompt = RenderChat(chat_, {{"messages", std::move(messages)},
-                                     {"tools", std::move(tools)},
-                                     {"add_generation_prompt", false}});
+    auto prompt = RenderChat(chat_,
+                             {{"messages", std::move(messages)},
+                              {"tools", std::move(tools)},
+                              {"add_generation_prompt", false}},
+                             kProbeLimits);
     if (!prompt) return std::nullopt;
     return prompt->bytes();
   }

@@ -44,7 +44,8 @@ TemplateValue FromJson(const Json& json) {
   }
 }
 
-Result<TrustedText> Render(const ChatModel& chat, const Json& variables) {
+Result<TrustedText> Render(const ChatModel& chat, const Json& variables,
+                           const TemplateLimits& limits) {
   std::vector<std::pair<std::string, TemplateValue>> entries;
   for (const auto& [key, value] : variables.items()) entries.emplace_back(key, FromJson(value));
   // SmolLM3's name for tools.
@@ -55,7 +56,7 @@ Result<TrustedText> Render(const ChatModel& chat, const Json& variables) {
   }
   entries.emplace_back("bos_token", TemplateValue::TrustedString(chat.bos));
   entries.emplace_back("eos_token", TemplateValue::TrustedString(chat.eos));
-  return chat.chat_template.Render(TemplateValue::Dict(std::move(entries)));
+  return chat.chat_template.Render(TemplateValue::Dict(std::move(entries)), limits);
 }
 
 // Empty texts in the place of null; false where there is none.
@@ -89,16 +90,17 @@ bool AddOlderNames(const ChatModel& chat, Json* variables) {
 
 }  // namespace
 
-Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables) {
-  auto prompt = Render(chat, variables);
+Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables,
+                               const TemplateLimits& limits) {
+  auto prompt = Render(chat, variables, limits);
   if (!prompt) {
     Json filled = variables;
-    if (FillNullContents(&filled)) prompt = Render(chat, filled);
+    if (FillNullContents(&filled)) prompt = Render(chat, filled, limits);
   }
   if (!prompt) {
     Json named = variables;
     if (AddOlderNames(chat, &named)) {
-      if (auto older = Render(chat, named)) return older;
+      if (auto older = Render(chat, named, limits)) return older;
     }
     prompt.error().param = "messages";
   }

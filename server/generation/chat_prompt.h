@@ -13,6 +13,12 @@ namespace lockstep {
 // A message of calls alone has null for its content, as Hugging Face's library renders it; a
 // template that fails on null, as some published ones do, gets "". Errors are kInvalidArgument: the
 // template refuses the conversation.
-[[nodiscard]] Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables);
+[[nodiscard]] Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables,
+                                             const TemplateLimits& limits = {});
+
+// For conversations of a few words, of which a hundred find out how a model's answers look when it
+// loads. Published templates take at most a tenth of it for one.
+inline constexpr TemplateLimits kProbeLimits = {
+    .steps = 100'000, .output_bytes = size_t{1} << 20, .made_bytes = size_t{4} << 20};
 
 }  // namespace lockstep

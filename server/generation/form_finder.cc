@@ -23,7 +23,8 @@ ThoughtTags FindRenderedTags(const ChatModel& chat) {
                                       {"content", kText},
                                       {"reasoning_content", kThought},
                                       {"thinking", kThought}}});
-  const auto prompt = RenderChat(chat, {{"messages", messages}, {"add_generation_prompt", false}});
+  const auto prompt =
+      RenderChat(chat, {{"messages", messages}, {"add_generation_prompt", false}}, kProbeLimits);
   if (!prompt) return {};
   const std::string_view bytes = prompt->bytes();
   const size_t at = bytes.find(kThought);
@@ -43,9 +44,9 @@ std::string FindSwitch(const ChatModel& chat) {
   const Json question = Json::array({{{"role", "user"}, {"content", "ZQquestion"}}});
   for (const char* name : {"enable_thinking", "thinking"}) {
     Json variables{{"messages", question}, {"add_generation_prompt", true}, {name, true}};
-    const auto on = RenderChat(chat, variables);
+    const auto on = RenderChat(chat, variables, kProbeLimits);
     variables[name] = false;
-    const auto off = RenderChat(chat, variables);
+    const auto off = RenderChat(chat, variables, kProbeLimits);
     if (on && off && on->bytes() != off->bytes()) return name;
   }
   return {};

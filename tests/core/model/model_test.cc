@@ -196,6 +196,22 @@ TEST(ModelFileTest, LimitsTheChatTemplate) {
   EXPECT_THAT(error(65537), HasSubstr("tokenizer.chat_template has 65537 bytes"));
 }
 
+TEST(ModelFileTest, LimitsTheNamesOfTemplates) {
+  GgufBuilder builder = TinyModelBuilder();
+  const auto error = [&](const std::vector<std::string>& names) {
+    builder.SetStrings("tokenizer.chat_templates", names);
+    const std::vector<uint8_t> bytes = builder.Build();
+    const auto file = ModelFile::Parse(bytes, "memory");
+    return file ? "" : file.error().message;
+  };
+  EXPECT_EQ(error(std::vector<std::string>(15, "rag")), "");
+  EXPECT_THAT(error(std::vector<std::string>(16, "rag")),
+              HasSubstr("tokenizer.chat_templates has 16 names: at most 15 are allowed"));
+  EXPECT_EQ(error({std::string(64, 'n')}), "");
+  EXPECT_THAT(error({std::string(65, 'n')}), HasSubstr("at most 64 bytes of UTF-8 are allowed"));
+  EXPECT_THAT(error({"\xff"}), HasSubstr("has the name \"\\xff\""));
+}
+
 TEST(ModelTest, AMissingFileIsNamed) {
   ThreadPool pool(1);
   const auto model = LoadModel("/no/such/model.gguf", ScalarKernels(), pool);

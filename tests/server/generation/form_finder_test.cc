@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "tests/server/generation/chat_templates.h"
 
 namespace lockstep {
@@ -144,6 +146,23 @@ TEST(FormFinder, TagsOfTheVocabulary) {
       FindForms(chat, [](std::string_view word) { return word.ends_with("think>"); });
   EXPECT_EQ(forms.thought.close, "</think>");
   EXPECT_FALSE(forms.thought_shown);
+}
+
+// Each of these would use up, for each conversation that it is tried on, all that a request's
+// template may: that was half a minute and some hundred MiB.
+TEST(FormFinder, ATemplateThatGrowsWithoutBoundsIsSoonGivenUp) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (const char* const source :
+       {"{% for i in range(99999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}",
+        "{% set x = 'x' * 100000000 %}{{ x * 100 }}", "{{ range(99999) | join('x' * 1000000) }}",
+        "{{ 'x'.replace('x', 'y' * 10000000).replace('y', 'z' * 100000) }}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = n.x + n.x %}"
+        "{% endfor %}{{ n.x }}"}) {
+    const ChatModel chat = ChatModelOf(source);
+    EXPECT_EQ(chat.forms.calls, nullptr) << source;
+    EXPECT_TRUE(chat.forms.thought.close.empty()) << source;
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(FormFinder, WhatTheModelCountsAndMakesUp) {
