@@ -157,6 +157,7 @@ Status Tokenizer::Impl::LoadUnigram(const GgufFile& file) {
 
 // The model was never trained on a text without BOS, and early files say that none is added.
 Status Tokenizer::Impl::LoadGemma4(const GgufFile& file) {
+  TRY_OK(vocabulary.LoadGemma4Ends(file));
   TRY(encoder, Gemma4Encoder::Create(file, vocabulary));
   TRY_OK(LoadFlags(file, true, false));
   if (vocabulary.bos < 0) return file.Fail("tokenizer.ggml.bos_token_id is missing");

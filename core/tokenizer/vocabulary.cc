@@ -201,26 +201,24 @@ Status CheckSizes(const GgufFile& file, const Vocabulary& vocabulary) {
   return {};
 }
 
-// "</s>" is a tag of HTML to Gemma 4; and it stops where the result of a call is to follow.
-void LoadGemma4Ends(Vocabulary* vocabulary) {
-  if (const int32_t id = vocabulary->Find("</s>"); id >= 0) {
-    vocabulary->end_of_generation[static_cast<size_t>(id)] = false;
-  }
-  if (const int32_t id = vocabulary->Find("<|tool_response>"); id >= 0) {
+// Whatever its text is, a token that a key names for an end is one; and it is control, whatever its
+// type: text from outside must not end a turn.
+Status LoadNamedEnds(const GgufFile& file, Vocabulary* vocabulary) {
+  for (const char* const key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                "tokenizer.ggml.eom_token_id"}) {
+    TRY(const int32_t id, LoadId(file, key, vocabulary->size()));
+    if (id < 0) continue;
     vocabulary->kinds[static_cast<size_t>(id)] = TokenKind::kControl;
     vocabulary->end_of_generation[static_cast<size_t>(id)] = true;
   }
+  return {};
 }
 
 Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
-  int32_t eot = -1;
-  int32_t eom = -1;
   const std::pair<std::string_view, int32_t*> roles[] = {
       {"tokenizer.ggml.bos_token_id", &vocabulary->bos},
       {"tokenizer.ggml.eos_token_id", &vocabulary->eos},
-      {"tokenizer.ggml.unknown_token_id", &vocabulary->unknown},
-      {"tokenizer.ggml.eot_token_id", &eot},
-      {"tokenizer.ggml.eom_token_id", &eom}};
+      {"tokenizer.ggml.unknown_token_id", &vocabulary->unknown}};
   for (const auto& [key, role] : roles) {
     TRY(*role, LoadId(file, key, vocabulary->size()));
   }
@@ -233,23 +231,15 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
       vocabulary->end_of_generation[id] = true;
     }
   }
-  // A token with a role is control, whatever its type: text from outside must not end a turn.
-  for (const int32_t id : {vocabulary->bos, vocabulary->eos, eot, eom}) {
-    if (id >= 0) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
-  }
-  TRY_OK(CheckSizes(file, *vocabulary));
   // gpt-oss and Solar end each message of an answer with <|end|>, and the answer otherwise.
   const auto has = [&](std::string_view text) { return vocabulary->Find(text) >= 0; };
   if ((has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && has("<|calls|>"))) {
     const int32_t end = vocabulary->Find("<|end|>");
     if (end >= 0) vocabulary->end_of_generation[static_cast<size_t>(end)] = false;
   }
-  TRY(const auto model, file.GetString("tokenizer.ggml.model"));
-  if (model.value_or("") == "gemma4") LoadGemma4Ends(vocabulary);
-  for (const int32_t id : {vocabulary->eos, eot, eom}) {
-    if (id >= 0) vocabulary->end_of_generation[static_cast<size_t>(id)] = true;
-  }
-  return {};
+  if (vocabulary->bos >= 0) kinds[static_cast<size_t>(vocabulary->bos)] = TokenKind::kControl;
+  TRY_OK(LoadNamedEnds(file, vocabulary));
+  return CheckSizes(file, *vocabulary);
 }
 
 // A text alone makes no token control: those that are found by it have a type that says that they
@@ -279,6 +269,15 @@ Result<Vocabulary> Vocabulary::Load(const GgufFile& file) {
     TRY_OK(load(file, &vocabulary));
   }
   return vocabulary;
+}
+
+Status Vocabulary::LoadGemma4Ends(const GgufFile& file) {
+  if (const int32_t id = Find("</s>"); id >= 0) end_of_generation[static_cast<size_t>(id)] = false;
+  if (const int32_t id = Find("<|tool_response>"); id >= 0) {
+    kinds[static_cast<size_t>(id)] = TokenKind::kControl;
+    end_of_generation[static_cast<size_t>(id)] = true;
+  }
+  return LoadNamedEnds(file, this);
 }
 
 Status Vocabulary::LoadWordPieceRoles(const GgufFile& file) {

@@ -43,6 +43,9 @@ struct Vocabulary {
   // BERT's texts begin and end with tokens that files name in ways of their own; where no key does,
   // they are known by their texts. bos and eos are these then, and unknown is BERT's.
   [[nodiscard]] Status LoadWordPieceRoles(const GgufFile& file);
+  // To Gemma 4 "</s>" is a tag of HTML, unless a key names it; and it stops where the result of a
+  // call is to follow.
+  [[nodiscard]] Status LoadGemma4Ends(const GgufFile& file);
 
   std::vector<std::string> texts;                     // [vocab]
   std::vector<TokenKind> kinds;                       // [vocab]

@@ -89,6 +89,15 @@ TEST(Gemma4Encoder, EndsOfGeneration) {
   EXPECT_EQ(tokenizer->TokenBytes(call), "<|tool_call>");
 }
 
+TEST(Gemma4Encoder, ATagThatAKeyNamesIsAnEnd) {
+  TinyVocabulary v = Gemma4Vocabulary({"a", "aa"}, {"a a"});
+  const int32_t tag = v.Add("</s>", 3);
+  v.builder.SetU32("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(tag));
+  const auto tokenizer = CreateTokenizer(v.Metadata());
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_TRUE(tokenizer->IsEndOfGeneration(tag));
+}
+
 TEST(Gemma4Encoder, MergesMustBeThere) {
   TinyVocabulary v = Gemma4Vocabulary({"a"}, {});
   EXPECT_THAT(ErrorOf(v), HasSubstr("a tokenizer of model \"gemma4\" needs it"));
