@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "core/base/memory_budget.h"
 #include "core/base/trusted_text.h"
 #include "core/jinja/failure.h"
 
@@ -20,6 +22,9 @@ struct TemplateLimits {
   size_t depth = 500;                      // statements, expressions and calls within each other
   size_t output_bytes = size_t{16} << 20;  // the prompt's length
   size_t made_bytes = size_t{256} << 20;   // all strings and lists made on the way, freed or not
+  // What they take is asked of this share beforehand, and given back at the end of the run. Null:
+  // of none.
+  MemoryBudget::Share* memory = nullptr;
 };
 
 namespace jinja {
@@ -27,6 +32,11 @@ namespace jinja {
 class Budget {
  public:
   explicit Budget(const TemplateLimits& limits) : limits_(limits) {}
+  Budget(const Budget&) = delete;  // what it holds is given back once
+  Budget& operator=(const Budget&) = delete;
+  ~Budget() {
+    if (held_bytes_ > 0) limits_.memory->Force(limits_.memory->bytes() - held_bytes_);
+  }
 
   void Step(size_t count = 1) {
     steps_ += count;
@@ -42,6 +52,7 @@ class Budget {
       Throw("it makes more than {} bytes of strings and lists", limits_.made_bytes);
     }
     made_bytes_ += bytes;
+    Hold();
     Step(1 + bytes / 64);
   }
   // A product that 64 bits do not hold is more than any limit. REQUIRES: bytes_each > 0.
@@ -60,9 +71,21 @@ class Budget {
   const TemplateLimits& limits() const { return limits_; }
 
  private:
+  // A text that grows has up to twice its size, as it is copied to where there is room for more.
+  static constexpr size_t kGrowth = 2, kSlab = size_t{256} << 10;
+
+  void Hold() {
+    if (limits_.memory == nullptr || made_bytes_ * kGrowth <= held_bytes_) return;
+    const size_t more = made_bytes_ * kGrowth + kSlab - held_bytes_;
+    if (Status held = limits_.memory->Grow(more); !held)
+      throw Failure{.message = {}, .refusal = std::move(held.error())};
+    held_bytes_ += more;
+  }
+
   const TemplateLimits limits_;
   size_t steps_ = 0;
   size_t made_bytes_ = 0;
+  size_t held_bytes_ = 0;  // of the share
   size_t depth_ = 0;
 };
 

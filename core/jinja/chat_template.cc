@@ -42,6 +42,7 @@ Result<TrustedText> ChatTemplate::Render(const TemplateValue& variables,
   try {
     return run.Run(*variables.AsDict());
   } catch (const jinja::Failure& failure) {
+    if (failure.refusal) return tl::unexpected(*failure.refusal);
     if (failure.by_template) return Fail(ErrorKind::kInvalidArgument, failure.message);
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("the chat template fails on this request at its line {}: {}",

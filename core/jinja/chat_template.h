@@ -27,7 +27,7 @@ class ChatTemplate {
   // Trusted is what the template itself wrote, and every TemplateValue::TrustedString; what came
   // from messages and tools is not, whatever filters it went through. kInvalidArgument carries the
   // template's own words where it calls raise_exception, or says at which line it failed or ran out
-  // of `limits`.
+  // of `limits`; what limits.memory refuses, it refuses as MemoryBudget does.
   [[nodiscard]] Result<TrustedText> Render(const TemplateValue& variables,
                                            const TemplateLimits& limits = {}) const;
 

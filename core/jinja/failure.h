@@ -4,15 +4,19 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "core/base/status.h"
 
 namespace lockstep::jinja {
 
 struct Failure {
   std::string message;
-  int line = 0;              // where the template fails; 0: not known where it was thrown
-  bool by_template = false;  // the template called raise_exception: the message is its own
+  int line = 0;                       // where the template fails; 0: not known where it was thrown
+  bool by_template = false;           // the template called raise_exception: the message is its own
+  std::optional<Error> refusal = {};  // of memory: the message is not used
 };
 
 // The line is left at 0: most code does not know it, and Render asks the run for it.

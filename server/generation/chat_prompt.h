@@ -12,7 +12,7 @@ namespace lockstep {
 // `variables`: messages, tools and what else the template knows; bos_token and eos_token are added.
 // A message of calls alone has null for its content, as Hugging Face's library renders it; a
 // template that fails on null, as some published ones do, gets "". Errors are kInvalidArgument: the
-// template refuses the conversation.
+// template refuses the conversation; or those of limits.memory.
 [[nodiscard]] Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables,
                                              const TemplateLimits& limits = {});
 

@@ -54,17 +54,18 @@ struct Prepared {
 
 // Renders the messages in the first form that the template takes. The error is that of the form in
 // which they came.
-Result<TrustedText> RenderAdapted(const ChatModel& model, Json values) {
-  auto prompt = RenderChat(model, values);
+Result<TrustedText> RenderAdapted(const ChatModel& model, Json values,
+                                  const TemplateLimits& limits) {
+  auto prompt = RenderChat(model, values, limits);
   for (bool (*const adapt)(Json*) : {CompleteFunctions, SimplifyTypes}) {
     if (prompt || !values.contains("tools") || !adapt(&values["tools"])) continue;
-    if (auto adapted = RenderChat(model, values)) return adapted;
+    if (auto adapted = RenderChat(model, values, limits)) return adapted;
   }
   for (bool (*const adapt)(Json*) :
        {ShortenIds, MergeSystem, MergeTurns, ToolsAsText, MergeTurns}) {
     if (prompt) break;
     if (!adapt(&values["messages"])) continue;
-    if (auto adapted = RenderChat(model, values)) return adapted;
+    if (auto adapted = RenderChat(model, values, limits)) return adapted;
   }
   return prompt;
 }
@@ -116,8 +117,10 @@ Result<Prepared> Prepare(Conversation& conversation, const FieldNames& names,
   values["messages"] = std::move(conversation.messages);
   TRY(prepared.calls, OfferTools(model, conversation, names, context, &values));
   prepared.thought = PlanThought(model, conversation.thinking, names, context, &values);
-  const auto render = [&model](Json variables) {
-    return RenderAdapted(model, std::move(variables));
+  TemplateLimits limits;
+  limits.memory = &context.memory;
+  const auto render = [&](Json variables) {
+    return RenderAdapted(model, std::move(variables), limits);
   };
   auto prompt = prepared.begun ? RenderBegun(model, *prepared.begun, std::move(values), render)
                                : render(std::move(values));

@@ -166,6 +166,30 @@ TEST(ChatTemplate, StopsWhatDoesNotEndOrGrows) {
               HasSubstr("more than 10 steps"));
 }
 
+// What a run makes is asked of the request's memory as it grows, and given back.
+TEST(ChatTemplate, WhatItMakesIsAskedForBeforehand) {
+  MemoryBudget memory(size_t{8} << 20);
+  MemoryBudget::Share request(&memory), others(&memory);
+  ASSERT_TRUE(request.Resize(1000));
+  const auto render = [&](const char* source) {
+    TemplateLimits limits;
+    limits.memory = &request;
+    auto rendered = ChatTemplate::Parse(source)->Render(TemplateValue::Dict({}), limits);
+    EXPECT_EQ(request.bytes(), 1000u) << source;
+    return rendered;
+  };
+  EXPECT_EQ(render("{{ 'x' * 1000000 }}")->size(), 1'000'000u);
+  const auto never = render("{{ 'x' * 3000000 }}");
+  ASSERT_FALSE(never);
+  EXPECT_EQ(never.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_THAT(never.error().message, HasSubstr("--request-memory"));
+  ASSERT_TRUE(others.Resize(size_t{6} << 20));
+  const auto later = render("{{ 'x' * 1000000 }}");
+  ASSERT_FALSE(later);
+  EXPECT_EQ(later.error().kind, ErrorKind::kOverloaded);
+  EXPECT_EQ(render("{{ 'x' * 100000 }}")->size(), 100'000u);
+}
+
 TEST(ChatTemplate, RefusesInputThatIsNestedTooDeep) {
   TemplateValue value = TemplateValue::Null();
   for (size_t i = 0; i < TemplateValue::kMaxDepth; ++i) value = TemplateValue::List({value});
