@@ -4,6 +4,8 @@
 // far, is all that a matcher remembers besides its place.
 #include "core/grammar/token_grammar.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cassert>
@@ -63,6 +65,13 @@ Result<bool> GrammarMatcher::Allow(bool end_last, std::span<uint64_t> allowed, W
     }
   }
   if (any) return true;
+  if (at_ == GrammarAutomaton::kDead) {  // no text can lead there, only the beginning
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("the grammar's root can begin in too many ways, more than {}; put what "
+                            "its alternatives begin with in front of them, or give fewer",
+                            GrammarAutomaton::kMaxHeads),
+                "grammar");
+  }
   return Fail(ErrorKind::kInvalidArgument,
               "the grammar cannot go on: no token of this model continues the text so far",
               "grammar");

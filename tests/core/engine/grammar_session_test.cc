@@ -197,6 +197,20 @@ TEST_F(GrammarSessionTest, WhoNeedsLittleDoesNotWaitForWhoNeedsMuch) {
   slow_too->Wait();
 }
 
+TEST_F(GrammarSessionTest, ARootThatBeginsInTooManyWaysIsNamed) {
+  Start(2);
+  const auto begin_in = [&](size_t ways) {
+    std::string root = "\"a\"";
+    for (size_t i = 1; i < ways; ++i) root += " | \"a\" \"" + std::to_string(i) + "\"";
+    return MustSubmit(Constrained(root, 1))->Wait();
+  };
+  EXPECT_FALSE(begin_in(GrammarAutomaton::kMaxHeads).error);
+  const Answer answer = begin_in(GrammarAutomaton::kMaxHeads + 1);
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(answer.error->kind, ErrorKind::kInvalidArgument);
+  EXPECT_THAT(answer.error->message, HasSubstr("root can begin in too many ways, more than 8192"));
+}
+
 TEST_F(GrammarSessionTest, AGrammarThatCannotGoOnIsAnErrorOfThatRequest) {
   Start(2);
   const auto vocabulary = GrammarVocabulary::Create(tokenizer_);
