@@ -63,6 +63,9 @@ std::string ReadName(FieldReader& fields, const ServedModel& model) {
   fields.Text("model", &name);
   fields.Text("name", &older);
   if (name.empty()) name = older;
+  if (name.size() > kMaxModelName) {
+    fields.Fail("model", fmt::format("has more than {} bytes", kMaxModelName));
+  }
   return name.empty() ? model.name : name;
 }
 
@@ -79,7 +82,7 @@ Result<DialectRequest> ReadPull(const Json& body, ReadContext& context) {
         ErrorKind::kNotFound,
         fmt::format("this server fetches no models: it has {}, and another one is served by "
                     "starting it with --model FILE.gguf, not {}",
-                    Quoted(model.name), Quoted(asked.substr(0, kMaxModelName))),
+                    Quoted(model.name), Quoted(asked)),
         "model");
   }
   DialectRequest request;

@@ -131,12 +131,15 @@ TEST_F(OllamaModelsTest, WhatItDoesNotDoItSays) {
 }
 
 TEST_F(OllamaModelsTest, ErrorsAreTexts) {
+  const std::string longer = R"({"model":")" + std::string(257, 'm') + "\"}";
   const std::tuple<const char*, const char*, const char*, int> cases[] = {
       {"GET", "/api/nothing", "", 404},
       {"GET", "/api/chat", "", 405},
       {"POST", "/api/chat", "", 400},
       {"POST", "/api/chat", "{", 400},
       {"POST", "/api/show", R"({"model":7})", 400},
+      {"POST", "/api/show", longer.c_str(), 400},
+      {"POST", "/api/pull", longer.c_str(), 400},
       {"POST", "/api/generate", R"({"prompt":"x","images":["aGk="]})", 400},
   };
   for (const auto& [method, path, body, status] : cases) {
