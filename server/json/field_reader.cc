@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/base/nearest.h"
 #include "core/base/quoted.h"
 
 namespace lockstep {
@@ -114,12 +115,13 @@ Status FieldReader::Finish(const UnknownFields& unknown) {
       unknown.ignored->push_back(Full(name));
       continue;
     }
-    Fail(
-        {ErrorKind::kInvalidArgument,
-         fmt::format("unknown field {}: leave it out; the routes of other servers' APIs ignore it, "
-                     "unless this one was started with --strict",
-                     Quoted(Full(name))),
-         Full(name).substr(0, 64)});
+    const std::string near = Nearest(name, {read_.begin(), read_.end()});
+    Fail({ErrorKind::kInvalidArgument,
+          fmt::format("unknown field {}{}: leave it out; the routes of other servers' APIs ignore "
+                      "it, unless this one was started with --strict",
+                      Quoted(Full(name)),
+                      near.empty() ? "" : fmt::format(" (did you mean {}?)", Quoted(near))),
+          Full(name).substr(0, 64)});
   }
   return status_;
 }

@@ -68,6 +68,21 @@ TEST(FieldReaderTest, UnknownNamesAreRefusedOrListed) {
   EXPECT_THAT(ignored, ElementsAre("tools.b"));  // null is absent, whatever its name
 }
 
+TEST(FieldReaderTest, AMisspeltNameIsGuessed) {
+  const Json object = Parse(R"({"max_token":1})");
+  FieldReader fields(object, "options.");
+  int64_t n = 0;
+  fields.Integer("stop", 0, 10, &n);
+  fields.Integer("max_tokens", 0, 10, &n);
+  const Status status = fields.Finish(nullptr);
+  ASSERT_FALSE(status);
+  EXPECT_THAT(
+      status.error().message,
+      testing::StartsWith(
+          R"(unknown field "options.max_token" (did you mean "max_tokens"?): leave it out)"));
+  EXPECT_EQ(status.error().param, "options.max_token");
+}
+
 TEST(FieldReaderTest, ObjectsWithinHaveReadersOfTheirOwn) {
   const Json object = Parse(R"({"inner":{"a":1,"b":2},"text":"x"})");
   std::vector<std::string> ignored;
