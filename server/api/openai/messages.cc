@@ -200,11 +200,13 @@ class MessageReader {
     return {{"id", id}, {"type", "function"}, {"function", std::move(function)}};
   }
 
-  // {"name", "arguments": "{...}"}
+  // {"name", "arguments": "{...}"}; what the text is of will do, too.
   Json ReadFunction(FieldReader& function) {
     std::string name, arguments;
     TakeWithoutEffect(function);
     if (!function.Text("name", &name) && function.ok()) function.Fail("name", "is missing");
+    const Json* const sent = function.Take("arguments");
+    if (sent != nullptr && sent->is_object()) return {{"name", name}, {"arguments", *sent}};
     function.Text("arguments", &arguments);
     return {{"name", name}, {"arguments", CallArguments(arguments)}};
   }

@@ -71,7 +71,7 @@ TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
       {R"([{"role":"assistant","tool_calls":[1]}])", "messages[0].tool_calls[0]"},
       {R"([{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}}]}])",
        "messages[0].tool_calls[0].function.name"},
-      {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]}])",
+      {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":[]}}]}])",
        "messages[0].tool_calls[0].function.arguments"},
       {R"([{"role":"assistant","content":"x","function_call":{}}])",
        "messages[0].function_call.name"},
@@ -179,6 +179,10 @@ TEST_F(OpenAiChatTest, AnswersComeBackAsTheyWere) {
            "provider_specific_fields":null,"function":{"name":"a.b","arguments":""}}]})",
        R"([{"role": "assistant", "content": "", "tool_calls": [{"id": "1", "type": "function", )"
        R"("function": {"name": "a.b", "arguments": {}}}]}])"},
+      {R"({"role":"assistant","tool_calls":[{"id":"1","type":"function",
+           "function":{"name":"f","arguments":{"b":[1],"a":null}}}]})",
+       R"([{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", )"
+       R"("function": {"name": "f", "arguments": {"b": [1], "a": null}}}]}])"},
       {R"({"role":"assistant","tool_calls":[{"id":"1","type":"custom",
            "custom":{"name":"f","input":"i"}}]})",
        R"([{"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", )"
