@@ -169,4 +169,9 @@ bool IsControlPath(std::string_view path) {
   return route != nullptr && route->answered_by == kControl;
 }
 
+bool IsScrapePath(std::string_view path) {
+  const Route* const route = FindRoute(path);
+  return route != nullptr && route->handle == RenderMetrics;
+}
+
 }  // namespace lockstep

@@ -25,5 +25,6 @@ std::string AllowedMethods(std::string_view route);
 std::string NoSuchRoute(std::string_view path);
 // For the HTTP server, which chooses the thread.
 bool IsControlPath(std::string_view path);
+bool IsScrapePath(std::string_view path);
 
 }  // namespace lockstep

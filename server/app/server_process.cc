@@ -67,6 +67,7 @@ HttpServerOptions HttpOptionsOf(const Options& options, size_t threads, size_t r
   http.connections = std::max(http.connections, 2 * (http.threads + http.waiting));
   http.memory = std::make_shared<MemoryBudget>(request_bytes);
   http.is_control = IsControlPath;
+  http.is_scrape = IsScrapePath;
   http.guard_loopback = !has_keys;
   return http;
 }

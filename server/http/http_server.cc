@@ -32,7 +32,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kControlThreads = 2;
+constexpr size_t kProbeThreads = 1, kScrapeThreads = 2, kScrapesWaiting = 64;
 // What each connection may have to send, however short memory is: errors, health, most answers.
 constexpr size_t kSmallReply = 64 * 1024;
 constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
@@ -123,14 +123,16 @@ class HttpServer::Impl : private httplib::Server {
                         options_.connections, options_.memory.get(), options_.kept},
                        [this](const Poller::ConnectionPtr& connection) { Dispatch(connection); }));
     try {
-      control_.emplace(kControlThreads, kUnbounded);
+      probes_.emplace(kProbeThreads, kUnbounded);
+      scrapes_.emplace(kScrapeThreads, kScrapesWaiting);
       data_.emplace(options_.threads, options_.waiting);
       if (!options_.held) Accept();
     } catch (const std::system_error& error) {
       return Fail(ErrorKind::kUnavailable,
                   fmt::format("cannot start {} threads to answer requests: {}; raise the limit of "
                               "threads or of memory (ulimit -u and -v, TasksMax), or lower --queue",
-                              kControlThreads + options_.threads + 1, error.code().message()));
+                              kProbeThreads + kScrapeThreads + options_.threads + 1,
+                              error.code().message()));
     }
     return {};
   }
@@ -156,7 +158,8 @@ class HttpServer::Impl : private httplib::Server {
     const MutexLock lock(stop_mutex_);
     if (poller_) poller_->Stop();
     data_.reset();
-    control_.reset();
+    scrapes_.reset();
+    probes_.reset();
     svr_sock_ = INVALID_SOCKET;
     if (listener_.socket >= 0) close(std::exchange(listener_.socket, -1));
     return none_left;
@@ -179,12 +182,16 @@ class HttpServer::Impl : private httplib::Server {
     };
     RequestReader& reader = connection->reader;
     if (reader.state() == RequestReader::State::kWhole) CheckHost(reader);
-    if (reader.state() == RequestReader::State::kWhole &&
-        !options_.is_control(PathOf(reader.request()))) {
-      if (data_->Post(work)) return;
+    if (reader.state() == RequestReader::State::kWhole) {
+      if (WorkersOf(PathOf(reader.request())).Post(work)) return;
       reader.Refuse({503, "too many requests wait to be answered"});
     }
-    control_->Post(work);
+    probes_->Post(work);
+  }
+
+  Workers& WorkersOf(std::string_view path) {
+    if (!options_.is_control(path)) return *data_;
+    return options_.is_scrape(path) ? *scrapes_ : *probes_;
   }
 
   // No browser sends a request without a Host, which HTTP/1.0 allows.
@@ -328,8 +335,8 @@ class HttpServer::Impl : private httplib::Server {
   std::atomic<size_t> active_{0};
   std::atomic<bool> leaving_{false};
   std::unique_ptr<Poller> poller_;
-  Mutex stop_mutex_;                       // one Stop at a time
-  std::optional<Workers> control_, data_;  // they use the poller
+  Mutex stop_mutex_;                                // one Stop at a time
+  std::optional<Workers> probes_, scrapes_, data_;  // they use the poller
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -38,6 +38,9 @@ struct HttpServerOptions {
   std::shared_ptr<MemoryBudget> memory = std::make_shared<MemoryBudget>(64 * 1024 * 1024);
   // Whether a path's answers are made at once, and must be: health and metrics.
   std::function<bool(std::string_view path)> is_control = [](std::string_view) { return false; };
+  // Which of these take longer than a health check may wait, as metrics do: other threads make
+  // them, and where too many wait they get a 503.
+  std::function<bool(std::string_view path)> is_scrape = [](std::string_view) { return false; };
   // Where only this machine can reach the server, other names for it in Host than those of loopback
   // and `allowed_hosts` get a 403: see allowed_hosts.h.
   bool guard_loopback = false;

@@ -54,6 +54,7 @@ class EndToEndFixture : public testing::Test {
     options.port = 0;
     options.threads = kSessions + kQueue + 8;
     options.is_control = IsControlPath;
+    options.is_scrape = IsScrapePath;
     auto server = HttpServer::Start(
         options, [this](const HttpRequest& request) { return router_->Handle(request); });
     ASSERT_TRUE(server.has_value()) << server.error().message;

@@ -8,7 +8,10 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <future>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "server/http/http_server.h"
 #include "tests/server/http/http_server_fixture.h"
@@ -267,6 +270,33 @@ TEST_F(HttpRoomTest, DescriptorsRunOutAndComeBack) {
   clients.clear();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   ExpectAlive();
+}
+
+// Metrics take a millisecond each, or a second where a parent asks its models for them.
+TEST_F(HttpRoomTest, HealthChecksDoNotWaitForMetrics) {
+  std::promise<void> go;
+  const std::shared_future<void> gone(go.get_future());
+  handler_ = [&, gone](const HttpRequest& request) {
+    if (request.path != "/metrics") return router_.Handle(request);
+    gone.wait();
+    return HttpReply{};
+  };
+  Start();
+  constexpr int kHeld = 2 + 64;  // threads, and those that wait for one
+  std::vector<std::unique_ptr<RawClient>> scrapes;
+  for (int i = 0; i < kHeld + 1; ++i) {
+    scrapes.push_back(std::make_unique<RawClient>(port()));
+    scrapes.back()->SendRequest("GET /metrics");
+  }
+  // Whichever comes last is refused, and nobody else.
+  EXPECT_THAT(Reply("GET /metrics"), StartsWith("HTTP/1.1 503 "));
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
+  go.set_value();
+  int served = 0;
+  for (const auto& scrape : scrapes) {
+    served += scrape->ReadReply().starts_with("HTTP/1.1 200 ") ? 1 : 0;
+  }
+  EXPECT_EQ(served, kHeld);
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ class HttpServerFixture : public testing::Test {
     options_.port = 0;
     options_.threads = 8;
     options_.is_control = IsControlPath;
+    options_.is_scrape = IsScrapePath;
     options_.limits.header_time = std::chrono::milliseconds(300);
     options_.limits.body_time = std::chrono::milliseconds(300);
     options_.log = [this](const RequestRecord& record) {
