@@ -1,12 +1,13 @@
 // usage: render_template TEMPLATE < CASES
 // CASES is JSON: a list of objects of variables. For each, one line of JSON on standard output:
 // {"text": ..., "untrusted": ...} or {"error": ...}; one {"error": ...} if the template is
-// malformed.
+// malformed. The JSON is read as the server reads it, integers of any length included.
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
+#include "server/json/json_text.h"
 #include "tests/support/json_value.h"
 
 int main(int argc, char** argv) {
@@ -14,8 +15,10 @@ int main(int argc, char** argv) {
   if (argc != 2) return std::fputs("usage: render_template TEMPLATE < CASES\n", stderr), 2;
   std::ifstream file(argv[1], std::ios::binary);
   const auto parsed = ChatTemplate::Parse(std::string(std::istreambuf_iterator<char>(file), {}));
-  const auto cases = nlohmann::ordered_json::parse(std::cin);
-  for (const auto& variables : cases) {
+  const std::string input(std::istreambuf_iterator<char>(std::cin), {});
+  const auto cases = ParseStrictObject("{\"cases\":" + input + '}');
+  if (!cases) return std::fprintf(stderr, "%s\n", cases.error().message.c_str()), 2;
+  for (const auto& variables : (*cases)["cases"]) {
     nlohmann::ordered_json line;
     const auto prompt = parsed ? parsed->Render(VariablesFromJson(variables))
                                : tl::unexpected<Error>(parsed.error());

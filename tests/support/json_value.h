@@ -14,6 +14,10 @@ inline TemplateValue ValueFromJson(const nlohmann::ordered_json& json) {
   if (json.is_null()) return TemplateValue::Null();
   if (json.is_boolean()) return TemplateValue::Bool(json.get<bool>());
   if (json.is_number_integer()) return TemplateValue::Integer(json.dump());
+  // How the server keeps an integer that the library has no number for.
+  if (json.is_binary()) {
+    return TemplateValue::Integer(std::string(json.get_binary().begin(), json.get_binary().end()));
+  }
   if (json.is_number()) return TemplateValue::Float(json.get<double>());
   if (json.is_string()) return TemplateValue::String(json.get<std::string>());
   if (json.is_array()) {
