@@ -1,4 +1,4 @@
-# What tests/package/run sources: other Debians in folders, and the package as one of them builds it.
+# What tests/package/run and tests/aarch64/server source: other Debians in folders.
 # REQUIRES: root, and to be at the root of the project. DEBIAN_MIRROR names another mirror than
 # deb.debian.org.
 
@@ -24,19 +24,18 @@ reach_network() {
   cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/host.crt"
 }
 
-# pack_in FOLDER SUITE: docker/deb/build in the Debian of that folder, whose build folder is
-# build/package-SUITE here. Prints the package's path.
-pack_in() {
-  local folder=$1 build=$PWD/build/package-$2
-  mkdir -p "$build" "$folder/root/lockstep"
-  reach_network "$folder" || return 1
+# in_debian FOLDER BUILD COMMAND...: the command in the Debian of that folder, where the project is at
+# /root/lockstep, with the folder BUILD of this machine as its build/. BUILD is made if it is missing.
+in_debian() {
+  mkdir -p "$1/root/lockstep" "$2" || return 1
+  reach_network "$1" || return 1
   unshare --mount --propagation private bash -c 'set -e
-    tree=$1/root/lockstep
-    mount --bind . "$tree"
-    mount --bind "$2" "$tree/build"
-    mount -t proc proc "$1/proc"
-    mount --rbind /dev "$1/dev"
+    folder=$1 build=$2
+    shift 2
+    mount --bind . "$folder/root/lockstep"
+    mount --bind "$build" "$folder/root/lockstep/build"
+    mount -t proc proc "$folder/proc"
+    mount --rbind /dev "$folder/dev"
     exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root npm_config_cafile=/etc/ssl/host.crt \
-      chroot "$1" /root/lockstep/docker/deb/build' pack "$folder" "$build" >/dev/null || return 1
-  printf '%s\n' "$build"/release/lockstep_*.deb
+      chroot "$folder" "$@"' in_debian "$@"
 }
