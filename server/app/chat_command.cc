@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <system_error>
 
@@ -24,6 +23,7 @@
 #include "server/app/local_client.h"
 #include "server/app/logging.h"
 #include "server/app/terminal_answer.h"
+#include "server/host/read_file.h"
 
 namespace lockstep {
 namespace {
@@ -230,9 +230,9 @@ class Chat {
 
   // Goes before the next message, between fences that it does not have itself.
   void Attach(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string text(std::istreambuf_iterator<char>(file), {});
-    if (!file && text.empty()) return Note(Quoted(path) + " cannot be read.");
+    const auto read = ReadSmallFile(path);
+    if (!read) return Note(read.error().message + ".");
+    const std::string& text = *read;
     if (!IsUtf8(text) || text.find('\0') != text.npos) {
       return Note(Quoted(path) + " is no file of text in UTF-8.");
     }

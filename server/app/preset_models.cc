@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -14,6 +12,7 @@
 #include "server/app/hub_command.h"
 #include "server/app/models_flags.h"
 #include "server/app/parse_options.h"
+#include "server/host/read_file.h"
 #include "server/http/http_types.h"
 #include "server/hub/model_name.h"
 #include "server/models/model_presets.h"
@@ -106,14 +105,12 @@ Result<PresetModels> ReadPresetModels(const Options& options) {
   PresetModels found;
   const std::string& path = options.models.presets;
   if (path.empty()) return found;
-  std::ifstream file(path);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file.is_open() || file.bad()) {
-    return Fail(ErrorKind::kNotFound,
-                fmt::format("--models-preset: {} cannot be read", Quoted(path)), "models-preset");
+  const auto text = ReadSmallFile(path);
+  if (!text) {
+    return Fail(text.error().kind, "--models-preset: " + text.error().message, "models-preset");
   }
   Settings all;
-  TRY(const std::vector<ModelPreset> presets, ParsePresets(text, path, all));
+  TRY(const std::vector<ModelPreset> presets, ParsePresets(*text, path, all));
   TRY(const CatalogModel any, ModelOf("*", all, {}, options));
   found.all = any.arguments;
   const std::vector<FetchedModel> fetched = ListFetched(options.hub.offline);

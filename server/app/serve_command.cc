@@ -306,10 +306,12 @@ int RunServe(Options options) {
     return options.models.several() ? ServeModels(options, signals)
                                     : Serve(options, signals, start);
   } catch (const std::system_error& error) {
+    const bool thread = error.code() == std::errc::resource_unavailable_try_again;
     Log(LogLevel::kError,
-        fmt::format("a thread cannot be started: {}; raise the limit of threads or of memory "
-                    "(ulimit -u and -v, TasksMax), or lower --threads and --queue",
-                    error.code().message()));
+        !thread ? error.what()
+                : fmt::format("a thread cannot be started: {}; raise the limit of threads or of "
+                              "memory (ulimit -u and -v, TasksMax), or lower --threads and --queue",
+                              error.code().message()));
   } catch (const std::bad_alloc&) {
     Log(LogLevel::kError,
         "there is not enough memory to start; raise its limit (ulimit -v, MemoryMax), or lower "

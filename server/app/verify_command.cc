@@ -5,22 +5,20 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "server/app/local_client.h"
 #include "server/app/logging.h"
+#include "server/host/read_file.h"
 
 namespace lockstep {
 namespace {
 
 constexpr int kDiffers = 1, kWrong = 2;
+constexpr size_t kMaxAnswerBytes = size_t{1} << 30;  // of a file
 
 int Fails(const std::string& why) {
   fmt::print(stderr, "lockstep verify: {}\n", why);
@@ -62,11 +60,9 @@ int Tell(const std::string& where, const HttpReply& reply) {
 
 int RunVerify(const Options& options) {
   const std::string& name = options.verify_file;
-  std::ifstream file(name, std::ios::binary);
-  if (!file)
-    return Fails(fmt::format("cannot read {}: {}", name, std::generic_category().message(errno)));
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  const std::vector<std::string_view> objects = ObjectsOf(text);
+  const auto text = ReadSmallFile(name, kMaxAnswerBytes);
+  if (!text) return Fails(text.error().message);
+  const std::vector<std::string_view> objects = ObjectsOf(*text);
   if (objects.empty()) {
     return Fails(
         fmt::format("{} is empty: it must have an object with route, request and answer, "

@@ -7,9 +7,10 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
-#include <fstream>
+#include <sstream>
 
 #include "core/base/quoted.h"
+#include "server/host/read_file.h"
 #include "server/http/http_types.h"
 
 namespace lockstep {
@@ -33,7 +34,12 @@ Result<ApiKeys> ApiKeys::Load(const std::vector<std::string>& keys, const std::s
     loaded.hashes_.push_back(HashOf(key));
   }
   if (file.empty()) return loaded;
-  std::ifstream in(file);
+  const auto text = ReadSmallFile(file);
+  if (!text) {
+    return Fail(ErrorKind::kInvalidArgument, "--api-key-file: " + text.error().message,
+                "api-key-file");
+  }
+  std::istringstream in(*text);
   const size_t before = loaded.size();
   size_t number = 0;
   for (std::string line; std::getline(in, line);) {
@@ -49,10 +55,6 @@ Result<ApiKeys> ApiKeys::Load(const std::vector<std::string>& keys, const std::s
                   "api-key-file");
     }
     loaded.hashes_.push_back(HashOf(key));
-  }
-  if (!in.eof()) {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("--api-key-file: {} cannot be read", Quoted(file)), "api-key-file");
   }
   if (loaded.size() == before) {  // a secret that was not put there, which would let everyone in
     return Fail(ErrorKind::kInvalidArgument,

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <system_error>
 
+#include "server/host/read_file.h"
 #include "server/http/query.h"
 #include "server/hub/file_digest.h"
 #include "server/hub/model_name.h"
@@ -67,7 +69,7 @@ std::vector<CachedModel> AddressCache::List() const {
   std::vector<CachedModel> models;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_ + "/urls", error)) {
-    std::ifstream noted(entry.path() / "address");
+    std::istringstream noted(ReadSmallFile((entry.path() / "address").string()).value_or(""));
     std::string address, query;
     if (!std::getline(noted, address) || !std::getline(noted, query)) continue;
     const std::vector<std::string> files = HubCache::Files(entry.path().string());

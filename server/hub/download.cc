@@ -10,11 +10,11 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <thread>
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/host/read_file.h"
 #include "server/hub/file_digest.h"
 #include "server/hub/partial_file.h"
 
@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
+constexpr size_t kMaxNote = 64 * 1024;  // bytes of what is noted beside a file
 constexpr int kOk = 200, kPartial = 206, kUnchanged = 304, kBadRange = 416;
 
 // How one try ended.
@@ -36,10 +37,8 @@ struct Ended {
 Ended Done() { return {}; }
 Ended Failed(tl::unexpected<Error> error, bool again) { return {std::move(error), again, {}}; }
 
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+// Nothing where there is no such file.
+std::string ReadText(const std::string& path) { return ReadSmallFile(path, kMaxNote).value_or(""); }
 
 // "bytes 100-199/200"
 struct Range {

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "server/host/read_file.h"
 #include "server/hub/model_name.h"
 
 namespace lockstep {
@@ -168,9 +169,8 @@ Status HubCache::SetRevision(const std::string& repo, const std::string& revisio
 std::vector<std::string> HubCache::Snapshots(const std::string& repo,
                                              const std::string& revision) const {
   const std::string base = RepoFolder(repo);
-  std::string commit = revision;
-  std::ifstream ref(base + "/refs/" + revision);
-  if (ref) std::getline(ref, commit);
+  const std::string ref = ReadSmallFile(base + "/refs/" + revision).value_or(revision);
+  const std::string commit = ref.substr(0, ref.find('\n'));
   std::vector<fs::path> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(base + "/snapshots", error)) {

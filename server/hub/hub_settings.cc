@@ -4,15 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "core/base/quoted.h"
+#include "server/host/read_file.h"
 #include "server/http/http_types.h"
 #include "server/hub/url.h"
 
 namespace lockstep {
 namespace {
+
+constexpr size_t kMaxTokenFile = 64 * 1024;  // bytes
 
 std::string Value(const Variables& variables, const char* name) {
   const char* const value = variables(name);
@@ -74,9 +75,16 @@ Result<HubSettings> ReadHubSettings(const Variables& variables) {
   TRY_OK(CheckToken(settings.token, "HF_TOKEN"));
   if (settings.token.empty()) {
     std::string path = folder("HF_TOKEN_PATH");
-    if (path.empty()) path = hf_home + "/token";  // where `hf auth login` leaves it
-    std::ifstream file(path);
-    settings.token = Trimmed(std::string(std::istreambuf_iterator<char>(file), {}));
+    const bool named = !path.empty();
+    if (!named) path = hf_home + "/token";  // where `hf auth login` leaves it
+    // A folder, for one, is what docker makes of a file that it is to mount and that is not there.
+    const auto text = ReadSmallFile(path, kMaxTokenFile);
+    if (!text && text.error().kind != ErrorKind::kNotFound) {
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("{}: {}", named ? "HF_TOKEN_PATH" : "the token of HF_HOME",
+                              text.error().message));
+    }
+    settings.token = Trimmed(text.value_or(""));
     TRY_OK(CheckToken(settings.token, Escaped(path)));
   }
   settings.authorities = folder("SSL_CERT_FILE");

@@ -56,6 +56,8 @@ TEST(ApiKeysTest, BadKeysAreRefusedAndNotShown) {
     EXPECT_THAT(keys.error().message, Not(HasSubstr("cret")));
   }
   EXPECT_THAT(ApiKeys::Load({}, none.path()).error().message, HasSubstr("has no key"));
+  EXPECT_EQ(ApiKeys::Load({}, "/").error().message,
+            "--api-key-file: \"/\" is a directory, not a file");
 }
 
 }  // namespace

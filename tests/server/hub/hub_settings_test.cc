@@ -53,6 +53,19 @@ TEST(HubSettings, ATokenMayBeInAFile) {
   EXPECT_EQ(Read({{"HOME", "/h"}, {"HF_TOKEN_PATH", file.path()}, {"HF_TOKEN", "t"}})->token, "t");
 }
 
+TEST(HubSettings, AFolderIsNoTokenFileAndAMissingFileIsNoToken) {
+  const auto folder = Read({{"HOME", "/h"}, {"HF_TOKEN_PATH", "/"}});
+  ASSERT_FALSE(folder.has_value());
+  EXPECT_EQ(folder.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_EQ(folder.error().message, "HF_TOKEN_PATH: \"/\" is a directory, not a file");
+  const TempFile home;
+  std::filesystem::create_directories(home.path() + "/token");
+  const auto made = Read({{"HOME", "/h"}, {"HF_HOME", home.path()}});
+  ASSERT_FALSE(made.has_value());
+  EXPECT_NE(made.error().message.find("/token\" is a directory"), std::string::npos);
+  EXPECT_EQ(Read({{"HOME", "/h"}, {"HF_TOKEN_PATH", "/no/file"}})->token, "");
+}
+
 TEST(HubSettings, WhatIsOfNoUseIsNamed) {
   const auto endpoint = Read({{"HOME", "/h"}, {"HF_ENDPOINT", "huggingface.co"}});
   ASSERT_FALSE(endpoint.has_value());

@@ -1,0 +1,65 @@
+#include "server/host/read_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/temp_file.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TempFile FileOf(const std::string& text) {
+  return TempFile(std::vector<uint8_t>(text.begin(), text.end()));
+}
+
+TEST(ReadFileTest, AFileIsReadWhole) {
+  const std::string long_text(200'000, 'x');
+  for (const std::string& text : {std::string(), std::string("a\0b\n", 4), long_text}) {
+    const TempFile file = FileOf(text);
+    const auto read = ReadSmallFile(file.path());
+    ASSERT_TRUE(read.has_value()) << read.error().message;
+    EXPECT_EQ(*read, text);
+  }
+  EXPECT_THAT(*ReadSmallFile("/proc/self/stat"), HasSubstr(" "));  // has bytes but no size
+}
+
+TEST(ReadFileTest, TheLimitIsTheLastSizeThatIsTaken) {
+  const TempFile file = FileOf("12345");
+  EXPECT_EQ(ReadSmallFile(file.path(), 5).value(), "12345");
+  const auto over = ReadSmallFile(file.path(), 4);
+  ASSERT_FALSE(over.has_value());
+  EXPECT_EQ(over.error().kind, ErrorKind::kBadFile);
+  EXPECT_THAT(over.error().message, HasSubstr("has more than 4 bytes"));
+}
+
+TEST(ReadFileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
+  const std::string pipe = testing::TempDir() + "read_file_test_pipe";
+  std::filesystem::remove(pipe);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const auto error = [](const std::string& path) {
+    const auto read = ReadSmallFile(path);
+    EXPECT_FALSE(read.has_value()) << path;
+    return read ? Error{} : read.error();
+  };
+  EXPECT_EQ(error("/").message, "\"/\" is a directory, not a file");
+  EXPECT_EQ(error("/dev/zero").message, "\"/dev/zero\" is not a regular file");
+  EXPECT_THAT(error(pipe).message, HasSubstr("is not a regular file"));
+  EXPECT_EQ(error("/proc/self/mem").message,
+            "\"/proc/self/mem\" cannot be read: Input/output error");
+  for (const std::string& path : {std::string("/"), pipe, std::string("/proc/self/mem")}) {
+    EXPECT_EQ(error(path).kind, ErrorKind::kBadFile) << path;
+  }
+  EXPECT_EQ(error("/no/file").message, "\"/no/file\" cannot be read: No such file or directory");
+  EXPECT_EQ(error("/no/file").kind, ErrorKind::kNotFound);
+  std::filesystem::remove(pipe);
+}
+
+}  // namespace
+}  // namespace lockstep
