@@ -18,26 +18,6 @@ namespace {
 
 constexpr size_t kMaxIgnoredNames = 4096;  // bytes: clients have limits for all headers together
 
-// Empty if the body may be read as JSON; else what to send instead. Ollama reads JSON whatever it
-// is called, and what its users know by heart is curl -d, which calls it a form. A browser, which
-// sends forms to this machine on behalf of any page, says so by the header Origin.
-std::string ContentTypeProblem(const HttpRequest& request) {
-  const std::string_view content_type = FindHeader(request.headers, "Content-Type");
-  if (IsOllamaPath(request.path) && FindHeader(request.headers, "Origin").empty()) return {};
-  if (TrimSpaces(content_type).empty()) {
-    return "the request has no Content-Type: send application/json";
-  }
-  const std::optional<MediaType> media = ParseMediaType(content_type);
-  if (media && media->type == "application/x-www-form-urlencoded") {
-    return "the body is marked as a form, as curl -d does by itself: "
-           "add -H 'Content-Type: application/json'";
-  }
-  if (!media || media->type != "application/json") {
-    return fmt::format("the Content-Type is {}: send application/json", Quoted(content_type));
-  }
-  return media->IsUtf8() ? "" : "the charset must be utf-8";
-}
-
 // X-Request-Timeout-Ms, where it is there and less than what the server allows.
 Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
   const std::string_view text = TrimSpaces(FindHeader(headers, "X-Request-Timeout-Ms"));
@@ -54,6 +34,23 @@ Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
 }
 
 }  // namespace
+
+std::string ContentTypeProblem(const HttpRequest& request) {
+  const std::string_view content_type = FindHeader(request.headers, "Content-Type");
+  if (IsOllamaPath(request.path) && FindHeader(request.headers, "Origin").empty()) return {};
+  if (TrimSpaces(content_type).empty()) {
+    return "the request has no Content-Type: send application/json";
+  }
+  const std::optional<MediaType> media = ParseMediaType(content_type);
+  if (media && media->type == "application/x-www-form-urlencoded") {
+    return "the body is marked as a form, as curl -d does by itself: "
+           "add -H 'Content-Type: application/json'";
+  }
+  if (!media || media->type != "application/json") {
+    return fmt::format("the Content-Type is {}: send application/json", Quoted(content_type));
+  }
+  return media->IsUtf8() ? "" : "the charset must be utf-8";
+}
 
 tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& caller,
                                        MemoryBudget* budget) {

@@ -20,6 +20,11 @@ struct Body {
   MemoryBudget::Share memory;
 };
 
+// Empty if the body may be read as JSON; else what to send instead. Ollama reads JSON whatever it
+// is called, and what its users know by heart is curl -d, which calls it a form. A browser, which
+// sends forms to this machine on behalf of any page, says so by the header Origin.
+std::string ContentTypeProblem(const HttpRequest& request);
+
 // The body as JSON, and the caller's own deadlines; else the reply that says why not.
 tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& caller,
                                        MemoryBudget* budget);

@@ -9,6 +9,7 @@
 
 #include "server/api/anthropic/anthropic_error.h"
 #include "server/api/openai/response_store.h"
+#include "server/api/request_body.h"
 #include "server/api/routes.h"
 #include "server/api/tei_api.h"
 #include "server/http/error_reply.h"
@@ -121,6 +122,13 @@ HttpReply Router::Handle(const HttpRequest& request) const {
     reply.record->traced = trace->sampled();
   }
   return reply;
+}
+
+// Bodies are those of POST: what a GET or a DELETE has of one takes no effect.
+bool Router::Decides(const HttpRequest& head) const {
+  const Route* const route = RouteOf(head);
+  return route == nullptr || route->method != "POST" || head.method != "POST" || !Identify(head) ||
+         !ContentTypeProblem(head).empty();
 }
 
 HttpReply Router::Refuse(const HttpRequest& request, int status, std::string_view message) const {

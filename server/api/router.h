@@ -27,6 +27,9 @@ class Router {
 
   // Blocks for as long as a generation takes, or until its first token if it is streamed.
   HttpReply Handle(const HttpRequest& request) const;
+  // Whether Handle answers by the head alone, and a body makes no difference: who asks may not, or
+  // asks for what there is not, or sends what is not read. Does not block.
+  bool Decides(const HttpRequest& head) const;
   // The answer to a request that could not be read: a page of a listed origin may read it too.
   HttpReply Refuse(const HttpRequest& request, int status, std::string_view message) const;
 

@@ -221,6 +221,7 @@ int ServeModels(const Options& options, const sigset_t& signals) {
     return parent.Handle(call, route);
   };
   const Router router(std::move(settings));
+  http.decides = [&router](const HttpRequest& head) { return router.Decides(head); };
   http.refuse = [&router](const HttpRequest& request, const ReadError& error) {
     return router.Refuse(request, error.status, error.message);
   };

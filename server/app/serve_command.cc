@@ -220,6 +220,7 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   Engine engine;
   Router router(*std::move(settings));
 
+  http.decides = [&router](const HttpRequest& head) { return router.Decides(head); };
   http.refuse = [&router](const HttpRequest& request, const ReadError& error) {
     return router.Refuse(request, error.status, error.message);
   };

@@ -24,6 +24,7 @@
 #include "server/http/ids.h"
 #include "server/http/listener.h"
 #include "server/http/poller.h"
+#include "server/http/query.h"
 #include "server/http/workers.h"
 
 namespace lockstep {
@@ -102,8 +103,8 @@ class HttpServer::Impl : private httplib::Server {
  public:
   Impl(HttpServerOptions options, HttpHandler handler)
       : options_(std::move(options)), handler_(std::move(handler)) {
-    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      Answer(request, response);
+    set_pre_routing_handler([this](const httplib::Request&, httplib::Response& response) {
+      Answer(response);
       return HandlerResponse::Handled;
     });
     // httplib tells them to the client, in the header Keep-Alive; the poller keeps them, and waits
@@ -120,7 +121,8 @@ class HttpServer::Impl : private httplib::Server {
     TRY(poller_,
         Poller::Create(listener_.socket,
                        {options_.limits, options_.idle + options_.idle / 16, options_.write_stall,
-                        options_.connections, options_.memory.get(), options_.kept},
+                        options_.connections, options_.memory.get(), options_.kept,
+                        [this](RequestReader& reader) { LookAtHead(reader); }},
                        [this](const Poller::ConnectionPtr& connection) { Dispatch(connection); }));
     try {
       probes_.emplace(kProbeThreads, kUnbounded);
@@ -194,6 +196,14 @@ class HttpServer::Impl : private httplib::Server {
     return options_.is_scrape(path) ? *scrapes_ : *probes_;
   }
 
+  // On the poller's thread. Who may not send a body, or sends it where nobody reads it, must not
+  // take the memory of those whose bodies are read.
+  void LookAtHead(RequestReader& reader) const {
+    CheckHost(reader);
+    if (reader.state() != RequestReader::State::kBody) return;
+    if (options_.decides(HeadOf(reader.request()))) reader.LeaveBody();
+  }
+
   // No browser sends a request without a Host, which HTTP/1.0 allows.
   void CheckHost(RequestReader& reader) const {
     if (!options_.guard_loopback || !listener_.loopback) return;
@@ -202,6 +212,16 @@ class HttpServer::Impl : private httplib::Server {
     if (IsAllowedHost(host, options_.allowed_hosts)) return;
     reader.Refuse({403, "this server answers to localhost only, not to " + Quoted(host) +
                             "; --allowed-host names others, --api-key lets them in"});
+  }
+
+  static HttpRequest HeadOf(const RawRequest& raw) {
+    HttpRequest head;
+    head.method = raw.method;
+    head.path = PercentDecoded(PathOf(raw));
+    const size_t query = raw.target.find('?');
+    if (query != std::string::npos) head.query = raw.target.substr(query + 1);
+    head.headers = raw.headers;
+    return head;
   }
 
   static std::string PathOf(const RawRequest& request) {
@@ -249,15 +269,10 @@ class HttpServer::Impl : private httplib::Server {
   }
 
   // From the exchange to httplib's response, on the thread of the connection.
-  void Answer(const httplib::Request& parsed, httplib::Response& response) {
+  void Answer(httplib::Response& response) {
     Exchange& exchange = *current_exchange;
-    HttpRequest request;
-    request.method = exchange.raw.method;
-    // What was refused may not have been parsed; its path says whose words the refusal is to have.
-    request.path = exchange.refused ? PathOf(exchange.raw) : parsed.path;
-    const size_t query = exchange.raw.target.find('?');
-    if (query != std::string::npos) request.query = exchange.raw.target.substr(query + 1);
-    request.headers = exchange.raw.headers;
+    // Of what was refused, too: its path says whose words the refusal is to have.
+    HttpRequest request = HeadOf(exchange.raw);
     if (exchange.refused == nullptr) request.body = exchange.connection.reader.TakeBody();
     request.request_id = FindHeader(request.headers, "X-Request-Id");
     if (!IsValidRequestId(request.request_id)) request.request_id = NewId("req");

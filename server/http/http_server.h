@@ -41,6 +41,9 @@ struct HttpServerOptions {
   // Which of these take longer than a health check may wait, as metrics do: other threads make
   // them, and where too many wait they get a 503.
   std::function<bool(std::string_view path)> is_scrape = [](std::string_view) { return false; };
+  // Whether the answer to a request follows from its head, whatever its body is. Such a body is not
+  // read, and the connection closed after the answer. Must not block.
+  std::function<bool(const HttpRequest& head)> decides = [](const HttpRequest&) { return false; };
   // Where only this machine can reach the server, other names for it in Host than those of loopback
   // and `allowed_hosts` get a 403: see allowed_hosts.h.
   bool guard_loopback = false;

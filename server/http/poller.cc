@@ -314,7 +314,7 @@ bool Poller::ReadSome(Held& held) {
     return true;
   }
   held.connection->reader.Feed({data, static_cast<size_t>(n)});
-  held.connection->request_memory.Force(held.connection->reader.bytes());
+  CountRequest(*held.connection);
   const int socket = held.connection->socket();
   while (options_.memory->overdrawn() &&
          DropABody(kSmallRequest, "the server has too many large requests at once")) {
@@ -348,7 +348,7 @@ void Poller::FlushSome(Held& held) {
     Enter(held, Phase::kLinger);
   } else {
     connection.reader.Next();
-    connection.request_memory.Force(connection.reader.bytes());
+    CountRequest(connection);
     ReadOn(held);
   }
 }
@@ -368,6 +368,11 @@ void Poller::ReadOn(Held& held) {
     connection.Queue("HTTP/1.1 100 Continue\r\n\r\n");
     if (!connection.Flush() || connection.broken()) Release(held);
   }
+}
+
+void Poller::CountRequest(Connection& connection) {
+  if (connection.reader.TakeHead()) options_.on_head(connection.reader);
+  connection.request_memory.Force(connection.reader.bytes());
 }
 
 void Poller::Refuse(Held& held, int status, const char* message) {

@@ -31,6 +31,9 @@ struct PollerOptions {
   // still come in are refused with a 503, the slowest first. Must outlive the poller.
   MemoryBudget* memory;
   bool kept = false;  // another process holds the listener, too, and will serve who waits there
+  // Called with a request's head where its body is yet to come, before a byte of that is counted:
+  // it may refuse the request, or leave the body. On the poller's thread: must not block.
+  std::function<void(RequestReader&)> on_head = [](RequestReader&) {};
 };
 
 class Poller {
@@ -111,6 +114,8 @@ class Poller {
   void DropSome(Held& held);
   void FlushSome(Held& held);
   void ReadOn(Held& held);
+  // What the request takes of the memory; the body of one whose head decides takes none.
+  void CountRequest(Connection& connection);
   void Refuse(Held& held, int status, const char* message);
 
   const int listener_;

@@ -196,13 +196,26 @@ void RequestReader::Refuse(ReadError error) {
   begin_ = 0;
 }
 
+void RequestReader::LeaveBody() {
+  step_ = Step::kWhole;
+  request_.keep_alive = false;
+  wants_continue_ = false;
+  FreeMemory(request_.body);
+  FreeMemory(buffer_);
+  begin_ = 0;
+}
+
 void RequestReader::Next() {
   FreeMemory(request_.body);
   request_ = {};
   step_ = Step::kRequestLine;
-  skipped_line_ = wants_continue_ = false;
+  skipped_line_ = wants_continue_ = head_is_new_ = false;
   header_bytes_ = trailers_ = 0;
   Advance();
+}
+
+bool RequestReader::TakeHead() {
+  return std::exchange(head_is_new_, false) && state() == State::kBody;
 }
 
 bool RequestReader::TakeContinue() { return std::exchange(wants_continue_, false); }
@@ -291,6 +304,7 @@ RequestReader::Progress RequestReader::EndHead() {
   if (!framing) return Passed(framing);
   body_left_ = framing->length;
   step_ = framing->chunked ? Step::kChunkSize : Step::kBody;
+  head_is_new_ = true;
   const bool has_body = framing->chunked || framing->length > 0;
   const bool body_has_begun = begin_ < buffer_.size();
   wants_continue_ = has_body && !body_has_begun && !FindHeader(request_.headers, "Expect").empty();

@@ -55,6 +55,9 @@ class RequestReader {
   // Ends the request for a reason that its bytes do not tell: the client is too slow, has gone, or
   // is one too many. Forgets the body.
   void Refuse(ReadError error);
+  // Takes the request without its body, of which it forgets what has come: the connection is to be
+  // closed after the answer. REQUIRES: kBody.
+  void LeaveBody();
   // Begins the next request, of which a part or all may have come already. REQUIRES: kWhole.
   void Next();
 
@@ -64,6 +67,8 @@ class RequestReader {
   size_t bytes() const { return header_bytes_ + request_.body.capacity() + buffer_.capacity(); }
   // The body, which request() has no more. REQUIRES: kWhole.
   std::string TakeBody() { return std::move(request_.body); }
+  // True once for each request whose head has come, and whose body has not come whole with it.
+  bool TakeHead();
   // True once if the client wants to be told to send its body (Expect: 100-continue).
   bool TakeContinue();
 
@@ -103,6 +108,7 @@ class RequestReader {
   bool skipped_line_ = false;  // an empty one before the request
   size_t header_bytes_ = 0, trailers_ = 0, body_left_ = 0;
   bool wants_continue_ = false;
+  bool head_is_new_ = false;
   RawRequest request_;
   ReadError error_{};
 };

@@ -62,6 +62,23 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
   }
 }
 
+TEST(Access, AHeadDecidesWhereItsBodyIsNotRead) {
+  FakeService service;
+  ApiSettings settings;
+  settings.keys = *ApiKeys::Load({"key"}, "");
+  const Router router(service, settings);
+  const HttpHeaders key = {{"X-Api-Key", "key"}};
+  for (const char* path : {"/generate", "/v1/chat/completions", "/v1/messages", "/api/chat", "/"}) {
+    EXPECT_FALSE(router.Decides(Request("POST", path, key))) << path;
+    EXPECT_TRUE(router.Decides(Request("POST", path))) << path;
+    EXPECT_TRUE(router.Decides(Request("GET", path, key))) << path;
+    const HttpHeaders plain = {{"X-Api-Key", "key"}, {"Content-Type", "text/plain"}};
+    EXPECT_EQ(router.Decides(Request("POST", path, plain)), path != std::string("/api/chat"));
+  }
+  EXPECT_TRUE(router.Decides(Request("POST", "/nothing", key)));
+  EXPECT_TRUE(router.Decides(Request("DELETE", "/v1/responses/x", key)));
+}
+
 TEST(Access, WithoutKeysTheAddressIsTheClient) {
   FakeService service;
   service.script = "x";

@@ -156,6 +156,64 @@ TEST_F(HttpFaultsTest, RequestsInOneGoAreAnsweredInTurn) {
   EXPECT_EQ(client.ReadToEnd(), "");
 }
 
+// What a stranger sends must not fill the memory of those whose bodies are read.
+TEST_F(HttpFaultsTest, WhereTheHeadDecidesNoByteOfTheBodyIsWaitedFor) {
+  ApiSettings settings;
+  settings.keys = *ApiKeys::Load({"key"}, "");
+  const Router router(service_, settings);
+  handler_ = [&router](const HttpRequest& r) { return router.Handle(r); };
+  options_.decides = [&router](const HttpRequest& r) { return router.Decides(r); };
+  options_.limits.body_time = seconds(60);
+  Start();
+  const std::string json = "Content-Type: application/json\n", key = "X-Api-Key: key\n";
+  const struct {
+    const char* what;
+    std::string line, headers;
+    int status;
+  } cases[] = {
+      {"no key", "POST /generate", json, 401},
+      {"wrong key", "POST /v1/messages", json + "X-Api-Key: other\n", 401},
+      {"no route", "POST /nope", json + key, 404},
+      {"method", "POST /livez", json, 405},
+      {"method", "PUT /generate", json + key, 405},
+      {"GET", "GET /livez", "", 200},
+      {"type", "POST /%67enerate", key + "Content-Type: text/plain\n", 415},
+  };
+  for (const auto& c : cases) {
+    for (const char* framing :
+         {"Content-Length: 16000000\n\n", "Content-Length: 9\n\nabc",
+          "Expect: 100-continue\nContent-Length: 9\n\n", "Transfer-Encoding: chunked\n\n"}) {
+      SCOPED_TRACE(std::string(c.what) + ", " + framing);
+      RawClient client(port());
+      client.Send(Http(c.line + " HTTP/1.1\nHost: h\n" + c.headers + framing));
+      const std::string reply = client.ReadToEnd();
+      EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + std::to_string(c.status) + " "));
+      EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+    }
+  }
+  // The body is read where it counts, and whoever sent his whole one keeps the connection.
+  RawClient client(port());
+  service_.script = "ab";
+  client.Send(Http("POST /generate HTTP/1.1\nHost: h\nContent-Length: 2\n\n{}"));
+  EXPECT_THAT(client.ReadReply(), StartsWith("HTTP/1.1 401 "));
+  client.Send(Http("POST /%67enerate HTTP/1.1\nHost: h\nContent-Length: " +
+                   std::to_string(sizeof kWhole - 1) + "\n" + json + key + "\n"));
+  client.Send(kWhole);
+  EXPECT_THAT(client.ReadReply(), HasSubstr(R"("text":"ab")"));
+  server_.reset();  // before the router
+}
+
+TEST_F(HttpFaultsTest, AStrangeHostIsRefusedBeforeItsBody) {
+  options_.guard_loopback = true;
+  options_.limits.body_time = seconds(60);
+  Start();
+  RawClient client(port());
+  client.Send(
+      Http("POST /generate HTTP/1.1\nHost: evil.example\nContent-Length: 9\n"
+           "Expect: 100-continue\n\n"));
+  EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 403 "));
+}
+
 TEST_F(HttpFaultsTest, ABodyIsAskedFor) {
   service_.script = "ab";
   Start();

@@ -186,6 +186,33 @@ TEST(RequestReader, StopsReadingAtTheLimit) {
   EXPECT_EQ(whole.request().body.size(), size_t{1} << 20);
 }
 
+TEST(RequestReader, AHeadIsTakenOnceAndItsBodyMayBeLeft) {
+  const std::string head = Http("POST /a HTTP/1.1\nHost: h\nExpect: 100-continue\n");
+  for (const char* framing :
+       {"Content-Length: 5\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n5\r\n"}) {
+    SCOPED_TRACE(framing);
+    RequestReader reader({});
+    reader.Feed(head);
+    EXPECT_FALSE(reader.TakeHead());  // its end has not come
+    reader.Feed(framing);
+    EXPECT_TRUE(reader.TakeHead());
+    EXPECT_FALSE(reader.TakeHead());  // once
+    reader.Feed("ab");
+    EXPECT_FALSE(reader.TakeHead());
+    reader.LeaveBody();
+    EXPECT_EQ(reader.state(), State::kWhole);
+    EXPECT_EQ(reader.request().target, "/a");
+    EXPECT_EQ(reader.request().body, "");
+    EXPECT_FALSE(reader.request().keep_alive);
+    EXPECT_FALSE(reader.TakeContinue());
+  }
+  RequestReader whole({});
+  whole.Feed(Http("POST / HTTP/1.1\nHost: h\nContent-Length: 2\n\nabGET / HTTP/1.1\nHost: h\n\n"));
+  EXPECT_FALSE(whole.TakeHead());  // nothing is saved any more
+  whole.Next();
+  EXPECT_FALSE(whole.TakeHead());
+}
+
 TEST(RequestReader, AsksForTheBodyOnlyWhereItWillBeRead) {
   const std::string head = Http("POST / HTTP/1.1\nHost: h\nExpect: 100-continue\n");
   RequestReader wanted({});
