@@ -37,6 +37,7 @@ constexpr size_t kProbeThreads = 1, kScrapeThreads = 2, kScrapesWaiting = 64;
 // What each connection may have to send, however short memory is: errors, health, most answers.
 constexpr size_t kSmallReply = 64 * 1024;
 constexpr size_t kUnbounded = 1'000'000;  // connections are bounded, and each has one request
+constexpr int kClientGone = 499;          // as nginx logs it
 // So long no request may have come before connections are closed: by then whoever has been told
 // that they will be has heard of it, on any network.
 constexpr milliseconds kQuiet{250};
@@ -48,6 +49,7 @@ struct Exchange {
   const ReadError* refused;  // instead of raw, if not null
   HttpReply reply;
   bool streams = false;
+  bool silent = false;  // nobody waits for the reply
 };
 // httplib hands no context to its callbacks; a request stays on one thread.
 thread_local Exchange* current_exchange = nullptr;
@@ -79,6 +81,7 @@ class ReplayStream : public httplib::Stream {
     return static_cast<ssize_t>(n);
   }
   ssize_t write(const char* data, size_t size) override {
+    if (exchange_.silent) return static_cast<ssize_t>(size);
     if (!exchange_.streams) {
       connection_.Queue({data, size});
     } else if (!connection_.Write({data, size})) {
@@ -281,6 +284,9 @@ class HttpServer::Impl : private httplib::Server {
 
     HttpReply& reply = exchange.reply;
     reply = exchange.refused ? options_.refuse(request, *exchange.refused) : CallHandler(request);
+    // A status of our own for the log: the client has closed its side, and is not told so.
+    exchange.silent = reply.status == kClientGone;
+    if (exchange.silent) exchange.connection.last = true;
     CountReply(exchange.connection, reply);
     RequestRecord& record = *reply.record;
     record.request_id = request.request_id;

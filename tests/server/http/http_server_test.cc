@@ -348,7 +348,21 @@ TEST_F(HttpServerTest, ProbesItself) {
   EXPECT_EQ(*HttpGetStatus("127.0.0.1", port(), "/nothing", seconds(5)), 404);
   const int closed = port();
   server_.reset();
-  EXPECT_FALSE(HttpGetStatus("127.0.0.1", closed, "/readyz", seconds(5)).has_value());
+  const auto refused = HttpGetStatus("127.0.0.1", closed, "/readyz", seconds(5));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().message, EndsWith("/readyz: Connection refused"));
+}
+
+TEST_F(HttpServerTest, WhoHasGoneGetsNoAnswer) {
+  handler_ = [](const HttpRequest&) {
+    return ErrorReply(Error{ErrorKind::kCancelled, "the client went away", {}});
+  };
+  Start();
+  RawClient client(port());
+  client.SendRequest("GET /");
+  EXPECT_EQ(client.ReadToEnd(), "");
+  EXPECT_TRUE(Eventually([&] { return !records().empty(); }));
+  EXPECT_EQ(records().at(0).status, 499);
 }
 
 // Whoever reads a stream must be able to tell that it was cut off from that it is whole.
