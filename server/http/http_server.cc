@@ -386,7 +386,9 @@ Result<int> HttpGetStatus(const std::string& host, int port, const std::string& 
   if (!result) {
     return Fail(ErrorKind::kUnavailable,
                 fmt::format("no answer from http://{}{}: {}", HostAndPort(host, port), path,
-                            httplib::to_string(result.error())));
+                            result.error() == httplib::Error::Connection
+                                ? WhyNoConnection(host, port)
+                                : "it breaks off, or takes too long"));
   }
   return result->status;
 }

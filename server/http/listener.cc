@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -113,6 +114,23 @@ std::string NumericAddress(const sockaddr_storage& address) {
 std::string HostAndPort(const std::string& host, int port) {
   const bool is_v6 = host.find(':') != host.npos;
   return fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
+}
+
+std::string WhyNoConnection(const std::string& host, int port) {
+  constexpr int kPatienceMs = 1000;
+  const Addresses found = Resolve(host, port);
+  if (found == nullptr) return "the name has no address";
+  const int tried = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int why = 0;
+  if (tried < 0 || connect(tried, found->ai_addr, found->ai_addrlen) != 0) why = errno;
+  if (why == EINPROGRESS) {
+    pollfd fd{tried, POLLOUT, 0};
+    socklen_t size = sizeof why;
+    why = ETIMEDOUT;
+    if (poll(&fd, 1, kPatienceMs) == 1) getsockopt(tried, SOL_SOCKET, SO_ERROR, &why, &size);
+  }
+  if (tried >= 0) close(tried);
+  return why == 0 ? "the connection broke off" : std::generic_category().message(why);
 }
 
 }  // namespace lockstep

@@ -24,6 +24,9 @@ struct Listener {
 // it is none of TCP that listens.
 [[nodiscard]] Result<Listener> TakeListener(int socket);
 
+// Why nobody who listens there can be reached, such as "Connection refused". Tries for a second.
+std::string WhyNoConnection(const std::string& host, int port);
+
 // Without the port: "127.0.0.1", also where it came over IPv6; "::1".
 std::string NumericAddress(const sockaddr_storage& address);
 // "127.0.0.1:80", "[::1]:80": as a URL has it.
