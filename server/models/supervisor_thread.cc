@@ -21,6 +21,17 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Where the files are is for the log alone; a client can know their names.
+Error WithoutFolder(Error error, const std::string& path) {
+  const size_t end = path.rfind('/');
+  if (end == path.npos || end == 0) return error;
+  const std::string folder = path.substr(0, end + 1);
+  for (size_t at; (at = error.message.find(folder)) != std::string::npos;) {
+    error.message.erase(at, folder.size());
+  }
+  return error;
+}
+
 // A process that ends by itself is started again at the next request, and one that does so time and
 // again after twice the time of before. One that has served for so long has begun anew.
 constexpr milliseconds kFirstPause{1'000}, kLongestPause{60'000}, kGoodTime{60'000};
@@ -196,7 +207,7 @@ void Supervisor::FailLoad(Entry& entry, Error error) {
   options_.tell(entry.model, "cannot be loaded: " + error.message, true);
   entry.ticket = 0;
   entry.kept = false;
-  entry.error = std::move(error);
+  entry.error = WithoutFolder(std::move(error), entry.model.path);
   ++entry.attempts;
   ++entry.status.failures;
   entry.status.failed = true;

@@ -77,6 +77,20 @@ TEST_F(SupervisorTest, StartsOneProcessForAllWhoAsk) {
   EXPECT_EQ(status.memory, 60U);
 }
 
+TEST_F(SupervisorTest, WhereAFileIsIsForTheLogAlone) {
+  options_.need = [](const CatalogModel& model) -> Result<size_t> {
+    return Fail(ErrorKind::kBadFile, model.path + ": it is cut; " + model.path);
+  };
+  Start();
+  CatalogModel model = Model("cut");
+  model.path = "/srv/models/cut.gguf";
+  const auto had = Acquire(model);
+  ASSERT_FALSE(had);
+  EXPECT_EQ(had.error().message, "cut.gguf: it is cut; cut.gguf");
+  supervisor_.reset();
+  EXPECT_THAT(told_.at(0), HasSubstr("/srv/models/cut.gguf: it is cut"));
+}
+
 TEST_F(SupervisorTest, EndsTheLeastRecentlyUsedThatIsIdle) {
   Start();
   for (const char* name : {"a", "b", "a", "c"}) {
