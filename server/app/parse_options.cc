@@ -122,9 +122,12 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Text(
       app, "--kv-events", options.kv_events.endpoint,
       "tell a picker of endpoints which prompts' beginnings come and go, by vLLM's events over "
-      "ZeroMQ: tcp://*:5557, say");
-  flags.Text(app, "--kv-events-replay", options.kv_events.replay_endpoint,
-             "address at which the picker asks for events that it missed: tcp://*:5558, say");
+      "ZeroMQ: tcp://*:5557, say, is listened on, and an address without * or ::, "
+      "tcp://picker:5557, connected to");
+  flags.Text(
+      app, "--kv-events-replay", options.kv_events.replay_endpoint,
+      "address to listen on, at which the picker asks for events that it missed: tcp://*:5558, "
+      "say");
   flags.Text(app, "--kv-events-pod", options.kv_events.pod,
              "name of this server in the events' topic, kv@POD@MODEL; without it the host's");
   flags.Number(app, "--max-body", options.http.limits.body, 1, kMaxBody,

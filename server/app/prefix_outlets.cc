@@ -109,6 +109,7 @@ Result<std::unique_ptr<KvEventPublisher>> StartKvEvents(const Options& options,
   prefixes->TellOf(events->observer(), fingerprint);
   Log(LogLevel::kInfo, "kv events",
       {{"endpoint", events->endpoint()},
+       {"socket", IsListenedOn(options.kv_events.endpoint) ? "listens" : "connects"},
        {"replay", events->replay_endpoint()},
        {"topic", events->topic()}});
   return events;

@@ -27,11 +27,6 @@ constexpr int kHighWater = 1'000;
 constexpr int64_t kMaxMessage = 1024;
 constexpr uint64_t kEndOfReplay = ~uint64_t{0};
 
-bool IsListenedOn(const std::string& endpoint) {
-  return endpoint.find('*') != endpoint.npos || endpoint.find("::") != endpoint.npos ||
-         endpoint.starts_with("ipc://");
-}
-
 // Of a number: a name may have addresses of either kind.
 bool IsIpv4(const std::string& endpoint) {
   constexpr std::string_view kTcp = "tcp://";

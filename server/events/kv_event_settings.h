@@ -19,6 +19,9 @@ struct KvEventSettings {
   bool enabled() const { return !endpoint.empty(); }
 };
 
+// Whether events are sent to who connects to the address, or to one that is connected to.
+bool IsListenedOn(const std::string& endpoint);
+
 // Empty, or what is wrong with the addresses.
 std::string CheckKvEvents(const KvEventSettings& settings);
 
