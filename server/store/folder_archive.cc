@@ -204,7 +204,11 @@ Status FolderArchive::WriteFile(const std::string& path, std::span<const uint8_t
                 fmt::format("--prefix-dir: {} cannot be written to: {}", folder_, ErrnoText()));
   };
   const std::string part = path.substr(0, name);
-  if (mkdir(part.c_str(), 0777) != 0 && errno != EEXIST) return failed();
+  // All of the path: whoever cleans up caches removes the folder, too.
+  std::error_code error;
+  fs::create_directories(part, error);
+  errno = error.value();
+  if (error) return failed();
   const std::string unfinished = fmt::format("{}/.{:016x}{}", part, temporary_, kUnfinished);
   const Descriptor file(open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file.ok()) return failed();

@@ -207,14 +207,27 @@ TEST_F(FolderArchiveTest, WhatCannotBeAFolderIsRefused) {
             std::string::npos);
 }
 
-TEST_F(FolderArchiveTest, AFolderThatIsGoneIsAnErrorOfWritesOnly) {
+TEST_F(FolderArchiveTest, AFolderThatCannotBeMadeAgainIsAnErrorOfWritesOnly) {
   const auto archive = Open();
   EXPECT_TRUE(archive->Put(KeyOf(0), BytesOf(0)));
   fs::remove_all(folder());
   EXPECT_FALSE(Has(*archive, 0));
+  std::ofstream(folder()) << "a file";
   const auto written = archive->Put(KeyOf(0), BytesOf(0));
   ASSERT_FALSE(written);
   EXPECT_NE(written.error().message.find("cannot be written to"), std::string::npos);
+}
+
+// Whoever cleans up caches removes all of it.
+TEST_F(FolderArchiveTest, AFolderThatIsRemovedIsMadeAgain) {
+  const auto archive = Open();
+  ASSERT_TRUE(archive->Put(KeyOf(1), BytesOf(1)));
+  fs::remove_all(parent_.path() + "/a");
+  const auto put = archive->Put(KeyOf(2), BytesOf(2));
+  ASSERT_TRUE(put) << put.error().message;
+  EXPECT_EQ(*put, kBytes);
+  EXPECT_TRUE(fs::exists(FileOf(2)));
+  EXPECT_FALSE(fs::exists(FileOf(1)));
 }
 
 }  // namespace
