@@ -55,6 +55,20 @@ size_t OtherBytes(const Options& options, const ModelConfig& config, const Encod
          Scratch::Bytes(config, EncodeStepRows(encode), EncodeStepTexts(encode), options.threads);
 }
 
+// What of the rest each flag is the cause of.
+std::vector<std::pair<std::string, size_t>> OtherFlags(const Options& options,
+                                                       const ModelConfig* config) {
+  const auto rest = [config](const Options& of) {
+    return ProcessBytes(of) + (config == nullptr ? 0 : OtherBytes(of, *config));
+  };
+  Options sessions = options, queue = options, threads = options;
+  sessions.sessions = queue.scheduling.max_queued = threads.threads = 1;
+  const size_t whole = rest(options);
+  return {{"--sessions", whole - rest(sessions)},
+          {"--queue", whole - rest(queue)},
+          {"--threads", whole - rest(threads)}};
+}
+
 // A context beyond the model's own is refused: the model was not trained for positions behind it.
 Status CheckContext(size_t asked, const ModelConfig& config) {
   if (asked <= config.context) return {};
@@ -122,6 +136,7 @@ Result<MemoryPlan> PlanFor(const Options& options, const Files& files, const Enc
   }
   needs.request_bytes = options.request_memory_mib * kMib;
   needs.least_request_bytes = LeastRequestBytes(options);
+  needs.other_flags = OtherFlags(options, files.model ? &files.model->config() : nullptr);
   needs.chosen = options.sizes_given;
   if (!files.mtp) return PlanMemory(needs, limit);
   // Nobody asked for it: it goes before anything else does. Its weights are the file's.

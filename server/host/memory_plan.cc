@@ -135,11 +135,21 @@ Error Refusal(const MemoryNeeds& needs, const MemoryLimit& limit, const MemoryPl
                         BytesText(kv_budget));
   }
   const size_t fitting = kv_budget / std::max<size_t>(1, session);
-  text += fitting == 0 ? "; lower --context or take a smaller model"
-                       : fmt::format(
-                             "; lower --sessions (without a prefix cache {} fit), --context or "
-                             "--prefix-cache, or use --kv-type q8_0",
-                             std::min(fitting, needs.sessions));
+  const auto largest =
+      std::ranges::max_element(needs.other_flags, {}, [](const auto& flag) { return flag.second; });
+  if (largest != needs.other_flags.end() &&
+      largest->second > std::max(plan.session_bytes, plan.model_bytes)) {
+    text += fmt::format("; lower {}, which has {} of the rest", largest->first,
+                        BytesText(largest->second));
+  } else if (fitting == 0) {
+    text += "; lower --context or take a smaller model";
+  } else {
+    text += fmt::format(
+        "; lower --sessions (without a prefix cache {} fit), --context or --prefix-cache, or use "
+        "--kv-type q8_0",
+        std::min(fitting, needs.sessions));
+  }
+  if (limit.source == "--memory") text += "; or raise --memory";
   return {
       needs.chosen ? ErrorKind::kInvalidArgument : ErrorKind::kUnavailable, std::move(text), {}};
 }

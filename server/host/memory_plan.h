@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/status.h"
 #include "core/transformer/kv_cache.h"
@@ -42,7 +44,9 @@ struct MemoryNeeds {
   size_t draft_cache_bytes = 0;    // of each
   size_t request_bytes = 0;        // for what requests hold; 0: a share of the memory
   size_t least_request_bytes = 0;  // of that share
-  bool chosen = false;             // any of these sizes was asked for, and is not a default
+  // What the rest would be smaller by with the least that each of these flags can ask for.
+  std::vector<std::pair<std::string, size_t>> other_flags;
+  bool chosen = false;  // any of these sizes was asked for, and is not a default
 };
 
 struct MemoryPlan {

@@ -81,6 +81,20 @@ TEST(MemoryPlan, ARefusalShowsTheSumAndWhatToLower) {
   EXPECT_THAT(PlanMemory(needs, Mib(100)).error().message, HasSubstr("smaller model"));
 }
 
+TEST(MemoryPlan, ARefusalNamesTheFlagThatHasMost) {
+  MemoryNeeds needs = Needs();
+  needs.other_bytes = 900 * kMib;
+  needs.other_flags = {{"--sessions", 50 * kMib}, {"--queue", 700 * kMib}, {"--threads", 9}};
+  const std::string queue = PlanMemory(needs, Mib(1000)).error().message;
+  EXPECT_THAT(queue, HasSubstr("; lower --queue, which has 700.0 MiB of the rest"));
+  EXPECT_THAT(queue, testing::Not(HasSubstr("--memory")));
+  needs.other_flags[1].second = 300 * kMib;  // the sessions' keys and values have 400
+  const MemoryLimit given = {1000 * kMib, "--memory"};
+  const std::string context = PlanMemory(needs, given).error().message;
+  EXPECT_THAT(context, HasSubstr("; lower --context"));
+  EXPECT_THAT(context, testing::EndsWith("; or raise --memory"));
+}
+
 TEST(MemoryPlan, TheContextIsTheModelsWhereThereIsRoom) {
   const auto plan = PlanMemory(Defaults(), Mib(40'000)).value();
   EXPECT_EQ(plan.context, 40'000u);
