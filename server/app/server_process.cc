@@ -27,6 +27,10 @@ sigset_t BlockSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  // A terminal that is closed, or who hopes for a reload, gets a drain; under nohup nothing ends.
+  struct sigaction hang_up {};
+  sigaction(SIGHUP, nullptr, &hang_up);
+  if (hang_up.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -81,7 +85,9 @@ void WarnOfOpenAddress(const HttpServer& server, const std::string& host, bool h
 
 void LogDrain(int signal) {
   Log(LogLevel::kInfo, "draining; a second signal ends at once",
-      {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+      {{"signal", signal == SIGTERM  ? "SIGTERM"
+                  : signal == SIGHUP ? "SIGHUP"
+                                     : "SIGINT"}});
 }
 
 }  // namespace lockstep

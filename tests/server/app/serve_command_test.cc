@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "server/http/http_server.h"
@@ -192,6 +193,32 @@ TEST(ServeCommandTest, IsLoadingThenReadyUntilASignal) {
   EXPECT_EQ(serving.ExitCode(), 0);
 }
 
+// A terminal that is closed ends it in order, unless nohup has said that it shall not.
+TEST(ServeCommandTest, AHangUpDrainsAndIsNothingUnderNohup) {
+  const TempFile model(TinyModel()), log;
+  const int port = FreePort();
+  Options options = OptionsFor(model.path(), port);
+  options.log_level = LogLevel::kInfo;
+  {
+    Serving serving(options, log.path());
+    ASSERT_TRUE(Eventually([&] { return StatusOf("/readyz", port) == 200; }));
+    serving.Signal(SIGHUP);
+    EXPECT_EQ(serving.ExitCode(), 0);
+    bool told = false;
+    for (const std::string& line : LinesOf(log.path())) {
+      told |= line.find("draining") != line.npos && line.find("SIGHUP") != line.npos;
+    }
+    EXPECT_TRUE(told);
+  }
+  Serving serving(options, log.path(), [] { std::signal(SIGHUP, SIG_IGN); });
+  ASSERT_TRUE(Eventually([&] { return StatusOf("/readyz", port) == 200; }));
+  serving.Signal(SIGHUP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(StatusOf("/readyz", port), 200);
+  serving.Signal(SIGTERM);
+  EXPECT_EQ(serving.ExitCode(), 0);
+}
+
 TEST(ServeCommandTest, ASignalDuringTheLoadEndsItWith0) {
   TinyModelOptions options;
   options.dim = 256;
@@ -210,6 +237,15 @@ TEST(ServeCommandTest, WhatCannotBeServedHasAnExitCode) {
   EXPECT_EQ(Serving(model.path(), taken.port()).ExitCode(), 1);
   EXPECT_EQ(Serving(broken.path(), FreePort()).ExitCode(), 2);
   EXPECT_EQ(Serving("/no/such/file", FreePort()).ExitCode(), 2);
+  // No thread's failure, but a file's.
+  const TempFile log;
+  Options options = OptionsFor(model.path(), FreePort());
+  options.log_level = LogLevel::kError;
+  options.models.presets = "/";
+  EXPECT_EQ(Serving(options, log.path()).ExitCode(), 2);
+  const auto lines = LinesOf(log.path());
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], testing::HasSubstr("is a directory, not a file"));
 }
 
 }  // namespace
