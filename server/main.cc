@@ -1,8 +1,12 @@
 // lockstep: an inference server for GGUF language models on CPUs.
 //
 // Each command is a function from options to an exit code, which is all that this file knows of it.
+#include <fcntl.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "server/app/bench_command.h"
@@ -69,17 +73,38 @@ int Run(Options options) {
   return 2;
 }
 
+// Else the first files that are opened would get the numbers of closed ones, and what is meant for
+// a person be written into them. These can be neither read nor written to, as closed ones.
+void FillStandardDescriptors() {
+  for (const int number : {0, 1, 2}) {
+    if (fcntl(number, F_GETFD) >= 0) continue;
+    if (open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) != number) return;
+  }
+}
+
+// The exit code; not 0 where what was printed is lost, on a full disk for one.
+int EndOutput(int code) {
+  const bool had_failed = std::ferror(stdout) != 0;
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !had_failed) return code;
+  const int why = errno;
+  std::fprintf(stderr, "lockstep: cannot write to stdout%s%s\n", why == 0 ? "" : ": ",
+               why == 0 ? "" : std::generic_category().message(why).c_str());
+  return code == 0 ? 1 : code;
+}
+
 }  // namespace
 }  // namespace lockstep
 
 // Errors are results everywhere below; what is still thrown comes from the standard library, and
 // ends the program with a sentence and not with std::terminate's.
 int main(int argc, char** argv) {
+  lockstep::FillStandardDescriptors();
   try {
     lockstep::ParsedOptions parsed = lockstep::ParseOptions(argc, argv);
-    if (parsed.options) return lockstep::Run(*std::move(parsed.options));
+    if (parsed.options) return lockstep::EndOutput(lockstep::Run(*std::move(parsed.options)));
     std::fputs(parsed.output.c_str(), parsed.exit_code == 0 ? stdout : stderr);
-    return parsed.exit_code;
+    return lockstep::EndOutput(parsed.exit_code);
   } catch (const std::exception& error) {  // no memory or no threads to start with
     std::fprintf(stderr, "lockstep: %s\n", error.what());
     return 1;
