@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -72,7 +73,7 @@ template <class T>
 bool ReadNumber(const std::string& text, T* value) {
   const char* const end = text.data() + text.size();
   const auto [read, error] = std::from_chars(text.data(), end, *value);
-  return error == std::errc() && read == end;
+  return error == std::errc() && read == end && std::isfinite(static_cast<double>(*value));
 }
 
 class Chat {

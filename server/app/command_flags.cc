@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <string>
 #include <vector>
 
+#include "core/base/quoted.h"
 #include "core/kernels/isas.h"
 #include "server/app/hub_flags.h"
 
@@ -16,13 +18,27 @@ namespace {
 // Limits against typing errors; the machine's own are found when the memory is reserved.
 constexpr size_t kMaxThreads = 1024, kMaxBatch = 1024;
 
+// The library's own range holds for NaN, which is neither below nor above it.
+CLI::Validator Real(double low, double high) {
+  return {[low, high](std::string& text) {
+            double number = 0;
+            const char* const end = text.data() + text.size();
+            const auto [read, error] = std::from_chars(text.data(), end, number);
+            const bool fine =
+                read == end && error == std::errc() && number >= low && number <= high;
+            return fine ? std::string()
+                        : fmt::format("{} is not a number from {} to {}", Quoted(text), low, high);
+          },
+          fmt::format("FLOAT in [{} - {}]", low, high)};
+}
+
 // What is asked is said with each run: these have no variables.
 void AddSamplingFlags(CLI::App& command, SamplingOptions& sampling) {
   const auto real = [&command](const char* name, double& value, double low, double high,
                                const char* help) {
     command.add_option(name, value, help)
         ->type_name("X")
-        ->check(CLI::Range(low, high))
+        ->check(Real(low, high))
         ->capture_default_str();
   };
   const auto count = [&command](const char* name, auto& value, size_t low, size_t high,
