@@ -145,8 +145,10 @@ void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
       app.add_subcommand("generate", "write on from a text, from stdin or --prompt, to stdout");
   GenerateCommandOptions& generate = options.generate;
   command->add_option("--prompt", generate.prompt, "the text; without it stdin is read");
-  command->add_flag("--chat", generate.chat, "the text is a message, which the model answers");
-  command->add_option("--system", generate.system, "what the model is told before, with --chat");
+  CLI::Option* const chat =
+      command->add_flag("--chat", generate.chat, "the text is a message, which the model answers");
+  command->add_option("--system", generate.system, "what the model is told before, with --chat")
+      ->needs(chat);
   AddSamplingFlags(*command, generate.sampling);
   AddModelFlags(flags, *command, options);
   AddContextFlag(flags, *command, options);

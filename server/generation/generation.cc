@@ -46,7 +46,7 @@ tl::unexpected<Error> TooLong(size_t tokens, size_t context) {
       ErrorKind::kContextExceeded,
       fmt::format("prompt is too long: {} tokens; this model's maximum context length is {} "
                   "tokens, of which the answer needs at least one. Shorten the prompt, or "
-                  "start the server with a larger --context",
+                  "start with a larger --context",
                   tokens, context));
 }
 

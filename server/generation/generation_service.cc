@@ -37,7 +37,7 @@ Result<ChatModel> ParseChatModel(const Model& model, const std::string& source) 
   if (!parsed) {
     return Fail(ErrorKind::kInvalidArgument,
                 "the model's chat template cannot be used: " + parsed.error().message +
-                    "; send a prompt of your own to /v1/completions",
+                    "; send a prompt of your own, to /v1/completions or without --chat",
                 "messages");
   }
   // A model without BOS or EOS has -1 for it, and its templates get an empty text.
@@ -57,8 +57,8 @@ Result<ChatModel> MakeChatModel(const Model& model, const ServedModel& served) {
   if (served.encodes) return tl::unexpected(GeneratesNothing(served));
   if (model.chat_template.empty()) {
     return Fail(ErrorKind::kInvalidArgument,
-                "the model has no chat template: send a prompt of your own to /v1/completions, or "
-                "serve a model whose file has tokenizer.chat_template",
+                "the model has no chat template: send a prompt of your own, to /v1/completions or "
+                "without --chat, or take a model whose file has tokenizer.chat_template",
                 "messages");
   }
   TRY(ChatModel chat, ParseChatModel(model, model.chat_template));
