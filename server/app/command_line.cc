@@ -45,11 +45,11 @@ bool ReadSwitch(const std::string& text) {
 
 CLI::Option* Flags::Text(CLI::App& app, const std::string& names, std::string& value,
                          const std::string& help, WhenEmpty when_empty) {
-  CLI::Option* const option = Value(
-      app, names, help, value, "TEXT", [&value](const std::string& text) { value = text; },
-      when_empty);
-  if (when_empty == WhenEmpty::kError) option->check(NotEmpty());
-  return option;
+  // On the command line an empty value is a shell's variable that is not set.
+  return Value(
+             app, names, help, value, "TEXT", [&value](const std::string& text) { value = text; },
+             when_empty)
+      ->check(NotEmpty());
 }
 
 CLI::Option* Flags::Seconds(CLI::App& app, const std::string& names,

@@ -16,6 +16,7 @@
 #include "server/app/hub_flags.h"
 #include "server/app/models_flags.h"
 #include "server/host/cpu_quota.h"
+#include "server/http/address_flags.h"
 #include "server/store/redis_url.h"
 
 namespace lockstep {
@@ -42,8 +43,7 @@ bool IsServiceAddress(const char* value) {
 
 void AddAddressFlags(Flags& flags, CLI::App& app, HttpServerOptions& http) {
   flags.Text(app, "--host", http.host, "address to listen on; :: is every one of the machine")
-      ->check(
-          CLI::Validator([](std::string& host) { return host.empty() ? "it is empty" : ""; }, ""));
+      ->transform(CLI::Validator(TakeAddress, ""));
   CLI::Option* const port = flags.Number(app, "--port", http.port, 1, 65535, "port to listen on");
   // NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet
   if (IsServiceAddress(std::getenv("LOCKSTEP_PORT"))) flags.ForgetVariable(port);
@@ -96,11 +96,15 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Switch(app, "--trust-proxy", options.api.trust_proxy, true,
                "fair shares go by what the gateway in front says: x-llm-d-inference-fairness-id, a "
                "session's id or X-Forwarded-For");
-  flags.List(app, "--allowed-host", options.http.allowed_hosts,
-             "name that requests may have as Host, or * for any, where only this machine can reach "
-             "the server and there is no key; may be repeated");
-  flags.List(app, "--cors-origin", options.api.cors.origins,
-             "origin whose web pages may use the API, or *; may be repeated");
+  flags
+      .List(app, "--allowed-host", options.http.allowed_hosts,
+            "name that requests may have as Host, or * for any, where only this machine can reach "
+            "the server and there is no key; may be repeated")
+      ->check(CLI::Validator(CheckHostName, ""));
+  flags
+      .List(app, "--cors-origin", options.api.cors.origins,
+            "origin whose web pages may use the API, or *; may be repeated")
+      ->transform(CLI::Validator(TakeOrigin, ""));
   flags.List(app, "--model-alias", options.api.generate.names.aliases,
              "name of the model beside its own, listed in /v1/models; may be repeated");
   flags.Switch(app, "--strict-model", options.api.generate.names.strict, true,
@@ -161,7 +165,7 @@ void AddQueueFlags(Flags& flags, CLI::App& app, Options& options) {
                 "seconds that SIGTERM leaves to running requests");
 }
 
-void AddLogFlags(Flags& flags, CLI::App& app, Options& options) {
+void AddLogFlags(Flags& flags, CLI::App& app, Options& options, bool& verbose) {
   flags.Choice<LogLevel>(app, "--log-level", options.log_level,
                          {{"debug", LogLevel::kDebug},
                           {"info", LogLevel::kInfo},
@@ -169,8 +173,9 @@ void AddLogFlags(Flags& flags, CLI::App& app, Options& options) {
                           {"error", LogLevel::kError},
                           {"off", LogLevel::kOff}},
                          "debug, info, warning, error or off");
-  flags.Switch(app, "-v,--verbose", options.log_level, LogLevel::kDebug,
-               "as --log-level debug: all limits at start, and health checks");
+  flags.Switch(app, "-v,--verbose", verbose, true,
+               "as --log-level debug, which wins where both are given: all limits at start, and "
+               "health checks");
   flags.Choice<LogFormat>(app, "--log-format", options.log_format,
                           {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}, "text or json");
 }
@@ -241,7 +246,8 @@ void FillIn(const CLI::App& app, Options& options) {
   options.prefix_cache_given = given("--prefix-cache");
   options.whole_sessions = given("--sessions") && given("--context");
   options.sizes_given = options.prefix_cache_given || given("--sessions") || given("--context") ||
-                        given("--kv-memory") || given("--request-memory");
+                        given("--kv-memory") || given("--request-memory") || given("--threads") ||
+                        given("--queue") || (given("--memory") && !options.models.several());
   if (options.threads == 0) options.threads = UsableCpus();
   if (app.got_subcommand("generate")) {
     options.generate.prompt_given = app.get_subcommand("generate")->count("--prompt") > 0;
@@ -290,7 +296,8 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   AddMemoryFlags(flags, app, options);
   AddAccessFlags(flags, app, options);
   AddQueueFlags(flags, app, options);
-  AddLogFlags(flags, app, options);
+  bool verbose = false;
+  AddLogFlags(flags, app, options, verbose);
   AddCommands(flags, app, options);
   bool model_given = false, hf_given = false;
   try {
@@ -299,7 +306,11 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     model_given = !options.model.empty() || !app.remaining().empty();
     hf_given = !options.hub.hf.empty();
     options.for_children = FlagsForChildren(app);
+    const bool level_typed = app.count("--log-level") > 0, verbose_typed = verbose;
     flags.ReadEnvironment();
+    // The command line wins over the environment, and where both are in one place the level does.
+    const bool has_level = level_typed || (!verbose_typed && app.count("--log-level") > 0);
+    if (verbose && !has_level) options.log_level = LogLevel::kDebug;
   } catch (const CLI::CallForHelp&) {
     return {{}, 0, Help(app, flags)};
   } catch (const CLI::CallForVersion&) {

@@ -141,6 +141,79 @@ TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
   EXPECT_TRUE(Parse({"--port", "1"}).options.has_value());
 }
 
+TEST(Options, AnEmptyValueIsRefusedAndAnEmptyVariableIsNone) {
+  for (const char* flag :
+       {"--model", "--hf", "--models-dir", "--prefix-dir", "--embedding-model", "--isa"}) {
+    const ParsedOptions parsed = Parse({flag, ""});
+    EXPECT_EQ(parsed.exit_code, 2) << flag;
+    EXPECT_THAT(parsed.output, HasSubstr(flag));
+    EXPECT_THAT(parsed.output, HasSubstr("it is empty"));
+  }
+  const Variable model("LOCKSTEP_MODEL", ""), folder("LOCKSTEP_PREFIX_DIR", "");
+  EXPECT_TRUE(Parse({}).options.has_value());
+}
+
+TEST(Options, AnExplicitLevelWinsOverVerbose) {
+  EXPECT_EQ(Parse({"-v"}).options->log_level, LogLevel::kDebug);
+  EXPECT_EQ(Parse({"-v", "--log-level", "error"}).options->log_level, LogLevel::kError);
+  EXPECT_EQ(Parse({"--log-level", "error", "serve", "-v"}).options->log_level, LogLevel::kError);
+  {
+    const Variable verbose("LOCKSTEP_VERBOSE", "true");
+    EXPECT_EQ(Parse({}).options->log_level, LogLevel::kDebug);
+    EXPECT_EQ(Parse({"--log-level", "error"}).options->log_level, LogLevel::kError);
+    const Variable level("LOCKSTEP_LOG_LEVEL", "warning");
+    EXPECT_EQ(Parse({}).options->log_level, LogLevel::kWarning);
+  }
+  const Variable level("LOCKSTEP_LOG_LEVEL", "warning");
+  EXPECT_EQ(Parse({"-v"}).options->log_level, LogLevel::kDebug);
+}
+
+TEST(Options, WhatIsNoNumberIsNoneOfAnyRange) {
+  for (const char* flag : {"--temperature", "--top-p", "--min-p"}) {
+    for (const char* value : {"nan", "-nan", "NaN", "inf", "1x", "", "-1", "101"}) {
+      for (const char* command : {"generate", "chat"}) {
+        const ParsedOptions parsed = Parse({command, flag, value});
+        EXPECT_EQ(parsed.exit_code, 2) << flag << " " << value;
+        EXPECT_THAT(parsed.output, HasSubstr(flag));
+      }
+    }
+    EXPECT_TRUE(Parse({"generate", flag, "0.5"}).options.has_value());
+    EXPECT_TRUE(Parse({"generate", flag, "1e-1"}).options.has_value());
+  }
+}
+
+// A plan that fails for what was asked for fails at each start: exit code 2.
+TEST(Options, EachFlagThatTakesMemoryIsAChoice) {
+  EXPECT_FALSE(Parse({}).options->sizes_given);
+  for (const char* flag : {"--sessions", "--context", "--threads", "--queue", "--memory"}) {
+    EXPECT_TRUE(Parse({flag, "9"}).options->sizes_given) << flag;
+  }
+  // Of several models, one that does not fit now may do so later.
+  EXPECT_FALSE(Parse({"--memory", "9", "--models-dir", "m"}).options->sizes_given);
+}
+
+TEST(Options, ASystemMessageIsOneOfAChat) {
+  EXPECT_THAT(Parse({"generate", "--system", "x"}).output, HasSubstr("--chat"));
+  EXPECT_EQ(Parse({"generate", "--system", "x"}).exit_code, 2);
+  EXPECT_TRUE(Parse({"generate", "--chat", "--system", "x"}).options.has_value());
+}
+
+TEST(Options, AddressesAreWrittenAsTheyAreCompared) {
+  const ParsedOptions parsed =
+      Parse({"--host", "[::1]", "--cors-origin", "HTTP://a.b/", "--allowed-host", "a.b"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.output;
+  EXPECT_EQ(parsed.options->http.host, "::1");
+  EXPECT_EQ(parsed.options->api.cors.origins, std::vector<std::string>{"http://a.b"});
+  const std::vector<const char*> cases[] = {
+      {"--host", "http://127.0.0.1"},  {"--host", "127.0.0.1:9200"},
+      {"--cors-origin", "foo"},        {"--cors-origin", "http://a.b/c"},
+      {"--allowed-host", "http://x/"}, {"probe", "--host", "a:1"}};
+  for (const auto& arguments : cases) {
+    EXPECT_EQ(Parse(arguments).exit_code, 2) << arguments.back();
+    EXPECT_THAT(Parse(arguments).output, HasSubstr(arguments[arguments.size() - 2]));
+  }
+}
+
 // With every version of the library, of which the later ones pass over a variable that is wrong.
 TEST(Options, ABadVariableExitsWith2AndIsNamed) {
   const std::pair<const char*, const char*> cases[] = {
