@@ -25,12 +25,15 @@ LOCKSTEP = os.environ["LOCKSTEP"]
 MONITORING = {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
               "rules": {"enabled": True, "labels": {"release": "prometheus"}},
               "dashboard": {"enabled": True}}
+CLAIMED = {"hf": "a/b", "volume": {"claim": {"create": True}}}
+SHARED = {"hf": "a/b", "volume": {"claim": {"create": True, "accessModes": ["ReadWriteMany"]}}}
 CASES = {
     "as it is": {},
     "three replicas": {"replicas": 3},
     "none": {"replicas": 0},
     "by name, into a claim": {"model": {"hf": "Qwen/Qwen3-4B-GGUF:Q8_0",
                                         "volume": {"claim": {"create": True, "storageClass": "fast"}}}},
+    "replicas of one claim": {"replicas": 2, "model": SHARED},
     "by name, anew in each pod": {"model": {"hf": "a/b", "volume": {"sizeLimit": "8Gi"}}},
     "of a claim": {"model": {"file": "m.gguf", "volume": {"existingClaim": "models"}}},
     "fetched by an init container": {"model": FETCHED},
@@ -84,6 +87,11 @@ REFUSED = [
     ({"autoscaling": {"kind": "vpa"}}, "kind"),
     ({"extraArgs": ["sessions=16"]}, "extraArgs"),
     ({"kvEvents": {"enabled": True}}, "kvEvents.model"),
+    ({"replicas": 2, "model": CLAIMED}, "a claim that several nodes may use"),
+    ({"autoscaling": {"kind": "hpa"}, "model": CLAIMED}, "a claim that several nodes may use"),
+    ({"fullnameOverride": "Bad_Name"}, "fullnameOverride"),
+    ({"nameOverride": "-a"}, "nameOverride"),
+    ({"strategy": {"type": "Rolling"}}, "strategy"),
     ({"kvEvents": {"enabled": True, "model": "a@b"}}, "model"),
 ]
 
@@ -178,6 +186,13 @@ class Chart(unittest.TestCase):
         self.assertEqual(of_kind(render(CASES["none"]), "Deployment")["spec"]["replicas"], 0)
         for kind in ("hpa", "keda"):  # a replica count would undo the autoscaler's at each upgrade
             self.assertNotIn("replicas", of_kind(render(CASES[kind]), "Deployment")["spec"])
+        # A pod on another node cannot have a claim of one node before the old pod ends.
+        rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+        turn = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+        for values, strategy in (({}, rolling), ({"model": CLAIMED}, {"type": "Recreate"}), ({"model": SHARED}, rolling),
+                                 (CASES["of a claim"], rolling), ({"strategy": {"type": "Recreate"}}, {"type": "Recreate"}),
+                                 ({"model": CLAIMED, "strategy": turn}, turn)):
+            self.assertEqual(of_kind(render(values), "Deployment")["spec"]["strategy"], strategy)
         self.assertFalse(has("NetworkPolicy", "open network"))
         for name, ports in (("as it is", set()), ("of a claim", set()), ("by name, into a claim", {53, 443}),
                             ("fetched by an init container", {53, 443}), ("one gateway, one collector", {4318})):

@@ -37,6 +37,25 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the volume is a claim that the chart makes, and that one node, or one pod, may use. */}}
+{{- define "lockstep.claimOfOne" -}}
+{{- with .Values.model.volume -}}
+{{- if and .claim.create (not .existingClaim) (not (has "ReadWriteMany" .claim.accessModes)) (not (has "ReadOnlyMany" .claim.accessModes)) -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A new pod may be put on another node, where such a claim cannot follow before the old one ends. */}}
+{{- define "lockstep.strategy" -}}
+{{- $type := default (ternary "Recreate" "RollingUpdate" (eq (include "lockstep.claimOfOne" .) "true")) .Values.strategy.type -}}
+{{- if eq $type "Recreate" -}}
+type: Recreate
+{{- else -}}
+{{ toYaml (merge (dict "type" $type) .Values.strategy) }}
+{{- end -}}
+{{- end -}}
+
 {{/* Whether there may be more than one replica. */}}
 {{- define "lockstep.several" -}}
 {{- if ne .Values.autoscaling.kind "none" -}}
