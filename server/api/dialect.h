@@ -14,7 +14,9 @@
 
 namespace lockstep {
 
-inline constexpr std::string_view kEventStream = "text/event-stream";
+// With the charset that the text has anyway: Python's requests takes a text without one for
+// Latin-1, and cuts lines at bytes of UTF-8 that are a line's end there.
+inline constexpr std::string_view kEventStream = "text/event-stream; charset=utf-8";
 
 // The bodies that a dialect makes of one generation. Used by one thread.
 class AnswerWriter {

@@ -62,7 +62,7 @@ class Resuming(httpx.BaseTransport if httpx else object):
     def handle_request(self, request):
         request.headers["Accept"] = "text/event-stream"  # the clients ask for JSON, and get no ids
         reply = self._inner.handle_request(request)
-        if reply.headers.get("content-type") != "text/event-stream":
+        if not reply.headers.get("content-type", "").startswith("text/event-stream"):
             return reply
         return httpx.Response(200, headers=reply.headers, stream=_Rest(self._inner, request, reply))
 

@@ -50,7 +50,7 @@ class EventIdsTest : public ApiFixture {
   static std::vector<std::string> StreamOf(const Router& replica, const HttpRequest& request) {
     const HttpReply reply = replica.Handle(request);
     EXPECT_EQ(reply.status, 200) << reply.body;
-    EXPECT_EQ(reply.content_type, "text/event-stream");
+    EXPECT_EQ(reply.content_type, "text/event-stream; charset=utf-8");
     return EventsOf(Read(reply));
   }
   std::vector<std::string> Stream(const std::string& path, const std::string& body) {

@@ -58,7 +58,7 @@ TEST_F(LlamaApiTest, CompletesWhole) {
 
 TEST_F(LlamaApiTest, AStreamEndsWithAllButTheText) {
   const HttpReply reply = Complete(R"(,"stream":true)");
-  EXPECT_EQ(reply.content_type, "text/event-stream");
+  EXPECT_EQ(reply.content_type, "text/event-stream; charset=utf-8");
   const std::vector<Json> events = Events(Read(reply));
   ASSERT_EQ(events.size(), 4u);
   EXPECT_EQ(events[0].dump(), R"({"index":0,"content":"t","tokens":[116],"stop":false,"id_slot":0,)"

@@ -67,7 +67,8 @@ TEST_F(RespondTest, StreamsTokenByTokenInBothFramings) {
     service_.Send(i, 'a');
     HttpReply reply = handling.get();  // with its first token, without waiting for a second
     EXPECT_EQ(reply.status, 200);
-    EXPECT_EQ(reply.content_type, sse ? "text/event-stream" : "application/x-ndjson");
+    EXPECT_EQ(reply.content_type,
+              sse ? "text/event-stream; charset=utf-8" : "application/x-ndjson");
     EXPECT_EQ(FindHeader(reply.headers, "Cache-Control"), "no-cache");
     EXPECT_EQ(FindHeader(reply.headers, "X-Accel-Buffering"), "no");
     const std::string before = sse ? "data: " : "", after = sse ? "\n\n" : "\n";

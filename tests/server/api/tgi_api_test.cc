@@ -115,7 +115,7 @@ TEST_F(TgiApiTest, TheBestComesWithTheOthers) {
 TEST_F(TgiApiTest, StreamsTheWholeTextWithTheLastToken) {
   for (const char* path : {"/generate", "/generate_stream", "/"}) {
     const HttpReply reply = Post(path, R"({"inputs":"x","stream":true,"parameters":{"seed":1}})");
-    EXPECT_EQ(reply.content_type, "text/event-stream");
+    EXPECT_EQ(reply.content_type, "text/event-stream; charset=utf-8");
     EXPECT_EQ(reply.next().data,
               R"(data: {"index":1,"token":{"id":116,"text":"t","logprob":-0.1,"special":false},)"
               R"("generated_text":null,"details":null})"

@@ -106,7 +106,7 @@ TEST_F(HttpServerTest, EachTokenLeavesWhenItIsMade) {
     EXPECT_THAT(reply, HasSubstr("Transfer-Encoding: chunked\r\n"));
     EXPECT_THAT(reply, HasSubstr("Cache-Control: no-cache\r\n"));
     EXPECT_THAT(reply, HasSubstr("X-Accel-Buffering: no\r\n"));
-    EXPECT_THAT(reply, HasSubstr(sse ? "Content-Type: text/event-stream\r\n"
+    EXPECT_THAT(reply, HasSubstr(sse ? "Content-Type: text/event-stream; charset=utf-8\r\n"
                                      : "Content-Type: application/x-ndjson\r\n"));
     EXPECT_THAT(reply, HasSubstr(R"("text":"abc",)"));
     EXPECT_THAT(reply, EndsWith("\"done\":true}" + after + "\r\n0\r\n\r\n"));

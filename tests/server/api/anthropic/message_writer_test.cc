@@ -36,7 +36,7 @@ class MessageWriterTest : public ApiFixture {
   // The data of a stream's events, of which each has the name of its type.
   std::vector<Json> Events(const std::string& fields = "", size_t max_tokens = 1000) {
     HttpReply reply = Post(R"(,"stream":true)" + fields, max_tokens);
-    EXPECT_EQ(reply.content_type, "text/event-stream");
+    EXPECT_EQ(reply.content_type, "text/event-stream; charset=utf-8");
     return Parse(Read(reply));
   }
   static std::vector<Json> Parse(std::string_view body) {

@@ -174,7 +174,7 @@ TEST_F(CompletionsTest, BestOfPicksByTheMeanLogprob) {
 TEST_F(CompletionsTest, StreamsPiecesThenUsageThenDone) {
   const HttpReply reply = Complete(
       R"("seed":7,"n":2,"stream":true,"stream_options":{"include_usage":true},"echo":true)");
-  EXPECT_EQ(reply.content_type, "text/event-stream");
+  EXPECT_EQ(reply.content_type, "text/event-stream; charset=utf-8");
   const std::vector<Json> events = Events(Read(reply));
   ASSERT_GE(events.size(), 4u);
   EXPECT_EQ(events.back(), "[DONE]");

@@ -31,7 +31,7 @@ class ResponsesTest : public ApiFixture {
   std::vector<Json> Stream(const std::string& body) {
     const HttpReply reply = Post(body);
     EXPECT_EQ(reply.status, 200) << reply.body;
-    EXPECT_EQ(reply.content_type, "text/event-stream");
+    EXPECT_EQ(reply.content_type, "text/event-stream; charset=utf-8");
     const std::string text = Read(reply);
     std::vector<Json> events;
     for (size_t at = text.find("data: "); at != text.npos; at = text.find("data: ", at + 1)) {
