@@ -89,7 +89,7 @@ ToolChoice ReadClientToolChoice(FieldReader& fields, ReadContext& context) {
                   choice.parallel = !single;
                   if (type == "none" || type == "auto") {
                     choice.word = type;
-                  } else if (type == "any" || type == "tool") {
+                  } else if (type == "any" || type == "required" || type == "tool") {
                     choice.word = "required";
                   } else {
                     reader.Fail("type", "must be auto, any, tool or none");

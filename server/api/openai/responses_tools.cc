@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/quoted.h"
+#include "server/api/openai/tool_choice.h"
 #include "server/api/openai/tool_list.h"
 
 namespace lockstep {
@@ -144,12 +145,13 @@ class ChoiceReader {
       : context_(context), tools_(tools) {}
 
   ToolChoice Read(FieldReader& fields) {
+    if (auto word = ReadChoiceWord(fields, "tool_choice", context_, tools_.list.tools)) {
+      return *std::move(word);
+    }
     const Json* const value = fields.Take("tool_choice");
-    if (value == nullptr) return {};
     if (value->is_string()) {
       const auto word = value->get<std::string>();
-      if (word == "none" || word == "auto" || word == "required") return {word, {}, false, true};
-      if (!IsTool(word)) fields.Fail("tool_choice", kChoiceForms);
+      if (!IsTool(tools_.list.tools, word)) fields.Fail("tool_choice", kChoiceForms);
       return OnlyThis(word);
     }
     ToolChoice choice;
@@ -165,12 +167,6 @@ class ChoiceReader {
   }
 
  private:
-  bool IsTool(std::string_view name) const {
-    return std::ranges::any_of(tools_.list.tools, [name](const Json& tool) {
-      return TextField(tool["function"], "name") == name;
-    });
-  }
-
   // The names in the prompt of what {"type", "name"} means; none where it is a tool that cannot be
   // called here. A function of a namespace may come with the namespace's name, before a dot or in a
   // field of its own, or without.
@@ -186,7 +182,7 @@ class ChoiceReader {
       const bool one = parts.name == name && (space.empty() || parts.space == space);
       if (all || one || parts.space + "." + parts.name == name) names.push_back(flat);
     }
-    if (IsTool(name)) names = {name};
+    if (IsTool(tools_.list.tools, name)) names = {name};
     return names;
   }
 

@@ -49,15 +49,12 @@ void ReadAllowedTools(FieldReader& allowed, ReadContext& context, ToolChoice* ch
 
 ToolChoice ReadChoice(FieldReader& fields, ReadContext& context, const ToolList& tools) {
   const char* const name = tools.legacy ? "function_call" : "tool_choice";
-  const Json* const value = fields.Take(name);
   if (!tools.legacy) fields.Refuse("function_call", "is of functions: send tool_choice");
-  if (value == nullptr) return {};
+  if (auto word = ReadChoiceWord(fields, name, context, tools.tools)) return *std::move(word);
+  const Json* const value = fields.Take(name);
   if (value->is_string()) {
     const auto word = value->get<std::string>();
-    if (word == "none" || word == "auto" || word == "required") return {word, {}, false, true};
-    const bool is_tool = std::ranges::any_of(
-        tools.tools, [&word](const Json& tool) { return tool["function"]["name"] == word; });
-    if (!is_tool) fields.Fail(name, kForms);
+    if (!IsTool(tools.tools, word)) fields.Fail(name, kForms);
     return OnlyThis(word);
   }
   if (value->empty()) fields.Fail(name, kForms);
@@ -77,6 +74,27 @@ ToolChoice ReadChoice(FieldReader& fields, ReadContext& context, const ToolList&
 }
 
 }  // namespace
+
+bool IsTool(const Json& tools, std::string_view name) {
+  return std::ranges::any_of(tools,
+                             [name](const Json& tool) { return tool["function"]["name"] == name; });
+}
+
+std::optional<ToolChoice> ReadChoiceWord(FieldReader& fields, std::string_view name,
+                                         ReadContext& context, const Json& tools) {
+  const Json* const value = fields.Take(name);
+  if (value == nullptr) return ToolChoice();
+  const bool object = value->is_object();
+  std::string word =
+      value->is_string() ? value->get<std::string>() : TextField(*value, "type", std::string());
+  if (word == "any" && (object || !IsTool(tools, word))) word = "required";
+  if (word != "none" && word != "auto" && word != "required") return std::nullopt;
+  if (object) {
+    fields.Nested(*value, name, "must be an object", context.unknown(),
+                  [](FieldReader& choice) { choice.Take("type"); });
+  }
+  return ToolChoice{std::move(word), {}, false, true};
+}
 
 ToolChoice ReadToolChoice(FieldReader& fields, ReadContext& context, const ToolList& tools) {
   ToolChoice choice = ReadChoice(fields, context, tools);

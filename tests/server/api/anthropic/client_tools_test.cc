@@ -90,6 +90,7 @@ TEST_F(ClientToolsTest, AChoiceIsOneOfFour) {
       {"null", "auto", {}, false, true},
       {R"({"type":"auto"})", "auto", {}, false, true},
       {R"({"type":"any","disable_parallel_tool_use":true})", "required", {}, false, false},
+      {R"({"type":"required"})", "required", {}, false, true},  // OpenAI's word
       {R"({"type":"tool","name":"f"})", "required", {"f"}, true, true},
       {R"({"type":"none"})", "none", {}, false, true},
   };

@@ -38,6 +38,10 @@ TEST_F(OpenAiToolsTest, TheChoiceBindsTheText) {
       {"", true, true, true, true},
       {R"(,"tool_choice":"auto")", true, true, true, true},
       {R"(,"tool_choice":"required")", false, true, true, true},
+      {R"(,"tool_choice":"any")", false, true, true, true},
+      {R"(,"tool_choice":{"type":"auto"})", true, true, true, true},
+      {R"(,"tool_choice":{"type":"required"})", false, true, true, true},
+      {R"(,"tool_choice":{"type":"any"})", false, true, true, true},
       {R"(,"tool_choice":"required","parallel_tool_calls":false)", false, true, true, false},
       {R"(,"tool_choice":{"type":"function","function":{"name":"now"}})", false, false, true,
        false},
@@ -60,9 +64,20 @@ TEST_F(OpenAiToolsTest, TheChoiceBindsTheText) {
     EXPECT_FALSE(Allows(wrong));
   }
   EXPECT_TRUE(Allows("{\"b\": 1}"));  // of the last one's response_format
-  ASSERT_EQ(Post("," + std::string(kTools) + R"(,"tool_choice":"none")").status, 200);
-  EXPECT_TRUE(Allows(wrong));
-  EXPECT_EQ(LastPrompt(), "x");
+  for (const char* none : {R"("none")", R"({"type":"none"})"}) {
+    ASSERT_EQ(Post("," + std::string(kTools) + R"(,"tool_choice":)" + none).status, 200);
+    EXPECT_TRUE(Allows(wrong));
+    EXPECT_EQ(LastPrompt(), "x");
+  }
+  // The name of a tool is what it names.
+  ASSERT_EQ(Post(R"(,"tools":[{"type":"function","function":{"name":"any"}},
+                    {"type":"function","function":{"name":"now"}}],"tool_choice":"any")")
+                .status,
+            200);
+  EXPECT_FALSE(Allows(kNow));
+  // What a word is sent with is named.
+  EXPECT_EQ(Ignored(Post("," + std::string(kTools) + R"(,"tool_choice":{"type":"any","x":1})")),
+            "tool_choice.x");
 }
 
 TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
