@@ -15,6 +15,8 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxSalt = 256;  // bytes: more tell nobody apart
+// Less than any likeliest token has: 1 / size of a vocabulary.
+constexpr float kLeastTopP = 1e-9F;
 
 // llama-server's form: pairs of a token id or a text and a number, or false for a ban.
 void ReadBiasPairs(FieldReader& fields, const Json& pairs, const ReadContext& context,
@@ -251,7 +253,9 @@ void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateReque
   if (fields.Integer("top_k", -1, INT32_MAX, &sampling.top_k)) {
     sampling.top_k = std::max(sampling.top_k, 0);
   }
-  fields.Float("top_p", {0, 1, true}, &sampling.top_p);
+  // A top_p that leaves nothing leaves the likeliest token.
+  fields.Float("top_p", {0, 1}, &sampling.top_p);
+  sampling.top_p = std::max(sampling.top_p, kLeastTopP);
   fields.Float("min_p", {0, 1}, &sampling.min_p);
   fields.Float("repetition_penalty", {0, 100, true}, &sampling.repetition_penalty);
   fields.Float("presence_penalty", {-2, 2}, &sampling.presence_penalty);

@@ -18,13 +18,13 @@ constexpr const char* kLoading[] = {"num_keep",         "num_batch",  "num_gpu",
                                     "draft_num_predict"};
 
 // JSON has one kind of number, and so have the languages of many clients, which send 40.0 for 40.
-// A top_p that leaves nothing leaves the likeliest token.
+// A top_p below 0 leaves as much as 0 does.
 Json Normalized(Json options) {
   if (!options.is_object()) return options;
   for (const auto& [name, value] : options.items()) {
     const double number = value.is_number() ? value.get<double>() : NAN;
-    if (name == "top_p" && number <= 0) {
-      value = 1e-9;
+    if (name == "top_p" && number < 0) {
+      value = 0;
     } else if (value.is_number_float() && number == std::trunc(number) && std::abs(number) < 9e15) {
       value = static_cast<int64_t>(number);
     }

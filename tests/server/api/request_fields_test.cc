@@ -57,6 +57,15 @@ TEST_F(RequestFieldsTest, WhichTokensItMayHave) {
   ExpectRefused(R"("bad_words":[1])", "bad_words");
 }
 
+// What leaves nothing leaves the likeliest token.
+TEST_F(RequestFieldsTest, NoShareOfTheTokensIsTheLikeliestOne) {
+  EXPECT_EQ(Options(R"("top_p":0)").sampling.top_p, 1e-9F);
+  EXPECT_EQ(Options(R"("top_p":1e-30)").sampling.top_p, 1e-9F);
+  EXPECT_EQ(Options(R"("top_p":0.25)").sampling.top_p, 0.25F);
+  EXPECT_EQ(Options(R"("top_p":null)").sampling.top_p, 1);
+  ExpectRefused(R"("top_p":-0.5)", "top_p");
+}
+
 // llama-server's pairs beside OpenAI's object.
 TEST_F(RequestFieldsTest, FormsOfBiases) {
   EXPECT_THAT(Options(R"("logit_bias":{"65":2})").sampling.logit_bias, ElementsAre(Pair(65, 2)));

@@ -249,7 +249,8 @@ TEST_F(OllamaChatTest, OptionsHaveOllamasDefaults) {
   EXPECT_EQ(all.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(all.max_tokens, 9u);
   EXPECT_EQ(Options(R"({"num_predict":-2})").max_tokens, size_t{INT32_MAX});
-  EXPECT_GT(Options(R"({"top_p":0})").sampling.top_p, 0);
+  EXPECT_EQ(Options(R"({"top_p":0})").sampling.top_p, 1e-9F);
+  EXPECT_EQ(Options(R"({"top_p":-1})").sampling.top_p, 1e-9F);
   EXPECT_EQ(Options(R"({"repeat_penalty":1.5,"repeat_last_n":0})").sampling.repeat_last_n, 0);
   // Any seed: it is drawn, and told.
   EXPECT_NE(Options(R"({"seed":-1})").sampling.seed, Options(R"({"seed":-1})").sampling.seed);
