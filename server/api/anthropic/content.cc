@@ -32,9 +32,10 @@ bool IsForOtherServers(std::string_view role, std::string_view type) {
   return role == "assistant" && std::ranges::find(kAssistants, type) == std::end(kAssistants);
 }
 
+// A block that has a text and no type is a text.
 std::string TypeOf(const Json& block) {
-  const bool has = block.is_object() && block.contains("type") && block["type"].is_string();
-  return has ? block["type"].get<std::string>() : "";
+  const bool text = FindField(block, "type") == nullptr && FindField(block, "text") != nullptr;
+  return TextField(block, "type", text ? "text" : "");
 }
 
 // The header is one line; what follows it, if anything does, is the client's text.
@@ -104,23 +105,25 @@ class ContentReader {
     const Json* const value = owner.Take(name);
     if (value == nullptr) return;
     if (!value->is_string() && !value->is_array()) return owner.Fail(name, kContentForm);
-    Json text;
-    if (value->is_string()) text = Json::array({Json{{"type", "text"}, {"text", *value}}});
-    const Json& list = value->is_array() ? *value : text;
-    for (size_t i = 0; i < list.size() && owner.ok(); ++i) {
-      const std::string where = fmt::format("{}[{}]", name, i), type = TypeOf(list[i]);
+    const size_t size = value->is_array() ? value->size() : 1;
+    for (size_t i = 0; i < size && owner.ok(); ++i) {
+      const Json& sent = value->is_array() ? (*value)[i] : *value;
+      Json text;
+      if (sent.is_string()) text = {{"type", "text"}, {"text", sent}};
+      const Json& block = sent.is_string() ? text : sent;
+      const std::string where = fmt::format("{}[{}]", name, i), type = TypeOf(block);
       if (IsForOtherServers(role, type)) {
         context_.ignored.push_back(fmt::format("{}: {}", owner.Full(where), type));
         continue;
       }
-      owner.Nested(list[i], where, "must be an object with a type", context_.unknown(),
-                   [&](FieldReader& block) {
-                     if (block.Take("type") == nullptr) block.Fail("type", "is missing");
+      owner.Nested(block, where, "must be an object with a type", context_.unknown(),
+                   [&](FieldReader& fields) {
+                     if (!fields.Has("type") && type.empty()) fields.Fail("type", "is missing");
                      // How others are to keep, show or cite it.
                      for (const char* other : {"cache_control", "citations", "caller"}) {
-                       block.Take(other);
+                       fields.Take(other);
                      }
-                     if (block.ok()) read(block, type);
+                     if (fields.ok()) read(fields, type);
                    });
     }
   }

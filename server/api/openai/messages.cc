@@ -51,7 +51,12 @@ class MessageReader {
     if (role == "assistant") {
       ReadAssistant(message, &out);
     } else if (message.ok() && out["content"].is_null()) {
-      message.Fail("content", "is missing");
+      // What returns nothing in JavaScript leaves no content.
+      if (role == "tool" || role == "function") {
+        out["content"] = "";
+      } else {
+        message.Fail("content", "is missing");
+      }
     }
     if (role == "tool") {
       if (message.Text("tool_call_id", &text)) {
@@ -84,10 +89,14 @@ class MessageReader {
         thought_in_content_ += TextOfBlocks(Json::array({part}));
         continue;
       }
-      message.Nested(part, fmt::format("content[{}]", i), "must be an object with a type",
-                     context_.unknown(),
-                     [&](FieldReader& reader) { text += (first ? "" : "\n") + ReadPart(reader); });
-      first = false;
+      if (!std::exchange(first, false)) text += "\n";
+      if (part.is_string()) {
+        text += part.get<std::string>();
+        continue;
+      }
+      message.Nested(part, fmt::format("content[{}]", i),
+                     "must be a text, or an object with a type", context_.unknown(),
+                     [&](FieldReader& reader) { text += ReadPart(reader); });
     }
     return text;
   }
@@ -98,14 +107,20 @@ class MessageReader {
     return type == "thinking" || type == "redacted_thinking" || type == "reasoning";
   }
 
-  std::string ReadPart(FieldReader& part) {
+  // The parts of /v1/responses, which its answers have, too, say the same as those of chats.
+  static std::string ReadPart(FieldReader& part) {
+    constexpr std::string_view kTexts[] = {"text", "input_text", "output_text", "refusal"};
     std::string type, text;
-    if (!part.Text("type", &type) && part.ok()) part.Fail("type", "is missing");
-    if (part.ok() && type != "text" && type != "refusal") {
+    if (!part.Text("type", &type) && part.ok()) {
+      if (!part.Has("text")) part.Fail("type", "is missing");
+      type = "text";
+    }
+    if (part.ok() && std::ranges::find(kTexts, type) == std::end(kTexts)) {
       part.Fail("type", fmt::format("is {}, but the model reads text only", Quoted(type)));
     }
-    // The text stands under the name of the part's type.
-    if (!part.Text(type, &text) && part.ok()) part.Fail(type, "is missing: a string");
+    const char* const name = type == "refusal" ? "refusal" : "text";
+    if (!part.Text(name, &text) && part.ok()) part.Fail(name, "is missing: a string");
+    for (const char* other : {"annotations", "logprobs"}) part.Take(other);
     return text;
   }
 

@@ -231,9 +231,14 @@ class InputReader {
     }
     std::string text;
     for (size_t i = 0; i < value.size() && item.ok(); ++i) {
-      item.Nested(value[i], fmt::format("{}[{}]", name, i), "must be an object with a type",
-                  context_.unknown(),
-                  [&](FieldReader& part) { text += (i > 0 ? "\n" : "") + ReadPart(part); });
+      if (i > 0) text += "\n";
+      if (value[i].is_string()) {
+        text += value[i].get<std::string>();
+        continue;
+      }
+      item.Nested(value[i], fmt::format("{}[{}]", name, i),
+                  "must be a text, or an object with a type", context_.unknown(),
+                  [&](FieldReader& part) { text += ReadPart(part); });
     }
     return text;
   }
@@ -245,7 +250,10 @@ class InputReader {
     for (const char* name : {"annotations", "logprobs", "parsed", "prompt_cache_breakpoint"}) {
       part.Take(name);
     }
-    if (!part.Text("type", &type) && part.ok()) part.Fail("type", "is missing");
+    if (!part.Text("type", &type) && part.ok()) {
+      if (!part.Has("text")) part.Fail("type", "is missing");
+      type = "text";
+    }
     if (part.ok() && std::ranges::find(kTexts, type) == std::end(kTexts)) {
       part.Fail("type", fmt::format("is {}, but the model reads text only", Quoted(type)));
     }

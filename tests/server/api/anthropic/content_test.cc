@@ -41,6 +41,10 @@ TEST_F(ContentTest, TextsOfATurnAreOneHoweverTheyCome) {
                      {"role":"user","content":"a\nb"},{"role":"assistant","content":"c"},
                      {"role":"user","content":"d"}]})"),
             kExpected);
+  EXPECT_EQ(Read(R"({"system":["Be brief.",{"text":"Be kind."}],"messages":[
+                     {"role":"user","content":["a",{"text":"b"}]},
+                     {"role":"assistant","content":["c"]},{"role":"user","content":"d"}]})"),
+            kExpected);
   EXPECT_EQ(
       Read(R"({"system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}},
                                {"type":"text","text":"Be kind."}],
@@ -166,8 +170,8 @@ TEST_F(ContentTest, WhatTheModelCannotReadIsRefusedByName) {
       {R"({"type":"tool_result","tool_use_id":"t","content":[{"type":"image"}]})",
        "messages[0].content[0].content[0].type is \"image\""},
       {R"({"type":"container_upload","file_id":"f"})", "container_upload"},
-      {R"({"text":"x"})", "messages[0].content[0].type is missing"},
-      {R"("x")", "messages[0].content[0] must be an object with a type"},
+      {R"({"words":"x"})", "messages[0].content[0].type is missing"},
+      {"1", "messages[0].content[0] must be an object with a type"},
       {R"({"type":"text"})", "messages[0].content[0].text is missing"},
       {R"({"type":"tool_result"})", "tool_use_id is missing"},
   };

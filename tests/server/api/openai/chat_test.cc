@@ -55,7 +55,8 @@ TEST_F(OpenAiChatTest, RefusesBadMessagesByTheirPlace) {
       {R"([{"role":"user","content":null}])", "messages[0].content"},
       {R"([{"role":"user","content":123}])", "messages[0].content"},
       {R"([{"role":"user","content":{}}])", "messages[0].content"},
-      {R"([{"role":"user","content":["x"]}])", "messages[0].content[0]"},
+      {R"([{"role":"user","content":[1]}])", "messages[0].content[0]"},
+      {R"([{"role":"user","content":[{}]}])", "messages[0].content[0].type"},
       {R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}])",
        "messages[0].content[0].type"},
       {R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0].text"},
@@ -162,6 +163,23 @@ TEST_F(OpenAiChatTest, ThoughtsAreTakenBack) {
                       {"type":"redacted_thinking","data":"x"},{"type":"text","text":"a"}]}])",
                    kWhole),
             R"(<s>[{"role": "assistant", "content": "a", "reasoning_content": "t"}]>)");
+}
+
+// In the parts of /v1/responses, without a type, or as texts alone.
+TEST_F(OpenAiChatTest, TextsAreTextsInWhicheverPart) {
+  EXPECT_EQ(Prompt(R"([{"role":"user","content":["a",{"text":"b"},{"type":null,"text":"c"},
+                      {"type":"input_text","text":"d"},
+                      {"type":"output_text","text":"e","annotations":[],"logprobs":[]}]}])",
+                   kWhole),
+            R"(<s>[{"role": "user", "content": "a\nb\nc\nd\ne"}]>)");
+}
+
+TEST_F(OpenAiChatTest, AToolMayReturnNothing) {
+  for (const char* content : {R"("content":null,)", "", R"("content":[],)"}) {
+    EXPECT_EQ(
+        Prompt(std::string(R"([{"role":"tool",)") + content + R"("tool_call_id":"1"}])", kWhole),
+        R"(<s>[{"role": "tool", "content": "", "tool_call_id": "1"}]>)");
+  }
 }
 
 // What servers give out, and what clients make of it, is taken back.

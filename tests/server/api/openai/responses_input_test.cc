@@ -61,6 +61,12 @@ TEST_F(ResponsesInputTest, InstructionsComeFirst) {
             "{\"role\": \"user\", \"content\": \"Hi\"}\n");
 }
 
+TEST_F(ResponsesInputTest, TextsNeedNoType) {
+  EXPECT_EQ(
+      Messages(R"([{"role":"user","content":["a",{"text":"b"},{"type":"text","text":"c"}]}])"),
+      "{\"role\": \"user\", \"content\": \"a\\nb\\nc\"}\n");
+}
+
 TEST_F(ResponsesInputTest, NothingIsAnEmptyMessage) {
   const std::string nothing = "{\"role\": \"user\", \"content\": \"\"}\n";
   EXPECT_EQ(Messages("[]", R"(,"max_output_tokens":1)"), nothing);
