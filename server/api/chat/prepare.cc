@@ -152,7 +152,9 @@ AnswerPlan PlanOf(const Prepared& prepared) {
 Result<ChatForm> PrepareChat(Conversation conversation, const FieldNames& names,
                              ReadContext& context, GenerateRequest* generate) {
   if (conversation.tools.tools.is_null() && conversation.choice.word == "required") {
-    return Fail(ErrorKind::kInvalidArgument, fmt::format("{} needs tools", names.tool_choice),
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("{} needs a tool that the client runs, and {} has none",
+                            names.tool_choice, names.tools),
                 names.tool_choice);
   }
   TRY(const Prepared prepared, Prepare(conversation, names, context));

@@ -24,12 +24,6 @@ std::string NameForm() {
   return fmt::format("must be of letters, digits or _-.:/, at most {}", kMaxToolName);
 }
 
-// A custom tool's input follows a grammar of Lark's or a pattern, or is any text.
-bool TakesAnyText(const Json& custom) {
-  const auto format = custom.find("format");
-  return format == custom.end() || TextField(*format, "type", "text") == "text";
-}
-
 class ToolReader {
  public:
   ToolReader(bool again, ReadContext& context, ResponsesTools* tools)
@@ -54,7 +48,7 @@ class ToolReader {
     if (type == "namespace" && space.empty()) {
       fields.Nested(value, where, kToolForm, context_.unknown(),
                     [this](FieldReader& tool) { ReadNamespace(tool); });
-    } else if (type == "function" || (type == "custom" && TakesAnyText(value))) {
+    } else if (type == "function" || (type == "custom" && TakesKnownText(value))) {
       fields.Nested(value, where, kToolForm, context_.unknown(),
                     [&](FieldReader& tool) { ReadCallable(tool, value, type, space); });
     } else {
@@ -82,30 +76,14 @@ class ToolReader {
     // Chat's form has a tool's fields one level deeper, under the name of its type.
     const bool deeper = value.contains(type) && value[type].is_object();
     const auto read = [&](FieldReader& fields) {
-      Json function = type == "custom" ? ReadCustom(fields)
-                                       : ReadFunction(fields, deeper ? value[type] : value);
+      std::set<std::string> name;
+      Json function = type == "custom"
+                          ? ReadCustomTool(fields, context_, &name)
+                          : ReadFlatFunction(fields, deeper ? value[type] : value, &name);
       Add(std::move(function), type == "custom", space, fields);
     };
     if (!deeper) return read(tool);
     tool.Object(type, kToolForm, context_.unknown(), read);
-  }
-
-  Json ReadCustom(FieldReader& custom) {
-    std::set<std::string> name;
-    return ReadCustomTool(custom, context_, &name);
-  }
-
-  // The function as templates know it. "strict" is the grammar's business, and stands in the prompt
-  // only where it changes something.
-  static Json ReadFunction(FieldReader& fields, const Json& value) {
-    std::set<std::string> name;
-    ReadFunctionTool(fields, &name);
-    Json function = Json::object();
-    for (const char* field : {"name", "description", "parameters"}) {
-      if (value.contains(field) && !value[field].is_null()) function[field] = value[field];
-    }
-    if (value.contains("strict") && value["strict"] == true) function["strict"] = true;
-    return function;
   }
 
   void Add(Json function, bool custom, const std::string& space, FieldReader& tool) {
@@ -127,7 +105,7 @@ class ToolReader {
     if (custom) tools_->list.custom.insert(name);
     if (tools_->list.tools.is_null()) tools_->list.tools = Json::array();
     tools_->list.tools.push_back({{"type", "function"}, {"function", std::move(function)}});
-    tools_->list.where.push_back(tool.Full("parameters"));
+    tools_->list.where.push_back(tool.Full(custom ? "format" : "parameters"));
   }
 
   const bool again_;

@@ -23,9 +23,10 @@ struct ResponsesTools {
 // Templates and grammars know no namespaces: the prompt has both names in one.
 std::string NameInPrompt(std::string_view space, std::string_view name);
 
-// Adds the tools of a list that is called `where`. Functions, custom tools whose input is any text,
-// and namespaces of these are tools; others run on OpenAI's servers, and are named as ignored. A
-// tool that is there already is an error, or, if `again` says that lists may repeat it, left out.
+// Adds the tools of a list that is called `where`. Functions, custom tools whose input can be
+// bound, and namespaces of these are tools; others run on OpenAI's servers, and are named as
+// ignored. A tool that is there already is an error, or, if `again` says that lists may repeat it,
+// left out.
 void AddResponsesTools(const Json& list, std::string_view where, bool again, FieldReader& fields,
                        ReadContext& context, ResponsesTools* tools);
 

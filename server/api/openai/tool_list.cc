@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr char kToolForm[] = R"(must be {"type": "function", "function": {...}})";
+constexpr char kToolForm[] = R"(must be an object such as {"type": "function", "function": {...}})";
 
 // Client libraries write null for what is not set, and a template would print it.
 Json WithoutNulls(const Json& object) {
@@ -30,6 +30,19 @@ void ReadName(FieldReader& tool, std::set<std::string>* names, std::string* name
   } else if (!names->insert(*name).second) {
     tool.Fail("name", "is that of another tool, too");
   }
+}
+
+// What a custom tool's format says of a grammar, which chats have one level deeper.
+const Json& GrammarOf(const Json& format) {
+  const Json* const grammar = FindField(format, "grammar");
+  return grammar != nullptr ? *grammar : format;
+}
+
+// The expression as one of a schema, where it is for the whole text only if it is anchored.
+std::string WholeTextPattern(std::string_view expression) {
+  if (expression.starts_with('^')) expression.remove_prefix(1);
+  if (expression.ends_with('$') && !expression.ends_with("\\$")) expression.remove_suffix(1);
+  return fmt::format("^(?:{})$", expression);
 }
 
 }  // namespace
@@ -52,19 +65,48 @@ void ReadFunctionTool(FieldReader& function, std::set<std::string>* names) {
   }
 }
 
+bool TakesKnownText(const Json& tool) {
+  const Json* const inner = FindField(tool, "custom");
+  const Json* const format = FindField(inner != nullptr ? *inner : tool, "format");
+  if (format == nullptr || TextField(*format, "type", "text") == "text") return true;
+  return TextField(GrammarOf(*format), "syntax") == "regex";
+}
+
+Json ReadFlatFunction(FieldReader& fields, const Json& value, std::set<std::string>* names) {
+  ReadFunctionTool(fields, names);
+  Json function = Json::object();
+  for (const char* field : {"name", "description", "parameters"}) {
+    if (const Json* const sent = FindField(value, field)) function[field] = *sent;
+  }
+  const Json* const strict = FindField(value, "strict");
+  if (strict != nullptr && *strict == true) function["strict"] = true;
+  return function;
+}
+
 Json ReadCustomTool(FieldReader& custom, ReadContext& context, std::set<std::string>* names) {
   std::string name, description;
+  Json input{{"type", "string"}};
   ReadName(custom, names, &name);
   custom.Text("description", &description);
-  custom.Object("format", "must be an object", context.unknown(), [](FieldReader& format) {
+  custom.Object("format", "must be an object", context.unknown(), [&](FieldReader& format) {
     std::string type;
     format.Text("type", &type);
-    if (type != "text") format.Fail("type", "must be \"text\": others are not supported");
+    if (type != "grammar") return;
+    const auto read = [&input](FieldReader& grammar) {
+      std::string text;
+      grammar.Text("syntax", &text);
+      if (!grammar.Text("definition", &text) && grammar.ok()) {
+        grammar.Fail("definition", "is missing: a regular expression");
+      }
+      input["pattern"] = WholeTextPattern(text);
+    };
+    // Chat's form has both one level deeper.
+    if (!format.Object("grammar", "must be an object", context.unknown(), read)) read(format);
   });
   Json function{{"name", name}};
   if (!description.empty()) function["description"] = description;
   function["parameters"] = {{"type", "object"},
-                            {"properties", {{"input", {{"type", "string"}}}}},
+                            {"properties", {{"input", std::move(input)}}},
                             {"required", {"input"}},
                             {"additionalProperties", false}};
   return function;
@@ -72,36 +114,47 @@ Json ReadCustomTool(FieldReader& custom, ReadContext& context, std::set<std::str
 
 namespace {
 
-Json ReadTool(const Json& value, const std::string& where, FieldReader& fields,
+// One of "tools", in the form of chats or in that of /v1/responses, which is flat.
+void ReadTool(const Json& value, const std::string& where, FieldReader& fields,
               ReadContext& context, std::set<std::string>* names, ToolList* list) {
+  if (!value.is_object()) return fields.Fail(where, kToolForm);
+  const std::string type = TextField(value, "type", "function");
+  const bool custom = type == "custom";
   const auto has = [&value](const char* name) {
-    return value.is_object() && value.contains(name) && value[name].is_object();
+    const Json* const inner = FindField(value, name);
+    return inner != nullptr && inner->is_object();
   };
-  if (!has("function") && !has("custom")) {
-    fields.Fail(where, kToolForm);
-    return {};
+  const bool deeper = has(type.c_str());
+  if (!custom && type != "function" && (has("function") || has("custom"))) {
+    return fields.Fail(where + ".type", "must be \"function\" or \"custom\"");
   }
-  Json out;
+  if (custom ? !TakesKnownText(value) : type != "function") {
+    context.ignored.push_back(fmt::format("{}: {}", fields.Full(where), type));
+    return;
+  }
   fields.Nested(value, where, kToolForm, context.unknown(), [&](FieldReader& tool) {
-    std::string type;
-    tool.Text("type", &type);
-    if (type == "custom" && has("custom")) {
-      tool.Object("custom", kToolForm, context.unknown(), [&](FieldReader& custom) {
-        Json function = ReadCustomTool(custom, context, names);
-        list->custom.insert(function["name"].get<std::string>());
-        out = {{"type", "function"}, {"function", std::move(function)}};
-      });
-      return;
-    }
-    if (type != "function" || !has("function")) tool.Fail("type", "must be \"function\"");
-    tool.Object("function", kToolForm, context.unknown(),
-                [&](FieldReader& function) { ReadFunctionTool(function, names); });
-    if (!tool.ok()) return;
-    // The tool is handed on whole, since templates print fields that are not read here.
-    out = WithoutNulls(value);
-    out["function"] = WithoutNulls(value["function"]);
+    std::string text;
+    tool.Text("type", &text);
+    const auto read = [&](FieldReader& reader) {
+      Json out{{"type", "function"}};
+      if (custom) {
+        out["function"] = ReadCustomTool(reader, context, names);
+      } else if (deeper) {
+        // The tool is handed on whole, since templates print fields that are not read here.
+        ReadFunctionTool(reader, names);
+        out = WithoutNulls(value);
+        out["function"] = WithoutNulls(value["function"]);
+      } else {
+        out["function"] = ReadFlatFunction(reader, value, names);
+      }
+      if (!reader.ok()) return;
+      if (custom) list->custom.insert(out["function"]["name"].get<std::string>());
+      list->tools.push_back(std::move(out));
+      list->where.push_back(reader.Full(custom ? "format" : "parameters"));
+    };
+    if (!deeper) return read(tool);
+    tool.Object(type, kToolForm, context.unknown(), read);
   });
-  return out;
 }
 
 }  // namespace
@@ -128,22 +181,21 @@ ToolList ReadTools(FieldReader& fields, ReadContext& context) {
     fields.Fail(name, fmt::format("must be a list of at most {} tools", kMaxTools));
     return list;
   }
-  Json read = Json::array();
   std::set<std::string> names;
   for (size_t i = 0; i < values->size() && fields.ok(); ++i) {
     const Json& value = (*values)[i];
     const std::string where = fmt::format("{}[{}]", name, i);
-    list.where.push_back(where + (tools != nullptr ? ".function.parameters" : ".parameters"));
     if (tools != nullptr) {
-      read.push_back(ReadTool(value, where, fields, context, &names, &list));
+      ReadTool(value, where, fields, context, &names, &list);
       continue;
     }
     fields.Nested(value, where, "must be an object with a name", context.unknown(),
                   [&names](FieldReader& function) { ReadFunctionTool(function, &names); });
-    if (fields.ok()) read.push_back({{"type", "function"}, {"function", WithoutNulls(value)}});
+    if (!fields.ok()) break;
+    list.tools.push_back({{"type", "function"}, {"function", WithoutNulls(value)}});
+    list.where.push_back(where + ".parameters");
   }
   list.legacy = functions != nullptr;
-  if (!read.empty()) list.tools = std::move(read);
   return list;
 }
 

@@ -16,12 +16,20 @@ bool IsToolName(std::string_view name);
 
 // The fields of a tool, checked; its name, which is none of `names`, becomes one of them.
 void ReadFunctionTool(FieldReader& function, std::set<std::string>* names);
-// {"name"[, "description", "format": {"type": "text"}]}, as a function whose one argument is the
-// text, {"name", ...}.
+// The same of one that is read out of `value`, and of that what a prompt is to show of it. "strict"
+// is the grammar's business, and stands there only where it changes something.
+Json ReadFlatFunction(FieldReader& fields, const Json& value, std::set<std::string>* names);
+// Whether the input of a custom tool can be bound: it is any text, or that of a regular expression.
+// Grammars of Lark's cannot.
+bool TakesKnownText(const Json& tool);
+// {"name"[, "description", "format"]}, as a function whose one argument is the text, {"name", ...}.
+// REQUIRES: TakesKnownText.
 Json ReadCustomTool(FieldReader& custom, ReadContext& context, std::set<std::string>* names);
 
-// tools and functions, of which a request may have one. The tools come checked, without their
-// fields that are null, and otherwise as they were: templates render them as JSON.
+// tools and functions, of which a request may have one. Tools of other types, which run on others'
+// servers, and custom ones whose input cannot be bound are named as ignored. The others come
+// checked, without their fields that are null, and otherwise as they were: templates render them as
+// JSON.
 ToolList ReadTools(FieldReader& fields, ReadContext& context);
 
 }  // namespace lockstep

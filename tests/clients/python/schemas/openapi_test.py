@@ -26,7 +26,7 @@ EXPECTED = [
     (REJECTED, r"it must be one text, or as many", "a field's length is that of another one"),
     (REJECTED, r"are not streamed|prompts; send at most|prompts with \d+ answers|suffix needs prompts that are texts",
      "a field is for some values of another one"),
-    (REJECTED, r"best_of|top_logprobs needs logprobs|tool_choice needs tools|none of the tools|needs a last message of the assistant|a tool's name|is that of another tool",
+    (REJECTED, r"best_of|top_logprobs needs logprobs|tool_choice needs a tool|none of the tools|needs a last message of the assistant|a tool's name|is that of another tool",
      "a field refers to what another one has"),
     (REJECTED, r"is no route that generates|must be what the request was answered with|nothing to verify|as it came with the answer",
      "what can be verified is the answer that some route gave"),

@@ -102,8 +102,23 @@ TEST_F(ResponsesToolsTest, TheChoiceComesInManyForms) {
   const std::string two = Call("now", "{}") + "\n" + Call("now", "{}");
   ASSERT_EQ(Post(std::string(kTools) + R"(,"parallel_tool_calls":false)").status, 200);
   EXPECT_FALSE(Allows(two));
-  ASSERT_EQ(Post(std::string(kTools) + R"(,"tool_choice":"none")").status, 200);
-  EXPECT_EQ(LastPrompt(), "x");
+  for (const char* none : {R"("none")", R"({"type":"none"})"}) {
+    ASSERT_EQ(Post(std::string(kTools) + R"(,"tool_choice":)" + none).status, 200);
+    EXPECT_EQ(LastPrompt(), "x");
+  }
+  for (const char* any : {R"("any")", R"({"type":"any"})", R"({"type":"required"})"}) {
+    ASSERT_EQ(Post(std::string(kTools) + R"(,"tool_choice":)" + any).status, 200);
+    EXPECT_FALSE(Allows("Four."));
+    EXPECT_TRUE(Allows(Call("now", "{}")));
+  }
+}
+
+TEST_F(ResponsesToolsTest, ACustomToolsInputMayHaveARegularExpression) {
+  EXPECT_EQ(Ignored(Post(R"("tools":[{"type":"custom","name":"sh","format":{"type":"grammar",
+                             "syntax":"regex","definition":"ls|pwd"}}])")),
+            "");
+  EXPECT_TRUE(Allows(Call("sh", "{\"input\": \"pwd\"}")));
+  EXPECT_FALSE(Allows(Call("sh", "{\"input\": \"lspwd\"}")));
 }
 
 TEST_F(ResponsesToolsTest, AllowedToolsThatCannotBeCalledAreNamed) {

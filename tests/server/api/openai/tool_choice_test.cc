@@ -85,16 +85,21 @@ TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
   const std::pair<std::string, const char*> cases[] = {
       {R"(,"tool_choice":"required")", "tool_choice"},
       {tools + R"(,"tool_choice":"maybe")", "tool_choice"},
+      {tools + R"(,"tool_choice":{"type":"maybe"})", "tool_choice.type"},
+      {R"(,"tool_choice":"any")", "tool_choice"},
       {tools + R"(,"functions":[{"name":"f"}])", "functions"},
-      {R"(,"tools":[{"type":null,"custom":{"name":"f"}}])", "tools[0].type"},
+      {R"(,"tools":[{"type":null,"custom":{"name":"f"}}])", "tools[0].name"},
+      {R"(,"tools":[{"type":"tool","function":{"name":"f"}}])", "tools[0].type"},
+      {R"(,"tools":[{}])", "tools[0].name"},
       {tools + R"(,"function_call":"auto")", "function_call"},
       {tools + R"(,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
            {"type":"function","function":{"name":"sub"}}]}})",
        "tool_choice"},
       {tools + R"(,"tool_choice":{"type":"allowed_tools","mode":"none","tools":[]})",
        "tool_choice.mode"},
-      {R"(,"tools":[{"type":"custom","custom":{"name":"f","format":{"type":"grammar"}}}])",
-       "tools[0].custom.format.type"},
+      {R"(,"tools":[{"type":"custom","custom":{"name":"f","format":{"type":"grammar",
+           "grammar":{"syntax":"regex"}}}}])",
+       "tools[0].custom.format.grammar.definition"},
       {tools + R"(,"tool_choice":{})", "tool_choice"},
       {tools + R"(,"tool_choice":{"type":"function","function":{}})", "tool_choice.function.name"},
       {tools + R"(,"tool_choice":{"type":"function","function":{"name":"sub"}})", "tool_choice"},
@@ -192,6 +197,50 @@ TEST_F(OpenAiToolsTest, CustomToolsHaveATextForTheirArguments) {
   const HttpReply stream = Post(std::string(kCustom) + R"(,"stream":true)");
   const std::string events = Read(stream);
   EXPECT_THAT(events, HasSubstr(R"j("custom":{"name":"sh","input":"ls\n"})j"));
+}
+
+// As in /v1/responses: what others run, and what cannot be bound, is left out and named; and its
+// flat form is taken.
+TEST_F(OpenAiToolsTest, ToolsOfServersAreNamedAndLeftOut) {
+  const std::string tools = R"(,"tools":[{"type":"web_search"},{"type":"custom","custom":
+      {"name":"f","format":{"type":"grammar","grammar":{"syntax":"lark","definition":"x"}}}},
+      {"type":"function","name":"now","description":"d","parameters":{"type":"object",
+       "properties":{"a":{"type":"integer"}},"required":["a"]},"strict":null},
+      {"name":"add"}])";
+  EXPECT_EQ(Ignored(Post(tools)), "tools[0]: web_search, tools[1]: custom");
+  EXPECT_EQ(LastPrompt(), "<tool_call>\n{\"name\": now<tool_call>\n{\"name\": addx");
+  EXPECT_TRUE(Allows("<tool_call>\n{\"name\": \"now\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
+  EXPECT_FALSE(Allows(kNow));
+  const HttpReply none = Post(R"(,"tools":[{"type":"web_search"}],"tool_choice":"required")");
+  EXPECT_EQ(none.status, 400);
+  EXPECT_THAT(none.body, HasSubstr("tool_choice needs a tool that the client runs"));
+}
+
+TEST_F(OpenAiToolsTest, ACustomToolsInputMayHaveARegularExpression) {
+  for (const char* expression : {"[a-c]+\\\\d?", "^[a-c]+\\\\d?$"}) {
+    for (const char* format : {R"("grammar":{"syntax":"regex","definition":"%"})",
+                               R"("syntax":"regex","definition":"%")"}) {
+      std::string fields = format;
+      fields.replace(fields.find('%'), 1, expression);
+      const std::string custom = R"("name":"sh","format":{"type":"grammar",)" + fields + "}";
+      for (const std::string& tool : {R"({"type":"custom","custom":{)" + custom + "}}",
+                                      R"({"type":"custom",)" + custom + "}"}) {
+        SCOPED_TRACE(tool);
+        EXPECT_EQ(Ignored(Post(R"(,"tools":[)" + tool + "]")), "");
+        const auto call = [](const std::string& input) {
+          return "<tool_call>\n{\"name\": \"sh\", \"arguments\": {\"input\": \"" + input +
+                 "\"}}\n</tool_call>";
+        };
+        EXPECT_TRUE(Allows(call("abc1")));
+        EXPECT_FALSE(Allows(call("abcd")));
+        EXPECT_FALSE(Allows(call("xabc1")));
+      }
+    }
+  }
+  // What cannot be bound of it is named.
+  EXPECT_EQ(Ignored(Post(R"(,"tools":[{"type":"custom","custom":{"name":"sh","format":{
+                "type":"grammar","grammar":{"syntax":"regex","definition":"(a)\\1"}}}}])")),
+            "tools[0].custom.format/properties/input: pattern");
 }
 
 TEST_F(OpenAiToolsTest, CallsAreFieldsOfTheMessage) {
