@@ -112,12 +112,10 @@ void ResponseItems::Close(bool whole) {
       break;
     }
     case Kind::kCall:
-      if (!whole) return;
       Tell("response.function_call_arguments.done",
            {{"name", ItemJson(item)["name"]}, {"arguments", item.text}});
       break;
     case Kind::kCustomCall:
-      if (!whole) return;
       Tell("response.custom_tool_call_input.delta", {{"delta", CustomInput(item.text)}});
       Tell("response.custom_tool_call_input.done", {{"input", CustomInput(item.text)}});
       break;

@@ -2,15 +2,48 @@
 // deltas is the message.
 #include "server/api/openai/tool_answer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lockstep {
 
+namespace {
+
+// The size of the escape sequence that begins a text, of both halves where it is a surrogate's.
+size_t EscapeSize(std::string_view text) {
+  if (!text.starts_with("\\u")) return 2;
+  constexpr std::string_view kFirst = "dD", kHigh = "89abAB";
+  const bool high =
+      text.size() > 3 && kFirst.find(text[2]) != kFirst.npos && kHigh.find(text[3]) != kHigh.npos;
+  return high ? 12 : 6;
+}
+
+// Of {"input": "..." without its end, as much of the string as is there: an escape sequence that is
+// cut is left out.
+std::string CutInput(std::string_view arguments) {
+  for (const std::string_view part : {"{", "\"input\"", ":", "\""}) {
+    arguments.remove_prefix(std::min(arguments.find_first_not_of(" \t\r\n"), arguments.size()));
+    if (!arguments.starts_with(part)) return {};
+    arguments.remove_prefix(part.size());
+  }
+  size_t end = 0;
+  while (end < arguments.size() && arguments[end] != '"') {
+    const size_t size = arguments[end] == '\\' ? EscapeSize(arguments.substr(end)) : 1;
+    if (end + size > arguments.size()) break;
+    end += size;
+  }
+  const auto object =
+      ParseStrictObject("{\"input\":\"" + std::string(arguments.substr(0, end)) + "\"}");
+  return object ? (*object)["input"].get<std::string>() : std::string();
+}
+
+}  // namespace
+
 std::string CustomInput(const std::string& arguments) {
   const auto object = ParseStrictObject(arguments);
-  const bool whole = object.has_value() && object->contains("input");
-  return whole && (*object)["input"].is_string() ? (*object)["input"].get<std::string>()
-                                                 : arguments;
+  if (!object) return CutInput(arguments);
+  const auto input = object->find("input");
+  return input != object->end() && input->is_string() ? input->get<std::string>() : arguments;
 }
 
 namespace {

@@ -21,7 +21,7 @@ struct ToolForm {
   std::string_view finish_reason() const { return legacy ? "function_call" : "tool_calls"; }
 };
 
-// The text of a custom call's one argument; the arguments themselves where they are cut.
+// The text of a custom call's one argument; where they are cut, as much of it as is there.
 std::string CustomInput(const std::string& arguments);
 
 // The answer as a message.

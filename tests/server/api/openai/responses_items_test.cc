@@ -119,7 +119,7 @@ TEST_F(ResponseItemsTest, AThoughtInThePlaceOfItsSummary) {
                                      R"("summary":[{"type":"summary_text","text":"Hm."}]})");
 }
 
-TEST_F(ResponseItemsTest, WhatIsCutIsIncompleteAndACallIsNotDone) {
+TEST_F(ResponseItemsTest, WhatIsCutIsIncompleteAndClosed) {
   for (const bool in_call : {false, true}) {
     ResponseItems items("", tools_, false, &log_);
     items.Add(Text("I'll"), {});
@@ -129,12 +129,35 @@ TEST_F(ResponseItemsTest, WhatIsCutIsIncompleteAndACallIsNotDone) {
     }
     items.End(/*cut=*/true, {});
     const std::vector<Json> events = Events(log_.Take());
-    EXPECT_EQ(Types(events).back(), in_call ? "function_call_arguments.delta" : "output_item.done");
     const Json output = items.Output();
+    EXPECT_EQ(Types(events).back(), "output_item.done");
+    EXPECT_EQ(events.back()["item"], output.back());
+    if (in_call) {
+      const Json& done = events[events.size() - 2];
+      EXPECT_EQ(done["type"], "response.function_call_arguments.done");
+      EXPECT_EQ(done["arguments"], "{\"a\"");
+    }
     EXPECT_EQ(output.back()["status"], "incomplete");
     EXPECT_EQ(output[0]["status"], in_call ? "completed" : "incomplete");
     EXPECT_EQ(output.back().contains("arguments"), in_call);
   }
+}
+
+TEST_F(ResponseItemsTest, ACutCustomCallHasTheBeginningOfItsInput) {
+  tools_.list.custom = {"patch"};
+  ResponseItems items("", tools_, false, &log_);
+  items.Add(Begin("patch"), {});
+  items.Add(Arguments("{\"input\": \"a\\n"), {});
+  items.Add(Arguments("b\\"), {});
+  items.End(/*cut=*/true, {});
+  const std::vector<Json> events = Events(log_.Take());
+  EXPECT_THAT(Types(events), ElementsAre("output_item.added", "custom_tool_call_input.delta",
+                                         "custom_tool_call_input.done", "output_item.done"));
+  EXPECT_EQ(events[1]["delta"], "a\nb");
+  EXPECT_EQ(events[2]["input"], "a\nb");
+  EXPECT_EQ(events[3]["item"], items.Output()[0]);
+  EXPECT_EQ(items.Output()[0]["status"], "incomplete");
+  EXPECT_EQ(items.Output()[0]["input"], "a\nb");
 }
 
 // A call that the model has left in the middle is none that may be run, whatever it is left by.

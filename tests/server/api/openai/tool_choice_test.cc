@@ -243,6 +243,34 @@ TEST_F(OpenAiToolsTest, ACustomToolsInputMayHaveARegularExpression) {
             "tools[0].custom.format/properties/input: pattern");
 }
 
+// As much of the text as was written, without the JSON around it: escape sequences that are cut are
+// left out.
+TEST_F(OpenAiToolsTest, ACutCustomCallHasTheBeginningOfItsText) {
+  service_.script_end = FinishReason::kLength;
+  constexpr char kCustom[] = R"(,"tools":[{"type":"custom","custom":{"name":"sh"}}])";
+  const std::pair<const char*, const char*> cases[] = {
+      {"", ""},
+      {"{\n  \"inp", ""},
+      {"{\n  \"input\": \"", ""},
+      {R"({"input": "ls\n-l)", "ls\n-l"},
+      {R"({"input": "ls\)", "ls"},
+      {R"({"input": "a\"b\u00e)", "a\"b"},
+      {R"({"input": "a\u00e9)", "a\u00e9"},
+      {R"({"input": "a\ud83d)", "a"},
+      {R"({"input": "a\ud83d\ude00b)", "a\U0001F600b"},
+      {R"({"input": "ls")", "ls"},
+  };
+  for (const auto& [arguments, text] : cases) {
+    SCOPED_TRACE(arguments);
+    service_.script = std::string("<tool_call>\n{\"name\": \"sh\", \"arguments\": ") + arguments;
+    const Json answer = Json::parse(Post(kCustom).body, nullptr, false)["choices"][0];
+    EXPECT_EQ(answer["finish_reason"], "length");
+    EXPECT_EQ(answer["message"]["tool_calls"][0]["custom"]["input"], text);
+    const HttpReply stream = Post(std::string(kCustom) + R"(,"stream":true)");
+    EXPECT_THAT(Read(stream), HasSubstr(R"("custom":{"name":"sh","input":)" + Dump(Json(text))));
+  }
+}
+
 TEST_F(OpenAiToolsTest, CallsAreFieldsOfTheMessage) {
   service_.script = std::string("So:\n") + kAdd + "\n" + kNow;
   const Json answer =
