@@ -84,6 +84,7 @@ void ReadParameters(FieldReader& fields, ReadContext& context, TgiRequest& reque
   fields.Integer("top_n_tokens", 0, kMaxTopTokens, &request.top_n_tokens);
   fields.Integer("truncate", 1, INT32_MAX, truncate);
   ReadTgiSampling(fields, context, generate);
+  ReadStop(fields, "stop_sequences", &generate.options.stop);  // the older name
   const AnswerFormat format = ReadTgiFormat(fields, context);
   if (!fields.ok()) return;
   if (Status status = BindAnswerFormat(format, context, &generate.options); !status) {

@@ -86,6 +86,13 @@ TEST_F(TgiApiTest, TakesTheLikeliestUnlessAskedForChance) {
   EXPECT_EQ(service_.request(service_.submitted() - 1).prompt, (std::vector<int32_t>{'c', 'e'}));
 }
 
+TEST_F(TgiApiTest, StopsHaveAnOlderNameToo) {
+  const HttpReply reply = Generate(R"("stop":["a"],"stop_sequences":["b","c"])");
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(FindHeader(reply.headers, "X-Ignored-Params"), "");
+  EXPECT_EQ(LastOptions().stop, (std::vector<std::string>{"a", "b", "c"}));
+}
+
 TEST_F(TgiApiTest, AnswersInItsForm) {
   EXPECT_EQ(Generate("").body, R"({"generated_text":"ta\n"})");
   EXPECT_EQ(Post("/", R"({"inputs":"x"})").body, R"([{"generated_text":"ta\n"}])");
