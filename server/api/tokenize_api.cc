@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "server/api/openai/chat.h"
 #include "server/json/json_text.h"
 
 namespace lockstep {
@@ -25,7 +26,7 @@ std::optional<std::string_view> ReadText(FieldReader& fields, std::string* text)
     if (found) fields.Fail(name, fmt::format("and {} are both there: send one of them", *found));
     found = name;
   }
-  if (!found) fields.Fail("content", "is missing: the text");
+  if (!found) fields.Fail("content", "is missing: the text, or messages");
   return found;
 }
 
@@ -39,35 +40,69 @@ Json Piece(const GenerationService& service, int32_t token) {
   return numbers;
 }
 
+// What the reply has beside the ids.
+struct TokenForm {
+  bool with_pieces = false, with_strings = false;
+};
+
+void ReadForm(FieldReader& fields, TokenForm* form) {
+  fields.Bool("with_pieces", &form->with_pieces);
+  fields.Bool("return_token_strs", &form->with_strings);
+}
+
+Result<std::vector<int32_t>> TokensOfText(FieldReader& fields, ReadContext& context,
+                                          TokenForm* form) {
+  std::string text;
+  const auto name = ReadText(fields, &text);
+  // vLLM's field has BOS by default, and llama-server's has not.
+  bool add_special = name == "prompt", parse = true;
+  fields.Bool("add_special", &add_special);
+  fields.Bool("add_special_tokens", &add_special);
+  fields.Bool("parse_special", &parse);
+  ReadForm(fields, form);
+  ReadModel(fields, context);
+  TRY_OK(fields.Finish(context.unknown()));
+  TRY_OK(context.memory.Grow(text.size() * Tokenizer::kEncodeBytes));
+  return context.service.Encode(text, add_special,
+                                parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
+}
+
+// vLLM's other form: the tokens of the prompt that a conversation becomes.
+Result<std::vector<int32_t>> TokensOfChat(FieldReader& fields, ReadContext& context,
+                                          TokenForm* form) {
+  for (const char* name : {"content", "prompt", "text"}) {
+    fields.Refuse(name, "and messages are both there: send one of them");
+  }
+  for (const char* name : {"add_special", "add_special_tokens"}) {
+    bool add = false;
+    if (fields.Bool(name, &add) && add) {
+      fields.Fail(name, "must be false beside messages: the template has such tokens");
+    }
+  }
+  ReadForm(fields, form);
+  TRY(const TrustedText prompt, ReadChatPrompt(fields, context));
+  TRY_OK(context.memory.Grow(prompt.size() * Tokenizer::kEncodeBytes));
+  return context.service.Encode(prompt);
+}
+
 }  // namespace
 
 Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   const GenerationService& service = context.service;
-  FieldReader fields(body);
-  std::string text;
-  const auto name = ReadText(fields, &text);
-  // vLLM's field has BOS by default, and llama-server's has not.
-  bool add_special = name == "prompt", parse = true, with_pieces = false, with_strings = false;
-  fields.Bool("add_special", &add_special);
-  fields.Bool("add_special_tokens", &add_special);
-  fields.Bool("parse_special", &parse);
-  fields.Bool("with_pieces", &with_pieces);
-  fields.Bool("return_token_strs", &with_strings);
-  ReadModel(fields, context);
-  TRY_OK(fields.Finish(context.unknown()));
-
   const size_t held = context.memory.bytes();
-  TRY_OK(context.memory.Grow(text.size() * Tokenizer::kEncodeBytes));
-  const std::vector<int32_t> ids =
-      service.Encode(text, add_special, parse ? SpecialTokens::kParse : SpecialTokens::kAsText);
-  const size_t each = (with_pieces ? kPieceBytes : kIdBytes) + (with_strings ? kStringBytes : 0);
+  FieldReader fields(body);
+  TokenForm form;
+  const auto read = fields.Has("messages") ? TokensOfChat : TokensOfText;
+  TRY(const std::vector<int32_t> ids, read(fields, context, &form));
+  const size_t each =
+      (form.with_pieces ? kPieceBytes : kIdBytes) + (form.with_strings ? kStringBytes : 0);
   context.memory.Force(held + ids.size() * sizeof(int32_t));
   TRY_OK(context.memory.Grow(2 * ids.size() * each));
   std::string reply;
   reply.reserve(ids.size() * each);
   reply += R"({"tokens":[)";
   for (const int32_t id : ids) {
-    if (with_pieces) {
+    if (form.with_pieces) {
       reply += fmt::format(R"({{"id":{},"piece":{}}},)", id, Dump(Piece(service, id)));
     } else {
       reply += fmt::format("{},", id);
@@ -75,7 +110,7 @@ Result<std::string> AnswerTokenize(const Json& body, ReadContext& context) {
   }
   if (!ids.empty()) reply.pop_back();
   reply += fmt::format(R"(],"count":{},"max_model_len":{})", ids.size(), service.model().context);
-  if (with_strings) {
+  if (form.with_strings) {
     reply += R"(,"token_strs":[)";
     for (const int32_t id : ids) reply += DumpString(service.TokenText(id)) + ",";
     if (!ids.empty()) reply.pop_back();

@@ -228,16 +228,20 @@ Result<ChatRequest> ReadChatRequest(const Json& body, ReadContext& context) {
 
 const Dialect kOpenAiChat = {ReadWith<ReadChatRequest, ChatWriter>, ErrorReply, "messages"};
 
-Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) {
+Result<TrustedText> ReadChatPrompt(FieldReader& fields, ReadContext& context) {
   // Without a template there is nothing to do with messages, whatever they are.
   if (!context.service.chat()) return tl::unexpected(context.service.chat().error());
   Conversation conversation;
-  FieldReader fields(body);
   ReadConversation(fields, context, &conversation);
   ReadModel(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   const FieldNames names = NamesOf(conversation.tools);
-  TRY(const TrustedText prompt, RenderConversation(std::move(conversation), names, context));
+  return RenderConversation(std::move(conversation), names, context);
+}
+
+Result<std::string> AnswerApplyTemplate(const Json& body, ReadContext& context) {
+  FieldReader fields(body);
+  TRY(const TrustedText prompt, ReadChatPrompt(fields, context));
   return Dump(Json{{"prompt", prompt.bytes()}});
 }
 

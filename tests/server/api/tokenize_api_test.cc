@@ -43,6 +43,36 @@ TEST(TokenizeApi, LlamaServersWordsAndVllms) {
   EXPECT_EQ(*text, R"({"content":"hi","prompt":"hi"})");
 }
 
+// vLLM's: the prompt of a chat, as its template has it.
+TEST(TokenizeApi, TheTokensOfAChat) {
+  FakeService service;
+  service.SetChatTemplate(
+      "{% for m in messages %}{{ m.content }}{% endfor %}"
+      "{% if add_generation_prompt %}>{% endif %}");
+  const std::pair<const char*, const char*> kCases[] = {
+      {R"("model":"any","add_special_tokens":false)", R"([97,62],"count":2,"max_model_len":64})"},
+      {R"("add_generation_prompt":false)", R"([97],"count":1,"max_model_len":64})"},
+      {R"("return_token_strs":true)",
+       R"([97,62],"count":2,"max_model_len":64,"token_strs":["a",">"]})"}};
+  for (const auto& [fields, reply] : kCases) {
+    const std::string messages = R"({"messages":[{"role":"user","content":"a"}],)";
+    const auto answer = Answer(AnswerTokenize, service, messages + fields + "}");
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(*answer, std::string(R"({"tokens":)") + reply);
+  }
+  const std::pair<const char*, const char*> kRefused[] = {
+      {R"("prompt":"a")", "prompt"},
+      {R"("add_special_tokens":true)", "add_special_tokens"},
+      {R"("speical":1)", "speical"}};
+  for (const auto& [fields, param] : kRefused) {
+    const auto answer =
+        Answer(AnswerTokenize, service,
+               std::string(R"({"messages":[{"role":"user","content":"a"}],)") + fields + "}");
+    ASSERT_FALSE(answer) << fields;
+    EXPECT_EQ(answer.error().param, param);
+  }
+}
+
 // One byte of a character is no text.
 TEST(TokenizeApi, PiecesThatAreNotText) {
   class Bytes : public FakeService {
