@@ -98,8 +98,9 @@ void ReadSamplers(FieldReader& fields, ReadContext& context, SamplingParams& sam
 
 void ReadLimits(FieldReader& fields, LlamaRequest& request) {
   int64_t count = -1;
+  // Below 0 there is no limit, as llama-server has it: -2 has been "until the context is full".
   for (const char* name : {"max_tokens", "max_completion_tokens", "n_predict"}) {
-    fields.Integer(name, -1, INT32_MAX, &count);
+    fields.Integer(name, INT32_MIN, INT32_MAX, &count);
   }
   request.prompt_only = count == 0;
   request.generate.options.max_tokens =
@@ -174,6 +175,9 @@ void ReadLlamaFields(FieldReader& fields, ReadContext& context, LlamaRequest& re
   GenerateRequest& generate = request.generate;
   SamplingParams& sampling = generate.options.sampling;
   ReadModel(fields, context, &request.model);
+  // Below 0 it is 0, as llama-server has it.
+  fields.Float("temperature", {-100, 100}, &sampling.temperature);
+  sampling.temperature = std::max(sampling.temperature, 0.0F);
   ReadSampling(fields, context, generate);
   // -1 asks for any number, and so does the same in the 32 bits that llama-server keeps of it.
   if (generate.negative_seed || sampling.seed == UINT32_MAX) {

@@ -249,7 +249,8 @@ void SetOpenDefaults(SamplingParams& sampling) {
 
 void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
-  fields.Float("temperature", {0, 100}, &sampling.temperature);
+  // A dialect with another range has read it.
+  if (!fields.IsRead("temperature")) fields.Float("temperature", {0, 100}, &sampling.temperature);
   if (fields.Integer("top_k", -1, INT32_MAX, &sampling.top_k)) {
     sampling.top_k = std::max(sampling.top_k, 0);
   }

@@ -30,6 +30,15 @@ void ReadStreamOptions(FieldReader& fields, ReadContext& context, OpenAiRequest&
   }
 }
 
+// -1 is as many as the context holds beside a token of the answer.
+void ReadTruncation(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
+  constexpr char kName[] = "truncate_prompt_tokens";
+  int64_t kept = 0;
+  if (!fields.Integer(kName, -1, INT32_MAX, &kept)) return;
+  if (kept == 0) fields.Fail(kName, "must not be 0: a prompt has a token at least");
+  request.keep_prompt = kept < 0 ? context.service.model().context - 1 : static_cast<size_t>(kept);
+}
+
 // How many answers there are to a prompt, and out of how many they are the best.
 void ReadCounts(FieldReader& fields, GenerateRequest& request) {
   fields.Integer("n", 1, kMaxAnswers, &request.n);
@@ -104,7 +113,7 @@ void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& 
     }
     sampling.repetition_penalty = other_name;
   }
-  fields.Integer("truncate_prompt_tokens", 1, INT32_MAX, &generate.keep_prompt);
+  ReadTruncation(fields, context, generate);
   ReadCounts(fields, generate);
   ReadStreamOptions(fields, context, request);
   request.format = ReadResponseFormat(fields, context);

@@ -249,9 +249,18 @@ TEST_F(LlamaApiTest, SamplersOfAllDialectsAreRead) {
   for (const char* field :
        {R"("typical_p":0)", R"("xtc_probability":1.5)", R"("dry_multiplier":-1)",
         R"("dry_sequence_breakers":[""])", R"("dry_sequence_breakers":"x")",
-        R"("dynatemp_range":-1)", R"("repeat_last_n":-2)", R"("top_n_sigma":"1")"}) {
+        R"("dynatemp_range":-1)", R"("repeat_last_n":-2)", R"("top_n_sigma":"1")",
+        R"("temperature":101)"}) {
     EXPECT_EQ(Complete(std::string(",") + field).status, 400) << field;
   }
+}
+
+TEST_F(LlamaApiTest, NumbersBelowTheirRangeMeanWhatTheyDoToLlamaServer) {
+  ASSERT_EQ(Complete(R"(,"n_predict":-2,"temperature":-1)").status, 200);
+  EXPECT_EQ(LastOptions().max_tokens, size_t{INT32_MAX});
+  EXPECT_EQ(LastOptions().sampling.temperature, 0);
+  ASSERT_EQ(Complete(R"(,"temperature":0.5)").status, 200);
+  EXPECT_EQ(LastOptions().sampling.temperature, 0.5F);
 }
 
 }  // namespace

@@ -93,7 +93,15 @@ TEST_F(RequestFieldsTest, TheLastTokensOfAPrompt) {
   EXPECT_EQ(service_.request(service_.submitted() - 1).prompt, (Ids{'c', 'e'}));
   Options(R"("truncate_prompt_tokens":9)");
   EXPECT_EQ(service_.request(service_.submitted() - 1).prompt.size(), 4u);
+  // As many as leave room for an answer.
+  const std::string words(70, 'x');
+  EXPECT_EQ(PostJson(router_, "/v1/completions",
+                     R"({"prompt":")" + words + R"(","max_tokens":1,"truncate_prompt_tokens":-1})")
+                .status,
+            200);
+  EXPECT_EQ(service_.request(service_.submitted() - 1).prompt.size(), service_.model().context - 1);
   ExpectRefused(R"("truncate_prompt_tokens":0)", "truncate_prompt_tokens");
+  ExpectRefused(R"("truncate_prompt_tokens":-2)", "truncate_prompt_tokens");
 }
 
 }  // namespace
