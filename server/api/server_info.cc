@@ -1,6 +1,7 @@
 // Answers that need no request but its path, each made anew: they are small and say what is so now.
 #include "server/api/server_info.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <utility>
@@ -38,6 +39,24 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
           {"system_fingerprint", model.fingerprint}};
 }
 
+// Anthropic's clients name the version of their API.
+bool IsAnthropic(const RouteCall& call) {
+  return !FindHeader(call.request.headers, "anthropic-version").empty();
+}
+
+// An entry of Anthropic's list.
+Json AnthropicModelJson(const ServedModel& model, std::string_view name) {
+  return {{"type", "model"},
+          {"id", name},
+          {"display_name", name},
+          {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(model.created))},
+          {"max_input_tokens", model.context}};
+}
+
+Json EntryJson(const RouteCall& call, const ServedModel& model, std::string_view name) {
+  return IsAnthropic(call) ? AnthropicModelJson(model, name) : ModelJson(model, name);
+}
+
 HttpReply NotReady(const Json& body, double retry_after_s) {
   HttpReply reply = JsonReply(body);
   reply.status = 503;
@@ -49,23 +68,27 @@ HttpReply NotReady(const Json& body, double retry_after_s) {
 
 HttpReply Models(RouteCall& call) {
   const ServedModel& model = call.service->model();
-  Json data = Json::array({ModelJson(model, model.name)});
+  Json data = Json::array({EntryJson(call, model, model.name)});
   for (const std::string& alias : call.settings.generate.names.aliases) {
-    if (alias != "*" && alias != model.name) data.push_back(ModelJson(model, alias));
+    if (alias != "*" && alias != model.name) data.push_back(EntryJson(call, model, alias));
   }
   if (const ServedModel* const beside = ModelBeside(*call.service)) {
-    data.push_back(ModelJson(*beside, beside->name));
+    data.push_back(EntryJson(call, *beside, beside->name));
   }
-  return JsonReply({{"object", "list"}, {"data", std::move(data)}});
+  if (!IsAnthropic(call)) return JsonReply({{"object", "list"}, {"data", std::move(data)}});
+  const Json first = data.front()["id"], last = data.back()["id"];  // one page has all
+  return JsonReply(
+      {{"data", std::move(data)}, {"has_more", false}, {"first_id", first}, {"last_id", last}});
 }
 
 HttpReply OneModel(RouteCall& call) {
   const std::string_view name = call.place;
+  if (name.empty()) return Models(call);  // the list's path, with a slash behind it
   const ServedModel* const model = FindModel(*call.service, call.settings.generate.names, name);
-  if (name.empty() || name.size() > kMaxModelName || model == nullptr) {
+  if (name.size() > kMaxModelName || model == nullptr) {
     return ErrorReply(NoSuchModel(call.service->model(), name));
   }
-  return JsonReply(ModelJson(*model, name));
+  return JsonReply(EntryJson(call, *model, name));
 }
 
 HttpReply Info(RouteCall& call) {
@@ -139,6 +162,8 @@ HttpReply TokenizerInfo(RouteCall& call) {
                     {"vocab_size", model.vocab},
                     {"chat_template", service.chat() ? Json(service.chat()->source) : Json()}});
 }
+
+HttpReply Version(RouteCall&) { return JsonReply({{"version", LOCKSTEP_VERSION}}); }
 
 // That it is answered at all is what a liveness probe asks: a model that loads or a full queue is
 // no reason for a restart.

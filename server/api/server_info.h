@@ -7,7 +7,7 @@
 namespace lockstep {
 
 // GET /v1/models: the model under its own name and its aliases, and the one beside it, {"object":
-// "list", "data": [...]}.
+// "list", "data": [...]}; in Anthropic's form where the header anthropic-version is there.
 HttpReply Models(RouteCall& call);
 // GET /v1/models/NAME: one entry of that list.
 HttpReply OneModel(RouteCall& call);
@@ -20,6 +20,8 @@ HttpReply Props(RouteCall& call);
 HttpReply Slots(RouteCall& call);
 // GET /tokenizer_info, in vLLM's words: what evaluations with a remote tokenizer ask for.
 HttpReply TokenizerInfo(RouteCall& call);
+// GET /version, in vLLM's words: {"version"}, of this server.
+HttpReply Version(RouteCall& call);
 HttpReply Live(RouteCall& call);
 // {"status", "queued", "running"}, or {"status": "loading", "percent"}; 503 where no request would
 // be served. Says nothing of load: a busy server that were taken out would leave the others busier.

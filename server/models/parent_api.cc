@@ -16,6 +16,7 @@
 #include "server/api/ollama/ollama_models.h"
 #include "server/api/request_body.h"
 #include "server/api/request_fields.h"
+#include "server/api/server_info.h"
 #include "server/http/error_reply.h"
 #include "server/http/query.h"
 #include "server/http/upstream.h"
@@ -83,7 +84,7 @@ ParentApi::ParentApi(ParentSettings settings, ModelCatalog& catalog, Supervisor&
 
 HttpReply ParentApi::Handle(RouteCall& call, const Route& route) {
   const std::string_view path = route.path;
-  if (path == "/readyz" || path == "/health" || path == "/ping") return Ready();
+  if (route.handle == lockstep::Ready) return Ready();
   if (path == "/metrics") return Metrics(call);
   if (route.method == "GET" || route.method == "DELETE") {
     if (path == "/models" || path == "/v1/models") return List(call);

@@ -115,6 +115,7 @@ HttpReply ParentApi::List(RouteCall& call) {
 }
 
 HttpReply ParentApi::One(RouteCall& call) {
+  if (call.place.empty()) return List(call);  // the list's path, with a slash behind it
   const auto model = Choose(std::string(call.place));
   return model ? JsonReply(ModelJson(call, *model)) : ErrorReply(model.error());
 }

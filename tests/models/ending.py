@@ -46,7 +46,7 @@ class Ending(ModelsTest):
 
     def test_health_needs_no_model(self):
         server = self.start("--drain-delay", "2")
-        for path in ("/livez", "/readyz", "/health", "/ping"):
+        for path in ("/livez", "/readyz", "/health", "/v1/health", "/ping"):
             self.assertEqual(ask(server.port, "GET", path).status, 200)
         server.terminate()
         self.eventually(lambda: ask(server.port, "GET", "/readyz").status == 503, 2)

@@ -57,7 +57,7 @@ TEST(Access, AKeyOpensAllThatIsNotControl) {
   EXPECT_EQ(service.request(0).client, "key-2");
   EXPECT_EQ(service.request(0).prefix_scope, second);
   EXPECT_EQ(router.Handle(Request("GET", "/nothing")).status, 401);
-  for (const char* path : {"/livez", "/readyz", "/health", "/ping"}) {
+  for (const char* path : {"/livez", "/readyz", "/health", "/v1/health", "/ping"}) {
     EXPECT_EQ(router.Handle(Request("GET", path)).status, 200) << path;
   }
 }

@@ -73,7 +73,9 @@ TEST_F(RouterTest, RoutesByPathAndMethod) {
       {"HEAD", "/api/version", 200, ""},
       {"GET", "/v1/models/fake", 200, ""},
       {"GET", "/v1/models/other", 200, ""},  // any name is the one model's
-      {"GET", "/v1/models/", 404, ""},
+      {"GET", "/v1/models/", 200, ""},
+      {"GET", "/version", 200, ""},
+      {"GET", "/v1/health", 200, ""},
       {"GET", "/v1/completions", 405, "POST"},
       {"GET", "/generate_stream", 405, "POST"},
       {"GET", "/../livez", 404, ""},
@@ -110,9 +112,27 @@ TEST_F(RouterTest, PropsAreLlamaServers) {
   EXPECT_EQ(with["chat_template_caps"]["supports_tool_calls"], true);
   EXPECT_EQ(with["bos_token"], "<s>");
   EXPECT_THAT(with["chat_template"].get<std::string>(), StartsWith("{% if tools %}"));
+  EXPECT_EQ(Handle("GET", "/v1/models/").body, Handle("GET", "/v1/models").body);
   const Json models = Json::parse(Handle("GET", "/v1/models").body, nullptr, false);
   EXPECT_EQ(models["data"][0]["meta"]["n_ctx"], 64);
   EXPECT_EQ(models["data"][0]["meta"]["n_vocab"], 128);
+}
+
+TEST_F(RouterTest, AnthropicsClientsHaveTheModelsInItsForm) {
+  service_.served().created = 1700000000;
+  HttpRequest request;
+  request.method = "GET";
+  request.headers = {{"anthropic-version", "2023-06-01"}};
+  request.path = "/v1/models/other";
+  EXPECT_EQ(Handle(request).body, R"({"type":"model","id":"other","display_name":"other",)"
+                                  R"("created_at":"2023-11-14T22:13:20Z","max_input_tokens":64})");
+  request.path = "/v1/models";
+  const Json list = Json::parse(Handle(request).body, nullptr, false);
+  EXPECT_EQ(list["data"].size(), 1u);
+  EXPECT_EQ(list["data"][0]["created_at"], "2023-11-14T22:13:20Z");
+  EXPECT_EQ(list["has_more"], false);
+  EXPECT_EQ(list["first_id"], list["data"][0]["id"]);
+  EXPECT_EQ(list["last_id"], list["data"][0]["id"]);
 }
 
 TEST_F(RouterTest, SlotsAreSessions) {
@@ -150,7 +170,7 @@ TEST_F(RouterTest, AnUnknownPathNamesTheNearestRoute) {
 
 // The server sends health checks to threads of their own by the same table.
 TEST_F(RouterTest, ControlPathsAreThoseThatNeverWait) {
-  for (const char* path : {"/livez", "/readyz", "/health", "/ping", "/metrics"}) {
+  for (const char* path : {"/livez", "/readyz", "/health", "/v1/health", "/ping", "/metrics"}) {
     EXPECT_TRUE(IsControlPath(path)) << path;
   }
   for (const char* path : {"/", "/generate", "/v1/models", "/v1/models/livez", "/livez/"}) {
