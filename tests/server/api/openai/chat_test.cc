@@ -322,8 +322,8 @@ TEST_F(OpenAiChatTest, TheTemplateIsGivenWhatMessagesSay) {
 TEST_F(OpenAiChatTest, TemplateKwargsAreCheckedLikeTheFieldsOfTheirNames) {
   constexpr char kUser[] = R"([{"role":"user","content":"x"}])";
   const std::pair<std::string, std::string> refused[] = {
-      {R"("tools":[{}])", "chat_template_kwargs.tools[0]"},
-      {R"("tools":[{"function":{}}])", "chat_template_kwargs.tools[0].type"},
+      {R"("tools":[{}])", "chat_template_kwargs.tools[0].name"},
+      {R"("tools":[{"function":{}}])", "chat_template_kwargs.tools[0].function.name"},
       {R"("tools":[{"type":"function","function":{"name":1}}])",
        "chat_template_kwargs.tools[0].function.name"},
       {R"("tools":[1])", "chat_template_kwargs.tools[0]"},

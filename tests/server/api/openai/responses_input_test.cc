@@ -190,7 +190,7 @@ TEST_F(ResponsesInputTest, RefusesByPlace) {
       {R"([{"role":"wizard","content":"x"}])", "input[0].role"},
       {R"([{"role":"user"}])", "input[0].content"},
       {R"([{"role":"user","content":1}])", "input[0].content"},
-      {R"([{"role":"user","content":["x"]}])", "input[0].content[0]"},
+      {R"([{"role":"user","content":["x",1]}])", "input[0].content[1]"},
       {R"([{"role":"user","content":[{"type":"input_image","image_url":"x"}]}])",
        "input[0].content[0].type"},
       {R"([{"role":"user","content":[{"type":"input_text"}]}])", "input[0].content[0].text"},

@@ -216,8 +216,8 @@ TEST_F(ResponsesTest, WhatTheServerCannotDoIsRefusedByName) {
       {R"("instructions":1)", "instructions"},
       {R"("reasoning":"low")", "reasoning"},
       {R"("text":{"format":{"type":"xml"}})", "text.format.type"},
-      {R"("text":{"format":{"type":"json_schema","schema":{}}})", "text.format.name"},
       {R"("text":{"format":{"type":"json_schema","name":"n"}})", "text.format.schema"},
+      {R"("text":{"format":{"type":"json_schema","name":1,"schema":{}}})", "text.format.name"},
       {R"("text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":
           {"properties":{"a":{"type":"string","pattern":"(a)\\1"}}}}})",
        "text.format.schema"},
