@@ -135,7 +135,7 @@ pageTest('sends the settings, and says what the server refuses', { refusals: tru
   await set(page, 'top_p', '3');
   await send(page, 'Once');
   await page.locator('.failure').waitFor();
-  assert.match(await page.locator('.failure').innerText(), /^Top_p must be a number above 0, at most 1\.\s+400[^]*top_p/);
+  assert.match(await page.locator('.failure').innerText(), /^Top_p must be a number of at least 0, at most 1\.\s+400[^]*top_p/);
   assert.equal(await button(page, 'Try again').count(), 0);
   assert.equal(await page.locator('#panel [aria-invalid]').getAttribute('id'), 'top_p');
   await button(page, 'Reset').click();
