@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "server/schema/schema_merge.h"
+
 namespace lockstep {
 namespace {
 
@@ -20,12 +22,10 @@ constexpr std::string_view kNamed[] = {"properties", "patternProperties", "$defs
                                        "dependentSchemas"};
 constexpr std::string_view kValues[] = {"enum", "const", "default", "examples", "example"};
 
-// As the part of a pointer in the fragment of a URI (RFC 6901).
-std::string Part(std::string_view name) {
-  std::string out = "/";
-  for (const char c : name) {
-    out += c == '~' ? "~0" : c == '/' ? "~1" : c == '%' ? "%25" : std::string(1, c);
-  }
+// In the fragment of a URI, as which a reference is read (RFC 6901), a % begins a byte's number.
+std::string AsFragment(std::string_view pointer) {
+  std::string out = "#";
+  for (const char c : pointer) out += c == '%' ? "%25" : std::string(1, c);
   return out;
 }
 
@@ -34,7 +34,7 @@ template <class J, class Visit>
 void Walk(J& json, const std::string& pointer, const Visit& visit) {
   if (json.is_array()) {
     for (size_t i = 0; i < json.size(); ++i) {
-      Walk(json[i], pointer + "/" + std::to_string(i), visit);
+      Walk(json[i], ChildPointer(pointer, std::to_string(i)), visit);
     }
   }
   if (!json.is_object()) return;
@@ -42,13 +42,13 @@ void Walk(J& json, const std::string& pointer, const Visit& visit) {
   for (auto member = json.begin(); member != json.end(); ++member) {
     const std::string& keyword = member.key();
     if (std::ranges::count(kValues, keyword) > 0) continue;
-    const std::string at = pointer + Part(keyword);
+    const std::string at = ChildPointer(pointer, keyword);
     if (std::ranges::count(kNamed, keyword) == 0 || !member->is_object()) {
       Walk(*member, at, visit);
       continue;
     }
     for (auto named = member->begin(); named != member->end(); ++named) {
-      Walk(*named, at + Part(named.key()), visit);
+      Walk(*named, ChildPointer(at, named.key()), visit);
     }
   }
 }
@@ -86,7 +86,7 @@ class Names {
     const bool is_pointer = fragment.empty() || fragment[0] == '/';
     const auto* const found = is_pointer ? Find(ids_, id) : Find(anchors_, fragment);
     if (found == nullptr) return std::nullopt;
-    return "#" + *found + (is_pointer ? fragment : "");
+    return AsFragment(*found) + (is_pointer ? fragment : "");
   }
 
  private:

@@ -29,6 +29,8 @@
 #include <system_error>
 #include <utility>
 
+#include "server/host/descriptor.h"
+
 namespace lockstep {
 namespace {
 
@@ -37,21 +39,6 @@ namespace fs = std::filesystem;
 constexpr time_t kForgottenAfter = 3600;  // seconds, of files that nobody finishes
 constexpr size_t kCountShare = 32, kFreeShare = 8;
 constexpr std::string_view kDigits = "0123456789abcdef", kUnfinished = ".new";
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  bool ok() const { return number_ >= 0; }
-  int number() const { return number_; }
-
- private:
-  const int number_;
-};
 
 struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }

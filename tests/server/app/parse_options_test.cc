@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <regex>
@@ -12,26 +11,12 @@
 
 #include "core/kernels/isas.h"
 #include "server/host/cpu_quota.h"
+#include "tests/server/app/parse.h"
 
 namespace lockstep {
 namespace {
 
 using testing::HasSubstr;
-
-ParsedOptions Parse(std::vector<const char*> arguments) {
-  arguments.insert(arguments.begin(), "lockstep");
-  return ParseOptions(static_cast<int>(arguments.size()), arguments.data());
-}
-
-// An environment variable for as long as it lives.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-  ~Variable() { unsetenv(name_); }
-
- private:
-  const char* name_;
-};
 
 TEST(Options, DefaultsServeTheEmbeddedModel) {
   const ParsedOptions parsed = Parse({});
@@ -106,82 +91,6 @@ TEST(Options, BadValuesExitWith2AndNameTheFlag) {
   EXPECT_EQ(Parse({"perplexity"}).exit_code, 2);
 }
 
-TEST(Options, TheEnvironmentSetsEachFlagAndTheCommandLineWins) {
-  const Variable port("LOCKSTEP_PORT", "81"), model("LOCKSTEP_MODEL", "a.gguf"),
-      host("LOCKSTEP_HOST", "::1"), threads("LOCKSTEP_THREADS", "3"),
-      sessions("LOCKSTEP_SESSIONS", "4"), context("LOCKSTEP_CONTEXT", "55"),
-      isa("LOCKSTEP_ISA", "scalar"), queue("LOCKSTEP_QUEUE", "6"),
-      prefill("LOCKSTEP_PREFILL_TOKENS", "7"), drain("LOCKSTEP_DRAIN_TIMEOUT", "8"),
-      level("LOCKSTEP_LOG_LEVEL", "debug"), format("LOCKSTEP_LOG_FORMAT", "json");
-  const ParsedOptions parsed = Parse({"serve", "--sessions", "5"});
-  ASSERT_TRUE(parsed.options.has_value()) << parsed.output;
-  const Options& o = *parsed.options;
-  EXPECT_EQ(o.http.port, 81);
-  EXPECT_EQ(o.model, "a.gguf");
-  EXPECT_EQ(o.http.host, "::1");
-  EXPECT_EQ(o.threads, 3u);
-  EXPECT_EQ(o.sessions, 5u);
-  EXPECT_EQ(o.context, 55u);
-  EXPECT_EQ(o.isa, "scalar");
-  EXPECT_EQ(o.scheduling.max_queued, 6u);
-  EXPECT_EQ(o.scheduling.prefill_tokens, 7u);
-  EXPECT_EQ(o.drain_timeout, std::chrono::seconds(8));
-  EXPECT_EQ(o.log_level, LogLevel::kDebug);
-  EXPECT_EQ(o.log_format, LogFormat::kJson);
-
-  // What Kubernetes makes up for a service that is called lockstep.
-  for (const char* link : {"tcp://10.96.12.34:80", "udp://[fd00::1]:80"}) {
-    const Variable service("LOCKSTEP_PORT", link);
-    EXPECT_EQ(Parse({}).options.value().http.port, 8080);
-    EXPECT_EQ(Parse({"--port", "9"}).options.value().http.port, 9);
-  }
-  const Variable bad("LOCKSTEP_PORT", "http");
-  EXPECT_EQ(Parse({}).exit_code, 2);
-  EXPECT_THAT(Parse({}).output, HasSubstr("--port"));
-  EXPECT_TRUE(Parse({"--port", "1"}).options.has_value());
-}
-
-TEST(Options, AnEmptyValueIsRefusedAndAnEmptyVariableIsNone) {
-  for (const char* flag :
-       {"--model", "--hf", "--models-dir", "--prefix-dir", "--embedding-model", "--isa"}) {
-    const ParsedOptions parsed = Parse({flag, ""});
-    EXPECT_EQ(parsed.exit_code, 2) << flag;
-    EXPECT_THAT(parsed.output, HasSubstr(flag));
-    EXPECT_THAT(parsed.output, HasSubstr("it is empty"));
-  }
-  const Variable model("LOCKSTEP_MODEL", ""), folder("LOCKSTEP_PREFIX_DIR", "");
-  EXPECT_TRUE(Parse({}).options.has_value());
-}
-
-TEST(Options, AnExplicitLevelWinsOverVerbose) {
-  EXPECT_EQ(Parse({"-v"}).options->log_level, LogLevel::kDebug);
-  EXPECT_EQ(Parse({"-v", "--log-level", "error"}).options->log_level, LogLevel::kError);
-  EXPECT_EQ(Parse({"--log-level", "error", "serve", "-v"}).options->log_level, LogLevel::kError);
-  {
-    const Variable verbose("LOCKSTEP_VERBOSE", "true");
-    EXPECT_EQ(Parse({}).options->log_level, LogLevel::kDebug);
-    EXPECT_EQ(Parse({"--log-level", "error"}).options->log_level, LogLevel::kError);
-    const Variable level("LOCKSTEP_LOG_LEVEL", "warning");
-    EXPECT_EQ(Parse({}).options->log_level, LogLevel::kWarning);
-  }
-  const Variable level("LOCKSTEP_LOG_LEVEL", "warning");
-  EXPECT_EQ(Parse({"-v"}).options->log_level, LogLevel::kDebug);
-}
-
-TEST(Options, WhatIsNoNumberIsNoneOfAnyRange) {
-  for (const char* flag : {"--temperature", "--top-p", "--min-p"}) {
-    for (const char* value : {"nan", "-nan", "NaN", "inf", "1x", "", "-1", "101"}) {
-      for (const char* command : {"generate", "chat"}) {
-        const ParsedOptions parsed = Parse({command, flag, value});
-        EXPECT_EQ(parsed.exit_code, 2) << flag << " " << value;
-        EXPECT_THAT(parsed.output, HasSubstr(flag));
-      }
-    }
-    EXPECT_TRUE(Parse({"generate", flag, "0.5"}).options.has_value());
-    EXPECT_TRUE(Parse({"generate", flag, "1e-1"}).options.has_value());
-  }
-}
-
 // A plan that fails for what was asked for fails at each start: exit code 2.
 TEST(Options, EachFlagThatTakesMemoryIsAChoice) {
   EXPECT_FALSE(Parse({}).options->sizes_given);
@@ -215,37 +124,6 @@ TEST(Options, AddressesAreWrittenAsTheyAreCompared) {
 }
 
 // With every version of the library, of which the later ones pass over a variable that is wrong.
-TEST(Options, ABadVariableExitsWith2AndIsNamed) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"LOCKSTEP_SESSIONS", "abc"},      {"LOCKSTEP_SESSIONS", "0"},
-      {"LOCKSTEP_KV_MEMORY", "2GiB"},    {"LOCKSTEP_PORT", "65536"},
-      {"LOCKSTEP_KV_TYPE", "f64"},       {"LOCKSTEP_LOG_LEVEL", "loud"},
-      {"LOCKSTEP_DRAIN_TIMEOUT", "1.5"}, {"LOCKSTEP_LENIENT", "perhaps"},
-      {"LOCKSTEP_API_KEY", ""},          {"LOCKSTEP_API_KEY", "a,,b"},
-      {"LOCKSTEP_API_KEY_FILE", ""},     {"LOCKSTEP_CORS_ORIGIN", "a, "},
-  };
-  for (const auto& [name, value] : cases) {
-    const Variable variable(name, value);
-    const ParsedOptions parsed = Parse({});
-    EXPECT_EQ(parsed.exit_code, 2) << name << "=" << value;
-    EXPECT_THAT(parsed.output, HasSubstr(name)) << value;
-    EXPECT_EQ(std::count(parsed.output.begin(), parsed.output.end(), '\n'), 1);
-  }
-}
-
-TEST(Options, NumbersAreDecimal) {
-  const auto options =
-      Parse({"--context", "0512", "--port", "021031", "--sessions", "007"}).options;
-  ASSERT_TRUE(options);
-  EXPECT_EQ(options->context, 512u);
-  EXPECT_EQ(options->http.port, 21031);
-  EXPECT_EQ(options->sessions, 7u);
-  const Variable queue("LOCKSTEP_QUEUE", "010");
-  EXPECT_EQ(Parse({}).options.value().scheduling.max_queued, 10u);
-  EXPECT_THAT(Parse({"bench", "--prompt", "010,020"}).options.value().bench.prompt,
-              testing::ElementsAre(10, 20));
-}
-
 // What it did is the default; a start that still has it must not fail, nor its help show it.
 TEST(Options, LenientIsTakenWithoutEffect) {
   const auto options = Parse({"--lenient"}).options;
@@ -253,18 +131,6 @@ TEST(Options, LenientIsTakenWithoutEffect) {
   EXPECT_TRUE(options->lenient_given);
   EXPECT_FALSE(options->api.generate.strict);
   EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("--lenient")));
-}
-
-TEST(Options, VariablesCanBeListsAndSwitches) {
-  const Variable keys("LOCKSTEP_API_KEY", "one, two,three"), on("LOCKSTEP_STRICT", "true"),
-      off("LOCKSTEP_NO_METRICS", "0"), none("LOCKSTEP_NO_VLLM_METRICS", "1");
-  const auto options = Parse({}).options;
-  ASSERT_TRUE(options);
-  EXPECT_THAT(options->api_keys, testing::ElementsAre("one", "two", "three"));
-  EXPECT_TRUE(options->api.generate.strict);
-  EXPECT_TRUE(options->metrics);
-  EXPECT_FALSE(options->vllm_metrics);
-  EXPECT_THAT(Parse({"--api-key", "a,b"}).options.value().api_keys, testing::ElementsAre("a,b"));
 }
 
 TEST(Options, TheModelNeedsNoFlag) {
@@ -286,40 +152,6 @@ TEST(Options, TheModelNeedsNoFlag) {
   EXPECT_EQ(Parse({"--ctx-size", "9"}).options.value().context, 9u);
   EXPECT_EQ(Parse({"-v"}).options.value().log_level, LogLevel::kDebug);
   EXPECT_THAT(Parse({"a.gguf", "b.gguf"}).output, HasSubstr("two models"));
-}
-
-TEST(Options, AMisspeltNameIsGuessed) {
-  const std::pair<std::vector<const char*>, const char*> cases[] = {
-      {{"--modle", "a.gguf"}, "did you mean --model?"},
-      {{"--modle=a.gguf"}, "did you mean --model?"},
-      {{"serve", "--prot", "1"}, "did you mean --port?"},
-      {{"bench", "--promtp", "1"}, "did you mean --prompt?"},
-      {{"serv"}, "did you mean serve?"},
-      {{"--quantum"}, "see --help"},
-      {{"dance"}, "see --help"},
-  };
-  for (const auto& [arguments, guess] : cases) {
-    const ParsedOptions parsed = Parse(arguments);
-    EXPECT_EQ(parsed.exit_code, 2);
-    EXPECT_THAT(parsed.output, HasSubstr(guess));
-  }
-}
-
-TEST(Options, ListsTakeOneWordForEachFlag) {
-  const auto options = Parse({"--api-key", "a", "--cors-origin", "*", "--api-key", "b",
-                              "--model-alias", "gpt", "--strict", "inspect", "f"})
-                           .options;
-  ASSERT_TRUE(options);
-  EXPECT_THAT(options->api.generate.names.aliases, testing::ElementsAre("gpt"));
-  EXPECT_TRUE(options->api.generate.strict);
-  EXPECT_THAT(options->api_keys, testing::ElementsAre("a", "b"));
-  EXPECT_THAT(options->api.cors.origins, testing::ElementsAre("*"));
-  EXPECT_EQ(options->command, Command::kInspect);
-  const Variable key("LOCKSTEP_API_KEY", "secret");
-  const ParsedOptions parsed = Parse({});
-  ASSERT_TRUE(parsed.options) << parsed.output;
-  EXPECT_THAT(parsed.options->api_keys, testing::ElementsAre("secret"));
-  EXPECT_THAT(Parse({"--help"}).output, testing::Not(HasSubstr("secret")));
 }
 
 TEST(Options, TheEndOfAServer) {
@@ -378,12 +210,6 @@ TEST(Options, LimitsOfRequestsAndMemory) {
   EXPECT_EQ(options->http.limits.body, 80u);
   EXPECT_FALSE(options->metrics);
   EXPECT_FALSE(options->vllm_metrics);
-}
-
-TEST(Options, AnEmptyVariableCountsAsUnset) {
-  const Variable port("LOCKSTEP_PORT", ""), model("LOCKSTEP_MODEL", "");
-  ASSERT_TRUE(Parse({}).options.has_value());
-  EXPECT_EQ(Parse({}).options->http.port, 8080);
 }
 
 TEST(Options, CommandsTakeTheSharedFlags) {
