@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/support/temp_file.h"
 
@@ -39,7 +43,24 @@ TEST(ReadFileTest, TheLimitIsTheLastSizeThatIsTaken) {
   EXPECT_THAT(over.error().message, HasSubstr("has more than 4 bytes"));
 }
 
-TEST(ReadFileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
+TEST(ReadFileTest, APipeIsReadToItsEnd) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::thread writer([&ends] {
+    for (const char* part : {"a key\n", "another\n"}) {
+      EXPECT_EQ(write(ends[1], part, strlen(part)), static_cast<ssize_t>(strlen(part)));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    close(ends[1]);
+  });
+  const auto read = ReadSmallFile("/dev/fd/" + std::to_string(ends[0]));
+  writer.join();
+  close(ends[0]);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(*read, "a key\nanother\n");
+}
+
+TEST(ReadFileTest, WhatHasNoEndIsRefusedAtOnce) {
   const std::string pipe = testing::TempDir() + "read_file_test_pipe";
   std::filesystem::remove(pipe);
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
@@ -49,8 +70,8 @@ TEST(ReadFileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
     return read ? Error{} : read.error();
   };
   EXPECT_EQ(error("/").message, "\"/\" is a directory, not a file");
-  EXPECT_EQ(error("/dev/zero").message, "\"/dev/zero\" is not a regular file");
-  EXPECT_THAT(error(pipe).message, HasSubstr("is not a regular file"));
+  EXPECT_EQ(error("/dev/zero").message, "\"/dev/zero\" is neither a regular file nor a pipe");
+  EXPECT_THAT(error(pipe).message, HasSubstr("is a pipe into which nobody writes"));
   EXPECT_EQ(error("/proc/self/mem").message,
             "\"/proc/self/mem\" cannot be read: Input/output error");
   for (const std::string& path : {std::string("/"), pipe, std::string("/proc/self/mem")}) {
