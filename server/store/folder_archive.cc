@@ -2,12 +2,14 @@
 //
 //   ab/cdef...   a block, whole: it was renamed to this
 //   ab/.X.new    one that is being written, or was when its writer died; those of an hour ago go
-//   lock         held by whoever removes files; the others leave it to that one
+//   lock         held by whoever writes or removes a block; has the sum of all blocks' bytes
 //
-// There is no index that could be wrong. When a file was last used is its time of modification,
-// which reading sets, as many disks keep no time of access. What all files take is counted at the
-// first write and again after each 32nd part of the bound, for what others write meanwhile; then an
-// eighth of the bound is made free, so that the folder stays below it with several writers, too.
+// There is no index of the blocks. When a file was last used is its time of modification,
+// which reading sets, as many disks keep no time of access. The sum is raised before a block is
+// written, so that whoever dies between leaves it too high and never too low; with the lock held
+// until the block is there, the folder is never above its bound, whoever else writes. The files
+// are counted again where the sum would pass the bound, at a process's first write and after each
+// 32nd part of the bound, for what came or went without the lock. An eighth is then made free.
 // Nothing is synced to the disk: a file that a crash of the machine has left empty is damaged, as
 // its hash says, and is removed when it is read.
 #include "server/store/folder_archive.h"
@@ -21,12 +23,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "server/host/descriptor.h"
@@ -38,6 +45,8 @@ namespace fs = std::filesystem;
 
 constexpr time_t kForgottenAfter = 3600;  // seconds, of files that nobody finishes
 constexpr size_t kCountShare = 32, kFreeShare = 8;
+constexpr size_t kSumDigits = 20;         // of any 64 bits
+constexpr std::chrono::seconds kTurn{2};  // a write and a removal of others take far less
 constexpr std::string_view kDigits = "0123456789abcdef", kUnfinished = ".new";
 
 struct CloseFolder {
@@ -70,6 +79,33 @@ bool WriteAll(int file, std::span<const uint8_t> bytes) {
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return true;
+}
+
+// Waits for its turn; false where another process does not end its own (it is stopped, or its
+// machine is). On a disk that has no locks (some network disks) each writes as if it were alone.
+bool Lock(const Descriptor& file) {
+  const auto last = BlockArchive::Clock::now() + kTurn;
+  while (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return true;
+    if (BlockArchive::Clock::now() > last) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+// Nothing where no sum stands there.
+std::optional<size_t> SumIn(const Descriptor& lock) {
+  std::array<char, kSumDigits> digits{};
+  if (pread(lock.number(), digits.data(), digits.size(), 0) != ssize_t{kSumDigits}) return {};
+  size_t sum = 0;
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), sum);
+  if (error != std::errc() || end != digits.end()) return {};
+  return sum;
+}
+
+bool WriteSum(const Descriptor& lock, size_t sum) {
+  const std::string digits = fmt::format("{:0{}}", sum, kSumDigits);
+  return pwrite(lock.number(), digits.data(), digits.size(), 0) == ssize_t{kSumDigits};
 }
 
 struct File {
@@ -172,14 +208,24 @@ void FolderArchive::Forget(const BlockKey& key) { unlink(PathOf(key).c_str()); }
 Result<size_t> FolderArchive::Put(const BlockKey& key, std::span<const uint8_t> bytes) {
   const std::string path = PathOf(key);
   if (access(path.c_str(), F_OK) == 0) return size_t{0};
-  if (!counted_ || bytes_ + bytes.size() > max_bytes_ || written_ > max_bytes_ / kCountShare) {
-    Shrink();
+  const Descriptor lock(open((folder_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!Lock(lock)) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("--prefix-dir: {} is locked by another process since {} s; blocks "
+                            "are not written meanwhile",
+                            folder_, kTurn.count()));
   }
+  const std::optional<size_t> had = counted_ ? SumIn(lock) : std::nullopt;
+  size_t sum = had.value_or(0);
+  if (!had || sum + bytes.size() > max_bytes_ || written_ > max_bytes_ / kCountShare) {
+    sum = Shrink();
+    written_ = 0;
+  }
+  counted_ = WriteSum(lock, sum + bytes.size());
   if (Status status = WriteFile(path, bytes); !status) {
     counted_ = false;  // others may have filled the disk
     return tl::unexpected<Error>(std::move(status).error());
   }
-  bytes_ += bytes.size();
   written_ += bytes.size();
   return bytes.size();
 }
@@ -205,26 +251,20 @@ Status FolderArchive::WriteFile(const std::string& path, std::span<const uint8_t
   return failure;
 }
 
-void FolderArchive::Shrink() {
-  const size_t target = max_bytes_ - std::max(file_bytes_, max_bytes_ / kFreeShare);
-  counted_ = true;
-  written_ = 0;
-  const Descriptor lock(open((folder_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (lock.ok() && flock(lock.number(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    bytes_ = target;  // as it is about to be
-    return;
-  }
+size_t FolderArchive::Shrink() const {
   std::vector<File> files = FilesOf(folder_);
-  bytes_ = 0;
-  for (const File& file : files) bytes_ += file.bytes;
-  if (bytes_ + file_bytes_ <= max_bytes_) return;
+  size_t sum = 0;
+  for (const File& file : files) sum += file.bytes;
+  if (sum + file_bytes_ <= max_bytes_) return sum;
+  const size_t target = max_bytes_ - std::max(file_bytes_, max_bytes_ / kFreeShare);
   std::ranges::sort(
       files, {}, [](const File& file) { return std::pair(file.used.tv_sec, file.used.tv_nsec); });
   for (const File& file : files) {
-    if (bytes_ <= target) break;
+    if (sum <= target) break;
     unlink(fmt::format("{}/{}", folder_, file.name).c_str());
-    bytes_ -= file.bytes;
+    sum -= file.bytes;
   }
+  return sum;
 }
 
 }  // namespace lockstep

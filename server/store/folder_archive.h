@@ -34,15 +34,15 @@ class FolderArchive : public BlockArchive {
   FolderArchive(std::string folder, size_t file_bytes, size_t max_bytes);
   std::string PathOf(const BlockKey& key) const;
   Status WriteFile(const std::string& path, std::span<const uint8_t> bytes) const;
-  // Counts what is there, and removes the oldest where it is too much.
-  void Shrink();
+  // Counts what is there, removes the oldest where another block would be too much, and returns
+  // the bytes that stay. The lock is held.
+  size_t Shrink() const;
 
   const std::string folder_;
   const size_t file_bytes_, max_bytes_;
   std::vector<uint8_t> buffer_;  // of Get's thread
   // Of Put's thread.
-  bool counted_ = false;
-  size_t bytes_ = 0;        // of all files when they were last counted, and of ours since
+  bool counted_ = false;    // by this process, so that the sum in the lock can be believed
   size_t written_ = 0;      // by this process, since then
   uint64_t temporary_ = 0;  // names of files that are not whole
 };

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -14,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/host/descriptor.h"
 #include "tests/support/temp_file.h"
 
 namespace lockstep {
@@ -66,10 +69,13 @@ class FolderArchiveTest : public testing::Test {
     return all;
   }
   static bool Has(FolderArchive& archive, size_t i) { return !GetFrom(archive, i, 1).empty(); }
+  // Of blocks, whole or not. Nobody else writes or removes one meanwhile.
   size_t BytesInFolder() const {
+    const Descriptor lock(open((folder() + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    EXPECT_EQ(flock(lock.number(), LOCK_EX), 0);
     size_t bytes = 0;
     for (const auto& entry : fs::recursive_directory_iterator(folder())) {
-      if (entry.is_regular_file()) bytes += entry.file_size();
+      if (entry.is_regular_file() && entry.path().filename() != "lock") bytes += entry.file_size();
     }
     return bytes;
   }
@@ -151,21 +157,22 @@ TEST_F(FolderArchiveTest, AFullFolderOfAnEarlierProcessIsWithinTheBoundAfterOneW
 TEST_F(FolderArchiveTest, FilesOfOthersStayAndUnfinishedOnesGo) {
   auto archive = Open(5 * kBytes);
   EXPECT_TRUE(archive->Put(KeyOf(0), BytesOf(0)));
-  const std::string part = fs::path(FileOf(0)).parent_path();
-  for (const std::string name : {"notes.txt", ".0123456789abcdef.new", ".fedcba9876543210.new"}) {
-    std::ofstream(part + "/" + name) << std::string(9 * kBytes, 'x');
+  const fs::path part = fs::path(FileOf(0)).parent_path();
+  for (const char* name : {"notes.txt", ".0123456789abcdef.new", ".fedcba9876543210.new"}) {
+    std::ofstream(part / name) << std::string(9 * kBytes, 'x');
   }
-  SetAge(part + "/.fedcba9876543210.new", 4000);
-  SetAge(part + "/notes.txt", 4000);
+  SetAge(part / ".fedcba9876543210.new", 4000);
+  SetAge(part / "notes.txt", 4000);
   archive = Open(5 * kBytes);
   for (size_t i = 1; i < 20; ++i) EXPECT_TRUE(archive->Put(KeyOf(i), BytesOf(i)));
-  EXPECT_TRUE(fs::exists(part + "/notes.txt"));
-  EXPECT_TRUE(fs::exists(part + "/.0123456789abcdef.new"));  // somebody may be at it
-  EXPECT_FALSE(fs::exists(part + "/.fedcba9876543210.new"));
+  EXPECT_TRUE(fs::exists(part / "notes.txt"));
+  EXPECT_TRUE(fs::exists(part / ".0123456789abcdef.new"));  // somebody may be at it
+  EXPECT_FALSE(fs::exists(part / ".fedcba9876543210.new"));
   EXPECT_TRUE(Has(*archive, 19));
 }
 
-// Each of four processes writes, reads and removes in a folder that has room for a part of it.
+// Each of four processes writes, reads and removes in a folder that has room for a part of it, and
+// whenever one looks, there is no more than that.
 TEST_F(FolderArchiveTest, SeveralProcessesSeeWholeBlocksOrNone) {
   constexpr size_t kBlocks = 400, kBound = 100 * kBytes;
   fs::create_directories(folder());
@@ -188,11 +195,53 @@ TEST_F(FolderArchiveTest, SeveralProcessesSeeWholeBlocksOrNone) {
   }
   for (const pid_t child : children) {
     int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
+    pid_t ended = 0;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0) {
+      EXPECT_LE(BytesInFolder(), kBound);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(ended, child);
     EXPECT_EQ(status, 0);
   }
   EXPECT_LE(BytesInFolder(), kBound);
   EXPECT_GT(BytesInFolder(), kBound / 2);
+}
+
+// Two that know nothing of each other's blocks: the second has counted before the first one wrote.
+TEST_F(FolderArchiveTest, WhatOthersWroteSinceTheCountIsWithinTheBound) {
+  const auto first = Open(64 * kBytes), second = Open(64 * kBytes);
+  EXPECT_TRUE(second->Put(KeyOf(1000), BytesOf(1000)));
+  for (size_t i = 0; i < 63; ++i) EXPECT_TRUE(first->Put(KeyOf(i), BytesOf(i)));
+  EXPECT_EQ(BytesInFolder(), 64 * kBytes);
+  EXPECT_TRUE(second->Put(KeyOf(1001), BytesOf(1001)));
+  EXPECT_LE(BytesInFolder(), 64 * kBytes);
+}
+
+TEST_F(FolderArchiveTest, AProcessThatStopsWhileItHasTheLockStopsNobodyElse) {
+  const auto archive = Open();
+  EXPECT_TRUE(archive->Put(KeyOf(1), BytesOf(1)));
+  {
+    const Descriptor stopped(open((folder() + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_EQ(flock(stopped.number(), LOCK_EX), 0);
+    const auto written = archive->Put(KeyOf(2), BytesOf(2));
+    ASSERT_FALSE(written);
+    EXPECT_NE(written.error().message.find("is locked by another process"), std::string::npos);
+    EXPECT_TRUE(Has(*archive, 1));
+  }
+  EXPECT_EQ(archive->Put(KeyOf(2), BytesOf(2)).value(), kBytes);
+}
+
+TEST_F(FolderArchiveTest, ASumThatIsLostIsCountedAgain) {
+  const auto archive = Open(64 * kBytes);
+  for (size_t i = 0; i < 64; ++i) EXPECT_TRUE(archive->Put(KeyOf(i), BytesOf(i)));
+  for (const std::string sum : {"", "0", "-0000000000000000001", "nothing that is a sum"}) {
+    std::ofstream(folder() + "/lock", std::ios::trunc) << sum;
+    for (size_t i = 0; i < 20; ++i) {
+      EXPECT_TRUE(archive->Put(KeyOf(100 * sum.size() + 100 + i), BytesOf(i)));
+    }
+    EXPECT_LE(BytesInFolder(), 64 * kBytes) << sum;
+    EXPECT_GT(BytesInFolder(), 32 * kBytes) << sum;
+  }
 }
 
 TEST_F(FolderArchiveTest, WhatCannotBeAFolderIsRefused) {
