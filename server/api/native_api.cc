@@ -77,7 +77,7 @@ class NativeWriter : public AnswerWriter {
 
   std::string_view id_prefix() const override { return "gen"; }
   std::string_view stream_type() const override {
-    return format_ == StreamFormat::kSse ? kEventStream : ContentType(format_);
+    return ContentType(format_);
   }
   std::string Token(const Generation& generation, size_t, const TokenEvent& event) override {
     Json json{{"index", event.index}, {"token", event.sampled.token}, {"text", event.text}};

@@ -14,8 +14,7 @@ constexpr char kRequestHeaders[] =
     "Last-Event-ID, traceparent";
 constexpr char kReplyHeaders[] =
     "X-Request-Id, request-id, Retry-After, retry-after-ms, Server-Timing, traceparent, "
-    "x-should-retry, "
-    "x-ignored-params, x-lockstep-receipt";
+    "x-should-retry, x-ignored-params, x-tool-format, x-lockstep-receipt";
 constexpr char kMaxAge[] = "7200";  // seconds: no browser keeps it longer
 
 }  // namespace

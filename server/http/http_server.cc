@@ -227,8 +227,14 @@ class HttpServer::Impl : private httplib::Server {
     return head;
   }
 
+  // A client whose base URL ends in a slash asks for /v1//models, and some end all paths in one.
   static std::string PathOf(const RawRequest& request) {
-    return request.target.substr(0, request.target.find('?'));
+    std::string path;
+    for (const char c : std::string_view(request.target).substr(0, request.target.find('?'))) {
+      if (c != '/' || !path.ends_with('/')) path += c;
+    }
+    if (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    return path;
   }
 
   void Serve(Connection& connection) {

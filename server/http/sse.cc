@@ -15,7 +15,7 @@ StreamFormat ChooseStreamFormat(std::string_view accept) {
 }
 
 std::string_view ContentType(StreamFormat format) {
-  return format == StreamFormat::kSse ? "text/event-stream" : "application/x-ndjson";
+  return format == StreamFormat::kSse ? "text/event-stream; charset=utf-8" : "application/x-ndjson";
 }
 
 std::string FrameEvent(StreamFormat format, std::string_view json) {
