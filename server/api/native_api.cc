@@ -76,9 +76,7 @@ class NativeWriter : public AnswerWriter {
       : service_(service), format_(format) {}
 
   std::string_view id_prefix() const override { return "gen"; }
-  std::string_view stream_type() const override {
-    return ContentType(format_);
-  }
+  std::string_view stream_type() const override { return ContentType(format_); }
   std::string Token(const Generation& generation, size_t, const TokenEvent& event) override {
     Json json{{"index", event.index}, {"token", event.sampled.token}, {"text", event.text}};
     if (generation.answers()[0].wants_logprobs) {

@@ -67,7 +67,8 @@ TEST_F(HttpServerTest, AnswersWhatIsWrongAndLives) {
 // As clients make them of a base URL that ends in a slash.
 TEST_F(HttpServerTest, SlashesTooManyMeanNothing) {
   Start();
-  for (const char* path : {"/livez/", "//livez", "/v1//models", "//v1/models//", "/livez/?a=/b//"}) {
+  for (const char* path :
+       {"/livez/", "//livez", "/v1//models", "//v1/models//", "/livez/?a=/b//"}) {
     EXPECT_THAT(Reply(std::string("GET ") + path), StartsWith("HTTP/1.1 200 ")) << path;
   }
   EXPECT_THAT(Reply("GET //", "Accept: text/html\r\n"), StartsWith("HTTP/1.1 200 "));
