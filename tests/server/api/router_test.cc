@@ -201,6 +201,25 @@ TEST_F(RouterTest, WhatOpenApiSaysIsThere) {
   }
 }
 
+// Tools that read the document leave out what refers to nothing.
+TEST_F(RouterTest, EveryReferenceOfOpenApiIsThere) {
+  const Json document = Json::parse(Handle("GET", "/openapi.json").body, nullptr, false);
+  size_t references = 0;
+  const auto look = [&](const Json& part, const auto& self) -> void {
+    if (part.is_object() && part.contains("$ref") && part["$ref"].is_string()) {
+      const auto reference = part["$ref"].get<std::string>();
+      ++references;
+      ASSERT_THAT(reference, StartsWith("#/"));
+      EXPECT_TRUE(document.contains(Json::json_pointer(reference.substr(1)))) << reference;
+    }
+    for (const Json& child : part) {
+      if (child.is_structured()) self(child, self);
+    }
+  };
+  look(document, look);
+  EXPECT_GT(references, 300u);
+}
+
 // The fields that readers take are those that the document has, no more and no less.
 TEST_F(RouterTest, ReadersTakeTheFieldsOfOpenApi) {
   service_.SetChatTemplate("{{ messages[0].content }}");
