@@ -30,6 +30,7 @@ EXPECTED = [
      "a field refers to what another one has"),
     (REJECTED, r"is no route that generates|must be what the request was answered with|nothing to verify|as it came with the answer",
      "what can be verified is the answer that some route gave"),
+    (REJECTED, r"must have 1 to 256 bytes", "a document counts characters"),
     (ACCEPTED, r"texts, and a request may have", "text-embeddings-inference refuses a batch by 413"),
     (REJECTED, r"is not known: this server keeps", "a field refers to what the server may have kept"),
     (REJECTED, r"context|have nothing for a model|the prompt is|must not end with", "what a prompt becomes is the model's"),
