@@ -56,7 +56,7 @@ int Run(Options options) {
     case Command::kVerify:
       return RunVerify(options);
     case Command::kInspect:
-      return RunInspect(options.inspect_file);
+      return RunInspect(options);
     case Command::kBench:
       return RunBench(options.bench);
     case Command::kPerplexity:

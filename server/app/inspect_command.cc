@@ -18,6 +18,7 @@
 #include "core/tokenizer/tokenizer.h"
 #include "core/transformer/kv_cache.h"
 #include "core/transformer/model_config.h"
+#include "server/app/machine_report.h"
 #include "server/host/memory_plan.h"
 
 namespace lockstep {
@@ -170,7 +171,8 @@ int ExitWith(const Error& error) {
 
 }  // namespace
 
-int RunInspect(const std::string& path) {
+int RunInspect(const Options& options) {
+  const std::string& path = options.inspect_file;
   auto opened = GgufParts::Open(path);
   if (!opened) return ExitWith(opened.error());
   const GgufFile& file = opened->file();
@@ -183,8 +185,12 @@ int RunInspect(const std::string& path) {
   PrintNeeds(file);
   for (const std::string& warning : file.warnings()) fmt::print("warning: {}\n", warning);
   // Check does all that a start would do with the file, and reads all of it, but keeps nothing.
-  const Status runs = ModelFile::Create(*std::move(opened)).and_then(&ModelFile::Check);
+  const auto config = ReadModelConfig(file);
+  const auto cost = config.map([&](const ModelConfig& read) { return ModelCost(file, read); });
+  auto model = ModelFile::Create(*std::move(opened));
+  const Status runs = model.and_then(&ModelFile::Check);
   fmt::print("\nruns here: {}\n", runs ? "yes" : "no");
+  if (runs) PrintMachineReport(*std::move(model), *cost, options);
   // The table comes out before the error where both go to one file.
   std::fflush(stdout);
   return runs ? 0 : ExitWith(runs.error());

@@ -1,12 +1,12 @@
-// `lockstep inspect FILE`: what is in a GGUF file, and whether it runs here.
+// `lockstep inspect FILE`: what is in a GGUF file, whether it runs here, and how fast.
 #pragma once
 
-#include <string>
+#include "server/app/options.h"
 
 namespace lockstep {
 
-// Prints metadata, tensors and totals. Returns the exit code: 0, or 2 with one sentence on stderr
-// if the file is bad or not supported.
-int RunInspect(const std::string& path);
+// Prints metadata, tensors, totals, and what this machine makes of it. Returns the exit code: 0, or
+// 2 with one sentence on stderr if the file is bad or not supported.
+int RunInspect(const Options& options);
 
 }  // namespace lockstep

@@ -187,7 +187,8 @@ void AddCommands(Flags& flags, CLI::App& app, Options& options) {
   AddChatCommand(flags, app, options);
   AddGenerateCommand(flags, app, options);
   AddVerifyCommand(flags, app, options);
-  CLI::App* const inspect = app.add_subcommand("inspect", "print what is in a GGUF file");
+  CLI::App* const inspect = app.add_subcommand(
+      "inspect", "print what is in a GGUF file, and what this machine makes of it");
   inspect->add_option("FILE", options.inspect_file, "GGUF file")->required();
   AddBenchCommand(flags, app, options);
   AddPerplexityCommand(flags, app, options);

@@ -23,7 +23,9 @@ Output Inspect(const std::string& path) {
   ::testing::internal::CaptureStdout();
   ::testing::internal::CaptureStderr();
   Output output;
-  output.code = RunInspect(path);
+  Options options;
+  options.inspect_file = path;
+  output.code = RunInspect(options);
   output.out = ::testing::internal::GetCapturedStdout();
   output.err = ::testing::internal::GetCapturedStderr();
   return output;
@@ -51,6 +53,7 @@ TEST(InspectCommandTest, PrintsMetadataTensorsAndTotals) {
   EXPECT_THAT(o.out,
               ::testing::ContainsRegex("memory +0.3 MiB for the weights, .* for all 128.\n"));
   EXPECT_THAT(o.out, HasSubstr("\nruns here: yes\n"));
+  EXPECT_THAT(o.out, ::testing::ContainsRegex("speed +at most [1-9]"));
 }
 
 TEST(InspectCommandTest, AnUnknownPreTokenizerIsNamedWithTheKnownOnes) {
