@@ -10,7 +10,8 @@
 //           group 1
 //             d0  p16 p17 ... p31
 //
-// A Rows type reads one of the three forms of a block, f16, int8 with scales, and floats. All have
+// A Rows type reads one of the four forms of a block: f16, int8 and int4 with scales, and floats.
+// All have
 //   Key(part, d)       dimension d of the kWidth positions from kWidth * part on
 //   Value(j, d, n)     of position j the kWidth dimensions from d on, of which n are the vector's
 // Those of the cache also fetch what the next block has in the same place, `next` bytes further on:
@@ -27,6 +28,8 @@ concept AttentionRegister = FloatRegister<R> &&
     requires(const uint16_t* halves, const int8_t* bytes, size_t n) {
   { R::LoadHalves(halves, n) } -> std::same_as<typename R::Type>;  // the first n of them f16
   { R::LoadInt8(bytes) } -> std::same_as<typename R::Type>;        // kWidth int8
+  // The upper or lower halves of kWidth bytes, less 8.
+  { R::LoadInt4(static_cast<const uint8_t*>(nullptr), true) } -> std::same_as<typename R::Type>;
   { R::BroadcastHalf(*halves) } -> std::same_as<typename R::Type>;
   // By the number of queries in hand, how many key groups, and how many registers of values, are
   // worked on together: what hides the latency of fma and fits in registers.
@@ -95,6 +98,28 @@ struct Int8Rows : AttentionRows<R> {
     const size_t i = j * value_dim + d;
     return R::LoadInt8(this->template Fetch<int8_t>(kv.values, i, next)) *
            R::BroadcastHalf(kv.value_scales[i / kQuantBlock]);
+  }
+};
+
+template <AttentionRegister R>
+struct Int4Rows : AttentionRows<R> {
+  KvBlock kv;
+  size_t key_dim, value_dim, next;
+
+  Int4Rows(const KvBlock& block, const HeadShape& head, size_t to_next)
+      : kv(block), key_dim(head.key), value_dim(head.value), next(to_next) {}
+  typename R::Type Key(size_t part, size_t d) const {
+    const size_t i = this->KeyAt(part, d / 2, key_dim / 2), lane = i % kKeyGroup;
+    const size_t scales = i / kKeyGroup / (kQuantBlock / 2) * kKeyGroup + lane;
+    return R::LoadInt4(this->template Fetch<uint8_t>(kv.keys, i, next), d % 2 == 1) *
+           R::LoadHalves(kv.key_scales + scales, R::kWidth);
+  }
+  typename R::Type Value(size_t j, size_t d, size_t) const {  // vectors are whole blocks of 32
+    constexpr size_t kHalf = kQuantBlock / 2;
+    const size_t block = (j * value_dim + d) / kQuantBlock, at = d % kQuantBlock;
+    const size_t i = block * kHalf + at % kHalf;
+    return R::LoadInt4(this->template Fetch<uint8_t>(kv.values, i, next), at >= kHalf) *
+           R::BroadcastHalf(kv.value_scales[block]);
   }
 };
 

@@ -4,7 +4,7 @@
 // cache has a larger score, what was summed before is scaled down by exp(m - m').
 //
 //            block 0        block 1        block 2          a block: 64 positions
-//   query 0  tile 0         tile 0         tile 0           a tile: 4, 2 or 1 queries by a block,
+//   query 0  tile 0         tile 0         tile 0           a tile: 1 to 4 queries by a block,
 //   query 1  |              |              |                which share the keys that it loads
 //   ...
 //   query 4  tile 1         tile 1         tile 1
@@ -88,8 +88,10 @@ class AttentionWalk {
       const Part part = {first, count, begin, n};
       if (job.kv.type == KvType::kF16) {
         Block(job, s, HalfRows<R>(kv, job.head, next), part);
-      } else {
+      } else if (job.kv.type == KvType::kQ8_0) {
         Block(job, s, Int8Rows<R>(kv, job.head, next), part);
+      } else {
+        Block(job, s, Int4Rows<R>(kv, job.head, next), part);
       }
     }
     for (size_t i = 0; i < count; ++i) {
@@ -172,6 +174,9 @@ class AttentionWalk {
       } else if (left >= 4) {
         Tile<4>(job, s, rows, part, i);
         i += 4;
+      } else if (left == 3) {
+        Tile<3>(job, s, rows, part, i);
+        i += 3;
       } else if (left >= 2) {
         Tile<2>(job, s, rows, part, i);
         i += 2;

@@ -83,20 +83,26 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
   constexpr HeadShape kHead = {.key = kSize, .value = kSize};
   constexpr size_t kHalfStride = KvBlockBytes(KvType::kF16, kHead);
   constexpr size_t kByteStride = KvBlockBytes(KvType::kQ8_0, kHead);
+  constexpr size_t kNibbleStride = KvBlockBytes(KvType::kQ4_0, kHead);
   constexpr size_t kScales = KvScaleBytes(kSize);  // of the keys, and as many of the values
   std::vector<uint16_t> half(kBlocks * kHalfStride / 2), scales(kScales);
   kernels.to_half(noise.Row(half.size()).data(), half.size(), half.data());
-  std::vector<uint8_t> bytes(kBlocks * kByteStride);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(noise.Bits() >> 24);
-  for (size_t block = 0; block < kBlocks; ++block) {
-    kernels.to_half(noise.Row(scales.size()).data(), scales.size(), scales.data());
-    std::memcpy(bytes.data() + (block + 1) * kByteStride - 2 * kScales, scales.data(), 2 * kScales);
-  }
+  const auto integers = [&](size_t stride) {
+    std::vector<uint8_t> bytes(kBlocks * stride);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(noise.Bits() >> 24);
+    for (size_t block = 0; block < kBlocks; ++block) {
+      kernels.to_half(noise.Row(scales.size()).data(), scales.size(), scales.data());
+      std::memcpy(bytes.data() + (block + 1) * stride - 2 * kScales, scales.data(), 2 * kScales);
+    }
+    return bytes;
+  };
+  const std::vector<uint8_t> bytes = integers(kByteStride), nibbles = integers(kNibbleStride);
   const std::vector<float> q = noise.Row(kQueries * kSize);
   AlignedBuffer<float> scratch(AttentionScratchFloats(kHead));
   const KvView caches[] = {
       {KvType::kF16, reinterpret_cast<const uint8_t*>(half.data()), kHalfStride},
-      {KvType::kQ8_0, bytes.data(), kByteStride}};
+      {KvType::kQ8_0, bytes.data(), kByteStride},
+      {KvType::kQ4_0, nibbles.data(), kNibbleStride}};
   std::vector<float> out(q.size());
   const AttentionJob plain{.q = q.data(),
                            .q_stride = 2 * kSize,

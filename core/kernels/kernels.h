@@ -44,7 +44,10 @@ struct QuantizedRow {
 // error in all.) The others' errors differ by chance, so the better of two has 5 to 8% less in all.
 inline constexpr float kActivationMax[2] = {127.0f, 126.0f};
 
-enum class KvType : uint8_t { kF16, kQ8_0 };
+enum class KvType : uint8_t { kF16, kQ8_0, kQ4_0 };
+static constexpr inline const char* Name(KvType type) {
+  return type == KvType::kF16 ? "f16" : type == KvType::kQ8_0 ? "q8_0" : "q4_0";
+}
 
 // Keys and values of one head of one sequence, in blocks of 64 positions.
 struct KvView {
@@ -62,27 +65,33 @@ static constexpr inline size_t StoredValue(const HeadShape& head) {
   return head.value_in_key ? 0 : head.value;
 }
 
-// A block, in one piece. Q8_0 is int8 times an f16 scale for each 32 values of a vector, the
-// product rounded to float.
+// A block, in one piece. Q8_0 and Q4_0 are integers of 8 and 4 bits times an f16 scale for each 32
+// values of a vector, the product rounded to float. A byte of Q4_0 has two values of one position,
+// each 8 more than it is: in keys dimensions d and d + 1, in values i and i + 16 of a block of 32,
+// the first of them in the lower half.
 struct KvBlock {
-  const void* keys;              // f16 or int8 [4][key][16]: 16 positions side by side
-  const void* values;            // f16 or int8 [64][value]
-  const uint16_t* key_scales;    // f16 [4][key / 32][16]; for Q8_0
-  const uint16_t* value_scales;  // f16 [64][value / 32]; for Q8_0
+  const void* keys;              // f16 or int8 [4][key][16]: 16 positions; Q4_0 [4][key / 2][16]
+  const void* values;            // f16 or int8 [64][value]; Q4_0 [64][value / 2]
+  const uint16_t* key_scales;    // f16 [4][key / 32][16]; not of F16
+  const uint16_t* value_scales;  // f16 [64][value / 32]; not of F16
 };
-// The bytes of 64 vectors of n values, and in Q8_0 of their scales.
+// The bytes of n values.
+static constexpr inline size_t KvBytes(KvType type, size_t n) {
+  return type == KvType::kF16 ? 2 * n : type == KvType::kQ8_0 ? n : n / 2;
+}
+// The bytes of 64 vectors of n values, and of their scales, where they have some.
 static constexpr inline size_t KvScaleBytes(size_t n) {
   return kAttentionBlock * (n / kQuantBlock) * sizeof(uint16_t);
 }
 static constexpr inline size_t KvVectorBytes(KvType type, size_t n) {
-  return type == KvType::kF16 ? 2 * kAttentionBlock * n : kAttentionBlock * n + KvScaleBytes(n);
+  return KvBytes(type, kAttentionBlock * n) + (type == KvType::kF16 ? 0 : KvScaleBytes(n));
 }
 static constexpr inline size_t KvBlockBytes(KvType type, const HeadShape& head) {
   return KvVectorBytes(type, head.key) + KvVectorBytes(type, StoredValue(head));
 }
 static inline KvBlock BlockAt(KvType type, const uint8_t* block, const HeadShape& head) {
-  const size_t unit = type == KvType::kF16 ? 2 : 1, keys = kAttentionBlock * head.key * unit;
-  const uint8_t* const scales = block + keys + kAttentionBlock * StoredValue(head) * unit;
+  const size_t keys = KvBytes(type, kAttentionBlock * head.key);
+  const uint8_t* const scales = block + keys + KvBytes(type, kAttentionBlock * StoredValue(head));
   return {block, block + keys, reinterpret_cast<const uint16_t*>(scales),
           reinterpret_cast<const uint16_t*>(scales + KvScaleBytes(head.key))};
 }

@@ -195,6 +195,13 @@ KvBlock BlockOf(const AttentionJob& job, size_t position) {
   return BlockAt(job.kv.type, block, job.head);
 }
 
+// Value i of a cache's int8; or, of Q4_0, of the byte that has it in its upper or lower half.
+float Integer(KvType type, const void* from, size_t i, bool upper) {
+  if (type == KvType::kQ8_0) return static_cast<float>(static_cast<const int8_t*>(from)[i]);
+  const int byte = static_cast<const uint8_t*>(from)[i];
+  return static_cast<float>((upper ? byte >> 4 : byte & 15) - 8);
+}
+
 float Key(const AttentionJob& job, size_t position, size_t d) {
   if (job.keys != nullptr) return job.keys[position * job.key_stride + d];
   const KvBlock kv = BlockOf(job, position);
@@ -203,7 +210,9 @@ float Key(const AttentionJob& job, size_t position, size_t d) {
   if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(kv.keys)[i]);
   const size_t blocks = job.head.key / kQuantBlock;
   const uint16_t scale = kv.key_scales[(group * blocks + d / kQuantBlock) * kKeyGroup + lane];
-  return static_cast<float>(static_cast<const int8_t*>(kv.keys)[i]) * HalfToFloat(scale);
+  const size_t pair = (group * job.head.key / 2 + d / 2) * kKeyGroup + lane;
+  const bool bytes = job.kv.type == KvType::kQ8_0;
+  return Integer(job.kv.type, kv.keys, bytes ? i : pair, d % 2 == 1) * HalfToFloat(scale);
 }
 
 float Value(const AttentionJob& job, size_t position, size_t d) {
@@ -212,8 +221,11 @@ float Value(const AttentionJob& job, size_t position, size_t d) {
   const KvBlock kv = BlockOf(job, position);
   const size_t i = position % kAttentionBlock * job.head.value + d;
   if (job.kv.type == KvType::kF16) return HalfToFloat(static_cast<const uint16_t*>(kv.values)[i]);
-  const uint16_t scale = kv.value_scales[i / kQuantBlock];
-  return static_cast<float>(static_cast<const int8_t*>(kv.values)[i]) * HalfToFloat(scale);
+  constexpr size_t kHalf = kQuantBlock / 2;
+  const size_t block = i / kQuantBlock, at = i % kQuantBlock, pair = block * kHalf + at % kHalf;
+  const bool bytes = job.kv.type == KvType::kQ8_0;
+  return Integer(job.kv.type, kv.values, bytes ? i : pair, at >= kHalf) *
+         HalfToFloat(kv.value_scales[block]);
 }
 
 void AttendQuery(const AttentionJob& job, size_t row, size_t head) {

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -21,8 +22,26 @@
 namespace lockstep {
 namespace {
 
-// 32 values to int8 and the f16 scale; the scale's rounding adds little to that of the values.
-void StoreBlock(const KernelTable& kernels, const float* x, int8_t* q, uint16_t* scale) {
+// 32 values to 4 bits and the f16 scale, by which the largest is -8, as ggml has it: one of 16
+// values is no waste then. What is not finite makes the scale so, and is found in the logits.
+void StoreFourBits(const KernelTable& kernels, const float* x, int8_t* q, uint16_t* scale) {
+  float largest = 0, zero = 0;
+  for (size_t i = 0; i < kQuantBlock; ++i) {
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+    zero += 0 * x[i];
+  }
+  const float exact = largest / -8 + zero, inverse = exact != 0 ? 1 / exact : 0;
+  for (size_t i = 0; i < kQuantBlock; ++i) {
+    const float shifted = x[i] * inverse + 8.5f;
+    q[i] = static_cast<int8_t>(shifted > 0 ? static_cast<int>(std::min(shifted, 15.0f)) - 8 : -8);
+  }
+  kernels.to_half(&exact, 1, scale);
+}
+
+// 32 values to integers and the f16 scale; the scale's rounding adds little to that of the values.
+void StoreBlock(const KernelTable& kernels, KvType type, const float* x, int8_t* q,
+                uint16_t* scale) {
+  if (type == KvType::kQ4_0) return StoreFourBits(kernels, x, q, scale);
   float exact, sum, sub_sum[2];
   int32_t offset, sub_offset[2];
   kernels.quantize(x, kQuantBlock, {q, &exact, &offset, sub_offset, &sum, sub_sum});
@@ -45,13 +64,13 @@ size_t LayerBytes(const ModelConfig& config, size_t i, KvType type) {
 Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvType type, KvKeep keep,
                                 KvStates states) {
   for (const LayerConfig& layer : config.layers) {
-    if (type != KvType::kQ8_0) break;
+    if (type == KvType::kF16) break;
     for (const size_t size : {layer.head.key, layer.head.value}) {
       if (size % kQuantBlock == 0) continue;
       return Fail(ErrorKind::kInvalidArgument,
-                  fmt::format("KV cache: q8_0 needs heads of a multiple of 32 values, and this "
+                  fmt::format("KV cache: {} needs heads of a multiple of 32 values, and this "
                               "model's have {}; use f16",
-                              size));
+                              Name(type), size));
     }
   }
   const bool windows = keep == KvKeep::kWindows && config.window != 0;
@@ -80,7 +99,7 @@ Result<KvCache> KvCache::Create(const ModelConfig& config, size_t context, KvTyp
         fmt::format("KV cache: the system refused {} bytes ({} layers, {} positions of {} bytes, "
                     "{} keys and values): {}; lower --context or --sessions",
                     kv.reserved_bytes_, config.layers.size(), blocks * kAttentionBlock,
-                    BytesPerPosition(config, type), type == KvType::kF16 ? "f16" : "q8_0",
+                    BytesPerPosition(config, type), Name(type),
                     std::generic_category().message(errno)));
   }
   madvise(p, bytes, MADV_HUGEPAGE);  // may fail where the system has none
@@ -176,7 +195,6 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
   // A key is not in one piece: 16 positions share a group, [head_dim][16], so that only whole
   // groups can be moved by memcpy.
   assert(from % kKeyGroup == 0 && to % kKeyGroup == 0);
-  const size_t unit = type_ == KvType::kF16 ? 2 : 1;
   // Keys are stored in groups of positions, so the last, partly used group is copied whole.
   for (size_t i = 0; i < n; i += kKeyGroup) {
     // Both are positions within a block; one position takes the same bytes in each of the four
@@ -193,8 +211,8 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
       const size_t key = mine.head.key, value = StoredValue(mine.head);
       for (size_t head = 0; head < mine.kv_heads; ++head) {
         const KvBlock a = Block(layer, head, to + i), b = other.Block(layer, head, from + i);
-        copy(a.keys, b.keys, key * unit);
-        copy(a.values, b.values, value * unit);
+        copy(a.keys, b.keys, KvBytes(type_, key));
+        copy(a.values, b.values, KvBytes(type_, value));
         if (type_ == KvType::kF16) continue;
         copy(a.key_scales, b.key_scales, key / kQuantBlock * sizeof(uint16_t));
         copy(a.value_scales, b.value_scales, value / kQuantBlock * sizeof(uint16_t));
@@ -206,7 +224,7 @@ void KvCache::CopyFrom(const KvCache& other, size_t from, size_t to, size_t n) {
 template <class Visit>
 void KvCache::VisitGroup(size_t position, const Visit& visit) const {
   assert(position % kKeyGroup == 0 && position + kKeyGroup <= length_ && kept_from_ == 0);
-  const size_t unit = type_ == KvType::kF16 ? 2 : 1, at = position % kAttentionBlock;
+  const size_t at = position % kAttentionBlock;
   const auto piece = [&](const void* block, size_t bytes) {
     visit(static_cast<uint8_t*>(const_cast<void*>(block)) + at * bytes, kKeyGroup * bytes);
   };
@@ -215,8 +233,8 @@ void KvCache::VisitGroup(size_t position, const Visit& visit) const {
     const size_t key = layers_[layer].head.key, value = StoredValue(layers_[layer].head);
     for (size_t head = 0; head < layers_[layer].kv_heads; ++head) {
       const KvBlock block = Block(layer, head, position);
-      piece(block.keys, key * unit);
-      piece(block.values, value * unit);
+      piece(block.keys, KvBytes(type_, key));
+      piece(block.values, KvBytes(type_, value));
       if (type_ == KvType::kF16) continue;
       piece(block.key_scales, key / kQuantBlock * sizeof(uint16_t));
       piece(block.value_scales, value / kQuantBlock * sizeof(uint16_t));
@@ -297,20 +315,33 @@ void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, si
                     static_cast<uint16_t*>(const_cast<void*>(view.values)) + position * value_dim);
     return;
   }
-  auto* keys = static_cast<int8_t*>(const_cast<void*>(view.keys)) + group * kKeyGroup * head.key;
-  auto* values = static_cast<int8_t*>(const_cast<void*>(view.values)) + position * value_dim;
+  auto* keys = static_cast<int8_t*>(const_cast<void*>(view.keys)) +
+               KvBytes(type_, group * kKeyGroup * head.key);
+  auto* values =
+      static_cast<int8_t*>(const_cast<void*>(view.values)) + KvBytes(type_, position * value_dim);
+  const bool pairs = type_ == KvType::kQ4_0;
+  const auto pair = [](int8_t lower, int8_t upper) {
+    return static_cast<int8_t>((lower + 8) | (upper + 8) << 4);
+  };
   const size_t key_blocks = head.key / kQuantBlock, value_blocks = value_dim / kQuantBlock;
   for (size_t b = 0; b < key_blocks; ++b) {
     const size_t d = b * kQuantBlock;
     int8_t q[kQuantBlock];
     auto* key_scale = const_cast<uint16_t*>(view.key_scales);
-    StoreBlock(kernels, key + d, q, key_scale + (group * key_blocks + b) * kKeyGroup + lane);
-    for (size_t i = 0; i < kQuantBlock; ++i) keys[(d + i) * kKeyGroup + lane] = q[i];
+    StoreBlock(kernels, type_, key + d, q, key_scale + (group * key_blocks + b) * kKeyGroup + lane);
+    for (size_t i = 0; pairs && i < kQuantBlock; i += 2) {
+      keys[(d + i) / 2 * kKeyGroup + lane] = pair(q[i], q[i + 1]);
+    }
+    for (size_t i = 0; !pairs && i < kQuantBlock; ++i) keys[(d + i) * kKeyGroup + lane] = q[i];
   }
   for (size_t b = 0; b < value_blocks; ++b) {
+    constexpr size_t kHalf = kQuantBlock / 2;
     const size_t d = b * kQuantBlock;
+    int8_t q[kQuantBlock];
     auto* value_scale = const_cast<uint16_t*>(view.value_scales);
-    StoreBlock(kernels, value + d, values + d, value_scale + position * value_blocks + b);
+    StoreBlock(kernels, type_, value + d, pairs ? q : values + d,
+               value_scale + position * value_blocks + b);
+    for (size_t i = 0; pairs && i < kHalf; ++i) values[d / 2 + i] = pair(q[i], q[i + kHalf]);
   }
 }
 

@@ -70,8 +70,8 @@ void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Text(app, "--isa", options.isa,
              "instruction set: auto, or " + IsaNames() + "; the answers are the same");
   flags.Choice<KvType>(app, "--kv-type", options.kv_type,
-                       {{"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}},
-                       "keys and values: f16, or q8_0 in half the memory");
+                       {{"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}, {"q4_0", KvType::kQ4_0}},
+                       "keys and values: f16, or q8_0 in half the memory, or q4_0 in a quarter");
 }
 
 void AddContextFlag(Flags& flags, CLI::App& app, Options& options) {

@@ -23,7 +23,7 @@ constexpr double kBytesASecond = 1e11;
 
 // The fingerprint of all that makes an answer: the model, and how its keys and values are kept.
 std::string AnswerId(const Model& model, KvType kv_type) {
-  return model.fingerprint + (kv_type == KvType::kQ8_0 ? "-kvq8_0" : "");
+  return model.fingerprint + (kv_type == KvType::kF16 ? "" : fmt::format("-kv{}", Name(kv_type)));
 }
 
 void LogPlan(const Options& options, const Files& files, const Plan& plan) {

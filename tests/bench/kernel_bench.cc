@@ -135,9 +135,8 @@ int main(int argc, char** argv) {
     }
     benchmark::RegisterBenchmark(("quantize/" + std::string(table->isa)).c_str(), BM_Quantize,
                                  table);
-    for (const auto type : {KvType::kF16, KvType::kQ8_0}) {
-      const std::string name =
-          std::string("attention/") + (type == KvType::kF16 ? "f16/" : "q8_0/") + table->isa;
+    for (const auto type : {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+      const std::string name = std::string("attention/") + Name(type) + "/" + table->isa;
       benchmark::RegisterBenchmark(name.c_str(), BM_Attention, type, table)
           ->ArgsProduct({{1}, {1, 2, 4, 8}})
           ->Args({16, 4});

@@ -95,6 +95,13 @@ struct Floats {
     const int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
   }
+  static Type LoadInt4(const uint8_t* p, bool upper) {
+    uint32_t four;
+    __builtin_memcpy(&four, p, sizeof(four));
+    four = (upper ? four >> 4 : four) & 0x0f0f0f0fu;
+    const int16x8_t wide = vreinterpretq_s16_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vsubq_s16(wide, vdupq_n_s16(8)))));
+  }
   static Type BroadcastHalf(uint16_t half) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
   }

@@ -93,6 +93,13 @@ struct Floats {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
   }
+  static Type LoadInt4(const uint8_t* p, bool upper) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i shifted = _mm_srl_epi16(bytes, _mm_cvtsi32_si128(upper ? 4 : 0));
+    const __m128i values =
+        _mm_sub_epi8(_mm_and_si128(shifted, _mm_set1_epi8(15)), _mm_set1_epi8(8));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(values));
+  }
   static Type BroadcastHalf(uint16_t half) {
     return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(half)));
   }

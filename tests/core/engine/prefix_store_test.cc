@@ -125,7 +125,8 @@ class PrefixStoreTest : public testing::TestWithParam<KvType> {
   const ModelConfig config_ = SmallConfig();
 };
 
-INSTANTIATE_TEST_SUITE_P(KvTypes, PrefixStoreTest, testing::Values(KvType::kF16, KvType::kQ8_0));
+INSTANTIATE_TEST_SUITE_P(KvTypes, PrefixStoreTest,
+                         testing::Values(KvType::kF16, KvType::kQ8_0, KvType::kQ4_0));
 
 TEST_P(PrefixStoreTest, GivesTheWholeBlocksOfWhatWasStored) {
   const auto store = Store(20);

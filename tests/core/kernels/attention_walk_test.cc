@@ -39,22 +39,40 @@ struct Cache {
       const auto byte = [](const void* bytes, size_t i) -> int8_t& {
         return static_cast<int8_t*>(const_cast<void*>(bytes))[i];
       };
-      // Values `bits` and scales of one vector, by where dimension d and block b of it are.
+      // Values `bits` and scales of one vector, by where dimension d and block b of it are; and in
+      // which byte, and which half of it, the dimension is where it has four bits.
+      struct Half {
+        size_t byte;
+        bool upper;
+      };
       const auto fill = [&](float* plain, size_t n, const void* bits, const void* scales,
-                            const auto& at, const auto& scale_at) {
+                            const auto& at, const auto& half_at, const auto& scale_at) {
         for (size_t d = 0; d < n; ++d) {
           if (type == KvType::kF16) {
             plain[d] = HalfToFloat(half(bits, at(d)) = FloatToHalf(random.Float(-1, 1)));
             continue;
           }
           uint16_t& scale = half(scales, scale_at(d / 32));
-          if (d % 32 == 0) scale = FloatToHalf(random.Float(0, 0.01f));
+          if (d % 32 == 0)
+            scale = FloatToHalf(random.Float(0, type == KvType::kQ8_0 ? 0.01f : 0.2f));
+          if (type == KvType::kQ4_0) {
+            const Half where = half_at(d);
+            int8_t& both = byte(bits, where.byte);
+            const int value = static_cast<int>(random.Next() % 16);
+            both =
+                static_cast<int8_t>(where.upper ? (both & 15) | value << 4 : (both & ~15) | value);
+            plain[d] = static_cast<float>(value - 8) * HalfToFloat(scale);
+            continue;
+          }
           plain[d] = (byte(bits, at(d)) = static_cast<int8_t>(random.Next())) * HalfToFloat(scale);
         }
       };
       fill(
           &plain_keys[p * head.key], head.key, kv.keys, kv.key_scales,
           [&](size_t d) { return (group * head.key + d) * 16 + lane; },
+          [&](size_t d) {
+            return Half{(group * head.key / 2 + d / 2) * 16 + lane, d % 2 == 1};
+          },
           [&](size_t b) { return (group * (head.key / 32) + b) * 16 + lane; });
       if (head.value_in_key) {
         std::copy_n(&plain_keys[p * head.key], head.value, &plain_values[p * head.value]);
@@ -62,6 +80,9 @@ struct Cache {
         fill(
             &plain_values[p * head.value], head.value, kv.values, kv.value_scales,
             [&](size_t d) { return in * head.value + d; },
+            [&](size_t d) {
+              return Half{in * head.value / 2 + d / 32 * 16 + d % 16, d % 32 >= 16};
+            },
             [&](size_t b) { return in * (head.value / 32) + b; });
       }
     }
@@ -114,13 +135,19 @@ TEST_P(AttentionTest, EqualsScalarAndIsCloseToDouble) {
     }
     cases.push_back({KvType::kF16, head, 50, 70, 3});
     if (head_dim % 32 != 0) continue;
-    for (size_t length : {1, 17, 65, 200}) cases.push_back({KvType::kQ8_0, head, length, 3, 4});
+    for (size_t length : {1, 17, 65, 200}) {
+      for (const KvType type : {KvType::kQ8_0, KvType::kQ4_0}) {
+        cases.push_back({type, head, length, 3, 4});
+        cases.push_back({type, head, length, 1, 1});
+      }
+    }
   }
   for (size_t window : {1, 15, 64, 65, 150}) {
     for (size_t length : {1, 60, 200}) {
       cases.push_back({KvType::kF16, {32, 32}, length, 9, 1, window});
       cases.push_back({KvType::kF16, {20, 20}, length, 70, 3, window});
       cases.push_back({KvType::kQ8_0, {32, 32}, length, 3, 2, window, 2.0f});
+      cases.push_back({KvType::kQ4_0, {32, 32}, length, 3, 2, window, 2.0f});
       cases.push_back({KvType::kF16, {32, 32}, length, 40, 3, window, 0, true});
     }
   }
@@ -131,9 +158,11 @@ TEST_P(AttentionTest, EqualsScalarAndIsCloseToDouble) {
       cases.push_back({KvType::kF16, {48, 20}, length, rows, 3});
       cases.push_back({KvType::kF16, {20, 52}, length, rows, 2, 0, 0, true});
       cases.push_back({KvType::kQ8_0, {96, 32}, length, rows, 2});
+      cases.push_back({KvType::kQ4_0, {96, 32}, length, rows, 2});
       cases.push_back({KvType::kF16, {52, 36, true}, length, rows, 4});
       cases.push_back({KvType::kF16, {52, 52, true}, length, rows, 1, 30});
       cases.push_back({KvType::kQ8_0, {96, 64, true}, length, rows, 3});
+      cases.push_back({KvType::kQ4_0, {96, 64, true}, length, rows, 3});
     }
   }
   for (const auto& [type, head, length, rows, heads, window, soft_cap, sinks] : cases) {

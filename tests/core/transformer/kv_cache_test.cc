@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -196,7 +197,7 @@ TEST(KvCacheTest, ResetGivesTheMemoryBack) {
 
 TEST(KvCacheTest, BytesPerPositionAreWhatIsReserved) {
   const ModelConfig config = SmallConfig(64);
-  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
     KvCache kv = KvCache::Create(config, 128, type).value();
     EXPECT_EQ(kv.reserved_bytes(), 128 * KvCache::BytesPerPosition(config, type));
     ASSERT_TRUE(kv.Append(10));
@@ -355,6 +356,67 @@ TEST(KvCacheTest, Q8_0StoresBytesAndScales) {
   }
 }
 
+// Q4_0: within a step of the block's scale, and what is largest within the scale's own rounding;
+// and in a quarter of the memory, and a bit.
+TEST(KvCacheTest, Q4_0StoresHalvesOfBytesAndScales) {
+  const ModelConfig config = SmallConfig(64);
+  KvCache kv = KvCache::Create(config, 50, KvType::kQ4_0).value();
+  EXPECT_EQ(kv.reserved_bytes() * 32, KvCache::Create(config, 50).value().reserved_bytes() * 9);
+  ASSERT_TRUE(kv.Append(40));
+  const auto value = [](size_t p, size_t d, bool key) {
+    return std::sin(static_cast<float>(p * 64 + d * 7 + (key ? 1 : 0))) * static_cast<float>(p + 1);
+  };
+  std::vector<float> key(64), val(64);
+  for (size_t p = 40; p-- > 0;) {  // the order is nothing to it
+    for (size_t d = 0; d < 64; ++d) key[d] = value(p, d, true), val[d] = value(p, d, false);
+    kv.Store(ScalarKernels(), 2, 1, p, key.data(), val.data());
+  }
+  KvCache copy = KvCache::Create(config, 50, KvType::kQ4_0).value();
+  copy.CopyPrefixFrom(kv, 39);
+  for (const KvCache* cache : {&kv, &copy}) {
+    const KvBlock v = cache->Block(2, 1, 0);
+    const auto integer = [](const void* bytes, size_t i, bool upper) {
+      const int both = static_cast<const uint8_t*>(bytes)[i];
+      return static_cast<float>((upper ? both >> 4 : both & 15) - 8);
+    };
+    for (size_t p = 0; p < 39; ++p) {
+      for (size_t d = 0; d < 64; ++d) {
+        const float key_scale = HalfToFloat(v.key_scales[(p / 16 * 2 + d / 32) * 16 + p % 16]);
+        const float value_scale = HalfToFloat(v.value_scales[p * 2 + d / 32]);
+        const size_t key_at = (p / 16 * 32 + d / 2) * 16 + p % 16;
+        EXPECT_NEAR(integer(v.keys, key_at, d % 2 == 1) * key_scale, value(p, d, true),
+                    std::fabs(key_scale) * 1.01);
+        const size_t value_at = p * 32 + d / 32 * 16 + d % 16;
+        EXPECT_NEAR(integer(v.values, value_at, d % 32 >= 16) * value_scale, value(p, d, false),
+                    std::fabs(value_scale) * 1.01);
+      }
+    }
+  }
+}
+
+TEST(KvCacheTest, Q4_0KeepsTheLargestZeroesAndWhatIsNotFinite) {
+  KvCache kv = KvCache::Create(SmallConfig(64), 50, KvType::kQ4_0).value();
+  ASSERT_TRUE(kv.Append(4));
+  std::vector<float> x(64);
+  const auto stored = [&](size_t position) {
+    kv.Store(ScalarKernels(), 0, 0, position, x.data(), x.data());
+    const KvBlock v = kv.Block(0, 0, position);
+    const int both = static_cast<const uint8_t*>(v.values)[position * 32 + 3];
+    const float scale = HalfToFloat(v.value_scales[position * 2]);
+    return std::pair((static_cast<float>(both & 15) - 8) * scale,
+                     (static_cast<float>(both >> 4) - 8) * scale);
+  };
+  EXPECT_EQ(stored(0), std::pair(0.0f, 0.0f));
+  x[3] = -12, x[19] = 4;
+  EXPECT_EQ(stored(1), std::pair(-12.0f, 4.5f));
+  x[3] = 12, x[19] = -12;  // the first of two is the one that -8 stands for
+  EXPECT_EQ(stored(2), std::pair(12.0f, -10.5f));
+  for (const float wrong : {NAN, INFINITY, -INFINITY}) {
+    x[5] = wrong;
+    EXPECT_FALSE(std::isfinite(stored(3).first)) << wrong;
+  }
+}
+
 // Layers of unlike heads, one that reads another's, and one whose values are parts of its keys.
 TEST(KvCacheTest, LayersMayDiffer) {
   ModelConfig config;
@@ -366,7 +428,7 @@ TEST(KvCacheTest, LayersMayDiffer) {
                     .head = {.key = 96, .value = 64, .value_in_key = true},
                     .kv_layer = 3}};
   EXPECT_EQ(KvCache::BytesPerPosition(config, KvType::kF16), 2u * (2 * (32 + 64) + (96 + 32) + 96));
-  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
     KvCache kv = KvCache::Create(config, 80, type).value();
     EXPECT_EQ(kv.reserved_bytes(), 128 * KvCache::BytesPerPosition(config, type));
     ASSERT_TRUE(kv.Append(80));

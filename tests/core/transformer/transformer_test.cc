@@ -78,12 +78,15 @@ TEST(DeterminismTest, AQuantizedCacheKeepsTheContractToo) {
   options.head_dim = 32;
   const TestModel scalar(options, ScalarKernels());
   const std::vector<int32_t> tokens = scalar.Tokens(80);
-  const Logits expected = Feed(scalar, tokens, 80, 1, KvType::kQ8_0);
-  EXPECT_NE(expected, Feed(scalar, tokens, 80));
-  for (const KernelTable* table : TestableKernels()) {
-    const TestModel model(options, *table);
-    for (size_t chunk : {1, 7, 80}) {
-      ExpectSameBits(Feed(model, tokens, chunk, 2, KvType::kQ8_0), expected, table->isa);
+  for (const KvType type : {KvType::kQ8_0, KvType::kQ4_0}) {
+    const Logits expected = Feed(scalar, tokens, 80, 1, type);
+    EXPECT_NE(expected, Feed(scalar, tokens, 80));
+    for (const KernelTable* table : TestableKernels()) {
+      const TestModel model(options, *table);
+      for (size_t chunk : {1, 7, 80}) {
+        ExpectSameBits(Feed(model, tokens, chunk, 2, type), expected,
+                       std::string(table->isa) + ", " + Name(type));
+      }
     }
   }
 }
