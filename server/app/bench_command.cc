@@ -3,6 +3,7 @@
 #include "server/app/bench_command.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,12 +24,18 @@ namespace lockstep {
 namespace {
 
 struct Measurement {
-  const char* test;  // "prefill" or "decode"
+  bool prefill;  // else decode
   size_t batch;
   size_t depth;   // tokens in the context before, of each stream
   size_t tokens;  // of each stream
   double tokens_per_second;
-  StepBound bound;  // that the machine allows
+  StepBound bound = {};  // that the machine allows
+  const char* name() const { return prefill ? "prefill" : "decode"; }
+};
+
+struct Measurements {
+  std::vector<Measurement> all;
+  size_t peak_bytes = 0;  // of the process's memory
 };
 
 // Tokens of no meaning; the time does not depend on which they are.
@@ -64,34 +71,34 @@ class Bench {
   // A prompt of n tokens behind `depth` others, in chunks, up to the first token.
   Result<Measurement> Prefill(size_t n, size_t depth) {
     const std::vector<int32_t> prompt = Prompt(n, model_.config().vocab);
-    const auto bound = [&](const MachineSpeed& speed) {
-      return PrefillBound(speed, cost_, n, chunk_);
-    };
-    return Median({"prefill", 1, depth, n, 0, {}}, bound,
-                  [&](std::vector<Stream>& streams) -> Status {
-                    TRY_OK(Feed(streams[0], prompt));
-                    return Sample(streams[0], scratch_.logits(0));
-                  });
+    return Median({true, 1, depth, n, 0}, [&](std::vector<Stream>& streams) -> Status {
+      TRY_OK(Feed(streams[0], prompt));
+      return Sample(streams[0], scratch_.logits(0));
+    });
   }
 
   // `batch` streams of n tokens each, decoded and sampled together.
   Result<Measurement> Decode(size_t n, size_t batch, size_t depth) {
-    const size_t kv = KvCache::Cost(model_.config(), kv_type_, 1).Of(depth + n / 2);
-    const auto bound = [&](const MachineSpeed& speed) {
-      return DecodeBound(speed, cost_, batch, kv);
-    };
-    return Median({"decode", batch, depth, n, 0, {}}, bound,
-                  [&](std::vector<Stream>& streams) -> Status {
-                    for (size_t i = 0; i < n; ++i) TRY_OK(Step(streams));
-                    return {};
-                  });
+    return Median({false, batch, depth, n, 0}, [&](std::vector<Stream>& streams) -> Status {
+      for (size_t i = 0; i < n; ++i) TRY_OK(Step(streams));
+      return {};
+    });
+  }
+
+  // Fills in what the machine allows. At the end, since measuring it takes memory of its own.
+  void AddBounds(std::vector<Measurement>& measurements) {
+    const MachineSpeed speed = MeasureSpeed(model_.transformer.kernels(), pool_,
+                                            static_cast<size_t>(cost_.Of(1, 1).bytes));
+    const KvCost kv = KvCache::Cost(model_.config(), kv_type_, 1);
+    for (Measurement& m : measurements) {
+      m.bound = m.prefill ? PrefillBound(speed, cost_, m.tokens, chunk_)
+                          : DecodeBound(speed, cost_, m.batch, kv.Of(m.depth + m.tokens / 2));
+    }
   }
 
  private:
-  // Fills in the tokens per second: `run` takes the streams from their depth to tokens more. What
-  // the machine allows is measured in the same minute, as others may use it, too.
+  // Fills in the tokens per second: `run` takes the streams from their depth to tokens more.
   Result<Measurement> Median(Measurement m,
-                             const std::function<StepBound(const MachineSpeed&)>& bound,
                              const std::function<Status(std::vector<Stream>&)>& run) {
     TRY(auto streams, MakeStreams(m.batch, m.depth, m.depth + m.tokens));
     const std::vector<float> states(streams[0].kv.states().begin(), streams[0].kv.states().end());
@@ -115,8 +122,6 @@ class Bench {
     // The median of an even number of runs is the upper one of the two in the middle.
     std::nth_element(seconds.begin(), middle, seconds.end());
     m.tokens_per_second = static_cast<double>(m.tokens * m.batch) / *middle;
-    m.bound = bound(MeasureSpeed(model_.transformer.kernels(), pool_,
-                                 static_cast<size_t>(cost_.Of(1, 1).bytes)));
     return m;
   }
 
@@ -209,8 +214,7 @@ Result<ModelCost> CostOf(const std::string& path, const ModelConfig& config) {
   return ModelCost(parts.file(), config);
 }
 
-Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
-                                         const BenchOptions& options) {
+Result<Measurements> Measure(const Model& model, ThreadPool& pool, const BenchOptions& options) {
   TRY_OK(CheckSizes(options, model.config().context));
   const auto some = [](const std::vector<size_t>& sizes) {
     return sizes.size() - static_cast<size_t>(std::count(sizes.begin(), sizes.end(), 0));
@@ -220,40 +224,42 @@ Result<std::vector<Measurement>> Measure(const Model& model, ThreadPool& pool,
   TRY(const ModelCost cost, CostOf(options.model, model.config()));
   Bench bench(model, cost, pool, options,
               *std::max_element(options.batch.begin(), options.batch.end()), tests);
-  std::vector<Measurement> results;
+  Measurements results;
   for (const size_t depth : options.depth) {
     for (const size_t n : options.prompt) {
       if (n == 0) continue;
-      TRY(results.emplace_back(), bench.Prefill(n, depth));
+      TRY(results.all.emplace_back(), bench.Prefill(n, depth));
     }
     for (const size_t batch : options.batch) {
       for (const size_t n : options.generate) {
         if (n == 0) continue;
-        TRY(results.emplace_back(), bench.Decode(n, batch, depth));
+        TRY(results.all.emplace_back(), bench.Decode(n, batch, depth));
       }
     }
   }
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  results.peak_bytes = static_cast<size_t>(usage.ru_maxrss) * 1024;
+  bench.AddBounds(results.all);
   return results;
 }
 
-void PrintTable(const Model& model, const BenchOptions& options,
-                const std::vector<Measurement>& results) {
+void PrintTable(const Model& model, const BenchOptions& options, const Measurements& results) {
   fmt::print("{} ({}), {:.1f} MB of weights, {} threads, {}, median of {}\n\n", model.name,
              model.source, static_cast<double>(model.transformer.weight_bytes()) / 1e6,
              options.threads, model.transformer.kernels().isa, options.repeat);
   fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12}  {:>12}\n", "test", "batch", "depth", "tokens",
              "tokens/s", "at most");
-  for (const Measurement& m : results) {
-    fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12.1f}  {:>12.1f}  by {}\n", m.test, m.batch,
+  for (const Measurement& m : results.all) {
+    fmt::print("{:<8}  {:>5}  {:>6}  {:>6}  {:>12.1f}  {:>12.1f}  by {}\n", m.name(), m.batch,
                m.depth, m.tokens, m.tokens_per_second, m.bound.tokens_per_second, m.bound.by);
   }
 }
 
-void PrintJson(const Model& model, const BenchOptions& options,
-               const std::vector<Measurement>& results) {
+void PrintJson(const Model& model, const BenchOptions& options, const Measurements& results) {
   Json list = Json::array();
-  for (const Measurement& m : results) {
-    list.push_back({{"test", m.test},
+  for (const Measurement& m : results.all) {
+    list.push_back({{"test", m.name()},
                     {"batch", m.batch},
                     {"depth", m.depth},
                     {"tokens", m.tokens},
@@ -269,6 +275,7 @@ void PrintJson(const Model& model, const BenchOptions& options,
                     {"isa", model.transformer.kernels().isa},
                     {"prefill_tokens", options.prefill_tokens},
                     {"repeat", options.repeat},
+                    {"peak_bytes", results.peak_bytes},
                     {"results", list}};
   // A file's name need not be UTF-8.
   fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
