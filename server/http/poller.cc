@@ -46,7 +46,8 @@ bool NeedsRoom(int error) {
 
 Result<std::unique_ptr<Poller>> Poller::Create(int listener, PollerOptions options,
                                                Dispatch dispatch) {
-  auto poller = std::unique_ptr<Poller>(new Poller(listener, options, std::move(dispatch)));
+  auto poller =
+      std::unique_ptr<Poller>(new Poller(listener, std::move(options), std::move(dispatch)));
   if (poller->epoll_ < 0 || poller->wake_ < 0 ||
       !poller->SetEvents(EPOLL_CTL_ADD, listener, EPOLLIN) ||
       !poller->SetEvents(EPOLL_CTL_ADD, poller->wake_, EPOLLIN)) {
@@ -58,7 +59,7 @@ Result<std::unique_ptr<Poller>> Poller::Create(int listener, PollerOptions optio
 
 Poller::Poller(int listener, PollerOptions options, Dispatch dispatch)
     : listener_(listener),
-      options_(options),
+      options_(std::move(options)),
       dispatch_(std::move(dispatch)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}

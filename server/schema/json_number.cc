@@ -67,6 +67,7 @@ class MagnitudeReader {
     int low = 0, high = 0;  // as Compare with the limits, 0: equal so far
     uint32_t rest = 0;      // of the digits so far, without the last `zeros`
     size_t zeros = 0;       // at the end, as far as Step::zeros counts them
+    // NOLINTNEXTLINE(modernize-use-nullptr)
     auto operator<=>(const State&) const = default;
   };
 

@@ -130,6 +130,7 @@ SchemaReader::Rule SchemaReader::Unique(const std::vector<Json>& values, const S
   }
   if (values.size() > kMaxFree) {
     std::vector<Member> items;
+    items.reserve(values.size());
     for (const Json& value : values) items.push_back({GbnfLiteral(Dump(value)), false});
     TRY(const std::string list, Members(items, "", sizes, "\"]\"", path));
     return Define("\"[\" json-ws " + list);

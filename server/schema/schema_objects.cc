@@ -130,7 +130,7 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
   // Where a schema names members and says nothing of others, there are none.
   const bool names_members = !properties.empty() || schema.contains("patternProperties");
   const bool closed = schema.contains(more) ? schema[more] == false : names_members;
-  TRY(const std::string other, OtherMember(schema, std::move(names), closed, path));
+  TRY(const std::string other, OtherMember(schema, names, closed, path));
   // An object of which nothing is said is the common rule, which all schemas share.
   if (members.empty() && sizes.least == 0 && !sizes.most &&
       other == fmt::format("json-string \":\" json-ws {}", JsonRules::Value())) {
@@ -144,8 +144,9 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
 // Each name that the schema does not list matches exactly one set of the patterns, so that the sets
 // divide the names: for one pattern, the names that match it have its schema, and those that do not
 // have additionalProperties. A set's names are one language, an intersection.
-SchemaReader::Rule SchemaReader::OtherMember(const Json& schema, std::vector<std::string> names,
-                                             bool closed, const std::string& path) {
+SchemaReader::Rule SchemaReader::OtherMember(const Json& schema,
+                                             const std::vector<std::string>& names, bool closed,
+                                             const std::string& path) {
   const char* const more =
       schema.contains("additionalProperties") ? "additionalProperties" : "unevaluatedProperties";
   TRY(const std::vector<NamePattern> patterns, NamePatterns(schema, path));

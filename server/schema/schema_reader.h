@@ -92,7 +92,7 @@ class SchemaReader {
   Rule Members(const std::vector<Member>& members, const std::string& other, Sizes sizes,
                std::string_view end, const std::string& path);
   // The rule of a member that is not among `names`, or empty if there is none.
-  Rule OtherMember(const Json& schema, std::vector<std::string> names, bool closed,
+  Rule OtherMember(const Json& schema, const std::vector<std::string>& names, bool closed,
                    const std::string& path);
   // The properties of a schema, required ones that are not listed among them, each with what
   // patternProperties says about its name.

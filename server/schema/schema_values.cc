@@ -152,7 +152,7 @@ std::string SchemaReader::DefineTexts(std::vector<std::string> texts) {
     size_t begin, end, at;  // texts that have the same `at` bytes in front
     std::string rule;
   };
-  const std::string root = rules_.NewName();
+  std::string root = rules_.NewName();
   std::vector<Part> parts = {{0, texts.size(), 0, root}};
   while (!parts.empty()) {
     const Part part = parts.back();

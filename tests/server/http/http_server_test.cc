@@ -68,10 +68,9 @@ TEST_F(HttpServerTest, AnswersWhatIsWrongAndLives) {
 TEST_F(HttpServerTest, SlashesTooManyMeanNothing) {
   Start();
   for (const char* path :
-       {"/livez/", "//livez", "/v1//models", "//v1/models//", "/livez/?a=/b//"}) {
+       {"//", "/livez/", "//livez", "/v1//models", "//v1/models//", "/livez/?a=/b//"}) {
     EXPECT_THAT(Reply(std::string("GET ") + path), StartsWith("HTTP/1.1 200 ")) << path;
   }
-  EXPECT_THAT(Reply("GET //", "Accept: text/html\r\n"), StartsWith("HTTP/1.1 200 "));
   for (const char* path : {"/%2Flivez", "/live/z", "/livez/x"}) {
     EXPECT_THAT(Reply(std::string("GET ") + path), StartsWith("HTTP/1.1 404 ")) << path;
   }

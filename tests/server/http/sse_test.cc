@@ -18,7 +18,7 @@ TEST(Sse, Frames) {
   EXPECT_EQ(FrameEvent(StreamFormat::kNdjson, "{}"), "{}\n");
   EXPECT_EQ(FrameEvent(StreamFormat::kSse, "{}"), "data: {}\n\n");
   EXPECT_EQ(ContentType(StreamFormat::kNdjson), "application/x-ndjson");
-  EXPECT_EQ(ContentType(StreamFormat::kSse), "text/event-stream");
+  EXPECT_EQ(ContentType(StreamFormat::kSse), "text/event-stream; charset=utf-8");
 }
 
 }  // namespace
