@@ -3,7 +3,7 @@
 llama.cpp 0.7.0 is in Debian sid. On Debian 12 it lives in a folder of its own:
 
     debootstrap --variant=minbase sid /opt/sid http://deb.debian.org/debian
-    chroot /opt/sid apt-get install -y llama.cpp llama.cpp-tools
+    chroot /opt/sid apt-get install -y llama.cpp llama.cpp-tools llama.cpp-tools-extra
 
 and the comparisons find it with --peer-root /opt/sid (which needs root). Without that option they
 take llama-server, llama-bench and llama-batched-bench from the PATH.
