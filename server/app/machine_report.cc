@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -48,14 +49,28 @@ std::string ContextText(const Options& options, const Files& files) {
                      config.context, BytesText(limit.bytes), limit.source);
 }
 
-std::string SpeedText(const ModelConfig& config, const ModelCost& cost, const Options& options,
+// Memory and threads may be short, or the environment may name kernels that are not there.
+Result<MachineSpeed> Measure(const KernelTable* kernels, const ModelCost& cost,
+                             const Options& options) {
+  if (kernels == nullptr) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("--isa {}: this processor has no such kernels", options.isa), "isa");
+  }
+  try {
+    ThreadPool pool(options.threads);
+    return MeasureSpeed(*kernels, pool, static_cast<size_t>(cost.Of(1, 1).bytes));
+  } catch (const std::exception&) {
+    return tl::unexpected<Error>(CaughtError());
+  }
+}
+
+// Behind nothing, as what is in a context is a person's own business.
+std::string SpeedText(const ModelConfig& config, const ModelCost& cost, size_t chunk,
                       const MachineSpeed& speed) {
-  const size_t chunk = options.scheduling.prefill_tokens;
-  const KvCost kv = KvCache::Cost(config, options.kv_type, chunk);
   const double read = PrefillBound(speed, cost, chunk, chunk).tokens_per_second;
   if (config.encodes()) return fmt::format("at most {:.0f} tokens/s of texts", read);
   const auto written = [&](size_t streams) {
-    return DecodeBound(speed, cost, streams, kv.Of(0)).tokens_per_second;
+    return DecodeBound(speed, cost, streams, 0).tokens_per_second;
   };
   return fmt::format("at most {:.1f} tokens/s written for one, {:.0f} for {} at once, {:.0f} read",
                      written(1), written(kStreams), kStreams, read);
@@ -67,18 +82,18 @@ void PrintMachineReport(ModelFile file, const ModelCost& cost, Options options) 
   Files files;
   const ModelConfig config = file.config();
   (config.encodes() ? files.encoder : files.model) = std::move(file);
-  const KernelTable& kernels = *ChooseKernels(options.isa).kernels;
   options.threads = std::max<size_t>(1, options.threads);
   SetComputeFloatMode();
-  ThreadPool pool(options.threads);
-  const MachineSpeed speed = MeasureSpeed(kernels, pool, static_cast<size_t>(cost.Of(1, 1).bytes));
+  const KernelTable* const kernels = ChooseKernels(options.isa).kernels;
+  const auto speed = Measure(kernels, cost, options);
   Print("size", SizeText(config, cost));
   Print("context", ContextText(options, files));
-  Print("speed", SpeedText(config, cost, options, speed));
+  if (!speed) return Print("speed", "not measured: " + speed.error().message);
+  Print("speed", SpeedText(config, cost, options.scheduling.prefill_tokens, *speed));
   Print("measured", fmt::format("{:.1f} GB/s of memory, {:.0f} G products/s with 8 bits and {:.0f} "
                                 "with floats; {} threads, {}",
-                                speed.bytes / 1e9, speed.integer / 1e9, speed.floating / 1e9,
-                                pool.threads(), kernels.isa));
+                                speed->bytes / 1e9, speed->integer / 1e9, speed->floating / 1e9,
+                                options.threads, kernels->isa));
 }
 
 }  // namespace lockstep

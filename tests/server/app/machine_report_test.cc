@@ -14,13 +14,11 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::string ReportOf(const TinyModelOptions& tiny, size_t memory_mib = 0) {
+std::string ReportOf(const TinyModelOptions& tiny, Options options = {}) {
   const auto bytes = TinyModel(tiny);
   const GgufFile file = GgufFile::Parse(bytes, "tiny").value();
   const ModelCost cost(file, ReadModelConfig(file).value());
-  Options options;
-  options.memory_mib = memory_mib;
-  options.threads = 1;
+  if (options.threads == 0) options.threads = 1;
   ::testing::internal::CaptureStdout();
   PrintMachineReport(ModelFile::Parse(bytes, "tiny").value(), cost, options);
   return ::testing::internal::GetCapturedStdout();
@@ -49,7 +47,17 @@ TEST(MachineReportTest, WhatEncodesWritesNothing) {
 }
 
 TEST(MachineReportTest, WhereMemoryIsTooLittleItSaysSo) {
-  EXPECT_THAT(ReportOf({}, 1), ContainsRegex("context +none: .*memory"));
+  Options options;
+  options.memory_mib = 1;
+  EXPECT_THAT(ReportOf({}, options), ContainsRegex("context +none: .*memory"));
+}
+
+// As the environment may ask for.
+TEST(MachineReportTest, WhatCannotBeMeasuredIsSaid) {
+  Options unknown;
+  unknown.isa = "nonsense";
+  EXPECT_THAT(ReportOf({}, unknown),
+              ContainsRegex("context +128 of .*\n  speed +not measured: --isa nonsense: this"));
 }
 
 }  // namespace
