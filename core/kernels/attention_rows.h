@@ -25,11 +25,11 @@ namespace lockstep {
 // What attention asks of a register besides.
 template <class R>
 concept AttentionRegister = FloatRegister<R> &&
-    requires(const uint16_t* halves, const int8_t* bytes, size_t n) {
+    requires(const uint16_t* halves, const int8_t* bytes, const uint8_t* pairs, size_t n) {
   { R::LoadHalves(halves, n) } -> std::same_as<typename R::Type>;  // the first n of them f16
   { R::LoadInt8(bytes) } -> std::same_as<typename R::Type>;        // kWidth int8
   // The upper or lower halves of kWidth bytes, less 8.
-  { R::LoadInt4(static_cast<const uint8_t*>(nullptr), true) } -> std::same_as<typename R::Type>;
+  { R::LoadInt4(pairs, true) } -> std::same_as<typename R::Type>;
   { R::BroadcastHalf(*halves) } -> std::same_as<typename R::Type>;
   // By the number of queries in hand, how many key groups, and how many registers of values, are
   // worked on together: what hides the latency of fma and fits in registers.
@@ -65,58 +65,60 @@ struct AttentionRows {
   }
 };
 
+// What those of the cache have in common.
 template <AttentionRegister R>
-struct HalfRows : AttentionRows<R> {
-  const void *keys, *values;
+struct CacheRows : AttentionRows<R> {
+  KvBlock kv;
   size_t key_dim, value_dim, next;
 
-  HalfRows(const KvBlock& kv, const HeadShape& head, size_t to_next)
-      : keys(kv.keys), values(kv.values), key_dim(head.key), value_dim(head.value), next(to_next) {}
+  CacheRows(const KvBlock& block, const HeadShape& head, size_t to_next)
+      : kv(block), key_dim(head.key), value_dim(head.value), next(to_next) {}
+};
+
+template <AttentionRegister R>
+struct HalfRows : CacheRows<R> {
+  using CacheRows<R>::CacheRows, CacheRows<R>::kv, CacheRows<R>::next;
+
   typename R::Type Key(size_t part, size_t d) const {
-    return R::LoadHalves(this->template Fetch<uint16_t>(keys, this->KeyAt(part, d, key_dim), next),
-                         R::kWidth);
+    const size_t i = this->KeyAt(part, d, this->key_dim);
+    return R::LoadHalves(this->template Fetch<uint16_t>(kv.keys, i, next), R::kWidth);
   }
   typename R::Type Value(size_t j, size_t d, size_t n) const {
-    return R::LoadHalves(this->template Fetch<uint16_t>(values, j * value_dim + d, next), n);
+    const size_t i = j * this->value_dim + d;
+    return R::LoadHalves(this->template Fetch<uint16_t>(kv.values, i, next), n);
   }
 };
 
 template <AttentionRegister R>
-struct Int8Rows : AttentionRows<R> {
-  KvBlock kv;
-  size_t key_dim, value_dim, next;
+struct Int8Rows : CacheRows<R> {
+  using CacheRows<R>::CacheRows, CacheRows<R>::kv, CacheRows<R>::next;
 
-  Int8Rows(const KvBlock& block, const HeadShape& head, size_t to_next)
-      : kv(block), key_dim(head.key), value_dim(head.value), next(to_next) {}
   typename R::Type Key(size_t part, size_t d) const {
-    const size_t i = this->KeyAt(part, d, key_dim), lane = i % kKeyGroup;
+    const size_t i = this->KeyAt(part, d, this->key_dim), lane = i % kKeyGroup;
     const size_t scales = i / kKeyGroup / kQuantBlock * kKeyGroup + lane;
     return R::LoadInt8(this->template Fetch<int8_t>(kv.keys, i, next)) *
            R::LoadHalves(kv.key_scales + scales, R::kWidth);
   }
   typename R::Type Value(size_t j, size_t d, size_t) const {  // vectors are whole blocks of 32
-    const size_t i = j * value_dim + d;
+    const size_t i = j * this->value_dim + d;
     return R::LoadInt8(this->template Fetch<int8_t>(kv.values, i, next)) *
            R::BroadcastHalf(kv.value_scales[i / kQuantBlock]);
   }
 };
 
 template <AttentionRegister R>
-struct Int4Rows : AttentionRows<R> {
-  KvBlock kv;
-  size_t key_dim, value_dim, next;
+struct Int4Rows : CacheRows<R> {
+  using CacheRows<R>::CacheRows, CacheRows<R>::kv, CacheRows<R>::next;
+  static constexpr size_t kHalf = kQuantBlock / 2;  // bytes of a block
 
-  Int4Rows(const KvBlock& block, const HeadShape& head, size_t to_next)
-      : kv(block), key_dim(head.key), value_dim(head.value), next(to_next) {}
   typename R::Type Key(size_t part, size_t d) const {
-    const size_t i = this->KeyAt(part, d / 2, key_dim / 2), lane = i % kKeyGroup;
-    const size_t scales = i / kKeyGroup / (kQuantBlock / 2) * kKeyGroup + lane;
+    const size_t i = this->KeyAt(part, d / 2, this->key_dim / 2), lane = i % kKeyGroup;
+    const size_t scales = i / kKeyGroup / kHalf * kKeyGroup + lane;
     return R::LoadInt4(this->template Fetch<uint8_t>(kv.keys, i, next), d % 2 == 1) *
            R::LoadHalves(kv.key_scales + scales, R::kWidth);
   }
   typename R::Type Value(size_t j, size_t d, size_t) const {  // vectors are whole blocks of 32
-    constexpr size_t kHalf = kQuantBlock / 2;
-    const size_t block = (j * value_dim + d) / kQuantBlock, at = d % kQuantBlock;
+    const size_t block = (j * this->value_dim + d) / kQuantBlock, at = d % kQuantBlock;
     const size_t i = block * kHalf + at % kHalf;
     return R::LoadInt4(this->template Fetch<uint8_t>(kv.values, i, next), at >= kHalf) *
            R::BroadcastHalf(kv.value_scales[block]);

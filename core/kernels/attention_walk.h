@@ -174,7 +174,7 @@ class AttentionWalk {
       } else if (left >= 4) {
         Tile<4>(job, s, rows, part, i);
         i += 4;
-      } else if (left == 3) {
+      } else if (left >= 3) {
         Tile<3>(job, s, rows, part, i);
         i += 3;
       } else if (left >= 2) {

@@ -45,6 +45,7 @@ struct QuantizedRow {
 inline constexpr float kActivationMax[2] = {127.0f, 126.0f};
 
 enum class KvType : uint8_t { kF16, kQ8_0, kQ4_0 };
+inline constexpr KvType kKvTypes[] = {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0};
 static constexpr inline const char* Name(KvType type) {
   return type == KvType::kF16 ? "f16" : type == KvType::kQ8_0 ? "q8_0" : "q4_0";
 }

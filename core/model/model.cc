@@ -189,6 +189,7 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
     ModelCard card = MakeModelCard(file, open.config_);
     TRY(card.sha256, hashed.get());
     std::string name = open.config_.name;
+    const ModelCost cost = open.cost();
     if (std::string warning = tokenizer.warning(); !warning.empty()) {
       warnings.push_back(std::move(warning));
     }
@@ -196,7 +197,7 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
         new Model{std::move(name), file.name(), Fingerprint(card.sha256), std::move(tokenizer),
                   Transformer(std::move(open.config_), std::move(weights), kernels),
                   std::move(warnings), std::move(open.chat_template_),
-                  std::move(open.named_chat_templates_), std::move(card), std::move(ahead)});
+                  std::move(open.named_chat_templates_), std::move(card), cost, std::move(ahead)});
   });
 }
 

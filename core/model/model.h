@@ -15,6 +15,7 @@
 #include "core/kernels/thread_pool.h"
 #include "core/model/fingerprint.h"
 #include "core/model/model_card.h"
+#include "core/model/model_cost.h"
 #include "core/tokenizer/tokenizer.h"
 #include "core/transformer/transformer.h"
 
@@ -31,6 +32,7 @@ struct Model {
   std::string chat_template;          // tokenizer.chat_template; empty if the file has none
   std::map<std::string, std::string> named_chat_templates;  // tokenizer.chat_template.NAME, by name
   ModelCard card;
+  ModelCost cost;
   // The block of the file that guesses ahead (MtpConfig), where it was asked for and is whole.
   std::unique_ptr<const Transformer> mtp = {};
   const ModelConfig& config() const { return transformer.config(); }
@@ -57,6 +59,7 @@ class ModelFile {
 
   const ModelConfig& config() const { return config_; }
   size_t bytes() const { return parts_.file().size(); }  // the weights take as much when loaded
+  ModelCost cost() const { return {parts_.file(), config_}; }
 
   // Load's, without the weights.
   [[nodiscard]] Result<Tokenizer> ReadTokenizer() const;

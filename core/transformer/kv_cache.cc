@@ -38,6 +38,11 @@ void StoreFourBits(const KernelTable& kernels, const float* x, int8_t* q, uint16
   kernels.to_half(&exact, 1, scale);
 }
 
+// A byte of Q4_0.
+int8_t PairOf(int8_t lower, int8_t upper) {
+  return static_cast<int8_t>((lower + 8) | (upper + 8) << 4);
+}
+
 // 32 values to integers and the f16 scale; the scale's rounding adds little to that of the values.
 void StoreBlock(const KernelTable& kernels, KvType type, const float* x, int8_t* q,
                 uint16_t* scale) {
@@ -319,29 +324,30 @@ void KvCache::Store(const KernelTable& kernels, size_t layer, size_t kv_head, si
                KvBytes(type_, group * kKeyGroup * head.key);
   auto* values =
       static_cast<int8_t*>(const_cast<void*>(view.values)) + KvBytes(type_, position * value_dim);
-  const bool pairs = type_ == KvType::kQ4_0;
-  const auto pair = [](int8_t lower, int8_t upper) {
-    return static_cast<int8_t>((lower + 8) | (upper + 8) << 4);
-  };
   const size_t key_blocks = head.key / kQuantBlock, value_blocks = value_dim / kQuantBlock;
+  int8_t q[kQuantBlock];
   for (size_t b = 0; b < key_blocks; ++b) {
     const size_t d = b * kQuantBlock;
-    int8_t q[kQuantBlock];
     auto* key_scale = const_cast<uint16_t*>(view.key_scales);
     StoreBlock(kernels, type_, key + d, q, key_scale + (group * key_blocks + b) * kKeyGroup + lane);
-    for (size_t i = 0; pairs && i < kQuantBlock; i += 2) {
-      keys[(d + i) / 2 * kKeyGroup + lane] = pair(q[i], q[i + 1]);
+    if (type_ == KvType::kQ8_0) {
+      for (size_t i = 0; i < kQuantBlock; ++i) keys[(d + i) * kKeyGroup + lane] = q[i];
+    } else {
+      for (size_t i = 0; i < kQuantBlock; i += 2) {
+        keys[(d + i) / 2 * kKeyGroup + lane] = PairOf(q[i], q[i + 1]);
+      }
     }
-    for (size_t i = 0; !pairs && i < kQuantBlock; ++i) keys[(d + i) * kKeyGroup + lane] = q[i];
   }
   for (size_t b = 0; b < value_blocks; ++b) {
-    constexpr size_t kHalf = kQuantBlock / 2;
     const size_t d = b * kQuantBlock;
-    int8_t q[kQuantBlock];
     auto* value_scale = const_cast<uint16_t*>(view.value_scales);
-    StoreBlock(kernels, type_, value + d, pairs ? q : values + d,
-               value_scale + position * value_blocks + b);
-    for (size_t i = 0; pairs && i < kHalf; ++i) values[d / 2 + i] = pair(q[i], q[i + kHalf]);
+    StoreBlock(kernels, type_, value + d, q, value_scale + position * value_blocks + b);
+    if (type_ == KvType::kQ8_0) {
+      std::copy_n(q, kQuantBlock, values + d);
+    } else {
+      constexpr size_t kHalf = kQuantBlock / 2;
+      for (size_t i = 0; i < kHalf; ++i) values[d / 2 + i] = PairOf(q[i], q[i + kHalf]);
+    }
   }
 }
 

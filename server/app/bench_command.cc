@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "core/engine/sampler.h"
-#include "core/gguf/gguf_parts.h"
 #include "server/app/embed_bench.h"
 #include "server/app/progress.h"
 #include "server/app/step_bound.h"
@@ -57,10 +56,9 @@ struct Stream {
 class Bench {
  public:
   // Of `tests`, whose runs it tells of on a terminal.
-  Bench(const Model& model, const ModelCost& cost, ThreadPool& pool, const BenchOptions& options,
-        size_t max_batch, size_t tests)
+  Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch,
+        size_t tests)
       : model_(model),
-        cost_(cost),
         pool_(pool),
         repeat_(options.repeat),
         chunk_(options.prefill_tokens),
@@ -88,11 +86,11 @@ class Bench {
   // Fills in what the machine allows. At the end, since measuring it takes memory of its own.
   void AddBounds(std::vector<Measurement>& measurements) {
     const MachineSpeed speed = MeasureSpeed(model_.transformer.kernels(), pool_,
-                                            static_cast<size_t>(cost_.Of(1, 1).bytes));
+                                            static_cast<size_t>(model_.cost.Of(1, 1).bytes));
     const KvCost kv = KvCache::Cost(model_.config(), kv_type_, 1);
     for (Measurement& m : measurements) {
-      m.bound = m.prefill ? PrefillBound(speed, cost_, m.tokens, chunk_)
-                          : DecodeBound(speed, cost_, m.batch, kv.Of(m.depth + m.tokens / 2));
+      m.bound = m.prefill ? PrefillBound(speed, model_.cost, m.tokens, chunk_)
+                          : DecodeBound(speed, model_.cost, m.batch, kv.Of(m.depth + m.tokens / 2));
     }
   }
 
@@ -174,7 +172,6 @@ class Bench {
   }
 
   const Model& model_;
-  const ModelCost& cost_;
   ThreadPool& pool_;
   const int repeat_;
   const size_t chunk_;
@@ -204,16 +201,6 @@ Status CheckSizes(const BenchOptions& options, size_t context) {
   return check("generate", options.generate, context);
 }
 
-// Of the file that was loaded.
-Result<ModelCost> CostOf(const std::string& path, const ModelConfig& config) {
-  if (path.empty()) {
-    TRY(const GgufFile file, GgufFile::Parse(EmbeddedModel(), "embedded"));
-    return ModelCost(file, config);
-  }
-  TRY(const GgufParts parts, GgufParts::Open(path));
-  return ModelCost(parts.file(), config);
-}
-
 Result<Measurements> Measure(const Model& model, ThreadPool& pool, const BenchOptions& options) {
   TRY_OK(CheckSizes(options, model.config().context));
   const auto some = [](const std::vector<size_t>& sizes) {
@@ -221,9 +208,8 @@ Result<Measurements> Measure(const Model& model, ThreadPool& pool, const BenchOp
   };
   const size_t tests =
       options.depth.size() * (some(options.prompt) + options.batch.size() * some(options.generate));
-  TRY(const ModelCost cost, CostOf(options.model, model.config()));
-  Bench bench(model, cost, pool, options,
-              *std::max_element(options.batch.begin(), options.batch.end()), tests);
+  Bench bench(model, pool, options, *std::max_element(options.batch.begin(), options.batch.end()),
+              tests);
   Measurements results;
   for (const size_t depth : options.depth) {
     for (const size_t n : options.prompt) {

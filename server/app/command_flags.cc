@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,12 @@ namespace {
 
 // Limits against typing errors; the machine's own are found when the memory is reserved.
 constexpr size_t kMaxThreads = 1024, kMaxBatch = 1024;
+
+std::map<std::string, KvType> KvTypesByName() {
+  std::map<std::string, KvType> types;
+  for (const KvType type : kKvTypes) types.emplace(Name(type), type);
+  return types;
+}
 
 // The library's own range holds for NaN, which is neither below nor above it.
 CLI::Validator Real(double low, double high) {
@@ -69,8 +76,7 @@ void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
       ->default_str("");
   flags.Text(app, "--isa", options.isa,
              "instruction set: auto, or " + IsaNames() + "; the answers are the same");
-  flags.Choice<KvType>(app, "--kv-type", options.kv_type,
-                       {{"f16", KvType::kF16}, {"q8_0", KvType::kQ8_0}, {"q4_0", KvType::kQ4_0}},
+  flags.Choice<KvType>(app, "--kv-type", options.kv_type, KvTypesByName(),
                        "keys and values: f16, or q8_0 in half the memory, or q4_0 in a quarter");
 }
 

@@ -185,12 +185,10 @@ int RunInspect(const Options& options) {
   PrintNeeds(file);
   for (const std::string& warning : file.warnings()) fmt::print("warning: {}\n", warning);
   // Check does all that a start would do with the file, and reads all of it, but keeps nothing.
-  const auto config = ReadModelConfig(file);
-  const auto cost = config.map([&](const ModelConfig& read) { return ModelCost(file, read); });
   auto model = ModelFile::Create(*std::move(opened));
   const Status runs = model.and_then(&ModelFile::Check);
   fmt::print("\nruns here: {}\n", runs ? "yes" : "no");
-  if (runs) PrintMachineReport(*std::move(model), *cost, options);
+  if (runs) PrintMachineReport(*std::move(model), options);
   // The table comes out before the error where both go to one file.
   std::fflush(stdout);
   return runs ? 0 : ExitWith(runs.error());

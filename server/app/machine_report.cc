@@ -78,9 +78,10 @@ std::string SpeedText(const ModelConfig& config, const ModelCost& cost, size_t c
 
 }  // namespace
 
-void PrintMachineReport(ModelFile file, const ModelCost& cost, Options options) {
+void PrintMachineReport(ModelFile file, Options options) {
   Files files;
   const ModelConfig config = file.config();
+  const ModelCost cost = file.cost();
   (config.encodes() ? files.encoder : files.model) = std::move(file);
   options.threads = std::max<size_t>(1, options.threads);
   SetComputeFloatMode();

@@ -2,13 +2,12 @@
 #pragma once
 
 #include "core/model/model.h"
-#include "core/model/model_cost.h"
 #include "server/app/options.h"
 
 namespace lockstep {
 
 // Prints the model's size, the context that a server with these options has room for, and how many
 // tokens a second memory and processor allow, which it measures (MeasureSpeed).
-void PrintMachineReport(ModelFile file, const ModelCost& cost, Options options);
+void PrintMachineReport(ModelFile file, Options options);
 
 }  // namespace lockstep

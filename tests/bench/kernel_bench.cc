@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
     }
     benchmark::RegisterBenchmark(("quantize/" + std::string(table->isa)).c_str(), BM_Quantize,
                                  table);
-    for (const auto type : {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    for (const auto type : kKvTypes) {
       const std::string name = std::string("attention/") + Name(type) + "/" + table->isa;
       benchmark::RegisterBenchmark(name.c_str(), BM_Attention, type, table)
           ->ArgsProduct({{1}, {1, 2, 4, 8}})

@@ -125,8 +125,7 @@ class PrefixStoreTest : public testing::TestWithParam<KvType> {
   const ModelConfig config_ = SmallConfig();
 };
 
-INSTANTIATE_TEST_SUITE_P(KvTypes, PrefixStoreTest,
-                         testing::Values(KvType::kF16, KvType::kQ8_0, KvType::kQ4_0));
+INSTANTIATE_TEST_SUITE_P(KvTypes, PrefixStoreTest, testing::ValuesIn(kKvTypes));
 
 TEST_P(PrefixStoreTest, GivesTheWholeBlocksOfWhatWasStored) {
   const auto store = Store(20);

@@ -62,7 +62,7 @@ TEST(FamilyTest, APrefixThatWasCopiedOrCutChangesNoBit) {
   for (const auto& [name, options] : TinyFamilies()) {
     const TestModel model(options);
     const std::vector<int32_t> tokens = model.Tokens(72);
-    for (const KvType type : {KvType::kF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    for (const KvType type : kKvTypes) {
       auto made = KvCache::Create(model.config, 128, type);
       if (!made) continue;  // heads that 32 does not divide
       KvCache& kv = *made;
