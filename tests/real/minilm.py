@@ -66,6 +66,19 @@ def q8_0(values):
                           axis=1).tobytes()
 
 
+def after_q8_0(values):
+    """What a file of Q8_0 holds instead of these."""
+    raw = np.frombuffer(q8_0(values), np.uint8).reshape(-1, 34)
+    scale = np.ascontiguousarray(raw[:, :2]).view("<f2").astype(np.float32)
+    codes = np.ascontiguousarray(raw[:, 2:]).view(np.int8)
+    return (scale * codes).reshape(values.shape)
+
+
+def stays_f32(name, values):
+    """Vectors, and the tables of positions and types, are float32 in files of all types."""
+    return values.ndim == 1 or name.startswith(("position_embd", "token_types"))
+
+
 def text(value):
     raw = value.encode()
     return struct.pack("<Q", len(raw)) + raw
@@ -114,7 +127,7 @@ def metadata(published):
 
 
 def convert(published, kind, path):
-    """Writes the file. Vectors, and the tables of positions and types, are float32 in all of them."""
+    """Writes the file."""
     keys = metadata(published)
     head = b"".join(pair(key, value) for key, value in keys.items())
     table, data = b"", []
@@ -122,8 +135,7 @@ def convert(published, kind, path):
     names = gguf_names(published.config["num_hidden_layers"])
     for ours, theirs in names.items():
         values = published.tensors[theirs]
-        own = ("F32" if values.ndim == 1 or ours.startswith(("position_embd", "token_types"))
-               else kind)
+        own = "F32" if stays_f32(ours, values) else kind
         raw = (q8_0(values) if own == "Q8_0" else
                values.astype("<f2" if own == "F16" else "<f4").tobytes())
         shape = values.shape[::-1]
@@ -154,12 +166,15 @@ def erf(x):
 
 
 class Reference:
-    """Vectors of length 1, in float64 throughout."""
+    """Vectors of length 1, in float64 throughout, of matrices as they are `after` a type."""
 
-    def __init__(self, published):
+    def __init__(self, published, after=lambda values: values):
         self.layers = published.config["num_hidden_layers"]
-        self.tensors = {ours: published.tensors[theirs].astype(np.float64)
-                        for ours, theirs in gguf_names(self.layers).items()}
+        self.tensors = {}
+        for ours, theirs in gguf_names(self.layers).items():
+            values = published.tensors[theirs]
+            kept = values if stays_f32(ours, values) else after(values)
+            self.tensors[ours] = kept.astype(np.float64)
 
     def times(self, name, x):
         return x @ self.tensors[name + ".weight"].T + self.tensors[name + ".bias"]
