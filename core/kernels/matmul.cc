@@ -1,6 +1,6 @@
 // Who computes which rows of a product. The right-hand side is brought to the form that the weights
-// want once, by all threads; then the panels of all matrices that share it are dealt out together,
-// as what a thread waits for at the end of each call costs more than the call of a small matrix.
+// want once, by all threads; then the panels of all matrices of a call are dealt out together, as
+// what a thread waits for at the end of each call costs more than the call of a small matrix.
 #include "core/kernels/matmul.h"
 
 #include <algorithm>
@@ -53,6 +53,15 @@ size_t Grain(size_t panels, size_t threads, size_t panel_products, bool quantize
   return grain;
 }
 
+// The part of the range [begin, end) that falls on n items, the first of which has the number
+// `first`, counted from there; empty if none does.
+struct Part {
+  size_t from, to;
+};
+Part PartOf(size_t begin, size_t end, size_t first, size_t n) {
+  return {std::max(begin, first) - first, std::min(std::max(end, first) - first, n)};
+}
+
 }  // namespace
 
 MatMulScratch::MatMulScratch(size_t max_rows, size_t max_k, size_t threads, InputSteps steps)
@@ -82,94 +91,116 @@ size_t MatMulScratch::Bytes(size_t max_rows, size_t max_k, size_t threads, Input
   return max_rows * row + threads * (PanelBytesOf(max_k) + part);
 }
 
-void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
-            std::span<const MatMulJob> jobs, MatMulScratch& s) {
-  assert(in.n <= s.max_rows_ && in.k <= s.max_k_);
+// Rows of a group lie side by side in the scratch, and behind the groups before it; the second
+// steps of its rows behind their first.
+void MatMul(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMulGroup> groups,
+            MatMulScratch& s) {
   assert(pool.threads() * s.panel_bytes_ <= s.panels_.size());
-  size_t panels = 0;
-  bool quantized = false, bf16 = false, twice = false;
+  const size_t k = groups[0].in.k, blocks = k / kQuantBlock;
+  const size_t steps = s.steps_ == InputSteps::kTwo ? 2 : 1;
   const auto in_two_steps = [&](WeightType type) {
     return s.steps_ == InputSteps::kTwo && type == WeightType::kQ8_0;
   };
-  for (const MatMulJob& job : jobs) {
-    assert(job.w->cols == in.k && job.ldy >= PaddedRows(job.w->rows));
-    panels += job.w->panel_count();
-    quantized |= IsQuantized(job.w->type);
-    bf16 |= job.w->type == WeightType::kBF16;
-    twice |= in_two_steps(job.w->type);
+  size_t rows = 0, panels = 0, row_panels = 0;
+  bool quantized = false, bf16 = false, twice = false;
+  for (const MatMulGroup& group : groups) {
+    assert(group.in.k == k);
+    rows += group.in.n;
+    for (const MatMulJob& job : group.jobs) {
+      assert(job.w->cols == k && job.ldy >= PaddedRows(job.w->rows));
+      panels += job.w->panel_count();
+      row_panels += job.w->panel_count() * group.in.n;
+      quantized |= IsQuantized(job.w->type);
+      bf16 |= job.w->type == WeightType::kBF16;
+      twice |= in_two_steps(job.w->type);
+    }
   }
-  const size_t blocks = in.k / kQuantBlock;
+  assert(rows <= s.max_rows_ && k <= s.max_k_);
   const auto quantize = [&](const float* x, size_t row) {
-    kernels.quantize(x, in.k,
-                     {.q = s.q_.data() + row * in.k,
+    kernels.quantize(x, k,
+                     {.q = s.q_.data() + row * k,
                       .scale = s.scale_.data() + row * blocks,
                       .offset = s.offset_.data() + row * blocks,
                       .sub_offset = s.sub_offset_.data() + 2 * row * blocks,
                       .sum = s.sum_.data() + row * blocks,
                       .sub_sum = s.sub_sum_.data() + 2 * row * blocks});
   };
-  if (quantized || bf16) {
-    pool.ParallelFor(
-        in.n, std::max<size_t>(1, kSmallQuantize / in.k),
-        [&](size_t begin, size_t end, size_t thread) {
-          for (size_t i = begin; i < end; ++i) {
-            const float* x = in.x + i * in.stride;
-            if (quantized) quantize(x, i);
-            if (twice) {
-              float* rest = s.parts_.data() + thread * s.part_floats_;
-              TakeOff(kernels, x, s.q_.data() + i * in.k, s.scale_.data() + i * blocks, in.k, rest);
-              quantize(rest, in.n + i);
-            }
-            if (bf16) {
-              kernels.to_bfloat16(x, in.k, s.bf16_.data() + i * in.k, s.rounded_.data() + i * in.k);
-            }
-          }
-        });
-  }
-  const ActivationView plain = {.k = in.k,
-                                .f32 = in.x,
-                                .stride = in.stride,
-                                .bf16 = s.bf16_.data(),
-                                .q = s.q_.data(),
-                                .scale = s.scale_.data(),
-                                .offset = s.offset_.data(),
-                                .sub_offset = s.sub_offset_.data(),
-                                .sum = s.sum_.data(),
-                                .sub_sum = s.sub_sum_.data()};
-  ActivationView rounded = plain;
-  rounded.f32 = s.rounded_.data();
-  rounded.stride = in.k;
-  const auto multiply = [&](const PackedMatrix& w, size_t panel, size_t count, size_t n, float* y,
-                            size_t ldy, size_t thread) {
-    kernels.matmul[static_cast<size_t>(w.type)](w.panel(panel), count,
-                                                w.type == WeightType::kBF16 ? rounded : plain, n, y,
-                                                ldy, s.panels_.data() + thread * s.panel_bytes_);
+  const auto prepare = [&](const MatMulInput& in, size_t first, size_t i, size_t thread) {
+    const float* x = in.x + i * in.stride;
+    const size_t at = steps * first + i;
+    if (quantized) quantize(x, at);
+    if (twice) {
+      float* rest = s.parts_.data() + thread * s.part_floats_;
+      TakeOff(kernels, x, s.q_.data() + at * k, s.scale_.data() + at * blocks, k, rest);
+      quantize(rest, at + in.n);
+    }
+    if (bf16) {
+      const size_t values = (first + i) * k;
+      kernels.to_bfloat16(x, k, s.bf16_.data() + values, s.rounded_.data() + values);
+    }
   };
-  const auto multiply_twice = [&](const MatMulJob& job, size_t from, size_t to, size_t thread) {
+  if (quantized || bf16) {
+    pool.ParallelFor(rows, std::max<size_t>(1, kSmallQuantize / k),
+                     [&](size_t begin, size_t end, size_t thread) {
+                       size_t first = 0;  // row of the group
+                       for (const MatMulGroup& group : groups) {
+                         const auto [from, to] = PartOf(begin, end, first, group.in.n);
+                         for (size_t i = from; i < to; ++i) prepare(group.in, first, i, thread);
+                         first += group.in.n;
+                       }
+                     });
+  }
+  // The rows of a group, the first of which is `first`, as weights of a type want them.
+  const auto view = [&](const MatMulInput& in, size_t first, WeightType type) {
+    const size_t at = steps * first;
+    const bool rounded = type == WeightType::kBF16;
+    return ActivationView{.k = k,
+                          .f32 = rounded ? s.rounded_.data() + first * k : in.x,
+                          .stride = rounded ? k : in.stride,
+                          .bf16 = s.bf16_.data() + first * k,
+                          .q = s.q_.data() + at * k,
+                          .scale = s.scale_.data() + at * blocks,
+                          .offset = s.offset_.data() + at * blocks,
+                          .sub_offset = s.sub_offset_.data() + 2 * at * blocks,
+                          .sum = s.sum_.data() + at * blocks,
+                          .sub_sum = s.sub_sum_.data() + 2 * at * blocks};
+  };
+  const auto multiply = [&](const PackedMatrix& w, size_t panel, size_t count,
+                            const ActivationView& x, size_t n, float* y, size_t ldy,
+                            size_t thread) {
+    kernels.matmul[static_cast<size_t>(w.type)](w.panel(panel), count, x, n, y, ldy,
+                                                s.panels_.data() + thread * s.panel_bytes_);
+  };
+  const auto multiply_twice = [&](const MatMulJob& job, size_t from, size_t to,
+                                  const ActivationView& x, size_t n, size_t thread) {
     float* parts = s.parts_.data() + thread * s.part_floats_;
     for (; from < to; from += kPartPanels) {
       const size_t count = std::min(kPartPanels, to - from);
-      multiply(*job.w, from, count, 2 * in.n, parts, kPartRows, thread);
-      for (size_t i = 0; i < in.n; ++i) {
-        const float *first = parts + i * kPartRows, *rest = parts + (in.n + i) * kPartRows;
+      multiply(*job.w, from, count, x, 2 * n, parts, kPartRows, thread);
+      for (size_t i = 0; i < n; ++i) {
+        const float *first = parts + i * kPartRows, *rest = parts + (n + i) * kPartRows;
         float* y = job.y + i * job.ldy + from * kPanelRows;
         for (size_t r = 0; r < count * kPanelRows; ++r) y[r] = first[r] + rest[r];
       }
     }
   };
-  const size_t grain = Grain(panels, pool.threads(), kPanelRows * in.k * in.n, quantized);
+  const size_t panel_products = kPanelRows * k * row_panels / panels;  // of an average panel
+  const size_t grain = Grain(panels, pool.threads(), panel_products, quantized);
   pool.ParallelFor(panels, grain, [&](size_t begin, size_t end, size_t thread) {
-    size_t first = 0;  // of the job's panels, counted over all jobs
-    for (const MatMulJob& job : jobs) {
-      const PackedMatrix& w = *job.w;
-      const size_t from = std::max(begin, first) - first;
-      const size_t to = std::min(end, first + w.panel_count()) - std::min(end, first);
-      if (from < to && in_two_steps(w.type)) {
-        multiply_twice(job, from, to, thread);
-      } else if (from < to) {
-        multiply(w, from, to - from, in.n, job.y + from * kPanelRows, job.ldy, thread);
+    size_t first_row = 0, first = 0;  // of the group, and of the job's panels over all jobs
+    for (const auto& [in, jobs] : groups) {
+      for (const MatMulJob& job : jobs) {
+        const auto [from, to] = PartOf(begin, end, first, job.w->panel_count());
+        first += job.w->panel_count();
+        if (from >= to) continue;
+        const ActivationView x = view(in, first_row, job.w->type);
+        if (in_two_steps(job.w->type)) {
+          multiply_twice(job, from, to, x, in.n, thread);
+        } else {
+          multiply(*job.w, from, to - from, x, in.n, job.y + from * kPanelRows, job.ldy, thread);
+        }
       }
-      first += w.panel_count();
+      first_row += in.n;
     }
   });
 }

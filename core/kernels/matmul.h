@@ -29,8 +29,8 @@ class MatMulScratch {
                       InputSteps steps = InputSteps::kOne);
 
  private:
-  friend void MatMul(const KernelTable&, ThreadPool&, const struct MatMulInput&,
-                     std::span<const struct MatMulJob>, MatMulScratch&);
+  friend void MatMul(const KernelTable&, ThreadPool&, std::span<const struct MatMulGroup>,
+                     MatMulScratch&);
   size_t max_rows_ = 0, max_k_ = 0, panel_bytes_ = 0, part_floats_ = 0;
   InputSteps steps_ = InputSteps::kOne;
   // As many rows of each for the second step, behind those of the product's first.
@@ -51,15 +51,30 @@ struct MatMulInput {
   size_t n, k, stride;
 };
 
-// One product of a group that shares its right-hand side.
+// One product of those that share a right-hand side.
 struct MatMulJob {
   const PackedMatrix* w;  // [rows][k]
   float* y;               // [n][ldy]
   size_t ldy;             // >= PaddedRows(w->rows): whole panels are written
 };
 
-// y = x * w^T for each job. REQUIRES: scratch was made for as many rows, columns and threads.
-void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
-            std::span<const MatMulJob> jobs, MatMulScratch& scratch);
+// A right-hand side and its products.
+struct MatMulGroup {
+  MatMulInput in;
+  std::span<const MatMulJob> jobs;
+};
+
+// y = x * w^T for each job of all groups, dealt out together, as experts of a mixture need it: each
+// has a row or two, and threads would meet after each. REQUIRES: all have as many columns; scratch
+// was made for these, for the rows of all groups together, and for the pool's threads.
+void MatMul(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMulGroup> groups,
+            MatMulScratch& scratch);
+
+// The same for one group.
+inline void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
+                   std::span<const MatMulJob> jobs, MatMulScratch& scratch) {
+  const MatMulGroup group = {in, jobs};
+  MatMul(kernels, pool, {&group, 1}, scratch);
+}
 
 }  // namespace lockstep

@@ -27,7 +27,8 @@ void Transformer::FeedForwards(size_t layer, size_t rows, Scratch& s, ThreadPool
   const LayerWeights& w = weights_.layers[layer];
   NormalizeRows(w.ffn_norm, rows, s, pool);
   if (config_.layers[layer].experts) return MixExperts(w, rows, s, pool);
-  Expand(w.dense, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, s.norm_.data(), s, pool);
+  const NetworkRows all = {&w.dense, 0, rows};
+  Expand({&all, 1}, s.norm_.data(), s.norm_.data(), s, pool);
 }
 
 // y = act(gate) * up, or without a gate act(up), in place of up.
@@ -51,20 +52,39 @@ void Transformer::Activate(const FeedForward& w, float* gate, float* up) const {
   }
 }
 
-// out = down * (act(gate * in) * (up * in)), or without a gate down * act(up * in). [in.n][dim]
-void Transformer::Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
-                         ThreadPool& pool) const {
-  const size_t stride = s.ffn_stride_, rows = in.n, n = w.up.weight.rows;
-  const MatMulJob up[] = {{&w.up.weight, s.up_.data(), stride},
-                          {&w.gate.weight, s.gate_.data(), stride}};
-  const size_t jobs = w.gate.weight.rows != 0 ? 2 : 1;
-  MatMul(kernels_, pool, in, std::span(up).first(jobs), s.matmul_);
-  ForEachRow(pool, rows, n, [&](size_t row) {
-    Activate(w, s.gate_.data() + row * stride, s.up_.data() + row * stride);
+// out = down * (act(gate * in) * (up * in)), or without a gate down * act(up * in), each network of
+// its own rows. [rows][dim], and so is what goes in.
+void Transformer::Expand(std::span<const NetworkRows> networks, const float* in, float* out,
+                         Scratch& s, ThreadPool& pool) const {
+  const size_t stride = s.ffn_stride_, width = networks[0].w->up.weight.rows;
+  const size_t rows = networks.back().begin + networks.back().n;
+  const std::span groups(s.network_groups_.data(), networks.size());
+  bool finishes = false;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const auto [w, begin, n] = networks[i];
+    MatMulJob* jobs = s.network_jobs_.data() + 2 * i;
+    jobs[0] = {&w->up.weight, s.up_.data() + begin * stride, stride};
+    jobs[1] = {&w->gate.weight, s.gate_.data() + begin * stride, stride};
+    groups[i].in = {in + begin * s.dim_stride_, n, config_.dim, s.dim_stride_};
+    groups[i].jobs = {jobs, w->gate.weight.rows != 0 ? size_t{2} : size_t{1}};
+    std::fill_n(s.network_of_.begin() + static_cast<ptrdiff_t>(begin), n, w);
+    finishes |= !IsPlain(w->down);
+  }
+  MatMul(kernels_, pool, groups, s.matmul_);
+  ForEachRow(pool, rows, width, [&](size_t row) {
+    Activate(*s.network_of_[row], s.gate_.data() + row * stride, s.up_.data() + row * stride);
   });
-  const MatMulJob down[] = {{&w.down.weight, out, s.dim_stride_}};
-  MatMul(kernels_, pool, {s.up_.data(), rows, n, stride}, down, s.matmul_);
-  FinishRows(kernels_, pool, w.down, out, s.dim_stride_, rows);
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const auto [w, begin, n] = networks[i];
+    MatMulJob* job = s.network_jobs_.data() + i;
+    *job = {&w->down.weight, out + begin * s.dim_stride_, s.dim_stride_};
+    groups[i] = {{s.up_.data() + begin * stride, n, width, stride}, {job, 1}};
+  }
+  MatMul(kernels_, pool, groups, s.matmul_);
+  if (!finishes) return;
+  ForEachRow(pool, rows, config_.dim, [&](size_t row) {
+    Finish(kernels_, s.network_of_[row]->down, config_.dim, out + row * s.dim_stride_);
+  });
 }
 
 // Chooses each row's experts, and gives each expert consecutive slots for its rows, by a counting
@@ -103,17 +123,38 @@ void Transformer::Route(const MixtureWeights& w, size_t rows, Scratch& s, Thread
 // shared = the network beside the experts, of norm
 void Transformer::ExpandShared(const LayerWeights& w, size_t rows, Scratch& s,
                                ThreadPool& pool) const {
-  const MatMulInput in = {s.norm_.data(), rows, config_.dim, s.dim_stride_};
   if (w.mixture.shared_gate.rows != 0) {
     const MatMulJob gate[] = {{&w.mixture.shared_gate, s.shared_gate_.data(), kPanelRows}};
-    MatMul(kernels_, pool, in, gate, s.matmul_);
+    MatMul(kernels_, pool, {s.norm_.data(), rows, config_.dim, s.dim_stride_}, gate, s.matmul_);
   }
-  Expand(w.dense, in, s.shared_.data(), s, pool);
+  const NetworkRows all = {&w.dense, 0, rows};
+  Expand({&all, 1}, s.norm_.data(), s.shared_.data(), s, pool);
+}
+
+// What experts from `first` on make of the rows that chose them: as many experts as have rows in
+// all for one step. Gives the next one. An expert's rows lie side by side, so that its weights are
+// read once for all of them; what it makes of one row does not depend on the others.
+size_t Transformer::ExpandExperts(const MixtureWeights& w, size_t first, Scratch& s,
+                                  ThreadPool& pool) const {
+  const size_t begin = s.expert_begin_[first];
+  size_t last = first, count = 0;
+  for (; last < config_.mixture.experts; ++last) {
+    const size_t from = s.expert_begin_[last] - begin, to = s.expert_begin_[last + 1] - begin;
+    if (to > s.max_rows_) break;
+    if (from < to) s.networks_[count++] = {&w.experts[last], from, to - from};
+  }
+  if (count == 0) return last;
+  ForEachRow(pool, s.expert_begin_[last] - begin, config_.dim, [&](size_t i) {
+    std::copy_n(s.norm_.data() + s.expert_rows_[begin + i] * s.dim_stride_, config_.dim,
+                s.expert_in_.data() + i * s.dim_stride_);
+  });
+  Expand(std::span(s.networks_).first(count), s.expert_in_.data(),
+         s.expert_out_.data() + begin * s.dim_stride_, s, pool);
+  return last;
 }
 
 // norm = the weighted sum of what the chosen experts make of norm, the best first, and what the
-// network beside them makes of it. An expert sees the rows that chose it, side by side, so that its
-// weights are read once for all of them; what it makes of one row does not depend on the others.
+// network beside them makes of it.
 void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
                              ThreadPool& pool) const {
   const MixtureWeights& m = w.mixture;
@@ -122,16 +163,7 @@ void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
   Route(m, rows, s, pool);
   if (shared) ExpandShared(w, rows, s, pool);
   if (!m.norm.weight.empty()) NormalizeRows(m.norm, rows, s, pool);
-  for (size_t e = 0; e < config_.mixture.experts; ++e) {
-    const size_t begin = s.expert_begin_[e], n = s.expert_begin_[e + 1] - begin;
-    if (n == 0) continue;
-    for (size_t i = 0; i < n; ++i) {
-      std::copy_n(s.norm_.data() + s.expert_rows_[begin + i] * s.dim_stride_, config_.dim,
-                  s.expert_in_.data() + i * s.dim_stride_);
-    }
-    Expand(m.experts[e], {s.expert_in_.data(), n, config_.dim, s.dim_stride_},
-           s.expert_out_.data() + begin * s.dim_stride_, s, pool);
-  }
+  for (size_t e = 0; e < config_.mixture.experts;) e = ExpandExperts(m, e, s, pool);
   ForEachRow(pool, rows, config_.dim, [&](size_t row) {
     float* y = s.norm_.data() + row * s.dim_stride_;
     std::fill_n(y, config_.dim, 0.0f);

@@ -27,6 +27,9 @@ inline void Multiply(float by, size_t n, float* x) {
   for (size_t i = 0; i < n; ++i) x[i] *= by;
 }
 
+// Whether a product is all there is to it.
+inline bool IsPlain(const Linear& linear) { return linear.scale == 1 && linear.bias.empty(); }
+
 // The scale and the bias of a product's row of n values, where it has them.
 inline void Finish(const KernelTable& kernels, const Linear& linear, size_t n, float* y) {
   if (linear.scale != 1) Multiply(linear.scale, n, y);
@@ -35,7 +38,7 @@ inline void Finish(const KernelTable& kernels, const Linear& linear, size_t n, f
 
 inline void FinishRows(const KernelTable& kernels, ThreadPool& pool, const Linear& linear, float* y,
                        size_t stride, size_t rows) {
-  if (linear.scale == 1 && linear.bias.empty()) return;
+  if (IsPlain(linear)) return;
   const size_t n = linear.weight.rows;
   ForEachRow(pool, rows, n, [&](size_t row) { Finish(kernels, linear, n, y + row * stride); });
 }

@@ -15,6 +15,7 @@
 namespace lockstep {
 
 class KvCache;
+struct FeedForward;
 
 // The two tables of angles: of most layers, and of those with a sliding window where they differ.
 inline constexpr size_t kRopeTables = 2;
@@ -30,6 +31,12 @@ struct RowPlace {
 // Rows of the batch that belong to one sequence; as a tile, those that are attended together.
 struct RowTile {
   size_t first, rows;
+};
+
+// Rows side by side that a feed-forward network takes.
+struct NetworkRows {
+  const FeedForward* w;
+  size_t begin, n;
 };
 
 class Scratch {
@@ -83,6 +90,11 @@ class Scratch {
   size_t tile_count_ = 0;
   std::vector<RowTile> sequences_;  // [max_rows], the first sequence_count_
   size_t sequence_count_ = 0;
+  // For feed-forward networks: those of a call, their products, and whose a row is.
+  std::vector<NetworkRows> networks_;           // [experts]
+  std::vector<MatMulGroup> network_groups_;     // [1, or experts]
+  std::vector<MatMulJob> network_jobs_;         // [2 or 2 * experts]
+  std::vector<const FeedForward*> network_of_;  // [max_rows]
   // For recurrent layers.
   size_t channel_stride_, value_stride_, head_stride_;
   AlignedBuffer<float> channels_, convolved_;   // [max_rows][channels]
@@ -102,7 +114,7 @@ class Scratch {
   std::vector<double> choice_;        // [2 * experts]
   AlignedBuffer<float> shared_;       // [max_rows][dim]
   AlignedBuffer<float> shared_gate_;  // [max_rows][kPanelRows], the first of each row
-  AlignedBuffer<float> expert_in_;    // [max_rows][dim], of the expert in hand
+  AlignedBuffer<float> expert_in_;    // [max_rows][dim], of the experts in hand
   AlignedBuffer<float> expert_out_;   // [max_rows * experts_used][dim], expert by expert
   std::vector<ChosenExpert> chosen_;  // [max_rows][experts_used]
   std::vector<size_t> expert_slot_;   // [max_rows][experts_used]

@@ -139,10 +139,11 @@ class Transformer {
 
   // The steps of FeedForwards (feed_forward.cc).
   void Activate(const FeedForward& w, float* gate, float* up) const;
-  void Expand(const FeedForward& w, const MatMulInput& in, float* out, Scratch& s,
+  void Expand(std::span<const NetworkRows> networks, const float* in, float* out, Scratch& s,
               ThreadPool& pool) const;
-  void Route(const MixtureWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
   void ExpandShared(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void Route(const MixtureWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
+  size_t ExpandExperts(const MixtureWeights& w, size_t first, Scratch& s, ThreadPool& pool) const;
   void MixExperts(const LayerWeights& w, size_t rows, Scratch& s, ThreadPool& pool) const;
   // The index in ropes_ of the layer's angles; 1 is the table of layers with a sliding window.
   size_t rope_table(size_t layer) const {

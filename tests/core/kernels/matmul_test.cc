@@ -15,9 +15,9 @@
 namespace lockstep {
 namespace {
 
-PackedMatrix RandomQ8(size_t rows, size_t cols, Random& random) {
-  const std::vector<uint8_t> file = RandomTensorBytes(random, WeightType::kQ8_0, rows * cols, 0.5);
-  PackedMatrix w = MakePackedMatrix(WeightType::kQ8_0, rows, cols);
+PackedMatrix RandomMatrix(WeightType type, size_t rows, size_t cols, Random& random) {
+  const std::vector<uint8_t> file = RandomTensorBytes(random, type, rows * cols, 0.5);
+  PackedMatrix w = MakePackedMatrix(type, rows, cols);
   for (size_t p = 0; p < w.panel_count(); ++p) PackPanel(file.data(), p, w);
   return w;
 }
@@ -28,7 +28,8 @@ TEST(MatMulTest, DependsOnNeitherThreadsNorNeighbours) {
   SetComputeFloatMode();
   Random random(3);
   constexpr size_t kCols = 256, kN = 9;
-  const PackedMatrix a = RandomQ8(500, kCols, random), b = RandomQ8(64, kCols, random);
+  const PackedMatrix a = RandomMatrix(WeightType::kQ8_0, 500, kCols, random),
+                     b = RandomMatrix(WeightType::kQ8_0, 64, kCols, random);
   const std::vector<float> x = random.Floats(kN * kCols);
   const KernelTable& kernels = *ChooseKernels("auto").kernels;
   MatMulScratch buffer(kN, kCols, 3);
@@ -49,12 +50,53 @@ TEST(MatMulTest, DependsOnNeitherThreadsNorNeighbours) {
   }
 }
 
+// What experts of a mixture need: each group has rows and matrices of its own.
+TEST(MatMulTest, GroupsAreMultipliedAsEachAlone) {
+  SetComputeFloatMode();
+  Random random(5);
+  constexpr size_t kCols = 256, kRows = 9, kLdy = 112;
+  const PackedMatrix a = RandomMatrix(WeightType::kQ8_0, 100, kCols, random),
+                     b = RandomMatrix(WeightType::kBF16, 40, kCols, random),
+                     c = RandomMatrix(WeightType::kF16, 17, kCols, random),
+                     d = RandomMatrix(WeightType::kQ4_K, 80, kCols, random);
+  const std::vector<float> x = random.Floats(kRows * kCols);
+  struct Sample {
+    size_t row, rows;
+    std::vector<const PackedMatrix*> matrices;
+  };
+  const Sample samples[] = {{0, 1, {&a, &b}}, {1, 5, {&c}}, {6, 1, {&d, &a}}, {7, 2, {&b, &d, &c}}};
+  const KernelTable& kernels = *ChooseKernels("auto").kernels;
+  for (const InputSteps steps : {InputSteps::kOne, InputSteps::kTwo}) {
+    for (const size_t threads : {1, 2, 3}) {
+      ThreadPool pool(threads);
+      MatMulScratch scratch(kRows, kCols, threads, steps);
+      std::vector<float> alone(3 * kRows * kLdy), together(3 * kRows * kLdy);
+      std::vector<MatMulJob> jobs[std::size(samples)];
+      std::vector<MatMulGroup> groups;
+      for (size_t i = 0; i < std::size(samples); ++i) {
+        const auto& [row, rows, matrices] = samples[i];
+        const MatMulInput in = {x.data() + row * kCols, rows, kCols, kCols};
+        for (size_t m = 0; m < matrices.size(); ++m) {
+          const size_t at = (m * kRows + row) * kLdy;
+          const MatMulJob job = {matrices[m], alone.data() + at, kLdy};
+          MatMul(kernels, pool, in, {&job, 1}, scratch);
+          jobs[i].push_back({matrices[m], together.data() + at, kLdy});
+        }
+        groups.push_back({in, jobs[i]});
+      }
+      MatMul(kernels, pool, groups, scratch);
+      EXPECT_EQ(std::memcmp(alone.data(), together.data(), alone.size() * sizeof(float)), 0);
+      for (const Sample& sample : samples) EXPECT_NE(together[sample.row * kLdy], 0.0f);
+    }
+  }
+}
+
 // One step would be off by a hundred times as much; on all machines the result is the same.
 TEST(MatMulTest, TwoStepsRoundTheInputTo15Bits) {
   SetComputeFloatMode();
   Random random(4);
   constexpr size_t kCols = 256, kRows = 100, kN = 9, kLdy = 112;
-  const PackedMatrix a = RandomQ8(kRows, kCols, random);
+  const PackedMatrix a = RandomMatrix(WeightType::kQ8_0, kRows, kCols, random);
   std::vector<float> x = random.Floats(kN * kCols);
   for (size_t i = 0; i < x.size(); i += 40) x[i] *= 100;  // what makes steps large
   std::vector<float> expected;
