@@ -116,6 +116,7 @@ void MatMul(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMul
     }
   }
   assert(rows <= s.max_rows_ && k <= s.max_k_);
+  if (panels == 0) return;
   const auto quantize = [&](const float* x, size_t row) {
     kernels.quantize(x, k,
                      {.q = s.q_.data() + row * k,

@@ -190,6 +190,25 @@ void Transformer::Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool
   pool.ParallelFor(s.tile_count_ * c.kv_heads * parts, grain, attend);
 }
 
+// y = x * w^T of each head's own matrix. `in` and y are the first head's; the next one's begin
+// in_step and y_step values further on. As many heads are dealt out together as have rows for one
+// call; each alone where a product, which writes whole panels, reaches into the place of the next
+// head, which is written after it.
+void Transformer::MultiplyHeads(const std::vector<Linear>& heads, const MatMulInput& in,
+                                size_t in_step, float* y, size_t ldy, size_t y_step, Scratch& s,
+                                ThreadPool& pool) const {
+  const bool apart = PaddedRows(heads[0].weight.rows) <= y_step;
+  const size_t together = apart ? s.max_rows_ / in.n : 1;
+  for (size_t h = 0; h < heads.size();) {
+    const size_t count = std::min(together, heads.size() - h);
+    for (size_t i = 0; i < count; ++i, ++h) {
+      s.jobs_[i] = {&heads[h].weight, y + h * y_step, ldy};
+      s.groups_[i] = {{in.x + h * in_step, in.n, in.k, in.stride}, {&s.jobs_[i], 1}};
+    }
+    MatMul(kernels_, pool, std::span(s.groups_).first(count), s.matmul_);
+  }
+}
+
 // A head's query has a plain part and one that is rotated; the plain part of its key would be
 // key_up * c, where c is the cached vector, so its product with the query is that of c with
 // key_up^T * query. What the weights sum up is c again, and value_up makes the head's output of it.
@@ -217,20 +236,13 @@ void Transformer::LatentAttention(size_t layer, size_t rows, Scratch& s, ThreadP
     MatMul(kernels_, pool, normed, jobs, s.matmul_);
   }
   FinishRows(kernels_, pool, w.query, s.latent_.data(), s.latent_stride_, rows);
-  // A product writes whole panels, and so maybe into the place of the next head, which is then
-  // written; the rotated parts come after all.
-  for (size_t h = 0; h < c.heads; ++h) {
-    const MatMulJob job = {&w.key_up[h].weight, s.q_.data() + h * c.head.key, s.q_stride_};
-    MatMul(kernels_, pool, {s.latent_.data() + h * query, rows, l.plain, s.latent_stride_},
-           {&job, 1}, s.matmul_);
-  }
+  // The rotated parts come after all, as products write whole panels.
+  MultiplyHeads(w.key_up, {s.latent_.data(), rows, l.plain, s.latent_stride_}, query, s.q_.data(),
+                s.q_stride_, c.head.key, s, pool);
   ForEachRow(pool, rows, c.q_dim(), [&](size_t row) { StoreLatentKey(layer, row, s); });
   Attend(layer, rows, s, pool);
-  for (size_t h = 0; h < c.heads; ++h) {
-    const MatMulJob job = {&w.value_up[h].weight, s.latent_.data() + h * l.value, s.latent_stride_};
-    MatMul(kernels_, pool, {s.attn_.data() + h * l.rank, rows, l.rank, s.attn_stride_}, {&job, 1},
-           s.matmul_);
-  }
+  MultiplyHeads(w.value_up, {s.attn_.data(), rows, l.rank, s.attn_stride_}, l.rank,
+                s.latent_.data(), s.latent_stride_, l.value, s, pool);
   ForEachRow(pool, rows, c.heads * l.value, [&](size_t row) {
     for (size_t h = 0; h < c.heads; ++h) {
       float* x = s.latent_.data() + row * s.latent_stride_ + h * l.value;

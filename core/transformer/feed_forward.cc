@@ -58,11 +58,11 @@ void Transformer::Expand(std::span<const NetworkRows> networks, const float* in,
                          Scratch& s, ThreadPool& pool) const {
   const size_t stride = s.ffn_stride_, width = networks[0].w->up.weight.rows;
   const size_t rows = networks.back().begin + networks.back().n;
-  const std::span groups(s.network_groups_.data(), networks.size());
+  const std::span groups(s.groups_.data(), networks.size());
   bool finishes = false;
   for (size_t i = 0; i < networks.size(); ++i) {
     const auto [w, begin, n] = networks[i];
-    MatMulJob* jobs = s.network_jobs_.data() + 2 * i;
+    MatMulJob* jobs = s.jobs_.data() + 2 * i;
     jobs[0] = {&w->up.weight, s.up_.data() + begin * stride, stride};
     jobs[1] = {&w->gate.weight, s.gate_.data() + begin * stride, stride};
     groups[i].in = {in + begin * s.dim_stride_, n, config_.dim, s.dim_stride_};
@@ -76,7 +76,7 @@ void Transformer::Expand(std::span<const NetworkRows> networks, const float* in,
   });
   for (size_t i = 0; i < networks.size(); ++i) {
     const auto [w, begin, n] = networks[i];
-    MatMulJob* job = s.network_jobs_.data() + i;
+    MatMulJob* job = s.jobs_.data() + i;
     *job = {&w->down.weight, out + begin * s.dim_stride_, s.dim_stride_};
     groups[i] = {{s.up_.data() + begin * stride, n, width, stride}, {job, 1}};
   }

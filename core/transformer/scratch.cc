@@ -106,9 +106,9 @@ Scratch::Scratch(const ModelConfig& c, size_t max_rows, size_t max_logit_rows, s
   choice_.resize(2 * experts), chosen_.resize(slots);
   expert_slot_.resize(slots), expert_rows_.resize(slots);
   expert_begin_.resize(experts + 1), expert_next_.resize(experts);
-  const size_t networks = std::max<size_t>(1, experts);
-  networks_.resize(experts), network_groups_.resize(networks), network_jobs_.resize(2 * networks);
-  network_of_.resize(max_rows);
+  const size_t groups = std::max({size_t{1}, experts, c.latent.rank != 0 ? c.layers[0].heads : 0});
+  groups_.resize(groups), jobs_.resize(2 * groups);
+  networks_.resize(experts), network_of_.resize(max_rows);
   logit_source_.resize(max_logit_rows);
 }
 

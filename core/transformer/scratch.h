@@ -90,10 +90,11 @@ class Scratch {
   size_t tile_count_ = 0;
   std::vector<RowTile> sequences_;  // [max_rows], the first sequence_count_
   size_t sequence_count_ = 0;
-  // For feed-forward networks: those of a call, their products, and whose a row is.
+  // Products that are dealt out together, of networks or of heads.
+  std::vector<MatMulGroup> groups_;  // [experts, or heads with matrices of their own; 1 at least]
+  std::vector<MatMulJob> jobs_;      // two of each
+  // The feed-forward networks of a call, and whose a row is.
   std::vector<NetworkRows> networks_;           // [experts]
-  std::vector<MatMulGroup> network_groups_;     // [1, or experts]
-  std::vector<MatMulJob> network_jobs_;         // [2 or 2 * experts]
   std::vector<const FeedForward*> network_of_;  // [max_rows]
   // For recurrent layers.
   size_t channel_stride_, value_stride_, head_stride_;

@@ -116,6 +116,8 @@ class Transformer {
   void Attend(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void GateAttention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
   void LatentAttention(size_t layer, size_t rows, Scratch& s, ThreadPool& pool) const;
+  void MultiplyHeads(const std::vector<Linear>& heads, const MatMulInput& in, size_t in_step,
+                     float* y, size_t ldy, size_t y_step, Scratch& s, ThreadPool& pool) const;
   void StoreLatentKey(size_t layer, size_t row, Scratch& s) const;
   void Project(const Linear& wo, const AlignedBuffer<float>& in, size_t stride, size_t rows,
                Scratch& s, ThreadPool& pool) const;
