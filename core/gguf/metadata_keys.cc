@@ -91,4 +91,9 @@ std::optional<std::string_view> MetadataKeys::Text(std::string_view key) {
   return Keep(file_.GetString(Name(key)));
 }
 
+std::string_view ToldText(const GgufFile& file, std::string_view key) {
+  const auto text = file.GetString(key);
+  return text ? text->value_or("") : "";
+}
+
 }  // namespace lockstep

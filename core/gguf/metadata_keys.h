@@ -52,4 +52,8 @@ class MetadataKeys {
   Status status_;
 };
 
+// The string under `key`, or "" where it is absent or of another type: for keys that only tell
+// people something, such as general.name. A file is not refused for them.
+std::string_view ToldText(const GgufFile& file, std::string_view key);
+
 }  // namespace lockstep

@@ -62,7 +62,9 @@ struct SetOnReturn {
   ~SetOnReturn() { flag = true; }
 };
 
-constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up to 20 KB
+// Bytes. Published ones have up to 20 KB, but makers may put whole manuals of tools into them; what
+// running one costs is bounded by TemplateLimits, whatever its size.
+constexpr size_t kMaxChatTemplate = 1 << 20;
 // Names of further templates, and bytes of one; published files have up to three.
 constexpr size_t kMaxTemplates = 16, kMaxTemplateName = 64;
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/gguf/metadata_keys.h"
 #include "core/tokenizer/bpe_encoder.h"
 #include "core/tokenizer/gemma4_encoder.h"
 #include "core/tokenizer/pair_form.h"
@@ -89,7 +90,7 @@ struct Tokenizer::Impl {
   Status LoadGemma4(const GgufFile& file);
   Status LoadWordPiece(const GgufFile& file);
   Status LoadFlags(const GgufFile& file, bool add_bos_default, bool add_eos_default);
-  Status LoadStripping(const GgufFile& file);
+  void LoadStripping(const GgufFile& file);
   void LoadBytes();
 
   void Encode(std::string_view text, std::span<const Run> runs, std::vector<int32_t>* ids) const;
@@ -139,7 +140,7 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
   // The order matters: encoders keep a reference to the vocabulary, and LoadBytes asks the encoder.
   TRY(vocabulary, Vocabulary::Load(file));
   TRY_OK((this->*found->load)(file));
-  TRY_OK(LoadStripping(file));
+  LoadStripping(file);
   TRY(pair, PairForm::Load(file, vocabulary, found->pair));
   LoadBytes();
   return {};
@@ -203,19 +204,17 @@ Status Tokenizer::Impl::LoadFlags(const GgufFile& file, bool add_bos_default,
 }
 
 // Phi-3's tokenizer drops white space after its special tokens. No key says so: only the name does.
-Status Tokenizer::Impl::LoadStripping(const GgufFile& file) {
+void Tokenizer::Impl::LoadStripping(const GgufFile& file) {
   strips.assign(vocabulary.size(), false);
-  TRY(const auto model_name, file.GetString("general.name"));
-  std::string lower(model_name.value_or(""));
+  std::string lower(ToldText(file, "general.name"));
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  if (lower.find("phi-3") == lower.npos && lower.find("phi3") == lower.npos) return {};
+  if (lower.find("phi-3") == lower.npos && lower.find("phi3") == lower.npos) return;
   for (size_t i = 0; i < vocabulary.size(); ++i) {
     const std::string_view text = vocabulary.texts[i];
     const TokenKind token = vocabulary.kinds[i];
     strips[i] = (token == TokenKind::kControl || token == TokenKind::kUserDefined) &&
                 text != "<s>" && text != "<unk>" && text != "<|endoftext|>";
   }
-  return {};
 }
 
 void Tokenizer::Impl::LoadBytes() {
@@ -365,7 +364,11 @@ const FillTokens& Tokenizer::fill_tokens() const { return impl_->vocabulary.fill
 const std::string& Tokenizer::name() const { return impl_->name; }
 bool Tokenizer::adds_bos() const { return impl_->add_bos; }
 bool Tokenizer::adds_eos() const { return impl_->add_eos; }
-std::string Tokenizer::warning() const { return impl_->encoder->warning(); }
+std::string Tokenizer::warning() const {
+  const std::string missing = impl_->encoder->warning();
+  const std::string& twice = impl_->vocabulary.warning;
+  return missing.empty() || twice.empty() ? missing + twice : missing + "; " + twice;
+}
 size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
 
 }  // namespace lockstep

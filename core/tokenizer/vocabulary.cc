@@ -1,6 +1,7 @@
 // What a file says of its tokens is taken at its word, as far as a word can be taken: each text
-// once, in UTF-8 and of a bounded size, each type one that the format knows, each role the id of a
-// token.
+// in UTF-8 and of a bounded size, each type one that the format knows, each role the id of a token.
+// A text that stands twice is text for its last token, as it is for llama.cpp's and Ollama's maps:
+// published files, Gemma 4's own among them, have some. The others still say their text.
 #include "core/tokenizer/vocabulary.h"
 
 #include <fmt/format.h>
@@ -128,12 +129,15 @@ Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
       return file.Fail(fmt::format("tokenizer.ggml.tokens[{}] is {}, which is not valid UTF-8", id,
                                    Quoted(text)));
     }
-    const auto [other, is_new] = vocabulary->ids.emplace(text, static_cast<int32_t>(id));
+    const auto [known, is_new] = vocabulary->ids.emplace(text, static_cast<int32_t>(id));
     if (!is_new) {
-      return file.Fail(
-          fmt::format("tokenizer.ggml.tokens[{}] is {}, as is token {}: each text may "
-                      "stand once",
-                      id, Quoted(text), other->second));
+      if (vocabulary->warning.empty() && !text.empty()) {
+        vocabulary->warning = fmt::format(
+            "{}: tokenizer.ggml.tokens[{}] is {}, as is token {}: of equal texts, of "
+            "which there may be more, the last token is what text becomes",
+            file.name(), id, Quoted(text), known->second);
+      }
+      known->second = static_cast<int32_t>(id);
     }
     vocabulary->longest = std::max(vocabulary->longest, text.size());
   }

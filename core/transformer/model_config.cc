@@ -61,8 +61,7 @@ Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
                                  Quoted(*architecture), KnownArchitectures()));
   }
   config.architecture = *architecture;
-  TRY(const auto name, file.GetString("general.name"));
-  config.name = CleanName(name.value_or(""));
+  config.name = CleanName(ToldText(file, "general.name"));
   if (config.name.empty()) config.name = config.architecture;
   return {};
 }

@@ -50,6 +50,12 @@ TEST_F(MetadataKeysTest, ReadsByTheArchitecturesPrefix) {
   EXPECT_TRUE(keys.status());
 }
 
+TEST_F(MetadataKeysTest, WhatIsOnlyToldMayBeOfAnyType) {
+  EXPECT_EQ(ToldText(file_, "x.text"), "abc");
+  EXPECT_EQ(ToldText(file_, "x.layers"), "");
+  EXPECT_EQ(ToldText(file_, "x.none"), "");
+}
+
 TEST_F(MetadataKeysTest, NamesKeyValueAndBounds) {
   EXPECT_THAT(ErrorOf([](MetadataKeys& keys) { keys.Size("layers", 8, 9); }),
               AllOf(HasSubstr("keys.gguf: "), HasSubstr("x.layers is 7, but must be 8 to 9")));

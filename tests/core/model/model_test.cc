@@ -192,8 +192,29 @@ TEST(ModelFileTest, LimitsTheChatTemplate) {
     const auto file = ModelFile::Parse(bytes, "memory");
     return file ? "" : file.error().message;
   };
-  EXPECT_EQ(error(65536), "");
-  EXPECT_THAT(error(65537), HasSubstr("tokenizer.chat_template has 65537 bytes"));
+  EXPECT_EQ(error(1048576), "");
+  EXPECT_THAT(error(1048577), HasSubstr("tokenizer.chat_template has 1048577 bytes"));
+}
+
+// What only tells people something refuses no file, whatever its type.
+TEST(ModelFileTest, TakesDescriptionsOfAnyType) {
+  GgufBuilder builder = TinyModelBuilder();
+  for (const char* const key : {"general.name", "general.description", "general.url",
+                                "general.license", "general.file_type", "general.size_label"}) {
+    builder.SetStrings(key, {"a", "b"});
+  }
+  std::vector<uint8_t> bytes = builder.Build();
+  auto file = ModelFile::Parse(bytes, "memory");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->config().name, "llama");  // as without a name
+  EXPECT_TRUE(file->Check());
+  builder.SetU32("general.name", 7);
+  builder.SetBool("general.license", true);
+  bytes = builder.Build();
+  file = ModelFile::Parse(bytes, "memory");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->config().name, "llama");
+  EXPECT_TRUE(file->Check());
 }
 
 TEST(ModelFileTest, LimitsTheNamesOfTemplates) {
