@@ -21,10 +21,10 @@ Text Renderer::Run(const Dict& variables) {
   for (size_t slot = 0; slot < program_.names.size(); ++slot) {
     const std::string& name = program_.names[slot];
     if (const Value* value = variables.Find(name)) {
-      scope_->Set(static_cast<int>(slot), *value);
+      SetName(static_cast<int>(slot), *value);
     } else if (const Builtin* function = FindFunction(name)) {
-      scope_->Set(static_cast<int>(slot),
-                  Value(static_cast<Object*>(Own<Function>(function, Value()))));
+      SetName(static_cast<int>(slot),
+              Value(static_cast<Object*>(Own<Function>(function, Value()))));
     }
   }
   Run(program_.body);
@@ -75,8 +75,8 @@ Renderer::Flow Renderer::Run(const Stmt& stmt) {
       AppendStr(BlockValue(stmt), &output_);
       break;
     case Stmt::Kind::kMacro:
-      scope_->Set(stmt.target->slot,
-                  Value(static_cast<Object*>(Own<MacroObject>(stmt.macro.get(), scope_))));
+      SetName(stmt.target->slot,
+              Value(static_cast<Object*>(Own<MacroObject>(stmt.macro.get(), scope_))));
       break;
     case Stmt::Kind::kCall:
       RunCallBlock(stmt);
@@ -139,7 +139,7 @@ void Renderer::RunLoop(const Stmt& stmt, const Value& items, size_t depth) {
   const size_t count = loop->items.size();
   for (; loop->index < count; ++loop->index) {
     const NewScope scope(&scope_, loop->outside);
-    scope_->Set(kLoopSlot, Value(static_cast<Object*>(loop)));
+    SetName(kLoopSlot, Value(static_cast<Object*>(loop)));
     Assign(*stmt.target, loop->items[loop->index]);
     budget().Step();
     if (Run(stmt.body) == Flow::kBreak) break;
@@ -180,7 +180,7 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
   std::vector<bool> given(count);
   const auto give = [&](size_t at, Value value) {
     given[at] = true;
-    scope_->Set(macro.slots[at], std::move(value));
+    SetName(macro.slots[at], std::move(value));
   };
   std::vector<Value>& positional = arguments.positional;
   for (size_t i = 0; i < std::min(count, positional.size()); ++i) give(i, std::move(positional[i]));
@@ -190,6 +190,7 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
   Dict others;
   bool has_caller = false;
   for (auto& [name, value] : arguments.named) {
+    budget().Step(count / kNamesPerStep);
     size_t at = 0;
     while (at < count && macro.parameters[at] != name) ++at;
     if (at < count) {
@@ -197,7 +198,7 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
       give(at, std::move(value));
     } else if (name == "caller" && macro.uses_caller) {
       has_caller = true;
-      scope_->Set(kCallerSlot, std::move(value));
+      SetName(kCallerSlot, std::move(value));
     } else if (macro.uses_kwargs) {
       others.Set(Literal(name), std::move(value));
     } else {
@@ -206,31 +207,38 @@ Value Renderer::CallMacro(const Macro& macro, const std::shared_ptr<Scope>& clos
   }
   // Without this a macro would find the caller of the macro in which it was defined.
   if (macro.uses_caller && !has_caller) {
-    scope_->Set(kCallerSlot, Value::UndefinedBecause("no caller is defined"));
+    SetName(kCallerSlot, Value::UndefinedBecause("no caller is defined"));
   }
-  if (macro.uses_kwargs) scope_->Set(kKwargsSlot, NewDict(std::move(others)));
+  if (macro.uses_kwargs) SetName(kKwargsSlot, NewDict(std::move(others)));
   if (macro.uses_varargs) {
     positional.erase(positional.begin(), positional.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                                   count, positional.size())));
-    scope_->Set(kVarargsSlot, NewList(std::move(positional), List::Kind::kTuple));
+    SetName(kVarargsSlot, NewList(std::move(positional), List::Kind::kTuple));
   }
   for (size_t i = 0; i < count; ++i) {
     if (given[i]) continue;
     // The name is set before its default is evaluated, so that (a=a) is undefined, as in jinja2,
     // rather than the `a` outside.
-    scope_->Set(macro.slots[i], Value::UndefinedBecause(fmt::format(
-                                    "parameter '{}' was not provided", macro.parameters[i])));
+    SetName(macro.slots[i], Value::UndefinedBecause(fmt::format("parameter '{}' was not provided",
+                                                                macro.parameters[i])));
     if (macro.defaults[i] != nullptr) {
-      scope_->Set(macro.slots[i], Evaluate(*macro.defaults[i]));
+      SetName(macro.slots[i], Evaluate(*macro.defaults[i]));
     }
   }
   return New(Captured([&] { Run(macro.body); }));
 }
 
+// A block with some dozens of names costs nothing more; one that was written to have thousands is
+// looked through at the template's own expense.
+void Renderer::SetName(int slot, Value value) {
+  budget().Step(scope_->variables.size() / kNamesPerStep);
+  scope_->Set(slot, std::move(value));
+}
+
 // A name is always set in the innermost scope, even if one further out has it; this is why only a
 // namespace carries anything out of a loop.
 void Renderer::Assign(const Expr& target, const Value& value) {
-  if (target.kind == Expr::Kind::kName) return scope_->Set(target.slot, value);
+  if (target.kind == Expr::Kind::kName) return SetName(target.slot, value);
   if (target.kind == Expr::Kind::kAttribute) {
     const Value owner = Lookup(*target.operands[0]);
     auto* const space = dynamic_cast<Namespace*>(owner.AsObject());
@@ -247,8 +255,9 @@ void Renderer::Assign(const Expr& target, const Value& value) {
   for (size_t i = 0; i < parts.size(); ++i) Assign(*target.operands[i], parts[i]);
 }
 
-Value Renderer::Lookup(const Expr& name) const {
+Value Renderer::Lookup(const Expr& name) {
   for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
+    budget().Step(scope->variables.size() / kNamesPerStep);
     for (const auto& [slot, value] : scope->variables) {
       if (slot == name.slot) return value;
     }

@@ -24,6 +24,8 @@ class Renderer final : public Interpreter {
   Value CallLoop(Loop* loop, const Value& items) override;
 
  private:
+  static constexpr size_t kNamesPerStep = 16;  // that are compared when one is looked for
+
   // How a block ended. Break and continue travel as results to the loop that takes them.
   enum class Flow { kNormal, kBreak, kContinue };
 
@@ -37,7 +39,8 @@ class Renderer final : public Interpreter {
   Text Captured(const Body& body);
   void Assign(const Expr& target, const Value& value);
   Value BlockValue(const Stmt& stmt);
-  Value Lookup(const Expr& name) const;
+  void SetName(int slot, Value value);
+  Value Lookup(const Expr& name);
 
   // renderer_expressions.cc
   Value Evaluate(const Expr& expr);

@@ -157,6 +157,11 @@ TEST(ChatTemplate, StopsWhatDoesNotEndOrGrows) {
   std::string tags;
   for (int i = 0; i < 10000; ++i) tags += "{% if 1 %}";
   EXPECT_THAT(Rendered(tags), HasSubstr("nested more than"));
+  // Each name is compared with all before it.
+  std::string names;
+  for (int i = 0; i < 40000; ++i) names += "{% set n" + std::to_string(i) + " = 1 %}";
+  EXPECT_THAT(Rendered(names, low), HasSubstr("more than 1000000 steps"));
+  EXPECT_EQ(Rendered(names.substr(0, names.find("{% set n1000 ")) + "{{ n999 }}", low), "1");
   std::string sum = "1";
   for (int i = 0; i < 10000; ++i) sum += "+1";
   EXPECT_THAT(Rendered("{{ " + sum + " }}"), HasSubstr("steps in a row"));
