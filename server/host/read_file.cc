@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 
 #include "core/base/quoted.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr size_t kPathShown = 1024;  // bytes: a message should have the whole path
 constexpr size_t kPiece = 64 * 1024;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr int kPatienceMs = 10'000;  // with who writes into a pipe, between two pieces
 
 }  // namespace
@@ -58,7 +60,10 @@ Result<std::string> ReadSmallFile(const std::string& path, size_t max_bytes) {
     if (n == 0 && pipe && text.empty()) {
       return fail(ErrorKind::kBadFile, "is a pipe into which nobody writes");
     }
-    if (n == 0) return text;
+    if (n == 0) {
+      if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+      return text;
+    }
     if (text.size() > max_bytes) {
       return fail(ErrorKind::kBadFile, fmt::format("has more than {} bytes", max_bytes));
     }

@@ -34,6 +34,14 @@ TEST(ReadFileTest, AFileIsReadWhole) {
   EXPECT_THAT(*ReadSmallFile("/proc/self/stat"), HasSubstr(" "));  // has bytes but no size
 }
 
+TEST(ReadFileTest, AByteOrderMarkIsNoText) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(ReadSmallFile(FileOf(mark + "[a]\r\n").path()).value(), "[a]\r\n");
+  EXPECT_EQ(ReadSmallFile(FileOf(mark).path()).value(), "");
+  EXPECT_EQ(ReadSmallFile(FileOf(mark + mark).path()).value(), mark);  // a character of the text
+  EXPECT_EQ(ReadSmallFile(FileOf("a" + mark).path()).value(), "a" + mark);
+}
+
 TEST(ReadFileTest, TheLimitIsTheLastSizeThatIsTaken) {
   const TempFile file = FileOf("12345");
   EXPECT_EQ(ReadSmallFile(file.path(), 5).value(), "12345");
