@@ -31,8 +31,10 @@ std::string ReadName(FieldReader& tool, ReadContext& context) {
   return name;
 }
 
-// {"mode", "tools"}
-void ReadAllowedTools(FieldReader& allowed, ReadContext& context, ToolChoice* choice) {
+// {"mode", "tools"}. What is left out of the tools, such as a search of the web that OpenAI's own
+// servers would run, is left out here, too: the choice is among the others.
+void ReadAllowedTools(FieldReader& allowed, ReadContext& context, const ToolList& list,
+                      ToolChoice* choice) {
   allowed.Text("mode", &choice->word);
   if (choice->word != "auto" && choice->word != "required") {
     allowed.Fail("mode", "must be auto or required");
@@ -42,9 +44,23 @@ void ReadAllowedTools(FieldReader& allowed, ReadContext& context, ToolChoice* ch
     return allowed.Fail("tools", "must be a list of at least one tool");
   }
   for (size_t i = 0; i < tools->size() && allowed.ok(); ++i) {
-    allowed.Nested((*tools)[i], fmt::format("tools[{}]", i), kForms, context.unknown(),
-                   [&](FieldReader& tool) { choice->names.push_back(ReadName(tool, context)); });
+    const Json& tool = (*tools)[i];
+    const std::string where = fmt::format("tools[{}]", i);
+    const std::string type = tool.is_object() ? TextField(tool, "type", "function") : "function";
+    std::string name;
+    if (type == "function" || type == "custom") {
+      allowed.Nested(tool, where, kForms, context.unknown(),
+                     [&](FieldReader& reader) { name = ReadName(reader, context); });
+    }
+    if (type == "function" || IsTool(list.tools, name)) {
+      choice->names.push_back(std::move(name));
+    } else {
+      context.ignored.push_back(fmt::format("{}: {}", allowed.Full(where), type));
+    }
   }
+  if (!choice->names.empty()) return;
+  if (choice->word == "required") allowed.Fail("tools", "has no tool that can be called here");
+  choice->word = "none";
 }
 
 ToolChoice ReadChoice(FieldReader& fields, ReadContext& context, const ToolList& tools) {
@@ -62,9 +78,10 @@ ToolChoice ReadChoice(FieldReader& fields, ReadContext& context, const ToolList&
   fields.Nested(*value, name, kForms, context.unknown(), [&](FieldReader& reader) {
     if (value->contains("type") && (*value)["type"] == "allowed_tools") {
       reader.Take("type");
-      if (!reader.Object("allowed_tools", "must be an object", context.unknown(),
-                         [&](FieldReader& inner) { ReadAllowedTools(inner, context, &choice); })) {
-        ReadAllowedTools(reader, context, &choice);  // as /v1/responses has it
+      if (!reader.Object(
+              "allowed_tools", "must be an object", context.unknown(),
+              [&](FieldReader& inner) { ReadAllowedTools(inner, context, tools, &choice); })) {
+        ReadAllowedTools(reader, context, tools, &choice);  // as /v1/responses has it
       }
       return;
     }

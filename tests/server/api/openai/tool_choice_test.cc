@@ -80,6 +80,31 @@ TEST_F(OpenAiToolsTest, TheChoiceBindsTheText) {
             "tool_choice.x");
 }
 
+// Tools that OpenAI's servers run are left out of the choice as they are out of the tools.
+TEST_F(OpenAiToolsTest, AllowedToolsThatCannotBeCalledAreLeftOut) {
+  const auto post = [this](const char* mode, const std::string& allowed) {
+    return Post("," + std::string(kTools) + R"(,"tool_choice":{"type":"allowed_tools","mode":")" +
+                mode + R"(","tools":[)" + allowed + "]}");
+  };
+  const std::string others =
+      R"({"type":"web_search_preview"},{"type":"mcp","server_label":"m","name":"now"},
+         {"type":"custom","custom":{"name":"patch"}})";
+  const HttpReply reply = post("required", others + R"(,{"type":"function","name":"add"})");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(Ignored(reply),
+            "tool_choice.tools[0]: web_search_preview, tool_choice.tools[1]: mcp, "
+            "tool_choice.tools[2]: custom");
+  EXPECT_TRUE(Allows(kAdd));
+  EXPECT_FALSE(Allows(kNow));
+  EXPECT_FALSE(Allows("Four."));
+  // None is left: where calling is optional nothing is called, and where it is not, nothing can be.
+  ASSERT_EQ(post("auto", others).status, 200);
+  EXPECT_EQ(LastPrompt(), "x");
+  const HttpReply refused = post("required", others);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, testing::HasSubstr("\"param\":\"tool_choice.tools\""));
+}
+
 TEST_F(OpenAiToolsTest, RefusalsNameTheField) {
   const std::string tools = std::string(",") + kTools;
   const std::pair<std::string, const char*> cases[] = {
