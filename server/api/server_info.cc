@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <ctime>
 #include <utility>
 
 #include "server/api/embedded_files.h"
@@ -44,17 +45,16 @@ bool IsAnthropic(const RouteCall& call) {
   return !FindHeader(call.request.headers, "anthropic-version").empty();
 }
 
-// An entry of Anthropic's list.
-Json AnthropicModelJson(const ServedModel& model, std::string_view name) {
-  return {{"type", "model"},
-          {"id", name},
-          {"display_name", name},
-          {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(model.created))},
-          {"max_input_tokens", model.context}};
-}
-
-Json EntryJson(const RouteCall& call, const ServedModel& model, std::string_view name) {
-  return IsAnthropic(call) ? AnthropicModelJson(model, name) : ModelJson(model, name);
+// An entry of OpenAI's list as one of Anthropic's. What a model that is not loaded reads at most is
+// not known.
+Json AnthropicEntry(const Json& entry) {
+  const auto created = static_cast<std::time_t>(entry["created"].get<int64_t>());
+  Json json{{"type", "model"},
+            {"id", entry["id"]},
+            {"display_name", entry["id"]},
+            {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(created))}};
+  if (entry.contains("context_length")) json["max_input_tokens"] = entry["context_length"];
+  return json;
 }
 
 HttpReply NotReady(const Json& body, double retry_after_s) {
@@ -68,17 +68,30 @@ HttpReply NotReady(const Json& body, double retry_after_s) {
 
 HttpReply Models(RouteCall& call) {
   const ServedModel& model = call.service->model();
-  Json data = Json::array({EntryJson(call, model, model.name)});
+  Json data = Json::array({ModelJson(model, model.name)});
   for (const std::string& alias : call.settings.generate.names.aliases) {
-    if (alias != "*" && alias != model.name) data.push_back(EntryJson(call, model, alias));
+    if (alias != "*" && alias != model.name) data.push_back(ModelJson(model, alias));
   }
   if (const ServedModel* const beside = ModelBeside(*call.service)) {
-    data.push_back(EntryJson(call, *beside, beside->name));
+    data.push_back(ModelJson(*beside, beside->name));
   }
+  return ModelsReply(call, std::move(data));
+}
+
+HttpReply ModelsReply(const RouteCall& call, Json data) {
   if (!IsAnthropic(call)) return JsonReply({{"object", "list"}, {"data", std::move(data)}});
+  for (Json& entry : data) entry = AnthropicEntry(entry);
+  if (data.empty()) {
+    return JsonReply(
+        {{"data", data}, {"has_more", false}, {"first_id", nullptr}, {"last_id", nullptr}});
+  }
   const Json first = data.front()["id"], last = data.back()["id"];  // one page has all
   return JsonReply(
       {{"data", std::move(data)}, {"has_more", false}, {"first_id", first}, {"last_id", last}});
+}
+
+HttpReply ModelReply(const RouteCall& call, const Json& entry) {
+  return JsonReply(IsAnthropic(call) ? AnthropicEntry(entry) : entry);
 }
 
 HttpReply OneModel(RouteCall& call) {
@@ -88,7 +101,7 @@ HttpReply OneModel(RouteCall& call) {
   if (name.size() > kMaxModelName || model == nullptr) {
     return ErrorReply(NoSuchModel(call.service->model(), name));
   }
-  return JsonReply(EntryJson(call, *model, name));
+  return ModelReply(call, ModelJson(*model, name));
 }
 
 HttpReply Info(RouteCall& call) {

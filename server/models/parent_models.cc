@@ -11,6 +11,7 @@
 #include "server/api/json_reply.h"
 #include "server/api/ollama/ollama_common.h"
 #include "server/api/request_body.h"
+#include "server/api/server_info.h"
 #include "server/http/error_reply.h"
 #include "server/http/query.h"
 #include "server/http/sse.h"
@@ -111,13 +112,13 @@ Json ParentApi::ModelJson(RouteCall& call, const CatalogModel& model) {
 HttpReply ParentApi::List(RouteCall& call) {
   Json data = Json::array();
   for (const CatalogModel& model : catalog_.List()) data.push_back(ModelJson(call, model));
-  return JsonReply({{"object", "list"}, {"data", std::move(data)}});
+  return ModelsReply(call, std::move(data));
 }
 
 HttpReply ParentApi::One(RouteCall& call) {
   if (call.place.empty()) return List(call);  // the list's path, with a slash behind it
   const auto model = Choose(std::string(call.place));
-  return model ? JsonReply(ModelJson(call, *model)) : ErrorReply(model.error());
+  return model ? ModelReply(call, ModelJson(call, *model)) : ErrorReply(model.error());
 }
 
 HttpReply ParentApi::Props() const {

@@ -28,6 +28,21 @@ class Lists(ModelsTest):
         self.assertIn("lockstep_sessions 4", ask(server.port, "GET", "/metrics?model=a").body.decode())
         self.assertEqual(ask(server.port, "GET", "/metrics?model=b").status, 400)
 
+    def test_the_list_in_anthropics_form(self):
+        server = self.start()
+        self.generated(server, "a")
+        version = {"anthropic-version": "2023-06-01"}
+        listed = ask(server.port, "GET", "/v1/models", headers=version).json
+        self.assertEqual({name: listed[name] for name in ("has_more", "first_id", "last_id")},
+                         {"has_more": False, "first_id": "a", "last_id": "inner"})
+        self.assertEqual([model["id"] for model in listed["data"]], ["a", "b", "inner"])
+        one = listed["data"][0]
+        self.assertEqual(sorted(one), ["created_at", "display_name", "id", "max_input_tokens", "type"])
+        self.assertEqual((one["type"], one["display_name"], one["max_input_tokens"]), ("model", "a", 512))
+        self.assertRegex(one["created_at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertNotIn("max_input_tokens", listed["data"][1])  # what is not loaded is not known
+        self.assertEqual(ask(server.port, "GET", "/v1/models/a", headers=version).json, one)
+
     def test_metrics_of_all_models(self):
         presets = self.folder / "presets.ini"
         presets.write_text("[b]\nno-metrics = true\n")
