@@ -225,8 +225,8 @@ int ServeModels(const Options& options, const sigset_t& signals) {
   http.refuse = [&router](const HttpRequest& request, const ReadError& error) {
     return router.Refuse(request, error.status, error.message);
   };
-  const auto server = HttpServer::Start(
-      http, [&router](const HttpRequest& request) { return router.Handle(request); });
+  const auto server = StartUnlessEnded(
+      http, [&router](const HttpRequest& request) { return router.Handle(request); }, signals);
   if (!server) return ExitCode(server.error());
   WarnOfOpenAddress(**server, options.http.host, has_keys);
   Log(LogLevel::kInfo, "serving",

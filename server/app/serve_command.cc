@@ -230,8 +230,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
     if (*spans != nullptr) (*spans)->Export(record);
     LogRequest(record, model);
   };
-  const auto server = HttpServer::Start(
-      http, [&router](const HttpRequest& request) { return router.Handle(request); });
+  const auto server = StartUnlessEnded(
+      http, [&router](const HttpRequest& request) { return router.Handle(request); }, signals);
   if (!server) return ExitCode(server.error());
   LogLimits(options, http);
 

@@ -7,8 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "core/base/memory_budget.h"
 #include "server/api/routes.h"
@@ -74,6 +78,20 @@ HttpServerOptions HttpOptionsOf(const Options& options, size_t threads, size_t r
   http.is_scrape = IsScrapePath;
   http.guard_loopback = !has_keys;
   return http;
+}
+
+// It looks for a signal every 20 ms, since one cannot wait for a future and a signal at once.
+Result<std::unique_ptr<HttpServer>> StartUnlessEnded(const HttpServerOptions& options,
+                                                     HttpHandler handler, const sigset_t& signals) {
+  auto started = std::async(std::launch::async,
+                            [&] { return HttpServer::Start(options, std::move(handler)); });
+  const timespec at_once{};
+  while (started.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
+    if (sigtimedwait(&signals, nullptr, &at_once) <= 0) continue;
+    Log(LogLevel::kInfo, "stopped while starting");
+    _exit(0);  // there is nothing yet that could be lost
+  }
+  return started.get();
 }
 
 void WarnOfOpenAddress(const HttpServer& server, const std::string& host, bool has_keys) {

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "core/base/status.h"
@@ -37,6 +38,10 @@ int ExitCode(const Error& error);
 // thread. The caller adds the callbacks.
 HttpServerOptions HttpOptionsOf(const Options& options, size_t threads, size_t request_bytes,
                                 bool has_keys);
+// HttpServer::Start, which takes a while where many threads are to start. One of the signals ends
+// the process meanwhile, with the exit code of a server that was told to stop.
+Result<std::unique_ptr<HttpServer>> StartUnlessEnded(const HttpServerOptions& options,
+                                                     HttpHandler handler, const sigset_t& signals);
 // Says so where whoever reaches the address may use the server.
 void WarnOfOpenAddress(const HttpServer& server, const std::string& host, bool has_keys);
 void LogDrain(int signal);

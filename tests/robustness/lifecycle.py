@@ -35,7 +35,7 @@ def drain(test):
     code, at_once = second_signal(test)
     return (f"{times} times exit 0; {whole} streams whole, {cut} ended by an error event, at most"
             f" {longest:.1f} s after the timeout; a second SIGTERM ends in {at_once:.2f} s"
-            f" (exit code {code})")
+            f" (exit code {code}); one while threads start in {early_signal(test):.2f} s")
 
 
 async def drain_once(server, tokens, timeout):
@@ -86,6 +86,21 @@ def second_signal(test):
         expect(code is not None and seconds < 1,
                f"exit code {code} {seconds:.1f} s after the second SIGTERM, expected within 1 s")
         return code, seconds
+
+
+def early_signal(test):
+    """SIGTERM while the server's threads start: the seconds until it has ended."""
+    with Server(test.binary, "--queue", 20000, wait=False) as server:
+        tasks = f"/proc/{server.process.pid}/task"
+        expect(poll(lambda: len(os.listdir(tasks)) > 100, 10) is not None, "no threads")
+        threads = len(os.listdir(tasks))
+        expect(threads < 20000, f"all {threads} threads were there at once")
+        start = time.monotonic()
+        server.terminate()
+        code = server.exit_code(5)
+        seconds = time.monotonic() - start
+        expect(code == 0, f"exit code {code} on a SIGTERM after {threads} threads, expected 0")
+    return seconds
 
 
 def crash(test):
