@@ -93,6 +93,8 @@ REFUSED = [
     ({"nameOverride": "-a"}, "nameOverride"),
     ({"strategy": {"type": "Rolling"}}, "strategy"),
     ({"kvEvents": {"enabled": True, "model": "a@b"}}, "model"),
+    ({"extraEnv": [{"name": "LOCKSTEP_PORT", "value": "9000"}]}, "the probes ask port 8080"),
+    ({"extraEnv": [{"name": "LOCKSTEP_DRAIN_TIMEOUT", "value": "9"}]}, "set drain.timeout"),
 ]
 
 
@@ -203,6 +205,16 @@ class Chart(unittest.TestCase):
         self.assertEqual((backend["kind"], backend["name"]), ("InferencePool", "tales-lockstep"))
         (backend,) = of_kind(render(CASES["route"]), "HTTPRoute")["spec"]["rules"][0]["backendRefs"]
         self.assertEqual(backend, {"name": "tales-lockstep", "port": 80})
+
+    def test_a_variable_stands_once_and_the_users_holds(self):
+        own = [entry["name"] for entry in container_of(render({}))["env"]]
+        given = [("LOCKSTEP_HOST", "0.0.0.0"), ("A", "1"), ("HF_HUB_CACHE", "/cache"), ("A", "2")]
+        entries = container_of(render({"extraEnv": [{"name": name, "value": value} for name, value in given]}))["env"]
+        self.assertEqual([(entry["name"], entry["value"]) for entry in entries if entry["name"] not in own or
+                          entry["name"] in dict(given)],
+                         [("LOCKSTEP_HOST", "0.0.0.0"), ("HF_HUB_CACHE", "/cache"), ("A", "2")])
+        names = [entry["name"] for entry in entries]
+        self.assertEqual(sorted(names), sorted({*own, "A"}))
 
     def test_the_model_is_where_the_server_looks_and_only_a_fetch_writes(self):
         for name, variable, value, claim, read_only in (

@@ -71,3 +71,43 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "lockstep.fullname" . }}-[
 {{- define "lockstep.picker" -}}
 {{ default (printf "%s-epp" (include "lockstep.fullname" .)) .Values.inferencePool.endpointPicker.service }}
 {{- end -}}
+
+{{/* The variables that the chart sets itself. */}}
+{{- define "lockstep.ownEnv" -}}
+- {name: LOCKSTEP_HOST, value: "::"}
+- {name: LOCKSTEP_PORT, value: "8080"}
+- {name: LOCKSTEP_DRAIN_DELAY, value: {{ .Values.drain.delay | quote }}}
+- {name: LOCKSTEP_DRAIN_TIMEOUT, value: {{ .Values.drain.timeout | quote }}}
+- {name: HF_HUB_CACHE, value: /models}
+{{- if .Values.model.file }}
+- {name: LOCKSTEP_MODEL, value: {{ printf "/models/%s" .Values.model.file | quote }}}
+{{- else if .Values.model.hf }}
+- {name: LOCKSTEP_HF, value: {{ .Values.model.hf | quote }}}
+{{- end }}
+{{- if .Values.apiKeys.existingSecret }}
+- {name: LOCKSTEP_API_KEY_FILE, value: /keys/keys}
+{{- end }}
+{{- if .Values.kvEvents.enabled }}
+- {name: LOCKSTEP_KV_EVENTS, value: "tcp://*:{{ .Values.kvEvents.port }}"}
+- {name: LOCKSTEP_KV_EVENTS_REPLAY, value: "tcp://*:{{ .Values.kvEvents.replayPort }}"}
+- {name: LOCKSTEP_MODEL_ALIAS, value: {{ .Values.kvEvents.model | quote }}}
+- {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+- {name: LOCKSTEP_KV_EVENTS_POD, value: "$(POD_IP):8080"}
+{{- end }}
+{{- end -}}
+
+{{/* Those of extraEnv take their place, of several of a name the last; but for what other fields of the pod follow from. */}}
+{{- define "lockstep.env" -}}
+{{- $fixed := dict "LOCKSTEP_PORT" "the probes ask port 8080, and service.port is what others ask" "LOCKSTEP_DRAIN_DELAY" "set drain.delay" "LOCKSTEP_DRAIN_TIMEOUT" "set drain.timeout" -}}
+{{- $last := dict -}}
+{{- range $i, $variable := .Values.extraEnv -}}
+{{- if hasKey $fixed .name }}{{ fail (printf "extraEnv: %s is the chart's own: %s" .name (get $fixed .name)) }}{{ end -}}
+{{- $_ := set $last .name $i -}}
+{{- end -}}
+{{- range include "lockstep.ownEnv" . | fromYamlArray }}{{ if not (hasKey $last .name) }}
+- {{ toYaml . | nindent 2 | trim }}
+{{- end }}{{ end -}}
+{{- range $i, $variable := .Values.extraEnv }}{{ if eq $i (int (get $last $variable.name)) }}
+- {{ toYaml $variable | nindent 2 | trim }}
+{{- end }}{{ end -}}
+{{- end -}}
