@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <functional>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -16,6 +19,10 @@
 namespace lockstep {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// What a client would wait before it tried again; most who are being read have left by then.
+constexpr std::chrono::milliseconds kPatience{1000}, kBetweenLooks{5};
 constexpr size_t kMaxIgnoredNames = 4096;  // bytes: clients have limits for all headers together
 
 // X-Request-Timeout-Ms, where it is there and less than what the server allows.
@@ -31,6 +38,18 @@ Status LowerTimeout(const HttpHeaders& headers, Deadlines& deadlines) {
   }
   deadlines.total = std::min(deadlines.total, std::chrono::milliseconds(ms));
   return {};
+}
+
+// Takes so many bytes as soon as the others leave them. So of large requests that come at the same
+// time one is read after the other, and none is refused because they came at once.
+Status TakeInTurn(size_t bytes, const std::function<bool()>& gone, MemoryBudget::Share& memory) {
+  const auto end = Clock::now() + kPatience;
+  for (;;) {
+    Status taken = memory.Resize(bytes);
+    const bool waits = !taken && taken.error().kind == ErrorKind::kOverloaded;
+    if (!waits || Clock::now() >= end || gone()) return taken;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
 }
 
 }  // namespace
@@ -62,7 +81,7 @@ tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
   }
   MemoryBudget::Share memory(budget);
   const size_t bytes = ParsedBytes(request.body) + kReadingCopies * request.body.size();
-  if (Status status = memory.Resize(bytes); !status) {
+  if (Status status = TakeInTurn(bytes, caller.gone, memory); !status) {
     return tl::unexpected(ErrorReply(status.error()));
   }
   auto json = ParseStrictObject(request.body);

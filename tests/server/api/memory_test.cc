@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,15 +42,43 @@ TEST_F(ApiMemoryTest, AFullBudgetRefusesAndAnEmptyOneServes) {
                {"/v1/completions", R"({"prompt":"x"})"},
                {"/tokenize", R"({"content":"x"})"},
                {"/detokenize", R"({"tokens":[65]})"}};
+  std::vector<std::future<HttpReply>> replies;  // each waits for a moment
   for (const auto& [path, body] : cases) {
-    const HttpReply refused = Post(path, body);
-    EXPECT_EQ(refused.status, 429) << path << body;
+    replies.push_back(std::async(std::launch::async, [&] { return Post(path, body); }));
+  }
+  for (auto& reply : replies) {
+    const HttpReply refused = reply.get();
+    EXPECT_EQ(refused.status, 429) << refused.body;
     EXPECT_THAT(refused.body, HasSubstr("memory"));
     EXPECT_FALSE(FindHeader(refused.headers, "Retry-After").empty());
   }
   others = {};
   for (const auto& [path, body] : cases) EXPECT_EQ(Post(path, body).status, 200) << path << body;
   EXPECT_EQ(memory_.used(), 0u);
+}
+
+// Of requests that fit one after the other none is refused because they come at once: each takes
+// two thirds of the budget.
+TEST_F(ApiMemoryTest, LargeBodiesAreReadInTurn) {
+  const std::string body = R"({"prompt":"x","user":")" + std::string(100'000, 'x') + R"("})";
+  std::vector<std::future<HttpReply>> replies;
+  for (int i = 0; i < 12; ++i) {
+    replies.push_back(
+        std::async(std::launch::async, [&] { return Post("/v1/completions", body); }));
+  }
+  for (auto& reply : replies) EXPECT_EQ(reply.get().status, 200);
+  EXPECT_EQ(memory_.used(), 0u);
+}
+
+// It does not wait for what takes longer than a client's own next try.
+TEST_F(ApiMemoryTest, ABodyWaitsForOthersToLeave) {
+  MemoryBudget::Share others(&memory_);
+  ASSERT_TRUE(others.Resize((1 << 20) - 100));
+  auto reply =
+      std::async(std::launch::async, [&] { return Post("/tokenize", R"({"content":"x"})"); });
+  EXPECT_EQ(reply.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  others = {};
+  EXPECT_EQ(reply.get().status, 200);
 }
 
 TEST_F(ApiMemoryTest, ABodyThatNeverFitsIsNoMatterOfTime) {
