@@ -75,11 +75,13 @@ Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
   if (!IsToken(method) || HasControls(target) || target.find(' ') != target.npos) {
     return Fail(400, "the first line is not an HTTP request line");
   }
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") {
-    const bool other = version.size() == 8 && version.starts_with("HTTP/") && version[6] == '.';
-    return other ? Fail(505, "the server speaks HTTP/1.1 and HTTP/1.0")
-                 : Fail(400, "the first line is not an HTTP request line");
+  const auto is_digit = [version](size_t at) { return version[at] >= '0' && version[at] <= '9'; };
+  if (version.size() != 8 || !version.starts_with("HTTP/") || version[6] != '.' || !is_digit(5) ||
+      !is_digit(7)) {
+    return Fail(400, "the first line is not an HTTP request line");
   }
+  // A later minor version is spoken by whoever speaks an earlier one (RFC 9110, 2.5).
+  if (version[5] != '1') return Fail(505, "the server speaks HTTP/1.1 and HTTP/1.0");
   // All that RFC 9110 has: a route says 405 to what it does not take.
   constexpr std::string_view kMethods[] = {"GET",   "HEAD",    "POST",  "PUT",    "DELETE",
                                            "PATCH", "OPTIONS", "TRACE", "CONNECT"};

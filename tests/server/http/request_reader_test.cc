@@ -23,6 +23,16 @@ std::string_view Feed(RequestReader& reader, std::string_view bytes, size_t piec
   return bytes;
 }
 
+TEST(RequestReader, TakesALaterMinorVersionForItsOwn) {
+  for (const char* const version : {"1.2", "1.9"}) {
+    RequestReader reader({});
+    reader.Feed(Http(std::string("GET / HTTP/") + version + "\nHost: h\n\n"));
+    ASSERT_EQ(reader.state(), State::kWhole) << reader.error().message;
+    EXPECT_TRUE(reader.request().keep_alive);
+    EXPECT_FALSE(reader.request().http_1_0);
+  }
+}
+
 TEST(RequestReader, ReadsRequestsOneAfterTheOther) {
   const std::string bytes =
       Http("\nPOST /generate?x=1 HTTP/1.1\nHost: h\nContent-Length: 5\nX-A:  b \n\n") + "hello" +
@@ -117,6 +127,11 @@ TEST(RequestReader, RefusesWhatIsMalformed) {
       {"garbage line", Http("hello\n\n"), 400},
       {"TLS hello", "\x16\x03\x01\x02", 400},
       {"version 9.9", Http("GET / HTTP/9.9\n\n"), 505},
+      {"version 2.0", Http("PRI * HTTP/2.0\n\nSM\n\n"), 505},
+      {"version 0.9", Http("GET / HTTP/0.9\nHost: h\n\n"), 505},
+      {"version 1.x", Http("GET / HTTP/1.x\nHost: h\n\n"), 400},
+      {"version a.1", Http("GET / HTTP/a.1\nHost: h\n\n"), 400},
+      {"version 1.2, two hosts", Http("GET / HTTP/1.2\nHost: h\nHost: g\n\n"), 400},
       {"no version", Http("GET /\n\n"), 400},
       {"unknown method", Http("BREW / HTTP/1.1\nHost: h\n\n"), 501},
       {"space in target", Http("GET /a b HTTP/1.1\nHost: h\n\n"), 400},
