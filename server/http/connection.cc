@@ -18,6 +18,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+// The one interim response that all clients skip. A client that waits for a short answer need not
+// be asked, and one that has left is noticed soon; where a proxy's socket takes what is sent, the
+// next time.
+constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr milliseconds kBeforeAsking{100}, kAskEvery{500};
+
 bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 }  // namespace
@@ -64,6 +70,7 @@ bool Connection::Flush() {
 }
 
 bool Connection::Write(std::string_view bytes) {
+  if (!std::exchange(begun_, true)) sent_all_ = (Hangup() & POLLRDHUP) != 0;
   while (!bytes.empty() && !broken_) {
     std::string_view piece = bytes.substr(0, kWritePiece);
     bytes.remove_prefix(piece.size());
@@ -77,10 +84,28 @@ bool Connection::Write(std::string_view bytes) {
   return !broken_;
 }
 
-bool Connection::Gone() const {
+short Connection::Hangup() const {
   pollfd fd{socket_, POLLRDHUP, 0};
-  return broken_ || stopping_ ||
-         (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+  return poll(&fd, 1, 0) > 0 ? fd.revents : short{0};
+}
+
+void Connection::BeginReply(bool interim) {
+  interim_ = interim;
+  begun_ = sent_all_ = false;
+  ask_at_.reset();
+}
+
+bool Connection::Gone() {
+  if (broken_ || stopping_) return true;
+  const int hangup = Hangup();
+  if ((hangup & POLLRDHUP) == 0 || (hangup & (POLLHUP | POLLERR)) != 0) return hangup != 0;
+  if (begun_ || !interim_) return !sent_all_;
+  const auto now = Clock::now();
+  if (!ask_at_) ask_at_ = now + kBeforeAsking;
+  if (now < *ask_at_) return false;
+  ask_at_ = now + kAskEvery;
+  broken_ = Send(kInterim) < kInterim.size();
+  return broken_;
 }
 
 void Connection::ShutDown() { shutdown(socket_, SHUT_WR); }

@@ -60,9 +60,15 @@ class Connection {
   bool Write(std::string_view bytes);
   bool broken() const { return broken_; }
 
-  // The client has closed its side, the connection is broken, or the server stops. A client that
-  // only shuts down its sending side counts as gone: from here the two look the same.
-  bool Gone() const;
+  // A request is about to be answered. `interim`: its client knows interim responses, as HTTP/1.1
+  // has them.
+  void BeginReply(bool interim);
+  // The client is gone, the connection is broken, or the server stops. Who has only shut down the
+  // sending side still reads, and looks like one who has closed it all until something is sent: a
+  // socket that nobody holds any more answers with a reset. What is sent is the reply, if that has
+  // begun, and before it an interim response. Who shuts it down in the midst of a reply, or knows
+  // no interim responses, counts as gone.
+  bool Gone();
 
   // Tells the client that nothing more will come.
   void ShutDown();
@@ -76,6 +82,8 @@ class Connection {
  private:
   // False if the connection is broken, the deadline is over or the server stops.
   bool WaitWritable(std::chrono::steady_clock::time_point deadline) const;
+  // What poll says of the other side: POLLRDHUP, POLLHUP, POLLERR.
+  short Hangup() const;
   // The number of bytes that the client took, maybe none.
   size_t Send(std::string_view bytes);
 
@@ -86,6 +94,10 @@ class Connection {
   std::string queued_;
   size_t flushed_ = 0;  // of queued_
   bool broken_ = false;
+  bool interim_ = false;
+  bool begun_ = false;     // something of the reply was written
+  bool sent_all_ = false;  // the client had shut down its side before that
+  std::optional<std::chrono::steady_clock::time_point> ask_at_;  // whether it still reads
 };
 
 }  // namespace lockstep

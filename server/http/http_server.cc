@@ -246,6 +246,7 @@ class HttpServer::Impl : private httplib::Server {
     connection.last = refused || !raw.keep_alive || leaving_ ||
                       connection.requests == options_.requests_per_connection;
 
+    connection.BeginReply(!raw.http_1_0);
     Exchange exchange{connection, raw, refused ? &reader.error() : nullptr, {}};
     current_exchange = &exchange;
     const std::string line = refused ? "GET /" : raw.method + " " + PathOf(raw);

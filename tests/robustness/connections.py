@@ -13,10 +13,35 @@ from watch import beside
 
 
 def disconnects(test):
-    """Clients leave at random moments, by close and by reset: their sessions are free at once."""
+    """Clients leave at random moments, by close and by reset: their sessions are free at once. Who
+    has only sent all gets the answer."""
     moments = 12 if test.quick else 100
     with Server(test.binary, *SLOW, "--sessions", 2, "--prefill-tokens", 32) as server:
-        return asyncio.run(leave_often(test, server.port, moments))
+        left = asyncio.run(leave_often(test, server.port, moments))
+        return f"{left}; {asyncio.run(send_all(server.port))} answers to who had sent all"
+
+
+async def send_all(port):
+    """Requests whose clients shut down their sending side behind them: how many were answered."""
+    answered = 0
+    for tokens in (2, 40):  # at once, and after more than a second
+        for stream in (False, True):
+            body = generation(ids(7, 100), tokens, stream=stream)
+            whole = await request(port, "/generate", body)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            with contextlib.closing(writer):
+                writer.write(message("/generate", body))
+                writer.write_eof()
+                data = await asyncio.wait_for(reader.read(), 30)
+            interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+            while data.startswith(interim):
+                data = data[len(interim):]
+            expect(data.startswith(b"HTTP/1.1 200 OK\r\n") and whole.status == 200,
+                   f"{tokens} tokens, stream {stream}, sending ended: {data[:100]}, expected 200")
+            if stream:
+                expect(data.rstrip().endswith(b"0"), f"the stream is not whole: {data[-100:]}")
+            answered += 1
+    return answered
 
 
 async def leave_often(test, port, moments):

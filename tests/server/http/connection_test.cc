@@ -52,6 +52,39 @@ TEST_F(ConnectionTest, ReceivesWithoutWaiting) {
   EXPECT_EQ(connection_->Receive(data, sizeof data), Connection::kEnd);
 }
 
+TEST_F(ConnectionTest, WhoHasSentAllAndReadsIsNotGone) {
+  connection_->BeginReply(true);
+  shutdown(client_, SHUT_WR);
+  EXPECT_FALSE(connection_->Gone());  // a short answer would come now, and alone
+  char none;
+  EXPECT_EQ(recv(client_, &none, 1, MSG_DONTWAIT), -1);
+  std::this_thread::sleep_for(milliseconds(120));
+  EXPECT_FALSE(connection_->Gone());
+  EXPECT_FALSE(connection_->Gone());  // asks no more for a while
+  const std::string interim = "HTTP/1.1 100 Continue\r\n\r\n";
+  EXPECT_EQ(Take(interim.size()), interim.size());
+  EXPECT_EQ(recv(client_, &none, 1, MSG_DONTWAIT), -1);
+  // The reply's own bytes ask from here on.
+  EXPECT_TRUE(connection_->Write("HTTP/1.1 200 OK"));
+  std::this_thread::sleep_for(milliseconds(520));
+  EXPECT_FALSE(connection_->Gone());
+  EXPECT_EQ(Take(15), 15u);
+  CloseClient();
+  EXPECT_TRUE(connection_->Gone());
+}
+
+TEST_F(ConnectionTest, WhoShutsDownInAReplyOrKnowsNoInterimOneIsGone) {
+  connection_->BeginReply(true);
+  EXPECT_TRUE(connection_->Write("HTTP/1.1 200 OK"));
+  EXPECT_FALSE(connection_->Gone());
+  shutdown(client_, SHUT_WR);
+  EXPECT_TRUE(connection_->Gone());
+  connection_->BeginReply(false);
+  EXPECT_TRUE(connection_->Gone());
+  connection_->BeginReply(true);
+  EXPECT_FALSE(connection_->Gone());
+}
+
 TEST_F(ConnectionTest, FlushSendsWhatTheClientTakes) {
   const std::string much(4 << 20, 'x');
   connection_->Queue(much);

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include "server/http/listener.h"
 #include "tests/server/http/http_server_fixture.h"
@@ -375,6 +378,36 @@ TEST_F(HttpServerTest, WhoHasGoneGetsNoAnswer) {
   EXPECT_EQ(client.ReadToEnd(), "");
   EXPECT_TRUE(Eventually([&] { return !records().empty(); }));
   EXPECT_EQ(records().at(0).status, 499);
+}
+
+// One who has only sent all waits for the answer; one who has closed the socket does not, and both
+// look the same at first.
+TEST_F(HttpServerTest, WhoHasSentAllGetsTheAnswerAndWhoHasLeftIsNoticed) {
+  std::atomic<int> gone{0};
+  handler_ = [&gone](const HttpRequest& request) {
+    const auto end = std::chrono::steady_clock::now() + milliseconds(800);
+    while (std::chrono::steady_clock::now() < end) {
+      if (request.client_gone()) {
+        ++gone;
+        return ErrorReply(Error{ErrorKind::kCancelled, "the client went away", {}});
+      }
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    HttpReply reply;
+    reply.body = "late";
+    return reply;
+  };
+  Start();
+  RawClient sent_all(port());
+  sent_all.SendRequest("GET /");
+  sent_all.EndSending();
+  const std::string reply = sent_all.ReadToEnd();
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 100 Continue\r\n\r\n"));
+  EXPECT_THAT(reply, HasSubstr("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(reply, EndsWith("late"));
+  EXPECT_EQ(gone, 0);
+  RawClient(port()).SendRequest("GET /");  // and closes
+  EXPECT_TRUE(Eventually([&] { return gone == 1; }));
 }
 
 // Whoever reads a stream must be able to tell that it was cut off from that it is whole.

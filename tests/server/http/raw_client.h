@@ -89,6 +89,8 @@ class RawClient {
   void Close() {
     if (socket_ >= 0) close(std::exchange(socket_, -1));
   }
+  // Sends no more, and goes on reading.
+  void EndSending() { shutdown(socket_, SHUT_WR); }
   // Closes with RST.
   void Reset() {
     const linger at_once{1, 0};
