@@ -67,7 +67,8 @@ class PatternReader {
   // whole text.
   enum class Place {
     kOutermost,
-    kCondition,  // the same, but it begins where the text begins
+    kWholeGroup,  // the same, in a group that is all of an outermost one
+    kCondition,   // the same, but it begins where the text begins
     kGroup,
   };
 
@@ -96,8 +97,9 @@ class PatternReader {
   bool ReadChoice(size_t depth, Place place, Node* out);
   bool ReadSequence(size_t depth, Place place, Node* out);
   bool ReadConditions(size_t depth);
+  bool IsAnchoredGroup() const;
   bool ReadAtom(size_t depth, Node* out);
-  bool ReadGroup(size_t depth, Node* out);
+  bool ReadGroup(size_t depth, Place place, Node* out);
   bool ReadQuantifier(Node* node);
   bool ReadClass(Ranges* out);
   bool ReadEscape(bool in_class, Ranges* out);
@@ -121,13 +123,41 @@ bool PatternReader::ReadChoice(size_t depth, Place place, Node* out) {
   return true;
 }
 
+// Whether what comes next is a group without a quantifier, all of its alternative, with an anchor
+// in it: (^a|b$) is ^a|b$.
+bool PatternReader::IsAnchoredGroup() const {
+  if (Peek() != '(') return false;
+  size_t open = 0;
+  bool in_class = false, has_anchor = false;
+  for (size_t i = at_; i < text_.size(); ++i) {
+    const char c = text_[i];
+    if (c == '\\') {
+      ++i;
+    } else if (in_class || c == '[') {
+      in_class = c != ']';
+    } else if (c == '^' || c == '$') {
+      has_anchor = true;
+    } else if (c == '(') {
+      ++open;
+    } else if (c == ')' && --open == 0) {
+      const bool last = i + 1 == text_.size() || text_[i + 1] == '|' || text_[i + 1] == ')';
+      return last && has_anchor;
+    }
+  }
+  return false;
+}
+
 bool PatternReader::ReadSequence(size_t depth, Place place, Node* out) {
+  const bool outermost = place == Place::kOutermost || place == Place::kWholeGroup;
+  if (outermost && IsAnchoredGroup()) {
+    return ReadGroup(depth, Place::kWholeGroup, &out->items.emplace_back());
+  }
   const bool whole = place != Place::kGroup;
   const bool begins = whole && Take("^");
   if (place == Place::kOutermost && begins && !ReadConditions(depth)) return false;
   bool ends = false;
-  const bool fills_up = place != Place::kOutermost || !anchored_;
-  if (place == Place::kOutermost && !begins && fills_up) out->items.push_back(AnyText());
+  const bool fills_up = !outermost || !anchored_;
+  if (outermost && !begins && fills_up) out->items.push_back(AnyText());
   while (!AtEnd() && Peek() != '|' && Peek() != ')') {
     const char after = Peek(1);
     if (whole && Peek() == '$' && (at_ + 1 == text_.size() || after == '|' || after == ')')) {
@@ -157,7 +187,7 @@ bool PatternReader::ReadConditions(size_t depth) {
 
 bool PatternReader::ReadAtom(size_t depth, Node* out) {
   const char c = Peek();
-  if (c == '(') return ReadGroup(depth, out);
+  if (c == '(') return ReadGroup(depth, Place::kGroup, out);
   Ranges ranges;
   if (c == '[') {
     if (!ReadClass(&ranges)) return false;
@@ -170,7 +200,7 @@ bool PatternReader::ReadAtom(size_t depth, Node* out) {
   } else if (c == '^' || c == '$') {
     return Fail(
         fmt::format("{} is supported only at an end of the whole pattern or of one of "
-                    "its outermost alternatives",
+                    "its outermost alternatives, or of a group that is all of one",
                     c));
   } else if (std::string_view("*+?{}]").find(c) != std::string_view::npos && c != '\0') {
     // With the u flag these are syntax errors, and not characters as in older expressions.
@@ -183,7 +213,7 @@ bool PatternReader::ReadAtom(size_t depth, Node* out) {
   return true;
 }
 
-bool PatternReader::ReadGroup(size_t depth, Node* out) {
+bool PatternReader::ReadGroup(size_t depth, Place place, Node* out) {
   ++at_;
   if (Take("?")) {
     if (Take("=") || Take("!") || Take("<=") || Take("<!")) {
@@ -196,7 +226,7 @@ bool PatternReader::ReadGroup(size_t depth, Node* out) {
       return Fail("flags inside of a pattern are not supported");
     }
   }
-  if (!ReadChoice(depth + 1, Place::kGroup, out)) return false;
+  if (!ReadChoice(depth + 1, place, out)) return false;
   return Take(")") || Fail("\"(\" has no \")\"");
 }
 

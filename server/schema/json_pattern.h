@@ -43,7 +43,7 @@ struct Pattern {
 
 // Errors are kInvalidArgument and say what is not supported: look-around but for look-aheads at the
 // start, back references, word boundaries, flags, and anchors elsewhere than at the ends of an
-// alternative.
+// outermost alternative, or of one in a group that is all of such an alternative.
 //
 // A schema's pattern may match a part of the text; one that binds a whole answer is anchored at
 // both ends, whether it says so or not.

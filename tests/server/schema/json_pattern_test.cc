@@ -22,6 +22,30 @@ TEST(JsonPatternTest, ConditionsStandApart) {
   EXPECT_FALSE(ParsePattern("(?=a)c"));
 }
 
+// ECMA-262's anchors bind the alternative that they stand in, and in such a group nothing else.
+TEST(JsonPatternTest, AGroupThatIsAllOfAnAlternativeHasItsAnchors) {
+  const std::pair<const char*, const char*> cases[] = {{"(^a|b$)", "^a|b$"},
+                                                       {"(?:^a$|^b$)", "^a$|^b$"},
+                                                       {"(?<n>(^$|^[)^]x))", "^$|^[)^]x"},
+                                                       {"x|(^a$)|y", "x|^a$|y"},
+                                                       {"(^\\)a|\\(b$)", "^\\)a|\\(b$"}};
+  const auto language = [](const char* pattern) {
+    return PatternLanguage(ParsePattern(pattern).value()).value();
+  };
+  for (const auto& [grouped, bare] : cases) {
+    ASSERT_TRUE(ParsePattern(grouped)) << ParsePattern(grouped).error().message;
+    for (const char* const text : {"", "a", "b", "ab", "ba", "xa", "ax", "bx", "^x", "x^", ")x",
+                                   "y", ")a", "(b", ")a(b", "x)a"}) {
+      EXPECT_EQ(language(grouped).Contains(text), language(bare).Contains(text))
+          << grouped << " " << text;
+    }
+  }
+  for (const char* const pattern :
+       {"(^a|b)c", "c(^a|b$)", "(^a)+", "^(^a|b)", "((^a)b)", "(^a|b)$", "(^(?=a)b|c)", "(^a"}) {
+    EXPECT_FALSE(ParsePattern(pattern)) << pattern;
+  }
+}
+
 TEST(JsonPatternTest, LengthsOfARepeatedClassAreItsNumbers) {
   const auto bounded = WithLengths(ParsePattern("^[a-z]+$")->node, 3, 10'000);
   ASSERT_TRUE(bounded);
