@@ -11,6 +11,7 @@
 #include "server/api/anthropic/message_api.h"
 #include "server/api/generate.h"
 #include "server/api/llama_api.h"
+#include "server/api/llama_embedding.h"
 #include "server/api/ollama/ollama_chat.h"
 #include "server/api/ollama/ollama_embed.h"
 #include "server/api/ollama/ollama_generate.h"
@@ -59,6 +60,7 @@ constexpr Route kRoutes[] = {
     {"/v1/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/completion", "POST", Generate<kLlamaCompletion>, kModel, kWorkers},
     {"/infill", "POST", Generate<kLlamaInfill>, kModel, kWorkers},
+    {"/embedding", "POST", Encode<kLlamaEmbedding>, kModel, kWorkers},
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
     {"/v1/embeddings", "POST", Encode<kOpenAiEmbeddings>, kModel, kWorkers},
     {"/v1/rerank", "POST", Rerank, kModel, kWorkers},

@@ -9,6 +9,7 @@
 
 #include "server/api/anthropic/message_api.h"
 #include "server/api/llama_api.h"
+#include "server/api/llama_embedding.h"
 #include "server/api/native_api.h"
 #include "server/api/ollama/ollama_chat.h"
 #include "server/api/ollama/ollama_embed.h"
@@ -302,6 +303,8 @@ TEST_F(RouterTest, ReadersTakeTheFieldsOfOpenApi) {
             written("ScoreRequest", written));
   EXPECT_EQ(read(kOllamaEmbed.read, R"({"input":"x"})", ""),
             written("OllamaEmbedRequest", written));
+  EXPECT_EQ(read(kLlamaEmbedding.read, R"({"input":"x"})", ""),
+            written("LlamaEmbeddingRequest", written));
   EXPECT_EQ(read(kOllamaEmbeddings.read, kPrompt, ""), written("OllamaEmbeddingRequest", written));
   // An assistant's message has every field but the id of the call that a tool answers.
   std::set<std::string> message = read(kOpenAiChat.read, kChat, "messages[0].");
