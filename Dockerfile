@@ -7,7 +7,7 @@ RUN docker/install_packages docker/packages.build && rm -rf /var/lib/apt/lists/*
 COPY CMakeLists.txt ./
 COPY core core
 COPY server server
-COPY docker/sbom docker/
+COPY docker/libraries docker/sbom docker/
 COPY docker/deb/changelog docker/deb/
 RUN cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_TESTS=OFF && \
     ninja -C build lockstep && \
@@ -15,7 +15,7 @@ RUN cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_TESTS=OFF
     install -s build/lockstep -D /image/usr/bin/lockstep && \
     mkdir -p /image/usr/share/doc/lockstep && \
     docker/sbom build/lockstep >/image/usr/share/doc/lockstep/sbom.spdx.json && \
-    ldd build/lockstep | grep -o '/[^ ]*' | xargs cp -L --parents -t /image && \
+    docker/libraries build/lockstep | xargs cp -L --parents -t /image && \
     cp -L --parents -t /image /etc/ssl/certs/ca-certificates.crt
 
 FROM scratch
