@@ -266,10 +266,22 @@ void Metrics::OnRequest(const RequestRecord& record) {
       .Increment();
 }
 
-std::string Metrics::Render(const GenerationService* service, size_t loaded_percent,
-                            const MemoryBudget* memory) const {
-  const SchedulerState state = service != nullptr ? service->state() : SchedulerState{};
-  const ServedModel model = service != nullptr ? service->model() : ServedModel{};
+// Read once, so that all families tell of the same moment.
+struct Metrics::Served {
+  explicit Served(const GenerationService* served) : service(served) {
+    if (service == nullptr) return;
+    state = service->state();
+    model = service->model();
+  }
+
+  const GenerationService* const service;  // null while the model is loading
+  SchedulerState state;
+  ServedModel model;
+};
+
+std::vector<MetricFamily> Metrics::Collect(const Served& served, size_t loaded_percent,
+                                           const MemoryBudget* memory) const {
+  const auto& [service, state, model] = served;
   std::vector<MetricFamily> all = families_->registry.Collect();
   AddState(all, state);
   if (service != nullptr) encoder_->AddTo(all, service->embeddings());
@@ -295,9 +307,21 @@ std::string Metrics::Render(const GenerationService* service, size_t loaded_perc
                        {"model", model.name},
                        {"system_fingerprint", model.fingerprint}}));
   all.push_back(Phase(service, state));
+  return all;
+}
+
+std::vector<MetricFamily> Metrics::Collect(const GenerationService* service, size_t loaded_percent,
+                                           const MemoryBudget* memory) const {
+  return Collect(Served(service), loaded_percent, memory);
+}
+
+std::string Metrics::Render(const GenerationService* service, size_t loaded_percent,
+                            const MemoryBudget* memory) const {
+  const Served served(service);
+  const std::vector<MetricFamily> all = Collect(served, loaded_percent, memory);
   MetricsText text;
   for (const MetricFamily& family : all) text.Add(family);
-  if (vllm_names_) AddVllmNames(text, all, model.name, state);
+  if (vllm_names_) AddVllmNames(text, all, served.model.name, served.state);
   return text.Take();
 }
 

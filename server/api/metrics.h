@@ -1,16 +1,21 @@
-// What the server counts, in Prometheus' text format. Thread-safe; counting takes a few hundred
+// What the server counts, and its Prometheus text format. Thread-safe; counting takes a few hundred
 // nanoseconds and never waits for a scrape of the scheduler.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/memory_budget.h"
 #include "core/engine/encode_scheduler.h"
 #include "core/engine/scheduler.h"
 #include "server/generation/generation_service.h"
 #include "server/http/http_types.h"
+
+namespace prometheus {
+struct MetricFamily;
+}
 
 namespace lockstep {
 
@@ -35,14 +40,23 @@ class Metrics : public SchedulerObserver {
 
   EncodeObserver& encoder();  // counts what becomes vectors
 
-  // All of them now. `service` is null while the model is loading, `memory` where nothing bounds
-  // what requests hold.
+  // All of them now, under our own names. `service` is null while the model is loading, `memory`
+  // where nothing bounds what requests hold.
+  std::vector<prometheus::MetricFamily> Collect(const GenerationService* service,
+                                                size_t loaded_percent,
+                                                const MemoryBudget* memory = nullptr) const;
+  // The same as text, with the other names.
   std::string Render(const GenerationService* service, size_t loaded_percent,
                      const MemoryBudget* memory = nullptr) const;
 
  private:
   // It keeps prometheus-cpp out of the header, so that whoever counts need not compile it.
   struct Families;
+  struct Served;
+
+  std::vector<prometheus::MetricFamily> Collect(const Served& served, size_t loaded_percent,
+                                                const MemoryBudget* memory) const;
+
   const std::unique_ptr<Families> families_;
   const std::unique_ptr<EncodeMetrics> encoder_;
   const bool vllm_names_;

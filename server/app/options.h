@@ -67,7 +67,7 @@ struct Options {
   std::vector<std::string> api_keys;
   std::string api_key_file;
   bool metrics = true, vllm_metrics = true;
-  std::string otlp_endpoint;   // where traces go; empty: where the environment says
+  std::string otlp_endpoint;   // of traces and metrics; empty: where the environment says
   KvEventSettings kv_events;   // the caller adds several_keys
   bool lenient_given = false;  // a flag of earlier versions, which has no effect
   LogLevel log_level = LogLevel::kInfo;

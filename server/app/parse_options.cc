@@ -121,7 +121,7 @@ void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Switch(app, "--no-vllm-metrics", options.vllm_metrics, false,
                "no second copy of the metrics under vLLM's names");
   flags.Text(app, "--otlp-endpoint", options.otlp_endpoint,
-             "send a trace of each request to this OpenTelemetry collector, such as "
+             "send a trace of each request, and metrics, to this OpenTelemetry collector, such as "
              "http://localhost:4318");
   flags.Text(
       app, "--kv-events", options.kv_events.endpoint,

@@ -34,8 +34,12 @@
 #include "server/app/startup.h"
 #include "server/http/http_server.h"
 #include "server/http/listener.h"
+#include "server/http/trace_context.h"
 #include "server/json/json_text.h"
+#include "server/telemetry/gen_ai_metrics.h"
 #include "server/telemetry/http_post.h"
+#include "server/telemetry/metric_exporter.h"
+#include "server/telemetry/metric_json.h"
 #include "server/telemetry/span_exporter.h"
 
 namespace lockstep {
@@ -77,20 +81,53 @@ std::string NameAmongOthers(const Options& options) {
   return options.child.ready >= 0 && !aliases.empty() ? aliases.front() : std::string();
 }
 
-// Null where nobody wants traces.
-Result<std::unique_ptr<SpanExporter>> StartSpans(const Options& options) {
-  TRY(const OtlpSettings settings,
-      ReadOtlpSettings(options.otlp_endpoint,
+Result<OtlpSettings> ReadOtlp(OtlpSignal signal, const Options& options) {
+  TRY(OtlpSettings settings,
+      ReadOtlpSettings(signal, options.otlp_endpoint,
                        // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
                        [](const char* name) { return std::getenv(name); }));
+  // Else the numbers of several processes would be taken for those of one.
+  static const std::string kProcess = NewTraceId();
+  const bool named = std::ranges::any_of(
+      settings.resource, [](const auto& pair) { return pair.first == "service.instance.id"; });
+  if (!named) settings.resource.emplace_back("service.instance.id", kProcess);
+  return settings;
+}
+
+auto PostTo(const OtlpSettings& settings) {
+  return [url = settings.url, headers = settings.headers](const std::string& body) {
+    return PostJson(url, headers, body);
+  };
+}
+
+// Null where nobody wants traces.
+Result<std::unique_ptr<SpanExporter>> StartSpans(const Options& options) {
+  TRY(const OtlpSettings settings, ReadOtlp(OtlpSignal::kTraces, options));
   if (!settings.enabled()) return nullptr;
   Log(LogLevel::kDebug, "traces", {{"url", settings.url}, {"ratio", settings.ratio}});
   return std::make_unique<SpanExporter>(
-      settings, LOCKSTEP_VERSION,
-      [url = settings.url, headers = settings.headers](const std::string& body) {
-        return PostJson(url, headers, body);
-      },
+      settings, LOCKSTEP_VERSION, PostTo(settings),
       [](const std::string& trouble) { Log(LogLevel::kWarning, trouble); });
+}
+
+// Null where nobody wants metrics. What is given must outlive it.
+std::unique_ptr<MetricExporter> StartMetrics(const OtlpSettings& settings, const Metrics& metrics,
+                                             const GenAiMetrics& gen_ai,
+                                             const GenerationService& service,
+                                             const MemoryBudget& memory, Clock::time_point start) {
+  if (!settings.enabled()) return nullptr;
+  Log(LogLevel::kDebug, "metrics",
+      {{"url", settings.url}, {"interval_ms", settings.interval.count()}});
+  return std::make_unique<MetricExporter>(
+      settings,
+      [&, settings, start] {
+        auto all = metrics.Collect(&service, 100, &memory);
+        gen_ai.AddTo(all);
+        const auto now = std::chrono::system_clock::now();
+        return Dump(
+            MetricsJson(all, settings, LOCKSTEP_VERSION, now - (Clock::now() - start), now));
+      },
+      PostTo(settings), [](const std::string& trouble) { Log(LogLevel::kWarning, trouble); });
 }
 
 void LogLimits(const Options& options, const HttpServerOptions& http) {
@@ -214,6 +251,9 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   if (options.metrics) settings->metrics = &metrics;
   auto spans = StartSpans(options);
   if (!spans) return ExitCode(spans.error());
+  auto otlp_metrics = ReadOtlp(OtlpSignal::kMetrics, options);
+  if (!otlp_metrics) return ExitCode(otlp_metrics.error());
+  GenAiMetrics gen_ai;
   HttpServerOptions http = MakeHttpOptions(options, has_keys);
   http.held = true;
   settings->memory = http.memory.get();
@@ -225,8 +265,9 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
     return router.Refuse(request, error.status, error.message);
   };
   const std::string model = NameAmongOthers(options);
-  http.log = [&metrics, &spans, &model](const RequestRecord& record) {
+  http.log = [&, sends_metrics = otlp_metrics->enabled()](const RequestRecord& record) {
     metrics.OnRequest(record);
+    if (sends_metrics) gen_ai.OnRequest(record);
     if (*spans != nullptr) (*spans)->Export(record);
     LogRequest(record, model);
   };
@@ -263,6 +304,8 @@ int Serve(const Options& options, const sigset_t& signals, Clock::time_point sta
   if (const Status status = started.get(); !status) return ExitCode(status.error());
   LogServing(options, engine, **server, has_keys, start);
   TellParent(options.child);
+  const auto sender =
+      StartMetrics(*otlp_metrics, metrics, gen_ai, *engine.service, *http.memory, start);
 
   if (signal == 0) {
     sigwait(&signals, &signal);

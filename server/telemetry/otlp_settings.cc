@@ -19,7 +19,7 @@ namespace {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-tl::unexpected<Error> Wrong(const char* name, std::string_view value, std::string_view why) {
+tl::unexpected<Error> Wrong(std::string_view name, std::string_view value, std::string_view why) {
   return Fail(ErrorKind::kInvalidArgument,
               fmt::format("{} is {}: {}", name, Quoted(value, 80), why));
 }
@@ -42,53 +42,87 @@ bool AddPairs(std::string_view list, Pairs& pairs) {
   return true;
 }
 
-std::optional<double> Ratio(std::string_view text) {
-  double ratio = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ratio);
-  if (error != std::errc() || end != text.data() + text.size() || !(ratio >= 0 && ratio <= 1)) {
+template <typename Number>
+std::optional<Number> NumberFrom(std::string_view text, Number least, Number most) {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(number >= least && number <= most)) {
     return std::nullopt;
   }
-  return ratio;
+  return number;
 }
 
-std::string WithPath(std::string base) {
-  while (base.ends_with('/')) base.pop_back();
-  return base + "/v1/traces";
+// What only one of the signals has.
+Status ReadPace(OtlpSignal signal, const std::function<std::string(const std::string&)>& get,
+                OtlpSettings& settings) {
+  if (signal == OtlpSignal::kMetrics) {
+    constexpr int64_t kDay = 86'400'000;
+    const std::string interval = get("OTEL_METRIC_EXPORT_INTERVAL");
+    if (interval.empty()) return {};
+    const auto ms = NumberFrom<int64_t>(interval, 1, kDay);
+    if (!ms) {
+      return Wrong("OTEL_METRIC_EXPORT_INTERVAL", interval,
+                   "it must be a number of milliseconds from 1 to 86400000");
+    }
+    settings.interval = std::chrono::milliseconds(*ms);
+    return {};
+  }
+  const std::string sampler = get("OTEL_TRACES_SAMPLER");
+  if (sampler.ends_with("always_off")) settings.ratio = 0;
+  if (sampler.ends_with("traceidratio")) {
+    const std::string argument = get("OTEL_TRACES_SAMPLER_ARG");
+    const auto ratio = NumberFrom<double>(argument, 0, 1);
+    if (!ratio) {
+      return Wrong("OTEL_TRACES_SAMPLER_ARG", argument, "it must be a number from 0 to 1");
+    }
+    settings.ratio = *ratio;
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<OtlpSettings> ReadOtlpSettings(const std::string& endpoint,
+Result<OtlpSettings> ReadOtlpSettings(OtlpSignal signal, const std::string& endpoint,
                                       const std::function<const char*(const char*)>& variable) {
-  const auto get = [&variable](const char* name) {
-    const char* const value = variable(name);
+  const auto get = [&variable](const std::string& name) {
+    const char* const value = variable(name.c_str());
     return std::string(value == nullptr ? "" : value);
   };
+  const std::string word = signal == OtlpSignal::kTraces ? "traces" : "metrics";
+  const std::string own = signal == OtlpSignal::kTraces ? "TRACES" : "METRICS";
+  const auto with_path = [&word](std::string base) {
+    while (base.ends_with('/')) base.pop_back();
+    return base + "/v1/" + word;
+  };
   OtlpSettings settings;
-  const char* source = "--otlp-endpoint";
+  if (LowerCase(get("OTEL_" + own + "_EXPORTER")) == "none") return settings;
+  std::string source = "--otlp-endpoint";
   if (!endpoint.empty()) {
-    settings.url = WithPath(endpoint);
-  } else if (LowerCase(get("OTEL_SDK_DISABLED")) == "true" ||
-             LowerCase(get("OTEL_TRACES_EXPORTER")) == "none") {
+    settings.url = with_path(endpoint);
+  } else if (LowerCase(get("OTEL_SDK_DISABLED")) == "true") {
     return settings;
-  } else if (settings.url = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); !settings.url.empty()) {
-    source = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+  } else if (settings.url = get("OTEL_EXPORTER_OTLP_" + own + "_ENDPOINT"); !settings.url.empty()) {
+    source = "OTEL_EXPORTER_OTLP_" + own + "_ENDPOINT";
   } else if (const std::string base = get("OTEL_EXPORTER_OTLP_ENDPOINT"); !base.empty()) {
     source = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    settings.url = WithPath(base);
+    settings.url = with_path(base);
   }
   if (!settings.enabled()) return settings;
   if (!settings.url.starts_with("http://") && !settings.url.starts_with("https://")) {
     return Wrong(source, settings.url, "it must begin with http:// or https://");
   }
-  for (const char* name : {"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"}) {
+  for (const std::string& name :
+       {std::string("OTEL_EXPORTER_OTLP_PROTOCOL"), "OTEL_EXPORTER_OTLP_" + own + "_PROTOCOL"}) {
     if (const std::string value = get(name); endpoint.empty() && value == "grpc") {
       return Wrong(name, value,
-                   "traces are sent by http/json alone, to a collector's port 4318 and not 4317; "
-                   "give that address with --otlp-endpoint");
+                   word +
+                       " are sent by http/json alone, to a collector's port 4318 and not 4317; "
+                       "give that address with --otlp-endpoint");
     }
   }
-  for (const char* name : {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}) {
+  for (const std::string& name :
+       {std::string("OTEL_EXPORTER_OTLP_HEADERS"), "OTEL_EXPORTER_OTLP_" + own + "_HEADERS"}) {
     if (!AddPairs(get(name), settings.headers)) {
       return Wrong(name, "...", "it must be NAME=VALUE, and more of them behind commas");
     }
@@ -103,15 +137,7 @@ Result<OtlpSettings> ReadOtlpSettings(const std::string& endpoint,
     std::ranges::find(settings.resource, "service.name", &Pairs::value_type::first)->second =
         std::move(name);
   }
-  const std::string sampler = get("OTEL_TRACES_SAMPLER");
-  if (sampler.ends_with("always_off")) settings.ratio = 0;
-  if (sampler.ends_with("traceidratio")) {
-    const std::string argument = get("OTEL_TRACES_SAMPLER_ARG");
-    const auto ratio = Ratio(argument);
-    if (!ratio)
-      return Wrong("OTEL_TRACES_SAMPLER_ARG", argument, "it must be a number from 0 to 1");
-    settings.ratio = *ratio;
-  }
+  TRY_OK(ReadPace(signal, get, settings));
   return settings;
 }
 

@@ -1,7 +1,8 @@
-// Where traces go, by the flag or the variables that OpenTelemetry's SDKs read (specification:
-// "OpenTelemetry Protocol Exporter", "SDK Environment Variables"). Pure.
+// Where traces and metrics go, by the flag or the variables that OpenTelemetry's SDKs read
+// (specification: "OpenTelemetry Protocol Exporter", "SDK Environment Variables"). Pure.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <utility>
@@ -11,19 +12,22 @@
 
 namespace lockstep {
 
+enum class OtlpSignal { kTraces, kMetrics };
+
 struct OtlpSettings {
-  std::string url;  // of POST .../v1/traces; empty: nobody wants any
+  std::string url;  // of POST .../v1/traces or .../v1/metrics; empty: nobody wants any
   std::vector<std::pair<std::string, std::string>> headers;
   // Of the resource, service.name among them.
   std::vector<std::pair<std::string, std::string>> resource;
   double ratio = 1;  // of the requests without a caller's decision, how many are told of
+  std::chrono::milliseconds interval{60'000};  // from one sending of metrics to the next
 
   bool enabled() const { return !url.empty(); }
 };
 
 // `endpoint` is the flag's value and goes before the environment's; it is a base address, behind
-// which /v1/traces is put. kInvalidArgument if something cannot be meant so.
-Result<OtlpSettings> ReadOtlpSettings(const std::string& endpoint,
+// which /v1/traces or /v1/metrics is put. kInvalidArgument if something cannot be meant so.
+Result<OtlpSettings> ReadOtlpSettings(OtlpSignal signal, const std::string& endpoint,
                                       const std::function<const char*(const char*)>& variable);
 
 }  // namespace lockstep

@@ -83,6 +83,7 @@ void SpanExporter::Loop() {
       while (!stop_ && (again || waiting_.size() < kBatch) && wake_.WaitUntil(mutex_, until)) {
       }
       stop = stop_;
+      if (stop && again) return;  // it did not answer at once
       if (!again) {
         const auto end =
             waiting_.begin() + static_cast<ptrdiff_t>(std::min(waiting_.size(), kBatch));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "server/http/trace_context.h"
+#include "server/telemetry/otlp_json.h"
 
 namespace lockstep {
 namespace {
@@ -19,90 +20,56 @@ using Time = std::chrono::system_clock::time_point;
 enum SpanKind { kInternal = 1, kServer = 2 };
 constexpr int kStatusError = 2;
 
-std::string Nanoseconds(Time time) {
-  return std::to_string(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
-}
-
 Time::duration Milliseconds(double ms) {
   return std::chrono::duration_cast<Time::duration>(
       std::chrono::duration<double, std::milli>(std::max(0.0, ms)));
 }
 
-Json Attribute(std::string_view key, Json value) {
-  return {{"key", key}, {"value", std::move(value)}};
-}
-Json Attribute(std::string_view key, const std::string& text) {
-  return Attribute(key, Json{{"stringValue", text}});
-}
-Json Attribute(std::string_view key, size_t number) {
-  return Attribute(key, Json{{"intValue", std::to_string(number)}});
-}
-Json Attribute(std::string_view key, double number) {
-  return Attribute(key, Json{{"doubleValue", number}});
-}
-
-// What a route does, by the conventions' words; "" where it is neither of these.
-std::string_view OperationOf(std::string_view route) {
-  constexpr std::pair<std::string_view, std::string_view> kOperations[] = {
-      {"chat", "/chat/completions"},   {"chat", "/messages"},
-      {"chat", "/responses"},          {"chat", "/api/chat"},
-      {"embeddings", "embed"},         {"text_completion", "completion"},
-      {"text_completion", "generate"}, {"text_completion", "/infill"},
-  };
-  const auto* const found = std::ranges::find_if(
-      kOperations, [route](const auto& entry) { return route.find(entry.second) != route.npos; });
-  return found == std::end(kOperations) ? std::string_view() : found->first;
-}
-
-bool IsError(const RequestRecord& record) {
-  return record.status >= 400 ||
-         (record.outcome != "ok" && record.outcome != "stop" && record.outcome != "length");
-}
-
 Json AttributesOf(const RequestRecord& record, std::string_view operation) {
   Json attributes = Json::array(
-      {Attribute("http.request.method", record.method),
-       Attribute("http.response.status_code", static_cast<size_t>(std::max(0, record.status))),
-       Attribute("lockstep.request.id", record.request_id)});
-  if (!record.route.empty()) attributes.push_back(Attribute("http.route", record.route));
-  if (IsError(record)) attributes.push_back(Attribute("error.type", record.outcome));
+      {OtlpAttribute("http.request.method", record.method),
+       OtlpAttribute("http.response.status_code", static_cast<size_t>(std::max(0, record.status))),
+       OtlpAttribute("lockstep.request.id", record.request_id)});
+  if (!record.route.empty()) attributes.push_back(OtlpAttribute("http.route", record.route));
+  if (IsError(record)) attributes.push_back(OtlpAttribute("error.type", record.outcome));
   if (operation.empty()) return attributes;
-  attributes.push_back(Attribute("gen_ai.operation.name", std::string(operation)));
-  attributes.push_back(Attribute("gen_ai.provider.name", std::string("lockstep")));
+  attributes.push_back(OtlpAttribute("gen_ai.operation.name", std::string(operation)));
+  attributes.push_back(OtlpAttribute("gen_ai.provider.name", std::string(kGenAiProvider)));
   if (!record.model.empty()) {
-    attributes.push_back(Attribute("gen_ai.request.model", record.model));
-    attributes.push_back(Attribute("gen_ai.response.model", record.model));
+    attributes.push_back(OtlpAttribute("gen_ai.request.model", record.model));
+    attributes.push_back(OtlpAttribute("gen_ai.response.model", record.model));
   }
   if (record.prompt_tokens > 0) {
-    attributes.push_back(Attribute("gen_ai.usage.input_tokens", record.prompt_tokens));
+    attributes.push_back(OtlpAttribute("gen_ai.usage.input_tokens", record.prompt_tokens));
   }
   if (record.id.empty()) return attributes;
-  attributes.push_back(Attribute("gen_ai.response.id", record.id));
-  attributes.push_back(Attribute("gen_ai.request.max_tokens", record.max_tokens));
-  attributes.push_back(Attribute("gen_ai.request.stream", Json{{"boolValue", record.stream}}));
-  attributes.push_back(Attribute("gen_ai.request.temperature", record.temperature));
-  attributes.push_back(Attribute("gen_ai.request.top_p", record.top_p));
+  attributes.push_back(OtlpAttribute("gen_ai.response.id", record.id));
+  attributes.push_back(OtlpAttribute("gen_ai.request.max_tokens", record.max_tokens));
+  attributes.push_back(OtlpAttribute("gen_ai.request.stream", Json{{"boolValue", record.stream}}));
+  attributes.push_back(OtlpAttribute("gen_ai.request.temperature", record.temperature));
+  attributes.push_back(OtlpAttribute("gen_ai.request.top_p", record.top_p));
   // OTLP's integers have a sign: a seed beyond theirs is told as the negative one of its bits.
   const Json seed = {{"intValue", std::to_string(static_cast<int64_t>(record.seed))}};
-  attributes.push_back(Attribute("gen_ai.request.seed", seed));
+  attributes.push_back(OtlpAttribute("gen_ai.request.seed", seed));
   if (record.answers > 1) {
-    attributes.push_back(Attribute("gen_ai.request.choice.count", record.answers));
+    attributes.push_back(OtlpAttribute("gen_ai.request.choice.count", record.answers));
   }
-  attributes.push_back(Attribute("gen_ai.usage.output_tokens", record.completion_tokens));
-  attributes.push_back(Attribute("gen_ai.usage.cache_read.input_tokens", record.cached_tokens));
+  attributes.push_back(OtlpAttribute("gen_ai.usage.output_tokens", record.completion_tokens));
+  attributes.push_back(OtlpAttribute("gen_ai.usage.cache_read.input_tokens", record.cached_tokens));
   if (!IsError(record)) {
     const Json reason = {{"stringValue", record.outcome}};
-    attributes.push_back(Attribute("gen_ai.response.finish_reasons",
-                                   Json{{"arrayValue", {{"values", Json::array({reason})}}}}));
+    attributes.push_back(OtlpAttribute("gen_ai.response.finish_reasons",
+                                       Json{{"arrayValue", {{"values", Json::array({reason})}}}}));
   }
   const double first_s = record.first_token_ms / 1000;
-  attributes.push_back(Attribute("gen_ai.response.time_to_first_chunk", first_s));
-  attributes.push_back(Attribute("gen_ai.latency.time_to_first_token", first_s));
-  attributes.push_back(Attribute("gen_ai.latency.time_in_queue", record.queue_ms / 1000));
-  attributes.push_back(Attribute("gen_ai.latency.time_in_model_prefill", record.prefill_ms / 1000));
-  attributes.push_back(Attribute("gen_ai.latency.time_in_model_decode", record.decode_ms / 1000));
-  attributes.push_back(Attribute("gen_ai.latency.e2e", record.total_ms / 1000));
+  attributes.push_back(OtlpAttribute("gen_ai.response.time_to_first_chunk", first_s));
+  attributes.push_back(OtlpAttribute("gen_ai.latency.time_to_first_token", first_s));
+  attributes.push_back(OtlpAttribute("gen_ai.latency.time_in_queue", record.queue_ms / 1000));
+  attributes.push_back(
+      OtlpAttribute("gen_ai.latency.time_in_model_prefill", record.prefill_ms / 1000));
+  attributes.push_back(
+      OtlpAttribute("gen_ai.latency.time_in_model_decode", record.decode_ms / 1000));
+  attributes.push_back(OtlpAttribute("gen_ai.latency.e2e", record.total_ms / 1000));
   return attributes;
 }
 
@@ -112,15 +79,15 @@ Json SpanOf(const RequestRecord& record, const std::string& id, const std::strin
                {"spanId", id},
                {"name", name},
                {"kind", static_cast<int>(kind)},
-               {"startTimeUnixNano", Nanoseconds(begin)},
-               {"endTimeUnixNano", Nanoseconds(end)}};
+               {"startTimeUnixNano", OtlpNanoseconds(begin)},
+               {"endTimeUnixNano", OtlpNanoseconds(end)}};
   if (!parent.empty()) span["parentSpanId"] = parent;
   return span;
 }
 
 void AddSpans(const EndedRequest& request, Json& spans) {
   const RequestRecord& record = request.record;
-  const std::string_view operation = OperationOf(record.route);
+  const std::string_view operation = GenAiOperation(record.route);
   const std::string name = operation.empty() || record.model.empty()
                                ? fmt::format("{} {}", record.method, record.route)
                                : fmt::format("{} {}", operation, record.model);
@@ -148,13 +115,10 @@ void AddSpans(const EndedRequest& request, Json& spans) {
 
 Json TracesJson(std::span<const EndedRequest> requests, const OtlpSettings& settings,
                 const char* version) {
-  Json resource = Json::array({Attribute("service.version", std::string(version))});
-  for (const auto& [key, value] : settings.resource) resource.push_back(Attribute(key, value));
   Json spans = Json::array();
   for (const EndedRequest& request : requests) AddSpans(request, spans);
-  const Json scope = {{"scope", {{"name", "lockstep"}, {"version", version}}},
-                      {"spans", std::move(spans)}};
-  return {{"resourceSpans", Json::array({{{"resource", {{"attributes", std::move(resource)}}},
+  const Json scope = {{"scope", OtlpScope(version)}, {"spans", std::move(spans)}};
+  return {{"resourceSpans", Json::array({{{"resource", OtlpResource(settings, version)},
                                           {"scopeSpans", Json::array({scope})}}})}};
 }
 

@@ -1,4 +1,4 @@
-"""Traces of requests, sent to collectors that take them, hang, refuse or are away."""
+"""Traces and metrics, sent to collectors that take them, hang, refuse or are away."""
 import asyncio
 import contextlib
 import json
@@ -17,7 +17,7 @@ class Collector(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, release=None):
-        self.spans, self.paths, self.release = [], set(), release
+        self.spans, self.metrics, self.paths, self.release = [], [], set(), release
         self.changed = threading.Condition()
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -28,6 +28,12 @@ class Collector(ThreadingHTTPServer):
             self.changed.wait_for(lambda: len(self.spans) >= count, seconds)
             return list(self.spans)
 
+    def wait_for_metrics(self, done, seconds=20):
+        """The metrics of the first sending, by name, for which done says so; else of the last."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.metrics and done(self.metrics[-1]), seconds)
+            return self.metrics[-1] if self.metrics else {}
+
 
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):  # noqa: N802
@@ -36,9 +42,12 @@ class Handler(BaseHTTPRequestHandler):
             self.server.release.wait()
         with self.server.changed:
             self.server.paths.add((self.path, self.headers["Content-Type"], self.headers["x-key"]))
-            for resource in body["resourceSpans"]:
+            for resource in body.get("resourceSpans", []):
                 for scope in resource["scopeSpans"]:
                     self.server.spans += scope["spans"]
+            for resource in body.get("resourceMetrics", []):
+                for scope in resource["scopeMetrics"]:
+                    self.server.metrics.append({metric["name"]: metric for metric in scope["metrics"]})
             self.server.changed.notify_all()
         self.send_response(200)
         self.send_header("Content-Length", "2")
@@ -65,7 +74,7 @@ def taken(test):
     """A request is a span of its caller's trace, with its parts below; health checks are not told of."""
     collector = Collector()
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "tales",
-                   "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b"}
+                   "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b", "OTEL_METRICS_EXPORTER": "none"}
     with Server(test.binary, environment=environment) as server:
         ask(server, traceparent=f"00-{TRACE}-{PARENT}-01")
         ask(server, traceparent=f"00-{TRACE}-{PARENT}-00")  # whose sender does not tell of it
@@ -84,12 +93,56 @@ def taken(test):
     expect(min(times) == times[0] and max(times) == times[1], f"parts outside of the request: {times}")
 
 
+def points(metrics, name):
+    """(attributes, the point) of each series of a metric, or nothing."""
+    metric = metrics.get(name, {})
+    data = metric.get("sum") or metric.get("gauge") or metric.get("histogram") or {"dataPoints": []}
+    return [(attributes(point), point) for point in data["dataPoints"]]
+
+
+def counted(test):
+    """What /metrics has is sent under the same names, and the conventions' histograms beside it."""
+    collector = Collector()
+    environment = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{collector.url}/v1/metrics",
+                   "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+    duration = "gen_ai.server.request.duration"
+
+    def count(metrics):
+        return sum(int(point["count"]) for _, point in points(metrics, duration))
+
+    with Server(test.binary, environment=environment) as server:
+        ask(server)
+        expect((seen := count(collector.wait_for_metrics(lambda sent: count(sent) >= 1))) == 1,
+               f"{seen} requests counted of 1")
+        for _ in range(2):
+            ask(server)
+        metrics = collector.wait_for_metrics(lambda sent: count(sent) >= 3)
+        scraped = server.get("/metrics")[1]
+        server.terminate()
+        expect((code := server.exit_code(30)) == 0, f"exit code {code}")
+    expect(not collector.spans and {path for path, *_ in collector.paths} == {"/v1/metrics"},
+           f"sent to {collector.paths}")
+    (labels, point), = points(metrics, duration)
+    expect(labels["gen_ai.operation.name"] == "text_completion" and point["count"] == "3"
+           and sum(map(int, point["bucketCounts"])) == 3
+           and len(point["bucketCounts"]) == len(point["explicitBounds"]) + 1, f"{labels}: {point}")
+    tokens = {labels["gen_ai.token.type"]: point["sum"]
+              for labels, point in points(metrics, "gen_ai.client.token.usage")}
+    (_, generated), = points(metrics, "lockstep_generated_tokens_total")
+    expect(tokens["output"] == generated["asDouble"] == 36, f"{tokens}, {generated}")
+    names = {line.split()[2] for line in scraped.splitlines() if line.startswith("# TYPE ")}
+    own = {name for name in names if not name.startswith("vllm:")}
+    expect(own == {name for name in metrics if not name.startswith("gen_ai.")},
+           f"only scraped: {own - set(metrics)}, only sent: {set(metrics) - own}")
+
+
 def untaken(test):
     """A collector that is away, or that never answers, delays no answer and no end."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         away = f"http://127.0.0.1:{listener.getsockname()[1]}"
     for name, url in (("away", away), ("hanging", Collector(threading.Event()).url)):
-        with Server(test.binary, "--otlp-endpoint", url) as server:
+        with Server(test.binary, "--otlp-endpoint", url,
+                    environment={"OTEL_METRIC_EXPORT_INTERVAL": "50"}) as server:
             replies = [ask(server) for _ in range(50)]
             slowest = max(reply.seconds for reply in replies)
             expect(slowest < 2, f"collector {name}: an answer took {slowest:.1f} s")
@@ -98,7 +151,9 @@ def untaken(test):
 
 
 def traces(test):
-    """Spans of requests reach a collector; one that is away or hangs costs nothing but its spans."""
+    """Spans and metrics reach a collector; one that is away or hangs costs nothing but its spans."""
     taken(test)
+    counted(test)
     untaken(test)
-    return "spans as the caller and the environment say; a collector away or hanging delays nothing"
+    return ("spans as the caller and the environment say; /metrics and the conventions' histograms;"
+            " a collector away or hanging delays nothing")

@@ -14,8 +14,9 @@ using testing::Pair;
 
 using Environment = std::map<std::string, std::string>;
 
-Result<OtlpSettings> Read(const std::string& flag, const Environment& environment) {
-  return ReadOtlpSettings(flag, [&environment](const char* name) -> const char* {
+Result<OtlpSettings> Read(const std::string& flag, const Environment& environment,
+                          OtlpSignal signal = OtlpSignal::kTraces) {
+  return ReadOtlpSettings(signal, flag, [&environment](const char* name) -> const char* {
     const auto found = environment.find(name);
     return found == environment.end() ? nullptr : found->second.c_str();
   });
@@ -32,6 +33,10 @@ TEST(OtlpSettingsTest, NothingIsSentUnlessSomeoneSaysWhere) {
   off = endpoint;
   off["OTEL_TRACES_EXPORTER"] = "none";
   EXPECT_FALSE(Read("", off)->enabled());
+  EXPECT_FALSE(Read("http://b:4318", off)->enabled());
+  EXPECT_TRUE(Read("", off, OtlpSignal::kMetrics)->enabled());
+  off["OTEL_METRICS_EXPORTER"] = "none";
+  EXPECT_FALSE(Read("", off, OtlpSignal::kMetrics)->enabled());
 }
 
 TEST(OtlpSettingsTest, TheAddressOfTracesIsMadeAsTheSpecificationSays) {
@@ -41,6 +46,28 @@ TEST(OtlpSettingsTest, TheAddressOfTracesIsMadeAsTheSpecificationSays) {
   EXPECT_EQ(Read("http://b/", environment)->url, "http://b/v1/traces");
   environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://c/here";
   EXPECT_EQ(Read("", environment)->url, "http://c/here");
+}
+
+TEST(OtlpSettingsTest, MetricsHaveVariablesOfTheirOwn) {
+  const auto read = [](const std::string& flag, const Environment& environment) {
+    return Read(flag, environment, OtlpSignal::kMetrics);
+  };
+  EXPECT_EQ(read("http://a:4318", {})->url, "http://a:4318/v1/metrics");
+  EXPECT_EQ(read("http://a:4318", {})->interval, std::chrono::seconds(60));
+  const auto settings = read("", {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"},
+                                  {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://b/here"},
+                                  {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "x=1"},
+                                  {"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x=2"},
+                                  {"OTEL_METRIC_EXPORT_INTERVAL", "250"}});
+  EXPECT_EQ(settings->url, "http://b/here");
+  EXPECT_THAT(settings->headers, ElementsAre(Pair("x", "1")));
+  EXPECT_EQ(settings->interval, std::chrono::milliseconds(250));
+  EXPECT_FALSE(read("", {{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a"}})->enabled());
+  for (const char* interval : {"0", "-1", "x", "1s", "86400001"}) {
+    const auto wrong = read("http://a", {{"OTEL_METRIC_EXPORT_INTERVAL", interval}});
+    ASSERT_FALSE(wrong) << interval;
+    EXPECT_THAT(wrong.error().message, HasSubstr("a number of milliseconds"));
+  }
 }
 
 TEST(OtlpSettingsTest, ListsAreRead) {
