@@ -165,8 +165,9 @@ Result<GenerateRequest::Prompt> ReadPrompt(const Json& value, const std::string&
   return ids;
 }
 
-bool IsEmpty(const GenerateRequest::Prompt& prompt) {
-  return std::visit([](const auto& it) { return it.empty(); }, prompt);
+bool HasNoIds(const GenerateRequest::Prompt& prompt) {
+  const auto* const ids = std::get_if<std::vector<int32_t>>(&prompt);
+  return ids != nullptr && ids->empty();
 }
 
 }  // namespace
@@ -217,7 +218,7 @@ void ReadLlamaPrompt(FieldReader& fields, ReadContext& context, LlamaRequest& re
     const std::string where = several ? fmt::format("prompt[{}]", i) : "prompt";
     auto prompt = ReadPrompt(list[i], where, context, request.generate);
     if (!prompt) return fields.Fail(std::move(prompt.error()));
-    if (IsEmpty(*prompt)) {
+    if (HasNoIds(*prompt)) {
       return fields.Fail({ErrorKind::kInvalidArgument, where + " is empty", "prompt"});
     }
     request.generate.prompts.push_back(*std::move(prompt));

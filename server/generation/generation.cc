@@ -95,6 +95,15 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
       TRY_OK(made->memory_.Grow(text->size() * Tokenizer::kEncodeBytes));
     }
     made->prompts_.push_back(PromptTokens(service, wanted, prompt));
+    // A text without a character begins with BOS, as any does, where the model has it.
+    if (made->prompts_.back().empty()) {
+      const size_t at = made->prompts_.size() - 1;
+      return Fail(
+          ErrorKind::kInvalidArgument,
+          fmt::format("{} is empty, and no BOS token goes before a text here",
+                      wanted.prompts.size() == 1 ? "prompt" : fmt::format("prompt[{}]", at)),
+          "prompt");
+    }
     // A copy goes to the scheduler with each answer.
     made->memory_.Force(held +
                         made->prompts_.back().size() * sizeof(int32_t) * (1 + wanted.best_of));

@@ -51,7 +51,7 @@ void ReadPrompts(FieldReader& fields, size_t vocab, std::vector<GenerateRequest:
     if (prompt.is_string() != list[0].is_string() || (!prompt.is_string() && !prompt.is_array())) {
       return fields.Fail("prompt", kPromptForms);
     }
-    if (prompt.is_string() ? prompt.get_ref<const std::string&>().empty() : prompt.empty()) {
+    if (prompt.is_array() && prompt.empty()) {
       return fields.Fail({ErrorKind::kInvalidArgument, where + " is empty", "prompt"});
     }
     if (prompt.is_string()) {

@@ -50,6 +50,26 @@ TEST_F(CompletionsTest, CompletesWhole) {
             R"("prompt_tokens_details":{"cached_tokens":0}}})");
 }
 
+// The fake has BOS where control tokens are parsed, and else none.
+TEST_F(CompletionsTest, AnEmptyPromptIsBosAlone) {
+  for (const char* const path : {kCompletions, "/completion"}) {
+    const Json answer = Answer(Post(path, R"({"prompt":"","parse_special":true,"max_tokens":4})"));
+    EXPECT_EQ(path == std::string(kCompletions) ? answer["choices"][0]["text"] : answer["content"],
+              "tale");
+    EXPECT_EQ(LastPrompt(), "^");
+  }
+}
+
+TEST_F(CompletionsTest, WithoutBosThereIsNoEmptyPrompt) {
+  for (const char* const path : {kCompletions, "/completion", "/generate"}) {
+    ExpectRefused(path, R"({"prompt":""})", 400, "prompt");
+    ExpectRefused(path, R"({"prompt":[]})", 400, "prompt");
+  }
+  ExpectRefused(kCompletions, R"({"prompt":"","parse_special":true,"add_special_tokens":false})",
+                400, "prompt");
+  ExpectRefused(kCompletions, R"({"prompt":["a",""],"stream":true})", 400, "prompt");
+}
+
 TEST_F(CompletionsTest, EchoWithLogprobsHasThoseOfThePrompt) {
   for (const char* fields : {R"("echo":true,"logprobs":1)", R"("echo":true,"logprobs":1,"n":2)"}) {
     const Json answer = Answer(Complete(fields));
