@@ -304,6 +304,8 @@ class HttpServer::Impl : private httplib::Server {
     response.status = reply.status;
     response.set_header("Date", HttpDate(std::time(nullptr)));
     response.set_header("X-Request-Id", request.request_id);
+    // The library would say for itself that it sends parts, but it never sees a Range.
+    if (request.method == "HEAD") response.set_header("Accept-Ranges", "none");
     for (const auto& [name, value] : reply.headers)
       response.set_header(name.c_str(), value.c_str());
     if (reply.next) {

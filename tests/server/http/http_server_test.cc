@@ -35,7 +35,9 @@ TEST_F(HttpServerTest, KeepsAConnectionAlive) {
     EXPECT_THAT(client.ReadReply(), HasSubstr(R"("text":"ab")"));
   }
   client.SendRequest("HEAD /livez", "Connection: close\r\n");
-  EXPECT_THAT(client.ReadToEnd(), EndsWith("\r\n\r\n"));
+  const std::string head = client.ReadToEnd();
+  EXPECT_THAT(head, EndsWith("\r\n\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nAccept-Ranges: none\r\n"));
 }
 
 TEST_F(HttpServerTest, AnswersWhatIsWrongAndLives) {
