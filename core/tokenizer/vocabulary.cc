@@ -1,7 +1,7 @@
 // What a file says of its tokens is taken at its word, as far as a word can be taken: each text
 // in UTF-8 and of a bounded size, each type one that the format knows, each role the id of a token.
-// A text that stands twice is text for its last token, as it is for llama.cpp's and Ollama's maps:
-// published files, Gemma 4's own among them, have some. The others still say their text.
+// Some published files, Gemma 4's own among them, have a text twice: it is text for its last token,
+// as in a map that is filled in their order, and the others still say it.
 #include "core/tokenizer/vocabulary.h"
 
 #include <fmt/format.h>

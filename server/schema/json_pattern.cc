@@ -309,7 +309,7 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
   ++at_;
   if (AtEnd()) return Fail("it ends after a backslash");
   const char c = text_[at_++];
-  uint32_t code = static_cast<uint32_t>(c);
+  uint32_t code = static_cast<unsigned char>(c);
   // \d and \w are ASCII only, as ECMA-262 has them; \s is its white space and line terminators,
   // which are the separators of Unicode, the controls \t to \r, and the byte order mark.
   const Ranges digit = {{'0', '9'}}, word = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
