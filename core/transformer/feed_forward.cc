@@ -11,6 +11,10 @@
 namespace lockstep {
 namespace {
 
+// Rows of experts that are multiplied together: enough that threads meet seldom, and few enough
+// that what goes through the experts stays in the processor's cache.
+constexpr size_t kRowsTogether = 8;
+
 // max(x, 0)^2
 void ReluSquared(size_t n, float* x) {
   for (size_t i = 0; i < n; ++i) {
@@ -131,8 +135,8 @@ void Transformer::ExpandShared(const LayerWeights& w, size_t rows, Scratch& s,
   Expand({&all, 1}, s.norm_.data(), s.shared_.data(), s, pool);
 }
 
-// What experts from `first` on make of the rows that chose them: as many experts as have rows in
-// all for one step. Gives the next one. An expert's rows lie side by side, so that its weights are
+// What experts from `first` on make of the rows that chose them: one, or as many as have
+// kRowsTogether. Gives the next one. An expert's rows lie side by side, so that its weights are
 // read once for all of them; what it makes of one row does not depend on the others.
 size_t Transformer::ExpandExperts(const MixtureWeights& w, size_t first, Scratch& s,
                                   ThreadPool& pool) const {
@@ -140,7 +144,7 @@ size_t Transformer::ExpandExperts(const MixtureWeights& w, size_t first, Scratch
   size_t last = first, count = 0;
   for (; last < config_.mixture.experts; ++last) {
     const size_t from = s.expert_begin_[last] - begin, to = s.expert_begin_[last + 1] - begin;
-    if (to > s.max_rows_) break;
+    if (count > 0 && to > std::min(kRowsTogether, s.max_rows_)) break;
     if (from < to) s.networks_[count++] = {&w.experts[last], from, to - from};
   }
   if (count == 0) return last;
