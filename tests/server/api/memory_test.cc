@@ -34,17 +34,18 @@ class ApiMemoryTest : public testing::Test {
 TEST_F(ApiMemoryTest, AFullBudgetRefusesAndAnEmptyOneServes) {
   MemoryBudget::Share others(&memory_);
   ASSERT_TRUE(others.Resize((1 << 20) - 100));
-  const struct {
+  struct Case {
     const char* path;
     const char* body;
-  } cases[] = {{"/generate", R"({"prompt":"x"})"},
-               {"/generate", R"({"inputs":"x"})"},
-               {"/v1/completions", R"({"prompt":"x"})"},
-               {"/tokenize", R"({"content":"x"})"},
-               {"/detokenize", R"({"tokens":[65]})"}};
+  };
+  const Case cases[] = {{"/generate", R"({"prompt":"x"})"},
+                        {"/generate", R"({"inputs":"x"})"},
+                        {"/v1/completions", R"({"prompt":"x"})"},
+                        {"/tokenize", R"({"content":"x"})"},
+                        {"/detokenize", R"({"tokens":[65]})"}};
   std::vector<std::future<HttpReply>> replies;  // each waits for a moment
-  for (const auto& [path, body] : cases) {
-    replies.push_back(std::async(std::launch::async, [&] { return Post(path, body); }));
+  for (const Case& to : cases) {
+    replies.push_back(std::async(std::launch::async, [&] { return Post(to.path, to.body); }));
   }
   for (auto& reply : replies) {
     const HttpReply refused = reply.get();
