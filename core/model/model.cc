@@ -62,9 +62,7 @@ struct SetOnReturn {
   ~SetOnReturn() { flag = true; }
 };
 
-// Bytes. Published ones have up to 20 KB, but makers may put whole manuals of tools into them; what
-// running one costs is bounded by TemplateLimits, whatever its size.
-constexpr size_t kMaxChatTemplate = 1 << 20;
+constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up to 20 KB
 // Names of further templates, and bytes of one; published files have up to three.
 constexpr size_t kMaxTemplates = 16, kMaxTemplateName = 64;
 

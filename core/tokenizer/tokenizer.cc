@@ -364,11 +364,7 @@ const FillTokens& Tokenizer::fill_tokens() const { return impl_->vocabulary.fill
 const std::string& Tokenizer::name() const { return impl_->name; }
 bool Tokenizer::adds_bos() const { return impl_->add_bos; }
 bool Tokenizer::adds_eos() const { return impl_->add_eos; }
-std::string Tokenizer::warning() const {
-  const std::string missing = impl_->encoder->warning();
-  const std::string& twice = impl_->vocabulary.warning;
-  return missing.empty() || twice.empty() ? missing + twice : missing + "; " + twice;
-}
+std::string Tokenizer::warning() const { return impl_->encoder->warning(); }
 size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
 
 }  // namespace lockstep

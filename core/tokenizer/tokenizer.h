@@ -85,7 +85,7 @@ class Tokenizer {
   bool adds_bos() const;            // where asked to add_special
   bool adds_eos() const;            // where asked to add_special
   size_t vocab_size() const;
-  // What the vocabulary cannot express, or says twice, for the log; empty if neither.
+  // What the vocabulary cannot express, for the log; empty if there is nothing to say.
   std::string warning() const;
 
  private:

@@ -1,7 +1,6 @@
 // What a file says of its tokens is taken at its word, as far as a word can be taken: each text
-// in UTF-8 and of a bounded size, each type one that the format knows, each role the id of a token.
-// Some published files, Gemma 4's own among them, have a text twice: it is text for its last token,
-// as in a map that is filled in their order, and the others still say it.
+// once, in UTF-8 and of a bounded size, each type one that the format knows, each role the id of a
+// token.
 #include "core/tokenizer/vocabulary.h"
 
 #include <fmt/format.h>
@@ -129,15 +128,12 @@ Status LoadTexts(const GgufFile& file, Vocabulary* vocabulary) {
       return file.Fail(fmt::format("tokenizer.ggml.tokens[{}] is {}, which is not valid UTF-8", id,
                                    Quoted(text)));
     }
-    const auto [known, is_new] = vocabulary->ids.emplace(text, static_cast<int32_t>(id));
+    const auto [other, is_new] = vocabulary->ids.emplace(text, static_cast<int32_t>(id));
     if (!is_new) {
-      if (vocabulary->warning.empty() && !text.empty()) {
-        vocabulary->warning = fmt::format(
-            "{}: tokenizer.ggml.tokens[{}] is {}, as is token {}: of equal texts, of "
-            "which there may be more, the last token is what text becomes",
-            file.name(), id, Quoted(text), known->second);
-      }
-      known->second = static_cast<int32_t>(id);
+      return file.Fail(
+          fmt::format("tokenizer.ggml.tokens[{}] is {}, as is token {}: each text may "
+                      "stand once",
+                      id, Quoted(text), other->second));
     }
     vocabulary->longest = std::max(vocabulary->longest, text.size());
   }

@@ -50,13 +50,12 @@ struct Vocabulary {
   std::vector<std::string> texts;                     // [vocab]
   std::vector<TokenKind> kinds;                       // [vocab]
   std::vector<bool> end_of_generation;                // [vocab]
-  std::unordered_map<std::string_view, int32_t> ids;  // by text; of equal ones the last
+  std::unordered_map<std::string_view, int32_t> ids;  // by text
   size_t longest = 0;                                 // bytes of the longest text
   int32_t bos = -1;                                   // -1: the file names none; so below
   int32_t eos = -1;
   int32_t unknown = -1;
   FillTokens fill;
-  std::string warning;  // about texts that stand more than once; empty if none does
 };
 
 // The byte that "<0x0A>" names, -1 if the text has another form.

@@ -23,7 +23,9 @@ void ReadPrompt(FieldReader& fields, size_t vocab, GenerateRequest& request) {
     return fields.Fail("prompt", "must be a string or a list of token ids");
   }
   const bool is_text = value->is_string();
-  if (!is_text && value->empty()) return fields.Fail("prompt", "is empty");
+  if (is_text ? value->get_ref<const std::string&>().empty() : value->empty()) {
+    return fields.Fail("prompt", "is empty");
+  }
   if (is_text) {
     request.prompts = {value->get<std::string>()};
     return;

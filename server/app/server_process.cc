@@ -11,6 +11,7 @@
 #include <ctime>
 #include <future>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -83,8 +84,13 @@ HttpServerOptions HttpOptionsOf(const Options& options, size_t threads, size_t r
 // It looks for a signal every 20 ms, since one cannot wait for a future and a signal at once.
 Result<std::unique_ptr<HttpServer>> StartUnlessEnded(const HttpServerOptions& options,
                                                      HttpHandler handler, const sigset_t& signals) {
-  auto started = std::async(std::launch::async,
-                            [&] { return HttpServer::Start(options, std::move(handler)); });
+  std::future<Result<std::unique_ptr<HttpServer>>> started;
+  try {
+    started = std::async(std::launch::async,
+                         [&] { return HttpServer::Start(options, std::move(handler)); });
+  } catch (const std::system_error&) {  // no thread, which Start says better
+    return HttpServer::Start(options, std::move(handler));
+  }
   const timespec at_once{};
   while (started.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
     if (sigtimedwait(&signals, nullptr, &at_once) <= 0) continue;

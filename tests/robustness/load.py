@@ -8,7 +8,7 @@ from server import Server, expect
 from traffic import cached_tokens, essence, generation, ids, until
 
 BAD_BODIES = [  # (body, status)
-    (b"{", 400), (b"", 400), (b"[" * 100_000, 400), ({"prompt": []}, 400), ({}, 400),
+    (b"{", 400), (b"", 400), (b"[" * 100_000, 400), ({"prompt": ""}, 400), ({}, 400),
     ({"prompt": "Once", "max_tokens": -1}, 400), ({"prompt": "Once", "temperature": "hot"}, 400),
     ({"prompt": [5_000]}, 400), ({"prompt": "Once", "unknown": 1}, 400), (b"\xff\xfe", 400),
     ({"prompt": [5] * 600}, 400), (b'{"prompt": "\\ud800"}', 400),

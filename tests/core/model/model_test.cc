@@ -192,8 +192,8 @@ TEST(ModelFileTest, LimitsTheChatTemplate) {
     const auto file = ModelFile::Parse(bytes, "memory");
     return file ? "" : file.error().message;
   };
-  EXPECT_EQ(error(1048576), "");
-  EXPECT_THAT(error(1048577), HasSubstr("tokenizer.chat_template has 1048577 bytes"));
+  EXPECT_EQ(error(65536), "");
+  EXPECT_THAT(error(65537), HasSubstr("tokenizer.chat_template has 65537 bytes"));
 }
 
 // What only tells people something refuses no file, whatever its type.

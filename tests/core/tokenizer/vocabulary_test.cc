@@ -59,33 +59,12 @@ TEST(Vocabulary, RefusesAnotherNumberOfEmbeddings) {
   EXPECT_EQ(ErrorOf(v.Metadata()), "");
 }
 
-TEST(Vocabulary, RefusesTextsThatAreNotUtf8) {
-  const TinyVocabulary v = SpmVocabulary({"a", "b\xFF"});
+TEST(Vocabulary, RefusesTextsThatAreNotUtf8OrNotUnique) {
+  TinyVocabulary v = SpmVocabulary({"a", "b\xFF"});
   EXPECT_THAT(ErrorOf(v.Metadata()), HasSubstr("tokenizer.ggml.tokens[260] is \"b\\xff\""));
-}
-
-TEST(Vocabulary, TheLastOfEqualTextsIsWhatTextBecomes) {
-  using Ids = std::vector<int32_t>;
-  TinyVocabulary v = SpmVocabulary({"//", "a", "//", "//"});
-  v.builder.SetBool("tokenizer.ggml.add_space_prefix", false);
-  auto tokenizer = CreateTokenizer(v.Metadata());
-  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  v.builder.SetBool("tokenizer.ggml.add_bos_token", false);
-  EXPECT_EQ(tokenizer->Encode("a//", false), (Ids{260, 262}));
-  for (const int32_t id : {259, 261, 262}) EXPECT_EQ(tokenizer->TokenBytes(id), "//");
-  EXPECT_THAT(tokenizer->warning(),
-              HasSubstr("tokenizer.ggml.tokens[261] is \"//\", as is token 259"));
-  // What a type says of one of them is not said of the others: text does not become the control
-  // token.
   v.tokens[260] = "<s>";
-  tokenizer = CreateTokenizer(v.Metadata());
-  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  EXPECT_EQ(tokenizer->bos(), 1);
-  EXPECT_EQ(tokenizer->Encode("<s>", false, SpecialTokens::kParse), Ids{1});
-  EXPECT_EQ(tokenizer->TokenBytes(260), "<s>");
-  // Places without a text are no texts to be found twice.
-  v = SpmVocabulary({"", "", "a"});
-  EXPECT_EQ(CreateTokenizer(v.Metadata())->warning(), "");
+  EXPECT_THAT(ErrorOf(v.Metadata()),
+              HasSubstr("tokenizer.ggml.tokens[260] is \"<s>\", as is token 1"));
 }
 
 TEST(Vocabulary, LimitsTheSizeOfTexts) {

@@ -80,8 +80,8 @@ TEST(NativeApi, RefusesWhatIsNotAStrictObject) {
 TEST(NativeApi, RefusesBadFieldsByName) {
   const std::pair<const char*, std::vector<const char*>> cases[] = {
       {"prompt",
-       {"null", "1", "{}", "true", "[]", "[-1]", "[128]", "[1.5]", "[\"a\"]", "[1,\"a\"]", "[[1]]",
-        "[18446744073709551615]"}},
+       {"\"\"", "null", "1", "{}", "true", "[]", "[-1]", "[128]", "[1.5]", "[\"a\"]", "[1,\"a\"]",
+        "[[1]]", "[18446744073709551615]"}},
       {"max_tokens", {"0", "-1", "1.5", "\"5\"", "true", "2147483648", "18446744073709551616"}},
       {"temperature", {"-1", "1e9", "\"hot\"", "true", "-0.001"}},
       {"top_k", {"-2", "1099511627776", "1.5", "\"1\""}},

@@ -195,7 +195,7 @@ TEST_F(VerifyTest, WhatCannotBeCheckedIsRefused) {
   wrong = body;
   wrong["request"] = "x";
   Refused(wrong, "request", "its body");
-  wrong["request"] = {{"prompt", Json::array()}};
+  wrong["request"] = {{"prompt", ""}};
   wrong.erase("receipt");
   wrong["answer"].erase("receipt");
   Refused(wrong, "prompt", "is empty");

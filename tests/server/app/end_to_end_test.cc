@@ -161,7 +161,7 @@ TEST_F(EndToEndTest, ClientsThatGoAwayFreeTheirSessions) {
 
 TEST_F(EndToEndTest, BadRequestsLeaveNoTrace) {
   const json before = Promised(Answer(Request(7)));
-  for (const char* body : {"", "{", "[]", R"({"prompt":[]})", R"({"prompt":[320]})",
+  for (const char* body : {"", "{", "[]", R"({"prompt":""})", R"({"prompt":[320]})",
                            R"({"prompt":"x","top_p":2})", R"({"prompt":"x","stop":[1]})",
                            R"({"prompt":"x","colour":"y"})", "{\"prompt\":\"\xff\"}"}) {
     RawClient client(server_->port());
