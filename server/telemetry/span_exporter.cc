@@ -3,10 +3,7 @@
 // it refuses is dropped. Meanwhile at most kRoom requests wait.
 #include "server/telemetry/span_exporter.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "server/http/trace_context.h"
@@ -25,17 +22,14 @@ bool IsChosen(const std::string& trace_id, double ratio) {
   return static_cast<double>(low >> 11) < ratio * static_cast<double>(uint64_t{1} << 53);
 }
 
-bool MayPass(int status) { return status == 429 || (status >= 502 && status <= 504); }
-
 }  // namespace
 
-SpanExporter::SpanExporter(OtlpSettings settings, const char* version, Post post,
-                           std::function<void(const std::string&)> warn, Pace pace)
+SpanExporter::SpanExporter(OtlpSettings settings, const char* version, Collector::Post post,
+                           Collector::Warn warn, Pace pace)
     : settings_(std::move(settings)),
       version_(version),
-      post_(std::move(post)),
-      warn_(std::move(warn)),
       pace_(pace),
+      collector_("traces", "; it is tried again", settings_.url, std::move(post), std::move(warn)),
       thread_([this] { Loop(); }) {}
 
 SpanExporter::~SpanExporter() {
@@ -103,27 +97,8 @@ void SpanExporter::Loop() {
 }
 
 bool SpanExporter::Send(const std::vector<EndedRequest>& batch) {
-  std::string trouble;
-  bool may_pass = false;
-  try {
-    const auto status = post_(Dump(TracesJson(batch, settings_, version_)));
-    if (!status) {
-      trouble = status.error().message;
-      may_pass = true;
-    } else if (*status < 200 || *status > 299) {
-      trouble = fmt::format("it answers {}", *status);
-      may_pass = MayPass(*status);
-    }
-  } catch (const std::exception& error) {  // no memory: later there may be some
-    trouble = error.what();
-    may_pass = true;
-  }
-  if (!trouble.empty() && trouble != trouble_) {
-    warn_(fmt::format("traces do not reach {}: {}{}", settings_.url, trouble,
-                      may_pass ? "; it is tried again" : ""));
-  }
-  trouble_ = std::move(trouble);
-  return !may_pass;
+  const auto body = [&] { return Dump(TracesJson(batch, settings_, version_)); };
+  return collector_.Send(body) != Collector::Outcome::kAway;
 }
 
 }  // namespace lockstep

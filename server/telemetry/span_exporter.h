@@ -3,14 +3,12 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
-#include <string>
 #include <thread>
 #include <vector>
 
 #include "core/base/mutex.h"
-#include "core/base/status.h"
 #include "server/http/http_types.h"
+#include "server/telemetry/collector.h"
 #include "server/telemetry/otlp_settings.h"
 #include "server/telemetry/span_json.h"
 
@@ -18,8 +16,6 @@ namespace lockstep {
 
 class SpanExporter {
  public:
-  // The status of the collector's answer to a body of JSON, or why there is none.
-  using Post = std::function<Result<int>(const std::string& body)>;
   struct Pace {
     std::chrono::milliseconds batch{1'000};  // so long spans are gathered
     std::chrono::milliseconds retry{2'000};  // before the first further try, then twice as long
@@ -27,10 +23,10 @@ class SpanExporter {
   };
 
   // `warn` is told on the exporter's thread, once for each time of trouble.
-  SpanExporter(OtlpSettings settings, const char* version, Post post,
-               std::function<void(const std::string&)> warn, Pace pace);
-  SpanExporter(OtlpSettings settings, const char* version, Post post,
-               std::function<void(const std::string&)> warn)
+  SpanExporter(OtlpSettings settings, const char* version, Collector::Post post,
+               Collector::Warn warn, Pace pace);
+  SpanExporter(OtlpSettings settings, const char* version, Collector::Post post,
+               Collector::Warn warn)
       : SpanExporter(std::move(settings), version, std::move(post), std::move(warn), Pace{}) {}
   ~SpanExporter();  // what is waiting is sent, if the collector answers at once
   SpanExporter(const SpanExporter&) = delete;
@@ -48,11 +44,8 @@ class SpanExporter {
 
   const OtlpSettings settings_;
   const char* const version_;
-  const Post post_;
-  const std::function<void(const std::string&)> warn_;
   const Pace pace_;
-
-  std::string trouble_;  // the loop's own: what was said last; "" if all is well
+  Collector collector_;  // the loop's own
 
   mutable Mutex mutex_;
   CondVar wake_;
