@@ -63,6 +63,19 @@ size_t Count(const HttpHeaders& headers, std::string_view name) {
       headers.begin(), headers.end(), [&](const auto& h) { return EqualsNoCase(h.first, name); }));
 }
 
+// The absolute form, "http://host/path?query", which proxies send, becomes the origin form.
+Expected<void> TakeAuthority(std::string_view& target, RawRequest& request) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!EqualsNoCase(target.substr(0, scheme.size()), scheme)) continue;
+    target.remove_prefix(scheme.size());
+    request.authority = target.substr(0, target.find('/'));
+    if (request.authority.empty()) return Fail(400, "the request's target names no host");
+    target.remove_prefix(request.authority.size());
+    if (target.empty()) target = "/";
+  }
+  return {};
+}
+
 Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
   const size_t first = line.find(' ');
   const size_t last = line.rfind(' ');
@@ -88,10 +101,7 @@ Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
   if (std::find(std::begin(kMethods), std::end(kMethods), method) == std::end(kMethods)) {
     return Fail(501, "the server does not know this method");
   }
-  if (target.starts_with("http://")) {  // the absolute form, which proxies send
-    target.remove_prefix(std::min(target.find('/', 7), target.size()));
-    if (target.empty()) target = "/";
-  }
+  if (auto taken = TakeAuthority(target, request); !taken) return Passed(taken);
   if (target.empty() || (target[0] != '/' && target != "*")) {
     return Fail(400, "the request's path must begin with /");
   }
@@ -150,9 +160,13 @@ Expected<Framing> ReadFraming(const RawRequest& request, size_t max_body) {
 }
 
 Expected<void> CheckHeaders(RawRequest& request) {
-  const HttpHeaders& headers = request.headers;
+  HttpHeaders& headers = request.headers;
   if (!request.http_1_0 && Count(headers, "Host") != 1) {
     return Fail(400, "the request must have one Host header");
+  }
+  if (!request.authority.empty()) {  // binds, whatever Host says (RFC 9112, 3.2.2)
+    std::erase_if(headers, [](const auto& header) { return EqualsNoCase(header.first, "Host"); });
+    headers.emplace_back("Host", request.authority);
   }
   const std::string_view coding = FindHeader(headers, "Content-Encoding");
   if (!coding.empty() && !EqualsNoCase(coding, "identity")) {

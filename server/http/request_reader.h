@@ -26,7 +26,8 @@ struct RequestLimits {
 
 struct RawRequest {
   std::string method;
-  std::string target;  // origin form: "/path?query"
+  std::string target;     // origin form: "/path?query"
+  std::string authority;  // of a target that was sent in absolute form; Host is the same then
   bool http_1_0 = false;
   bool keep_alive = true;
   HttpHeaders headers;

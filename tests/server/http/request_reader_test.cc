@@ -1,5 +1,6 @@
 #include "server/http/request_reader.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -68,6 +69,32 @@ TEST(RequestReader, ReadsRequestsOneAfterTheOther) {
     reader.Next();
     EXPECT_EQ(reader.state(), State::kIdle);
     EXPECT_EQ(rest, "");
+  }
+}
+
+// A proxy sends a whole address, whose host binds: who checks Host must not be told another one.
+TEST(RequestReader, AnAbsoluteTargetSaysTheHost) {
+  struct Case {
+    std::string_view line, target, host;
+  };
+  for (const Case& c : {Case{"http://a.example:80/b?c=/d", "/b?c=/d", "a.example:80"},
+                        Case{"HTTPS://a.example/", "/", "a.example"},
+                        Case{"https://[::1]:8080", "/", "[::1]:8080"},
+                        Case{"/http://a.example/", "/http://a.example/", "h"}}) {
+    for (const std::string_view version : {"1.0", "1.1"}) {
+      RequestReader reader({});
+      reader.Feed(Http(fmt::format("GET {} HTTP/{}\nhost: h\n\n", c.line, version)));
+      ASSERT_EQ(reader.state(), State::kWhole) << reader.error().message;
+      EXPECT_EQ(reader.request().target, c.target);
+      EXPECT_EQ(FindHeader(reader.request().headers, "Host"), c.host);
+      EXPECT_EQ(reader.request().headers.size(), 1u);
+    }
+  }
+  for (const std::string_view line : {"http://", "http:///b", "ftp://a/b", "https:/a", "http"}) {
+    RequestReader reader({});
+    reader.Feed(Http(fmt::format("GET {} HTTP/1.1\nHost: h\n\n", line)));
+    ASSERT_EQ(reader.state(), State::kRefused) << line;
+    EXPECT_EQ(reader.error().status, 400);
   }
 }
 
