@@ -77,10 +77,10 @@ TEST(RequestReader, AnAbsoluteTargetSaysTheHost) {
   struct Case {
     std::string_view line, target, host;
   };
-  for (const Case& c : {Case{"http://a.example:80/b?c=/d", "/b?c=/d", "a.example:80"},
-                        Case{"HTTPS://a.example/", "/", "a.example"},
-                        Case{"https://[::1]:8080", "/", "[::1]:8080"},
-                        Case{"/http://a.example/", "/http://a.example/", "h"}}) {
+  for (const Case& c :
+       {Case{"http://a.example:80/b?c=/d", "/b?c=/d", "a.example:80"},
+        Case{"HTTPS://a.example/", "/", "a.example"}, Case{"https://[::1]:8080", "/", "[::1]:8080"},
+        Case{"/http://a.example/", "/http://a.example/", "h"}}) {
     for (const std::string_view version : {"1.0", "1.1"}) {
       RequestReader reader({});
       reader.Feed(Http(fmt::format("GET {} HTTP/{}\nhost: h\n\n", c.line, version)));
