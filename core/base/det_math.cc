@@ -18,16 +18,32 @@ constexpr double kHalfPi1 = 1.57079632673412561417e+00;
 constexpr double kHalfPi2 = 6.07710050630396597660e-11;
 constexpr double kHalfPi3 = 2.02226624879595063154e-21;
 
+// 1 + r / 1 (1 + r / 2 (1 + ... r / 13)): Taylor, |r| <= ln 2 / 2, the first term left out is below
+// 5e-18. Not a loop, so that compilers can take several arguments at a time.
+template <int kTerm = 13>
+double Taylor(double r, double sum = 1.0) {
+  if constexpr (kTerm == 0) {
+    return sum;
+  } else {
+    return Taylor<kTerm - 1>(r, 1.0 + r / kTerm * sum);
+  }
+}
+
+double ExpOf(double x) {
+  const double low = x < -708.0 ? -708.0 : x, within = low > 709.0 ? 709.0 : low;
+  const double shifted = within * 1.44269504088896340736 + kRound;  // its last bits are n
+  const double n = shifted - kRound;
+  const double r = (within - n * kLn2High) - n * kLn2Low;
+  const double power = std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
+  return x < -708.0 ? 0.0 : Taylor(r) * power;
+}
+
 }  // namespace
 
-double DetExp(double x) {
-  if (x < -708.0) return 0.0;
-  if (x > 709.0) x = 709.0;
-  const double n = (x * 1.44269504088896340736 + kRound) - kRound;
-  const double r = (x - n * kLn2High) - n * kLn2Low;
-  double sum = 1.0;  // Taylor, |r| <= ln 2 / 2: the first term left out is below 5e-18
-  for (int i = 13; i >= 1; --i) sum = 1.0 + r / i * sum;
-  return sum * std::bit_cast<double>(static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52);
+double DetExp(double x) { return ExpOf(x); }
+
+void DetExp(std::span<double> x) {
+  for (double& value : x) value = ExpOf(value);
 }
 
 double DetLog(double x) {

@@ -3,9 +3,12 @@
 // (sin, cos: absolute), far below what is left of them after rounding to float.
 #pragma once
 
+#include <span>
+
 namespace lockstep {
 
 double DetExp(double x);                             // 0 below -708, saturates above 709
+void DetExp(std::span<double> x);                    // the same bits, for each x[i] in its place
 double DetLog(double x);                             // REQUIRES: x > 0, finite and normal
 void DetSinCos(double x, double* sin, double* cos);  // REQUIRES: |x| <= 2^20
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/base/det_math.h"
+#include "core/engine/logit_scan.h"
 
 namespace lockstep {
 namespace {
@@ -22,20 +23,13 @@ bool Better(const TokenLogprob& a, const TokenLogprob& b) {
 
 }  // namespace
 
-float CleanLogit(float x) { return x == x ? std::min(x, kLargest) : -kInfinity; }
-
-LogSoftmax::LogSoftmax(std::span<const float> logits) : logits_(logits) {
-  float largest = -kInfinity;
-  finite_ = false;
-  for (const float x : logits) {
-    finite_ |= std::isfinite(x);
-    largest = std::max(largest, CleanLogit(x));
-  }
-  largest_ = largest;
-  log_sum_ = 0;
+LogSoftmax::LogSoftmax(std::span<const float> logits)
+    : logits_(logits), largest_(Largest(logits)), log_sum_(0), finite_(AnyFinite(logits)) {
   if (!finite_) return;
   double sum = 0;
-  for (const float x : logits) sum += DetExp(CleanLogit(x) - largest_);
+  ForEachExp(
+      logits, [this](float x) { return CleanLogit(x) - largest_; },
+      [&](size_t, double exp) { sum += exp; });
   log_sum_ = DetLog(sum);
 }
 
@@ -63,11 +57,12 @@ size_t LogSoftmax::Top(std::span<TokenLogprob> top) const {
   // token is turned away by one comparison. Ids ascend, so an equal logit never displaces one that
   // is there.
   size_t count = 0;
-  for (size_t i = 0; i < logits_.size(); ++i) {
+  for (size_t i = 0;; ++i) {
+    i = NextAbove(logits_, i, count == top.size() ? top.front().logprob : -kInfinity);
+    if (i == logits_.size()) break;
     const float logit = CleanLogit(logits_[i]);
-    if (logit == -kInfinity) continue;
     if (count == top.size()) {
-      if (logit <= top.front().logprob) continue;
+      if (logit <= top.front().logprob) continue;  // two that are infinite
       std::pop_heap(top.begin(), top.end(), Better);
       --count;
     }

@@ -14,10 +14,6 @@ struct TokenLogprob {
   float logprob;  // natural log of the softmax of the unmodified logits
 };
 
-// A logit as an ordered number: finite, or -infinity for "never". NaN counts as -infinity,
-// +infinity as the largest float.
-float CleanLogit(float x);
-
 class LogSoftmax {
  public:
   // `logits` must outlive it. REQUIRES: not empty.

@@ -5,7 +5,7 @@
 // which is total: no sort, thread or vector width can change a bit.
 //
 // Most of the time would go into sorting a vocabulary of 100,000 of which 40 matter. So top-k is a
-// heap of k, and top-p sorts only as far as its sum needs.
+// heap of k, and top-p sorts only as far as its sum needs, and only what may be in it.
 #include "core/engine/sampler.h"
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "core/base/det_math.h"
+#include "core/engine/logit_scan.h"
 
 namespace lockstep {
 namespace {
@@ -116,12 +117,8 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t pos
 }
 
 bool Sampler::CopyLogits(std::span<const float> logits) {
-  bool any_finite = false;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    any_finite |= std::isfinite(logits[i]);
-    logits_[i] = CleanLogit(logits[i]);
-  }
-  return any_finite;
+  for (size_t i = 0; i < logits.size(); ++i) logits_[i] = CleanLogit(logits[i]);
+  return AnyFinite(logits);
 }
 
 void Sampler::Adjust(std::span<const int32_t> output) {
@@ -214,7 +211,7 @@ void Sampler::ApplyMask(std::span<const uint64_t> allowed) {
 }
 
 int32_t Sampler::ArgMax() const {
-  return static_cast<int32_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
+  return static_cast<int32_t>(std::ranges::find(logits_, Largest(logits_)) - logits_.begin());
 }
 
 // The mean and the deviation are of the logits that are possible at all.
@@ -257,23 +254,21 @@ double Sampler::Temperature(float largest) const {
 }
 
 double Sampler::WeighAll(float largest, double temperature) {
-  const auto weight = [&](float logit) { return DetExp((double{logit} - largest) / temperature); };
+  const auto scaled = [&](float logit) { return (double{logit} - largest) / temperature; };
   double total = 0;  // of the weights that top-k leaves
   if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size()) {
     SelectTop(params_.top_k);
     for (Candidate& c : candidates_) {
-      c.weight = weight(c.logit);
+      c.weight = DetExp(scaled(c.logit));
       total += c.weight;
     }
     return total;
   }
   candidates_.clear();
-  for (size_t i = 0; i < logits_.size(); ++i) {
-    if (logits_[i] == -kInfinity) continue;
-    const double w = weight(logits_[i]);
-    total += w;
-    if (w > 0) candidates_.push_back({static_cast<int32_t>(i), logits_[i], w});
-  }
+  ForEachExp(logits_, scaled, [&](size_t i, double weight) {
+    total += weight;
+    if (weight > 0) candidates_.push_back({static_cast<int32_t>(i), logits_[i], weight});
+  });
   return total;
 }
 
@@ -292,7 +287,10 @@ int32_t Sampler::Draw(float largest, uint64_t position) {
   for (const Candidate& c : candidates_) most = std::max(most, c.weight);
   const double min_weight = most * std::min(1.0, double{params_.min_p});
   std::erase_if(candidates_, [=](const Candidate& c) { return c.weight < min_weight; });
-  if (params_.top_p < 1) KeepFirst(params_.top_p * total, Better);
+  if (params_.top_p < 1) {
+    const double mass = params_.top_p * total;
+    KeepFirst(mass, HeavyFirst(mass, largest), Better);
+  }
   if (params_.xtc_probability > 0 && params_.xtc_threshold <= 0.5f) ExcludeTop(position);
 
   double kept = 0;
@@ -314,10 +312,11 @@ void Sampler::KeepTypical(double largest, double temperature, double total) {
   };
   double entropy = 0;
   for (const Candidate& c : candidates_) entropy += c.weight / total * surprise(c);
-  KeepFirst(params_.typical_p * total, [&](const Candidate& a, const Candidate& b) {
-    const double x = std::abs(surprise(a) - entropy), y = std::abs(surprise(b) - entropy);
-    return x != y ? x < y : Better(a, b);
-  });
+  KeepFirst(params_.typical_p * total, candidates_.size(),
+            [&](const Candidate& a, const Candidate& b) {
+              const double x = std::abs(surprise(a) - entropy), y = std::abs(surprise(b) - entropy);
+              return x != y ? x < y : Better(a, b);
+            });
 }
 
 void Sampler::ExcludeTop(uint64_t position) {
@@ -342,29 +341,46 @@ void Sampler::SelectTop(size_t k) {
   if (k == 0) return;
   // A heap of the k best so far, the worst of them in front: almost every later token is turned
   // away by one comparison. Ids ascend, so an equal logit never displaces one that is there.
-  for (size_t i = 0; i < logits_.size(); ++i) {
-    const float logit = logits_[i];
-    if (logit == -kInfinity) continue;
-    if (candidates_.size() == k) {
-      if (logit <= candidates_.front().logit) continue;
+  for (size_t i = 0;; ++i) {
+    const bool full = candidates_.size() == k;
+    i = NextAbove(logits_, i, full ? candidates_.front().logit : -kInfinity);
+    if (i == logits_.size()) break;
+    if (full) {
       std::pop_heap(candidates_.begin(), candidates_.end(), Better);
       candidates_.pop_back();
     }
-    candidates_.push_back({static_cast<int32_t>(i), logit, 0});
+    candidates_.push_back({static_cast<int32_t>(i), logits_[i], 0});
     std::push_heap(candidates_.begin(), candidates_.end(), Better);
   }
   std::sort_heap(candidates_.begin(), candidates_.end(), Better);
 }
 
+// By a histogram of the logits, in eighths below the largest. A bucket's sum is not in the order of
+// Better, but which are in front is only where KeepFirst begins to sort.
+size_t Sampler::HeavyFirst(double mass, float largest) {
+  constexpr size_t kBuckets = 256;
+  const auto bucket = [largest](const Candidate& c) {
+    return static_cast<size_t>(std::min(8 * (largest - c.logit), float{kBuckets - 1}));
+  };
+  double weight[kBuckets] = {};
+  for (const Candidate& c : candidates_) weight[bucket(c)] += c.weight;
+  size_t last = 0;
+  for (double sum = weight[0]; sum < mass && last + 1 < kBuckets; sum += weight[last]) ++last;
+  const auto rest = std::partition(candidates_.begin(), candidates_.end(),
+                                   [&](const Candidate& c) { return bucket(c) <= last; });
+  return static_cast<size_t>(rest - candidates_.begin());
+}
+
 template <class Order>
-void Sampler::KeepFirst(double mass, const Order& before) {
+void Sampler::KeepFirst(double mass, size_t front, const Order& before) {
   const auto begin = candidates_.begin();
   size_t sorted = 0;  // sort only as far as the sum needs, in growing pieces
   double sum = 0;
   for (size_t i = 0; i < candidates_.size(); ++i) {
     if (i == sorted) {
-      sorted = std::min(candidates_.size(), std::max<size_t>(64, 4 * sorted));
-      std::nth_element(begin + i, begin + sorted, candidates_.end(), before);
+      const size_t end = i < front ? front : candidates_.size();
+      sorted = std::min(end, std::max<size_t>(64, 4 * sorted));
+      std::nth_element(begin + i, begin + sorted, begin + end, before);
       std::sort(begin + i, begin + sorted, before);
     }
     sum += candidates_[i].weight;

@@ -113,9 +113,13 @@ class Sampler {
   int32_t ArgMax() const;
   int32_t Draw(float largest, uint64_t position);
   void SelectTop(size_t k);  // candidates_: the k best, best first
-  // The first of candidates_, in an order that is total, that together weigh `mass`.
+  // Moves those of candidates_ that are the first by Better and weigh about `mass` or more together
+  // before all others, in any order: how many.
+  size_t HeavyFirst(double mass, float largest);
+  // The first of candidates_, in an order that is total, that together weigh `mass`. The first
+  // `front` are before the others in that order.
   template <class Order>
-  void KeepFirst(double mass, const Order& before);
+  void KeepFirst(double mass, size_t front, const Order& before);
   void MarkSeen(int32_t token);
 
   SamplingParams params_;

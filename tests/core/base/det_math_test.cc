@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "tests/support/random.h"
 
@@ -18,6 +20,23 @@ TEST(DetMathTest, ExpIsCloseToTheLibrary) {
   EXPECT_EQ(DetExp(0.0), 1.0);
   EXPECT_EQ(DetExp(-1e9), 0.0);
   EXPECT_EQ(DetExp(1e9), DetExp(709.0));
+}
+
+// Several at a time, one by one, and the values that the formula does not reach.
+TEST(DetMathTest, ManyExpsHaveTheBitsOfEach) {
+  Random random(7);
+  std::vector<double> x = {0.0,   -0.0,  1e-300, -708.0, -708.0000001,
+                           709.0, 709.5, 1e300,  -1e300, -std::numeric_limits<double>::infinity()};
+  for (int i = 0; i < 1001; ++i) x.push_back(random.Float(-760, 760) / (i % 2 == 0 ? 1 : 700));
+  for (const size_t n : {size_t{0}, size_t{1}, size_t{3}, x.size()}) {
+    std::vector<double> y(x.begin(), x.begin() + static_cast<ptrdiff_t>(n));
+    DetExp(y);
+    for (size_t i = 0; i < n; ++i) EXPECT_EQ(y[i], DetExp(x[i])) << x[i];
+  }
+  EXPECT_EQ(DetExp(-std::numeric_limits<double>::infinity()), 0.0);
+  EXPECT_EQ(DetExp(1e300), DetExp(709.0));
+  EXPECT_EQ(DetExp(-708.0000001), 0.0);
+  EXPECT_GT(DetExp(-708.0), 0.0);
 }
 
 TEST(DetMathTest, LogIsCloseToTheLibrary) {
