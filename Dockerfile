@@ -1,18 +1,26 @@
 # The final image holds the binary, the shared libraries that it is linked with, and nothing else: no
-# shell, no package manager. docker/check builds it and tries it out.
-FROM debian:bookworm-slim AS build
+# shell, no package manager. docker/check builds it and tries it out. For arm64 on another machine
+# (--platform linux/arm64) everything in the first stage is this machine's but the libraries and the
+# code, so that no compiler is emulated.
+FROM --platform=$BUILDPLATFORM debian:bookworm-slim AS build
+ARG TARGETARCH
 WORKDIR /src
 COPY docker/install_packages docker/packages.build docker/
-RUN docker/install_packages docker/packages.build && rm -rf /var/lib/apt/lists/*
+RUN docker/install_packages --architecture "$TARGETARCH" docker/packages.build && \
+    rm -rf /var/lib/apt/lists/*
 COPY CMakeLists.txt ./
 COPY core core
 COPY server server
-COPY docker/libraries docker/sbom docker/
+COPY docker/arm64.cmake docker/libraries docker/sbom docker/
 COPY docker/deb/changelog docker/deb/
-RUN cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_TESTS=OFF && \
+RUN cross= && \
+    [ "${TARGETARCH:-$(dpkg --print-architecture)}" = "$(dpkg --print-architecture)" ] || \
+        cross="-DCMAKE_TOOLCHAIN_FILE=docker/$TARGETARCH.cmake"; \
+    cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLOCKSTEP_TESTS=OFF \
+        -DCMAKE_EXE_LINKER_FLAGS=-s $cross && \
     ninja -C build lockstep && \
     mkdir -p /image/models && \
-    install -s build/lockstep -D /image/usr/bin/lockstep && \
+    install build/lockstep -D /image/usr/bin/lockstep && \
     mkdir -p /image/usr/share/doc/lockstep && \
     docker/sbom build/lockstep >/image/usr/share/doc/lockstep/sbom.spdx.json && \
     docker/libraries build/lockstep | xargs cp -L --parents -t /image && \
