@@ -19,9 +19,9 @@ constexpr double kHalfPi2 = 6.07710050630396597660e-11;
 constexpr double kHalfPi3 = 2.02226624879595063154e-21;
 
 // 1 + r / 1 (1 + r / 2 (1 + ... r / 13)): Taylor, |r| <= ln 2 / 2, the first term left out is below
-// 5e-18. Not a loop, so that compilers can take several arguments at a time.
+// 5e-18.
 template <int kTerm = 13>
-double Taylor(double r, double sum = 1.0) {
+[[gnu::always_inline]] inline double Taylor(double r, double sum = 1.0) {
   if constexpr (kTerm == 0) {
     return sum;
   } else {
@@ -29,18 +29,20 @@ double Taylor(double r, double sum = 1.0) {
   }
 }
 
-double ExpOf(double x) {
-  const double low = x < -708.0 ? -708.0 : x, within = low > 709.0 ? 709.0 : low;
-  const double shifted = within * 1.44269504088896340736 + kRound;  // its last bits are n
+// Without a branch, a comparison or a loop, so that compilers make vector instructions of many: a
+// number below -708 gives anything, of which no bit is kept. REQUIRES: x <= 709.
+[[gnu::always_inline]] inline double ExpOf(double x) {
+  const double shifted = x * 1.44269504088896340736 + kRound;  // its last bits are n
   const double n = shifted - kRound;
-  const double r = (within - n * kLn2High) - n * kLn2Low;
+  const double r = (x - n * kLn2High) - n * kLn2Low;
   const double power = std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
-  return x < -708.0 ? 0.0 : Taylor(r) * power;
+  const uint64_t keep = (std::bit_cast<uint64_t>(x + 708.0) >> 63) - 1;  // by the sum's sign
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(Taylor(r) * power) & keep);
 }
 
 }  // namespace
 
-double DetExp(double x) { return ExpOf(x); }
+double DetExp(double x) { return x == x ? ExpOf(x > 709.0 ? 709.0 : x) : x; }
 
 void DetExp(std::span<double> x) {
   for (double& value : x) value = ExpOf(value);

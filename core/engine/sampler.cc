@@ -283,10 +283,12 @@ int32_t Sampler::Draw(float largest, uint64_t position) {
   }
   // Each of top-p and min-p keeps the beginning of the same order, so the one that leaves less to
   // sort may go first. The largest weight is 1 unless typical sampling has taken it away.
-  double most = 0;
-  for (const Candidate& c : candidates_) most = std::max(most, c.weight);
-  const double min_weight = most * std::min(1.0, double{params_.min_p});
-  std::erase_if(candidates_, [=](const Candidate& c) { return c.weight < min_weight; });
+  if (params_.min_p > 0) {
+    double most = 0;
+    for (const Candidate& c : candidates_) most = std::max(most, c.weight);
+    const double min_weight = most * std::min(1.0, double{params_.min_p});
+    std::erase_if(candidates_, [=](const Candidate& c) { return c.weight < min_weight; });
+  }
   if (params_.top_p < 1) {
     const double mass = params_.top_p * total;
     KeepFirst(mass, HeavyFirst(mass, largest), Better);

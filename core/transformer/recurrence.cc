@@ -26,16 +26,13 @@ namespace {
 // Multiply-adds of the delta rule below which another thread is not worth waking.
 constexpr size_t kSmallRecall = 32 * 1024;
 
-// DetExp, and NaN for NaN.
-double Exp(double x) { return x == x ? DetExp(x) : x; }
-
 // ln(1 + e^x); beyond 20 as the models were trained. Written so that NaN stays what it is.
-double Softplus(double x) { return x <= 20 ? DetLog(1 + Exp(x)) : x; }
+double Softplus(double x) { return x <= 20 ? DetLog(1 + DetExp(x)) : x; }
 
 // What is projected for a head becomes by how much its state fades. Returns the step's length.
 float Fade(const RecurrentWeights& w, size_t head, float* decay) {
   const double step = Softplus(double{decay[head]} + w.step_bias[head]);
-  decay[head] = static_cast<float>(Exp(w.rate[head] * step));
+  decay[head] = static_cast<float>(DetExp(w.rate[head] * step));
   return static_cast<float>(step);
 }
 
@@ -179,7 +176,7 @@ void Transformer::FinishKeys(const RecurrentWeights& w, size_t row, Scratch& s) 
         *beta = s.beta_.data() + row * s.head_stride_;
   for (size_t h = 0; h < r.value_heads; ++h) {
     Fade(w, h, decay);
-    beta[h] = static_cast<float>(1 / (1 + Exp(-double{beta[h]})));
+    beta[h] = static_cast<float>(1 / (1 + DetExp(-double{beta[h]})));
   }
 }
 

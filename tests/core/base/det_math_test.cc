@@ -25,9 +25,10 @@ TEST(DetMathTest, ExpIsCloseToTheLibrary) {
 // Several at a time, one by one, and the values that the formula does not reach.
 TEST(DetMathTest, ManyExpsHaveTheBitsOfEach) {
   Random random(7);
-  std::vector<double> x = {0.0,   -0.0,  1e-300, -708.0, -708.0000001,
-                           709.0, 709.5, 1e300,  -1e300, -std::numeric_limits<double>::infinity()};
-  for (int i = 0; i < 1001; ++i) x.push_back(random.Float(-760, 760) / (i % 2 == 0 ? 1 : 700));
+  std::vector<double> x = {0.0,    -0.0,         1e-300,
+                           -708.0, -708.0000001, 708.5,
+                           709.0,  -1e300,       -std::numeric_limits<double>::infinity()};
+  for (int i = 0; i < 1001; ++i) x.push_back(random.Float(-760, 709) / (i % 2 == 0 ? 1 : 700));
   for (const size_t n : {size_t{0}, size_t{1}, size_t{3}, x.size()}) {
     std::vector<double> y(x.begin(), x.begin() + static_cast<ptrdiff_t>(n));
     DetExp(y);
@@ -37,6 +38,8 @@ TEST(DetMathTest, ManyExpsHaveTheBitsOfEach) {
   EXPECT_EQ(DetExp(1e300), DetExp(709.0));
   EXPECT_EQ(DetExp(-708.0000001), 0.0);
   EXPECT_GT(DetExp(-708.0), 0.0);
+  EXPECT_TRUE(std::isnan(DetExp(std::numeric_limits<double>::quiet_NaN())));
+  EXPECT_TRUE(std::isnan(DetExp(-std::numeric_limits<double>::quiet_NaN())));
 }
 
 TEST(DetMathTest, LogIsCloseToTheLibrary) {
