@@ -12,8 +12,6 @@
 
 namespace lockstep {
 
-inline constexpr size_t kScanLanes = 16;
-
 // A logit as an ordered number: finite, or -infinity for "never". NaN counts as -infinity,
 // +infinity as the largest float.
 inline float CleanLogit(float x) {

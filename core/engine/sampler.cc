@@ -237,13 +237,12 @@ double Sampler::Temperature(float largest) const {
   if (range <= 0) return temperature;
   double total = 0, weighted = 0;  // of weights, and of weights times their logarithms
   size_t count = 0;
-  for (const float x : logits_) {
-    if (x == -kInfinity) continue;
-    const double log = double{x} - largest, w = DetExp(log);
-    total += w;
-    if (w > 0) weighted += w * log;
-    ++count;
-  }
+  const auto log = [=](float x) { return double{x} - largest; };
+  ForEachExp(logits_, log, [&](size_t i, double weight) {
+    total += weight;
+    if (weight > 0) weighted += weight * log(logits_[i]);
+    count += logits_[i] == -kInfinity ? 0 : 1;
+  });
   if (count < 2) return temperature;
   // Entropy over its most: 0 where one token is certain, 1 where all are equally likely.
   const double entropy = DetLog(total) - weighted / total;

@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/peers/command.h"
@@ -74,23 +74,22 @@ constexpr Shape kShapes[] = {
      }},
 };
 
-void Write(const Shape& shape, const std::string& type, const std::string& path) {
+WeightType TypeOf(const std::string& name) {
+  for (size_t i = 0; i < kWeightTypes; ++i) {
+    const auto type = static_cast<WeightType>(i);
+    if (FormatOf(type).name == name) return type;
+  }
+  throw std::runtime_error(name + ": no such type of weights");
+}
+
+TinyModelOptions OptionsOf(const Shape& shape) {
   for (auto [family, options] : TinyFamilies()) {
     if (std::string_view(family) != shape.family) continue;
-    for (size_t i = 0; i < kWeightTypes; ++i) {
-      if (FormatOf(static_cast<WeightType>(i)).name != type) continue;
-      options.type = static_cast<WeightType>(i);
-      options.context = 8192;
-      shape.set(options);
-      const std::vector<uint8_t> bytes = TinyModel(options);
-      std::ofstream out(path, std::ios::binary);
-      out.write(reinterpret_cast<const char*>(bytes.data()),
-                static_cast<std::streamsize>(bytes.size()));
-      if (!out.flush()) throw std::runtime_error(path + ": cannot write it");
-      return;
-    }
-    throw std::runtime_error(type + ": no such type of weights");
+    options.context = 8192;
+    shape.set(options);
+    return options;
   }
+  throw std::runtime_error(fmt::format("{}: no such family", shape.family));
 }
 
 void Run(const std::vector<std::string>& arguments) {
@@ -105,7 +104,9 @@ void Run(const std::vector<std::string>& arguments) {
   if (shape == std::end(kShapes)) {
     throw std::runtime_error("wants a name that it prints without arguments, a type and a file");
   }
-  Write(*shape, arguments[2], arguments[3]);
+  TinyModelOptions options = OptionsOf(*shape);
+  options.type = TypeOf(arguments[2]);
+  WriteFile(arguments[3], TinyModel(options));
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <cstdio>
+#include <fstream>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -18,6 +21,19 @@ template <class T>
 T Need(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message);
   return std::move(*result);
+}
+
+inline void WriteFile(const std::string& path, std::span<const std::byte> bytes) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(bytes.data()),
+            static_cast<std::streamsize>(bytes.size()));
+  if (!out.flush()) throw std::runtime_error(path + ": cannot write it");
+}
+
+// As they lie in memory.
+template <class T>
+void WriteFile(const std::string& path, const std::vector<T>& values) {
+  WriteFile(path, std::as_bytes(std::span(values)));
 }
 
 // What main returns: `run` is given all arguments, the program's name before the others.

@@ -33,12 +33,7 @@ void List() {
 void Make(const std::string& name, const std::string& path) {
   for (const auto& [family, options] : TinyEncoders()) {
     if (family != name) continue;
-    const std::vector<uint8_t> bytes = TinyModel(options);
-    std::ofstream out(path, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-    if (!out.flush()) throw std::runtime_error(path + ": cannot write it");
-    return;
+    return WriteFile(path, TinyModel(options));
   }
   throw std::runtime_error(name + ": no such model");
 }

@@ -15,7 +15,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,14 +30,6 @@
 
 namespace lockstep {
 namespace {
-
-template <class T>
-void Write(const std::string& path, const std::vector<T>& values) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(reinterpret_cast<const char*>(values.data()),
-            static_cast<std::streamsize>(values.size() * sizeof(T)));
-  if (!out.flush()) throw std::runtime_error(path + ": cannot write it");
-}
 
 template <class T>
 std::vector<T> Read(const std::string& path) {
@@ -73,11 +64,11 @@ void Make(const std::string& name, const std::string& out, size_t count,
     if (options.original_context < count) options.original_context *= 4;
     options.vocab = 2048;
     options.context = count;
-    Write(out, TinyModel(options));
+    WriteFile(out, TinyModel(options));
     Random random(11);
     std::vector<int32_t> tokens(count);
     for (int32_t& token : tokens) token = static_cast<int32_t>(random.Below(options.vocab));
-    Write(tokens_out, tokens);
+    WriteFile(tokens_out, tokens);
     return;
   }
   throw std::runtime_error(name + ": no such family");

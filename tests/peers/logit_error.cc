@@ -14,7 +14,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,12 +30,6 @@
 namespace lockstep {
 namespace {
 
-void Write(const std::string& path, const void* data, size_t bytes) {
-  std::ofstream out(path, std::ios::binary);
-  out.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
-  if (!out.flush()) throw std::runtime_error(path + ": cannot write it");
-}
-
 // 13 million weights; every row is a whole number of 256-value blocks.
 void WriteRandomModel(const std::string& path) {
   const TinyModelOptions options = {.dim = 256,
@@ -47,8 +40,7 @@ void WriteRandomModel(const std::string& path) {
                                     .ffn_dim = 768,
                                     .vocab = 32000,
                                     .context = 512};
-  const std::vector<uint8_t> bytes = TinyModel(options);
-  Write(path, bytes.data(), bytes.size());
+  WriteFile(path, TinyModel(options));
 }
 
 void WriteTokens(const GgufFile& file, const std::string& text_path, size_t window, size_t count,
@@ -75,7 +67,7 @@ void WriteTokens(const GgufFile& file, const std::string& text_path, size_t wind
     const auto from = source.begin() + static_cast<ptrdiff_t>(i * (window - 1));
     ids.insert(ids.end(), from, from + static_cast<ptrdiff_t>(window - 1));
   }
-  Write(out, ids.data(), ids.size() * sizeof(int32_t));
+  WriteFile(out, ids);
 }
 
 template <class Row>
