@@ -210,7 +210,7 @@ class HttpServer::Impl : private httplib::Server {
   // No browser sends a request without a Host, which HTTP/1.0 allows.
   void CheckHost(RequestReader& reader) const {
     if (!options_.guard_loopback || !listener_.loopback) return;
-    const std::string_view host = FindHeader(reader.request().headers, "Host");
+    const std::string& host = reader.request().host;
     if (host.empty() && reader.request().http_1_0) return;
     if (IsAllowedHost(host, options_.allowed_hosts)) return;
     reader.Refuse({403, "this server answers to localhost only, not to " + Quoted(host) +

@@ -64,14 +64,15 @@ size_t Count(const HttpHeaders& headers, std::string_view name) {
 }
 
 // The absolute form, "http://host/path?query", which proxies send, becomes the origin form.
-Expected<void> TakeAuthority(std::string_view& target, RawRequest& request) {
+Expected<void> TakeHost(std::string& target, std::string& host) {
   for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!EqualsNoCase(target.substr(0, scheme.size()), scheme)) continue;
-    target.remove_prefix(scheme.size());
-    request.authority = target.substr(0, target.find('/'));
-    if (request.authority.empty()) return Fail(400, "the request's target names no host");
-    target.remove_prefix(request.authority.size());
-    if (target.empty()) target = "/";
+    if (!EqualsNoCase(std::string_view(target).substr(0, scheme.size()), scheme)) continue;
+    target.erase(0, scheme.size());
+    host = target.substr(0, target.find_first_of("/?"));
+    if (host.empty()) return Fail(400, "the request's target names no host");
+    target.erase(0, host.size());
+    if (!target.starts_with('/')) target.insert(0, "/");
+    break;
   }
   return {};
 }
@@ -84,7 +85,7 @@ Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
   }
   const std::string_view method = line.substr(0, first);
   const std::string_view version = line.substr(last + 1);
-  std::string_view target = line.substr(first + 1, last - first - 1);
+  std::string target(line.substr(first + 1, last - first - 1));
   if (!IsToken(method) || HasControls(target) || target.find(' ') != target.npos) {
     return Fail(400, "the first line is not an HTTP request line");
   }
@@ -101,12 +102,12 @@ Expected<void> ParseRequestLine(std::string_view line, RawRequest& request) {
   if (std::find(std::begin(kMethods), std::end(kMethods), method) == std::end(kMethods)) {
     return Fail(501, "the server does not know this method");
   }
-  if (auto taken = TakeAuthority(target, request); !taken) return Passed(taken);
+  if (auto taken = TakeHost(target, request.host); !taken) return Passed(taken);
   if (target.empty() || (target[0] != '/' && target != "*")) {
     return Fail(400, "the request's path must begin with /");
   }
   request.method = method;
-  request.target = target;
+  request.target = std::move(target);
   request.http_1_0 = version == "HTTP/1.0";
   return {};
 }
@@ -160,14 +161,11 @@ Expected<Framing> ReadFraming(const RawRequest& request, size_t max_body) {
 }
 
 Expected<void> CheckHeaders(RawRequest& request) {
-  HttpHeaders& headers = request.headers;
+  const HttpHeaders& headers = request.headers;
   if (!request.http_1_0 && Count(headers, "Host") != 1) {
     return Fail(400, "the request must have one Host header");
   }
-  if (!request.authority.empty()) {  // binds, whatever Host says (RFC 9112, 3.2.2)
-    std::erase_if(headers, [](const auto& header) { return EqualsNoCase(header.first, "Host"); });
-    headers.emplace_back("Host", request.authority);
-  }
+  if (request.host.empty()) request.host = FindHeader(headers, "Host");
   const std::string_view coding = FindHeader(headers, "Content-Encoding");
   if (!coding.empty() && !EqualsNoCase(coding, "identity")) {
     return Fail(415, "the server takes no compressed bodies: leave Content-Encoding out");

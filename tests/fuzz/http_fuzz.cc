@@ -25,6 +25,7 @@ void CheckRequest(const RawRequest& request, const RequestLimits& limits) {
         "a method that is no word");
   Check(request.target.starts_with('/') || request.target == "*", "a target of another form");
   Check(IsLine(request.target), "a target of several lines");
+  Check(IsLine(request.host), "a host of several lines");
   Check(request.headers.size() <= limits.headers, "too many headers");
   Check(request.body.size() <= limits.body, "a body that is too large");
   size_t lengths = 0, codings = 0;

@@ -77,20 +77,24 @@ TEST(RequestReader, AnAbsoluteTargetSaysTheHost) {
   struct Case {
     std::string_view line, target, host;
   };
-  for (const Case& c :
-       {Case{"http://a.example:80/b?c=/d", "/b?c=/d", "a.example:80"},
-        Case{"HTTPS://a.example/", "/", "a.example"}, Case{"https://[::1]:8080", "/", "[::1]:8080"},
-        Case{"/http://a.example/", "/http://a.example/", "h"}}) {
+  for (const Case& c : {Case{"http://a.example:80/b?c=/d", "/b?c=/d", "a.example:80"},
+                        Case{"HTTPS://a.example/", "/", "a.example"},
+                        Case{"http://a.example?b", "/?b", "a.example"},
+                        Case{"https://[::1]:8080", "/", "[::1]:8080"},
+                        Case{"/http://a.example/", "/http://a.example/", "h"}}) {
     for (const std::string_view version : {"1.0", "1.1"}) {
       RequestReader reader({});
       reader.Feed(Http(fmt::format("GET {} HTTP/{}\nhost: h\n\n", c.line, version)));
       ASSERT_EQ(reader.state(), State::kWhole) << reader.error().message;
       EXPECT_EQ(reader.request().target, c.target);
-      EXPECT_EQ(FindHeader(reader.request().headers, "Host"), c.host);
-      EXPECT_EQ(reader.request().headers.size(), 1u);
+      EXPECT_EQ(reader.request().host, c.host);
     }
   }
-  for (const std::string_view line : {"http://", "http:///b", "ftp://a/b", "https:/a", "http"}) {
+  RequestReader no_header({});
+  no_header.Feed(Http("GET http://a.example/ HTTP/1.0\n\n"));
+  EXPECT_EQ(no_header.request().host, "a.example");
+  for (const std::string_view line :
+       {"http://", "http:///b", "http://?b", "ftp://a/b", "https:/a", "http"}) {
     RequestReader reader({});
     reader.Feed(Http(fmt::format("GET {} HTTP/1.1\nHost: h\n\n", line)));
     ASSERT_EQ(reader.state(), State::kRefused) << line;
