@@ -15,6 +15,9 @@
 namespace lockstep {
 namespace {
 
+// The parts of /v1/responses, which its answers have, too, say the same as those of chats.
+constexpr std::string_view kTexts[] = {"text", "input_text", "output_text", "refusal"};
+
 // What servers and client libraries add to answers for their own use; and Mistral's and DeepSeek's
 // word that the answer goes on with the last message, as it does without.
 void TakeWithoutEffect(FieldReader& fields) {
@@ -96,7 +99,7 @@ class MessageReader {
       }
       message.Nested(part, fmt::format("content[{}]", i),
                      "must be a text, or an object with a type", context_.unknown(),
-                     [&](FieldReader& reader) { text += ReadPart(reader); });
+                     [&](FieldReader& reader) { text += ReadTextPart(reader, kTexts); });
     }
     return text;
   }
@@ -105,23 +108,6 @@ class MessageReader {
     if (!part.is_object() || !part.contains("type")) return false;
     const Json& type = part["type"];
     return type == "thinking" || type == "redacted_thinking" || type == "reasoning";
-  }
-
-  // The parts of /v1/responses, which its answers have, too, say the same as those of chats.
-  static std::string ReadPart(FieldReader& part) {
-    constexpr std::string_view kTexts[] = {"text", "input_text", "output_text", "refusal"};
-    std::string type, text;
-    if (!part.Text("type", &type) && part.ok()) {
-      if (!part.Has("text")) part.Fail("type", "is missing");
-      type = "text";
-    }
-    if (part.ok() && std::ranges::find(kTexts, type) == std::end(kTexts)) {
-      part.Fail("type", fmt::format("is {}, but the model reads text only", Quoted(type)));
-    }
-    const char* const name = type == "refusal" ? "refusal" : "text";
-    if (!part.Text(name, &text) && part.ok()) part.Fail(name, "is missing: a string");
-    for (const char* other : {"annotations", "logprobs"}) part.Take(other);
-    return text;
   }
 
   void ReadAssistant(FieldReader& message, Json* out) {
@@ -248,6 +234,23 @@ class MessageReader {
 };
 
 }  // namespace
+
+std::string ReadTextPart(FieldReader& part, std::span<const std::string_view> types) {
+  std::string type, text;
+  if (!part.Text("type", &type) && part.ok()) {
+    if (!part.Has("text")) part.Fail("type", "is missing");
+    type = "text";
+  }
+  if (part.ok() && std::ranges::find(types, type) == types.end()) {
+    part.Fail("type", fmt::format("is {}, but the model reads text only", Quoted(type)));
+  }
+  const char* const name = type == "refusal" ? "refusal" : "text";
+  if (!part.Text(name, &text) && part.ok()) part.Fail(name, "is missing: a string");
+  for (const char* other : {"annotations", "logprobs", "parsed", "prompt_cache_breakpoint"}) {
+    part.Take(other);
+  }
+  return text;
+}
 
 Json ReadMessages(FieldReader& fields, ReadContext& context) {
   return ReadMessageList<MessageReader>(fields, context);

@@ -2,6 +2,10 @@
 // functions, safe from any thread.
 #pragma once
 
+#include <span>
+#include <string>
+#include <string_view>
+
 #include "server/api/chat/conversation.h"
 #include "server/api/request_fields.h"
 
@@ -12,5 +16,9 @@ namespace lockstep {
 // forms of "function_call" and "custom" as calls of functions. What servers put into their answers,
 // this one among them, is taken back.
 Json ReadMessages(FieldReader& fields, ReadContext& context);
+
+// The text of a part of some content, whose type must be one of these; without a type it is text.
+// What answers have beside it is taken and left out.
+std::string ReadTextPart(FieldReader& part, std::span<const std::string_view> types);
 
 }  // namespace lockstep

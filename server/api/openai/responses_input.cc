@@ -13,10 +13,14 @@
 
 #include "core/base/quoted.h"
 #include "server/api/chat/message_list.h"
+#include "server/api/openai/messages.h"
 #include "server/api/openai/response_store.h"
 
 namespace lockstep {
 namespace {
+
+constexpr std::string_view kTexts[] = {"input_text", "output_text",    "text",
+                                       "refusal",    "reasoning_text", "summary_text"};
 
 constexpr char kStateless[] =
     "stands for what another server has made of a conversation: send the items themselves";
@@ -238,27 +242,8 @@ class InputReader {
       }
       item.Nested(value[i], fmt::format("{}[{}]", name, i),
                   "must be a text, or an object with a type", context_.unknown(),
-                  [&](FieldReader& part) { text += ReadPart(part); });
+                  [&](FieldReader& part) { text += ReadTextPart(part, kTexts); });
     }
-    return text;
-  }
-
-  static std::string ReadPart(FieldReader& part) {
-    constexpr std::string_view kTexts[] = {"input_text", "output_text",    "text",
-                                           "refusal",    "reasoning_text", "summary_text"};
-    std::string type, text;
-    for (const char* name : {"annotations", "logprobs", "parsed", "prompt_cache_breakpoint"}) {
-      part.Take(name);
-    }
-    if (!part.Text("type", &type) && part.ok()) {
-      if (!part.Has("text")) part.Fail("type", "is missing");
-      type = "text";
-    }
-    if (part.ok() && std::ranges::find(kTexts, type) == std::end(kTexts)) {
-      part.Fail("type", fmt::format("is {}, but the model reads text only", Quoted(type)));
-    }
-    const char* const name = type == "refusal" ? "refusal" : "text";
-    if (!part.Text(name, &text) && part.ok()) part.Fail(name, "is missing: a string");
     return text;
   }
 
