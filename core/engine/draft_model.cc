@@ -114,7 +114,8 @@ Result<std::unique_ptr<DraftModel>> DraftModel::Create(const Transformer& transf
     TRY(KvCache kv, KvCache::Create(transformer.config(), options.context, options.kv_type,
                                     KvKeep::kAll, KvStates::kWithCopy));
     readers.push_back({.kv = std::move(kv),
-                       .sampler = Sampler(std::min(transformer.config().vocab, options.vocab))});
+                       .sampler = Sampler(std::min(transformer.config().vocab, options.vocab),
+                                          transformer.kernels())});
     readers.back().guess.reserve(options.longest_draft);
     readers.back().kinds.reserve(options.longest_draft);
     readers.back().next.reserve(kRows);

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/base/det_math.h"
 #include "core/engine/logit_scan.h"
+#include "core/kernels/det_math.h"
 
 namespace lockstep {
 namespace {
@@ -23,12 +23,12 @@ bool Better(const TokenLogprob& a, const TokenLogprob& b) {
 
 }  // namespace
 
-LogSoftmax::LogSoftmax(std::span<const float> logits)
+LogSoftmax::LogSoftmax(std::span<const float> logits, const KernelTable& kernels)
     : logits_(logits), largest_(Largest(logits)), log_sum_(0), finite_(AnyFinite(logits)) {
   if (!finite_) return;
   double sum = 0;
   ForEachExp(
-      logits, [this](float x) { return CleanLogit(x) - largest_; },
+      kernels, logits, [this](float x) { return CleanLogit(x) - largest_; },
       [&](size_t, double exp) { sum += exp; });
   log_sum_ = DetLog(sum);
 }

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "core/kernels/kernels.h"
+
 namespace lockstep {
 
 struct TokenLogprob {
@@ -17,7 +19,8 @@ struct TokenLogprob {
 class LogSoftmax {
  public:
   // `logits` must outlive it. REQUIRES: not empty.
-  explicit LogSoftmax(std::span<const float> logits /* [vocab] */);
+  explicit LogSoftmax(std::span<const float> logits /* [vocab] */,
+                      const KernelTable& kernels = ScalarKernels());
 
   // False where no logit is finite: the logprobs mean nothing then.
   bool finite() const { return finite_; }

@@ -8,7 +8,7 @@
 #include <limits>
 #include <span>
 
-#include "core/base/det_math.h"
+#include "core/kernels/kernels.h"
 
 namespace lockstep {
 
@@ -25,14 +25,17 @@ bool AnyFinite(std::span<const float> logits);
 // The first place from `from` on whose logit is more than `bound`; the number of logits if none is.
 size_t NextAbove(std::span<const float> logits, size_t from, float bound);
 
+inline constexpr size_t kExpsAtOnce = 64;  // few enough for the nearest cache
+
 // Calls use(i, e^exponent(logits[i])) for each of them in order, with the exponents in double.
 template <class Exponent, class Use>
-void ForEachExp(std::span<const float> logits, const Exponent& exponent, const Use& use) {
-  double some[64];  // in the nearest cache, and enough of them for DetExp to take several at a time
-  for (size_t at = 0; at < logits.size(); at += std::size(some)) {
-    const size_t n = std::min(std::size(some), logits.size() - at);
+void ForEachExp(const KernelTable& kernels, std::span<const float> logits, const Exponent& exponent,
+                const Use& use) {
+  double some[kExpsAtOnce];
+  for (size_t at = 0; at < logits.size(); at += kExpsAtOnce) {
+    const size_t n = std::min(kExpsAtOnce, logits.size() - at);
     for (size_t i = 0; i < n; ++i) some[i] = exponent(logits[at + i]);
-    DetExp(std::span(some).first(n));
+    kernels.exps(some, n);
     for (size_t i = 0; i < n; ++i) use(at + i, some[i]);
   }
 }

@@ -17,7 +17,7 @@ void PromptScores::Begin(std::span<const int32_t> prompt, size_t width, size_t v
 }
 
 void PromptScores::Score(size_t i, std::span<const float> logits) {
-  const LogSoftmax softmax(logits);
+  const LogSoftmax softmax(logits, *kernels_);
   TokenLogprob& scored = scores_.tokens[i];
   if (!softmax.finite()) {
     scored.logprob = std::numeric_limits<float>::quiet_NaN();

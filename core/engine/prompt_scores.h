@@ -31,6 +31,8 @@ struct PromptLogprobs {
 
 class PromptScores {
  public:
+  explicit PromptScores(const KernelTable& kernels = ScalarKernels()) : kernels_(&kernels) {}
+
   // Allocates all that scoring needs. `width`: as above; more than the vocabulary has is cut to it.
   // REQUIRES: a prompt.
   void Begin(std::span<const int32_t> prompt, size_t width, size_t vocab);
@@ -43,6 +45,7 @@ class PromptScores {
   PromptLogprobs Take() { return std::exchange(scores_, {}); }
 
  private:
+  const KernelTable* kernels_;
   PromptLogprobs scores_;
 };
 

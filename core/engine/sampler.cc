@@ -15,77 +15,27 @@
 #include <optional>
 #include <utility>
 
-#include "core/base/det_math.h"
 #include "core/engine/logit_scan.h"
+#include "core/engine/philox.h"
+#include "core/kernels/det_math.h"
 
 namespace lockstep {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kLargest = std::numeric_limits<float>::max();
 // A logit is divided by the temperature, which a range must not make 0.
 constexpr double kLeastTemperature = 1e-3;
 
-// Whether how often a token came is counted anew for each token that is chosen.
-bool Counts(const SamplingParams& params) {
-  const bool penalties = params.repetition_penalty != 1 || params.presence_penalty != 0 ||
-                         params.frequency_penalty != 0;
-  return params.dry.multiplier != 0 || (penalties && params.repeat_last_n >= 0);
-}
-
 }  // namespace
 
-PhiloxBlock Philox4x32(const PhiloxBlock& counter, uint32_t key0, uint32_t key1) {
-  PhiloxBlock c = counter;
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53} * c.word[0];
-    const uint64_t p1 = uint64_t{0xCD9E8D57} * c.word[2];
-    c = {{static_cast<uint32_t>(p1 >> 32) ^ c.word[1] ^ key0, static_cast<uint32_t>(p1),
-          static_cast<uint32_t>(p0 >> 32) ^ c.word[3] ^ key1, static_cast<uint32_t>(p0)}};
-    key0 += 0x9E3779B9;
-    key1 += 0xBB67AE85;
-  }
-  return c;
-}
-
-double UniformAt(uint64_t seed, uint64_t position, uint32_t purpose) {
-  const PhiloxBlock counter{
-      {static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), purpose, 0}};
-  const PhiloxBlock random =
-      Philox4x32(counter, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
-  const uint64_t bits = uint64_t{random.word[0]} << 32 | random.word[1];
-  return static_cast<double>(bits >> 11) * 0x1p-53;
-}
-
-Sampler::Sampler(size_t vocab) : logits_(vocab), is_seen_(vocab), output_count_(vocab) {
+Sampler::Sampler(size_t vocab, const KernelTable& kernels)
+    : kernels_(&kernels), penalties_(vocab), logits_(vocab), sums_(Sums(vocab)) {
   candidates_.reserve(vocab);
-  seen_.reserve(vocab);
-}
-
-size_t Sampler::ExtraBytes(const SamplingParams& params, size_t vocab, size_t longest) {
-  const bool dry = params.dry.multiplier != 0;
-  return ((Counts(params) ? vocab : 0) + (dry ? longest : 0)) * sizeof(uint32_t);
 }
 
 void Sampler::Reset(const SamplingParams& params, std::span<const int32_t> prompt, size_t longest) {
   params_ = params;
-  prompt_ = prompt;
-  const bool dry = params.dry.multiplier != 0;
-  count_ = std::vector<uint32_t>(Counts(params) ? logits_.size() : 0);
-  alike_ = {};
-  if (dry) alike_.reserve(longest);
-  for (const int32_t token : seen_) {
-    is_seen_[token] = 0;
-    output_count_[token] = 0;
-  }
-  seen_.clear();
-  for (const int32_t token : prompt) MarkSeen(token);
-}
-
-void Sampler::MarkSeen(int32_t token) {
-  if (is_seen_[token]) return;
-  is_seen_[token] = 1;
-  seen_.push_back(token);
+  penalties_.Reset(params, prompt, longest);
 }
 
 Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t position,
@@ -98,7 +48,7 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t pos
   SampledToken out;
   std::optional<LogSoftmax> log_softmax;
   if (params_.logprobs >= 0) {
-    log_softmax.emplace(logits);
+    log_softmax.emplace(logits, *kernels_);
     out.top.resize(std::min(static_cast<size_t>(params_.logprobs), logits.size()));
     out.top.resize(log_softmax->Top(out.top));
   }
@@ -111,8 +61,7 @@ Result<SampledToken> Sampler::Sample(std::span<const float> logits, uint64_t pos
   }
   out.token = params_.temperature > 0 ? Draw(logits_[best], position) : best;
   if (log_softmax) out.logprob = (*log_softmax)[out.token];
-  MarkSeen(out.token);
-  ++output_count_[out.token];
+  penalties_.Count(out.token);
   return out;
 }
 
@@ -125,77 +74,7 @@ void Sampler::Adjust(std::span<const int32_t> output) {
   for (const auto& [token, bias] : params_.logit_bias) {
     logits_[token] = CleanLogit(logits_[token] + bias);
   }
-  PenalizeRepeats(output);
-  if (params_.dry.multiplier != 0) PenalizeRuns(output);
-}
-
-void Sampler::PenalizeRepeats(std::span<const int32_t> output) {
-  const float repetition = params_.repetition_penalty;
-  const float presence = params_.presence_penalty, frequency = params_.frequency_penalty;
-  if (repetition == 1 && presence == 0 && frequency == 0) return;
-  const auto penalize = [&](int32_t token, uint32_t count) {
-    float x = logits_[token];
-    x = x > 0 ? x / repetition : x * repetition;
-    if (count > 0) x -= presence + frequency * static_cast<float>(count);
-    logits_[token] = CleanLogit(x);
-  };
-  if (params_.repeat_last_n < 0) {
-    for (const int32_t token : seen_) penalize(token, output_count_[token]);
-    return;
-  }
-  // Each token of the window once: the first look counts, the second takes the count away.
-  const size_t window = Window(params_.repeat_last_n, output);
-  for (size_t i = 0; i < window; ++i) ++count_[FromEnd(i, output)];
-  for (size_t i = 0; i < window; ++i) {
-    const int32_t token = FromEnd(i, output);
-    if (const uint32_t count = std::exchange(count_[token], 0); count > 0) penalize(token, count);
-  }
-}
-
-size_t Sampler::Window(int32_t last_n, std::span<const int32_t> output) const {
-  const size_t all = prompt_.size() + output.size();
-  return last_n < 0 ? all : std::min(all, static_cast<size_t>(last_n));
-}
-
-int32_t Sampler::FromEnd(size_t i, std::span<const int32_t> output) const {
-  return i < output.size() ? output[output.size() - 1 - i]
-                           : prompt_[prompt_.size() - 1 - (i - output.size())];
-}
-
-// How far the text up to each place is like its end is found for all places in linear time by the
-// Z-algorithm, over the text read backwards.
-void Sampler::PenalizeRuns(std::span<const int32_t> output) {
-  const DryParams& dry = params_.dry;
-  const size_t n = Window(dry.last_n, output);
-  const auto at = [&](size_t i) { return FromEnd(i, output); };
-  size_t most = 0;  // tokens before the first, from the end, that no repetition reaches across
-  while (most < n && !(dry.breakers != nullptr && (*dry.breakers)[at(most)])) ++most;
-  const auto allowed = static_cast<size_t>(std::max(dry.allowed_length, 0));
-  if (most < std::max<size_t>(allowed, 1)) return;
-  alike_.assign(n, 0);
-  for (size_t i = 1, left = 0, right = 0; i < n; ++i) {
-    size_t length = i < right ? std::min<size_t>(alike_[i - left], right - i) : 0;
-    while (i + length < n && at(i + length) == at(length)) ++length;
-    alike_[i] = static_cast<uint32_t>(length);
-    if (i + length > right) left = i, right = i + length;
-  }
-  // The token that followed a place is the one that would repeat it; its longest run counts.
-  const auto run = [&](size_t i) { return std::min<size_t>(alike_[i], most); };
-  for (size_t i = 1; i < n; ++i) {
-    uint32_t& longest = count_[at(i - 1)];
-    if (run(i) >= std::max<size_t>(allowed, 1)) {
-      longest = std::max(longest, static_cast<uint32_t>(run(i)));
-    }
-  }
-  const double log_base = DetLog(std::max(1.0, double{dry.base}));
-  for (size_t i = 1; i < n; ++i) {
-    const int32_t token = at(i - 1);
-    const uint32_t longest = std::exchange(count_[token], 0);
-    if (longest == 0) continue;
-    const double penalty = DetExp(log_base * static_cast<double>(longest - allowed));
-    const double lowered = logits_[token] - dry.multiplier * penalty;
-    logits_[token] = CleanLogit(static_cast<float>(std::max(lowered, -double{kLargest})));
-  }
+  penalties_.Apply(params_, output, logits_);
 }
 
 void Sampler::ApplyMask(std::span<const uint64_t> allowed) {
@@ -238,7 +117,7 @@ double Sampler::Temperature(float largest) const {
   double total = 0, weighted = 0;  // of weights, and of weights times their logarithms
   size_t count = 0;
   const auto log = [=](float x) { return double{x} - largest; };
-  ForEachExp(logits_, log, [&](size_t i, double weight) {
+  ForEachExp(*kernels_, logits_, log, [&](size_t i, double weight) {
     total += weight;
     if (weight > 0) weighted += weight * log(logits_[i]);
     count += logits_[i] == -kInfinity ? 0 : 1;
@@ -264,16 +143,46 @@ double Sampler::WeighAll(float largest, double temperature) {
     return total;
   }
   candidates_.clear();
-  ForEachExp(logits_, scaled, [&](size_t i, double weight) {
+  ForEachExp(*kernels_, logits_, scaled, [&](size_t i, double weight) {
     total += weight;
     if (weight > 0) candidates_.push_back({static_cast<int32_t>(i), logits_[i], weight});
   });
   return total;
 }
 
+bool Sampler::CutsTail() const {
+  return (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size()) ||
+         params_.typical_p < 1 || params_.min_p > 0 || params_.top_p < 1 ||
+         (params_.xtc_probability > 0 && params_.xtc_threshold <= 0.5f);
+}
+
+// What Draw does where all weights are candidates in the order of their ids, without a list of
+// them: the sums on the way say in which piece the target lies, whose weights are made again.
+int32_t Sampler::DrawOfAll(float largest, double temperature, uint64_t position) {
+  const auto scaled = [&](float logit) { return (double{logit} - largest) / temperature; };
+  double total = 0;
+  ForEachExp(*kernels_, logits_, scaled, [&](size_t i, double weight) {
+    if (i % kExpsAtOnce == 0) sums_[i / kExpsAtOnce] = total;
+    total += weight;
+  });
+  const double target = UniformAt(params_.seed, position) * total;
+  const auto behind = static_cast<size_t>(std::ranges::lower_bound(sums_, target) - sums_.begin());
+  const size_t piece = behind == 0 ? 0 : behind - 1;  // some weight is in it or behind it
+  double sum = sums_[piece];
+  size_t last = 0;
+  for (size_t i = piece * kExpsAtOnce; i < logits_.size(); ++i) {
+    const double weight = DetExp(scaled(logits_[i]));
+    if (weight > 0) last = i;
+    sum += weight;
+    if (target < sum) break;
+  }
+  return static_cast<int32_t>(last);  // rounding may have left the target at the very end
+}
+
 int32_t Sampler::Draw(float largest, uint64_t position) {
   if (params_.top_n_sigma > 0) CutSigma();
   const double temperature = Temperature(largest);
+  if (!CutsTail()) return DrawOfAll(largest, temperature, position);
   double total = WeighAll(largest, temperature);
   if (params_.typical_p < 1) {
     KeepTypical(largest, temperature, total);

@@ -30,17 +30,19 @@ constexpr size_t kTurnTokens = 8;
 
 Result<InferenceSession> InferenceSession::Create(const ModelConfig& config,
                                                   const Tokenizer& tokenizer, size_t context,
-                                                  KvType kv_type, size_t longest_draft) {
+                                                  KvType kv_type, size_t longest_draft,
+                                                  const KernelTable& kernels) {
   TRY(KvCache kv,
       KvCache::Create(config, context, kv_type, KvKeep::kWindows, StatesFor(longest_draft)));
-  return InferenceSession(tokenizer, std::move(kv), config.vocab, longest_draft);
+  return InferenceSession(tokenizer, std::move(kv), config.vocab, longest_draft, kernels);
 }
 
 InferenceSession::InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab,
-                                   size_t longest_draft)
+                                   size_t longest_draft, const KernelTable& kernels)
     : tokenizer_(&tokenizer),
+      kernels_(&kernels),
       kv_(std::move(kv)),
-      sampler_(vocab),
+      sampler_(vocab, kernels),
       vocab_(vocab),
       longest_draft_(longest_draft) {
   next_.reserve(1 + longest_draft_);
@@ -82,7 +84,7 @@ Status InferenceSession::Begin(std::vector<int32_t> prompt, GenerationOptions op
   if (longest_draft_ != 0) StartDrafter();
   sampler_.Reset(options_.sampling, prompt_, prompt_.size() + options_.max_tokens);
   if (options_.prompt_logprobs >= 0) {
-    scores_.emplace();
+    scores_.emplace(*kernels_);
     scores_->Begin(prompt_, static_cast<size_t>(options_.prompt_logprobs), vocab_);
   }
   stop_ = StopMatcher(options_.stop, options_.stop_limit);

@@ -51,10 +51,10 @@ struct TokenEvent {
 class InferenceSession {
  public:
   // `longest_draft`: tokens that may be guessed at once; 0: none.
-  [[nodiscard]] static Result<InferenceSession> Create(const ModelConfig& config,
-                                                       const Tokenizer& tokenizer, size_t context,
-                                                       KvType kv_type = KvType::kF16,
-                                                       size_t longest_draft = 0);
+  [[nodiscard]] static Result<InferenceSession> Create(
+      const ModelConfig& config, const Tokenizer& tokenizer, size_t context,
+      KvType kv_type = KvType::kF16, size_t longest_draft = 0,
+      const KernelTable& kernels = ScalarKernels());
   // What its cache takes, where at most `batch` tokens are fed at once.
   static KvCost Cost(const ModelConfig& config, KvType kv_type, size_t batch,
                      size_t longest_draft) {
@@ -158,7 +158,8 @@ class InferenceSession {
   void Reset();
 
  private:
-  InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab, size_t longest_draft);
+  InferenceSession(const Tokenizer& tokenizer, KvCache kv, size_t vocab, size_t longest_draft,
+                   const KernelTable& kernels);
   // A state cannot be cut back to where a guess went wrong, but be taken back to before it.
   static KvStates StatesFor(size_t longest_draft) {
     return longest_draft == 0 ? KvStates::kOnly : KvStates::kWithCopy;
@@ -180,6 +181,7 @@ class InferenceSession {
   size_t NextStatePlace(size_t interval) const;
 
   const Tokenizer* tokenizer_;
+  const KernelTable* kernels_;
   KvCache kv_;
   Sampler sampler_;
   std::optional<PromptScores> scores_;  // while the prompt's logprobs are wanted and not taken

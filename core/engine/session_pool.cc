@@ -70,7 +70,7 @@ Result<std::unique_ptr<SessionPool>> SessionPool::Create(const ModelConfig& conf
   std::vector<std::unique_ptr<InferenceSession>> made;
   for (size_t i = 0; i < options.sessions; ++i) {
     TRY(auto session, InferenceSession::Create(config, tokenizer, options.context, options.kv_type,
-                                               options.longest_draft));
+                                               options.longest_draft, *options.kernels));
     made.push_back(std::make_unique<InferenceSession>(std::move(session)));
   }
   return std::unique_ptr<SessionPool>(new SessionPool(std::move(made), cost, kv_bytes));

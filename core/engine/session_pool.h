@@ -52,7 +52,8 @@ struct SessionPoolOptions {
   KvType kv_type = KvType::kF16;
   size_t kv_bytes = 0;  // for the keys and values of all; 0: so that each has room for its context
   size_t batch = 512;   // positions that are appended to a session at once, at most
-  size_t longest_draft = 0;  // tokens that a session may guess in a step
+  size_t longest_draft = 0;                       // tokens that a session may guess in a step
+  const KernelTable* kernels = &ScalarKernels();  // of what tokens are chosen by
 };
 
 class SessionPool {

@@ -196,6 +196,14 @@ Answer KnownAnswer(const KernelTable& kernels) {
   const float* const taps[] = {a.data(), b.data()};
   kernels.convolve(taps, a.data(), kN / 2, 2, kN / 2, y.data());
   Append(y, answer);
+  std::vector<double> exps(b.begin(), b.end());
+  kernels.exps(exps.data(), kN);
+  for (const double x : exps) {  // all of its bits
+    const uint64_t bits = std::bit_cast<uint64_t>(x);
+    Append({std::bit_cast<float>(static_cast<uint32_t>(bits >> 32)),
+            std::bit_cast<float>(static_cast<uint32_t>(bits))},
+           answer);
+  }
   Recur(kernels, noise, answer);
   return answer;
 }

@@ -213,6 +213,10 @@ struct KernelTable {
   void (*sigmoid_mul)(const float* g, const float* u, size_t n, float* y);
   void (*mul)(const float* x, size_t n, float* y);  // y = y * x
 
+  // x = e^x, the bits of DetExp (core/kernels/det_math.h). REQUIRES: x[i] <= 709, or NaN, which
+  // gives anything.
+  void (*exps)(double* x, size_t n);
+
   void (*add)(const float* x, float by, size_t n, float* y);  // y = fma(x, by, y)
   void (*to_half)(const float* x, size_t n, uint16_t* y);     // to nearest even
 

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <utility>
 
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 #include "core/kernels/matmul.h"
 #include "core/transformer/row_loops.h"
 #include "core/transformer/transformer.h"

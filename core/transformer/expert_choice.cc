@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 
 namespace lockstep {
 namespace {

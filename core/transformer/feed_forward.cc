@@ -2,7 +2,7 @@
 // few, beside which there may be a network that all tokens take.
 #include <algorithm>
 
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 #include "core/kernels/matmul.h"
 #include "core/transformer/expert_choice.h"
 #include "core/transformer/row_loops.h"

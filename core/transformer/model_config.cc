@@ -9,10 +9,10 @@
 #include <cmath>
 #include <optional>
 
-#include "core/base/det_math.h"
 #include "core/base/quoted.h"
 #include "core/base/utf8.h"
 #include "core/gguf/metadata_keys.h"
+#include "core/kernels/det_math.h"
 #include "core/transformer/head_config.h"
 #include "core/transformer/layer_config.h"
 

@@ -15,7 +15,7 @@
 #include <array>
 #include <cstring>
 
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 #include "core/kernels/matmul.h"
 #include "core/transformer/row_loops.h"
 #include "core/transformer/transformer.h"

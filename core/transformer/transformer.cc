@@ -11,7 +11,7 @@
 #include <cmath>
 #include <utility>
 
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 #include "core/kernels/matmul.h"
 #include "core/transformer/row_loops.h"
 

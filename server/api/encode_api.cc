@@ -9,8 +9,8 @@
 #include <iterator>
 #include <utility>
 
-#include "core/base/det_math.h"
 #include "core/base/quoted.h"
+#include "core/kernels/det_math.h"
 #include "server/http/error_reply.h"
 
 namespace lockstep {

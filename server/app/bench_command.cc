@@ -128,7 +128,8 @@ class Bench {
     std::vector<Stream> streams;
     for (size_t i = 0; i < batch; ++i) {
       TRY(auto kv, KvCache::Create(model_.config(), context, kv_type_));
-      streams.push_back({std::move(kv), Sampler(model_.config().vocab), 1});
+      streams.push_back(
+          {std::move(kv), Sampler(model_.config().vocab, model_.transformer.kernels()), 1});
       if (i > 0) streams[i].kv.CopyPrefixFrom(streams[0].kv, depth);
       if (i > 0 || depth == 0) continue;
       TRY_OK(Feed(streams[0], Prompt(depth, model_.config().vocab)));

@@ -27,8 +27,8 @@ constexpr size_t kMinContext = 8;  // a standard error needs at least two scored
 constexpr size_t kChunk = 128;     // tokens of one step
 
 // -log of the probability that the logits give to the token.
-double Surprise(std::span<const float> logits, int32_t token) {
-  const LogSoftmax softmax(logits);
+double Surprise(const KernelTable& kernels, std::span<const float> logits, int32_t token) {
+  const LogSoftmax softmax(logits, kernels);
   const double surprise = -softmax.Of(logits[static_cast<size_t>(token)]);
   return softmax.finite() ? surprise : std::numeric_limits<double>::quiet_NaN();
 }
@@ -99,7 +99,9 @@ class Evaluation {
   void AddRows(std::span<const int32_t> next) {
     std::vector<double> surprise(next.size());
     pool_.ParallelFor(next.size(), 8, [&](size_t begin, size_t end) {
-      for (size_t i = begin; i < end; ++i) surprise[i] = Surprise(scratch_.logits(i), next[i]);
+      for (size_t i = begin; i < end; ++i) {
+        surprise[i] = Surprise(model_.transformer.kernels(), scratch_.logits(i), next[i]);
+      }
     });
     // One thread adds in order, so that the sum does not depend on the number of threads.
     for (const double s : surprise) estimate_.Add(s);

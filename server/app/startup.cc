@@ -122,7 +122,8 @@ Status StartGeneration(const Options& options, Files files, const KernelTable& k
                                             .kv_type = options.kv_type,
                                             .kv_bytes = plan.session_bytes,
                                             .batch = options.scheduling.prefill_tokens,
-                                            .longest_draft = options.scheduling.longest_draft}));
+                                            .longest_draft = options.scheduling.longest_draft,
+                                            .kernels = &kernels}));
   SchedulerOptions scheduling = options.scheduling;
   scheduling.observer = observer;
   scheduling.draft_model = engine.draft_model.get();

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/engine/penalties.h"
 #include "server/generation/prompt_tokens.h"
 #include "server/http/error_reply.h"
 #include "server/http/ids.h"
@@ -108,8 +109,9 @@ Result<std::shared_ptr<Generation>> Generation::Start(GenerationService& service
     made->memory_.Force(held +
                         made->prompts_.back().size() * sizeof(int32_t) * (1 + wanted.best_of));
     const size_t tokens = made->prompts_.back().size();
-    TRY_OK(made->memory_.Grow(wanted.best_of * Sampler::ExtraBytes(sampling, service.model().vocab,
-                                                                   service.model().context)));
+    TRY_OK(
+        made->memory_.Grow(wanted.best_of * Penalties::ExtraBytes(sampling, service.model().vocab,
+                                                                  service.model().context)));
     if (const int32_t top = wanted.options.prompt_logprobs; top >= 0) {
       const size_t bytes = PromptLogprobs::Bytes(tokens, static_cast<size_t>(top)) +
                            kPromptLogprobJson * tokens * (1 + static_cast<size_t>(top));

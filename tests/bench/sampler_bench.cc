@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/engine/sampler.h"
+#include "core/kernels/dispatch.h"
 #include "tests/support/random.h"
 
 namespace lockstep {
@@ -51,7 +52,7 @@ SamplingParams Logprobs() {
 void Choose(benchmark::State& state, const SamplingParams& params) {
   const auto vocab = static_cast<size_t>(state.range(0));
   const std::vector<float> logits = Logits(vocab);
-  Sampler sampler(vocab);
+  Sampler sampler(vocab, *ChooseKernels("auto").kernels);
   sampler.Reset(params, {});
   uint64_t position = 0;
   for (auto _ : state) benchmark::DoNotOptimize(sampler.Sample(logits, ++position));

@@ -10,6 +10,8 @@
 #include <random>
 #include <set>
 
+#include "core/engine/philox.h"
+
 namespace lockstep {
 namespace {
 
@@ -78,32 +80,6 @@ std::vector<float> RandomLogits(size_t n, uint32_t seed, float spread = 3) {
 
 using testing::Each;
 using testing::ElementsAre;
-
-// The known answers that come with Random123 (kat_vectors).
-TEST(Philox, GivesThePublishedKnownAnswers) {
-  const auto run = [](const PhiloxBlock& counter, uint32_t key0, uint32_t key1) {
-    const PhiloxBlock out = Philox4x32(counter, key0, key1);
-    return std::vector<uint32_t>(out.word, out.word + 4);
-  };
-  EXPECT_THAT(run({{0, 0, 0, 0}}, 0, 0),
-              ElementsAre(0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u));
-  EXPECT_THAT(run({{~0u, ~0u, ~0u, ~0u}}, ~0u, ~0u),
-              ElementsAre(0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu));
-  EXPECT_THAT(run({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0),
-              ElementsAre(0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u));
-}
-
-TEST(Philox, UniformUsesTheTopBitsOfTwoWordsAndAllOfSeedAndPosition) {
-  EXPECT_EQ(UniformAt(0, 0), static_cast<double>(0x6627e8d5e169c58dull >> 11) / 0x1p53);
-  const uint64_t high = uint64_t{1} << 32;
-  const std::set<double> values = {UniformAt(0, 0), UniformAt(1, 0), UniformAt(0, 1),
-                                   UniformAt(high, 0), UniformAt(0, high)};
-  EXPECT_EQ(values.size(), 5u);
-  for (int i = 0; i < 1000; ++i) {
-    EXPECT_GE(UniformAt(9, i), 0.0);
-    EXPECT_LT(UniformAt(9, i), 1.0);
-  }
-}
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowestIdAmongEquals) {
   EXPECT_EQ(SampleOne({1, 3, 2, 3, 3}, Greedy()), 1);
@@ -214,38 +190,20 @@ TEST(Sampler, CutsOfALargeVocabularyEqualAFullSort) {
   ExpectCutsOfAFullSort(RandomLogits(5000, 8, 20.0f));
 }
 
-TEST(Sampler, RepetitionPenaltyDividesPositiveAndMultipliesNegativeLogits) {
-  SamplingParams params = Greedy();
-  params.repetition_penalty = 2;
-  EXPECT_EQ(SampleOne({3, 1.4f, -5}, params), 0);
-  EXPECT_EQ(SampleOne({3, 1.4f, -5}, params, 0, {0, 0}), 0);  // 1.5 > 1.4, once per token
-  EXPECT_EQ(SampleOne({3, 1.6f, -5}, params, 0, {0}), 1);     // 1.5 < 1.6
-  EXPECT_EQ(SampleOne({-1, -1.9f, -5}, params, 0, {0}), 1);   // -2 < -1.9
-  EXPECT_EQ(SampleOne({-1, -2.1f, -5}, params, 0, {0}), 0);   // -2 > -2.1
-}
-
-TEST(Sampler, PresenceAndFrequencyCountTheOutputOnly) {
-  SamplingParams params = Greedy();
-  params.presence_penalty = 1;
-  Sampler sampler(3);
-  const auto next = [&](std::vector<float> logits) { return sampler.Sample(logits, 0)->token; };
-  sampler.Reset(params, std::vector<int32_t>{0, 0, 0});
-  EXPECT_EQ(next({3, 2.5f, 0}), 0);  // the prompt does not count
-  EXPECT_EQ(next({3, 2.5f, 0}), 1);  // 3 - 1 < 2.5
-  EXPECT_EQ(next({3, 2.5f, 0}), 0);  // 2 > 1.5
-  EXPECT_EQ(next({3, 2.5f, 0}), 0);  // presence does not grow with the count
-
-  params.presence_penalty = 0;
-  params.frequency_penalty = 1;
-  sampler.Reset(params, {});
-  std::vector<int32_t> tokens;
-  for (int i = 0; i < 6; ++i) tokens.push_back(next({3, 2.5f, 0}));
-  EXPECT_THAT(tokens, ElementsAre(0, 1, 0, 1, 0, 1));  // 3, 2.5, 2, 1.5, 1, 0.5
-  params.presence_penalty = -0.5f;                     // negative: repetition is encouraged
-  params.frequency_penalty = 0;
-  sampler.Reset(params, {});
-  EXPECT_EQ(next({1, 0, 0}), 0);
-  EXPECT_EQ(next({1, 1.4f, 0}), 0);
+// Where nothing is cut no candidate is written down. A min-p that cuts nothing has them all listed.
+TEST(Sampler, WithoutACutTheDrawIsThatOfAllCandidates) {
+  SamplingParams listed = Plain();
+  listed.min_p = 1e-37f;
+  for (const size_t vocab : {1, 2, 63, 64, 65, 128, 1000}) {
+    std::vector<float> logits = RandomLogits(vocab, 3);
+    // Runs of tokens that cannot come, over whole pieces and at both ends.
+    for (size_t i = 0; i < vocab; ++i) {
+      if (vocab > 2 && (i < 2 || i + 2 >= vocab || (i > 100 && i < 300))) logits[i] = -kInf;
+    }
+    for (uint64_t position = 0; position < 500; ++position) {
+      EXPECT_EQ(SampleOne(logits, Plain(), position), SampleOne(logits, listed, position)) << vocab;
+    }
+  }
 }
 
 TEST(Sampler, BiasBansAndForces) {

@@ -6,10 +6,12 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "core/kernels/det_math.h"
 #include "core/kernels/half.h"
 #include "core/kernels/packed_matrix.h"
 #include "tests/core/kernels/kernel_table_fixture.h"
@@ -365,6 +367,20 @@ TEST_P(KernelsTest, SoftCap) {
     ExpectSameBits(a, b, "soft cap");
     for (size_t i = 0; i < x.size(); ++i) {
       EXPECT_NEAR(b[i], cap * std::tanh(double{x[i]} / cap), cap * 4e-7) << x[i];
+    }
+  }
+}
+
+TEST_P(KernelsTest, ExpsHaveTheBitsOfDetExp) {
+  std::vector<double> x = {0.0,    -0.0,         1e-300,
+                           -708.0, -708.0000001, 708.5,
+                           709.0,  -1e300,       -std::numeric_limits<double>::infinity()};
+  for (int i = 0; i < 1001; ++i) x.push_back(random_.Float(-760, 709) / (i % 2 == 0 ? 1 : 700));
+  for (const size_t n : {size_t{0}, size_t{1}, size_t{3}, size_t{64}, x.size()}) {
+    std::vector<double> y(x.begin(), x.begin() + static_cast<ptrdiff_t>(n));
+    table().exps(y.data(), n);
+    for (size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(std::bit_cast<uint64_t>(y[i]), std::bit_cast<uint64_t>(DetExp(x[i]))) << x[i];
     }
   }
 }

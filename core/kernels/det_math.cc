@@ -1,52 +1,27 @@
 // Each function reduces its argument to a small interval, where a short polynomial or series in a
 // fixed order is exact enough, and puts the result together from there (Cody and Waite 1980). There
 // is no table and no fma, so that no compiler and no machine can round elsewhere.
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 
 #include <bit>
 #include <cstdint>
 
+#include "core/kernels/exp_formula.h"
+
 namespace lockstep {
+
+using exp_formula::kLn2High, exp_formula::kLn2Low, exp_formula::kRound;
+
 namespace {
 
-constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves an integer
-// ln 2 and pi / 2 in parts whose trailing bits are zero, so that n times the first parts is exact
-// (Cody and Waite; the splits are fdlibm's).
-constexpr double kLn2High = 6.93147180369123816490e-01;
-constexpr double kLn2Low = 1.90821492927058770002e-10;
+// pi / 2 in parts, as kLn2High and kLn2Low are those of ln 2.
 constexpr double kHalfPi1 = 1.57079632673412561417e+00;
 constexpr double kHalfPi2 = 6.07710050630396597660e-11;
 constexpr double kHalfPi3 = 2.02226624879595063154e-21;
 
-// 1 + r / 1 (1 + r / 2 (1 + ... r / 13)): Taylor, |r| <= ln 2 / 2, the first term left out is below
-// 5e-18.
-template <int kTerm = 13>
-[[gnu::always_inline]] inline double Taylor(double r, double sum = 1.0) {
-  if constexpr (kTerm == 0) {
-    return sum;
-  } else {
-    return Taylor<kTerm - 1>(r, 1.0 + r / kTerm * sum);
-  }
-}
-
-// Without a branch, a comparison or a loop, so that compilers make vector instructions of many: a
-// number below -708 gives anything, of which no bit is kept. REQUIRES: x <= 709.
-[[gnu::always_inline]] inline double ExpOf(double x) {
-  const double shifted = x * 1.44269504088896340736 + kRound;  // its last bits are n
-  const double n = shifted - kRound;
-  const double r = (x - n * kLn2High) - n * kLn2Low;
-  const double power = std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
-  const uint64_t keep = (std::bit_cast<uint64_t>(x + 708.0) >> 63) - 1;  // by the sum's sign
-  return std::bit_cast<double>(std::bit_cast<uint64_t>(Taylor(r) * power) & keep);
-}
-
 }  // namespace
 
-double DetExp(double x) { return x == x ? ExpOf(x > 709.0 ? 709.0 : x) : x; }
-
-void DetExp(std::span<double> x) {
-  for (double& value : x) value = ExpOf(value);
-}
+double DetExp(double x) { return x == x ? ExpFormula(x > 709.0 ? 709.0 : x) : x; }
 
 double DetLog(double x) {
   const uint64_t bits = std::bit_cast<uint64_t>(x);

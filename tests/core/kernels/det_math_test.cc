@@ -1,10 +1,9 @@
-#include "core/base/det_math.h"
+#include "core/kernels/det_math.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #include "tests/support/random.h"
 
@@ -22,24 +21,15 @@ TEST(DetMathTest, ExpIsCloseToTheLibrary) {
   EXPECT_EQ(DetExp(1e9), DetExp(709.0));
 }
 
-// Several at a time, one by one, and the values that the formula does not reach.
-TEST(DetMathTest, ManyExpsHaveTheBitsOfEach) {
-  Random random(7);
-  std::vector<double> x = {0.0,    -0.0,         1e-300,
-                           -708.0, -708.0000001, 708.5,
-                           709.0,  -1e300,       -std::numeric_limits<double>::infinity()};
-  for (int i = 0; i < 1001; ++i) x.push_back(random.Float(-760, 709) / (i % 2 == 0 ? 1 : 700));
-  for (const size_t n : {size_t{0}, size_t{1}, size_t{3}, x.size()}) {
-    std::vector<double> y(x.begin(), x.begin() + static_cast<ptrdiff_t>(n));
-    DetExp(y);
-    for (size_t i = 0; i < n; ++i) EXPECT_EQ(y[i], DetExp(x[i])) << x[i];
-  }
+// The values that the formula does not reach.
+TEST(DetMathTest, ExpHasEnds) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(DetExp(-std::numeric_limits<double>::infinity()), 0.0);
   EXPECT_EQ(DetExp(1e300), DetExp(709.0));
   EXPECT_EQ(DetExp(-708.0000001), 0.0);
   EXPECT_GT(DetExp(-708.0), 0.0);
-  EXPECT_TRUE(std::isnan(DetExp(std::numeric_limits<double>::quiet_NaN())));
-  EXPECT_TRUE(std::isnan(DetExp(-std::numeric_limits<double>::quiet_NaN())));
+  EXPECT_TRUE(std::isnan(DetExp(nan)));
+  EXPECT_TRUE(std::isnan(DetExp(-nan)));
 }
 
 TEST(DetMathTest, LogIsCloseToTheLibrary) {

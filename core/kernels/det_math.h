@@ -3,14 +3,10 @@
 // (sin, cos: absolute), far below what is left of them after rounding to float.
 #pragma once
 
-#include <span>
-
 namespace lockstep {
 
 double DetExp(double x);  // 0 below -708, saturates above 709, NaN for NaN
-// The same bits for each in its place, in half the time. REQUIRES: x[i] <= 709.
-void DetExp(std::span<double> x);
-double DetLog(double x);                             // REQUIRES: x > 0, finite and normal
+double DetLog(double x);  // REQUIRES: x > 0, finite and normal
 void DetSinCos(double x, double* sin, double* cos);  // REQUIRES: |x| <= 2^20
 
 }  // namespace lockstep
