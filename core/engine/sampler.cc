@@ -26,6 +26,23 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // A logit is divided by the temperature, which a range must not make 0.
 constexpr double kLeastTemperature = 1e-3;
 
+// The exponent of a logit's weight, which is 1 for the largest.
+auto Scaled(float largest, double temperature) {
+  return [=](float logit) { return (double{logit} - largest) / temperature; };
+}
+
+bool CutsByTopK(const SamplingParams& params, size_t vocab) {
+  return params.top_k > 0 && static_cast<size_t>(params.top_k) < vocab;
+}
+bool MayExclude(const SamplingParams& params) {
+  return params.xtc_probability > 0 && params.xtc_threshold <= 0.5f;
+}
+// Whether not every token that has a weight may be drawn.
+bool CutsTail(const SamplingParams& params, size_t vocab) {
+  return CutsByTopK(params, vocab) || params.typical_p < 1 || params.min_p > 0 ||
+         params.top_p < 1 || MayExclude(params);
+}
+
 }  // namespace
 
 Sampler::Sampler(size_t vocab, const KernelTable& kernels)
@@ -132,9 +149,9 @@ double Sampler::Temperature(float largest) const {
 }
 
 double Sampler::WeighAll(float largest, double temperature) {
-  const auto scaled = [&](float logit) { return (double{logit} - largest) / temperature; };
+  const auto scaled = Scaled(largest, temperature);
   double total = 0;  // of the weights that top-k leaves
-  if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size()) {
+  if (CutsByTopK(params_, logits_.size())) {
     SelectTop(params_.top_k);
     for (Candidate& c : candidates_) {
       c.weight = DetExp(scaled(c.logit));
@@ -150,16 +167,10 @@ double Sampler::WeighAll(float largest, double temperature) {
   return total;
 }
 
-bool Sampler::CutsTail() const {
-  return (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size()) ||
-         params_.typical_p < 1 || params_.min_p > 0 || params_.top_p < 1 ||
-         (params_.xtc_probability > 0 && params_.xtc_threshold <= 0.5f);
-}
-
 // What Draw does where all weights are candidates in the order of their ids, without a list of
 // them: the sums on the way say in which piece the target lies, whose weights are made again.
 int32_t Sampler::DrawOfAll(float largest, double temperature, uint64_t position) {
-  const auto scaled = [&](float logit) { return (double{logit} - largest) / temperature; };
+  const auto scaled = Scaled(largest, temperature);
   double total = 0;
   ForEachExp(*kernels_, logits_, scaled, [&](size_t i, double weight) {
     if (i % kExpsAtOnce == 0) sums_[i / kExpsAtOnce] = total;
@@ -182,7 +193,7 @@ int32_t Sampler::DrawOfAll(float largest, double temperature, uint64_t position)
 int32_t Sampler::Draw(float largest, uint64_t position) {
   if (params_.top_n_sigma > 0) CutSigma();
   const double temperature = Temperature(largest);
-  if (!CutsTail()) return DrawOfAll(largest, temperature, position);
+  if (!CutsTail(params_, logits_.size())) return DrawOfAll(largest, temperature, position);
   double total = WeighAll(largest, temperature);
   if (params_.typical_p < 1) {
     KeepTypical(largest, temperature, total);
@@ -201,7 +212,7 @@ int32_t Sampler::Draw(float largest, uint64_t position) {
     const double mass = params_.top_p * total;
     KeepFirst(mass, HeavyFirst(mass, largest), Better);
   }
-  if (params_.xtc_probability > 0 && params_.xtc_threshold <= 0.5f) ExcludeTop(position);
+  if (MayExclude(params_)) ExcludeTop(position);
 
   double kept = 0;
   for (const Candidate& c : candidates_) kept += c.weight;

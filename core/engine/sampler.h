@@ -67,7 +67,6 @@ class Sampler {
   void ExcludeTop(uint64_t position);
   void ApplyMask(std::span<const uint64_t> allowed);  // the others get -infinity
   int32_t ArgMax() const;
-  bool CutsTail() const;  // whether not every token that has a weight may be drawn
   int32_t Draw(float largest, uint64_t position);
   int32_t DrawOfAll(float largest, double temperature, uint64_t position);
   void SelectTop(size_t k);  // candidates_: the k best, best first
