@@ -1,7 +1,7 @@
 // ggml's quantized blocks, taken apart. Each format keeps its scales and the bits of its codes in
 // an order of its own, which suits ggml's dot products; here each is read once, while a model
 // loads, into one form, so that the kernels see panels alone. Codes are handled by fours, as the
-// bytes of a word: loading a model is bound by it.
+// bytes of a word, as loading a model is bound by it.
 #include "core/kernels/file_group.h"
 
 #include <cstring>
@@ -10,9 +10,6 @@
 
 namespace lockstep {
 namespace {
-
-// Four codes are handled at once, as the bytes of a word.
-constexpr uint32_t Bytes(uint32_t byte) { return byte * 0x01010101u; }
 
 // 16 bytes: column i in the low nibble of byte i, column i + 16 in the high one.
 void ReadNibbles(const uint8_t* qs, uint32_t (&code)[8]) {
@@ -25,11 +22,7 @@ void ReadNibbles(const uint8_t* qs, uint32_t (&code)[8]) {
 
 // The fifth bits: bit i of the word is column i's.
 void AddFifthBits(uint32_t bits, uint32_t (&code)[8]) {
-  for (size_t t = 0; t < 8; ++t) {
-    // A nibble's bits 0..3 to bit 4 of bytes 0..3.
-    const uint32_t four = (bits >> (4 * t)) & 15;
-    code[t] |= ((four * 0x00204081u) & Bytes(1)) << 4;
-  }
+  for (size_t t = 0; t < 8; ++t) code[t] |= SpreadBits((bits >> (4 * t)) & 15) << 4;
 }
 
 // The 6-bit scales and minima of Q4_K and Q5_K: 4 of each in the low 6 bits of bytes 0..3 and
@@ -87,8 +80,7 @@ void ReadNVFP4(const uint8_t* p, FileGroup& g) {
 void ReadQ1_0(const uint8_t* p, FileGroup& g) {
   g.scale[0] = Load16(p);
   for (size_t t = 0; t < 32; ++t) {
-    const uint32_t four = (p[2 + t / 2] >> (t % 2 * 4)) & 15u;
-    g.code[t / 8][t % 8] = ((four * 0x00204081u) & Bytes(1)) << 1;
+    g.code[t / 8][t % 8] = SpreadBits((p[2 + t / 2] >> (t % 2 * 4)) & 15u) << 1;
   }
 }
 
@@ -112,17 +104,22 @@ void ReadTQ2_0(const uint8_t* p, FileGroup& g) {
   }
 }
 
-// { qs[48], qh[4], f16 d }: a byte is a fraction of which the digits to the base 3 are read from
-// the front. Digit n of bytes 0 to 31, then of 32 to 47, then of the last four.
+// The digit of each byte, as a fraction to the base 3, that multiplying by `power` brings to the
+// front.
+uint32_t TernaryDigits(uint32_t bytes, uint32_t power) {
+  constexpr uint32_t kEven = 0x00ff00ff;  // in twice the width, so that products fit
+  const auto digits = [power](uint32_t two) { return (((two * power) & kEven) * 3 >> 8) & kEven; };
+  return digits(bytes & kEven) | digits(bytes >> 8 & kEven) << 8;
+}
+
+// { qs[48], qh[4], f16 d }: digit n of bytes 0 to 31, then of 32 to 47, then of the last four.
 void ReadTQ1_0(const uint8_t* p, FileGroup& g) {
   g.scale[0] = Load16(p + 52);
-  std::memset(g.code, 0, sizeof g.code);
-  size_t column = 0;
+  size_t word = 0;
   const auto digits = [&](size_t first, size_t bytes, size_t count) {
     for (uint32_t n = 0, power = 1; n < count; ++n, power *= 3) {
-      for (size_t i = 0; i < bytes; ++i, ++column) {
-        const uint32_t digit = ((p[first + i] * power & 255) * 3) >> 8;
-        g.code[column / 32][column % 32 / 4] |= digit << (8 * (column % 4));
+      for (size_t i = 0; i < bytes; i += 4, ++word) {
+        g.code[word / 8][word % 8] = TernaryDigits(Load32(p + first + i), power);
       }
     }
   };

@@ -30,6 +30,11 @@ inline uint32_t Load32(const uint8_t* p) {
   return v;
 }
 
+// Codes are handled by fours, as the bytes of a word.
+constexpr uint32_t Bytes(uint32_t byte) { return byte * 0x01010101u; }
+// Bits 0 to 3 to the lowest bits of bytes 0 to 3.
+constexpr uint32_t SpreadBits(uint32_t four) { return (four * 0x00204081u) & Bytes(1); }
+
 // The formats with grids, for ReadFileGroup.
 void ReadGridGroup(WeightType type, const uint8_t* p, FileGroup& group);
 

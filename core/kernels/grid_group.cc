@@ -11,17 +11,22 @@ namespace {
 
 constexpr uint32_t kMinus = 8;  // of a code: the table's second half has the negative weights
 
-void Put(FileGroup& g, size_t column, uint32_t code) {
-  g.code[column / 32][column % 32 / 4] |= code << (8 * (column % 4));
+// Four digits of 2 or of 3 bits to the bytes of a word, by halves.
+template <size_t bits>
+constexpr uint32_t SpreadDigits(uint32_t four) {
+  constexpr uint32_t kPair = (1u << (2 * bits)) - 1, kDigit = (1u << bits) - 1;
+  const uint32_t pairs = (four | four << (16 - 2 * bits)) & (kPair | kPair << 16);
+  return (pairs | pairs << (8 - bits)) & Bytes(kDigit);
 }
 
 // Values from `column` on by the digits of a grid's entry, and their signs, the lowest bit for the
 // first.
 template <size_t values, size_t bits>
 void PutDigits(FileGroup& g, size_t column, uint32_t entry, uint32_t signs) {
-  for (size_t i = 0; i < values; ++i) {
-    const uint32_t digit = (entry >> (bits * i)) & ((1u << bits) - 1);
-    Put(g, column + i, digit | ((signs >> i) & 1) * kMinus);
+  for (size_t i = 0; i < values; i += 4) {
+    const uint32_t digits = (entry >> (bits * i)) & ((1u << (4 * bits)) - 1);
+    g.code[column / 32][(column + i) % 32 / 4] =
+        SpreadDigits<bits>(digits) | SpreadBits((signs >> i) & 15) * kMinus;
   }
 }
 constexpr auto kPutEight = PutDigits<8, 2>;
@@ -128,7 +133,6 @@ void ReadIQ1_M(const uint8_t* p, FileGroup& g) {
 }  // namespace
 
 void ReadGridGroup(WeightType type, const uint8_t* p, FileGroup& g) {
-  std::memset(g.code, 0, sizeof g.code);
   switch (type) {
     case WeightType::kIQ2_XXS:
       return ReadIQ2_XXS(p, g);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <type_traits>
 
 #include "core/kernels/file_group.h"
 #include "core/kernels/half.h"
@@ -17,23 +18,28 @@ constexpr size_t Index(WeightType type) { return static_cast<size_t>(type); }
 
 bool HalfIsFinite(uint16_t h) { return (h & 0x7c00) != 0x7c00; }
 
-template <class T>
-bool ElementIsFinite(WeightType type, T bits) {
-  if (type == WeightType::kF16) return HalfIsFinite(static_cast<uint16_t>(bits));
-  const uint32_t exponent = type == WeightType::kF32 ? 0x7f800000u : 0x7f80u;
-  return (bits & exponent) != exponent;
+// The bits of one element of a float type.
+template <WeightType type>
+using ElementBits = std::conditional_t<type == WeightType::kF32, uint32_t, uint16_t>;
+
+template <WeightType type>
+bool ElementIsFinite(ElementBits<type> bits) {
+  if constexpr (type == WeightType::kF16) return HalfIsFinite(bits);
+  constexpr uint32_t kExponent = type == WeightType::kF32 ? 0x7f800000u : 0x7f80u;
+  return (bits & kExponent) != kExponent;
 }
 
-// T: the bits of an element. Two columns are side by side for BF16, one for the others.
-template <class T>
-bool PackFloatRow(WeightType type, const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) {
-  const size_t pair = type == WeightType::kBF16 ? 2 : 1;
+// Two columns are side by side for BF16, one for the others.
+template <WeightType type>
+bool PackFloatRow(const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) {
+  using T = ElementBits<type>;
+  constexpr size_t kPair = type == WeightType::kBF16 ? 2 : 1;
   bool finite = true;
   for (size_t k = 0; k < cols; ++k) {
     T bits;
     std::memcpy(&bits, row + k * sizeof(T), sizeof(T));
-    finite &= ElementIsFinite(type, bits);
-    const size_t at = (k / pair * kPanelRows + lane) * pair + k % pair;
+    finite &= ElementIsFinite<type>(bits);
+    const size_t at = (k / kPair * kPanelRows + lane) * kPair + k % kPair;
     std::memcpy(panel + at * sizeof(T), &bits, sizeof(T));
   }
   return finite;
@@ -72,54 +78,64 @@ void PackPlane(const uint32_t (&code)[8], size_t from, size_t lane, uint8_t* pla
   }
 }
 
-void PackPlanes(const QuantFormat& f, const uint32_t (&code)[8], size_t lane, uint8_t* low,
-                uint8_t* high) {
-  if (f.low_bits == 8) PackPlane<8>(code, 0, lane, low);
-  if (f.low_bits == 4) PackPlane<4>(code, 0, lane, low);
-  if (f.low_bits == 2) PackPlane<2>(code, 0, lane, low);
-  if (f.high_bits == 2) PackPlane<2>(code, f.low_bits, lane, high);
-  if (f.high_bits == 1) PackPlane<1>(code, f.low_bits, lane, high);
+template <QuantFormat f>
+void PackPlanes(const uint32_t (&code)[8], size_t lane, uint8_t* low, uint8_t* high) {
+  PackPlane<f.low_bits>(code, 0, lane, low);
+  if constexpr (f.high_bits != 0) PackPlane<f.high_bits>(code, f.low_bits, lane, high);
 }
 
-void PackHeader(const QuantFormat& f, const FileGroup& g, size_t lane, uint8_t* p) {
-  const size_t subs = f.group / f.sub;
+template <QuantFormat f>
+void PackHeader(const FileGroup& g, size_t lane, uint8_t* p) {
+  constexpr size_t kSubs = f.group / f.sub;
   const auto put = [&](uint16_t half) {
     std::memcpy(p + 2 * lane, &half, 2);
     p += 2 * kPanelRows;
   };
-  for (size_t i = 0; i < (f.scale == ScaleForm::kHalves ? subs : 1); ++i) put(g.scale[i]);
+  for (size_t i = 0; i < (f.scale == ScaleForm::kHalves ? kSubs : 1); ++i) put(g.scale[i]);
   if (f.minimum) put(g.minimum);
   if (!HasSubScales(f)) return;
-  for (size_t i = 0; i < subs; ++i) {
+  for (size_t i = 0; i < kSubs; ++i) {
     uint8_t& to = p[i * kPanelRows + lane];
     to = static_cast<uint8_t>(g.sub_scale[i]);
     if (f.scale == ScaleForm::kNibbles) {
       to |= static_cast<uint8_t>(g.sub_minimum[i] << 4);
     } else if (f.minimum) {
-      p[(subs + i) * kPanelRows + lane] = g.sub_minimum[i];
+      p[(kSubs + i) * kPanelRows + lane] = g.sub_minimum[i];
     }
   }
 }
 
-bool PackQuantizedRow(WeightType type, const uint8_t* row, size_t cols, size_t lane,
-                      uint8_t* panel) {
-  const GroupLayout& layout = kLayouts.of[Index(type)];
-  const QuantFormat& f = layout.format;
-  const size_t file_bytes = FormatOf(type).file.bytes;
+template <WeightType type>
+bool PackQuantizedRow(const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) {
+  constexpr GroupLayout kLayout = kLayouts.of[Index(type)];
+  constexpr QuantFormat kFormat = kLayout.format;
   bool finite = true;
-  for (size_t k = 0; k < cols; k += f.group, row += file_bytes, panel += layout.group_bytes) {
+  for (size_t k = 0; k < cols; k += kFormat.group) {
     FileGroup g;
     ReadFileGroup(type, row, g);
-    finite &= f.scale == ScaleForm::kPower || HalfIsFinite(g.scale[0]);  // NVFP4's all are
-    finite &= !f.minimum || HalfIsFinite(g.minimum);
-    PackHeader(f, g, lane, panel);
-    uint8_t* block = panel + layout.header_bytes;
-    for (size_t b = 0; b < f.group / kQuantBlock; ++b, block += layout.block_bytes) {
-      PackPlanes(f, g.code[b], lane, block, block + layout.low_bytes);
+    finite &= kFormat.scale == ScaleForm::kPower || HalfIsFinite(g.scale[0]);  // NVFP4's all are
+    finite &= !kFormat.minimum || HalfIsFinite(g.minimum);
+    PackHeader<kFormat>(g, lane, panel);
+    uint8_t* block = panel + kLayout.header_bytes;
+    for (size_t b = 0; b < kFormat.group / kQuantBlock; ++b, block += kLayout.block_bytes) {
+      PackPlanes<kFormat>(g.code[b], lane, block, block + kLayout.low_bytes);
     }
+    row += FormatOf(type).file.bytes;
+    panel += kLayout.group_bytes;
   }
   return finite;
 }
+
+// One row of a file to its lane of a panel; false if there is a NaN or an infinity. Compiled for
+// each type, as the start of the server waits for it.
+using PackRow = bool (*)(const uint8_t* row, size_t cols, size_t lane, uint8_t* panel);
+constexpr ByWeightType<PackRow> kPackRow = TableOf([]<WeightType type>() -> PackRow {
+  if constexpr (IsQuantized(type)) {
+    return PackQuantizedRow<type>;
+  } else {
+    return PackFloatRow<type>;
+  }
+});
 
 size_t PairedColumns(WeightType type, size_t cols) {
   return type == WeightType::kBF16 ? (cols + 1) / 2 * 2 : cols;
@@ -163,13 +179,7 @@ bool PackPanel(const uint8_t* file_rows, size_t panel, PackedMatrix& out, const 
   for (size_t lane = 0; lane < rows; ++lane) {
     const size_t row = panel * kPanelRows + lane;
     const uint8_t* from = file_rows + (order != nullptr ? order[row] : row) * row_bytes;
-    if (IsQuantized(out.type)) {
-      finite &= PackQuantizedRow(out.type, from, out.cols, lane, to);
-    } else if (out.type == WeightType::kF32) {
-      finite &= PackFloatRow<uint32_t>(out.type, from, out.cols, lane, to);
-    } else {
-      finite &= PackFloatRow<uint16_t>(out.type, from, out.cols, lane, to);
-    }
+    finite &= kPackRow.of[Index(out.type)](from, out.cols, lane, to);
   }
   return finite;
 }

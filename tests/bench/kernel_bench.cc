@@ -2,7 +2,7 @@
 // columns: multiply-adds per second, and for one column the bytes of weights read per second.
 // Attention by type of the KV cache, rows, and heads that share keys and values, behind 4,096
 // positions of a cache of 16 layers with 8 heads of 64: multiply-adds and bytes of it per second.
-// Rounding activations: values per second.
+// Rounding activations: values per second. Repacking: bytes of the file per second.
 //
 //     build/release/kernel_bench [--benchmark_filter='Q4_0/avx512']
 //
@@ -102,6 +102,19 @@ void BM_Attention(benchmark::State& state, KvType type, const KernelTable* table
       positions * static_cast<double>(bytes) / kAttentionBlock, benchmark::Counter::kIsRate);
 }
 
+// What a start does with a tensor; every ISA takes the same way.
+void BM_Pack(benchmark::State& state, WeightType type) {
+  Random random(1);
+  const auto file = RandomTensorBytes(random, type, kRows * kCols, 0.02);
+  PackedMatrix w = MakePackedMatrix(type, kRows, kCols);
+  for (auto _ : state) {
+    for (size_t p = 0; p < w.panel_count(); ++p) PackPanel(file.data(), p, w);
+  }
+  state.counters["bytes"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(file.size()),
+                         benchmark::Counter::kIsRate);
+}
+
 void BM_Quantize(benchmark::State& state, const KernelTable* table) {
   SetComputeFloatMode();
   const std::vector<float> x = Random(1).Floats(kCols);
@@ -124,6 +137,10 @@ void BM_Quantize(benchmark::State& state, const KernelTable* table) {
 
 int main(int argc, char** argv) {
   using namespace lockstep;
+  for (const WeightFormat& format : kWeightFormats) {
+    benchmark::RegisterBenchmark(("pack/" + std::string(format.name)).c_str(), BM_Pack,
+                                 format.type);
+  }
   for (const KernelTable* table : AvailableKernels()) {
     if (table == &ScalarKernels()) continue;
     for (size_t t = 0; t < kWeightTypes; ++t) {
