@@ -91,119 +91,171 @@ size_t MatMulScratch::Bytes(size_t max_rows, size_t max_k, size_t threads, Input
   return max_rows * row + threads * (PanelBytesOf(max_k) + part);
 }
 
-// Rows of a group lie side by side in the scratch, and behind the groups before it; the second
-// steps of its rows behind their first.
-void MatMul(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMulGroup> groups,
-            MatMulScratch& s) {
-  assert(pool.threads() * s.panel_bytes_ <= s.panels_.size());
-  const size_t k = groups[0].in.k, blocks = k / kQuantBlock;
-  const size_t steps = s.steps_ == InputSteps::kTwo ? 2 : 1;
-  const auto in_two_steps = [&](WeightType type) {
-    return s.steps_ == InputSteps::kTwo && type == WeightType::kQ8_0;
-  };
-  size_t rows = 0, panels = 0, row_panels = 0;
-  bool quantized = false, bf16 = false, twice = false;
+// One call. Rows of a group lie side by side in the scratch, and behind the groups before it; the
+// second steps of its rows behind their first.
+class GroupedProduct {
+ public:
+  GroupedProduct(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMulGroup> groups,
+                 MatMulScratch& scratch);
+  // All rows in the forms that the weights want.
+  void Prepare();
+  void Multiply();
+
+ private:
+  bool InTwoSteps(WeightType type) const { return steps_ == 2 && type == WeightType::kQ8_0; }
+  // Of this thread, for the rests of a row and for products of both steps.
+  float* Parts(size_t thread) { return s_.parts_.data() + thread * s_.part_floats_; }
+  void Quantize(const float* x, size_t row);
+  void PrepareRow(const MatMulInput& in, size_t first_row, size_t i, size_t thread);
+  ActivationView View(const MatMulInput& in, size_t first_row, WeightType type) const;
+  // Panels [from, to) of one job.
+  void MultiplyPanels(const MatMulInput& in, size_t first_row, const MatMulJob& job, size_t from,
+                      size_t to, size_t thread);
+  void MultiplyTwice(const ActivationView& x, size_t n, const MatMulJob& job, size_t from,
+                     size_t to, size_t thread);
+  void Call(const PackedMatrix& w, size_t panel, size_t count, const ActivationView& x, size_t n,
+            float* y, size_t ldy, size_t thread);
+
+  const KernelTable& kernels_;
+  ThreadPool& pool_;
+  const std::span<const MatMulGroup> groups_;
+  MatMulScratch& s_;
+  const size_t k_, blocks_, steps_;
+  size_t rows_ = 0, panels_ = 0, row_panels_ = 0;  // the last: rows that each panel multiplies
+  bool quantized_ = false, bf16_ = false, twice_ = false;  // whether a job needs this form
+};
+
+GroupedProduct::GroupedProduct(const KernelTable& kernels, ThreadPool& pool,
+                               std::span<const MatMulGroup> groups, MatMulScratch& scratch)
+    : kernels_(kernels),
+      pool_(pool),
+      groups_(groups),
+      s_(scratch),
+      k_(groups[0].in.k),
+      blocks_(k_ / kQuantBlock),
+      steps_(scratch.steps_ == InputSteps::kTwo ? 2 : 1) {
+  assert(pool.threads() * s_.panel_bytes_ <= s_.panels_.size());
   for (const MatMulGroup& group : groups) {
-    assert(group.in.k == k);
-    rows += group.in.n;
+    assert(group.in.k == k_);
+    rows_ += group.in.n;
     for (const MatMulJob& job : group.jobs) {
-      assert(job.w->cols == k && job.ldy >= PaddedRows(job.w->rows));
-      panels += job.w->panel_count();
-      row_panels += job.w->panel_count() * group.in.n;
-      quantized |= IsQuantized(job.w->type);
-      bf16 |= job.w->type == WeightType::kBF16;
-      twice |= in_two_steps(job.w->type);
+      assert(job.w->cols == k_ && job.ldy >= PaddedRows(job.w->rows));
+      panels_ += job.w->panel_count();
+      row_panels_ += job.w->panel_count() * group.in.n;
+      quantized_ |= IsQuantized(job.w->type);
+      bf16_ |= job.w->type == WeightType::kBF16;
+      twice_ |= InTwoSteps(job.w->type);
     }
   }
-  assert(rows <= s.max_rows_ && k <= s.max_k_);
-  if (panels == 0) return;
-  const auto quantize = [&](const float* x, size_t row) {
-    kernels.quantize(x, k,
-                     {.q = s.q_.data() + row * k,
-                      .scale = s.scale_.data() + row * blocks,
-                      .offset = s.offset_.data() + row * blocks,
-                      .sub_offset = s.sub_offset_.data() + 2 * row * blocks,
-                      .sum = s.sum_.data() + row * blocks,
-                      .sub_sum = s.sub_sum_.data() + 2 * row * blocks});
-  };
-  const auto prepare = [&](const MatMulInput& in, size_t first, size_t i, size_t thread) {
-    const float* x = in.x + i * in.stride;
-    const size_t at = steps * first + i;
-    if (quantized) quantize(x, at);
-    if (twice) {
-      float* rest = s.parts_.data() + thread * s.part_floats_;
-      TakeOff(kernels, x, s.q_.data() + at * k, s.scale_.data() + at * blocks, k, rest);
-      quantize(rest, at + in.n);
-    }
-    if (bf16) {
-      const size_t values = (first + i) * k;
-      kernels.to_bfloat16(x, k, s.bf16_.data() + values, s.rounded_.data() + values);
-    }
-  };
-  if (quantized || bf16) {
-    pool.ParallelFor(rows, std::max<size_t>(1, kSmallQuantize / k),
-                     [&](size_t begin, size_t end, size_t thread) {
-                       size_t first = 0;  // row of the group
-                       for (const MatMulGroup& group : groups) {
-                         const auto [from, to] = PartOf(begin, end, first, group.in.n);
-                         for (size_t i = from; i < to; ++i) prepare(group.in, first, i, thread);
-                         first += group.in.n;
-                       }
-                     });
+  assert(rows_ <= s_.max_rows_ && k_ <= s_.max_k_);
+}
+
+void GroupedProduct::Quantize(const float* x, size_t row) {
+  kernels_.quantize(x, k_,
+                    {.q = s_.q_.data() + row * k_,
+                     .scale = s_.scale_.data() + row * blocks_,
+                     .offset = s_.offset_.data() + row * blocks_,
+                     .sub_offset = s_.sub_offset_.data() + 2 * row * blocks_,
+                     .sum = s_.sum_.data() + row * blocks_,
+                     .sub_sum = s_.sub_sum_.data() + 2 * row * blocks_});
+}
+
+void GroupedProduct::PrepareRow(const MatMulInput& in, size_t first_row, size_t i, size_t thread) {
+  const float* x = in.x + i * in.stride;
+  const size_t at = steps_ * first_row + i;
+  if (quantized_) Quantize(x, at);
+  if (twice_) {
+    float* rest = Parts(thread);
+    TakeOff(kernels_, x, s_.q_.data() + at * k_, s_.scale_.data() + at * blocks_, k_, rest);
+    Quantize(rest, at + in.n);
   }
-  // The rows of a group, the first of which is `first`, as weights of a type want them.
-  const auto view = [&](const MatMulInput& in, size_t first, WeightType type) {
-    const size_t at = steps * first;
-    const bool rounded = type == WeightType::kBF16;
-    return ActivationView{.k = k,
-                          .f32 = rounded ? s.rounded_.data() + first * k : in.x,
-                          .stride = rounded ? k : in.stride,
-                          .bf16 = s.bf16_.data() + first * k,
-                          .q = s.q_.data() + at * k,
-                          .scale = s.scale_.data() + at * blocks,
-                          .offset = s.offset_.data() + at * blocks,
-                          .sub_offset = s.sub_offset_.data() + 2 * at * blocks,
-                          .sum = s.sum_.data() + at * blocks,
-                          .sub_sum = s.sub_sum_.data() + 2 * at * blocks};
-  };
-  const auto multiply = [&](const PackedMatrix& w, size_t panel, size_t count,
-                            const ActivationView& x, size_t n, float* y, size_t ldy,
-                            size_t thread) {
-    kernels.matmul[static_cast<size_t>(w.type)](w.panel(panel), count, x, n, y, ldy,
-                                                s.panels_.data() + thread * s.panel_bytes_);
-  };
-  const auto multiply_twice = [&](const MatMulJob& job, size_t from, size_t to,
-                                  const ActivationView& x, size_t n, size_t thread) {
-    float* parts = s.parts_.data() + thread * s.part_floats_;
-    for (; from < to; from += kPartPanels) {
-      const size_t count = std::min(kPartPanels, to - from);
-      multiply(*job.w, from, count, x, 2 * n, parts, kPartRows, thread);
-      for (size_t i = 0; i < n; ++i) {
-        const float *first = parts + i * kPartRows, *rest = parts + (n + i) * kPartRows;
-        float* y = job.y + i * job.ldy + from * kPanelRows;
-        for (size_t r = 0; r < count * kPanelRows; ++r) y[r] = first[r] + rest[r];
-      }
+  if (bf16_) {
+    const size_t values = (first_row + i) * k_;
+    kernels_.to_bfloat16(x, k_, s_.bf16_.data() + values, s_.rounded_.data() + values);
+  }
+}
+
+void GroupedProduct::Prepare() {
+  if (!quantized_ && !bf16_) return;
+  pool_.ParallelFor(rows_, std::max<size_t>(1, kSmallQuantize / k_),
+                    [&](size_t begin, size_t end, size_t thread) {
+                      size_t first_row = 0;  // of the group
+                      for (const MatMulGroup& group : groups_) {
+                        const auto [from, to] = PartOf(begin, end, first_row, group.in.n);
+                        for (size_t i = from; i < to; ++i) {
+                          PrepareRow(group.in, first_row, i, thread);
+                        }
+                        first_row += group.in.n;
+                      }
+                    });
+}
+
+// The rows of a group, the first of which is `first_row`, as weights of a type want them.
+ActivationView GroupedProduct::View(const MatMulInput& in, size_t first_row,
+                                    WeightType type) const {
+  const size_t at = steps_ * first_row;
+  const bool rounded = type == WeightType::kBF16;
+  return {.k = k_,
+          .f32 = rounded ? s_.rounded_.data() + first_row * k_ : in.x,
+          .stride = rounded ? k_ : in.stride,
+          .bf16 = s_.bf16_.data() + first_row * k_,
+          .q = s_.q_.data() + at * k_,
+          .scale = s_.scale_.data() + at * blocks_,
+          .offset = s_.offset_.data() + at * blocks_,
+          .sub_offset = s_.sub_offset_.data() + 2 * at * blocks_,
+          .sum = s_.sum_.data() + at * blocks_,
+          .sub_sum = s_.sub_sum_.data() + 2 * at * blocks_};
+}
+
+void GroupedProduct::Call(const PackedMatrix& w, size_t panel, size_t count,
+                          const ActivationView& x, size_t n, float* y, size_t ldy, size_t thread) {
+  kernels_.matmul[static_cast<size_t>(w.type)](w.panel(panel), count, x, n, y, ldy,
+                                               s_.panels_.data() + thread * s_.panel_bytes_);
+}
+
+void GroupedProduct::MultiplyTwice(const ActivationView& x, size_t n, const MatMulJob& job,
+                                   size_t from, size_t to, size_t thread) {
+  float* parts = Parts(thread);
+  for (; from < to; from += kPartPanels) {
+    const size_t count = std::min(kPartPanels, to - from);
+    Call(*job.w, from, count, x, 2 * n, parts, kPartRows, thread);
+    for (size_t i = 0; i < n; ++i) {
+      const float *first = parts + i * kPartRows, *rest = parts + (n + i) * kPartRows;
+      float* y = job.y + i * job.ldy + from * kPanelRows;
+      for (size_t r = 0; r < count * kPanelRows; ++r) y[r] = first[r] + rest[r];
     }
-  };
-  const size_t panel_products = kPanelRows * k * row_panels / panels;  // of an average panel
-  const size_t grain = Grain(panels, pool.threads(), panel_products, quantized);
-  pool.ParallelFor(panels, grain, [&](size_t begin, size_t end, size_t thread) {
+  }
+}
+
+void GroupedProduct::MultiplyPanels(const MatMulInput& in, size_t first_row, const MatMulJob& job,
+                                    size_t from, size_t to, size_t thread) {
+  const ActivationView x = View(in, first_row, job.w->type);
+  if (InTwoSteps(job.w->type)) return MultiplyTwice(x, in.n, job, from, to, thread);
+  Call(*job.w, from, to - from, x, in.n, job.y + from * kPanelRows, job.ldy, thread);
+}
+
+void GroupedProduct::Multiply() {
+  if (panels_ == 0) return;
+  const size_t panel_products = kPanelRows * k_ * row_panels_ / panels_;  // of an average panel
+  const size_t grain = Grain(panels_, pool_.threads(), panel_products, quantized_);
+  pool_.ParallelFor(panels_, grain, [&](size_t begin, size_t end, size_t thread) {
     size_t first_row = 0, first = 0;  // of the group, and of the job's panels over all jobs
-    for (const auto& [in, jobs] : groups) {
+    for (const auto& [in, jobs] : groups_) {
       for (const MatMulJob& job : jobs) {
         const auto [from, to] = PartOf(begin, end, first, job.w->panel_count());
+        if (from < to) MultiplyPanels(in, first_row, job, from, to, thread);
         first += job.w->panel_count();
-        if (from >= to) continue;
-        const ActivationView x = view(in, first_row, job.w->type);
-        if (in_two_steps(job.w->type)) {
-          multiply_twice(job, from, to, x, in.n, thread);
-        } else {
-          multiply(*job.w, from, to - from, x, in.n, job.y + from * kPanelRows, job.ldy, thread);
-        }
       }
       first_row += in.n;
     }
   });
+}
+
+void MatMul(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMulGroup> groups,
+            MatMulScratch& scratch) {
+  GroupedProduct product(kernels, pool, groups, scratch);
+  product.Prepare();
+  product.Multiply();
 }
 
 }  // namespace lockstep

@@ -29,8 +29,7 @@ class MatMulScratch {
                       InputSteps steps = InputSteps::kOne);
 
  private:
-  friend void MatMul(const KernelTable&, ThreadPool&, std::span<const struct MatMulGroup>,
-                     MatMulScratch&);
+  friend class GroupedProduct;
   size_t max_rows_ = 0, max_k_ = 0, panel_bytes_ = 0, part_floats_ = 0;
   InputSteps steps_ = InputSteps::kOne;
   // As many rows of each for the second step, behind those of the product's first.
