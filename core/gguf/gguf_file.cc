@@ -154,8 +154,8 @@ Result<uint64_t> GgufFile::Parser::Count(const char* field, uint64_t limit, size
     return reader_.Fail("{} is {}, but the limit is {}", field, value, limit);
   }
   if (value > reader_.remaining() / record_bytes) {
-    return reader_.Fail("{} is {}, but {} bytes hold {} at most", field, value, reader_.remaining(),
-                        reader_.remaining() / record_bytes);
+    return reader_.Fail("{} is {}, but {} bytes hold {} at most; {}", field, value,
+                        reader_.remaining(), reader_.remaining() / record_bytes, kMayBeCut);
   }
   return value;
 }
@@ -223,8 +223,9 @@ Result<GgufValue> GgufFile::Parser::Array(std::string_view key) {
   // Every element takes room in the file, so a small file cannot ask for much memory.
   const size_t min_bytes = count * (type == Id(kString) ? 8 : GgufTypeBytes(type));
   if (min_bytes > reader_.remaining()) {
-    return reader_.Fail("{} has {} elements of {}, at least {} bytes, but {} are left", Quoted(key),
-                        count, GgufTypeName(type), min_bytes, reader_.remaining());
+    return reader_.Fail("{} has {} elements of {}, at least {} bytes, but {} are left; {}",
+                        Quoted(key), count, GgufTypeName(type), min_bytes, reader_.remaining(),
+                        kMayBeCut);
   }
   if (type != Id(kString)) {
     TRY(const auto data, reader_.Bytes(min_bytes, [&] { return Quoted(key); }));
@@ -321,10 +322,8 @@ Status GgufFile::Parser::PlaceData() {
   const uint64_t start = PadUp(reader_.position(), alignment_);
   uint64_t end = start;
   if (n_tensors_ > 0 && start > file_size) {
-    return reader_.Fail(
-        "the tensor data start at offset {}, but the file has {} bytes in "
-        "all; it may be cut short, so fetch it again",
-        start, file_size);
+    return reader_.Fail("the tensor data start at offset {}, but the file has {} bytes in all; {}",
+                        start, file_size, kMayBeCut);
   }
   for (size_t i = 0; i < file_.tensors_.size(); ++i) {
     GgufTensor& tensor = file_.tensors_[i];
@@ -336,9 +335,8 @@ Status GgufFile::Parser::PlaceData() {
     // Written without a sum, which could overflow: the offset and the size are the file's words.
     if (tensor.offset > available || size > available - tensor.offset) {
       return reader_.Fail(
-          "tensor {} has {} bytes at offset {}, but the file has {} bytes "
-          "of data; it may be cut short, so fetch it again",
-          Quoted(tensor.name), size, tensor.offset, available);
+          "tensor {} has {} bytes at offset {}, but the file has {} bytes of data; {}",
+          Quoted(tensor.name), size, tensor.offset, available, kMayBeCut);
     }
     tensor.offset += start;
     tensor.data = file_.bytes_.subspan(tensor.offset, size);

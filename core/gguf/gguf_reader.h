@@ -15,6 +15,9 @@
 
 namespace lockstep {
 
+// Ends the message where the file has fewer bytes than it says, as half a download has.
+inline constexpr std::string_view kMayBeCut = "it may be cut short, so fetch it again";
+
 class GgufReader {
  public:
   GgufReader(std::span<const uint8_t> bytes, const std::string& name)
@@ -64,10 +67,8 @@ class GgufReader {
 
  private:
   tl::unexpected<Error> Truncated(size_t wanted, const std::string& where) const {
-    return Fail(
-        "{} needs {} bytes at offset {}, but the file has {} bytes in all; it may "
-        "be cut short, so fetch it again",
-        where, wanted, position_, bytes_.size());
+    return Fail("{} needs {} bytes at offset {}, but the file has {} bytes in all; {}", where,
+                wanted, position_, bytes_.size(), kMayBeCut);
   }
 
   std::span<const uint8_t> bytes_;

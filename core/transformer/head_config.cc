@@ -119,11 +119,15 @@ void ReadVector(const GgufFile& file, ModelConfig& c) {
 }  // namespace
 
 Status ReadHead(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
-  if (!CanEncode(c)) return {};
-  const auto pooling = keys.Size("pooling_type", 0, static_cast<size_t>(Pooling::kRank));
-  c.pooling = pooling ? static_cast<Pooling>(*pooling) : UnnamedPooling(file, c);
-  if (!c.encodes()) return keys.status();
+  if (CanEncode(c)) {
+    const auto pooling = keys.Size("pooling_type", 0, static_cast<size_t>(Pooling::kRank));
+    c.pooling = pooling ? static_cast<Pooling>(*pooling) : UnnamedPooling(file, c);
+  }
   const bool causal = keys.Flag("attention.causal").value_or(!c.family->encoder);
+  if (!c.encodes()) {
+    if (!causal) keys.Fail("attention.causal", "false", "lockstep generates, from left to right");
+    return keys.status();
+  }
   if (causal && c.family->encoder) {
     keys.Fail("attention.causal", "true", "models of this architecture attend both ways");
   }

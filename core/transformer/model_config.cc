@@ -48,8 +48,22 @@ std::string CleanName(std::string_view text) {
   return name;
 }
 
+// What a file is that belongs to a model and is none, by its own words; empty if it may be one.
+std::string_view Companion(const GgufFile& file) {
+  const std::string_view type = ToldText(file, "general.type");
+  const std::string_view architecture = ToldText(file, "general.architecture");
+  if (type == "adapter") return "an adapter (LoRA)";
+  if (type == "imatrix") return "the importance matrix";
+  if (type == "mmproj" || architecture == "clip") return "a projector, for images or sound";
+  if (architecture == "controlvector") return "a control vector";
+  return "";
+}
+
 Status CheckArchitecture(const GgufFile& file, ModelConfig& config) {
   TRY_OK(file.CheckWhole());
+  if (const std::string_view what = Companion(file); !what.empty()) {
+    return file.Fail(fmt::format("the file is {} of a model: give the model's own file", what));
+  }
   if (file.tensors().empty()) {
     return file.Fail("n_tensors is 0: the file has no weights, perhaps a vocabulary only");
   }

@@ -75,10 +75,6 @@ void FindDeltaNets(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
 void ReadShortConvolution(MetadataKeys& keys, ModelConfig& c) {
   c.recurrence.taps = keys.NeedSize("shortconv.l_cache", 2, kMaxTaps);
   c.recurrence.channels = c.recurrence.inner = c.dim;
-  // Models that embed texts look ahead, too.
-  if (!keys.Flag("attention.causal").value_or(true)) {
-    keys.Fail("attention.causal", "false", "lockstep generates, from left to right");
-  }
 }
 
 // Rotations by three coordinates of an image's patch, which for text are one position; but what

@@ -109,6 +109,20 @@ TEST(ModelConfigTest, IntegersOfAnyTypeAreTaken) {
   EXPECT_EQ(c->context, 99u);
 }
 
+TEST(ModelConfigTest, WhatBelongsToAModelIsNamed) {
+  const auto type = [](const char* name) -> Edit {
+    return [name](GgufBuilder& b) { b.SetString("general.type", name); };
+  };
+  ExpectRefused(type("adapter"), "an adapter (LoRA) of a model: give the model's own file");
+  ExpectRefused(type("imatrix"), "the importance matrix of a model");
+  ExpectRefused(type("mmproj"), "a projector");
+  ExpectRefused([](GgufBuilder& b) { b.SetString("general.architecture", "clip"); }, "a projector");
+  ExpectRefused([](GgufBuilder& b) { b.SetString("general.architecture", "controlvector"); },
+                "a control vector");
+  EXPECT_TRUE(Read(type("model")));
+  EXPECT_TRUE(Read([](GgufBuilder& b) { b.SetU32("general.type", 1); }));
+}
+
 // What would change every answer if it were ignored.
 TEST(ModelConfigTest, UnsupportedVariantsAreRefused) {
   ExpectRefused([](GgufBuilder& b) { b.SetString("llama.rope.scaling.type", "su"); },
@@ -117,7 +131,10 @@ TEST(ModelConfigTest, UnsupportedVariantsAreRefused) {
                 "llama.expert_used_count is missing");
   ExpectRefused([](GgufBuilder& b) { b.SetU32("llama.attention.value_length", 0); },
                 "llama.attention.value_length is 0");
+  ExpectRefused([](GgufBuilder& b) { b.SetBool("llama.attention.causal", false); },
+                "llama.attention.causal is false");
   EXPECT_TRUE(Read([](GgufBuilder& b) {
+    b.SetBool("llama.attention.causal", true);
     b.SetString("llama.rope.scaling.type", "none");
     b.SetF32("llama.rope.scale_linear", 1.0f);
     b.SetU32("llama.expert_count", 0);
