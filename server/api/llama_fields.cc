@@ -139,10 +139,21 @@ void ReadResponseFields(FieldReader& fields, std::vector<std::string>* names) {
   }
 }
 
-// One prompt. Mixed ones are encoded piece by piece, the first text as a text's beginning.
+// One prompt. Mixed ones are encoded piece by piece, the first text as a text's beginning. Objects
+// are llama-server's for texts with images, which may have none.
 Result<GenerateRequest::Prompt> ReadPrompt(const Json& value, const std::string& where,
                                            ReadContext& context, const GenerateRequest& request) {
   if (value.is_string()) return value.get<std::string>();
+  if (value.is_object()) {
+    FieldReader object(value, where + ".");
+    std::string text;
+    if (!object.Text("prompt_string", &text)) object.Fail("prompt_string", "must be a string");
+    if (const Json* media = object.Take("multimodal_data"); media != nullptr && !media->empty()) {
+      object.Fail("multimodal_data", "is not supported: the model reads text alone");
+    }
+    TRY_OK(object.Finish(context.unknown()));
+    return text;
+  }
   if (!value.is_array()) {
     return Fail(ErrorKind::kInvalidArgument,
                 where + " must be a text, or a list of token ids and texts", "prompt");

@@ -80,11 +80,14 @@ void ReadLogitBias(FieldReader& fields, const ReadContext& context, GenerationOp
                              vocab - 1));
     }
     float amount = 0;
-    if (!ToFloat(bias, {-100, 100}, &amount)) {
+    if (bias == false) {  // as in llama-server's pairs
+      options.bans.sequences.push_back({id});
+    } else if (ToFloat(bias, {-100, 100}, &amount)) {
+      sampling.logit_bias.emplace_back(id, amount);
+    } else {
       return fields.Fail(kName,
                          fmt::format("gives {} a bias that is not a number from -100 to 100", id));
     }
-    sampling.logit_bias.emplace_back(id, amount);
   }
   std::sort(sampling.logit_bias.begin(), sampling.logit_bias.end());
 }

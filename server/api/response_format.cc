@@ -25,10 +25,11 @@ class FormatReader {
 
   AnswerFormat format() && { return std::move(format_); }
 
-  // What `name` of `owner` says, be it of the request itself or of an object in it.
+  // What `name` of `owner` says, be it of the request itself or of an object in it. An empty
+  // grammar is none: llama-server's clients send their default so.
   void ReadGbnf(FieldReader& owner, std::string_view name) {
     std::string text;
-    if (owner.Text(name, &text)) SetGbnf(owner, name, std::move(text));
+    if (owner.Text(name, &text) && !text.empty()) SetGbnf(owner, name, std::move(text));
   }
   void ReadRegex(FieldReader& owner, std::string_view name) {
     std::string pattern;

@@ -11,16 +11,6 @@
 namespace lockstep {
 namespace {
 
-// The variables that have a field of their own.
-void ReadRequestVariables(FieldReader& fields, ReadContext& context, Conversation* conversation) {
-  if (ToolList list = ReadTools(fields, context); !list.tools.is_null()) {
-    conversation->tools = std::move(list);
-  }
-  if (bool adds = true; fields.Bool("add_generation_prompt", &adds)) {
-    conversation->add_generation_prompt = adds;
-  }
-}
-
 // True or false as vLLM has it, or llama-server's word for what is to go on, which is what the last
 // message ends with.
 void ReadContinues(FieldReader& fields, Conversation* conversation) {
@@ -36,13 +26,26 @@ void ReadContinues(FieldReader& fields, Conversation* conversation) {
   }
 }
 
+// What has a field of its own.
+void ReadRequestVariables(FieldReader& fields, ReadContext& context, Conversation* conversation) {
+  fields.Text("chat_template", &conversation->template_name);
+  ReadContinues(fields, conversation);
+  if (ToolList list = ReadTools(fields, context); list.legacy || !list.tools.is_null()) {
+    conversation->tools = std::move(list);
+  }
+  if (bool adds = true; fields.Bool("add_generation_prompt", &adds)) {
+    conversation->add_generation_prompt = adds;
+  }
+}
+
 // Names that the server gives a value of its own cannot be set; the others are the template's.
 void ReadTemplateKwargs(FieldReader& fields, ReadContext& context, Conversation* conversation) {
   const Json* const value = fields.Take("chat_template_kwargs");
   if (value == nullptr) return;
   if (!value->is_object()) return fields.Fail("chat_template_kwargs", "must be an object");
   FieldReader kwargs(*value, "chat_template_kwargs.");
-  for (const char* name : {"tools", "functions", "add_generation_prompt"}) {
+  for (const char* name :
+       {"tools", "functions", "add_generation_prompt", "continue_final_message", "chat_template"}) {
     if (kwargs.Has(name) && fields.Has(name)) {
       kwargs.Fail(name, "is also a field of the request: send one of them");
     }
@@ -63,8 +66,6 @@ void ReadTemplateKwargs(FieldReader& fields, ReadContext& context, Conversation*
 void ReadConversation(FieldReader& fields, ReadContext& context, Conversation* conversation) {
   ReadTemplateKwargs(fields, context, conversation);
   ReadRequestVariables(fields, context, conversation);
-  ReadContinues(fields, conversation);
-  fields.Text("chat_template", &conversation->template_name);
   conversation->messages = ReadMessages(fields, context);
   ReadThinking(fields, context, &conversation->thinking);
 }

@@ -172,7 +172,10 @@ TEST_F(LlamaApiTest, PromptsAreTextsIdsBothOrSeveral) {
   ASSERT_EQ(two.size(), 2u);
   EXPECT_EQ(two[1]["prompt"], "c");
   EXPECT_EQ(two[1]["index"], 1);
-  for (const char* prompt : {"\"\"", "[]", "null", "7", "[[1],2.5]", "[128]", "[\"a\",\"\"]"}) {
+  EXPECT_EQ(Answer(ask(R"({"prompt_string":"ab","multimodal_data":[]})"))["prompt"], "ab");
+  for (const char* prompt :
+       {"\"\"", "[]", "null", "7", "[[1],2.5]", "[128]", "[\"a\",\"\"]", "{}",
+        R"({"prompt_string":1})", R"({"prompt_string":"a","multimodal_data":["eA=="]})"}) {
     EXPECT_EQ(ask(prompt).status, 400) << prompt;
   }
   EXPECT_EQ(Answer(Post("/completion", R"({"prompt":"^","parse_special":true})"))["prompt"], "^^");

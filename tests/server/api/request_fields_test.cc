@@ -72,9 +72,13 @@ TEST_F(RequestFieldsTest, FormsOfBiases) {
   const GenerationOptions pairs = Options(R"("logit_bias":[[66,-1.5],["AC",3],[70,false]])");
   EXPECT_THAT(pairs.sampling.logit_bias, ElementsAre(Pair('A', 3), Pair(66, -1.5f), Pair('C', 3)));
   EXPECT_THAT(pairs.bans.sequences, ElementsAre(Ids{70}));
+  const GenerationOptions object = Options(R"("logit_bias":{"65":2,"70":false})");
+  EXPECT_THAT(object.sampling.logit_bias, ElementsAre(Pair(65, 2)));
+  EXPECT_THAT(object.bans.sequences, ElementsAre(Ids{70}));
   EXPECT_TRUE(Options(R"("logit_bias":[])").sampling.logit_bias.empty());
   EXPECT_TRUE(Options(R"("logit_bias":{})").sampling.logit_bias.empty());
-  for (const char* bias : {"[1]", "[[1]]", "[[128,1]]", R"([["",1]])", "[[1,true]]", "[[1,101]]"}) {
+  for (const char* bias :
+       {"[1]", "[[1]]", "[[128,1]]", R"([["",1]])", "[[1,true]]", "[[1,101]]", R"({"1":true})"}) {
     ExpectRefused(std::string("\"logit_bias\":") + bias, "logit_bias");
   }
 }

@@ -62,6 +62,15 @@ TEST_F(ResponseFormatTest, EveryRouteKeepsWhatAnyServersClientsAskFor) {
   }
 }
 
+TEST_F(ResponseFormatTest, AnEmptyGrammarIsNone) {
+  for (const char* fields : {R"("ebnf":"")", R"("structured_outputs":{"grammar":""})",
+                             R"("ebnf":"","guided_choice":["true"])"}) {
+    EXPECT_EQ(Ignored(Send(kRoutes[0], fields)), "") << fields;
+    EXPECT_TRUE(Allows("true")) << fields;
+  }
+  EXPECT_FALSE(Allows("truth"));
+}
+
 TEST_F(ResponseFormatTest, WhatWouldChangeTheGrammarButDoesNotIsNamed) {
   for (const auto& route : kRoutes) {
     SCOPED_TRACE(route.first);

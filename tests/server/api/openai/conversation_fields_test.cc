@@ -59,6 +59,21 @@ TEST_F(ConversationFieldsTest, TheLastAnswerGoesOn) {
   const HttpReply stream = Post(kChat, messages + R"(,"echo":true,"stream":true})");
   EXPECT_THAT(stream.next().data, HasSubstr(R"("delta":{"role":"assistant","content":"Once, "})"));
   for (const char* fields :
+       {R"(,"continue_final_message":false)",
+        R"(,"chat_template_kwargs":{"continue_final_message":false,"chat_template":"default"})"}) {
+    EXPECT_EQ(Post(kChat, messages + fields + "}").status, 200) << fields;
+    const auto prompt = service_.request(service_.submitted() - 1).prompt;
+    EXPECT_THAT(std::string(prompt.begin(), prompt.end()),
+                HasSubstr("Once, <|im_end|>\n<|im_start|>assistant\n"));
+  }
+  EXPECT_EQ(Post(kChat, messages + R"(,"continue_final_message":true,)"
+                                   R"("chat_template_kwargs":{"continue_final_message":false}})")
+                .status,
+            400);
+  EXPECT_EQ(
+      Post(kChat, messages + R"(,"chat_template_kwargs":{"chat_template":"{{ x }}"}})").status,
+      400);
+  for (const char* fields :
        {R"(,"continue_final_message":true,"add_generation_prompt":true)",
         R"(,"continue_final_message":1)", R"(,"continue_final_message":"yes")"}) {
     const HttpReply reply = Post(kChat, messages + fields + "}");

@@ -201,6 +201,8 @@ TEST_F(OpenAiToolsTest, FunctionsAreAnsweredInTheirOwnForm) {
   EXPECT_EQ(answer["message"]["function_call"].dump(), R"j({"name":"now","arguments":"{}"})j");
   EXPECT_FALSE(answer["message"].contains("tool_calls"));
   EXPECT_EQ(Post(std::string(kFunctions) + R"(,"tools":[])").status, 200);  // which are none
+  EXPECT_EQ(Post(R"(,"functions":[],"function_call":"none")").status, 200);
+  EXPECT_EQ(Post(std::string(kFunctions)).status, 200);
   EXPECT_FALSE(Allows(std::string(kNow) + "\n" + kNow));
   ASSERT_EQ(Post(std::string(kFunctions) + R"(,"function_call":{"name":"now"})").status, 200);
   EXPECT_FALSE(Allows("Four."));
