@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 
@@ -37,6 +38,12 @@ Node Repeat(Node item, uint32_t min, uint32_t max) {
   node.max = max;
   node.items.push_back(std::move(item));
   return node;
+}
+
+// Of ASCII.
+bool IsPunctuationOrSpace(char c) {
+  const bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+  return (c >= ' ' && c <= '~' && !is_alnum) || (c >= '\t' && c <= '\r');
 }
 
 // It stands where a pattern is not anchored. A schema's pattern may match anywhere in the text
@@ -98,6 +105,16 @@ class PatternReader {
   bool ReadSequence(size_t depth, Place place, Node* out);
   bool ReadConditions(size_t depth);
   bool IsAnchoredGroup() const;
+  // How long an anchor is that comes next, 0 if there is none: ^ or $, or as Python, Rust and
+  // others have them for texts of several lines.
+  size_t BeginAnchor() const { return Anchor({"^", "\\A"}); }
+  size_t EndAnchor() const { return Anchor({"$", "\\Z", "\\z"}); }
+  size_t Anchor(std::initializer_list<std::string_view> forms) const {
+    for (const std::string_view form : forms) {
+      if (text_.substr(at_).starts_with(form)) return form.size();
+    }
+    return 0;
+  }
   bool ReadAtom(size_t depth, Node* out);
   bool ReadGroup(size_t depth, Place place, Node* out);
   bool ReadQuantifier(Node* node);
@@ -132,6 +149,8 @@ bool PatternReader::IsAnchoredGroup() const {
   for (size_t i = at_; i < text_.size(); ++i) {
     const char c = text_[i];
     if (c == '\\') {
+      has_anchor |= !in_class && i + 1 < text_.size() &&
+                    std::string_view("AZz").find(text_[i + 1]) != std::string_view::npos;
       ++i;
     } else if (in_class || c == '[') {
       in_class = c != ']';
@@ -153,15 +172,17 @@ bool PatternReader::ReadSequence(size_t depth, Place place, Node* out) {
     return ReadGroup(depth, Place::kWholeGroup, &out->items.emplace_back());
   }
   const bool whole = place != Place::kGroup;
-  const bool begins = whole && Take("^");
-  if (place == Place::kOutermost && begins && !ReadConditions(depth)) return false;
+  const size_t begins = whole ? BeginAnchor() : 0;
+  at_ += begins;
+  if (place == Place::kOutermost && begins > 0 && !ReadConditions(depth)) return false;
   bool ends = false;
   const bool fills_up = !outermost || !anchored_;
-  if (outermost && !begins && fills_up) out->items.push_back(AnyText());
+  if (outermost && begins == 0 && fills_up) out->items.push_back(AnyText());
   while (!AtEnd() && Peek() != '|' && Peek() != ')') {
-    const char after = Peek(1);
-    if (whole && Peek() == '$' && (at_ + 1 == text_.size() || after == '|' || after == ')')) {
-      ++at_;
+    const size_t anchor = EndAnchor();
+    const char after = Peek(anchor);
+    if (whole && anchor > 0 && (at_ + anchor == text_.size() || after == '|' || after == ')')) {
+      at_ += anchor;
       ends = true;
       break;
     }
@@ -189,6 +210,12 @@ bool PatternReader::ReadAtom(size_t depth, Node* out) {
   const char c = Peek();
   if (c == '(') return ReadGroup(depth, Place::kGroup, out);
   Ranges ranges;
+  if (const size_t anchor = std::max(BeginAnchor(), EndAnchor()); anchor > 0) {
+    return Fail(
+        fmt::format("{} is supported only at an end of the whole pattern or of one of "
+                    "its outermost alternatives, or of a group that is all of one",
+                    text_.substr(at_, anchor)));
+  }
   if (c == '[') {
     if (!ReadClass(&ranges)) return false;
   } else if (c == '\\') {
@@ -197,13 +224,9 @@ bool PatternReader::ReadAtom(size_t depth, Node* out) {
     ++at_;
     // The dot is every character but ECMA-262's four line terminators.
     ranges = Complement(Normalized({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}));
-  } else if (c == '^' || c == '$') {
-    return Fail(
-        fmt::format("{} is supported only at an end of the whole pattern or of one of "
-                    "its outermost alternatives, or of a group that is all of one",
-                    c));
-  } else if (std::string_view("*+?{}]").find(c) != std::string_view::npos && c != '\0') {
-    // With the u flag these are syntax errors, and not characters as in older expressions.
+  } else if (std::string_view("*+?{").find(c) != std::string_view::npos && c != '\0') {
+    // Without the u flag, and elsewhere, a } or ] that nothing opens is a character; these are
+    // errors mostly.
     return Fail(fmt::format("{} stands where a character is expected; write \\{}", c, c));
   } else {
     const uint32_t code = NextChar();
@@ -219,7 +242,7 @@ bool PatternReader::ReadGroup(size_t depth, Place place, Node* out) {
     if (Take("=") || Take("!") || Take("<=") || Take("<!")) {
       return Fail("look-ahead is supported only behind a ^ at the start, look-behind nowhere");
     }
-    if (Take("<")) {  // a name
+    if (Take("<") || Take("P<")) {  // a name
       at_ = std::min(text_.find('>', at_), text_.size());
       if (!Take(">")) return Fail("a group's name has no end");
     } else if (!Take(":")) {
@@ -332,20 +355,12 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
     case 'S':
       *out = c == 's' ? space : Complement(space);
       return true;
-    case 'n':
-      code = '\n';
-      break;
-    case 'r':
-      code = '\r';
-      break;
     case 't':
-      code = '\t';
-      break;
-    case 'f':
-      code = '\f';
-      break;
+    case 'n':
     case 'v':
-      code = '\v';
+    case 'f':
+    case 'r':  // the five that follow each other in ASCII
+      code = static_cast<uint32_t>('\t' + std::string_view("tnvfr").find(c));
       break;
     case 'x':
       if (!ReadHex(2, &code)) return false;
@@ -363,9 +378,9 @@ bool PatternReader::ReadEscape(bool in_class, Ranges* out) {
       }
       break;
     default:
-      // With the u flag only syntax characters and the slash may be escaped for nothing, and the
-      // minus in a class. It is taken elsewhere too, because re.escape of Python writes it.
-      if (std::string_view("^$\\.*+?()[]{}|/-").find(c) == std::string_view::npos) {
+      // With the u flag only syntax characters may be escaped for nothing. Without it, and in other
+      // languages, what is no letter or digit may be: re.escape of Python writes "\ " and "\#".
+      if (!IsPunctuationOrSpace(c)) {
         return Fail(fmt::format("{} is not supported", c >= '1' && c <= '9' ? "a back reference"
                                                        : c == 'k'           ? "a back reference"
                                                        : (c == 'b' || c == 'B') && !in_class

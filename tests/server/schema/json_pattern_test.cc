@@ -46,6 +46,37 @@ TEST(JsonPatternTest, AGroupThatIsAllOfAnAlternativeHasItsAnchors) {
   }
 }
 
+bool Has(const char* pattern, const char* text) {
+  const auto parsed = ParsePattern(pattern);
+  EXPECT_TRUE(parsed) << pattern << " " << parsed.error().message;
+  return parsed && PatternLanguage(*parsed).value().Contains(text);
+}
+
+TEST(JsonPatternTest, OtherLanguagesAndOlderExpressionsAreRead) {
+  const struct {
+    const char *pattern, *text, *other;
+  } cases[] = {
+      {R"(^a\ b\#\&\~\@\_\"\'\:\,\%\<\=\!$)", R"(a b#&~@_"':,%<=!)", "a b"},
+      {"^[\\ \\#]+$", "# ", "\\"},
+      {"^a\\\tb$", "a\tb", "atb"},
+      {R"(^(?P<year>\d{4})$)", "2024", "204"},
+      {R"(\Aab\Z)", "ab", "abc"},
+      {R"(\Aab\z|^c)", "cd", "xab"},
+      {R"((\Aa\Z|b\z))", "xb", "xa"},
+      {R"(^\{\{[^}]+}}$)", "{{a}}", "{{a}"},
+      {"^a]$", "a]", "a"},
+      {"^a]{2}$", "a]]", "a]"},
+  };
+  for (const auto& test : cases) {
+    EXPECT_TRUE(Has(test.pattern, test.text)) << test.pattern;
+    EXPECT_FALSE(Has(test.pattern, test.other)) << test.pattern;
+  }
+  for (const char* const pattern : {R"(\a)", R"(\y)", R"(a\Ab)", R"([\A])", R"(\é)", "a{", "{a}",
+                                    "(?P=n)", "(?P<n", R"((a\Z)b)"}) {
+    EXPECT_FALSE(ParsePattern(pattern)) << pattern;
+  }
+}
+
 TEST(JsonPatternTest, LengthsOfARepeatedClassAreItsNumbers) {
   const auto bounded = WithLengths(ParsePattern("^[a-z]+$")->node, 3, 10'000);
   ASSERT_TRUE(bounded);
