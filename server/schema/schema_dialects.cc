@@ -7,6 +7,7 @@
 #include "server/schema/schema_dialects.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -131,11 +132,20 @@ void BoundByNumber(Json& schema) {
   }
 }
 
+// null is absence here as in all of a request, but where it is a value.
+void LeaveOutNulls(Json& schema) {
+  for (auto member = schema.begin(); member != schema.end();) {
+    const bool is_value = std::ranges::count(kValues, member.key()) > 0 && member.key() != "enum";
+    member = member->is_null() && !is_value ? schema.erase(member) : std::next(member);
+  }
+}
+
 }  // namespace
 
 Json InOneDialect(Json schema) {
   const Names names(schema);
   Walk(schema, "", [&names](Json& part, const std::string&) {
+    LeaveOutNulls(part);
     NameByPointer(names, part);
     BoundByNumber(part);
   });

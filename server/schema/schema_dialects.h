@@ -8,7 +8,8 @@ namespace lockstep {
 
 // References by $id, $anchor and $dynamicAnchor become those by JSON pointer, $dynamicRef and
 // $recursiveRef with them, where only one schema is meant; an exclusiveMinimum or exclusiveMaximum
-// that is a boolean, of draft 4 and OpenAPI 3.0, becomes today's. What is not understood stays.
+// that is a boolean, of draft 4 and OpenAPI 3.0, becomes today's; a keyword that is null, where
+// null is no value, is left out. What is not understood stays.
 Json InOneDialect(Json schema);
 
 }  // namespace lockstep

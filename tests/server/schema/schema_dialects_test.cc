@@ -65,5 +65,16 @@ const SchemaCase kCases[] = {
 
 TEST(SchemaDialectsTest, TheyBind) { CheckSchemas(kCases); }
 
+TEST(SchemaDialectsTest, AKeywordThatIsNullIsLeftOut) {
+  EXPECT_EQ(InOneDialect(ParseStrictObject(R"j({"type":"object","required":null,"enum":null,
+                "properties":{"a":{"const":null,"minLength":null,"enum":[null]},"b":null},
+                "anyOf":[{"default":null,"items":null}]})j")
+                             .value()),
+            ParseStrictObject(R"j({"type":"object",
+                "properties":{"a":{"const":null,"enum":[null]},"b":null},
+                "anyOf":[{"default":null}]})j")
+                .value());
+}
+
 }  // namespace
 }  // namespace lockstep
