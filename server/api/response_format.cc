@@ -42,27 +42,33 @@ class FormatReader {
   void ReadChoice(FieldReader& owner, std::string_view name) {
     const Json* const list = owner.Take(name);
     if (list == nullptr) return;
-    std::string rule;
+    std::vector<std::string> texts;
     for (const Json& text : list->is_array() ? *list : Json::array()) {
       if (!text.is_string()) return owner.Fail(name, "must be a list of strings");
-      rule += (rule.empty() ? "" : " | ") + GbnfLiteral(text.get_ref<const std::string&>());
+      texts.push_back(text.get<std::string>());
     }
-    if (rule.empty()) return owner.Fail(name, "must be a list of at least one string");
-    SetGbnf(owner, name, "root ::= " + rule + "\n");
+    if (texts.empty()) return owner.Fail(name, "must be a list of at least one string");
+    JsonRules rules;
+    const std::string rule = rules.DefineTexts(std::move(texts));
+    SetGbnf(owner, name, "root ::= " + rule + "\n" + rules.text());
   }
   // A schema, or its text as a string.
   void ReadSchema(FieldReader& owner, std::string_view name) {
     const Json* const value = owner.Take(name);
-    if (value == nullptr || !Set(owner, name, Kind::kSchema)) return;
-    format_.schema = *value;
+    if (value == nullptr) return;
+    Json schema = *value;
     if (value->is_string()) {
       auto parsed = ParseStrictObject(value->get_ref<const std::string&>());
       if (!parsed) return owner.Fail(name, "is no JSON schema: " + parsed.error().message);
-      format_.schema = *std::move(parsed);
+      schema = *std::move(parsed);
     }
-    if (!format_.schema.is_object() && !format_.schema.is_boolean()) {
+    if (!schema.is_object() && !schema.is_boolean()) {
       return owner.Fail(name, "must be a JSON schema: an object or a boolean");
     }
+    // One field may have the same schema under the names of several servers.
+    const bool again = format_.kind == Kind::kSchema && format_.schema == schema &&
+                       format_.field == FieldOf(owner.Full(name));
+    if (!again && Set(owner, name, Kind::kSchema)) format_.schema = std::move(schema);
   }
   void ReadObject(FieldReader& owner, std::string_view name) { Set(owner, name, Kind::kObject); }
 
@@ -90,8 +96,11 @@ class FormatReader {
     std::string type;
     format.Text("type", &type);
     if (!format.ok() || type == "text") return;
-    if (type == "json_schema" && (format.Has("schema") || format.Has("name"))) {
-      return ReadSchemaFields(format);
+    const bool nested = format.Has("json_schema");
+    if (type == "json_schema" && (format.Has("schema") || (format.Has("name") && !nested))) {
+      ReadSchemaFields(format);
+      if (nested) ReadNamedSchema(format, "json_schema");
+      return;
     }
     if (type == "json_schema") return ReadNamedSchema(format, "json_schema");
     if (type == "regex") {
@@ -103,9 +112,9 @@ class FormatReader {
       return format.Fail("type", "must be text, json_object, json_schema or regex");
     }
     // Hugging Face's clients send the schema as "value", others as "schema".
-    const char* const name = format.Has("value") ? "value" : "schema";
-    if (format.Has(name)) return ReadSchema(format, name);
-    ReadObject(format, "type");
+    for (const char* name : {"value", "schema"}) ReadSchema(format, name);
+    if (nested) ReadNamedSchema(format, "json_schema");
+    if (format.ok() && format_.kind == Kind::kText) ReadObject(format, "type");
   }
 
   // output_config.format, and output_format as it was before
@@ -181,10 +190,11 @@ class FormatReader {
     }
     format_.kind = kind;
     format_.where = owner.Full(name);
-    // "response_format.json_schema.schema" belongs to the request's field response_format.
-    format_.field = format_.where.substr(0, format_.where.find('.'));
+    format_.field = FieldOf(format_.where);
     return true;
   }
+  // "response_format.json_schema.schema" belongs to the request's field response_format.
+  static std::string FieldOf(const std::string& where) { return where.substr(0, where.find('.')); }
 
   ReadContext& context_;
   AnswerFormat format_;

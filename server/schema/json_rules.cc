@@ -5,6 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+
+#include "core/base/utf8.h"
+#include "core/grammar/grammar.h"
 
 namespace lockstep {
 namespace {
@@ -34,6 +38,46 @@ JsonRules::JsonRules() : text_(kPrimitives.substr(1)) {}
 
 void JsonRules::Define(std::string_view name, std::string_view body) {
   text_ += fmt::format("{} ::= {}\n", name, body);
+}
+
+// abc, abd and x become: r0 ::= "ab" r1 | "x", r1 ::= "c" | "d".
+std::string JsonRules::DefineTexts(std::vector<std::string> texts) {
+  std::ranges::sort(texts);
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  // A tree of what they have in common, so that few ways are open after each byte.
+  struct Part {
+    size_t begin, end, at;  // texts that have the same `at` bytes in front
+    std::string rule;
+  };
+  std::string root = NewName();
+  std::vector<Part> parts = {{0, texts.size(), 0, root}};
+  while (!parts.empty()) {
+    const Part part = parts.back();
+    parts.pop_back();
+    std::string choices;
+    for (size_t i = part.begin; i < part.end;) {
+      const std::string_view first = std::string_view(texts[i]).substr(part.at);
+      const size_t length = first.empty() ? 0 : CharacterLength(first);
+      size_t end = i + 1, common = first.size();
+      while (end < part.end && length > 0 &&
+             texts[end].compare(part.at, length, first.substr(0, length)) == 0) {
+        const std::string_view other = std::string_view(texts[end++]).substr(part.at);
+        common = std::min(
+            common, static_cast<size_t>(std::ranges::mismatch(first, other).in1 - first.begin()));
+      }
+      while (common < first.size() && (static_cast<uint8_t>(first[common]) & 0xC0) == 0x80) {
+        --common;  // to the first byte of a character
+      }
+      choices += (choices.empty() ? "" : " | ") + GbnfLiteral(first.substr(0, common));
+      if (end > i + 1) {
+        parts.push_back({i, end, part.at + common, NewName()});
+        choices += " " + parts.back().rule;
+      }
+      i = end;
+    }
+    Define(part.rule, choices);
+  }
+  return root;
 }
 
 std::string Repetition(size_t least, std::optional<size_t> most) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lockstep {
 
@@ -14,6 +15,8 @@ class JsonRules {
   JsonRules();
   void Define(std::string_view name, std::string_view body);
   std::string NewName();  // of a rule that is yet to be defined
+  // A new rule for exactly these texts; its name.
+  std::string DefineTexts(std::vector<std::string> texts);
   // The names of the rules of any value and of any object.
   static std::string_view Value() { return "json-value"; }
   static std::string_view Object() { return "json-object"; }

@@ -368,7 +368,7 @@ SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& sch
     }
     if (texts.empty()) return Nothing(schema, {"not"}, path, "no value is allowed");
     return texts.size() == (type == "null" ? 1u : 2u) ? "json-" + type
-                                                      : DefineTexts(std::move(texts));
+                                                      : rules_.DefineTexts(std::move(texts));
   }
   if (type == "integer" || type == "number") return Number(schema, type == "integer", path);
   if (type == "string") return String(schema, path);

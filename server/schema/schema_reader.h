@@ -158,8 +158,6 @@ class SchemaReader {
   const Json& Resolved(const Json& schema) const;
 
   std::string Define(std::string_view body);
-  // A rule for exactly these texts.
-  std::string DefineTexts(std::vector<std::string> texts);
   // No value is allowed because of `keyword`: its fault, unless there are other choices.
   Rule Nothing(const std::string& path, std::string_view keyword, std::string_view problem) const;
   // The same where it is the first of `keywords` that the schema at `path` has.

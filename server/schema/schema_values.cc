@@ -63,7 +63,7 @@ SchemaReader::Rule SchemaReader::Values(const Json& schema, const std::string& p
     const char* const lists = schema.contains("const") ? "const" : "enum";
     return Nothing(path, lists, "none of the listed values is allowed");
   }
-  return DefineTexts(std::move(texts));
+  return rules_.DefineTexts(std::move(texts));
 }
 
 SchemaReader::Admission SchemaReader::AdmissionTo(const Json& schema) {
@@ -141,46 +141,6 @@ std::optional<std::vector<Json>> SchemaReader::Listed(const Json& schema) const 
     if (fits && known.Add(value)) out.push_back(value);
   }
   return out;
-}
-
-// abc, abd and x become: r0 ::= "ab" r1 | "x", r1 ::= "c" | "d".
-std::string SchemaReader::DefineTexts(std::vector<std::string> texts) {
-  std::ranges::sort(texts);
-  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
-  // A tree of what they have in common, so that few ways are open after each byte.
-  struct Part {
-    size_t begin, end, at;  // texts that have the same `at` bytes in front
-    std::string rule;
-  };
-  std::string root = rules_.NewName();
-  std::vector<Part> parts = {{0, texts.size(), 0, root}};
-  while (!parts.empty()) {
-    const Part part = parts.back();
-    parts.pop_back();
-    std::string choices;
-    for (size_t i = part.begin; i < part.end;) {
-      const std::string_view first = std::string_view(texts[i]).substr(part.at);
-      const size_t length = first.empty() ? 0 : CharacterLength(first);
-      size_t end = i + 1, common = first.size();
-      while (end < part.end && length > 0 &&
-             texts[end].compare(part.at, length, first.substr(0, length)) == 0) {
-        const std::string_view other = std::string_view(texts[end++]).substr(part.at);
-        common = std::min(
-            common, static_cast<size_t>(std::ranges::mismatch(first, other).in1 - first.begin()));
-      }
-      while (common < first.size() && (static_cast<uint8_t>(first[common]) & 0xC0) == 0x80) {
-        --common;  // to the first byte of a character
-      }
-      choices += (choices.empty() ? "" : " | ") + GbnfLiteral(first.substr(0, common));
-      if (end > i + 1) {
-        parts.push_back({i, end, part.at + common, rules_.NewName()});
-        choices += " " + parts.back().rule;
-      }
-      i = end;
-    }
-    rules_.Define(part.rule, choices);
-  }
-  return root;
 }
 
 }  // namespace lockstep

@@ -104,5 +104,45 @@ TEST_F(ResponseFormatTest, AnyObjectInTgisWords) {
   EXPECT_FALSE(Allows("{}"));
 }
 
+TEST_F(ResponseFormatTest, OneFieldHasOneSchema) {
+  const auto send = [&](const std::string& fields) {
+    return Send(kRoutes[1], R"("response_format":{)" + fields + "}");
+  };
+  const std::string null = R"({"type":"null"})", boolean = R"({"type":"boolean"})";
+  for (const std::string& two :
+       {R"("type":"json_object","value":)" + boolean + R"(,"schema":)" + null,
+        R"("type":"json_object","schema":)" + boolean + R"(,"json_schema":{"schema":)" + null + "}",
+        R"("type":"json_schema","schema":)" + boolean + R"(,"json_schema":{"schema":)" + null +
+            "}"}) {
+    const HttpReply reply = send(two);
+    EXPECT_EQ(reply.status, 400) << two;
+    EXPECT_THAT(reply.body, HasSubstr("each say what the answer must be")) << two;
+  }
+  for (const std::string& one :
+       {R"("type":"json_object","json_schema":{"name":"n","schema":)" + null + "}",
+        R"("type":"json_object","value":)" + null + R"(,"schema":)" + null,
+        R"("type":"json_schema","name":"n","json_schema":{"schema":)" + null + "}",
+        R"("type":"json_schema","schema":)" + null + R"(,"json_schema":{"schema":)" + null + "}"}) {
+    EXPECT_EQ(Ignored(send(one)), "") << one;
+    EXPECT_TRUE(Allows("null")) << one;
+    EXPECT_FALSE(Allows("{}")) << one;
+  }
+}
+
+TEST_F(ResponseFormatTest, AChoiceIsOfAnyNumberOfTexts) {
+  std::string texts;
+  for (int i = 0; i < 9000; ++i) {
+    texts += (i == 0 ? "\"" : ",\"") + std::to_string(i) + (i % 2 == 0 ? "\"" : "\\n\"");
+  }
+  for (const std::string name : {"guided_choice", "choice"}) {
+    std::string field = "\"" + name + "\":[" + texts + "]";
+    if (name == "choice") field = R"("structured_outputs":{)" + field + "}";
+    EXPECT_EQ(Ignored(Send(kRoutes[0], field)), "");
+    EXPECT_TRUE(Allows("8999\n"));
+    EXPECT_TRUE(Allows("12"));
+    EXPECT_FALSE(Allows("11"));
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
