@@ -18,6 +18,12 @@ namespace {
 constexpr size_t kMaxPatterns = 4;     // of patternProperties: sets of them are listed
 constexpr size_t kMaxCounts = 20'000;  // places among the members times counts of them
 
+// The keyword about members that are not listed; beside additionalProperties, nothing is left for
+// the other one.
+const char* MoreKeyword(const Json& schema) {
+  return schema.contains("additionalProperties") ? "additionalProperties" : "unevaluatedProperties";
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> SchemaReader::RequiredNames(const Json& schema,
@@ -76,14 +82,14 @@ Result<Json> SchemaReader::Properties(const Json& schema, const std::vector<std:
   }
   for (const std::string& name : required) {
     if (properties.contains(name)) continue;
-    const Json also = matched(name), more = schema.value("additionalProperties", Json(true));
+    const char* const more_keyword = MoreKeyword(schema);
+    const Json also = matched(name), more = schema.value(more_keyword, Json(true));
     if (also == true && more == false) {
       // Among choices such an object is merely one alternative that has no value.
       if (choices_ == 0) {
         return FailKeyword(path, "required",
-                           fmt::format("{} is not among the properties, and additionalProperties "
-                                       "is false",
-                                       Quoted(name)));
+                           fmt::format("{} is not among the properties, and {} is false",
+                                       Quoted(name), more_keyword));
       }
       properties[name] = false;
       continue;
@@ -125,8 +131,7 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
     if (rule == JsonRules::Nothing() && !is_required) continue;
     members.push_back({GbnfLiteral(Dump(Json(name)) + ":") + " json-ws " + rule, is_required});
   }
-  const char* const more =
-      schema.contains("additionalProperties") ? "additionalProperties" : "unevaluatedProperties";
+  const char* const more = MoreKeyword(schema);
   // Where a schema names members and says nothing of others, there are none.
   const bool names_members = !properties.empty() || schema.contains("patternProperties");
   const bool closed = schema.contains(more) ? schema[more] == false : names_members;
@@ -147,8 +152,7 @@ SchemaReader::Rule SchemaReader::Object(const Json& schema, const std::string& p
 SchemaReader::Rule SchemaReader::OtherMember(const Json& schema,
                                              const std::vector<std::string>& names, bool closed,
                                              const std::string& path) {
-  const char* const more =
-      schema.contains("additionalProperties") ? "additionalProperties" : "unevaluatedProperties";
+  const char* const more = MoreKeyword(schema);
   TRY(const std::vector<NamePattern> patterns, NamePatterns(schema, path));
   Language free = Language::Any();
   bool any_name = names.empty() && patterns.empty();
