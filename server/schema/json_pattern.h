@@ -1,5 +1,6 @@
-// Regular expressions (ECMA-262, with the u flag) as syntax trees, and the two things that they are
-// turned into: GBNF, and a language that can be intersected with others. Stateless.
+// Regular expressions (ECMA-262, with the u flag, and what older ones and Python's write that has
+// one meaning) as syntax trees, and the two things that they are turned into: GBNF, and a language
+// that can be intersected with others. Stateless.
 #pragma once
 
 #include <cstdint>

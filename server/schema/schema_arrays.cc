@@ -50,7 +50,8 @@ SchemaReader::Rule SchemaReader::Array(const Json& schema, const std::string& pa
         VisitIf(sizes.least > prefix.size(), has_items ? schema[items_keyword] : Json(true), at));
     if (item == JsonRules::Nothing()) item.clear();
   }
-  if (schema.contains("contains") && schema.value("minContains", Json(1)) != 0) {
+  const bool none_needed = schema.value("minContains", Json(1)) == 0;
+  if (schema.contains("contains") && (!none_needed || schema.contains("maxContains"))) {
     return Contains(schema, item, path);
   }
   const size_t prefixed = std::min(prefix.size(), sizes.most.value_or(prefix.size()));
@@ -103,8 +104,11 @@ SchemaReader::Rule SchemaReader::Contains(const Json& schema, const std::string&
   }
   if (item.empty()) return Nothing(path, "contains", "asks for items that are forbidden");
   const std::string at = ChildPointer(path, "contains");
-  TRY(const Json both, Join(schema.value("items", Json(true)), ChildPointer(path, "items"),
-                            Resolved(schema["contains"]), at));
+  const Json items = schema.value("items", Json(true)), &matches = Resolved(schema["contains"]);
+  const std::string items_at = ChildPointer(path, "items");
+  TRY(Json own, Beside(items, {&matches}, items_at));
+  TRY(Json also, Beside(matches, {&items}, at));
+  TRY(const Json both, Join(std::move(own), items_at, std::move(also), at));
   if (both == false) return Nothing(path, "contains", "asks for items that are forbidden");
   TRY(const std::string contained, Visit(both, at));
   // Without an upper bound nothing but the matches has to be counted, and they may stand anywhere.

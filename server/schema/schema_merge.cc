@@ -12,7 +12,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <span>
 #include <utility>
 
 #include "core/base/quoted.h"
@@ -51,7 +51,7 @@ constexpr SchemaKeyword kKeywords[] = {
     {"dependentSchemas", "object", kLater},
     {"dependencies", "object", kLater},
     {"items", "array", kBoth},
-    {"prefixItems", "array", kOnce},
+    {"prefixItems", "array", kPlaces},
     {"additionalItems", "array", kBoth},
     {"unevaluatedItems", "array", kBoth},
     {"contains", "array", kOnce},
@@ -74,46 +74,44 @@ constexpr SchemaKeyword kKeywords[] = {
 // These are keywords of JSON Schema that assert nothing (titles, identifiers, definitions that only
 // a $ref brings in), of OpenAPI (xml, externalDocs, discriminator), of editors
 // (markdownDescription, defaultSnippets), and what generators of schemas leave behind.
-constexpr std::array<std::string_view, 38> kAnnotations = {"title",
-                                                           "description",
-                                                           "default",
-                                                           "examples",
-                                                           "example",
-                                                           "$schema",
-                                                           "$id",
-                                                           "id",
-                                                           "$comment",
-                                                           "deprecated",
-                                                           "readOnly",
-                                                           "writeOnly",
-                                                           "$defs",
-                                                           "definitions",
-                                                           "discriminator",
-                                                           "strict",
-                                                           "$anchor",
-                                                           "$dynamicAnchor",
-                                                           "$recursiveAnchor",
-                                                           "$vocabulary",
-                                                           "contentMediaType",
-                                                           "contentEncoding",
-                                                           "contentSchema",
-                                                           "markdownDescription",
-                                                           "xml",
-                                                           "externalDocs",
-                                                           "propertyOrdering",
-                                                           "enumNames",
-                                                           "enumDescriptions",
-                                                           "markdownEnumDescriptions",
-                                                           "deprecationMessage",
-                                                           "doNotSuggest",
-                                                           "defaultSnippets",
-                                                           "errorMessage",
-                                                           "order",
-                                                           "optional",
-                                                           "name",
-                                                           "meta"};
-
-Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
+constexpr std::string_view kAnnotations[] = {"title",
+                                             "description",
+                                             "default",
+                                             "examples",
+                                             "example",
+                                             "$schema",
+                                             "$id",
+                                             "id",
+                                             "$comment",
+                                             "deprecated",
+                                             "readOnly",
+                                             "writeOnly",
+                                             "$defs",
+                                             "definitions",
+                                             "discriminator",
+                                             "strict",
+                                             "$anchor",
+                                             "$dynamicAnchor",
+                                             "$recursiveAnchor",
+                                             "$vocabulary",
+                                             "contentMediaType",
+                                             "contentEncoding",
+                                             "contentSchema",
+                                             "markdownDescription",
+                                             "xml",
+                                             "externalDocs",
+                                             "propertyOrdering",
+                                             "enumNames",
+                                             "enumDescriptions",
+                                             "markdownEnumDescriptions",
+                                             "deprecationMessage",
+                                             "doNotSuggest",
+                                             "defaultSnippets",
+                                             "errorMessage",
+                                             "order",
+                                             "optional",
+                                             "name",
+                                             "meta"};
 
 // Returns the types in both lists, where an integer is a number: integer and number have integer in
 // common. Both directions are gone through, since either list may have the narrower word.
@@ -139,19 +137,69 @@ tl::unexpected<Error> CannotJoin(std::string_view keyword) {
               std::string(keyword));
 }
 
+tl::unexpected<Error> CannotClose(std::string_view keyword) {
+  return Fail(ErrorKind::kInvalidArgument,
+              fmt::format("{} of one schema is about properties that another names, which is not "
+                          "supported; list all properties in one schema",
+                          keyword),
+              std::string(keyword));
+}
+
 Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
 Json AnyOf(Json a, Json b) { return {{"anyOf", Json::array({std::move(a), std::move(b)})}}; }
 
-// Whether `schema` forbids properties that only `other` names. additionalProperties looks at the
-// properties of its own schema alone: {"properties": {"a": {}}, "additionalProperties": false}
-// forbids b, but would allow it once it is joined with a schema that names b.
+Json Both(const Json& a, const Json& b) {
+  if (a == true || b == false || a == b) return b;
+  return a == false || b == true ? a : AllOf(a, b);
+}
+
+// Whether `schema` binds properties that only `other` names, one by one or by a pattern.
+// additionalProperties looks at the properties of its own schema alone: {"properties": {"a": {}},
+// "additionalProperties": false} forbids b, but would allow it once it is joined with a schema that
+// names b.
 bool Closes(const Json& schema, const Json& other) {
-  const auto more = schema.find("additionalProperties"), named = other.find("properties");
-  if (more == schema.end() || *more == true || named == other.end()) return false;
-  const auto own = schema.find("properties");
-  return std::ranges::any_of(named->items(), [&](const auto& property) {
-    return own == schema.end() || !own->contains(property.key());
+  const auto more = schema.find("additionalProperties");
+  if (more == schema.end() || *more == true) return false;
+  return std::ranges::any_of(std::array{"properties", "patternProperties"}, [&](const char* by) {
+    const auto named = other.find(by), own = schema.find(by);
+    return named != other.end() && std::ranges::any_of(named->items(), [&](const auto& property) {
+             return property.value() != false &&
+                    (own == schema.end() || !own->contains(property.key()));
+           });
   });
+}
+
+// Before draft 2020-12, a list of items was called items, and what comes behind it additionalItems.
+bool HasOldList(const Json& schema) {
+  return schema.contains("items") && schema["items"].is_array();
+}
+
+Json WithPrefixItems(Json schema) {
+  if (!HasOldList(schema)) return schema;
+  schema["prefixItems"] = schema["items"];
+  schema.erase("items");
+  if (schema.contains("additionalItems")) schema["items"] = schema["additionalItems"];
+  schema.erase("additionalItems");
+  return schema;
+}
+
+Result<Json> JoinPlaces(const Json& a, const Json& b) {
+  const Json none = Json::array();
+  std::array<const Json*, 2> lists = {&none, &none};
+  for (size_t i = 0; i < 2; ++i) {
+    const Json& schema = i == 0 ? a : b;
+    if (const auto list = schema.find("prefixItems"); list != schema.end()) lists[i] = &*list;
+    if (!lists[i]->is_array()) return CannotJoin("prefixItems");
+  }
+  const auto item = [](const Json& list, const Json& schema, size_t place) {
+    return place < list.size() ? list[place] : schema.value("items", Json(true));
+  };
+  const size_t places = std::max(lists[0]->size(), lists[1]->size());
+  Json joined = Json::array();
+  for (size_t i = 0; i < places; ++i) {
+    joined.push_back(Both(item(*lists[0], a, i), item(*lists[1], b, i)));
+  }
+  return joined;
 }
 
 Status JoinLists(SchemaJoin join, const Json& from, Json* into) {
@@ -166,6 +214,12 @@ Status JoinLists(SchemaJoin join, const Json& from, Json* into) {
   }
   *into = std::move(out);
   return {};
+}
+
+// Whether a schema is nothing but an enum.
+bool IsList(const Json& schema) {
+  return schema.is_object() && schema.size() == 1 && schema.contains("enum") &&
+         schema["enum"].is_array();
 }
 
 Status JoinMembers(const Json& from, Json* into) {
@@ -207,10 +261,12 @@ Status JoinKeyword(const SchemaKeyword& keyword, const Json& from, Json* into) {
       break;
     case kBoth:
       if (from.is_array() || into->is_array()) break;  // items of older drafts
-      if (*into == true || from == false) *into = from;
-      if (*into != false && from != true && *into != from) *into = AllOf(*into, from);
+      *into = Both(*into, from);
       return {};
+    case kPlaces:
+      return {};  // needs more of the schemas, which MergeSchemas has
     case kNeither:
+      if (IsList(*into) && IsList(from)) return JoinLists(kUnion, from["enum"], &(*into)["enum"]);
       *into = AnyOf(*into, from);
       return {};
     case kEither:
@@ -225,30 +281,41 @@ Status JoinKeyword(const SchemaKeyword& keyword, const Json& from, Json* into) {
   return CannotJoin(keyword.name);
 }
 
-// if, then and else are about each other, so that they wait together.
+// Keywords that are about each other: each says nothing without the first, and they are joined, or
+// wait, together.
 constexpr std::string_view kConditional[] = {"if", "then", "else"};
+constexpr std::string_view kContained[] = {"contains", "minContains", "maxContains"};
 
-// A part of a JSON pointer (RFC 6901) in the fragment of a URI: ~1 is a slash, ~0 a tilde, %HH a
-// byte. ~1 comes first, so that ~01 is the text ~1 and no slash.
-std::string Unescape(std::string_view part) {
-  std::string out;
-  for (size_t i = 0; i < part.size(); ++i) {
-    const std::string_view rest = part.substr(i);
-    unsigned byte = 0;
-    if (rest.size() >= 3 && rest[0] == '%' &&
-        std::from_chars(rest.data() + 1, rest.data() + 3, byte, 16).ptr == rest.data() + 3) {
-      out += static_cast<char>(byte);
-      i += 2;
-    } else {
-      out += rest[0];
-    }
+bool SaysNothing(const Json& schema, std::string_view keyword) {
+  for (const std::span<const std::string_view> group :
+       {std::span(kConditional), std::span(kContained)}) {
+    if (std::ranges::count(group, keyword) > 0) return !schema.contains(group[0]);
   }
-  for (const auto& [escape, character] : {std::pair("~1", "/"), std::pair("~0", "~")}) {
-    for (size_t at = 0; (at = out.find(escape, at)) != out.npos; ++at) {
-      out.replace(at, 2, character);
-    }
-  }
-  return out;
+  return IsAnnotation(keyword);
+}
+
+// Whether both have the keywords of a group, and not the same.
+bool Differ(const Json& a, const Json& b, std::span<const std::string_view> group) {
+  return a.contains(group[0]) && b.contains(group[0]) &&
+         std::ranges::any_of(group, [&](std::string_view keyword) {
+           return a.value(keyword, Json()) != b.value(keyword, Json());
+         });
+}
+
+// By which a schema has others for the same value.
+constexpr std::string_view kInPlace[] = {
+    "$ref",        "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
+    "dependencies"};
+constexpr std::string_view kUnevaluated[] = {"unevaluatedProperties", "unevaluatedItems"};
+constexpr std::string_view kListing[] = {
+    "properties", "patternProperties", "additionalProperties", "unevaluatedProperties",
+    "items",      "prefixItems",       "additionalItems",      "unevaluatedItems",
+    "contains"};
+
+bool HasAny(const Json& schema, std::span<const std::string_view> keywords) {
+  return schema.is_object() && std::ranges::any_of(keywords, [&](std::string_view keyword) {
+           return schema.contains(keyword);
+         });
 }
 
 }  // namespace
@@ -269,7 +336,7 @@ std::string_view ImpliedType(const Json& schema) {
 }
 
 bool IsAnnotation(std::string_view keyword) {
-  return std::ranges::find(kAnnotations, keyword) != kAnnotations.end() ||
+  return std::ranges::find(kAnnotations, keyword) != std::end(kAnnotations) ||
          keyword.starts_with("x-");
 }
 
@@ -278,10 +345,35 @@ bool Asserts(const Json& schema) {
                              [](const auto& item) { return !IsAnnotation(item.key()); });
 }
 
+Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
+
 Json Without(const Json& schema, std::string_view keyword) {
   Json out = schema;
   out.erase(std::string(keyword));
   return out;
+}
+
+// What `contains` has found counts as evaluated, too.
+Result<Json> WithOwnUnevaluated(Json schema, const std::vector<const Json*>& others) {
+  const auto lists = [](const Json* other) {
+    return HasAny(*other, kInPlace) || HasAny(*other, kListing);
+  };
+  if (!HasAny(schema, kUnevaluated) || std::ranges::none_of(others, lists)) return schema;
+  schema = WithPrefixItems(std::move(schema));
+  for (const auto& [keyword, own] :
+       {std::pair(kUnevaluated[0], "additionalProperties"), std::pair(kUnevaluated[1], "items")}) {
+    const auto given = schema.find(keyword);
+    if (given == schema.end()) continue;
+    const Json more = *given;
+    const bool found = keyword == kUnevaluated[1] && schema.contains("contains");
+    if (more != true && (found || HasAny(schema, kInPlace))) return CannotJoin(keyword);
+    schema.erase(std::string(keyword));
+    if (schema.contains(own)) continue;
+    schema[own] = more;
+    const auto closes = [&](const Json* other) { return Closes(schema, *other); };
+    if (std::ranges::any_of(others, closes)) return CannotClose(keyword);
+  }
+  return schema;
 }
 
 // {"anyOf": [A, B]} and {"anyOf": [C, D]} become {"anyOf": [A, B], "allOf": [{"anyOf": [C, D]}]}. A
@@ -292,22 +384,17 @@ Result<Json> MergeSchemas(const Json& a, const Json& b) {
   if (!a.is_object() || !b.is_object()) {
     return Fail(ErrorKind::kInvalidArgument, "a schema must be an object or a boolean");
   }
+  if (HasOldList(a) || HasOldList(b)) return MergeSchemas(WithPrefixItems(a), WithPrefixItems(b));
   if (a.contains("const") && b.contains("const") && a["const"] != b["const"]) return Json(false);
-  if (Closes(a, b) || Closes(b, a)) {
-    return Fail(ErrorKind::kInvalidArgument,
-                "additionalProperties of one schema is about properties that another names, which "
-                "is not supported; list all properties in one schema",
-                "additionalProperties");
-  }
+  if (Closes(a, b) || Closes(b, a)) return CannotClose("additionalProperties");
+  if (Differ(a, b, kContained)) return CannotJoin("contains");
   Json out = Json::object(), later = Json::object();
   for (const auto& [keyword, value] : a.items()) {
-    if (!IsAnnotation(keyword)) out[keyword] = value;
+    if (!SaysNothing(a, keyword)) out[keyword] = value;
   }
-  // if, then and else mean nothing without each other: the three of `b` are taken together, or wait
-  // together.
-  const bool both_conditional = a.contains("if") && b.contains("if") && a["if"] != b["if"];
+  const bool both_conditional = Differ(a, b, kConditional);
   for (const auto& [keyword, value] : b.items()) {
-    if (IsAnnotation(keyword)) continue;
+    if (SaysNothing(b, keyword)) continue;
     const SchemaKeyword* const known = FindSchemaKeyword(keyword);
     const auto same = out.find(keyword);
     const bool waits =
@@ -322,43 +409,11 @@ Result<Json> MergeSchemas(const Json& a, const Json& b) {
       TRY_OK(JoinKeyword(*known, value, &*same));
     }
   }
+  if (out.contains("prefixItems")) {
+    TRY(out["prefixItems"], JoinPlaces(a, b));
+  }
   if (!later.empty()) out["allOf"].push_back(std::move(later));
   return out;
-}
-
-std::string ChildPointer(const std::string& path, std::string_view child) {
-  std::string out = path + "/";
-  for (const char c : child) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
-
-// Anchors, and references to other documents, are not looked up: a server that loads what its
-// clients name could be sent anywhere.
-const Json* FindReference(const Json& root, std::string_view reference) {
-  if (!reference.starts_with('#')) return nullptr;
-  reference.remove_prefix(1);
-  const Json* at = &root;
-  while (!reference.empty()) {
-    if (reference[0] != '/') return nullptr;
-    const size_t end = std::min(reference.find('/', 1), reference.size());
-    const std::string part = Unescape(reference.substr(1, end - 1));
-    reference.remove_prefix(end);
-    if (at->is_object()) {
-      const auto found = at->find(part);
-      if (found == at->end()) return nullptr;
-      at = &*found;
-    } else if (at->is_array()) {
-      size_t index = 0;
-      const auto [last, error] = std::from_chars(part.data(), part.data() + part.size(), index);
-      if (error != std::errc() || last != part.data() + part.size() || index >= at->size()) {
-        return nullptr;
-      }
-      at = &(*at)[index];
-    } else {
-      return nullptr;
-    }
-  }
-  return at;
 }
 
 }  // namespace lockstep

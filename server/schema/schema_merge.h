@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
 #include "server/json/json_text.h"
@@ -20,6 +21,7 @@ enum class SchemaJoin {
   kUnion,    // the entries of both lists
   kMembers,  // the members of both objects, those of one name in allOf
   kBoth,     // allOf of the two
+  kPlaces,   // for prefixItems: item by item, with the other schema's items behind its last
   kNeither,  // for `not`: anyOf of the two
   kLater,    // an entry of the joined schema's own allOf
   kEither,   // true if one of them is
@@ -40,14 +42,23 @@ std::string_view ImpliedType(const Json& schema);
 // Whether anything in the schema is about which values are allowed.
 bool Asserts(const Json& schema);
 Json Without(const Json& schema, std::string_view keyword);
+// A list, or of what is none a list of it alone.
+Json AsList(const Json& value);
 
 // Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
 // be joined; it is their `param`.
 [[nodiscard]] Result<Json> MergeSchemas(const Json& a, const Json& b);
 
+// The same schema for joining it with others that hold beside it, where these list members or
+// items: with additionalProperties and items for what it says of unevaluated ones. Errors are
+// kInvalidArgument, where schemas in it list some, too, or others list those that it binds; their
+// `param` is the keyword.
+[[nodiscard]] Result<Json> WithOwnUnevaluated(Json schema, const std::vector<const Json*>& others);
+
 // A schema for what `schema` forbids: by De Morgan's laws down to `not` of an enum, a pattern or a
-// format, which stays. Errors are kInvalidArgument.
-[[nodiscard]] Result<Json> NegateSchema(const Json& schema);
+// format, which stays. Errors are kInvalidArgument, also where the members that it lists would
+// count as evaluated in `beside`, a schema with which it is to be joined.
+[[nodiscard]] Result<Json> NegateSchema(const Json& schema, const Json& beside = true);
 
 // The same schema without if, then, else and what depends on properties, as choices between
 // schemas. Errors are kInvalidArgument, their `param` is the keyword.

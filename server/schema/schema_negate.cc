@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -129,6 +130,21 @@ Result<Json> Negate(const Json& schema, size_t depth) {
   return Json{{"anyOf", std::move(choices)}};
 }
 
+// Whether `negated` lists a member that `schema` does not.
+bool ListsMore(const Json& negated, const Json& schema) {
+  if (!negated.is_object()) return false;
+  const auto listed = negated.find("properties"), own = schema.find("properties");
+  if (listed != negated.end() && std::ranges::any_of(listed->items(), [&](const auto& member) {
+        return member.value() != false && (own == schema.end() || !own->contains(member.key()));
+      })) {
+    return true;
+  }
+  return std::ranges::any_of(std::array{"allOf", "anyOf"}, [&](const char* choice) {
+    const Json parts = negated.value(choice, Json::array());
+    return std::ranges::any_of(parts, [&](const Json& part) { return ListsMore(part, schema); });
+  });
+}
+
 Json AllOf(Json a, Json b) { return {{"allOf", Json::array({std::move(a), std::move(b)})}}; }
 
 // Allows what has no member of that name, and what `schema` allows.
@@ -162,7 +178,15 @@ Status AddDependencies(const std::string& keyword, const Json& value, Json* cond
 
 }  // namespace
 
-Result<Json> NegateSchema(const Json& schema) { return Negate(schema, 0); }
+// Members that a schema forbids are not evaluated by it, but those of its negation would be.
+Result<Json> NegateSchema(const Json& schema, const Json& beside) {
+  auto negated = Negate(schema, 0);
+  if (negated && beside.is_object() && beside.value("unevaluatedProperties", Json(true)) != true &&
+      ListsMore(*negated, beside)) {
+    return CannotNegate("members beside unevaluatedProperties");
+  }
+  return negated;
+}
 
 // An `if` without then and else asserts nothing (JSON Schema, 10.2.2), and is left out.
 Result<Json> WithoutConditions(const Json& schema) {
@@ -176,7 +200,7 @@ Result<Json> WithoutConditions(const Json& schema) {
     }
   }
   if (schema.contains("if") && (schema.contains("then") || schema.contains("else"))) {
-    auto other = NegateSchema(schema["if"]);
+    auto other = NegateSchema(schema["if"], schema);
     if (!other) return Fail(ErrorKind::kInvalidArgument, other.error().message, "if");
     conditions.push_back(
         {{"anyOf", Json::array({AllOf(schema["if"], schema.value("then", Json(true))),

@@ -31,14 +31,6 @@ constexpr size_t kMaxParts = 100;  // of allOf
 // names are looked for one by one.
 constexpr uint64_t kVisitCost = 512, kValueCost = 32, kByteCost = 2;
 
-// The values in a schema, as what they cost.
-uint64_t Weight(const Json& schema) {
-  uint64_t weight = kValueCost;
-  if (schema.is_string()) return weight + schema.get_ref<const std::string&>().size();
-  for (const Json& value : schema) weight += schema.is_structured() ? Weight(value) : 0;
-  return weight + (schema.is_object() ? schema.size() * schema.size() / 4 : 0);
-}
-
 bool HasConditions(const Json& schema) {
   return schema.contains("if") || schema.contains("then") || schema.contains("else") ||
          schema.contains("dependentRequired") || schema.contains("dependentSchemas") ||
@@ -46,14 +38,25 @@ bool HasConditions(const Json& schema) {
 }
 
 // Whether `not` forbids only what the readers of values take out by themselves: the values of an
-// enum, or the texts of a pattern or a format. All else is negated as a schema.
-bool IsPlainNot(const Json& forbidden) {
-  return forbidden.is_object() && forbidden.size() == 1 &&
-         ((forbidden.contains("enum") && forbidden["enum"].is_array()) ||
-          forbidden.contains("pattern") || forbidden.contains("format"));
+// enum, or of strings the texts of a pattern or a format. All else is negated as a schema: what is
+// no string passes a pattern, so that `not` forbids it.
+bool IsPlainNot(const Json& schema) {
+  const Json& forbidden = schema["not"];
+  const Json types = AsList(schema.value("type", Json()));
+  if (!forbidden.is_object() || forbidden.size() != 1) return false;
+  if (forbidden.contains("enum")) return forbidden["enum"].is_array();
+  return (forbidden.contains("pattern") || forbidden.contains("format")) &&
+         std::ranges::all_of(types, [](const Json& type) { return type == "string"; });
 }
 
 }  // namespace
+
+uint64_t SchemaReader::Weight(const Json& schema) {
+  uint64_t weight = kValueCost;
+  if (schema.is_string()) return weight + schema.get_ref<const std::string&>().size();
+  for (const Json& value : schema) weight += schema.is_structured() ? Weight(value) : 0;
+  return weight + (schema.is_object() ? schema.size() * schema.size() / 4 : 0);
+}
 
 tl::unexpected<Error> SchemaReader::Fail(const std::string& path, std::string_view problem) const {
   return lockstep::Fail(ErrorKind::kInvalidArgument,
@@ -69,6 +72,18 @@ tl::unexpected<Error> SchemaReader::FailKeyword(const std::string& path, std::st
 void SchemaReader::Drop(const std::string& path, const std::string& keyword) {
   if (!lost_.emplace(path, keyword).second) return;
   dropped_.push_back(fmt::format("{}{}: {}", where_, path, keyword));
+}
+
+Result<Json> SchemaReader::Beside(Json schema, const std::vector<const Json*>& others,
+                                  const std::string& path) {
+  while (true) {
+    auto own = WithOwnUnevaluated(schema, others);
+    if (own) return own;
+    const std::string keyword = own.error().param;
+    if (options_.strict) return FailKeyword(path, keyword, own.error().message);
+    Drop(path, keyword);
+    schema.erase(keyword);
+  }
 }
 
 // Each turn leaves out the one keyword of `b`, or else of `a`, at which the last one failed, so
@@ -214,7 +229,7 @@ SchemaReader::Rule SchemaReader::VisitObjectSchema(const Json& schema, const std
     return *nullable == false ? rule : Define(rule + " | json-null");
   }
   if (choice != nullptr) return AnyOf(schema, choice, path);
-  if (schema.contains("not") && !IsPlainNot(schema["not"])) return Not(schema, path);
+  if (schema.contains("not") && !IsPlainNot(schema)) return Not(schema, path);
   TRY(const std::vector<std::string> types, Types(schema, path));
   if (schema.contains("enum") || schema.contains("const")) return Values(schema, path);
   if (types.empty()) return std::string(JsonRules::Value());
@@ -252,7 +267,8 @@ SchemaReader::Rule SchemaReader::Reference(const Json& schema, const std::string
   // Since draft 2019-09 the keywords beside a $ref hold as well; before, they were ignored.
   const Json rest = Without(schema, "$ref");
   if (!Asserts(rest)) return Later(reference, *target, reference.substr(1));
-  TRY(const Json merged, Join(*target, reference.substr(1), rest, path));
+  TRY(Json own, Beside(*target, {&rest}, path));
+  TRY(const Json merged, Join(std::move(own), reference.substr(1), rest, path));
   if (merged == false) return Nothing(path, "$ref", "and what stands beside it exclude each other");
   return Later("joined " + Dump(merged), merged, path);
 }
@@ -265,12 +281,18 @@ SchemaReader::Rule SchemaReader::AllOf(const Json& schema, const std::string& pa
   if (parts.size() > kMaxParts) {
     return FailKeyword(path, "allOf", fmt::format("has more than {} schemas", kMaxParts));
   }
-  Json merged = Without(schema, "allOf");
+  const Json rest = Without(schema, "allOf");
+  Json merged = rest;
+  std::vector<const Json*> all;
+  for (const Json& part : parts) all.push_back(&Resolved(part));
   for (size_t i = 0; i < parts.size(); ++i) {
     // Alone, a part may be recursive; joined with others it is taken in.
     const bool alone = parts.size() == 1 && !Asserts(merged);
-    TRY(merged, Join(merged, path, alone ? parts[i] : Resolved(parts[i]),
-                     ChildPointer(ChildPointer(path, "allOf"), std::to_string(i))));
+    const std::string at = ChildPointer(ChildPointer(path, "allOf"), std::to_string(i));
+    std::vector<const Json*> others = all;
+    others[i] = &rest;
+    TRY(Json part, Beside(alone ? parts[i] : *all[i], others, at));
+    TRY(merged, Join(merged, path, std::move(part), at));
   }
   if (merged == false) return Nothing(path, "allOf", "its schemas exclude each other");
   if (!merged.is_object() || merged.size() <= 1) return Visit(merged, path);
@@ -290,10 +312,10 @@ SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& ke
   if (!parts.is_array() || parts.empty()) {
     return FailKeyword(path, keyword, "must be a list of schemas");
   }
-  if (keyword == "oneOf") {
-    TRY(parts, ToldApart(parts, path));
-  }
   const Json rest = Without(schema, keyword);
+  if (keyword == "oneOf") {
+    TRY(parts, ToldApart(parts, rest, path));
+  }
   const bool joined = Asserts(rest);
   std::string choices;
   ++choices_;
@@ -301,7 +323,8 @@ SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& ke
     const std::string part_path = ChildPointer(at, std::to_string(i));
     Json part = parts[i];
     if (joined) {
-      TRY(part, Join(rest, path, Resolved(part), part_path));
+      TRY(part, Beside(Resolved(part), {&rest}, part_path));
+      TRY(part, Join(rest, path, part, part_path));
     }
     TRY(const std::string rule, Visit(part, part_path));
     if (rule != JsonRules::Nothing()) choices += (choices.empty() ? "" : " | ") + rule;
@@ -312,7 +335,7 @@ SchemaReader::Rule SchemaReader::AnyOf(const Json& schema, const std::string& ke
 }
 
 SchemaReader::Rule SchemaReader::Not(const Json& schema, const std::string& path) {
-  const auto negated = NegateSchema(Resolved(schema["not"]));
+  const auto negated = NegateSchema(Resolved(schema["not"]), schema);
   if (!negated) return FailKeyword(path, "not", negated.error().message);
   TRY(const Json merged, Join(Without(schema, "not"), path, *negated, ChildPointer(path, "not")));
   if (merged == false) return Nothing(path, "not", "leaves no value");
@@ -339,10 +362,11 @@ Result<std::vector<std::string>> SchemaReader::Types(const Json& schema,
   for (const Json& name : list) {
     if (!name.is_string() ||
         kTypes.find(fmt::format(" {} ", name.get<std::string>())) == kTypes.npos) {
-      return FailKeyword(path, "type",
-                         fmt::format("{} is no type of JSON; there are null, boolean, integer, "
-                                     "number, string, array and object",
-                                     Escaped(Dump(name))));
+      return FailKeyword(
+          path, "type",
+          fmt::format("{} is no type of JSON; there are null, boolean, integer, "
+                      "number, string, array and object",
+                      name.is_string() ? Quoted(name.get<std::string>()) : Escaped(Dump(name))));
     }
     auto text = name.get<std::string>();
     if (std::ranges::count(types, text) == 0) types.push_back(std::move(text));
@@ -372,6 +396,12 @@ SchemaReader::Rule SchemaReader::OfType(const std::string& type, const Json& sch
   }
   if (type == "integer" || type == "number") return Number(schema, type == "integer", path);
   if (type == "string") return String(schema, path);
+  if (const auto other = schema.find("not"); other != schema.end() && other->contains("enum")) {
+    for (const Json& value : (*other)["enum"]) {
+      if (value.type_name() != type) continue;
+      return FailKeyword(path, "not", fmt::format("one {} alone cannot be left out", type));
+    }
+  }
   return type == "array" ? Array(schema, path) : Object(schema, path);
 }
 

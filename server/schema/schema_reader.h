@@ -62,18 +62,23 @@ class SchemaReader {
   Rule OfType(const std::string& type, const Json& schema, const std::string& path);
 
   // schema_one_of.cc
-  // The schemas of oneOf such that no value that is written for one is allowed by another.
-  Result<Json> ToldApart(const Json& parts, const std::string& path);
-  // Whether that is so as they are, as far as it can be seen.
-  bool Excludes(const Json& other, const Json& written, size_t depth = 0);
+  // The schemas of oneOf such that no value that is written for one is allowed by another; `rest`
+  // is what stands beside it.
+  Result<Json> ToldApart(const Json& parts, const Json& rest, const std::string& path);
+  // The same for one of them.
+  Result<Json> Apart(const Json& parts, size_t i, const Json& rest, const std::string& path);
+  // Whether that is so as they are, as far as it can be seen. `whole`: whether `written` is all
+  // that is said of its value.
+  bool Excludes(const Json& other, const Json& written, bool whole, size_t depth = 0);
   bool ExcludesValues(const Json& other, const std::vector<Json>& written);
-  bool ExcludesType(std::string_view type, const Json& other, const Json& written, size_t depth);
+  bool ExcludesType(std::string_view type, const Json& other, const Json& written, bool whole,
+                    size_t depth);
   bool ExcludesTexts(const Json& other, const Json& written);
   bool ExcludesNumbers(const Json& other, const Json& written);
-  bool ExcludesArrays(const Json& other, const Json& written, size_t depth);
-  bool ExcludesObjects(const Json& other, const Json& written, size_t depth);
+  bool ExcludesArrays(const Json& other, const Json& written, bool whole, size_t depth);
+  bool ExcludesObjects(const Json& other, const Json& written, bool whole, size_t depth);
   // A member about which the two disagree wherever it is; nullptr if there is none.
-  const std::string* Discriminator(const Json& other, const Json& written);
+  const std::string* Discriminator(const Json& other, const Json& written, bool whole);
 
   // schema_arrays.cc
   Rule Array(const Json& schema, const std::string& path);
@@ -167,6 +172,11 @@ class SchemaReader {
   tl::unexpected<Error> FailKeyword(const std::string& path, std::string_view keyword,
                                     std::string_view problem) const;
   tl::unexpected<Error> Fail(const std::string& path, std::string_view problem) const;
+  // What is paid for: the values in a schema.
+  static uint64_t Weight(const Json& schema);
+  // `schema` as it holds together with others: what it says of unevaluated members and items is
+  // about its own. If not strict, without the keywords that cannot be so.
+  Result<Json> Beside(Json schema, const std::vector<const Json*>& others, const std::string& path);
   // MergeSchemas; if not strict, without the keywords of `b`, or else of `a`, that cannot be
   // joined.
   Result<Json> Join(Json a, const std::string& a_path, Json b, const std::string& b_path);

@@ -36,6 +36,9 @@ const SchemaCase kCases[] = {
     {R"j({"items":{"type":"integer"},"contains":{"minimum":10},"maxItems":2})j",
      {"[10]", "[10,1]"},
      {"[1]", "[10,1,1]"}},
+    {R"j({"items":{"enum":[1,2]},"contains":{"const":1},"minContains":0})j",
+     {"[]", "[2]"},
+     {"[3]"}},
 };
 
 TEST(SchemaArraysTest, ItemsAreThoseOfTheSchema) { CheckSchemas(kCases); }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace lockstep {
 namespace {
 
@@ -26,13 +28,58 @@ TEST(SchemaMergeTest, WhatCannotBeJoinedIsNamed) {
   EXPECT_EQ(MergeSchemas(Read(R"j({"const":2})j"), Read(R"j({"const":3})j")).value(), Json(false));
 }
 
-TEST(SchemaMergeTest, ReferencesArePointers) {
-  const Json root = Read(R"j({"a":[{"x/y":1},{"~":2}]})j");
-  EXPECT_EQ(*FindReference(root, "#/a/0/x~1y"), 1);
-  EXPECT_EQ(*FindReference(root, "#/a/1/~0"), 2);
-  EXPECT_EQ(FindReference(root, "#"), &root);
-  EXPECT_EQ(FindReference(root, "#/a/2"), nullptr);
-  EXPECT_EQ(FindReference(root, "a"), nullptr);
+void ExpectNamed(const char* a, const char* b, const char* keyword) {
+  for (const auto& [one, other] : {std::pair(a, b), std::pair(b, a)}) {
+    const auto merged = MergeSchemas(Read(one), Read(other));
+    ASSERT_FALSE(merged) << one << " " << other;
+    EXPECT_EQ(merged.error().param, keyword) << one << " " << other;
+  }
+}
+
+TEST(SchemaMergeTest, MembersThatOneOfTheSchemasForbidsAreNamed) {
+  constexpr char kClosed[] = R"j({"properties":{"a":{}},"additionalProperties":false})j";
+  ExpectNamed(kClosed, R"j({"properties":{"b":{}}})j", "additionalProperties");
+  ExpectNamed(kClosed, R"j({"patternProperties":{"^b$":{}}})j", "additionalProperties");
+  // These it forbids as well.
+  EXPECT_EQ(MergeSchemas(Read(kClosed), Read(R"j({"properties":{"b":false}})j")).value(),
+            Read(R"j({"properties":{"a":{},"b":false},"additionalProperties":false})j"));
+}
+
+TEST(SchemaMergeTest, WhatContainsIsCountedWithIt) {
+  EXPECT_EQ(MergeSchemas(Read(R"j({"contains":{"const":1}})j"),
+                         Read(R"j({"minContains":0,"then":{},"minItems":1})j"))
+                .value(),
+            Read(R"j({"contains":{"const":1},"minItems":1})j"));
+  ExpectNamed(R"j({"contains":{}})j", R"j({"contains":{},"minContains":0})j", "contains");
+}
+
+TEST(SchemaMergeTest, ItemsAreJoinedPlaceByPlace) {
+  const Json items = Read(R"j({"items":{"type":"integer"}})j");
+  const Json joined = Read(R"j({"prefixItems":[{"allOf":[{"const":1},{"type":"integer"}]}],
+                               "items":{"type":"integer"}})j");
+  EXPECT_EQ(MergeSchemas(Read(R"j({"prefixItems":[{"const":1}]})j"), items).value(), joined);
+  EXPECT_EQ(MergeSchemas(Read(R"j({"items":[{"const":1}]})j"), items).value(), joined);
+  EXPECT_EQ(MergeSchemas(Read(R"j({"prefixItems":[true]})j"),
+                         Read(R"j({"prefixItems":[{"const":1},{"const":2}]})j"))
+                .value(),
+            Read(R"j({"prefixItems":[{"const":1},{"const":2}]})j"));
+  ExpectNamed(R"j({"prefixItems":{"a":1}})j", R"j({"items":{}})j", "prefixItems");
+}
+
+TEST(SchemaMergeTest, UnevaluatedIsAdditionalBesideOthers) {
+  const Json lists = Read(R"j({"properties":{"b":{}},"prefixItems":[true]})j"), bare = Read("{}");
+  const Json both = Read(R"j({"unevaluatedProperties":{"const":1},"unevaluatedItems":false})j");
+  EXPECT_EQ(WithOwnUnevaluated(both, {&bare}).value(), both);
+  const Json named = Read(R"j({"properties":{"b":{}},"unevaluatedProperties":{"const":1},
+                              "items":{},"unevaluatedItems":false})j");
+  EXPECT_EQ(WithOwnUnevaluated(named, {&bare, &lists}).value(),
+            Read(R"j({"properties":{"b":{}},"items":{},"additionalProperties":{"const":1}})j"));
+  for (const char* refused : {R"j({"anyOf":[{}],"unevaluatedProperties":false})j",
+                              R"j({"unevaluatedProperties":false})j"}) {
+    const auto own = WithOwnUnevaluated(Read(refused), {&lists});
+    ASSERT_FALSE(own) << refused;
+    EXPECT_EQ(own.error().param, "unevaluatedProperties");
+  }
 }
 
 }  // namespace

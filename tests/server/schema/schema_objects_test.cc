@@ -56,7 +56,39 @@ const SchemaCase kCases[] = {
     {R"j({"properties":{"a":{"const":1}},"unevaluatedProperties":false})j",
      {R"j({"a":1})j"},
      {R"j({"b":1})j"}},
+    {R"j({"required":["a"],"unevaluatedProperties":{"type":"boolean"}})j",
+     {R"j({"a":true})j", R"j({"a":true,"b":false})j"},
+     {R"j({"a":1})j", "{}"}},
+    {R"j({"properties":{"b":{"const":2}},"unevaluatedProperties":false,
+         "dependentRequired":{"a":["b"]}})j",
+     {"{}", R"j({"b":2})j"},
+     {R"j({"b":2,"a":1})j", R"j({"a":1})j"}},
+    {R"j({"unevaluatedProperties":false,"additionalProperties":{"const":1}})j",
+     {R"j({"a":1})j"},
+     {R"j({"a":2})j"}},
 };
+
+// What is joined keeps what each says of members that it does not list.
+const SchemaCase kJoined[] = {
+    {R"j({"allOf":[{"type":"object","properties":{"a":{"const":1}}},
+                   {"properties":{"b":{"const":2}}}],"unevaluatedProperties":false})j",
+     {"{}", R"j({"a":1,"b":2})j"},
+     {R"j({"c":1})j"}},
+    {R"j({"$ref":"#/$defs/a","properties":{"b":{"const":2}},"unevaluatedProperties":false,
+         "$defs":{"a":{"type":"object","properties":{"a":{"const":1}}}}})j",
+     {R"j({"a":1,"b":2})j"},
+     {R"j({"c":1})j"}},
+    {R"j({"allOf":[{"type":"object","properties":{"a":{"const":1}},"unevaluatedProperties":false},
+                   {"required":["a"]}]})j",
+     {R"j({"a":1})j"},
+     {"{}", R"j({"a":1,"b":1})j"}},
+    {R"j({"properties":{"b":{"const":2}},"additionalProperties":false,
+         "dependentRequired":{"a":["b"]}})j",
+     {"{}", R"j({"b":2})j"},
+     {R"j({"a":1,"b":2})j"}},
+};
+
+TEST(SchemaObjectsTest, JoinedSchemasKeepTheirMembers) { CheckSchemas(kJoined); }
 
 TEST(SchemaObjectsTest, MembersAreThoseOfTheSchema) { CheckSchemas(kCases); }
 

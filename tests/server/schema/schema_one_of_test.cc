@@ -59,6 +59,34 @@ const SchemaCase kCases[] = {
     {R"j({"oneOf":[{"type":"string","maxLength":5},{"type":"string","minLength":3,"maxLength":8}]})j",
      {"\"ab\"", "\"abcdef\"", "\"\""},
      {"\"abc\"", "\"abcde\"", "\"abcdefghi\""}},
+    // What stands beside oneOf, or in allOf of a schema, lists members too.
+    {R"j({"type":"object","properties":{"k":{"enum":["x","y"]},"b":{"enum":[1,2]}},
+         "oneOf":[{"properties":{"k":{"enum":["x"]}},"required":["k"]},
+                  {"properties":{"b":{"enum":[1]}},"required":["b"]}]})j",
+     {R"j({"k":"x"})j", R"j({"k":"x","b":2})j", R"j({"b":1})j", R"j({"k":"y","b":1})j"},
+     {"{}", R"j({"k":"x","b":1})j", R"j({"k":"y","b":2})j"}},
+    {R"j({"oneOf":[{"type":"object","properties":{"a":{"const":1}},"required":["a"],
+                    "allOf":[{"properties":{"b":{"enum":[1,2]}}}]},
+                   {"type":"object","properties":{"b":{"const":1}},"required":["b"]}]})j",
+     {R"j({"a":1})j", R"j({"a":1,"b":2})j", R"j({"b":1})j"},
+     {R"j({"a":1,"b":1})j"}},
+    {R"j({"type":["object","string"],
+         "oneOf":[{"properties":{"a":{"const":1}}},{"type":"string"}]})j",
+     {"{}", R"j({"a":1})j"},
+     {"\"a\""}},
+    // The negation of one of many lists what another left out.
+    {R"j({"oneOf":[{"type":"object","properties":{"a":{"const":"p"}},"required":["a"]},
+                   {"type":"object","properties":{"b":{"const":"x"}},"required":["b"]},
+                   {"type":"object","properties":{"a":{"const":"p"},"b":{"enum":["x","y"]}},
+                    "required":["a"]}]})j",
+     {R"j({"b":"x"})j", R"j({"a":"p","b":1})j"},
+     {R"j({"a":"p","b":"x"})j", R"j({"a":"p","b":"y"})j", R"j({"a":"p"})j"}},
+    // Numbers have exponents.
+    {R"j({"oneOf":[{"type":"number"},{"type":"number","minimum":1e20}]})j",
+     {"1", "-1.5", "999999999999999"},
+     {"1e21", "100000000000000000000", "7.5e61"}},
+    // What is empty is apart from all.
+    {R"j({"const":1,"oneOf":[{"type":"string"},{"type":"integer","maximum":9}]})j", {"1"}, {"2"}},
     // Of names.
     {R"j({"propertyNames":{"oneOf":[{"maxLength":2},{"minLength":2}]}})j",
      {R"j({"a":1})j", R"j({"abc":1})j"},
@@ -72,6 +100,12 @@ TEST(SchemaOneOfTest, WhatCannotBeToldApartIsRefusedOrNamed) {
                           R"j({"properties":{"n":{"oneOf":[{"type":"integer","multipleOf":3},
                                                            {"type":"integer","multipleOf":5}]}}})j")
                           .value();
+  // Integers that have more digits than others are written with.
+  EXPECT_FALSE(CompileJsonSchema(
+      ParseStrictObject(R"j({"oneOf":[{"type":"integer","minimum":100000000000000000000},
+                                      {"type":"integer","minimum":0}]})j")
+          .value(),
+      "s"));
   const auto refused = CompileJsonSchema(schema, "s");
   ASSERT_FALSE(refused);
   EXPECT_THAT(
