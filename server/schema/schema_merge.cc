@@ -113,6 +113,8 @@ constexpr std::string_view kAnnotations[] = {"title",
                                              "name",
                                              "meta"};
 
+Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
+
 // Returns the types in both lists, where an integer is a number: integer and number have integer in
 // common. Both directions are gone through, since either list may have the narrower word.
 Json CommonTypes(const Json& a, const Json& b) {
@@ -345,7 +347,11 @@ bool Asserts(const Json& schema) {
                              [](const auto& item) { return !IsAnnotation(item.key()); });
 }
 
-Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
+bool ForbidsTexts(const Json& schema) {
+  const auto forbidden = schema.find("not");
+  return forbidden != schema.end() &&
+         (forbidden->contains("pattern") || forbidden->contains("format"));
+}
 
 Json Without(const Json& schema, std::string_view keyword) {
   Json out = schema;

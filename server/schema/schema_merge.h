@@ -42,8 +42,9 @@ std::string_view ImpliedType(const Json& schema);
 // Whether anything in the schema is about which values are allowed.
 bool Asserts(const Json& schema);
 Json Without(const Json& schema, std::string_view keyword);
-// A list, or of what is none a list of it alone.
-Json AsList(const Json& value);
+// Whether `not` forbids texts by a pattern or a format, and with them all that is no text, which
+// passes these.
+bool ForbidsTexts(const Json& schema);
 
 // Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
 // be joined; it is their `param`.

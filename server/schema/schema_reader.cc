@@ -38,15 +38,11 @@ bool HasConditions(const Json& schema) {
 }
 
 // Whether `not` forbids only what the readers of values take out by themselves: the values of an
-// enum, or of strings the texts of a pattern or a format. All else is negated as a schema: what is
-// no string passes a pattern, so that `not` forbids it.
-bool IsPlainNot(const Json& schema) {
-  const Json& forbidden = schema["not"];
-  const Json types = AsList(schema.value("type", Json()));
-  if (!forbidden.is_object() || forbidden.size() != 1) return false;
-  if (forbidden.contains("enum")) return forbidden["enum"].is_array();
-  return (forbidden.contains("pattern") || forbidden.contains("format")) &&
-         std::ranges::all_of(types, [](const Json& type) { return type == "string"; });
+// enum, or the texts of a pattern or a format. All else is negated as a schema.
+bool IsPlainNot(const Json& forbidden) {
+  return forbidden.is_object() && forbidden.size() == 1 &&
+         ((forbidden.contains("enum") && forbidden["enum"].is_array()) ||
+          forbidden.contains("pattern") || forbidden.contains("format"));
 }
 
 }  // namespace
@@ -229,8 +225,13 @@ SchemaReader::Rule SchemaReader::VisitObjectSchema(const Json& schema, const std
     return *nullable == false ? rule : Define(rule + " | json-null");
   }
   if (choice != nullptr) return AnyOf(schema, choice, path);
-  if (schema.contains("not") && !IsPlainNot(schema)) return Not(schema, path);
-  TRY(const std::vector<std::string> types, Types(schema, path));
+  if (schema.contains("not") && !IsPlainNot(schema["not"])) return Not(schema, path);
+  TRY(std::vector<std::string> types, Types(schema, path));
+  if (ForbidsTexts(schema) &&
+      std::erase_if(types, [](const auto& name) { return name != "string"; }) > 0 &&
+      types.empty()) {
+    return Nothing(path, "not", "forbids all that is no string");
+  }
   if (schema.contains("enum") || schema.contains("const")) return Values(schema, path);
   if (types.empty()) return std::string(JsonRules::Value());
   std::string choices;

@@ -86,6 +86,7 @@ Result<bool> SchemaReader::Admits(const Json& schema, const Json& value, const s
                                   Admission* admission) {
   if (schema.contains("type") && !IsOneOf(value, schema["type"])) return false;
   if (admission->forbidden.Contains(value)) return false;
+  if (!value.is_string() && ForbidsTexts(schema)) return false;
   const std::string_view type = TypeName(value);
   const auto asked = admission->asks.find(type);
   if (asked == admission->asks.end()) return true;
