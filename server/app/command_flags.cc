@@ -70,6 +70,10 @@ void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
   flags.Text(app, "-m,--model", options.model,
              "GGUF file, or https://... or hf://... of one; without it the embedded model");
   AddHubFlags(flags, app, options.hub);
+  AddComputeFlags(flags, app, options);
+}
+
+void AddComputeFlags(Flags& flags, CLI::App& app, Options& options) {
   flags
       .Number(app, "-t,--threads", options.threads, 1, kMaxThreads,
               "compute threads; without it as many as CPU affinity and cgroup allow")
@@ -116,7 +120,8 @@ void AddBenchCommand(Flags& flags, CLI::App& app, Options& options) {
       ->type_name("N")
       ->transform(Flags::Decimal(1, kMaxBatch))
       ->capture_default_str();
-  bench->add_flag("--json", tests.json, "print JSON instead of a table");
+  bench->add_flag("--json", tests.json, "print JSON instead of a table")
+      ->transform(Flags::YesOrNo());
   AddModelFlags(flags, *bench, options);
   AddPrefillFlag(flags, *bench, options);
 }
@@ -152,7 +157,8 @@ void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
   GenerateCommandOptions& generate = options.generate;
   command->add_option("--prompt", generate.prompt, "the text; without it stdin is read");
   CLI::Option* const chat =
-      command->add_flag("--chat", generate.chat, "the text is a message, which the model answers");
+      command->add_flag("--chat", generate.chat, "the text is a message, which the model answers")
+          ->transform(Flags::YesOrNo());
   command->add_option("--system", generate.system, "what the model is told before, with --chat")
       ->needs(chat);
   AddSamplingFlags(*command, generate.sampling);

@@ -13,12 +13,18 @@
 namespace lockstep {
 namespace {
 
-// The first long name counts: "-m,--model" is LOCKSTEP_MODEL, and "--queue-tokens" is
-// LOCKSTEP_QUEUE_TOKENS.
-std::string VariableOf(const CLI::Option& option) {
-  std::string variable = "LOCKSTEP_" + option.get_lnames().at(0);
-  for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
-  return variable;
+// "-c,--context,--ctx-size" is LOCKSTEP_CONTEXT and LOCKSTEP_CTX_SIZE.
+std::vector<std::string> VariablesOf(const CLI::Option& option) {
+  std::vector<std::string> variables;
+  for (const std::string& name : option.get_lnames()) {
+    std::string& variable = variables.emplace_back("LOCKSTEP_" + name);
+    for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  }
+  return variables;
+}
+
+const char* Environment(const std::string& variable) {
+  return std::getenv(variable.c_str());  // NOLINT(concurrency-mt-unsafe): there are no threads yet
 }
 
 CLI::Validator NotEmpty() {
@@ -33,15 +39,19 @@ std::vector<std::string> SplitAtCommas(const std::string& text) {
   return items;
 }
 
-// A variable must be able to say no as well, for which the command line just leaves the flag out.
-bool ReadSwitch(const std::string& text) {
-  const std::string word = CLI::detail::to_lower(text);
-  if (word == "1" || word == "true" || word == "yes" || word == "on") return true;
-  if (word == "0" || word == "false" || word == "no" || word == "off") return false;
-  throw CLI::ConversionError(Quoted(text) + " is none of true, false, 1, 0, yes, no, on, off");
-}
-
 }  // namespace
+
+Result<bool> ReadSwitch(const std::string& text) {
+  const std::string word = CLI::detail::to_lower(text);
+  for (const char* const yes : {"true", "yes", "on", "1", "enabled"}) {
+    if (word == yes) return true;
+  }
+  for (const char* const no : {"false", "no", "off", "0", "disabled"}) {
+    if (word == no) return false;
+  }
+  return Fail(ErrorKind::kInvalidArgument,
+              Quoted(text) + " is none of true, false, yes, no, on, off, 1, 0, enabled, disabled");
+}
 
 CLI::Option* Flags::Text(CLI::App& app, const std::string& names, std::string& value,
                          const std::string& help, WhenEmpty when_empty) {
@@ -82,31 +92,48 @@ void Flags::ForgetVariable(const CLI::Option* option) {
 }
 
 // A flag that was given anywhere on the command line, be it behind the command, hides its variable.
-void Flags::ReadEnvironment() {
+void Flags::ReadEnvironment(const CLI::App& command) {
+  const std::vector<const CLI::Option*> own = command.get_options();
+  const auto is_own = [&own](const CLI::Option* option) {
+    return std::ranges::find(own, option) != own.end();
+  };
+  const auto is_given = [](const CLI::Option* option) { return option->count() > 0; };
   for (const Declared& flag : flags_) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet
-    const char* const value = std::getenv(flag.variable.c_str());
-    if (value == nullptr || std::any_of(flag.options.begin(), flag.options.end(),
-                                        [](const auto* option) { return option->count() > 0; })) {
-      continue;
-    }
-    if (*value == '\0' && flag.when_empty == WhenEmpty::kUnset) continue;
+    if (std::ranges::none_of(flag.options, is_own)) continue;
+    if (std::ranges::any_of(flag.options, is_given)) continue;
+    const std::string variable = SetVariableOf(flag);
+    if (variable.empty()) continue;
     try {
-      Apply(flag, value);
+      Apply(flag, Environment(variable));
     } catch (const CLI::Error& error) {
       // CLI11 names the flag in some of its messages only.
       std::string what = error.what();
       const std::string name = flag.options[0]->get_name();
       if (!what.starts_with(name)) what.insert(0, name + ": ");
-      what.append(" (in the environment: ").append(flag.variable).append(")");
+      what.append(" (in the environment: ").append(variable).append(")");
       throw CLI::ValidationError(what, CLI::ExitCodes::ValidationError);
     }
   }
 }
 
+std::string Flags::SetVariableOf(const Declared& flag) {
+  std::string set;
+  for (const std::string& variable : flag.variables) {
+    const std::string value = Environment(variable) == nullptr ? "" : Environment(variable);
+    const bool counts = !value.empty() || flag.when_empty == WhenEmpty::kError;
+    if (Environment(variable) == nullptr || !counts) continue;
+    if (!set.empty() && value != Environment(set)) {
+      throw CLI::ValidationError(set + " and " + variable + " are one flag, with two values",
+                                 CLI::ExitCodes::ValidationError);
+    }
+    if (set.empty()) set = variable;
+  }
+  return set;
+}
+
 void Flags::ShowVariables() {
   for (const Declared& flag : flags_) {
-    for (CLI::Option* option : flag.options) option->envname(flag.variable);
+    for (CLI::Option* option : flag.options) option->envname(flag.variables[0]);
   }
 }
 
@@ -114,6 +141,16 @@ size_t Flags::ToNumber(const std::string& digits) {
   size_t number = 0;
   std::from_chars(digits.data(), digits.data() + digits.size(), number);
   return number;
+}
+
+CLI::Validator Flags::YesOrNo() {
+  return {[](std::string& text) {
+            const auto yes = ReadSwitch(text);
+            if (!yes) return yes.error().message;
+            text = *yes ? "true" : "false";
+            return std::string();
+          },
+          ""};
 }
 
 CLI::Validator Flags::Decimal(size_t low, size_t high) {
@@ -150,21 +187,16 @@ CLI::Option* Flags::Value(CLI::App& app, const std::string& names, const std::st
 }
 
 void Flags::Declare(CLI::Option* option, Kind kind, WhenEmpty when_empty) {
-  std::string variable = VariableOf(*option);
+  std::vector<std::string> variables = VariablesOf(*option);
   // A command declares flags of the program again; both belong to one variable.
-  const auto known = std::find_if(flags_.begin(), flags_.end(),
-                                  [&](const Declared& flag) { return flag.variable == variable; });
+  const auto known = std::ranges::find(flags_, variables, &Declared::variables);
   if (known != flags_.end()) return known->options.push_back(option);
-  flags_.push_back({std::move(variable), kind, when_empty, {option}});
+  flags_.push_back({std::move(variables), kind, when_empty, {option}});
 }
 
 void Flags::Apply(const Declared& flag, const std::string& value) {
   CLI::Option& option = *flag.options[0];
-  if (flag.kind == Kind::kSwitch) {
-    // A switch that is set to no leaves the target as it is.
-    if (!ReadSwitch(value)) return;
-    option.add_result("true");
-  } else if (flag.kind == Kind::kList) {
+  if (flag.kind == Kind::kList) {
     option.add_result(SplitAtCommas(value));
   } else {
     option.add_result(value);

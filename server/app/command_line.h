@@ -1,7 +1,7 @@
 // Declares flags to the command line's library, each with a variable of the environment that sets
-// it where the command line does not. A default is the value that the flag's target has when the
-// flag is declared, and stands nowhere else: the help shows it. For one thread; the targets must
-// outlive the flags.
+// it where the command line does not, by each of its long names. A default is the value that the
+// flag's target has when the flag is declared, and stands nowhere else: the help shows it. For one
+// thread; the targets must outlive the flags.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,10 +14,16 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/status.h"
+
 namespace lockstep {
 
+// What a switch is set to, on the command line, in a variable or in a file, in any case of letters.
+// Errors are kInvalidArgument.
+[[nodiscard]] Result<bool> ReadSwitch(const std::string& text);
+
 // Names are those of the library: "-m,--model". A flag that is declared for a program and for its
-// command has one variable, named after its first long name: LOCKSTEP_MODEL.
+// command has the same variables: LOCKSTEP_MODEL.
 class Flags {
  public:
   enum class WhenEmpty { kUnset, kError };  // what a variable without a value means
@@ -66,7 +72,8 @@ class Flags {
   // items.
   CLI::Option* List(CLI::App& app, const std::string& names, std::vector<std::string>& list,
                     const std::string& help, WhenEmpty when_empty = WhenEmpty::kUnset);
-  // Takes no value: makes the target `meant`. The variable says yes or no.
+  // Makes the target `meant`, unless it is set to no: --strict=no, which leaves the target as it is
+  // and hides the variable. Of several the last one counts.
   template <class T>
   CLI::Option* Switch(CLI::App& app, const std::string& names, T& target, T meant,
                       const std::string& help) {
@@ -76,26 +83,29 @@ class Flags {
           if (count > 0) target = meant;
         },
         help);
+    option->transform(YesOrNo())->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     Declare(option, Kind::kSwitch, WhenEmpty::kUnset);
     return option;
   }
 
+  // What a switch is set to becomes true or false, which the library reads.
+  static CLI::Validator YesOrNo();
   // A number from low to high. Takes leading zeros away, which the library would read as octal.
   static CLI::Validator Decimal(size_t low, size_t high);
 
   // The flag has no variable from here on.
   void ForgetVariable(const CLI::Option* option);
-  // Sets from the environment what the command line left unset. Throws CLI::Error, which names flag
-  // and variable.
-  void ReadEnvironment();
-  // The help says each flag's variable from here on. The library must not know them before: its
-  // versions differ in what they do with a value that is wrong.
+  // Sets from the environment what the command line left unset, of the flags that the command has.
+  // Throws CLI::Error, which names flag and variable.
+  void ReadEnvironment(const CLI::App& command);
+  // The help says each flag's first variable from here on. The library must not know them before:
+  // its versions differ in what they do with a value that is wrong.
   void ShowVariables();
 
  private:
   enum class Kind { kValue, kList, kSwitch };
   struct Declared {
-    std::string variable;
+    std::vector<std::string> variables;  // one for each long name
     Kind kind;
     WhenEmpty when_empty;
     std::vector<CLI::Option*> options;  // the program's first, then those of its commands
@@ -107,6 +117,8 @@ class Flags {
                      const std::function<void(const std::string&)>& take,
                      WhenEmpty when_empty = WhenEmpty::kUnset);
   void Declare(CLI::Option* option, Kind kind, WhenEmpty when_empty);
+  // The one of a flag's variables that is set; empty: none is.
+  static std::string SetVariableOf(const Declared& flag);
   static void Apply(const Declared& flag, const std::string& value);
 
   std::vector<Declared> flags_;

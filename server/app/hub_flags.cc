@@ -3,39 +3,34 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
-
 #include "core/base/quoted.h"
 #include "server/hub/model_name.h"
 #include "server/hub/url.h"
 
 namespace lockstep {
 
-void AddHubFlags(Flags& flags, CLI::App& app, HubOptions& hub) {
-  flags.Text(app, "--hf,--hf-repo", hub.hf,
-             "the model by its name on Hugging Face, USER/REPO or USER/REPO:QUANTIZATION; it is "
-             "fetched once");
+void AddOfflineFlag(Flags& flags, CLI::App& app, HubOptions& hub) {
   flags.Switch(app, "--offline", hub.offline, true,
                "models by name are those that were fetched before; nothing is fetched");
 }
 
-void AddHubCommands(CLI::App& app, HubOptions& hub) {
+void AddHubFlags(Flags& flags, CLI::App& app, HubOptions& hub) {
+  flags.Text(app, "--hf,--hf-repo", hub.hf,
+             "the model by its name on Hugging Face, USER/REPO or USER/REPO:QUANTIZATION; it is "
+             "fetched once");
+  AddOfflineFlag(flags, app, hub);
+}
+
+void AddHubCommands(Flags& flags, CLI::App& app, HubOptions& hub) {
   CLI::App* const pull =
       app.add_subcommand("pull", "fetch a model by its name, or its new version");
   pull->add_option("NAME", hub.names, "USER/REPO or USER/REPO:QUANTIZATION, or an address")
       ->required();
+  AddOfflineFlag(flags, *pull, hub);
   app.add_subcommand("list", "print the models that were fetched");
   CLI::App* const remove = app.add_subcommand("rm", "remove a model that was fetched");
   remove->add_option("NAME", hub.names, "as `list` has it, or USER/REPO for all of one")
       ->required();
-}
-
-std::vector<const char*> WithHubFlag(int argc, const char* const* argv) {
-  std::vector<const char*> arguments(argv, argv + argc);
-  for (const char*& argument : arguments) {
-    if (std::string_view(argument) == "-hf") argument = "--hf";
-  }
-  return arguments;
 }
 
 std::string TakeHubName(bool model_given, bool hf_given, HubOptions& hub, std::string& model) {

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <vector>
 
 #include "server/app/command_line.h"
 #include "server/app/hub_options.h"
@@ -12,11 +11,9 @@ namespace lockstep {
 
 // --hf and --offline, for the program and for the commands that load a model.
 void AddHubFlags(Flags& flags, CLI::App& app, HubOptions& hub);
+void AddOfflineFlag(Flags& flags, CLI::App& app, HubOptions& hub);
 // pull, list and rm.
-void AddHubCommands(CLI::App& app, HubOptions& hub);
-
-// The arguments with -hf, as llama-server has it, as --hf: the library would read it as -h and -f.
-std::vector<const char*> WithHubFlag(int argc, const char* const* argv);
+void AddHubCommands(Flags& flags, CLI::App& app, HubOptions& hub);
 
 // Makes of --hf the model, which it says in another way. What was given on the command line counts
 // more than a variable: `given` says which was. Empty, or what is wrong.

@@ -76,8 +76,7 @@ std::vector<std::string> ArgumentsFor(const Options& options, const CatalogModel
   for (const std::string& alias : model.aliases) arguments.push_back("--model-alias=" + alias);
   // Without keys clients are told apart by their addresses, which only the parent sees.
   const bool keys = !options.api_keys.empty() || !options.api_key_file.empty();
-  if (!keys && !options.api.trust_proxy && !says("--trust-proxy"))
-    arguments.emplace_back("--trust-proxy");
+  if (!keys) arguments.emplace_back("--trust-proxy");
   return arguments;
 }
 

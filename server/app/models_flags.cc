@@ -2,6 +2,8 @@
 // here in one list.
 #include "server/app/models_flags.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -14,10 +16,10 @@ namespace {
 constexpr size_t kMaxModels = 1000, kMaxMib = 1 << 24, kMaxDescriptor = 1 << 20;
 
 // The parent says these to each child in its own words, or is the only one to obey them.
-constexpr std::array<std::string_view, 15> kOfParent = {
-    "model",         "hf",         "host",          "port",         "models-dir",
-    "default-model", "models-max", "models-preset", "load-timeout", "memory",
-    "drain-delay",   "listen-fd",  "ready-fd",      "help",         "version"};
+constexpr std::array<std::string_view, 16> kOfParent = {
+    "model",         "hf",         "hf-repo",       "host",         "port",   "models-dir",
+    "default-model", "models-max", "models-preset", "load-timeout", "memory", "drain-delay",
+    "listen-fd",     "ready-fd",   "help",          "version"};
 
 }  // namespace
 
@@ -36,15 +38,19 @@ void AddModelsFlags(Flags& flags, CLI::App& app, ModelsOptions& models, size_t& 
                "used least recently");
   flags.Seconds(app, "--load-timeout", models.load_timeout,
                 "with --models-dir, seconds that a request may wait for its model");
-  flags
-      .Number(app, "--memory", memory_mib, 1, kMaxMib,
-              "MiB to plan with; without it what the machine and its control groups have")
-      ->default_str("");
+  AddMemoryFlag(flags, app, memory_mib);
   // Between parent and child: nobody is meant to type these.
   for (auto [name, target] :
        {std::pair("--listen-fd", &child.listener), std::pair("--ready-fd", &child.ready)}) {
     flags.ForgetVariable(flags.Number(app, name, *target, 3, kMaxDescriptor, "")->group(""));
   }
+}
+
+void AddMemoryFlag(Flags& flags, CLI::App& app, size_t& memory_mib) {
+  flags
+      .Number(app, "--memory", memory_mib, 1, kMaxMib,
+              "MiB to plan with; without it what the machine and its control groups have")
+      ->default_str("");
 }
 
 std::vector<std::string> FlagsForChildren(const CLI::App& app) {
@@ -53,17 +59,16 @@ std::vector<std::string> FlagsForChildren(const CLI::App& app) {
     if (option->count() == 0 || option->get_lnames().empty()) continue;
     const std::string& name = option->get_lnames()[0];
     if (std::ranges::find(kOfParent, name) != kOfParent.end()) continue;
-    const bool is_switch = option->get_items_expected_max() == 0;
     for (const std::string& value : option->results()) {
-      std::string& flag = given.emplace_back("--" + name);
-      if (!is_switch) flag.append("=").append(value);
+      given.push_back(fmt::format("--{}={}", name, value));
     }
   }
   return given;
 }
 
 bool IsOfParent(std::string_view name) {
-  return name != "model" && name != "hf" && std::ranges::find(kOfParent, name) != kOfParent.end();
+  return name == "h" || (name != "model" && !name.starts_with("hf") &&
+                         std::ranges::find(kOfParent, name) != kOfParent.end());
 }
 
 std::vector<std::string> VariablesOfParent() {

@@ -14,6 +14,8 @@ namespace lockstep {
 void AddModelsFlags(Flags& flags, CLI::App& app, ModelsOptions& models, size_t& memory_mib,
                     ChildOptions& child);
 
+void AddMemoryFlag(Flags& flags, CLI::App& app, size_t& memory_mib);
+
 // The flags of the command line as one would write them again, "--sessions=4", without those that
 // are the parent's alone. REQUIRES: the command line was read, and the environment was not.
 std::vector<std::string> FlagsForChildren(const CLI::App& app);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/quoted.h"
+#include "server/app/arguments.h"
 #include "server/app/command_flags.h"
 #include "server/app/command_line.h"
 #include "server/app/hub_flags.h"
@@ -180,6 +181,18 @@ void AddLogFlags(Flags& flags, CLI::App& app, Options& options, bool& verbose) {
                           {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}, "text or json");
 }
 
+// It tells what a server with these flags would make of the file.
+void AddInspectCommand(Flags& flags, CLI::App& app, Options& options) {
+  CLI::App* const inspect = app.add_subcommand(
+      "inspect", "print what is in a GGUF file, and what this machine makes of it");
+  inspect->add_option("FILE", options.inspect_file, "GGUF file")->required();
+  AddOfflineFlag(flags, *inspect, options.hub);
+  AddComputeFlags(flags, *inspect, options);
+  AddMemoryFlag(flags, *inspect, options.memory_mib);
+  AddMemoryFlags(flags, *inspect, options);
+  AddPrefillFlag(flags, *inspect, options);
+}
+
 void AddCommands(Flags& flags, CLI::App& app, Options& options) {
   app.require_subcommand(0, 1);
   app.fallthrough();  // all flags may follow the command
@@ -187,16 +200,14 @@ void AddCommands(Flags& flags, CLI::App& app, Options& options) {
   AddChatCommand(flags, app, options);
   AddGenerateCommand(flags, app, options);
   AddVerifyCommand(flags, app, options);
-  CLI::App* const inspect = app.add_subcommand(
-      "inspect", "print what is in a GGUF file, and what this machine makes of it");
-  inspect->add_option("FILE", options.inspect_file, "GGUF file")->required();
+  AddInspectCommand(flags, app, options);
   AddBenchCommand(flags, app, options);
   AddPerplexityCommand(flags, app, options);
   CLI::App* const probe =
       app.add_subcommand("probe", "ask a server on this host whether it is ready");
   probe->add_option("--path", options.probe_path, "what to GET")->capture_default_str();
   AddAddressFlags(flags, *probe, options.http);
-  AddHubCommands(app, options.hub);
+  AddHubCommands(flags, app, options.hub);
   for (CLI::App* command : app.get_subcommands({})) command->footer("");
   app.allow_extras();  // they are a model, or what TakeModel explains
 }
@@ -240,9 +251,18 @@ Command ChosenCommand(const CLI::App& app) {
   return Command::kServe;
 }
 
+// The command that was chosen; for serve the program, whose flags are all serve's.
+const CLI::App& AppOfFlags(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() || chosen[0]->get_name() == "serve" ? app : *chosen[0];
+}
+
 // What follows from the flags that were given, and from those that were not.
 void FillIn(const CLI::App& app, Options& options) {
-  const auto given = [&app](const char* flag) { return app.count(flag) > 0; };
+  const auto given = [&app](const char* flag) {
+    const CLI::Option* const own = AppOfFlags(app).get_option_no_throw(flag);
+    return app.count(flag) > 0 || (own != nullptr && own->count() > 0);
+  };
   options.command = ChosenCommand(app);
   options.prefix_cache_given = given("--prefix-cache");
   options.whole_sessions = given("--sessions") && given("--context");
@@ -271,8 +291,8 @@ void FillIn(const CLI::App& app, Options& options) {
 // `serve --help` is the whole help: its flags are those of the program.
 std::string Help(const CLI::App& app, Flags& flags) {
   flags.ShowVariables();
-  const auto chosen = app.get_subcommands();
-  if (!chosen.empty() && chosen[0]->get_name() != "serve") return chosen[0]->help(app.get_name());
+  const CLI::App& chosen = AppOfFlags(app);
+  if (&chosen != &app) return chosen.help(app.get_name());
   return app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal);
 }
 
@@ -303,12 +323,14 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   bool model_given = false, hf_given = false;
   try {
     // CLI11 says all that ends a parse with exceptions, which must not leave this function.
-    app.parse(argc, WithHubFlag(argc, argv).data());
+    std::vector<std::string> arguments = ReadArguments(app, argc, argv);
+    std::ranges::reverse(arguments);  // as the library takes them
+    app.parse(std::move(arguments));
     model_given = !options.model.empty() || !app.remaining().empty();
     hf_given = !options.hub.hf.empty();
     options.for_children = FlagsForChildren(app);
     const bool level_typed = app.count("--log-level") > 0, verbose_typed = verbose;
-    flags.ReadEnvironment();
+    flags.ReadEnvironment(AppOfFlags(app));
     // The command line wins over the environment, and where both are in one place the level does.
     const bool has_level = level_typed || (!verbose_typed && app.count("--log-level") > 0);
     if (verbose && !has_level) options.log_level = LogLevel::kDebug;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/app/command_line.h"
 #include "server/app/hub_command.h"
 #include "server/app/models_flags.h"
 #include "server/app/parse_options.h"
@@ -36,13 +37,13 @@ std::vector<std::string> Beside(const std::vector<std::string>& given,
   return arguments;
 }
 
-bool IsYes(std::string_view text) {
-  return text.empty() || text == "true" || text == "1" || text == "on";
-}
-
 // What the settings of one section mean, where those of [*] mean `all`.
 Result<CatalogModel> ModelOf(const std::string& name, const Settings& settings,
                              const CatalogModel& all, const Options& options) {
+  const auto fail = [&name](std::string_view what) {
+    return Fail(ErrorKind::kInvalidArgument, fmt::format("--models-preset: [{}]: {}", name, what),
+                "models-preset");
+  };
   CatalogModel model = all;
   model.name = name;
   std::vector<std::string> arguments;
@@ -54,30 +55,23 @@ Result<CatalogModel> ModelOf(const std::string& name, const Settings& settings,
         rest.remove_prefix(std::min(item.size() + 1, rest.size()));
       }
     } else if (key == "load-on-startup") {
-      model.at_start = IsYes(value);
+      const auto yes = ReadSwitch(value.empty() ? "yes" : value);
+      if (!yes) return fail(key + ": " + yes.error().message);
+      model.at_start = *yes;
     } else if (IsOfParent(key)) {
-      return Fail(ErrorKind::kInvalidArgument,
-                  fmt::format("--models-preset: [{}]: {} is the whole server's, and a flag of its "
-                              "command line",
-                              name, Quoted(key)),
-                  "models-preset");
-    } else if (value == "false" || value == "off") {
-      std::erase(model.arguments, "--" + key);  // a switch that may be set for all
+      return fail(Quoted(key) + " is the whole server's, and a flag of its command line");
     } else {
-      // A switch has no value on the command line.
-      const bool is_switch = value.empty() || value == "true" || value == "on";
+      // Without a value it is a switch that is on.
       std::string& flag = arguments.emplace_back(key.size() == 1 ? "-" : "--");
       flag.append(key);
-      if (!is_switch) flag.append("=").append(value);
+      if (!value.empty()) flag.append("=").append(value);
     }
   }
   std::vector<const char*> argv{"lockstep"};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
   const ParsedOptions parsed = ParseOptions(static_cast<int>(argv.size()), argv.data());
   if (!parsed.options || parsed.options->command != Command::kServe) {
-    return Fail(ErrorKind::kInvalidArgument,
-                fmt::format("--models-preset: [{}]: {}", name, TrimSpaces(parsed.output, "\n")),
-                "models-preset");
+    return fail(TrimSpaces(parsed.output, "\n"));
   }
   std::vector<std::string> own = Beside(options.for_children, parsed.options->for_children);
   for (std::string& argument : Beside(own, std::move(model.arguments))) {

@@ -130,6 +130,72 @@ TEST(CommandLineTest, VariablesCanBeListsAndSwitches) {
   EXPECT_THAT(Parse({"--api-key", "a,b"}).options.value().api_keys, testing::ElementsAre("a,b"));
 }
 
+TEST(CommandLineTest, ASwitchSaysYesOrNo) {
+  const auto strict = [](const char* flag) {
+    const ParsedOptions parsed = Parse({flag});
+    EXPECT_TRUE(parsed.options) << parsed.output;
+    return parsed.options->api.generate.strict;
+  };
+  for (const char* yes : {"--strict", "--strict=true", "--strict=YES", "--strict=on", "--strict=1",
+                          "--strict=enabled"}) {
+    EXPECT_TRUE(strict(yes)) << yes;
+  }
+  const Variable variable("LOCKSTEP_STRICT", "Enabled");
+  EXPECT_TRUE(strict("--no-metrics"));
+  for (const char* no :
+       {"--strict=false", "--strict=No", "--strict=off", "--strict=0", "--strict=disabled"}) {
+    EXPECT_FALSE(strict(no)) << no;
+  }
+  EXPECT_TRUE(Parse({"--strict=no", "--strict"}).options->api.generate.strict);
+  EXPECT_FALSE(Parse({"--strict", "--strict=no"}).options->api.generate.strict);
+  EXPECT_FALSE(Parse({"bench", "--json=no"}).options->bench.json);
+  const std::vector<const char*> wrong[] = {
+      {"--strict=maybe"},       {"--strict=2"},
+      {"--strict=-1"},          {"--strict=99999999999999999999"},
+      {"--verbose=x"},          {"--offline=x"},
+      {"generate", "--chat=x"}, {"bench", "--json=x"}};
+  for (const auto& arguments : wrong) {
+    const ParsedOptions parsed = Parse(arguments);
+    const std::string flag = arguments.back();
+    EXPECT_EQ(parsed.exit_code, 2) << flag;
+    EXPECT_THAT(parsed.output, testing::StartsWith("lockstep: " + flag.substr(0, flag.find('='))));
+    EXPECT_THAT(parsed.output, HasSubstr("is none of true, false"));
+  }
+}
+
+TEST(CommandLineTest, EachLongNameIsAVariable) {
+  const Variable context("LOCKSTEP_CTX_SIZE", "64"), model("LOCKSTEP_HF_REPO", "a/b");
+  EXPECT_EQ(Parse({}).options.value().context, 64u);
+  EXPECT_EQ(Parse({}).options.value().model, "hf://a/b");
+  EXPECT_EQ(Parse({"-c", "9"}).options.value().context, 9u);
+  {
+    const Variable same("LOCKSTEP_CONTEXT", "64"), none("LOCKSTEP_HF", "");
+    EXPECT_EQ(Parse({}).options.value().context, 64u);
+  }
+  const Variable other("LOCKSTEP_CONTEXT", "65");
+  EXPECT_EQ(Parse({}).exit_code, 2);
+  EXPECT_THAT(Parse({}).output, HasSubstr("LOCKSTEP_CONTEXT and LOCKSTEP_CTX_SIZE"));
+  EXPECT_EQ(Parse({"-c", "9"}).options.value().context, 9u);
+}
+
+TEST(CommandLineTest, ACommandReadsTheVariablesOfItsFlags) {
+  const Variable port("LOCKSTEP_PORT", "abc"), key("LOCKSTEP_API_KEY", ""),
+      threads("LOCKSTEP_THREADS", "3"), offline("LOCKSTEP_OFFLINE", "1");
+  EXPECT_EQ(Parse({}).exit_code, 2);
+  EXPECT_EQ(Parse({"serve"}).exit_code, 2);
+  EXPECT_EQ(Parse({"probe"}).exit_code, 2);
+  for (const auto& arguments : std::vector<std::vector<const char*>>{
+           {"list"}, {"rm", "a/b"}, {"pull", "a/b"}, {"inspect", "f"}, {"generate"}, {"chat"}}) {
+    EXPECT_TRUE(Parse(arguments).options) << arguments[0] << Parse(arguments).output;
+  }
+  EXPECT_EQ(Parse({"generate"}).options->threads, 3u);
+  EXPECT_EQ(Parse({"inspect", "f"}).options->threads, 3u);
+  EXPECT_TRUE(Parse({"pull", "a/b"}).options->hub.offline);
+  const Variable context("LOCKSTEP_CONTEXT", "x");
+  EXPECT_EQ(Parse({"inspect", "f"}).exit_code, 2);
+  EXPECT_TRUE(Parse({"list"}).options);
+}
+
 TEST(CommandLineTest, AMisspeltNameIsGuessed) {
   const std::pair<std::vector<const char*>, const char*> cases[] = {
       {{"--modle", "a.gguf"}, "did you mean --model?"},

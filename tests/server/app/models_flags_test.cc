@@ -20,7 +20,7 @@ ParsedOptions Parse(std::vector<const char*> arguments) {
 TEST(ModelsFlags, AreTheParentsOrItsChildrens) {
   const auto parsed =
       Parse({"--models-dir", "m", "--models-max=2", "--memory", "500", "--port", "81", "--api-key",
-             "a", "--api-key", "b", "-c", "9", "--no-metrics", "--sessions", "3"});
+             "a", "--api-key", "b", "-c", "9", "--no-metrics", "--strict=0", "--sessions", "3"});
   ASSERT_TRUE(parsed.options) << parsed.output;
   EXPECT_TRUE(parsed.options->models.several());
   EXPECT_EQ(parsed.options->models.most_loaded, 2U);
@@ -28,7 +28,7 @@ TEST(ModelsFlags, AreTheParentsOrItsChildrens) {
   // All but what the parent obeys itself, which a child gets anew.
   EXPECT_THAT(parsed.options->for_children,
               testing::ElementsAre("--sessions=3", "--context=9", "--api-key=a", "--api-key=b",
-                                   "--no-metrics"));
+                                   "--strict=false", "--no-metrics=true"));
   EXPECT_FALSE(Parse({}).options->models.several());
   const std::pair<std::vector<const char*>, const char*> wrong[] = {
       {{"--models-dir", "m", "--model", "x.gguf"}, "--models-dir"},
@@ -46,6 +46,7 @@ TEST(ModelsFlags, AreTheParentsOrItsChildrens) {
 TEST(ModelsFlags, VariablesOfTheParentAreNoChilds) {
   EXPECT_THAT(VariablesOfParent(), Contains("LOCKSTEP_MODELS_DIR"));
   EXPECT_THAT(VariablesOfParent(), Contains("LOCKSTEP_PORT"));
+  EXPECT_THAT(VariablesOfParent(), Contains("LOCKSTEP_HF_REPO"));
   EXPECT_THAT(VariablesOfParent(), Not(Contains("LOCKSTEP_SESSIONS")));
 }
 
