@@ -81,15 +81,16 @@ class Chat {
   Chat(LocalClient& client, const ChatOptions& options, LineEditor& editor)
       : client_(client),
         editor_(editor),
-        styled_(editor.interactive()),
+        interactive_(editor.interactive()),
+        styled_(editor.styled()),
         sampling_(SamplingJson(options.sampling)) {
     log_.system = options.system;
   }
 
   void Run() {
-    if (styled_) {
-      fmt::print("\033[1m{}\033[0m, {} tokens of context. /help tells what there is.\n\n",
-                 client_.model().name, client_.model().context);
+    if (interactive_) {
+      fmt::print("{}, {} tokens of context. /help tells what there is.\n\n",
+                 Styled("\033[1m", client_.model().name), client_.model().context);
     }
     while (!ended_) {
       const LineEditor::Line line = ReadMessage();
@@ -107,22 +108,29 @@ class Chat {
         if (Send(files_ + text)) files_.clear();
       }
     }
-    if (styled_) std::fputs("\n", stdout);
+    if (interactive_) std::fputs("\n", stdout);
   }
 
  private:
   // One message, over lines that end with a backslash.
   LineEditor::Line ReadMessage() {
-    const std::string first = "\1\033[1;36m\1> \1\033[0m\1";
-    LineEditor::Line line = editor_.Read(styled_ ? first : "");
+    LineEditor::Line line = editor_.Read(Prompt("> ", "\1\033[1;36m\1> \1\033[0m\1"));
     while (line.end == LineEditor::End::kText && line.text.ends_with('\\')) {
-      LineEditor::Line more = editor_.Read(styled_ ? "\1\033[36m\1. \1\033[0m\1" : "");
+      LineEditor::Line more = editor_.Read(Prompt(". ", "\1\033[36m\1. \1\033[0m\1"));
       if (more.end == LineEditor::End::kInterrupt) return more;
       line.text.back() = '\n';
       line.text += more.text;
       if (more.end == LineEditor::End::kEndOfInput) break;
     }
     return line;
+  }
+
+  const char* Prompt(const char* plain, const char* styled) const {
+    return !interactive_ ? "" : styled_ ? styled : plain;
+  }
+
+  std::string Styled(const char* style, const std::string& text) const {
+    return styled_ ? style + text + "\033[0m" : text;
   }
 
   // A path at the front of a message is none.
@@ -132,8 +140,8 @@ class Chat {
   }
 
   void Note(const std::string& text) const {
-    if (styled_) {
-      fmt::print("\033[2m{}\033[0m\n", text);
+    if (interactive_) {
+      fmt::print("{}\n", Styled("\033[2m", text));
     } else {
       fmt::print(stderr, "{}\n", text);
     }
@@ -147,14 +155,14 @@ class Chat {
     if (!think_.empty()) {
       body["chat_template_kwargs"] = {{"enable_thinking", think_ == "on"}};
     }
-    WrittenAnswer answer = WriteAnswer(client_, "/v1/chat/completions", body, styled_);
+    WrittenAnswer answer = WriteAnswer(client_, "/v1/chat/completions", body, interactive_);
     std::fputs("\n", stdout);
     std::fflush(stdout);
     if (answer.outcome.error) {
       Explain(answer.outcome);
       return false;
     }
-    if (styled_) Note("[" + Summary(answer.outcome, client_.model().context) + "]\n");
+    if (interactive_) Note("[" + Summary(answer.outcome, client_.model().context) + "]\n");
     log_.Add({message, std::move(answer.text), std::move(answer.thought)});
     return true;
   }
@@ -256,7 +264,7 @@ class Chat {
 
   LocalClient& client_;
   LineEditor& editor_;
-  const bool styled_;
+  const bool interactive_, styled_;
   Json sampling_;
   ConversationLog log_;
   std::string files_;  // that go before the next message

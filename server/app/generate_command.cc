@@ -13,6 +13,7 @@
 #include "server/app/local_client.h"
 #include "server/app/logging.h"
 #include "server/app/terminal_answer.h"
+#include "server/app/terminal_style.h"
 
 namespace lockstep {
 namespace {
@@ -64,7 +65,9 @@ int RunGenerate(const Options& options) {
   if (isatty(STDOUT_FILENO) == 1) std::fputs("\n", stdout);
   if (answer.outcome.error) return Fails(kFailed, *answer.outcome.error);
   if (isatty(STDERR_FILENO) == 1) {
-    fmt::print(stderr, "\033[2m[{}]\033[0m\n", Summary(answer.outcome, context));
+    const bool styled = TakesStyles(STDERR_FILENO);
+    fmt::print(stderr, "{}[{}]{}\n", styled ? "\033[2m" : "", Summary(answer.outcome, context),
+               styled ? "\033[0m" : "");
   }
   return answer.outcome.stopped ? kInterrupted : 0;
 }

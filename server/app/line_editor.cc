@@ -13,6 +13,8 @@
 #include <iostream>
 #include <utility>
 
+#include "server/app/terminal_style.h"
+
 namespace lockstep {
 namespace {
 
@@ -87,17 +89,20 @@ struct LineEditor::Terminal {
   Terminal& operator=(const Terminal&) = delete;
 };
 
-LineEditor::LineEditor(const std::string& history_file) {
-  if (isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) {
+LineEditor::LineEditor(const std::string& history_file)
+    : interactive_(isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) {
+  if (interactive_ && TakesSequences(STDOUT_FILENO)) {
     terminal_ = std::make_unique<Terminal>(history_file);
   }
 }
 LineEditor::~LineEditor() = default;
 
-bool LineEditor::interactive() const { return terminal_ != nullptr; }
+bool LineEditor::styled() const { return terminal_ != nullptr && TakesStyles(STDOUT_FILENO); }
 
 LineEditor::Line LineEditor::Read(const std::string& prompt) {
   if (!terminal_) {
+    std::fputs(prompt.c_str(), stdout);
+    std::fflush(stdout);
     std::string text;
     if (!std::getline(std::cin, text)) return {End::kEndOfInput, {}};
     return {End::kText, std::move(text)};

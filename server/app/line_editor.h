@@ -1,5 +1,5 @@
 // Lines from a person: with editing, history and pasting of many lines where stdin and stdout are a
-// terminal, and as they come elsewhere. One at a time, for one thread.
+// terminal that takes sequences, and as they come elsewhere. One at a time, for one thread.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,9 @@ class LineEditor {
   LineEditor& operator=(const LineEditor&) = delete;
 
   // Whether there is a person who sees what is written.
-  bool interactive() const;
+  bool interactive() const { return interactive_; }
+  // Whether the prompt may have sequences, between \1 and \1.
+  bool styled() const;
   // A text may be of many lines, by Alt-Enter or pasted. Ctrl-C gives kInterrupt with what was
   // written by then.
   Line Read(const std::string& prompt);
@@ -31,7 +33,8 @@ class LineEditor {
 
  private:
   struct Terminal;
-  std::unique_ptr<Terminal> terminal_;  // null: not interactive
+  const bool interactive_;
+  std::unique_ptr<Terminal> terminal_;  // null: lines are read as they come
 };
 
 }  // namespace lockstep

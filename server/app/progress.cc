@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "server/app/terminal_style.h"
+
 namespace lockstep {
 namespace {
 
@@ -88,7 +90,7 @@ Progress::Progress(std::string what, std::string unit)
 
 Progress::~Progress() { Wipe(); }
 
-bool Progress::Shown() { return isatty(STDERR_FILENO) == 1; }
+bool Progress::Shown() { return TakesSequences(STDERR_FILENO); }
 
 void Progress::Start(size_t before) {
   start_ = std::chrono::steady_clock::now();

@@ -1,6 +1,6 @@
 // How far something is that a person waits for, how fast it goes and how long it will take: one
-// line on stderr, drawn over and over, where stderr is a terminal, and nothing elsewhere. For one
-// thread at a time.
+// line on stderr, drawn over and over, where stderr is a terminal that can, and nothing elsewhere.
+// For one thread at a time.
 #pragma once
 
 #include <chrono>

@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 
 #include "server/app/markdown_style.h"
+#include "server/app/terminal_style.h"
 
 namespace lockstep {
 namespace {
@@ -32,7 +34,8 @@ void CatchInterrupts() {
 }
 
 WrittenAnswer WriteAnswer(LocalClient& client, std::string_view path, const Json& body,
-                          bool styled) {
+                          bool for_person) {
+  const bool styled = for_person && TakesStyles(STDOUT_FILENO);
   constexpr std::string_view kFaint = "\033[2m", kPlain = "\033[0m";
   WrittenAnswer answer;
   MarkdownStyle style(styled);
@@ -41,11 +44,12 @@ WrittenAnswer WriteAnswer(LocalClient& client, std::string_view path, const Json
     if (thought) {
       if (answer.thought.empty() && styled) Write(kFaint);
       answer.thought += text;
-      if (styled) Write(text);  // to others the answer alone is of use
+      if (for_person) Write(text);  // to others the answer alone is of use
       return;
     }
-    if (answer.text.empty() && !answer.thought.empty() && styled) {
-      Write(std::string(kPlain) + "\n\n");
+    if (answer.text.empty() && !answer.thought.empty() && for_person) {
+      if (styled) Write(kPlain);
+      Write("\n\n");
     }
     answer.text += text;
     Write(style.Push(text));

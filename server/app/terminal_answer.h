@@ -18,9 +18,10 @@ struct WrittenAnswer {
   AskOutcome outcome;
 };
 
-// Asks, and writes to stdout: styled for a terminal, else the answer's text alone.
+// Asks, and writes to stdout: for a person the thoughts, too, and with styles where the terminal
+// has them; else the answer's text alone.
 WrittenAnswer WriteAnswer(LocalClient& client, std::string_view path, const Json& body,
-                          bool styled);
+                          bool for_person);
 
 // "63 tokens, 45 tokens/s, ended by itself".
 std::string Summary(const AskOutcome& outcome, size_t context);
