@@ -123,8 +123,9 @@ std::string Flags::SetVariableOf(const Declared& flag) {
     const bool counts = !value.empty() || flag.when_empty == WhenEmpty::kError;
     if (Environment(variable) == nullptr || !counts) continue;
     if (!set.empty() && value != Environment(set)) {
-      throw CLI::ValidationError(set + " and " + variable + " are one flag, with two values",
-                                 CLI::ExitCodes::ValidationError);
+      throw CLI::ValidationError(
+          set.append(" and ").append(variable).append(" are one flag, with two values"),
+          CLI::ExitCodes::ValidationError);
     }
     if (set.empty()) set = variable;
   }
