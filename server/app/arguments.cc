@@ -3,6 +3,7 @@
 #include "server/app/arguments.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace lockstep {
 namespace {
@@ -11,6 +12,14 @@ std::string NameOf(const std::string& argument) {
   std::string name = argument.substr(0, argument.find('='));
   // llama-server's, which the library would read as -h and -f.
   return name == "-hf" ? "--hf" : name;
+}
+
+// Whether a text looks like a long flag, be there one of this name or not: "-- a comment" and
+// "---" are texts.
+bool IsLongFlag(const std::string& argument) {
+  const std::string name = NameOf(argument);
+  return name.starts_with("--") && name.find_first_not_of('-') == 2 &&
+         std::ranges::all_of(name, [](unsigned char c) { return c == '-' || std::isalnum(c); });
 }
 
 // Null where the app has no flag of that name: "--model" or "-m".
@@ -80,7 +89,8 @@ class Reader {
     if (has_value) return read_.push_back(value);
     if (option.get_items_expected_min() == 0 || at_ + 1 == given_.size()) return;
     const std::string& next = given_[++at_];
-    if (next.starts_with("--") || (next.starts_with('-') && Find(NameOf(next)) != nullptr)) {
+    if (next == "--" || IsLongFlag(next) ||
+        (next.starts_with('-') && Find(NameOf(next)) != nullptr)) {
       throw CLI::ValidationError(
           name, "it has no value; one that begins with a dash is written " + name + "=VALUE");
     }

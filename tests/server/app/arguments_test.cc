@@ -45,6 +45,8 @@ TEST_F(ArgumentsTest, ValuesBelongToTheirFlags) {
   EXPECT_THAT(Read({"-m=a", "-v=no"}), ElementsAre("-m", "a", "--verbose=no"));
   EXPECT_THAT(Read({"--model", "-1", "--model", "-"}),
               ElementsAre("--model", "-1", "--model", "-"));
+  EXPECT_THAT(Read({"--model", "-- a comment", "--model", "---\na: b"}),
+              ElementsAre("--model", "-- a comment", "--model", "---\na: b"));
   EXPECT_THAT(Read({"--model=--verbose"}), ElementsAre("--model=--verbose"));
   EXPECT_THAT(Read({"bench", "--embed", "--model", "1"}),
               ElementsAre("bench", "--embed", "--model", "1"));
