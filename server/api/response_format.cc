@@ -112,9 +112,10 @@ class FormatReader {
       return format.Fail("type", "must be text, json_object, json_schema or regex");
     }
     // Hugging Face's clients send the schema as "value", others as "schema".
+    const bool any = !nested && !format.Has("value") && !format.Has("schema");
+    if (any) return ReadObject(format, "type");
     for (const char* name : {"value", "schema"}) ReadSchema(format, name);
     if (nested) ReadNamedSchema(format, "json_schema");
-    if (format.ok() && format_.kind == Kind::kText) ReadObject(format, "type");
   }
 
   // output_config.format, and output_format as it was before
