@@ -9,7 +9,7 @@
 #include "core/base/utf8.h"
 #include "core/grammar/grammar.h"
 #include "server/schema/json_pattern.h"
-#include "server/schema/schema_merge.h"
+#include "server/schema/schema_keywords.h"
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {

@@ -1,7 +1,3 @@
-// All that is known of a keyword in general stands in one table: whether it is known, what values
-// it is about, and how two of it are joined. What it makes of a grammar stands in
-// schema_numbers.cc, schema_texts.cc, schema_arrays.cc and schema_objects.cc.
-//
 // Joining is how combinations become grammars, for grammars have no intersection: allOf, a $ref
 // beside other keywords, and each alternative of an anyOf that has something beside it are joined
 // into one schema. Where two of a keyword cannot be one, the second waits in allOf until the first
@@ -18,100 +14,12 @@
 #include "core/base/quoted.h"
 #include "server/json/json_set.h"
 #include "server/schema/json_number.h"
+#include "server/schema/schema_keywords.h"
 
 namespace lockstep {
 namespace {
 
 using enum SchemaJoin;
-
-// nullable is OpenAPI 3.0's. dependencies, additionalItems and a list as items are of the drafts
-// before 2020-12, which schemas in use still have.
-constexpr SchemaKeyword kKeywords[] = {
-    {"$ref", "", kLater},
-    {"type", "", kTypes},
-    {"enum", "", kCommon},
-    {"const", "", kOnce},
-    {"allOf", "", kUnion},
-    {"anyOf", "", kLater},
-    {"oneOf", "", kLater},
-    {"not", "", kNeither},
-    {"if", "", kLater},
-    {"then", "", kLater},
-    {"else", "", kLater},
-    {"nullable", "", kEvery},
-    {"properties", "object", kMembers},
-    {"patternProperties", "object", kMembers},
-    {"additionalProperties", "object", kBoth},
-    {"unevaluatedProperties", "object", kBoth},
-    {"propertyNames", "object", kBoth},
-    {"required", "object", kUnion},
-    {"minProperties", "object", kLarger},
-    {"maxProperties", "object", kSmaller},
-    {"dependentRequired", "object", kLater},
-    {"dependentSchemas", "object", kLater},
-    {"dependencies", "object", kLater},
-    {"items", "array", kBoth},
-    {"prefixItems", "array", kPlaces},
-    {"additionalItems", "array", kBoth},
-    {"unevaluatedItems", "array", kBoth},
-    {"contains", "array", kOnce},
-    {"minContains", "array", kOnce},
-    {"maxContains", "array", kOnce},
-    {"minItems", "array", kLarger},
-    {"maxItems", "array", kSmaller},
-    {"uniqueItems", "array", kEither},
-    {"minLength", "string", kLarger},
-    {"maxLength", "string", kSmaller},
-    {"pattern", "string", kUnion},
-    {"format", "string", kUnion},
-    {"minimum", "number", kLarger},
-    {"maximum", "number", kSmaller},
-    {"exclusiveMinimum", "number", kLarger},
-    {"exclusiveMaximum", "number", kSmaller},
-    {"multipleOf", "number", kOnce},
-};
-
-// These are keywords of JSON Schema that assert nothing (titles, identifiers, definitions that only
-// a $ref brings in), of OpenAPI (xml, externalDocs, discriminator), of editors
-// (markdownDescription, defaultSnippets), and what generators of schemas leave behind.
-constexpr std::string_view kAnnotations[] = {"title",
-                                             "description",
-                                             "default",
-                                             "examples",
-                                             "example",
-                                             "$schema",
-                                             "$id",
-                                             "id",
-                                             "$comment",
-                                             "deprecated",
-                                             "readOnly",
-                                             "writeOnly",
-                                             "$defs",
-                                             "definitions",
-                                             "discriminator",
-                                             "strict",
-                                             "$anchor",
-                                             "$dynamicAnchor",
-                                             "$recursiveAnchor",
-                                             "$vocabulary",
-                                             "contentMediaType",
-                                             "contentEncoding",
-                                             "contentSchema",
-                                             "markdownDescription",
-                                             "xml",
-                                             "externalDocs",
-                                             "propertyOrdering",
-                                             "enumNames",
-                                             "enumDescriptions",
-                                             "markdownEnumDescriptions",
-                                             "deprecationMessage",
-                                             "doNotSuggest",
-                                             "defaultSnippets",
-                                             "errorMessage",
-                                             "order",
-                                             "optional",
-                                             "name",
-                                             "meta"};
 
 Json AsList(const Json& value) { return value.is_array() ? value : Json::array({value}); }
 
@@ -322,41 +230,10 @@ bool HasAny(const Json& schema, std::span<const std::string_view> keywords) {
 
 }  // namespace
 
-const SchemaKeyword* FindSchemaKeyword(std::string_view keyword) {
-  const auto found = std::ranges::find(kKeywords, keyword, &SchemaKeyword::name);
-  return found == std::end(kKeywords) ? nullptr : found;
-}
-
-std::string_view ImpliedType(const Json& schema) {
-  for (const std::string_view type : {"object", "array", "string", "number"}) {
-    for (const auto& [keyword, value] : schema.items()) {
-      const SchemaKeyword* const known = FindSchemaKeyword(keyword);
-      if (known != nullptr && known->type == type) return type;
-    }
-  }
-  return {};
-}
-
-bool IsAnnotation(std::string_view keyword) {
-  return std::ranges::find(kAnnotations, keyword) != std::end(kAnnotations) ||
-         keyword.starts_with("x-");
-}
-
-bool Asserts(const Json& schema) {
-  return std::ranges::any_of(schema.items(),
-                             [](const auto& item) { return !IsAnnotation(item.key()); });
-}
-
 bool ForbidsTexts(const Json& schema) {
   const auto forbidden = schema.find("not");
   return forbidden != schema.end() &&
          (forbidden->contains("pattern") || forbidden->contains("format"));
-}
-
-Json Without(const Json& schema, std::string_view keyword) {
-  Json out = schema;
-  out.erase(std::string(keyword));
-  return out;
 }
 
 // What `contains` has found counts as evaluated, too.

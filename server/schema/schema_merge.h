@@ -1,5 +1,4 @@
-// The keywords of JSON schemas, what several schemas say together as one schema, and where
-// references lead. Stateless.
+// What several schemas say together as one schema, and where references lead. Stateless.
 #pragma once
 
 #include <string>
@@ -11,37 +10,6 @@
 
 namespace lockstep {
 
-// What a keyword becomes if two schemas that must hold together have it.
-enum class SchemaJoin {
-  kOnce,     // an error, unless both say the same
-  kLarger,   // the larger number
-  kSmaller,  // the smaller one
-  kTypes,    // the types in both lists
-  kCommon,   // the values in both lists
-  kUnion,    // the entries of both lists
-  kMembers,  // the members of both objects, those of one name in allOf
-  kBoth,     // allOf of the two
-  kPlaces,   // for prefixItems: item by item, with the other schema's items behind its last
-  kNeither,  // for `not`: anyOf of the two
-  kLater,    // an entry of the joined schema's own allOf
-  kEither,   // true if one of them is
-  kEvery,    // true if both are
-};
-
-struct SchemaKeyword {
-  std::string_view name;
-  std::string_view type;  // of the values that it is about: empty, any
-  SchemaJoin join;
-};
-// Null for a keyword that is not supported.
-const SchemaKeyword* FindSchemaKeyword(std::string_view keyword);
-// Says nothing about which values are allowed.
-bool IsAnnotation(std::string_view keyword);
-// What a schema without a type is about, by its keywords; empty if they do not say.
-std::string_view ImpliedType(const Json& schema);
-// Whether anything in the schema is about which values are allowed.
-bool Asserts(const Json& schema);
-Json Without(const Json& schema, std::string_view keyword);
 // Whether `not` forbids texts by a pattern or a format, and with them all that is no text, which
 // passes these.
 bool ForbidsTexts(const Json& schema);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/quoted.h"
+#include "server/schema/schema_keywords.h"
 #include "server/schema/schema_merge.h"
 
 namespace lockstep {

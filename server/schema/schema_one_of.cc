@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/schema/schema_keywords.h"
 #include "server/schema/schema_merge.h"
 #include "server/schema/schema_reader.h"
 

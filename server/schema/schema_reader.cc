@@ -18,6 +18,7 @@
 
 #include "core/base/quoted.h"
 #include "core/grammar/grammar.h"
+#include "server/schema/schema_keywords.h"
 #include "server/schema/schema_merge.h"
 
 namespace lockstep {

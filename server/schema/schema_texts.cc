@@ -10,7 +10,7 @@
 #include "core/grammar/grammar.h"
 #include "server/schema/json_formats.h"
 #include "server/schema/json_pattern.h"
-#include "server/schema/schema_merge.h"
+#include "server/schema/schema_keywords.h"
 #include "server/schema/schema_reader.h"
 
 namespace lockstep {

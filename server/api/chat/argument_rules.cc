@@ -14,6 +14,7 @@
 #include "core/grammar/grammar.h"
 #include "server/generation/text_rules.h"
 #include "server/schema/schema_dialects.h"
+#include "server/schema/schema_keywords.h"
 
 namespace lockstep {
 namespace {
