@@ -15,11 +15,11 @@ import { Lockstep } from '../support/lockstep.mjs';
 pageTest('streams, and tells of tokens, speed and time to first token meanwhile', {}, async (page) => {
   gateway.delay = 15;
   await send(page, 'Once upon a time');
-  await last(page).locator('.t').nth(3).waitFor();
+  await last(page).locator('.t:visible').nth(3).waitFor();
   const early = await answerText(page);
   assert.match(await last(page).locator('.facts').innerText(), /\d+ tokens[^]*\d tokens\/s[^]*first after \d+/);
   assert.equal(await page.locator('#send').innerText(), 'Stop');
-  await last(page).locator('.t').nth(15).waitFor();
+  await last(page).locator('.t:visible').nth(15).waitFor();
   const later = await answerText(page);
   assert.ok(later.length > early.length && later.startsWith(early));
   await page.keyboard.press('Escape');
@@ -43,7 +43,7 @@ for (const how of ['button', 'Escape']) {
   pageTest(`stops by ${how}, and runs again to the same token`, {}, async (page) => {
     gateway.delay = 10;
     await send(page, 'Once upon a time');
-    await last(page).locator('.t').nth(8).waitFor();
+    await last(page).locator('.t:visible').nth(8).waitFor();
     if (how === 'button') await button(page, 'Stop').click();
     else await page.keyboard.press('Escape');
     await finished(page);
@@ -211,7 +211,7 @@ pageTest('keeps the conversation over a reload; edits, regenerates, deletes and 
   await page.reload();
   await page.locator('.exchange').waitFor();
   assert.equal(await answerText(page), text);
-  await last(page).locator('.t').nth(4).hover();
+  await last(page).locator('.t:visible').nth(4).hover();
   await page.locator('#popover').waitFor();
 
   await button(page, 'Regenerate').click();
