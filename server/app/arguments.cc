@@ -1,3 +1,4 @@
+// One walk over the arguments, which puts each flag's value where the library cannot mistake it.
 // Whatever names no flag is left to the library and to who explains its errors, and so are short
 // flags in one word, -vc 64 and -c64.
 #include "server/app/arguments.h"
@@ -51,8 +52,11 @@ class Reader {
         if (command_ == nullptr) command_ = FindCommand(app_, argument);
         read_.push_back(argument);
       } else if (const CLI::Option* const option = Find(NameOf(argument))) {
-        const bool is_switch = option->get_items_expected_max() == 0;
-        is_switch ? TakeSwitch(*option, argument) : TakeValue(*option, argument);
+        if (option->get_items_expected_max() == 0) {
+          TakeSwitch(*option, argument);
+        } else {
+          TakeValue(*option, argument);
+        }
       } else {
         read_.push_back(argument);
       }

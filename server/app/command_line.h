@@ -84,7 +84,7 @@ class Flags {
         },
         help);
     option->transform(YesOrNo())->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-    Declare(option, Kind::kSwitch, WhenEmpty::kUnset);
+    Declare(option, Kind::kValue, WhenEmpty::kUnset);
     return option;
   }
 
@@ -103,7 +103,7 @@ class Flags {
   void ShowVariables();
 
  private:
-  enum class Kind { kValue, kList, kSwitch };
+  enum class Kind { kValue, kList };
   struct Declared {
     std::vector<std::string> variables;  // one for each long name
     Kind kind;

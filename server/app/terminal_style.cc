@@ -1,3 +1,4 @@
+// Asked of the environment each time, as it is seldom and costs nothing beside writing.
 #include "server/app/terminal_style.h"
 
 #include <unistd.h>
