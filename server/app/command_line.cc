@@ -119,10 +119,9 @@ void Flags::ReadEnvironment(const CLI::App& command) {
 std::string Flags::SetVariableOf(const Declared& flag) {
   std::string set;
   for (const std::string& variable : flag.variables) {
-    const std::string value = Environment(variable) == nullptr ? "" : Environment(variable);
-    const bool counts = !value.empty() || flag.when_empty == WhenEmpty::kError;
-    if (Environment(variable) == nullptr || !counts) continue;
-    if (!set.empty() && value != Environment(set)) {
+    const char* const value = Environment(variable);
+    if (value == nullptr || (*value == '\0' && flag.when_empty == WhenEmpty::kUnset)) continue;
+    if (!set.empty() && std::string_view(value) != Environment(set)) {
       throw CLI::ValidationError(
           set.append(" and ").append(variable).append(" are one flag, with two values"),
           CLI::ExitCodes::ValidationError);

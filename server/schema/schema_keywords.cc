@@ -100,6 +100,9 @@ constexpr std::string_view kAnnotations[] = {"title",
                                              "name",
                                              "meta"};
 
+constexpr const char* kInPlace[] = {
+    "$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "dependencies"};
+
 }  // namespace
 
 const SchemaKeyword* FindSchemaKeyword(std::string_view keyword) {
@@ -125,6 +128,19 @@ bool IsAnnotation(std::string_view keyword) {
 bool Asserts(const Json& schema) {
   return std::ranges::any_of(schema.items(),
                              [](const auto& item) { return !IsAnnotation(item.key()); });
+}
+
+bool AppliesInPlace(const Json& schema) {
+  return std::ranges::any_of(kInPlace,
+                             [&](const char* keyword) { return schema.contains(keyword); });
+}
+
+bool ListsMore(const Json& schema, const Json& other, const char* by) {
+  const auto listed = schema.find(by), known = other.find(by);
+  return listed != schema.end() && std::ranges::any_of(listed->items(), [&](const auto& member) {
+           return member.value() != false &&
+                  (known == other.end() || !known->contains(member.key()));
+         });
 }
 
 Json Without(const Json& schema, std::string_view keyword) {

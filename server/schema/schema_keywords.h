@@ -37,5 +37,11 @@ bool IsAnnotation(std::string_view keyword);
 std::string_view ImpliedType(const Json& schema);
 // Whether anything in the schema is about which values are allowed.
 bool Asserts(const Json& schema);
+// Whether schemas in this one apply to the same value (in-place applicators, JSON Schema 10.2),
+// `not` aside, whose schema is for other values.
+bool AppliesInPlace(const Json& schema);
+// Whether `schema` lists a member by "properties" or "patternProperties" that `other` does not,
+// unless it forbids it.
+bool ListsMore(const Json& schema, const Json& other, const char* by);
 Json Without(const Json& schema, std::string_view keyword);
 }  // namespace lockstep

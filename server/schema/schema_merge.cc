@@ -70,13 +70,7 @@ Json Both(const Json& a, const Json& b) {
 bool Closes(const Json& schema, const Json& other) {
   const auto more = schema.find("additionalProperties");
   if (more == schema.end() || *more == true) return false;
-  return std::ranges::any_of(std::array{"properties", "patternProperties"}, [&](const char* by) {
-    const auto named = other.find(by), own = schema.find(by);
-    return named != other.end() && std::ranges::any_of(named->items(), [&](const auto& property) {
-             return property.value() != false &&
-                    (own == schema.end() || !own->contains(property.key()));
-           });
-  });
+  return ListsMore(other, schema, "properties") || ListsMore(other, schema, "patternProperties");
 }
 
 // Before draft 2020-12, a list of items was called items, and what comes behind it additionalItems.
@@ -212,15 +206,14 @@ bool Differ(const Json& a, const Json& b, std::span<const std::string_view> grou
          });
 }
 
-// By which a schema has others for the same value.
-constexpr std::string_view kInPlace[] = {
-    "$ref",        "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
-    "dependencies"};
 constexpr std::string_view kUnevaluated[] = {"unevaluatedProperties", "unevaluatedItems"};
 constexpr std::string_view kListing[] = {
     "properties", "patternProperties", "additionalProperties", "unevaluatedProperties",
     "items",      "prefixItems",       "additionalItems",      "unevaluatedItems",
     "contains"};
+
+// Whether schemas in this one say something of the same value.
+bool HasOthers(const Json& schema) { return AppliesInPlace(schema) || schema.contains("not"); }
 
 bool HasAny(const Json& schema, std::span<const std::string_view> keywords) {
   return schema.is_object() && std::ranges::any_of(keywords, [&](std::string_view keyword) {
@@ -239,7 +232,7 @@ bool ForbidsTexts(const Json& schema) {
 // What `contains` has found counts as evaluated, too.
 Result<Json> WithOwnUnevaluated(Json schema, const std::vector<const Json*>& others) {
   const auto lists = [](const Json* other) {
-    return HasAny(*other, kInPlace) || HasAny(*other, kListing);
+    return HasOthers(*other) || HasAny(*other, kListing);
   };
   if (!HasAny(schema, kUnevaluated) || std::ranges::none_of(others, lists)) return schema;
   schema = WithPrefixItems(std::move(schema));
@@ -249,7 +242,7 @@ Result<Json> WithOwnUnevaluated(Json schema, const std::vector<const Json*>& oth
     if (given == schema.end()) continue;
     const Json more = *given;
     const bool found = keyword == kUnevaluated[1] && schema.contains("contains");
-    if (more != true && (found || HasAny(schema, kInPlace))) return CannotJoin(keyword);
+    if (more != true && (found || HasOthers(schema))) return CannotJoin(keyword);
     schema.erase(std::string(keyword));
     if (schema.contains(own)) continue;
     schema[own] = more;

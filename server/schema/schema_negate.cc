@@ -131,18 +131,14 @@ Result<Json> Negate(const Json& schema, size_t depth) {
   return Json{{"anyOf", std::move(choices)}};
 }
 
-// Whether `negated` lists a member that `schema` does not.
-bool ListsMore(const Json& negated, const Json& schema) {
+// Whether `negated`, or a schema in it, lists a member that `schema` does not.
+bool ListsAnywhere(const Json& negated, const Json& schema) {
   if (!negated.is_object()) return false;
-  const auto listed = negated.find("properties"), own = schema.find("properties");
-  if (listed != negated.end() && std::ranges::any_of(listed->items(), [&](const auto& member) {
-        return member.value() != false && (own == schema.end() || !own->contains(member.key()));
-      })) {
-    return true;
-  }
+  if (ListsMore(negated, schema, "properties")) return true;
   return std::ranges::any_of(std::array{"allOf", "anyOf"}, [&](const char* choice) {
     const Json parts = negated.value(choice, Json::array());
-    return std::ranges::any_of(parts, [&](const Json& part) { return ListsMore(part, schema); });
+    return std::ranges::any_of(parts,
+                               [&](const Json& part) { return ListsAnywhere(part, schema); });
   });
 }
 
@@ -183,7 +179,7 @@ Status AddDependencies(const std::string& keyword, const Json& value, Json* cond
 Result<Json> NegateSchema(const Json& schema, const Json& beside) {
   auto negated = Negate(schema, 0);
   if (negated && beside.is_object() && beside.value("unevaluatedProperties", Json(true)) != true &&
-      ListsMore(*negated, beside)) {
+      ListsAnywhere(*negated, beside)) {
     return CannotNegate("members beside unevaluatedProperties");
   }
   return negated;

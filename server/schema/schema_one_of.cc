@@ -58,10 +58,7 @@ bool Forbids(const Json& schema, const std::string& name) {
 
 // Whether other schemas in this one say more of the same value.
 bool Opens(const Json& schema) {
-  for (const char* keyword : {"$ref", "allOf", "anyOf", "oneOf", "if", "dependentRequired",
-                              "dependentSchemas", "dependencies"}) {
-    if (schema.contains(keyword)) return true;
-  }
+  if (AppliesInPlace(schema) || schema.contains("dependentRequired")) return true;
   const auto other = schema.find("not");  // an enum there lists no members, negated or not
   return other != schema.end() && !(other->contains("enum") && other->size() == 1);
 }

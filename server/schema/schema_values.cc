@@ -7,7 +7,6 @@
 
 #include "core/base/quoted.h"
 #include "core/base/utf8.h"
-#include "core/grammar/grammar.h"
 #include "server/json/json_set.h"
 #include "server/schema/schema_keywords.h"
 #include "server/schema/schema_merge.h"

@@ -28,6 +28,22 @@ TEST(SchemaKeywordsTest, KeywordsTellWhatASchemaIsAbout) {
   EXPECT_EQ(ImpliedType({{"enum", {1}}}), "");
 }
 
+TEST(SchemaKeywordsTest, MembersThatAnotherDoesNotListAreMore) {
+  const Json a = {{"properties", {{"a", true}, {"b", false}}}};
+  const Json b = {{"properties", {{"b", true}}}, {"patternProperties", {{"^a", true}}}};
+  EXPECT_TRUE(ListsMore(a, b, "properties"));
+  EXPECT_TRUE(ListsMore(b, a, "patternProperties"));
+  EXPECT_FALSE(ListsMore(b, a, "properties"));
+  EXPECT_FALSE(ListsMore({{"properties", {{"c", false}}}}, a, "properties"));
+  EXPECT_FALSE(ListsMore(Json::object(), a, "properties"));
+}
+
+TEST(SchemaKeywordsTest, SomeKeywordsApplySchemasToTheSameValue) {
+  EXPECT_TRUE(AppliesInPlace({{"anyOf", Json::array({true})}}));
+  EXPECT_TRUE(AppliesInPlace({{"$ref", "#"}}));
+  EXPECT_FALSE(AppliesInPlace({{"not", true}, {"items", true}, {"type", "array"}}));
+}
+
 TEST(SchemaKeywordsTest, AnnotationsAssertNothing) {
   const Json schema = {{"title", "t"}, {"description", "d"}, {"type", "string"}};
   EXPECT_TRUE(Asserts(schema));
