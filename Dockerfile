@@ -33,7 +33,7 @@ LABEL org.opencontainers.image.title="lockstep" \
 COPY --from=build /image /
 # Serves the embedded model; for another one, mount a folder at /models and set LOCKSTEP_MODEL to
 # /models/NAME.gguf, or LOCKSTEP_HF to a name, if it can be written to by the user below.
-ENV LOCKSTEP_HOST=:: LOCKSTEP_PORT=8080 HF_HUB_CACHE=/models
+ENV LOCKSTEP_HOST=:: LOCKSTEP_PORT=8080 HF_HUB_CACHE=/models LOCKSTEP_CACHE_DIR=/models/.lockstep
 EXPOSE 8080
 USER 65532:65532
 STOPSIGNAL SIGTERM

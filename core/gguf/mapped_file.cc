@@ -25,6 +25,10 @@ tl::unexpected<Error> SystemError(const std::string& path, const char* action) {
                    fmt::format("cannot {} it: {}", action, std::generic_category().message(errno)));
 }
 
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
@@ -70,6 +74,13 @@ bool MappedFile::Read(size_t offset, std::span<uint8_t> to) const {
     to = to.subspan(static_cast<size_t>(n));
   }
   return true;
+}
+
+std::optional<FileState> MappedFile::State() const {
+  struct stat info {};
+  if (fstat(fd_, &info) != 0) return std::nullopt;
+  return FileState{info.st_ino, static_cast<uint64_t>(info.st_size), Nanoseconds(info.st_mtim),
+                   Nanoseconds(info.st_ctim)};
 }
 
 void MappedFile::DropPages(size_t offset, size_t size) const {

@@ -3,12 +3,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "core/base/status.h"
 
 namespace lockstep {
+
+// What the file system says of a file: some of it differs once the file was written to.
+struct FileState {
+  uint64_t inode = 0, size = 0;
+  int64_t modified_ns = 0, changed_ns = 0;  // Unix time: of the content, and of the inode
+  bool operator==(const FileState&) const = default;
+};
 
 class MappedFile {
  public:
@@ -23,6 +31,8 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
   // Copies bytes from `offset` on, without the mapping. False if not all of them can be read.
   [[nodiscard]] bool Read(size_t offset, std::span<uint8_t> to) const;
+  // Nothing if the system does not say.
+  std::optional<FileState> State() const;
   // Tells the system that this process is done with [offset, offset + size).
   void DropPages(size_t offset, size_t size) const;
 

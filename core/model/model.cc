@@ -10,6 +10,7 @@
 #include <future>
 #include <memory>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "core/base/mutex.h"
@@ -30,6 +31,8 @@ namespace {
 class Progress {
  public:
   Progress(const LoadProgress& report, size_t total) : report_(report), total_(total) {}
+  // REQUIRES: nothing was added yet.
+  void Expect(size_t bytes) { total_ += bytes; }
   void Add(size_t bytes) {
     if (!report_) return;
     const MutexLock lock(mutex_);
@@ -39,7 +42,7 @@ class Progress {
 
  private:
   const LoadProgress& report_;
-  const size_t total_;
+  size_t total_;
   Mutex mutex_;
   size_t done_ GUARDED_BY(mutex_) = 0;
 };
@@ -57,9 +60,53 @@ std::vector<FilePart> FilePartsOf(const GgufParts& opened) {
   return parts;
 }
 
-struct SetOnReturn {
-  std::atomic<bool>& flag;
-  ~SetOnReturn() { flag = true; }
+// What the file system says of each part. None where one is no file, or it says nothing.
+std::vector<FileState> StatesOf(const GgufParts& opened) {
+  std::vector<FileState> states;
+  for (const MappedFile& mapped : opened.parts()) {
+    const auto state = mapped.State();
+    if (!state) return {};
+    states.push_back(*state);
+  }
+  return states;
+}
+
+// The digest of the file, as it was kept, or made by a thread of its own beside whoever holds this.
+class FileDigest {
+ public:
+  // `kept` may be null.
+  FileDigest(const GgufParts& opened, const DigestCache* kept, Progress& progress)
+      : opened_(opened), kept_(kept), states_(StatesOf(opened)) {
+    if (kept_ != nullptr) known_ = kept_->Find(opened.file().name(), states_);
+    if (known_) return;
+    progress.Expect(opened.file().size());
+    // Without a policy it falls back to the thread that gets it, where no other can be had.
+    hashed_ = std::async([this, &progress] {
+      return Sha256(
+          opened_.file().name(), parts_, [&](size_t bytes) { progress.Add(bytes); }, stop_);
+    });
+  }
+  ~FileDigest() { stop_ = true; }  // the future waits for its thread
+  FileDigest(const FileDigest&) = delete;
+  FileDigest& operator=(const FileDigest&) = delete;
+
+  Result<std::string> Get() {
+    if (known_) return *known_;
+    TRY(std::string sha256, hashed_.get());
+    if (kept_ != nullptr && StatesOf(opened_) == states_) {
+      kept_->Keep(opened_.file().name(), states_, sha256);
+    }
+    return sha256;
+  }
+
+ private:
+  const GgufParts& opened_;
+  const DigestCache* const kept_;
+  const std::vector<FileState> states_;
+  const std::vector<FilePart> parts_ = FilePartsOf(opened_);
+  std::optional<std::string> known_;
+  std::atomic<bool> stop_{false};
+  std::future<Result<std::string>> hashed_;  // uses those above
 };
 
 constexpr size_t kMaxChatTemplate = 64 * 1024;  // bytes; published ones have up to 20 KB
@@ -153,21 +200,14 @@ Status ModelFile::Check() const {
   });
 }
 
-// The bytes are hashed beside the repacking.
+// The bytes are hashed beside the repacking, where their digest is not known from an earlier start.
 Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels, ThreadPool& pool,
-                                                     const LoadProgress& report, bool mtp) && {
+                                                     const LoadOptions& options) && {
   ModelFile open = std::move(*this);  // closed on return
   const GgufFile& file = open.parts_.file();
   return WithoutThrowing(file.name(), [&]() -> Result<std::unique_ptr<const Model>> {
-    Progress progress(report, file.size() + TensorBytes(file));
-    const std::vector<FilePart> parts = FilePartsOf(open.parts_);
-    std::atomic<bool> stop{false};
-    // Without a policy it falls back to this thread, in get(), where no other can be had.
-    auto hashed = std::async([&] {
-      return Sha256(
-          file.name(), parts, [&](size_t bytes) { progress.Add(bytes); }, stop);
-    });
-    const SetOnReturn stop_hashing{stop};  // the future's destructor waits for the thread
+    Progress progress(options.progress, TensorBytes(file));
+    FileDigest digest(open.parts_, options.digests, progress);
 
     TRY(Tokenizer tokenizer, Tokenizer::Create(file));
     const TensorDone done = [&](const GgufTensor& tensor) {
@@ -177,7 +217,7 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
     TRY(Weights weights, LoadWeights(file, open.config_, pool, done));
     std::vector<std::string> warnings = file.warnings();
     std::unique_ptr<const Transformer> ahead;
-    if (auto config = mtp ? MtpConfig(open.config_) : std::nullopt) {
+    if (auto config = options.mtp ? MtpConfig(open.config_) : std::nullopt) {
       auto block = LoadMtpWeights(file, *config, open.config_.layers.size(), weights, pool, done);
       if (block) {
         ahead = std::make_unique<const Transformer>(*std::move(config), *std::move(block), kernels);
@@ -187,7 +227,7 @@ Result<std::unique_ptr<const Model>> ModelFile::Load(const KernelTable& kernels,
       }
     }
     ModelCard card = MakeModelCard(file, open.config_);
-    TRY(card.sha256, hashed.get());
+    TRY(card.sha256, digest.Get());
     std::string name = open.config_.name;
     const ModelCost cost = open.cost();
     if (std::string warning = tokenizer.warning(); !warning.empty()) {
@@ -206,13 +246,13 @@ Result<std::unique_ptr<const Model>> LoadModel(std::span<const uint8_t> bytes,
                                                const KernelTable& kernels, ThreadPool& pool,
                                                const LoadProgress& progress) {
   TRY(ModelFile file, ModelFile::Parse(bytes, source));
-  return std::move(file).Load(kernels, pool, progress);
+  return std::move(file).Load(kernels, pool, {.progress = progress});
 }
 
 Result<std::unique_ptr<const Model>> LoadModel(const std::string& path, const KernelTable& kernels,
                                                ThreadPool& pool, const LoadProgress& progress) {
   TRY(ModelFile file, ModelFile::Open(path));
-  return std::move(file).Load(kernels, pool, progress);
+  return std::move(file).Load(kernels, pool, {.progress = progress});
 }
 
 }  // namespace lockstep

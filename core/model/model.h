@@ -13,6 +13,7 @@
 #include "core/base/status.h"
 #include "core/gguf/gguf_parts.h"
 #include "core/kernels/thread_pool.h"
+#include "core/model/digest_cache.h"
 #include "core/model/fingerprint.h"
 #include "core/model/model_card.h"
 #include "core/model/model_cost.h"
@@ -45,6 +46,13 @@ std::span<const uint8_t> EmbeddedModel();
 // thread at a time, not always the same, more often than a person would want to be told.
 using LoadProgress = std::function<void(size_t done, size_t total)>;
 
+struct LoadOptions {
+  LoadProgress progress = {};
+  // With the block that guesses ahead; if something of it is missing or wrong, the warnings say so.
+  bool mtp = false;
+  const DigestCache* digests = nullptr;  // may be null: then the file is hashed
+};
+
 // A model's file, open and checked: enough to plan memory with. It keeps the file mapped until it
 // is loaded or destroyed, so that what is planned for is what is loaded. Not thread-safe. Errors
 // are kBadFile and start with the file's name, or kUnavailable if memory does not suffice.
@@ -65,12 +73,10 @@ class ModelFile {
   [[nodiscard]] Result<Tokenizer> ReadTokenizer() const;
   // Whether Load would succeed. Reads all of the file, keeps nothing.
   [[nodiscard]] Status Check() const;
-  // Repacks the weights and hashes the file. The file is closed when it returns. `mtp`: with the
-  // block that guesses ahead; if something of it is missing or wrong, the warnings say so.
+  // Repacks the weights and hashes the file. The file is closed when it returns.
   [[nodiscard]] Result<std::unique_ptr<const Model>> Load(const KernelTable& kernels,
                                                           ThreadPool& pool,
-                                                          const LoadProgress& progress = {},
-                                                          bool mtp = false) &&;
+                                                          const LoadOptions& options = {}) &&;
 
  private:
   ModelFile(GgufParts parts, ModelConfig config, std::string chat_template,

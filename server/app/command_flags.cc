@@ -84,6 +84,12 @@ void AddComputeFlags(Flags& flags, CLI::App& app, Options& options) {
                        "keys and values: f16, or q8_0 in half the memory, or q4_0 in a quarter");
 }
 
+void AddCacheFlag(Flags& flags, CLI::App& app, Options& options) {
+  flags.Text(app, "--cache-dir", options.cache_dir,
+             "folder that keeps the SHA-256 of a model's file, so that only its first start reads "
+             "the file for it: auto (~/.cache/lockstep), none, or a path");
+}
+
 void AddContextFlag(Flags& flags, CLI::App& app, Options& options) {
   flags
       .Number(app, "-c,--context,--ctx-size", options.context, 1, kMaxContext,
@@ -148,6 +154,7 @@ void AddChatCommand(Flags& flags, CLI::App& app, Options& options) {
   chat->add_option("--system", options.chat.system, "what the model is told before all");
   AddSamplingFlags(*chat, options.chat.sampling);
   AddModelFlags(flags, *chat, options);
+  AddCacheFlag(flags, *chat, options);
   AddContextFlag(flags, *chat, options);
 }
 
@@ -163,6 +170,7 @@ void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
       ->needs(chat);
   AddSamplingFlags(*command, generate.sampling);
   AddModelFlags(flags, *command, options);
+  AddCacheFlag(flags, *command, options);
   AddContextFlag(flags, *command, options);
 }
 

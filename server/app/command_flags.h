@@ -17,6 +17,7 @@ inline constexpr size_t kMaxContext = 1 << 24;
 void AddModelFlags(Flags& flags, CLI::App& app, Options& options);
 // How it computes: those of them that need no model.
 void AddComputeFlags(Flags& flags, CLI::App& app, Options& options);
+void AddCacheFlag(Flags& flags, CLI::App& app, Options& options);
 void AddContextFlag(Flags& flags, CLI::App& app, Options& options);
 void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options);
 

@@ -164,6 +164,11 @@ int FetchModelsFor(const char* command, Options& options) {
   return done ? 0 : Failed(command, done.error());
 }
 
+std::string OwnCacheFolder() {
+  const auto settings = Settings(/*offline=*/true);
+  return settings ? settings->own_cache : std::string();
+}
+
 std::vector<FetchedModel> ListFetched(bool offline) {
   std::vector<FetchedModel> all;
   const auto settings = Settings(offline);

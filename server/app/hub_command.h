@@ -25,6 +25,9 @@ enum class FetchVoice { kSentences, kLog };
 // stderr.
 int FetchModelsFor(const char* command, Options& options);
 
+// Where files are kept that are on no hub; empty where the variables that say so make no sense.
+std::string OwnCacheFolder();
+
 // A model that is there whole.
 struct FetchedModel {
   std::string name, path;  // the path of its first part

@@ -42,9 +42,11 @@ struct Options {
   std::string model;            // path or name (IsModelName); empty: the embedded one
   std::string embedding_model;  // beside it; empty: none
   std::string draft_model;      // which guesses its answers; empty: none
-  size_t threads = 0;           // that compute; UsableCpus() is filled in when it is not given
-  size_t sessions = 8;          // requests that are decoded at once
-  size_t context = 0;           // 0: as much of the model's as memory allows
+  // Keeps the digests of model files; auto: the hub's settings say where; none: nowhere.
+  std::string cache_dir = "auto";
+  size_t threads = 0;   // that compute; UsableCpus() is filled in when it is not given
+  size_t sessions = 8;  // requests that are decoded at once
+  size_t context = 0;   // 0: as much of the model's as memory allows
   std::string isa = "auto";
   KvType kv_type = KvType::kF16;
   size_t prefix_cache_mib = 256;  // 0: prefixes are not kept

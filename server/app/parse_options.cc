@@ -312,6 +312,7 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
   flags.Text(
       app, "--embedding-model", options.embedding_model,
       "GGUF file of a model that makes vectors of texts, beside --model; alone it is --model");
+  AddCacheFlag(flags, app, options);
   AddModelsFlags(flags, app, options.models, options.memory_mib, options.child);
   AddAddressFlags(flags, app, options.http);
   AddMemoryFlags(flags, app, options);

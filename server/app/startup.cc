@@ -10,6 +10,7 @@
 
 #include "core/base/quoted.h"
 #include "core/kernels/dispatch.h"
+#include "server/app/hub_command.h"
 #include "server/app/logging.h"
 #include "server/app/prefix_outlets.h"
 #include "server/app/startup_plan.h"
@@ -24,6 +25,13 @@ constexpr double kBytesASecond = 1e11;
 // The fingerprint of all that makes an answer: the model, and how its keys and values are kept.
 std::string AnswerId(const Model& model, KvType kv_type) {
   return model.fingerprint + (kv_type == KvType::kF16 ? "" : fmt::format("-kv{}", Name(kv_type)));
+}
+
+// A receipt is checked against the file as it is, not as it once was.
+std::string DigestFolder(const Options& options) {
+  if (options.cache_dir == "none" || options.command == Command::kVerify) return {};
+  const std::string folder = options.cache_dir == "auto" ? OwnCacheFolder() : options.cache_dir;
+  return folder.empty() ? folder : folder + "/digests";
 }
 
 void LogPlan(const Options& options, const Files& files, const Plan& plan) {
@@ -44,16 +52,15 @@ void LogPlan(const Options& options, const Files& files, const Plan& plan) {
 
 // The log has what is odd about the file.
 Result<std::unique_ptr<const Model>> LoadAndWarn(ModelFile file, const KernelTable& kernels,
-                                                 ThreadPool& pool, const LoadProgress& progress,
-                                                 bool mtp = false) {
-  TRY(auto model, std::move(file).Load(kernels, pool, progress, mtp));
+                                                 ThreadPool& pool, const LoadOptions& load) {
+  TRY(auto model, std::move(file).Load(kernels, pool, load));
   for (const std::string& warning : model->warnings) Log(LogLevel::kWarning, warning);
   return model;
 }
 
 Result<Encoder> StartEncoder(ModelFile file, const EncodeOptions& encode,
                              const KernelTable& kernels, ThreadPool& pool,
-                             const LoadProgress& progress) {
+                             const LoadOptions& load) {
   if (const Pooling pooling = file.config().pooling; pooling == Pooling::kNone) {
     return Fail(ErrorKind::kBadFile,
                 fmt::format("{}: the file does not say how a text's vectors become one: "
@@ -61,7 +68,7 @@ Result<Encoder> StartEncoder(ModelFile file, const EncodeOptions& encode,
                             file.config().name, file.config().architecture));
   }
   Encoder encoder;
-  TRY(encoder.model, LoadAndWarn(std::move(file), kernels, pool, progress));
+  TRY(encoder.model, LoadAndWarn(std::move(file), kernels, pool, load));
   encoder.scheduler = std::make_unique<EncodeScheduler>(encoder.model->transformer, pool, encode);
   encoder.service = std::make_unique<ModelEmbeddingService>(*encoder.model, *encoder.scheduler);
   return encoder;
@@ -84,13 +91,13 @@ Status StartGuesses(const Options& options, const Transformer& transformer,
 
 // For the engine's model, as far as memory was planned for it.
 Status StartDraftModel(const Options& options, ModelFile file, const KernelTable& kernels,
-                       ThreadPool& pool, Engine& engine) {
+                       ThreadPool& pool, const DigestCache* digests, Engine& engine) {
   if (engine.memory.draft_caches == 0) {
     Log(LogLevel::kWarning, "there is no draft model: memory leaves no room for its caches",
         {{"source", options.draft_model}});
     return {};
   }
-  TRY(engine.small_model, LoadAndWarn(std::move(file), kernels, pool, {}));
+  TRY(engine.small_model, LoadAndWarn(std::move(file), kernels, pool, {.digests = digests}));
   return StartGuesses(options, engine.small_model->transformer, engine.small_model->source, engine);
 }
 
@@ -107,14 +114,14 @@ Status StartMtp(const Options& options, Engine& engine) {
 
 // Beside what the engine has of a model that encodes.
 Status StartGeneration(const Options& options, Files files, const KernelTable& kernels,
-                       ThreadPool& pool, SchedulerObserver* observer, const LoadProgress& progress,
+                       ThreadPool& pool, SchedulerObserver* observer, LoadOptions load,
                        MemoryBudget& memory, Engine& engine) {
   const MemoryPlan& plan = engine.memory;
-  const bool mtp = files.mtp && plan.draft_caches > 0;
-  TRY(engine.model, LoadAndWarn(*std::move(files.model), kernels, pool, progress, mtp));
+  load.mtp = files.mtp && plan.draft_caches > 0;
+  TRY(engine.model, LoadAndWarn(*std::move(files.model), kernels, pool, load));
   if (files.mtp) TRY_OK(StartMtp(options, engine));
   if (files.draft) {
-    TRY_OK(StartDraftModel(options, *std::move(files.draft), kernels, pool, engine));
+    TRY_OK(StartDraftModel(options, *std::move(files.draft), kernels, pool, load.digests, engine));
   }
   TRY(engine.sessions, SessionPool::Create(engine.model->config(), engine.model->tokenizer,
                                            {.sessions = options.sessions,
@@ -199,15 +206,18 @@ Result<Engine> StartEngine(const Options& options, const KernelTable& kernels, T
   memory.SetCapacity(engine.memory.request_bytes);
   if (files.model && files.encoder) engine.turns = std::make_unique<StepTurns>();
 
+  const DigestCache digests(DigestFolder(options));
+  const LoadOptions load = {.progress = progress, .digests = &digests},
+                    untold = {.digests = &digests};
   // What is loaded last is by far the larger one, whose progress is told.
   if (files.encoder) {
     encode.observer = observers.encoder;
     encode.turns = engine.turns.get();
     TRY(engine.encoder, StartEncoder(*std::move(files.encoder), encode, kernels, pool,
-                                     files.model ? LoadProgress() : progress));
+                                     files.model ? untold : load));
   }
   if (files.model) {
-    TRY_OK(StartGeneration(options, std::move(files), kernels, pool, observers.scheduler, progress,
+    TRY_OK(StartGeneration(options, std::move(files), kernels, pool, observers.scheduler, load,
                            memory, engine));
   } else {
     if (const std::string flags = VainPrefixFlags(options); !flags.empty()) {

@@ -79,6 +79,23 @@ TEST(MappedFileTest, ReadsAnyRangeAndNothingBeyondTheEnd) {
   EXPECT_TRUE(file.Read(50000, {}));
 }
 
+TEST(MappedFileTest, ItsStateTellsAWrittenFileFromTheOneBefore) {
+  const TempFile temp(Counting(5000));
+  const auto file = MappedFile::Open(temp.path());
+  ASSERT_TRUE(file);
+  const auto before = file->State();
+  ASSERT_TRUE(before);
+  EXPECT_EQ(before->size, 5000u);
+  EXPECT_EQ(file->State(), before);
+  temp.Write(Counting(5001));
+  const auto after = file->State();
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->inode, before->inode);
+  EXPECT_EQ(after->size, 5001u);
+  EXPECT_GE(after->changed_ns, before->changed_ns);
+  EXPECT_NE(after, before);
+}
+
 TEST(MappedFileTest, RefusesWhatIsNotARegularFile) {
   const TempFile temp;
   ExpectRefused(temp.path(), "No such file");

@@ -158,6 +158,42 @@ TEST(ModelFileTest, LoadsTheFileThatWasOpened) {
             LoadModel(bytes, "", ScalarKernels(), pool).value()->fingerprint);
 }
 
+// A kept digest is taken as it is: that of another file shows that the file was not read for it.
+TEST(ModelFileTest, HashesAFileOnceAndAgainWhenItWasChanged) {
+  ThreadPool pool(1);
+  std::vector<uint8_t> bytes = TinyModel();
+  const TempFile temp(bytes), folder;
+  const DigestCache digests(folder.path(), std::chrono::nanoseconds(0));
+  size_t read = 0;
+  const auto load = [&] {
+    const LoadProgress progress = [&](size_t done, size_t total) {
+      read = done;
+      EXPECT_LE(done, total);
+    };
+    auto model = ModelFile::Open(temp.path()).value();
+    return std::move(model)
+        .Load(ScalarKernels(), pool, {.progress = progress, .digests = &digests})
+        .value()
+        ->card.sha256;
+  };
+  const std::string first = load();
+  const size_t read_first = read;
+  const auto state = MappedFile::Open(temp.path()).value().State().value();
+  EXPECT_EQ(digests.Find(temp.path(), {{state}}), first);
+  EXPECT_EQ(load(), first);
+  EXPECT_EQ(read, read_first - bytes.size());
+  const std::string other(64, 'f');
+  digests.Keep(temp.path(), {{state}}, other);
+  EXPECT_EQ(load(), other);
+
+  bytes.back() ^= 1;
+  temp.Write(bytes);
+  const std::string changed = load();
+  EXPECT_NE(changed, first);
+  EXPECT_NE(changed, other);
+  EXPECT_EQ(read, read_first);
+}
+
 // It is there where it was asked for and is whole, and the model is the same without it.
 TEST(ModelFileTest, LoadsTheBlockThatGuessesAhead) {
   ThreadPool pool(1);
@@ -168,7 +204,7 @@ TEST(ModelFileTest, LoadsTheBlockThatGuessesAhead) {
   const auto load = [&](bool mtp) {
     const auto bytes = builder.Build();
     auto file = ModelFile::Parse(bytes, "memory");
-    return std::move(*file).Load(ScalarKernels(), pool, {}, mtp).value();
+    return std::move(*file).Load(ScalarKernels(), pool, {.mtp = mtp}).value();
   };
   const auto with = load(true), without = load(false);
   ASSERT_NE(with->mtp, nullptr);

@@ -79,6 +79,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "lockstep.fullname" . }}-[
 - {name: LOCKSTEP_DRAIN_DELAY, value: {{ .Values.drain.delay | quote }}}
 - {name: LOCKSTEP_DRAIN_TIMEOUT, value: {{ .Values.drain.timeout | quote }}}
 - {name: HF_HUB_CACHE, value: /models}
+- {name: LOCKSTEP_CACHE_DIR, value: /models/.lockstep}
 {{- if .Values.model.file }}
 - {name: LOCKSTEP_MODEL, value: {{ printf "/models/%s" .Values.model.file | quote }}}
 {{- else if .Values.model.hf }}
