@@ -47,24 +47,17 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
 
 }  // namespace
 
-HttpReply GenerateIn(const Dialect& dialect, RouteCall& call) {
-  auto body = ReadBody(call.request, call.caller, call.settings.memory);
-  if (!body) return body.error();
-  return GenerateFrom(*std::move(body), dialect, call);
+const Dialect& NativeOrTgi(const Json& body) { return IsTgiRequest(body) ? kTgi : kNative; }
+
+const Dialect& OpenAiOrLlama(const Json& body) {
+  return IsLlamaRequest(body) ? kLlamaCompletion : kOpenAiCompletions;
 }
 
-HttpReply GenerateNativeOrTgi(RouteCall& call) {
+HttpReply GenerateIn(DialectChoice dialect, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  const Dialect& dialect = IsTgiRequest(body->json) ? kTgi : kNative;
-  return GenerateFrom(*std::move(body), dialect, call);
-}
-
-HttpReply GenerateOpenAiOrLlama(RouteCall& call) {
-  auto body = ReadBody(call.request, call.caller, call.settings.memory);
-  if (!body) return body.error();
-  const Dialect& dialect = IsLlamaRequest(body->json) ? kLlamaCompletion : kOpenAiCompletions;
-  return GenerateFrom(*std::move(body), dialect, call);
+  const Dialect& chosen = dialect(body->json);
+  return GenerateFrom(*std::move(body), chosen, call);
 }
 
 HttpReply AnswerAtOnceBy(Answerer answer, RouteCall& call) {

@@ -9,18 +9,23 @@
 
 namespace lockstep {
 
-// Blocks for as long as a generation takes, or until its stream begins.
-HttpReply GenerateIn(const Dialect& dialect, RouteCall& call);
+// Which dialect a body is in: always the same one, for most paths.
 template <const Dialect& kDialect>
+const Dialect& Always(const Json&) {
+  return kDialect;
+}
+// POST /generate: the server's own, or TGI's if there are "inputs".
+const Dialect& NativeOrTgi(const Json& body);
+// POST /completions: OpenAI's, of clients whose address lacks /v1, or llama-server's where a field
+// is its own.
+const Dialect& OpenAiOrLlama(const Json& body);
+
+// Blocks for as long as a generation takes, or until its stream begins.
+HttpReply GenerateIn(DialectChoice dialect, RouteCall& call);
+template <DialectChoice kDialect>
 HttpReply Generate(RouteCall& call) {
   return GenerateIn(kDialect, call);
 }
-// POST /generate: the server's own dialect, or TGI's if there are "inputs".
-HttpReply GenerateNativeOrTgi(RouteCall& call);
-
-// POST /completions: OpenAI's dialect, of clients whose address lacks /v1, or llama-server's where
-// a field is its own.
-HttpReply GenerateOpenAiOrLlama(RouteCall& call);
 
 // The reply's text to a body that asks for no generation.
 using Answerer = Result<std::string> (*)(const Json& body, ReadContext& context);

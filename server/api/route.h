@@ -63,12 +63,18 @@ enum class Needs { kNothing, kKey, kModel };
 // and scrapes get through whatever the others do.
 enum class AnsweredBy { kWorkers, kControl };
 
+struct Dialect;
+using DialectChoice = const Dialect& (*)(const Json& body);
+
 struct Route {
   std::string_view path;  // a star stands for anything: RouteCall's place
   std::string_view method;
   HttpReply (*handle)(RouteCall& call);  // blocks for as long as a generation takes
   Needs needs;
   AnsweredBy answered_by;
+  // What OpenTelemetry's conventions call it (gen_ai.operation.name); empty: it asks no model.
+  std::string_view operation = {};
+  DialectChoice dialect = nullptr;  // of what it generates; null: nothing
 };
 
 // Ollama's routes have habits of their own, errors among them.

@@ -109,6 +109,7 @@ HttpReply Router::Handle(const HttpRequest& request) const {
   HttpReply reply = Answer(request, route);
   if (route != nullptr) {
     reply.record->route = route->path;
+    reply.record->operation = route->operation;
     reply.record->control = route->answered_by == AnsweredBy::kControl;
   }
   if (reply.handed_on) return reply;

@@ -1,4 +1,5 @@
-// A row is all that the router and the HTTP server know of a route. A new one is a handler, a row
+// A row is all that the server knows of a route: the router, the HTTP server, receipts, which are
+// made again by its dialect, and telemetry, which has its operation. A new one is a handler, a row
 // here, and its place in openapi.json.
 #include "server/api/routes.h"
 
@@ -38,68 +39,81 @@ constexpr size_t kMaxGuessedPath = 64;
 using enum Needs;
 using enum AnsweredBy;
 
+constexpr std::string_view kChat = "chat", kCompletion = "text_completion",
+                           kEmbeddings = "embeddings";
+
+template <DialectChoice kDialect>
+constexpr Route Generates(std::string_view path, std::string_view operation) {
+  return {path, "POST", Generate<kDialect>, kModel, kWorkers, operation, kDialect};
+}
+
+template <const EncodeDialect& kDialect>
+constexpr Route Encodes(std::string_view path) {
+  return {path, "POST", Encode<kDialect>, kModel, kWorkers, kEmbeddings};
+}
+
 constexpr Route kRoutes[] = {
-    {"/generate", "POST", GenerateNativeOrTgi, kModel, kWorkers},
-    {"/generate_stream", "POST", Generate<kTgiStream>, kModel, kWorkers},
-    {"/", "POST", TgiOrTei, kModel, kWorkers},
+    Generates<NativeOrTgi>("/generate", kCompletion),
+    Generates<Always<kTgiStream>>("/generate_stream", kCompletion),
+    {"/", "POST", TgiOrTei, kModel, kWorkers, {}, Always<kTgiList>},
     {"/info", "GET", Info, kModel, kWorkers},
     {"/props", "GET", Props, kModel, kWorkers},
     {"/slots", "GET", Slots, kModel, kWorkers},
     {"/tokenizer_info", "GET", TokenizerInfo, kModel, kWorkers},
     {"/verify", "POST", Verify, kModel, kWorkers},
-    {"/v1/completions", "POST", Generate<kOpenAiCompletions>, kModel, kWorkers},
-    {"/v1/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
+    Generates<Always<kOpenAiCompletions>>("/v1/completions", kCompletion),
+    Generates<Always<kOpenAiChat>>("/v1/chat/completions", kChat),
     {"/v1/completions/render", "POST", AnswerAtOnce<AnswerRenderCompletions>, kModel, kWorkers},
     {"/v1/chat/completions/render", "POST", AnswerAtOnce<AnswerRenderChat>, kModel, kWorkers},
-    {"/v1/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
+    Generates<Always<kAnthropicMessages>>("/v1/messages", kChat),
     {"/v1/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
-    {"/v1/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
+    Generates<Always<kOpenAiResponses>>("/v1/responses", kChat),
     {"/v1/responses/input_tokens", "POST", AnswerAtOnce<AnswerInputTokens>, kModel, kWorkers},
     {"/v1/responses/*/input_items", "GET", ResponseInput, kModel, kWorkers},
     {"/v1/responses/*", "GET", StoredResponse, kModel, kWorkers},
     {"/v1/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
-    {"/completion", "POST", Generate<kLlamaCompletion>, kModel, kWorkers},
-    {"/infill", "POST", Generate<kLlamaInfill>, kModel, kWorkers},
-    {"/embedding", "POST", Encode<kLlamaEmbedding>, kModel, kWorkers},
+    Generates<Always<kLlamaCompletion>>("/completion", kCompletion),
+    Generates<Always<kLlamaInfill>>("/infill", kCompletion),
+    Encodes<kLlamaEmbedding>("/embedding"),
     {"/apply-template", "POST", AnswerAtOnce<AnswerApplyTemplate>, kModel, kWorkers},
-    {"/v1/embeddings", "POST", Encode<kOpenAiEmbeddings>, kModel, kWorkers},
+    Encodes<kOpenAiEmbeddings>("/v1/embeddings"),
     {"/v1/rerank", "POST", Rerank, kModel, kWorkers},
     {"/v2/rerank", "POST", Encode<kRerank>, kModel, kWorkers},
     {"/rerank", "POST", Rerank, kModel, kWorkers},
     {"/v1/score", "POST", Encode<kScore>, kModel, kWorkers},
     {"/score", "POST", Encode<kScore>, kModel, kWorkers},
-    {"/embed", "POST", Encode<kTeiEmbed>, kModel, kWorkers},
-    {"/embed_all", "POST", Encode<kTeiEmbedAll>, kModel, kWorkers},
+    Encodes<kTeiEmbed>("/embed"),
+    Encodes<kTeiEmbedAll>("/embed_all"),
     {"/similarity", "POST", Encode<kTeiSimilarity>, kModel, kWorkers},
     {"/tokenize", "POST", AnswerAtOnce<AnswerTokenize>, kModel, kWorkers},
     {"/detokenize", "POST", AnswerAtOnce<AnswerDetokenize>, kModel, kWorkers},
-    {"/api/chat", "POST", Generate<kOllamaChat>, kModel, kWorkers},
-    {"/api/generate", "POST", Generate<kOllamaGenerate>, kModel, kWorkers},
+    Generates<Always<kOllamaChat>>("/api/chat", kChat),
+    Generates<Always<kOllamaGenerate>>("/api/generate", kCompletion),
     {"/api/tags", "GET", OllamaTags, kModel, kWorkers},
     {"/api/ps", "GET", OllamaRunning, kModel, kWorkers},
     {"/api/version", "GET", OllamaVersion, kKey, kWorkers},
     {"/api/show", "POST", AnswerAtOnce<AnswerOllamaShow>, kModel, kWorkers},
-    {"/api/pull", "POST", Generate<kOllamaPull>, kModel, kWorkers},
-    {"/api/embed", "POST", Encode<kOllamaEmbed>, kModel, kWorkers},
-    {"/api/embeddings", "POST", Encode<kOllamaEmbeddings>, kModel, kWorkers},
+    {"/api/pull", "POST", Generate<Always<kOllamaPull>>, kModel, kWorkers},
+    Encodes<kOllamaEmbed>("/api/embed"),
+    Encodes<kOllamaEmbeddings>("/api/embeddings"),
     {"/api/create", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/copy", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/push", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/blobs/*", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/delete", "DELETE", OllamaNoLibrary, kKey, kWorkers},
     // Where clients come to that were given an address without /v1.
-    {"/completions", "POST", GenerateOpenAiOrLlama, kModel, kWorkers},
-    {"/chat/completions", "POST", Generate<kOpenAiChat>, kModel, kWorkers},
-    {"/messages", "POST", Generate<kAnthropicMessages>, kModel, kWorkers},
+    Generates<OpenAiOrLlama>("/completions", kCompletion),
+    Generates<Always<kOpenAiChat>>("/chat/completions", kChat),
+    Generates<Always<kAnthropicMessages>>("/messages", kChat),
     {"/messages/count_tokens", "POST", AnswerAtOnce<AnswerCountTokens>, kModel, kWorkers},
-    {"/responses", "POST", Generate<kOpenAiResponses>, kModel, kWorkers},
+    Generates<Always<kOpenAiResponses>>("/responses", kChat),
     {"/responses/*/input_items", "GET", ResponseInput, kModel, kWorkers},
     {"/responses/*", "GET", StoredResponse, kModel, kWorkers},
     {"/responses/*", "DELETE", DeleteResponse, kModel, kWorkers},
     {"/models", "GET", Models, kModel, kWorkers},
     {"/models/load", "POST", OneModelOnly, kKey, kWorkers},
     {"/models/unload", "POST", OneModelOnly, kKey, kWorkers},
-    {"/embeddings", "POST", Encode<kOpenAiEmbeddings>, kModel, kWorkers},
+    Encodes<kOpenAiEmbeddings>("/embeddings"),
     {"/version", "GET", Version, kKey, kWorkers},
     {"/openapi.json", "GET", OpenApi, kKey, kWorkers},
     {"/v1/models", "GET", Models, kModel, kWorkers},

@@ -189,7 +189,7 @@ const EncodeDialect kTeiEmbedAll = {ReadEmbedAll, TeiErrorReply};
 const EncodeDialect kTeiSimilarity = {ReadSimilarity, TeiErrorReply};
 
 HttpReply TgiOrTei(RouteCall& call) {
-  return call.service->model().encodes ? EncodeIn(kTeiRoot, call) : GenerateIn(kTgiList, call);
+  return call.service->model().encodes ? EncodeIn(kTeiRoot, call) : GenerateIn(Always<kTgiList>, call);
 }
 
 HttpReply TeiInfo(RouteCall& call) {

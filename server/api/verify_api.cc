@@ -15,21 +15,13 @@
 #include "core/base/quoted.h"
 #include "server/api/answer_difference.h"
 #include "server/api/answer_json.h"
-#include "server/api/anthropic/message_api.h"
 #include "server/api/dialect.h"
 #include "server/api/json_reply.h"
-#include "server/api/llama_api.h"
-#include "server/api/llama_fields.h"
-#include "server/api/native_api.h"
-#include "server/api/ollama/ollama_chat.h"
-#include "server/api/ollama/ollama_generate.h"
-#include "server/api/openai/chat.h"
-#include "server/api/openai/completions.h"
 #include "server/api/openai/responses.h"
 #include "server/api/receipt.h"
 #include "server/api/request_body.h"
 #include "server/api/request_digest.h"
-#include "server/api/tgi_api.h"
+#include "server/api/routes.h"
 #include "server/generation/prompt_tokens.h"
 #include "server/http/error_reply.h"
 #include "server/http/ids.h"
@@ -49,19 +41,8 @@ struct Claim {
 
 // As the route's handler chooses it; null where it generates nothing.
 const Dialect* DialectOf(std::string_view path, const Json& body) {
-  if (path == "/generate") return IsTgiRequest(body) ? &kTgi : &kNative;
-  if (path == "/completions" && IsLlamaRequest(body)) return &kLlamaCompletion;
-  if (path.starts_with("/v1/")) path.remove_prefix(3);
-  constexpr std::pair<std::string_view, const Dialect*> kDialects[] = {
-      {"/generate_stream", &kTgiStream},     {"/", &kTgiList},
-      {"/completions", &kOpenAiCompletions}, {"/chat/completions", &kOpenAiChat},
-      {"/messages", &kAnthropicMessages},    {"/responses", &kOpenAiResponses},
-      {"/completion", &kLlamaCompletion},    {"/infill", &kLlamaInfill},
-      {"/api/chat", &kOllamaChat},           {"/api/generate", &kOllamaGenerate},
-  };
-  const auto* const found =
-      std::ranges::find(kDialects, path, [](const auto& d) { return d.first; });
-  return found == std::end(kDialects) ? nullptr : found->second;
+  const Route* const route = FindRoute(path, "POST");
+  return route == nullptr || route->dialect == nullptr ? nullptr : &route->dialect(body);
 }
 
 // Takes what nothing has said yet from an object that has an answer.

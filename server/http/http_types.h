@@ -68,8 +68,9 @@ struct RequestRecord {
   std::string request_id;  // X-Request-Id, the client's or ours
   std::string id;          // of the generation
   std::string method, path;
-  std::string route;     // what the path stands for; empty: nothing of ours
-  bool control = false;  // a health check or a scrape, of which there are many
+  std::string route;           // what the path stands for; empty: nothing of ours
+  std::string_view operation;  // of the route, which outlives this; empty: it asks no model
+  bool control = false;        // a health check or a scrape, of which there are many
   // Of the traceparent, where one came; `traced` says whether its sender tells of this trace.
   std::string trace_id, span_id, parent_id;
   bool traced = false;

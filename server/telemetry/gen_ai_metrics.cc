@@ -35,9 +35,8 @@ const Convention kConventions[] = {
 }  // namespace
 
 void GenAiMetrics::OnRequest(const RequestRecord& record) {
-  const std::string_view operation = GenAiOperation(record.route);
-  if (operation.empty()) return;
-  Labels labels = {{"gen_ai.operation.name", std::string(operation)},
+  if (record.operation.empty()) return;
+  Labels labels = {{"gen_ai.operation.name", std::string(record.operation)},
                    {"gen_ai.provider.name", kGenAiProvider}};
   if (!record.model.empty()) {
     labels.push_back({"gen_ai.request.model", record.model});

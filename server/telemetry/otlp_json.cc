@@ -35,18 +35,6 @@ Json OtlpResource(const OtlpSettings& settings, const char* version) {
 
 Json OtlpScope(const char* version) { return {{"name", "lockstep"}, {"version", version}}; }
 
-std::string_view GenAiOperation(std::string_view route) {
-  constexpr std::pair<std::string_view, std::string_view> kOperations[] = {
-      {"chat", "/chat/completions"},   {"chat", "/messages"},
-      {"chat", "/responses"},          {"chat", "/api/chat"},
-      {"embeddings", "embed"},         {"text_completion", "completion"},
-      {"text_completion", "generate"}, {"text_completion", "/infill"},
-  };
-  const auto* const found = std::ranges::find_if(
-      kOperations, [route](const auto& entry) { return route.find(entry.second) != route.npos; });
-  return found == std::end(kOperations) ? std::string_view() : found->first;
-}
-
 bool IsError(const RequestRecord& record) {
   return record.status >= 400 ||
          (record.outcome != "ok" && record.outcome != "stop" && record.outcome != "length");

@@ -24,8 +24,6 @@ std::string OtlpNanoseconds(std::chrono::system_clock::time_point time);
 Json OtlpResource(const OtlpSettings& settings, const char* version);
 Json OtlpScope(const char* version);
 
-// gen_ai.operation.name of a route; "" where it is no operation of a model.
-std::string_view GenAiOperation(std::string_view route);
 // gen_ai.provider.name
 constexpr char kGenAiProvider[] = "lockstep";
 // Whether the request's outcome is its error.type.

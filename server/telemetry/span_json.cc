@@ -25,15 +25,15 @@ Time::duration Milliseconds(double ms) {
       std::chrono::duration<double, std::milli>(std::max(0.0, ms)));
 }
 
-Json AttributesOf(const RequestRecord& record, std::string_view operation) {
+Json AttributesOf(const RequestRecord& record) {
   Json attributes = Json::array(
       {OtlpAttribute("http.request.method", record.method),
        OtlpAttribute("http.response.status_code", static_cast<size_t>(std::max(0, record.status))),
        OtlpAttribute("lockstep.request.id", record.request_id)});
   if (!record.route.empty()) attributes.push_back(OtlpAttribute("http.route", record.route));
   if (IsError(record)) attributes.push_back(OtlpAttribute("error.type", record.outcome));
-  if (operation.empty()) return attributes;
-  attributes.push_back(OtlpAttribute("gen_ai.operation.name", std::string(operation)));
+  if (record.operation.empty()) return attributes;
+  attributes.push_back(OtlpAttribute("gen_ai.operation.name", std::string(record.operation)));
   attributes.push_back(OtlpAttribute("gen_ai.provider.name", std::string(kGenAiProvider)));
   if (!record.model.empty()) {
     attributes.push_back(OtlpAttribute("gen_ai.request.model", record.model));
@@ -87,13 +87,12 @@ Json SpanOf(const RequestRecord& record, const std::string& id, const std::strin
 
 void AddSpans(const EndedRequest& request, Json& spans) {
   const RequestRecord& record = request.record;
-  const std::string_view operation = GenAiOperation(record.route);
-  const std::string name = operation.empty() || record.model.empty()
+  const std::string name = record.operation.empty() || record.model.empty()
                                ? fmt::format("{} {}", record.method, record.route)
-                               : fmt::format("{} {}", operation, record.model);
+                               : fmt::format("{} {}", record.operation, record.model);
   const Time begin = request.end - Milliseconds(record.total_ms);
   Json span = SpanOf(record, record.span_id, record.parent_id, name, kServer, begin, request.end);
-  span["attributes"] = AttributesOf(record, operation);
+  span["attributes"] = AttributesOf(record);
   if (record.status >= 500 || (record.status < 400 && IsError(record))) {
     span["status"] = {{"code", kStatusError}};
   }

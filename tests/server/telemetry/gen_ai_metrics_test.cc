@@ -17,7 +17,7 @@ using testing::IsEmpty;
 
 RequestRecord Chat() {
   RequestRecord record;
-  record.route = "/v1/chat/completions";
+  record.operation = "chat";
   record.status = 200;
   record.outcome = "stop";
   record.model = "tales";
@@ -95,7 +95,7 @@ TEST(GenAiMetricsTest, AnErrorHasItsTypeAndNoTimesOfTokens) {
   record.outcome = "cancelled";
   metrics.OnRequest(record);
   record = RequestRecord();
-  record.route = "/v1/completions";
+  record.operation = "text_completion";
   record.status = 429;
   record.outcome = "queue_full";
   metrics.OnRequest(record);
@@ -111,7 +111,7 @@ TEST(GenAiMetricsTest, AnErrorHasItsTypeAndNoTimesOfTokens) {
 TEST(GenAiMetricsTest, AnEmbeddingHasNoFirstToken) {
   GenAiMetrics metrics;
   RequestRecord record;
-  record.route = "/v1/embeddings";
+  record.operation = "embeddings";
   record.status = 200;
   record.outcome = "ok";
   record.prompt_tokens = 7;

@@ -25,23 +25,6 @@ TEST(OtlpJson, AResourceHasWhatTheSettingsSay) {
   EXPECT_EQ(Dump(OtlpScope("7")), R"({"name":"lockstep","version":"7"})");
 }
 
-TEST(OtlpJson, RoutesOfEachDialectAreOperations) {
-  for (const char* const route :
-       {"/v1/chat/completions", "/v1/messages", "/v1/responses", "/api/chat"}) {
-    EXPECT_EQ(GenAiOperation(route), "chat") << route;
-  }
-  for (const char* const route :
-       {"/generate", "/api/generate", "/v1/completions", "/completion", "/infill"}) {
-    EXPECT_EQ(GenAiOperation(route), "text_completion") << route;
-  }
-  for (const char* const route : {"/v1/embeddings", "/api/embed", "/embed_all", "/embedding"}) {
-    EXPECT_EQ(GenAiOperation(route), "embeddings") << route;
-  }
-  for (const char* const route : {"/metrics", "/v1/models", "/livez", "/", ""}) {
-    EXPECT_EQ(GenAiOperation(route), "") << route;
-  }
-}
-
 TEST(OtlpJson, AnOutcomeThatIsNoEndIsAnError) {
   RequestRecord record;
   record.status = 200;
