@@ -70,7 +70,7 @@ EncodeScheduler::EncodeScheduler(const Transformer& transformer, ThreadPool& poo
 EncodeScheduler::~EncodeScheduler() {
   {
     const MutexLock lock(mutex_);
-    draining_ = stop_ = true;
+    drain_.Stop();
   }
   wake_.NotifyOne();
   thread_.join();
@@ -84,7 +84,7 @@ Status EncodeScheduler::Submit(EncodeJob asked) {
   auto job = std::make_unique<ActiveEncodeJob>(std::move(asked));
   {
     const MutexLock lock(mutex_);
-    if (draining_) return tl::unexpected(ShuttingDown());
+    if (drain_.refuses()) return tl::unexpected(ShuttingDown());
     // Once another job is displaced nothing may throw.
     jobs_.reserve(jobs_.size() + 1);
     displaced_.reserve(displaced_.size() + 1);
@@ -102,7 +102,7 @@ Status EncodeScheduler::Submit(EncodeJob asked) {
     job->turn = tokens_taken_ + job->tokens;
     tokens_left_ += job->tokens;
     jobs_.push_back(std::move(job));
-    if (unfinished_++ == 0) progress_ = Clock::now();
+    if (drain_.Add()) progress_ = Clock::now();
   }
   wake_.NotifyOne();
   return {};
@@ -132,20 +132,12 @@ bool EncodeScheduler::MakePlace(const ActiveEncodeJob& job) {
 
 void EncodeScheduler::AnnounceDrain() {
   const MutexLock lock(mutex_);
-  announced_ = true;
+  drain_.Announce();
 }
 
 bool EncodeScheduler::Drain(std::chrono::milliseconds timeout) {
-  const Clock::time_point deadline = Clock::now() + timeout;
   const MutexLock lock(mutex_);
-  draining_ = true;
-  while (unfinished_ > 0 && idle_.WaitUntil(mutex_, deadline)) {
-  }
-  if (unfinished_ == 0) return true;
-  stop_ = true;
-  wake_.NotifyOne();
-  while (unfinished_ > 0) idle_.Wait(mutex_);
-  return false;
+  return drain_.Drain(mutex_, wake_, timeout);
 }
 
 EncodeState EncodeScheduler::state() const {
@@ -161,8 +153,8 @@ EncodeState EncodeScheduler::state() const {
     }
   }
   state.predicted_wait_s = PredictedWait();
-  state.draining = announced_ || draining_;
-  state.stalled = unfinished_ > 0 && overdue;
+  state.draining = drain_.announced();
+  state.stalled = drain_.has_jobs() && overdue;
   return state;
 }
 
@@ -179,8 +171,8 @@ void EncodeScheduler::Loop() {
   while (true) {
     {
       const MutexLock lock(mutex_);
-      while (!stop_ && jobs_.empty() && displaced_.empty()) wake_.Wait(mutex_);
-      if (stop_) break;
+      while (!drain_.stops() && jobs_.empty() && displaced_.empty()) wake_.Wait(mutex_);
+      if (drain_.stops()) break;
     }
     try {
       EndExpired();
@@ -357,7 +349,7 @@ void EncodeScheduler::End(ActiveEncodeJob& job, const Error* error) {
     }
   }
   const MutexLock lock(mutex_);
-  if (--unfinished_ == 0) idle_.NotifyAll();
+  drain_.Remove();
 }
 
 }  // namespace lockstep

@@ -18,6 +18,7 @@
 #include "core/base/mutex.h"
 #include "core/base/status.h"
 #include "core/engine/active_encode_job.h"
+#include "core/engine/drain_state.h"
 #include "core/engine/encode_job.h"
 #include "core/engine/fair_shares.h"
 #include "core/engine/step_pacer.h"
@@ -124,17 +125,14 @@ class EncodeScheduler {
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
 
   mutable Mutex mutex_;
-  CondVar wake_, idle_;
+  CondVar wake_;
   Jobs jobs_ GUARDED_BY(mutex_);  // in the order in which they came
   // Pushed out by others, to be ended by the thread.
   Jobs displaced_ GUARDED_BY(mutex_);
   FairShares shares_ GUARDED_BY(mutex_);
   size_t tokens_left_ GUARDED_BY(mutex_) = 0;   // not yet chosen, of all jobs
   size_t tokens_taken_ GUARDED_BY(mutex_) = 0;  // chosen, since the start
-  size_t unfinished_ GUARDED_BY(mutex_) = 0;    // jobs without their last call
-  bool announced_ GUARDED_BY(mutex_) = false;
-  bool draining_ GUARDED_BY(mutex_) = false;
-  bool stop_ GUARDED_BY(mutex_) = false;
+  DrainState drain_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

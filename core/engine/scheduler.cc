@@ -83,7 +83,7 @@ Scheduler::Scheduler(const Transformer& transformer, SessionPool& sessions, Thre
 Scheduler::~Scheduler() {
   {
     const MutexLock lock(mutex_);
-    draining_ = stop_ = true;
+    drain_.Stop();
   }
   wake_.NotifyOne();
   thread_.join();
@@ -96,7 +96,7 @@ Status Scheduler::Submit(Job asked) {
   const std::string client = job->client;
   {
     const MutexLock lock(mutex_);
-    if (draining_) return tl::unexpected(ShuttingDown());
+    if (drain_.refuses()) return tl::unexpected(ShuttingDown());
     ActiveJob* const submitted = job.get();
     displaced_.reserve(displaced_.size() + 1);  // once a job is in the queue nothing may throw
     shares_.Join(client);
@@ -124,7 +124,7 @@ Status Scheduler::Submit(Job asked) {
       return tl::unexpected<Error>(std::move(error));
     }
     if (refused) displaced_.push_back(std::move(refused));
-    if (unfinished_++ == 0) progress_ = last_end_ = Clock::now();
+    if (drain_.Add()) progress_ = last_end_ = Clock::now();
   }
   wake_.NotifyOne();
   return {};
@@ -132,20 +132,12 @@ Status Scheduler::Submit(Job asked) {
 
 void Scheduler::AnnounceDrain() {
   const MutexLock lock(mutex_);
-  announced_ = true;
+  drain_.Announce();
 }
 
 bool Scheduler::Drain(std::chrono::milliseconds timeout) {
-  const Clock::time_point deadline = Clock::now() + timeout;
   const MutexLock lock(mutex_);
-  draining_ = true;
-  while (unfinished_ > 0 && idle_.WaitUntil(mutex_, deadline)) {
-  }
-  if (unfinished_ == 0) return true;
-  stop_ = true;
-  wake_.NotifyOne();
-  while (unfinished_ > 0) idle_.Wait(mutex_);
-  return false;
+  return drain_.Drain(mutex_, wake_, timeout);
 }
 
 SchedulerState Scheduler::state() const {
@@ -167,8 +159,8 @@ SchedulerState Scheduler::state() const {
   state.queued_tokens = queue_.tokens();
   state.predicted_wait_s = PredictedWait();
   state.running = running_count_;
-  state.draining = announced_ || draining_;
-  state.stalled = unfinished_ > 0 && overdue;
+  state.draining = drain_.announced();
+  state.stalled = drain_.has_jobs() && overdue;
   return state;
 }
 
@@ -177,8 +169,8 @@ void Scheduler::Loop() {
   while (true) {
     {
       const MutexLock lock(mutex_);
-      while (!stop_ && queue_.empty() && running_.empty()) wake_.Wait(mutex_);
-      if (stop_) break;
+      while (!drain_.stops() && queue_.empty() && running_.empty()) wake_.Wait(mutex_);
+      if (drain_.stops()) break;
       // What comes from the archive wakes nobody.
       if (running_.empty() && !fetches_.empty()) {
         wake_.WaitUntil(mutex_, Clock::now() + kFetchPoll);
@@ -343,10 +335,7 @@ void Scheduler::End(ActiveJob& job, const Error* error) {
     }
   }
   const MutexLock lock(mutex_);
-  if (--unfinished_ == 0) {
-    kv_bytes_ = unread_tokens_ = 0;
-    idle_.NotifyAll();
-  }
+  if (drain_.Remove()) kv_bytes_ = unread_tokens_ = 0;
 }
 
 double Scheduler::RetryAfter() const {

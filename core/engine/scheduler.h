@@ -22,6 +22,7 @@
 #include "core/base/status.h"
 #include "core/engine/active_job.h"
 #include "core/engine/draft_model.h"
+#include "core/engine/drain_state.h"
 #include "core/engine/fair_shares.h"
 #include "core/engine/job_queue.h"
 #include "core/engine/prefix_archiver.h"
@@ -207,18 +208,15 @@ class Scheduler {
   std::atomic<Clock::time_point> progress_;  // when the last step ended, or work came
 
   mutable Mutex mutex_;
-  CondVar wake_, idle_;
+  CondVar wake_;
   JobQueue queue_ GUARDED_BY(mutex_);
   FairShares shares_ GUARDED_BY(mutex_);
   // Jobs that others have pushed out of the queue, to be ended by the scheduler's thread.
   std::vector<std::unique_ptr<ActiveJob>> displaced_ GUARDED_BY(mutex_);
   size_t running_count_ GUARDED_BY(mutex_) = 0;   // jobs that hold a session
-  size_t unfinished_ GUARDED_BY(mutex_) = 0;      // jobs without their last call
   double end_interval_s_ GUARDED_BY(mutex_) = 1;  // between the ends of jobs, smoothed
   Clock::time_point last_end_ GUARDED_BY(mutex_);
-  bool announced_ GUARDED_BY(mutex_) = false;
-  bool draining_ GUARDED_BY(mutex_) = false;
-  bool stop_ GUARDED_BY(mutex_) = false;
+  DrainState drain_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
