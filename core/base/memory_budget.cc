@@ -20,12 +20,13 @@ Status MemoryBudget::Share::Resize(size_t bytes) {
     return {};
   }
   const size_t more = bytes - bytes_, capacity = budget_->capacity_;
-  if (bytes > capacity) {
+  // To wait for others would be in vain then.
+  if (const size_t all = bytes + beside_; all > capacity) {
     return Fail(ErrorKind::kInvalidArgument,
                 fmt::format("the request would take about {} MiB of memory, and all requests "
                             "together may take {}; send a smaller one, or start the server "
                             "with a larger --request-memory",
-                            Mib(bytes), Mib(capacity)));
+                            Mib(all), Mib(capacity)));
   }
   size_t used = budget_->used_;
   do {

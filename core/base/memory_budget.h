@@ -22,12 +22,14 @@ class MemoryBudget {
    public:
     Share() = default;  // of no budget: as much as is asked for
     // The budget must outlive it; null is none.
-    explicit Share(MemoryBudget* budget) : budget_(budget) {}
+    // `beside`: what the same request holds of it by other shares, while this one lives.
+    explicit Share(MemoryBudget* budget, size_t beside = 0) : budget_(budget), beside_(beside) {}
     Share(Share&& other) noexcept
-        : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
+        : budget_(other.budget_), beside_(other.beside_), bytes_(std::exchange(other.bytes_, 0)) {}
     Share& operator=(Share&& other) noexcept {
       Share old(std::move(other));  // what was held is given back here, by its end
       std::swap(budget_, old.budget_);
+      std::swap(beside_, old.beside_);
       std::swap(bytes_, old.bytes_);
       return *this;
     }
@@ -44,7 +46,7 @@ class MemoryBudget {
 
    private:
     MemoryBudget* budget_ = nullptr;
-    size_t bytes_ = 0;
+    size_t beside_ = 0, bytes_ = 0;
   };
 
   size_t used() const { return used_; }

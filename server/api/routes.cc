@@ -52,6 +52,11 @@ constexpr Route Encodes(std::string_view path) {
   return {path, "POST", Encode<kDialect>, kModel, kWorkers, kEmbeddings};
 }
 
+const Dialect* DialectOf(std::string_view path, const Json& body) {
+  const Route* const route = FindRoute(path, "POST");
+  return route == nullptr || route->dialect == nullptr ? nullptr : &route->dialect(body);
+}
+
 constexpr Route kRoutes[] = {
     Generates<NativeOrTgi>("/generate", kCompletion),
     Generates<Always<kTgiStream>>("/generate_stream", kCompletion),
@@ -60,7 +65,7 @@ constexpr Route kRoutes[] = {
     {"/props", "GET", Props, kModel, kWorkers},
     {"/slots", "GET", Slots, kModel, kWorkers},
     {"/tokenizer_info", "GET", TokenizerInfo, kModel, kWorkers},
-    {"/verify", "POST", Verify, kModel, kWorkers},
+    {"/verify", "POST", Verify<DialectOf>, kModel, kWorkers},
     Generates<Always<kOpenAiCompletions>>("/v1/completions", kCompletion),
     Generates<Always<kOpenAiChat>>("/v1/chat/completions", kChat),
     {"/v1/completions/render", "POST", AnswerAtOnce<AnswerRenderCompletions>, kModel, kWorkers},

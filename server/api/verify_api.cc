@@ -21,7 +21,6 @@
 #include "server/api/receipt.h"
 #include "server/api/request_body.h"
 #include "server/api/request_digest.h"
-#include "server/api/routes.h"
 #include "server/generation/prompt_tokens.h"
 #include "server/http/error_reply.h"
 #include "server/http/ids.h"
@@ -38,12 +37,6 @@ struct Claim {
 
   bool empty() const { return !receipt && !tokens && !text && answer.is_null(); }
 };
-
-// As the route's handler chooses it; null where it generates nothing.
-const Dialect* DialectOf(std::string_view path, const Json& body) {
-  const Route* const route = FindRoute(path, "POST");
-  return route == nullptr || route->dialect == nullptr ? nullptr : &route->dialect(body);
-}
 
 // Takes what nothing has said yet from an object that has an answer.
 Status AddTo(Claim& claim, const Json& json, size_t vocab) {
@@ -222,7 +215,7 @@ Error BadField(std::string_view field, std::string message) {
 
 }  // namespace
 
-HttpReply Verify(RouteCall& call) {
+HttpReply VerifyBy(DialectFinder find, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
   const Json* const route = FindField(body->json, "route");
@@ -233,7 +226,7 @@ HttpReply Verify(RouteCall& call) {
                                "sent to, such as \"/v1/chat/completions\", and its body"));
   }
   const auto path = route->get<std::string>();
-  const Dialect* const dialect = DialectOf(path, *request);
+  const Dialect* const dialect = find(path, *request);
   if (dialect == nullptr) {
     return ErrorReply(BadField("route", Quoted(path) + " is no route that generates"));
   }

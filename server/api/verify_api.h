@@ -19,7 +19,13 @@
 
 namespace lockstep {
 
+// The dialect in which the path's route reads the body; null where it generates nothing.
+using DialectFinder = const Dialect* (*)(std::string_view path, const Json& body);
 // Blocks for as long as the answer takes to be made.
-HttpReply Verify(RouteCall& call);
+HttpReply VerifyBy(DialectFinder find, RouteCall& call);
+template <DialectFinder kFind>
+HttpReply Verify(RouteCall& call) {
+  return VerifyBy(kFind, call);
+}
 
 }  // namespace lockstep

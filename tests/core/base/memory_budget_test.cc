@@ -35,6 +35,20 @@ TEST(MemoryBudgetTest, WhatNeverFitsIsNoMatterOfTime) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
+// Nobody else is there to be waited for.
+TEST(MemoryBudgetTest, WhatARequestHoldsBesideCountsToItself) {
+  MemoryBudget budget(100);
+  Share body(&budget), share(&budget, 30);
+  body.Force(30);
+  EXPECT_EQ(share.Resize(71).error().kind, ErrorKind::kInvalidArgument);
+  Share moved;
+  moved = std::move(share);
+  EXPECT_EQ(moved.Resize(71).error().kind, ErrorKind::kInvalidArgument);
+  Share again(std::move(moved));
+  EXPECT_EQ(again.Resize(71).error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_TRUE(again.Resize(70));
+}
+
 TEST(MemoryBudgetTest, AShareEndsWithItsOwnerAndMoves) {
   MemoryBudget budget(100);
   {
