@@ -41,7 +41,7 @@ class MemoryBudget {
     // kInvalidArgument if the budget is too small even alone. Less always works.
     [[nodiscard]] Status Resize(size_t bytes);
     [[nodiscard]] Status Grow(size_t bytes) { return Resize(bytes_ + bytes); }
-    // The same for what is there already: it counts, even where the budget has no more.
+    // Becomes so many bytes that are in use already: they count even where the budget has no more.
     void Force(size_t bytes);
 
    private:

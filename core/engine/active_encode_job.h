@@ -26,10 +26,10 @@ struct ActiveEncodeJob : EncodeJob {
   // jobs.
   size_t turn = 0;
   const Clock::time_point submitted = Clock::now();
-  // Guarded.
+  // Guarded by the scheduler's mutex.
   std::optional<Clock::time_point> started;
   size_t chosen = 0, chosen_tokens = 0;  // texts of `order`
-  // The thread's alone.
+  // Used by the scheduler's thread alone.
   size_t done = 0;
   std::optional<Error> failed;
 };

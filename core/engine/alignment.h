@@ -57,10 +57,10 @@ class Alignment {
     return (static_cast<uint32_t>(token) * 0x9E3779B1u >> 24) % kSlots;
   }
   const Change* ChangeOf(int32_t token) const;
-  // As Follow, where the text was with its source until now; and where it was not.
+  // The two cases of Follow: the text was with its source until now, or it had left it.
   void Go(std::span<const int32_t> text, int32_t token);
   void Return(std::span<const int32_t> text, int32_t token);
-  // `token` is not the source's.
+  // The text leaves its source: `token` is not what stands there.
   void Leave(int32_t token);
   // What stood in the source from left_ to `to` became what was written meanwhile.
   void Remember(std::span<const int32_t> text, size_t to);

@@ -28,10 +28,10 @@ class BlockArchive {
   // none after the deadline. An error says that the medium fails, not that there is nothing.
   [[nodiscard]] virtual Status Get(std::span<const BlockKey> keys, Clock::time_point deadline,
                                    const Take& take) = 0;
-  // Keeps the bytes, unless something is kept there. Whoever reads sees all of them or nothing. The
-  // number of bytes that were written.
+  // Keeps the bytes, unless something is kept there. Whoever reads sees all of them or nothing.
+  // Returns the number of bytes that were written.
   [[nodiscard]] virtual Result<size_t> Put(const BlockKey& key, std::span<const uint8_t> bytes) = 0;
-  // Of what is damaged, so that it can be put again.
+  // Removes a block that is damaged, so that it can be put again.
   virtual void Forget(const BlockKey& key) = 0;
 };
 

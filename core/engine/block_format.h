@@ -17,7 +17,7 @@ inline constexpr size_t kSealBytes = 136;  // that come before the keys and valu
 // The key of a text without tokens. `fingerprint` is of all that makes keys and values: the model,
 // the arithmetic and the type of the cache; `scope` of who may share them.
 BlockKey RootKey(std::string_view fingerprint, std::string_view scope);
-// That of a block which follows the text of `parent` with these tokens.
+// The key of a block which follows the text of `parent` with these tokens.
 BlockKey NextKey(const BlockKey& parent, std::span<const int32_t> tokens);
 
 // What an archive keeps of the block. REQUIRES: fingerprint is of at most 48 bytes.

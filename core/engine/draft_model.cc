@@ -1,4 +1,4 @@
-// Of each text the model has a cache of its own, and follows what became of it: what was guessed
+// The model has a cache for each text, and follows what became of the text: what was guessed
 // and is right is there already, what is wrong is cut off, and the states of recurrent layers go
 // back to the copy that was made before the guess (KvCache::SaveStates). With the tokens a to d
 // known, e and f guessed, and e x the answer:
@@ -59,7 +59,7 @@ size_t WholeBlocks(size_t positions) {
   return (positions + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
 }
 
-// Of a long text that is read when it is begun.
+// How many tokens of a long text are read when it is begun.
 size_t Reads(const DraftModelOptions& options) { return std::min(kReads, options.context / 2); }
 
 // What is to be read, and what became of wrong guesses behind it.
@@ -277,7 +277,8 @@ void DraftModel::Learn(Reader& reader, const DraftTask& task) {
   reader.guess.clear();
   reader.kinds.clear();
   if (reader.kv.length() == 0) return;
-  // Of what is there, what is of the text; its last token is fed for what follows it.
+  // The last `fed` positions hold the guess, all before them the text. The text's last token stays
+  // out of the cache: it is fed again for what follows it.
   const size_t fed = std::exchange(reader.fed, 0), length = reader.kv.length();
   const size_t known = length - fed;
   // What the block guessed from hidden states of its own it reads again with the model's.

@@ -77,7 +77,8 @@ class DraftModel {
   size_t texts() const { return readers_.size(); }
 
  private:
-  // Of guesses, how many were right; by how likely the model took them to be.
+  // How many guesses of one kind were right, and of how many. A kind is how likely the model took
+  // a guess to be.
   struct Record {
     float right, all;
   };

@@ -35,7 +35,7 @@ constexpr std::array<float, 10> kFirstShares = {0.1f,  0.1f,  0.25f, 0.35f, 0.45
                                                 0.55f, 0.65f, 0.75f, 0.85f, 0.9f};
 constexpr double kLiteralShare = 0.95;  // of the tokens of literals, how many are spelled so
 constexpr float kFirstGuesses = 4, kManyGuesses = 64, kDifferingShare = 0.3f;
-// The same for what an alignment expects, by its kinds, and where the match differs.
+// The first shares for what an alignment expects, by its kinds, and where the match differs.
 constexpr std::array<float, Alignment::kKinds> kAlignedShares = {
     0.1f, 0.3f, 0.5f, 0.3f, 0.6f, 0.85f, 0.2f, 0.5f, 0.7f, 0.3f, 0.7f, 0.85f};
 constexpr float kDifferingAlignedShare = 0.7f;

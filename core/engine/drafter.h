@@ -69,8 +69,9 @@ class Drafter {
   Match Longest() const;
   // What followed `place`; at the end of the text that is `behind`.
   int32_t At(size_t place, std::span<const int32_t> behind) const;
-  // Of the i-th token from the end, with those before it and perhaps more in `behind`. Once one was
-  // not what the match says, it says no more. Moves `cursor`, the alignment's, behind it.
+  // What both guess for the i-th token behind the text's end; `behind` has those before it, perhaps
+  // more. Not `matching`: an earlier one was not what the match says, which then says no more.
+  // Moves `cursor`, the alignment's, behind the token.
   Guesses GuessesOf(size_t i, bool matching, std::span<const int32_t> behind,
                     Alignment::Cursor* cursor);
   // Begins an alignment at a long match, unless there is one that is sure.

@@ -34,11 +34,11 @@ class EncodeSink {
 };
 
 struct EncodeJob {
-  std::string client;                       // as in Job
+  std::string client;                       // whose it is, as Job::client
   Deadlines deadlines;                      // there is no first token, and so no deadline for it
   std::vector<std::vector<int32_t>> texts;  // in tokens; at least one text, and in each one token
-  // Of pairs, [texts]: where the second text of each begins, as Tokenizer::EncodePair says. Else
-  // empty.
+  // Where texts are pairs, [texts]: where the second text of each begins, as Tokenizer::EncodePair
+  // says. Else empty.
   std::vector<size_t> seconds;
   TextForm form = TextForm::kUnit;
   std::shared_ptr<EncodeSink> sink;

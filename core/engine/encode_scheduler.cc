@@ -245,8 +245,8 @@ void EncodeScheduler::Step() {
   for (const auto& job : ended) End(*job, job->failed ? &*job->failed : nullptr);
 }
 
-// As long as for a step in which others stream: whoever comes next waits for it, a stream of the
-// model beside included.
+// A step takes no longer than one in which others stream: whoever comes next waits for it, a stream
+// of the model beside included.
 void EncodeScheduler::Choose() {
   picks_.clear();
   tokens_.clear();

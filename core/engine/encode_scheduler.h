@@ -72,7 +72,7 @@ class EncodeScheduler {
   // kInvalidArgument for texts that cannot be encoded; the sink is not called then.
   [[nodiscard]] Status Submit(EncodeJob asked);
 
-  // As Scheduler's.
+  // These do what Scheduler's functions of the same names do.
   void AnnounceDrain();
   bool Drain(std::chrono::milliseconds timeout);
   EncodeState state() const;
@@ -111,7 +111,7 @@ class EncodeScheduler {
   ThreadPool& pool_;
   const EncodeOptions options_;
 
-  // The thread's own.
+  // Used by the scheduler's thread alone.
   Scratch scratch_;
   StepPacer pacer_;
   struct Pick {

@@ -39,8 +39,8 @@ struct TokenBans {
 struct GenerationOptions {
   // Cut down to what the context leaves after the prompt. 0: the prompt's logprobs alone.
   size_t max_tokens = 256;
-  // Of the prompt's own tokens, as SamplingParams::logprobs is of the answer's. The whole prompt is
-  // computed then, whatever the prefix store has of it.
+  // Which logprobs of the prompt's own tokens are wanted, as SamplingParams::logprobs says it for
+  // the answer's. The whole prompt is computed then, whatever the prefix store has of it.
   int32_t prompt_logprobs = -1;
   SamplingParams sampling;
   std::vector<std::string> stop;  // texts (UTF-8) that end the output; not part of it

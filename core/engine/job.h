@@ -48,7 +48,7 @@ struct PromptProgress {
   std::atomic<size_t> cached{0};   // of these, not computed: see JobStats
 };
 
-// As good as none, and still a time that can be added to others.
+// As good as no deadline, and still a time that can be added to others.
 inline constexpr std::chrono::milliseconds kNoDeadline = std::chrono::hours(24 * 365);
 
 // Counted from Submit. All are looked at in every step. While a prompt is read and tokens come
@@ -58,7 +58,7 @@ struct Deadlines {
   std::chrono::milliseconds queue{30'000};             // to be given a session, else kUnavailable
   std::chrono::milliseconds first_token{kNoDeadline};  // else kDeadlineExceeded
   std::chrono::milliseconds total{kNoDeadline};        // else kDeadlineExceeded
-  // Of `total`, what was gone before Submit: reading the request, and waiting to be submitted.
+  // The part of `total` that was gone before Submit: reading the request, waiting to be submitted.
   std::chrono::milliseconds spent{0};
 };
 

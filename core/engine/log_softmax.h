@@ -24,9 +24,9 @@ class LogSoftmax {
 
   // False where no logit is finite: the logprobs mean nothing then.
   bool finite() const { return finite_; }
-  // Of a logit of the row, in double.
+  // The logprob of a token with this logit in the row, in double.
   double Of(float logit) const;
-  // Of a token, and finite: at least -FLT_MAX. REQUIRES: 0 <= token < vocab.
+  // The logprob of a token, made finite: at least -FLT_MAX. REQUIRES: 0 <= token < vocab.
   float operator[](int32_t token) const;
   // The token's place among all by their logits, 1 for the likeliest; the lower id among equals is
   // before the others.

@@ -20,9 +20,9 @@ struct StoredBlock {
 class PrefixObserver {
  public:
   virtual ~PrefixObserver() = default;
-  // After its parent, and of one text in a row.
+  // A block comes after its parent, and the blocks of one text come in a row.
   virtual void OnStored(const StoredBlock& block) noexcept = 0;
-  // After all that follow it.
+  // A block goes after all that follow it.
   virtual void OnRemoved(const BlockKey& key) noexcept = 0;
 };
 

@@ -39,8 +39,8 @@ class PrefixStore {
   // States that would save fewer tokens of reading than this are not worth their room.
   static constexpr size_t kStateGain = 32;
 
-  // As many blocks, and states, as fit into max_bytes. Address space is reserved; memory follows
-  // use. Errors are KvCache::Create's, and kInvalidArgument where not one fits.
+  // Makes room for as many blocks, and states, as fit into max_bytes. Address space is reserved;
+  // memory follows use. Errors are KvCache::Create's, and kInvalidArgument where not one fits.
   [[nodiscard]] static Result<std::unique_ptr<PrefixStore>> Create(const ModelConfig& config,
                                                                    size_t max_bytes,
                                                                    KvType kv_type = KvType::kF16);
@@ -75,7 +75,7 @@ class PrefixStore {
   bool keeps_states() const { return state_floats_ != 0; }
   size_t state_interval() const;
 
-  // Of the blocks and states in use.
+  // What the blocks and states in use take, and what all of them may.
   size_t bytes() const {
     return used_ * block_bytes_ + states_used_ * state_floats_ * sizeof(float);
   }
@@ -112,7 +112,7 @@ class PrefixStore {
     bool archived = false;        // it came from there, or is on its way to it
   };
   static constexpr int32_t kNoToken = -1;
-  // Of states: the block that they are kept for, or kNone, and when they were last used.
+  // Who has a slot of states: the block that they are kept for, or kNone; when they were last used.
   struct Owner {
     size_t block = kNone;
     uint64_t used = 0;
@@ -146,7 +146,7 @@ class PrefixStore {
   // kept.
   Place LastState(const std::vector<size_t>& path, std::span<const int32_t> tokens) const;
   size_t FindTail(size_t parent, std::span<const int32_t> tokens) const;  // kNone if there is none
-  // Those of kv, after the last of `tokens`, of which the whole blocks are the path.
+  // Stores the states of kv after the last of `tokens`, whose whole blocks are the path.
   void KeepStates(std::vector<size_t>& path, std::span<const int32_t> tokens, const KvCache& kv);
   static Key TailKey(uint64_t parent, std::span<const int32_t> tokens);
   size_t NewBlock(const Key& key);  // empty, in no list; kNone without memory

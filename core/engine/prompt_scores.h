@@ -13,7 +13,8 @@
 
 namespace lockstep {
 
-// Of all of a prompt's tokens but the first, which follows nothing: tokens[i] is of token i + 1.
+// The logprobs of a prompt's tokens, but for the first, which follows nothing: tokens[i] is that of
+// the prompt's token i + 1.
 struct PromptLogprobs {
   std::vector<TokenLogprob> tokens;
   std::vector<uint32_t> ranks;    // [tokens.size()] 1 for the likeliest token
@@ -23,7 +24,7 @@ struct PromptLogprobs {
   std::span<const TokenLogprob> Top(size_t i) const {
     return std::span(top).subspan(i * width, width);
   }
-  // What a prompt's take.
+  // What the logprobs of a prompt of so many tokens take.
   static size_t Bytes(size_t prompt, size_t width) {
     return prompt * (sizeof(TokenLogprob) * (1 + width) + sizeof(uint32_t));
   }

@@ -27,7 +27,7 @@ struct SamplingParams {
   float min_p = 0.05f;              // 0: off
   float repetition_penalty = 1.0f;  // on tokens of prompt and output (CTRL, Keskar et al. 2019)
   float presence_penalty = 0.0f;    // on tokens of the output, as OpenAI defines it
-  float frequency_penalty = 0.0f;   // the same, times the count
+  float frequency_penalty = 0.0f;   // on such tokens, times how often each came
   // Tokens, the last ones of prompt and output, that the three penalties count; -1: as above.
   int32_t repeat_last_n = -1;
   DryParams dry;

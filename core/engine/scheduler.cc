@@ -268,9 +268,9 @@ Status Scheduler::Begin(ActiveJob& job) {
   }
 }
 
-// In the order in which they came, and each with room for all that it may still need: it will not
-// pause again before another job has ended. The oldest of all jobs never waits here, since a whole
-// context always has room.
+// Jobs resume in the order in which they came, each with room for all that it may still need: it
+// will not pause again before another job has ended. The oldest of all jobs never waits here, since
+// a whole context always has room.
 bool Scheduler::ResumePaused() {
   for (const auto& job : running_) {
     if (!job->paused) continue;

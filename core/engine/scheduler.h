@@ -144,12 +144,12 @@ class Scheduler {
   void GuessByModel(size_t decoding, DraftLimit limit);
   void AddDecoding();
   void AddPrompts();
-  // The tokens that it adds.
+  // Returns how many tokens it adds.
   size_t AddToBatch(ActiveJob& job, size_t limit, std::span<const int32_t> guess = {});
   // Whether this very step computes what the job's prompt goes on with.
   bool IsBeingComputed(const ActiveJob& job) const;
-  // The same for a model with states: whether they will be stored where the job can go on, of which
-  // the one that computes is told.
+  // Whether, besides, the states of a recurrent model will be stored where the job can go on; the
+  // job that computes them is told to.
   bool StatesWillBeStored(const ActiveJob& job) const;
   void Forward(std::span<ActiveJob* const> jobs, std::span<const BatchEntry> batch);
   // Shows what the model has made of the batch to what guesses by it.

@@ -101,9 +101,9 @@ class InferenceSession {
   // Stores the prompt and the answer as far as they are in the cache; with the states where one of
   // the places for them was reached, or where nothing more will come for now (`leaves`).
   void GivePrefix(PrefixStore& store, const std::string& scope, bool leaves = false);
-  // Of a model with states: where they will next be stored; 0 if nowhere. A chunk ends there.
+  // Where a recurrent model's states will next be stored; 0: nowhere. A chunk ends there.
   size_t state_place() const { return state_place_; }
-  // Has them stored at a position, too, for a prompt that parts from this one there.
+  // Has the states stored at a position, too, for a prompt that parts from this one there.
   void WantState(size_t position) { branch_ = position; }
 
   // Takes note of the entry's Forward: the rows of logits that it asked for, with those that were
@@ -124,8 +124,8 @@ class InferenceSession {
   // REQUIRES: waits_for_grammar().
   [[nodiscard]] Result<std::optional<TokenEvent>> Resume(WorkBudget& budget);
 
-  // Both without a bound, for whoever has no other session to think of. Accept with the logits of
-  // an entry without a draft, or nothing.
+  // Accept and Resume without a bound, for whoever has no other session to think of. The logits are
+  // those of an entry without a draft, or nothing.
   [[nodiscard]] Result<std::optional<TokenEvent>> Accept(std::span<const float> logits);
   [[nodiscard]] Result<std::optional<TokenEvent>> Resume() {
     WorkBudget unbounded;
@@ -135,8 +135,8 @@ class InferenceSession {
   bool finished() const { return finish_ != FinishReason::kNone; }
   FinishReason finish_reason() const { return finish_; }
   size_t position() const { return kv_.length(); }  // tokens in the cache
-  // Of the answer, those that NextEntry feeds before the last: a wrong guess has taken the states
-  // of recurrent layers back to before them. At most longest_draft().
+  // How many tokens of the answer NextEntry feeds before the last one: a wrong guess has taken the
+  // states of recurrent layers back to before them. At most longest_draft().
   size_t fed_again() const {
     return prefilling() || output_.empty() ? 0 : prompt_.size() + output_.size() - 1 - position();
   }

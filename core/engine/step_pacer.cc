@@ -18,8 +18,8 @@ constexpr double kStreamStep = 0.2, kPrefillStep = 0.5;
 // fewer rows than these cost a matrix product as much.
 constexpr size_t kFirstPrefill = 64, kMinPrefill = 16;
 constexpr double kSmoothing = 0.3;  // weight of the newest step against all before it
-// The same where a line is fitted, which needs more steps; and the share of a step that a row is
-// taken to add until steps of different sizes were seen.
+// The weight of the newest step where a line is fitted, which needs more steps; and the share of a
+// step that a row is taken to add until steps of different sizes were seen.
 constexpr double kLineSmoothing = 0.03, kFirstRowShare = 0.15;
 constexpr double kLeastChance = 0.05;  // a guess that is hardly ever right is worth nothing
 

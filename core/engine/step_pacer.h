@@ -37,7 +37,7 @@ class StepPacer {
   const size_t max_prefill_;
   double decode_s_ = 0;         // a step that only decodes; 0 until one was seen
   double prefill_token_s_ = 0;  // what a prompt token adds; 0 until one was seen
-  // Of steps that only decode: moving means, variance and covariance of rows and seconds.
+  // Moving means, variance and covariance of rows and seconds, over steps that only decode.
   double rows_ = 0, rows_s_ = 0, rows_variance_ = 0, covariance_ = 0;
   // Moving means of what a decoding session has in such a step beside its one token: guesses that
   // are kept, and rows.
