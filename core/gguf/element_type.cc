@@ -15,7 +15,7 @@ constexpr uint32_t kIds = [] {
   return last + 1;
 }();
 
-// By id; without a name where there is no such type.
+// Each id has its type here; one without a name is no type that is known.
 constexpr std::array<ElementType, kIds> kTypes = [] {
   std::array<ElementType, kIds> types{};
   for (const NamedFormat& f : kOtherFormats) {

@@ -65,7 +65,7 @@ uint64_t PadUp(uint64_t offset, uint64_t alignment) {
   return (offset + alignment - 1) & ~(alignment - 1);
 }
 
-// As GgufValue holds numbers.
+// A number in the one type that GgufValue has for its kind, whatever its width.
 template <class T>
 GgufValue Widened(T value) {
   if constexpr (std::is_floating_point_v<T>) return static_cast<double>(value);
@@ -316,7 +316,7 @@ Status GgufFile::Parser::TensorSize(const GgufTensor& tensor) {
   return {};
 }
 
-// From offsets to views: every tensor lies within the file.
+// Turns offsets into views, once it is known that every tensor lies within the file.
 Status GgufFile::Parser::PlaceData() {
   const uint64_t file_size = file_.bytes_.size();
   const uint64_t start = PadUp(reader_.position(), alignment_);

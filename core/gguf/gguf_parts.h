@@ -20,7 +20,7 @@ class GgufParts {
   // GgufFile, a part that is missing, of another model or named first.
   [[nodiscard]] static Result<GgufParts> Open(const std::string& path);
 
-  // The same from bytes of one file, which must outlive it; `name` names them in errors.
+  // Reads bytes of one whole file, which must outlive it; `name` names them in errors.
   [[nodiscard]] static Result<GgufParts> Parse(std::span<const uint8_t> bytes, std::string name);
 
   const GgufFile& file() const { return *file_; }

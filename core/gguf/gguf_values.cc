@@ -1,4 +1,6 @@
-// Typed access to the metadata of a parsed GGUF file.
+// What readers ask of a file that gguf_file.cc has parsed. They say which kind of value they want:
+// converters do not agree on widths, so that any integer will do for a size, and a value of another
+// kind is an error that names the key and both types.
 
 #include <fmt/format.h>
 

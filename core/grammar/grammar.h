@@ -85,7 +85,7 @@ inline constexpr size_t kMaxGrammarNesting = 100;  // of parentheses
 // with * + ? {m} {m,} {m,n} after any of these, and the escapes \n \r \t \\ \" \[ \] \xHH \uHHHH
 // \UHHHHHHHH. The rule "root" is the text. Errors are kInvalidArgument and name the line: besides
 // mistakes, left recursion, references to tokens (<think>, <[7]>) and what goes beyond the limits.
-// Or they are the meter's.
+// An error of the meter's is passed on as it is.
 [[nodiscard]] Result<std::shared_ptr<const Grammar>> ParseGbnf(std::string_view text,
                                                                std::string_view root = "root",
                                                                WorkMeter* meter = nullptr);

@@ -14,7 +14,7 @@
 namespace lockstep {
 namespace {
 
-// In units of WorkMeter, to look at a state once more.
+// What it costs to look at a state once more, in units of WorkMeter.
 constexpr uint64_t kLookCost = 16;
 
 }  // namespace

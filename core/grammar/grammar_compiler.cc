@@ -35,7 +35,7 @@ namespace {
 // the automaton for each time, a count costs a few instructions more and no states.
 constexpr uint32_t kMaxCopies = 4;
 
-// In units of WorkMeter, to make a state.
+// What it costs to make a state, in units of WorkMeter.
 constexpr uint64_t kStateCost = 32;
 
 }  // namespace

@@ -62,7 +62,7 @@ class GrammarMatcher {
   // most so many, and as far as the budget goes. REQUIRES: Allow has returned true.
   void Literal(size_t most, std::vector<int32_t>& tokens, WorkBudget& budget);
 
-  // Both without a bound.
+  // Allow and Accept without a bound on their work.
   [[nodiscard]] Result<bool> Allow(bool end_last, std::span<uint64_t> allowed) {
     WorkBudget unbounded;
     return Allow(end_last, allowed, unbounded);

@@ -49,7 +49,7 @@ class WorkMeter {
   std::optional<Error> end_;
 };
 
-// Where there need not be a meter.
+// Spends units of a meter, where there may be none.
 [[nodiscard]] inline Status Spend(WorkMeter* meter, uint64_t units) {
   return meter == nullptr ? Status() : meter->Spend(units);
 }

@@ -43,7 +43,7 @@ class Interpreter {
   // loop(items), in a loop marked as recursive.
   virtual Value CallLoop(Loop* loop, const Value& items) = 0;
 
-  // Making values.
+  // Values that the run owns and its budget pays for (interpreter.cc).
   Value New(Text text);
   Value New(Builder builder) { return New(builder.Take()); }
   Value NewList(std::vector<Value> items, List::Kind kind = List::Kind::kList);
@@ -59,14 +59,14 @@ class Interpreter {
     return raw;
   }
 
-  // interpreter_attributes.cc
+  // What is inside a value (interpreter_attributes.cc).
   Value Attribute(const Value& value, const std::string& name);  // value.name
   Value Item(const Value& value, const Value& key);              // value[key]
   Value Slice(const Value& value, const Value& begin, const Value& end, const Value& step);
   std::vector<Value> Items(const Value& value);  // what "for" goes through
   int64_t Length(const Value& value);
 
-  // interpreter_operators.cc
+  // Arithmetic and comparison by Python's rules (interpreter_operators.cc).
   Value Arithmetic(Operator op, const Value& a, const Value& b);
   Value Negative(const Value& value);
   bool Compare(Operator op, const Value& a, const Value& b);
@@ -74,7 +74,7 @@ class Interpreter {
   bool Less(const Value& a, const Value& b);
   bool Contains(const Value& container, const Value& item);
 
-  // interpreter_text.cc
+  // A value as text, by Python's str and repr (interpreter_text.cc).
   Text Str(const Value& value);
   void AppendStr(const Value& value, Builder* out);
   // `trusted` marks all that is written, also the texts inside, whatever marks they have.

@@ -43,7 +43,7 @@ Range SliceRange(const Value& begin, const Value& end, const Value& step, int64_
   Range range{0, part(step, 1), 0};
   if (range.step == 0) Throw("the step of a slice cannot be 0");
   const bool forward = range.step > 0;
-  // As CPython's PySlice_AdjustIndices: below 0 counts from the end, and what is still outside
+  // This is CPython's PySlice_AdjustIndices: below 0 counts from the end, and what is still outside
   // moves to the nearest place, which is -1 rather than 0 where the slice goes backward.
   const auto bound = [&](const Value& value, int64_t otherwise) {
     int64_t at = part(value, otherwise);

@@ -197,7 +197,7 @@ class Lexer {
       if (rest_.empty()) FailHere(fmt::format("a tag has no end {}", end));
       if (open.empty()) {
         const char sign = rest_[0];
-        // As in jinja2 "+" may end a block but not a variable.
+        // jinja2 takes "+" at the end of a block, but not of a variable.
         const bool signs = sign == '-' || (sign == '+' && !variable);
         if (rest_.substr(signs ? 1 : 0).starts_with(end)) {
           Add(variable ? Token::Kind::kVariableEnd : Token::Kind::kBlockEnd, std::string(end));

@@ -40,7 +40,6 @@ class Parser {
     Parser* const parser_;
   };
 
-  // Tokens.
   const Token& Now() const { return tokens_[at_]; }
   const Token& Ahead() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
   Token Next();
@@ -54,7 +53,7 @@ class Parser {
   void Expect(Kind kind, std::string_view what);
   // Notes in all macros around that their bodies have the name.
   ExprPtr NameOf(const Token& token);
-  int Slot(const std::string& name);  // the same for the same name
+  int Slot(const std::string& name);  // a name has one slot, wherever it stands
   [[noreturn]] void FailExpected(std::string_view what) const;
   [[noreturn]] void FailAt(int line, std::string message) const;
 

@@ -130,7 +130,7 @@ ExprPtr Parser::ParseNot() {
   return Done(New(Expr::Kind::kNot, line, ParseNot()));
 }
 
-// As in Python "a < b < c" is one comparison, which means "a < b and b < c" with b evaluated once.
+// "a < b < c" is one comparison in Python: it means "a < b and b < c" with b evaluated once.
 ExprPtr Parser::ParseCompare() {
   auto expr = New(Expr::Kind::kCompare, Now().line, ParseSum());
   while (true) {
@@ -174,7 +174,7 @@ ExprPtr Parser::ParseProduct() {
   return ParseLeft(kProducts, [this] { return ParsePower(); });
 }
 
-// From the left, unlike Python's.
+// jinja2 takes powers from the left, unlike Python.
 ExprPtr Parser::ParsePower() {
   return ParseLeft(kPowers, [this] { return ParseUnary(true); });
 }
@@ -212,7 +212,7 @@ ExprPtr Parser::ParsePrimary() {
       return literal;
     case Kind::kString: {
       std::string text;
-      // As in Python 'a' 'b' is 'ab'.
+      // Python joins strings that stand side by side: 'a' 'b' is 'ab'.
       while (Now().kind == Kind::kString) text += Next().text;
       literal->value = Literal(text);
       return literal;

@@ -1,5 +1,5 @@
 // Where a running template keeps its variables, and guards that undo themselves, also when a
-// Failure passes. Of one run, so used by one thread.
+// Failure passes. They belong to one run, and so to one thread.
 #pragma once
 
 #include <memory>

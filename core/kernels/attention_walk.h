@@ -137,7 +137,8 @@ class AttentionWalk {
     }
   }
 
-  // The same from rows of floats. Positions that fill a group up are zero.
+  // Lays out keys and values as Expand does, from rows of floats. Positions that fill a group up
+  // are zero.
   static void Gather(const AttentionJob& job, size_t begin, size_t n, const AttentionScratch& s) {
     const size_t key_dim = job.head.key, groups = (n + kKeyGroup - 1) / kKeyGroup;
     for (size_t j = 0; j < groups * kKeyGroup; ++j) {
@@ -331,7 +332,7 @@ class AttentionWalk {
     }
   }
 
-  // The same for kVectors whole registers from d on, or for one of which n lanes are the vector's.
+  // Adds kVectors whole registers from d on, or one of which n lanes are the vector's.
   template <size_t kVectors, size_t kQueries, class Rows>
   static void AddColumns(const Rows& rows, const float* p, size_t begin, size_t end, size_t d,
                          size_t given, const float (&correction)[kQueries],

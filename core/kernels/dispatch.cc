@@ -128,7 +128,7 @@ void Attend(const KernelTable& kernels, Noise& noise, Answer& answer) {
     kernels.attention(job);
     Append(out, answer);
   }
-  // As encoders attend, to rows of floats.
+  // The attention of encoders, to rows of floats and both ways.
   const std::vector<float> keys = noise.Row(kLength * kSize);
   AttentionJob job = plain;
   job.keys = keys.data(), job.values = keys.data() + 3 * kSize;

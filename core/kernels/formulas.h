@@ -224,7 +224,7 @@ struct Elementwise {
         });
   }
 
-  // By the compiler's vector instructions: R has none for doubles.
+  // Left to the compiler's vector instructions, since R has none for doubles.
   static void Exps(double* x, size_t n) {
     for (size_t i = 0; i < n; ++i) x[i] = ExpFormula(x[i]);
   }

@@ -15,7 +15,8 @@ struct Isa {
   const KernelTable& (*kernels)();  // REQUIRES: runs_here()
 };
 
-// Those of this architecture, fastest first; the last is scalar, which runs everywhere.
+// The instruction sets of this architecture, fastest first; the last is scalar, which runs
+// everywhere.
 std::span<const Isa> Isas();
 
 // nullptr for a name that this architecture does not have.

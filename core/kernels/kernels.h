@@ -117,7 +117,7 @@ struct AttentionJob {
   const float* keys = nullptr;    // in place of kv: [positions][key_stride], head.key of each
   const float* values = nullptr;  // [positions][value_stride], head.value of each
   size_t key_stride = 0, value_stride = 0;
-  // As encoders attend: each row to all `length` positions, or with a window to those that are no
+  // Encoders' attention: each row sees all `length` positions, or with a window those that are no
   // further away than half of it. `position` is that of row 0.
   bool both_ways = false;
   size_t position = 0;
@@ -197,12 +197,13 @@ struct KernelTable {
   // y = (g / (1 + exp(-g))) * u. u may be nullptr: y is not multiplied then.
   void (*silu_mul)(const float* g, const float* u, size_t n, float* y);
 
-  // The same with GELU in its tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0)));
-  // constants: formulas.h. u may be nullptr, too.
+  // y = GELU(g) * u in GELU's tanh form, which is g / (1 + exp(-g * fma(g * g, c1, c0))), with the
+  // constants of formulas.h. u may be nullptr, too.
   void (*gelu_mul)(const float* g, const float* u, size_t n, float* y);
-  // The same with GELU as it is defined, g * Phi(g): with a = |g|, t = 1 / fma(0.4, a * sqrt(1/2),
-  // 1) and Q by Horner with fma, y = fma(-a, ((t * Q(t)) * 0.5) * exp(-z * z), max(g, 0)), z = a *
-  // sqrt(1/2). Within 1e-7 * max(1, |g|) of the exact value.
+  // y = GELU(g) * u with GELU as it is defined, g * Phi(g): with a = |g|, z = a * sqrt(1/2),
+  // t = 1 / fma(0.4, z, 1) and Q by Horner with fma, it is
+  // fma(-a, ((t * Q(t)) * 0.5) * exp(-z * z), max(g, 0)). Within 1e-7 * max(1, |g|) of the exact
+  // value. u may be nullptr, too.
   void (*gelu_erf_mul)(const float* g, const float* u, size_t n, float* y);
   // The gate of gpt-oss: y = (g' / (1 + exp(-(1.702 * g')))) * (u' + 1), where g' = min(g, 7) and
   // u' = max(min(u, 7), -7)
@@ -244,7 +245,7 @@ struct KernelTable {
   //   out[i] = as p, of the new state and q[j]
   // The gated delta rule (Yang et al., 2024).
   void (*delta_rule)(const RecallJob& job);
-  // The same with d = beta * v[i]: the state space of Mamba-2 (Dao and Gu, 2024).
+  // The steps of delta_rule with d = beta * v[i]: the state space of Mamba-2 (Dao and Gu, 2024).
   void (*state_space)(const RecallJob& job);
 };
 

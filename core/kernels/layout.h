@@ -316,7 +316,7 @@ static constexpr size_t BlockBytes(QuantFormat f) { return 64 * (f.low_bits + f.
 static constexpr bool HasSubScales(QuantFormat f) {
   return f.scale == ScaleForm::kBytes || f.scale == ScaleForm::kNibbles;
 }
-// Of the scales and minima of two bytes.
+// Bytes of those scales and minima that take two bytes each.
 static constexpr size_t HalfScaleBytes(QuantFormat f) {
   const size_t scales = f.scale == ScaleForm::kHalves ? f.group / f.sub : 1;
   return 2 * kPanelRows * (scales + (f.minimum ? 1 : 0));

@@ -103,7 +103,7 @@ class GroupedProduct {
 
  private:
   bool InTwoSteps(WeightType type) const { return steps_ == 2 && type == WeightType::kQ8_0; }
-  // Of this thread, for the rests of a row and for products of both steps.
+  // A thread's floats, for the rests of a row and for products of both steps.
   float* Parts(size_t thread) { return s_.parts_.data() + thread * s_.part_floats_; }
   void Quantize(const float* x, size_t row);
   void PrepareRow(const MatMulInput& in, size_t first_row, size_t i, size_t thread);

@@ -32,7 +32,7 @@ class MatMulScratch {
   friend class GroupedProduct;
   size_t max_rows_ = 0, max_k_ = 0, panel_bytes_ = 0, part_floats_ = 0;
   InputSteps steps_ = InputSteps::kOne;
-  // As many rows of each for the second step, behind those of the product's first.
+  // Each has as many rows for the second step, behind those of the product's first.
   AlignedBuffer<int8_t> q_;            // [max_rows][max_k]
   AlignedBuffer<float> scale_, sum_;   // [max_rows][max_k / 32]
   AlignedBuffer<float> sub_sum_;       // [max_rows][max_k / 16]
@@ -69,7 +69,7 @@ struct MatMulGroup {
 void MatMul(const KernelTable& kernels, ThreadPool& pool, std::span<const MatMulGroup> groups,
             MatMulScratch& scratch);
 
-// The same for one group.
+// The products of one group, such as queries, keys and values of a layer.
 inline void MatMul(const KernelTable& kernels, ThreadPool& pool, const MatMulInput& in,
                    std::span<const MatMulJob> jobs, MatMulScratch& scratch) {
   const MatMulGroup group = {in, jobs};

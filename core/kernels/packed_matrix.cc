@@ -45,7 +45,7 @@ bool PackFloatRow(const uint8_t* row, size_t cols, size_t lane, uint8_t* panel) 
   return finite;
 }
 
-// Where the parts of a group are.
+// The sizes of a group's parts, by which each of them is found.
 struct GroupLayout {
   QuantFormat format;
   size_t header_bytes, low_bytes, block_bytes, group_bytes;

@@ -58,9 +58,9 @@ struct LoadOptions {
 // are kBadFile and start with the file's name, or kUnavailable if memory does not suffice.
 class ModelFile {
  public:
-  // `path` empty: the embedded model. Of a split file, it is the first part.
+  // An empty `path` is the embedded model; for a split file, it is that of the first part.
   [[nodiscard]] static Result<ModelFile> Open(const std::string& path);
-  // The same from bytes, which must outlive it; `source` names them in messages.
+  // Reads a whole file's bytes, which must outlive it; `source` names them in messages.
   [[nodiscard]] static Result<ModelFile> Parse(std::span<const uint8_t> bytes,
                                                const std::string& source);
   [[nodiscard]] static Result<ModelFile> Create(GgufParts parts);

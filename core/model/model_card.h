@@ -14,7 +14,7 @@
 
 namespace lockstep {
 
-// A value of the metadata. Of arrays only those of a few texts have their elements.
+// A value of the metadata. An array has its elements only where it is of a few texts.
 using CardValue =
     std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<std::string>>;
 
@@ -34,7 +34,7 @@ struct ModelCard {
 inline constexpr size_t kMaxCardText = 32 * 1024;  // licences have up to 20 KB
 inline constexpr size_t kMaxCardElements = 8;
 
-// All but sha256.
+// Fills in all but sha256, which is known only once the file was read.
 ModelCard MakeModelCard(const GgufFile& file, const ModelConfig& config);
 
 }  // namespace lockstep

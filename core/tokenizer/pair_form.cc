@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kQuery = "{query}", kDocument = "{document}";
 constexpr const char* kTemplateKey = "tokenizer.chat_template.rerank";
 
-// As the authors of Qwen3-Reranker publish it, for files that were converted without.
+// The template that the authors of Qwen3-Reranker publish, for files that were converted without.
 constexpr std::string_view kQwen3 =
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and "
     "the Instruct provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n"
@@ -37,7 +37,7 @@ Result<std::string> LoadTemplate(const GgufFile& file) {
   return std::string(*own);
 }
 
-// RoBERTa's, as XLM-RoBERTa's.
+// Whether a tokenizer of this name puts two separators between the texts, as RoBERTa's does.
 bool SeparatesTwice(std::string_view pre, bool may_separate) {
   if (pre == "modern-bert") return false;
   constexpr std::string_view kRoberta[] = {"roberta-bpe", "jina-v1-en", "jina-v2-code"};

@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-// As CharCategory.
+// The category in two letters, as CharCategory has it, but by the tables of Unicode 8.
 std::string_view WordPieceCategory(uint32_t code_point);
 
 }  // namespace lockstep

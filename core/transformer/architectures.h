@@ -97,7 +97,7 @@ struct Architecture {
 
   Presence experts = Presence::kNo;
   Gating gating = Gating::kSoftmax;      // where the file does not say
-  bool normalize_experts = true;         // the same: the weights of the chosen add up to 1
+  bool normalize_experts = true;         // unless it says: those of the chosen add up to 1
   bool fixed_router = false;             // whatever the file says
   Presence choice_bias = Presence::kNo;  // exp_probs_b, which only the choice knows of
   Presence router_bias = Presence::kNo;

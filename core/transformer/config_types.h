@@ -114,7 +114,7 @@ struct ModelConfig {
   size_t rope_dim = 0;  // of the layers without a window, where they rotate
   RopeConfig rope;
   size_t window = 0;           // positions that layers with a sliding window see; 0: none has one
-  size_t window_rope_dim = 0;  // the same two of these layers
+  size_t window_rope_dim = 0;  // rope_dim and rope of the layers with a window
   RopeConfig window_rope;
   // Queries are multiplied by 1 + query_slope * ln(1 + floor(position / query_length)).
   double query_slope = 0, query_length = 1;

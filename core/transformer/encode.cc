@@ -79,7 +79,7 @@ Status Transformer::Encode(std::span<const EncoderText> texts, Scratch& s, Threa
   return {};
 }
 
-// One vector of a text's rows.
+// Makes one vector of a text's rows.
 void Transformer::Pool(size_t text, Scratch& s) const {
   const size_t first = s.sequences_[text].first, n = s.sequences_[text].rows;
   float* out = s.pooled_.data() + text * s.pooled_stride_;

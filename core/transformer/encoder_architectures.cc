@@ -30,7 +30,7 @@ constexpr Architecture BertLike(const char* name, const Own& own) {
   return bert;
 }
 
-// In the order of their names.
+// The rows stand in the order of their names.
 constexpr Architecture kEncoders[] = {
     BertLike("bert",
              [](Architecture& a) {

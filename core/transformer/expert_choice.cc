@@ -46,8 +46,8 @@ void Best(size_t n, const Score& score, std::span<ChosenExpert> chosen) {
   }
 }
 
-// Of the groups, those with the largest sums of their two best stay; what is in the others cannot
-// be chosen.
+// The groups with the largest sums of their two best experts stay; experts of other groups cannot
+// be chosen (node-limited routing; DeepSeek-V3, 2024).
 void KeepGroups(const MixtureConfig& c, std::span<double> choice) {
   const size_t size = c.experts / c.groups;
   const auto rank = [&](size_t group) {

@@ -89,7 +89,7 @@ Status ReadScores(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
     if (head.outputs == 0) head.answers = FindAnswers(file, c.vocab);
     if (!head.answers.empty()) head.outputs = head.answers.size();
   } else {
-    // As GGUF numbers them, 1 is the mean; what else a file says stands for the first row.
+    // In GGUF's numbers of poolings 1 is the mean; what else a file says stands for the first row.
     const bool mean = keys.Size("classifier.pooling_type", 0, UINT32_MAX)
                           .value_or(c.family->scores_mean ? 1 : 0) == 1;
     head.pooled = mean ? Pooling::kMean : Pooling::kFirst;

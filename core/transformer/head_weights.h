@@ -15,7 +15,7 @@ struct HeadWeights {
   Linear output;              // [outputs][n], or [outputs][dim]
 };
 
-// All but the rows of answers, which are the embedding's.
+// Loads all of a head but the rows of answers, which are the embedding's.
 void LoadHead(TensorReader& tensors, const ModelConfig& config, HeadWeights& out);
 
 }  // namespace lockstep

@@ -53,12 +53,12 @@ void StoreBlock(const KernelTable& kernels, KvType type, const float* x, int8_t*
   kernels.to_half(&exact, 1, scale);
 }
 
-// Of a recurrent layer, so that each state begins at a cache line.
+// The floats of a recurrent layer's state, rounded up so that each state begins at a cache line.
 size_t StateFloats(const RecurrenceSizes& r) {
   return (r.matrix_floats() + r.window_floats() + kLanes - 1) / kLanes * kLanes;
 }
 
-// Of 64 positions of a layer; 0 where it reads another's, or does not attend.
+// The bytes of 64 positions of a layer; 0 where it reads another's cache, or does not attend.
 size_t LayerBytes(const ModelConfig& config, size_t i, KvType type) {
   const LayerConfig& layer = config.layers[i];
   return layer.kv_layer == i ? layer.kv_heads * KvBlockBytes(type, layer.head) : 0;

@@ -34,11 +34,11 @@ enum class KvStates { kOnly, kWithCopy };
 // The bytes that a cache of KvKeep::kWindows has in use at most.
 struct KvCost {
   size_t position_bytes = 0;         // of a position, in the layers that keep all
-  size_t window_position_bytes = 0;  // the same in those with a window
+  size_t window_position_bytes = 0;  // of a position, in the layers with a window
   size_t window_positions = 0;       // so many are kept there at most
   size_t state_bytes = 0;            // of the recurrent layers, and of their copy
 
-  // With so many positions, in whole blocks.
+  // The bytes for so many positions, in whole blocks.
   size_t Of(size_t positions) const {
     if (positions == 0) return 0;
     positions = (positions + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
@@ -120,7 +120,7 @@ class KvCache {
   // matrices of its value heads, [head_dim / kLanes][keys][kLanes], then the window of its
   // convolution, [taps - 1][channels], the oldest position first.
   float* State(size_t layer) { return states_ + layers_[layer].state; }
-  // Of all layers; empty where there are none.
+  // The states of all layers; empty where no layer has one.
   std::span<const float> states() const { return {states_, states_size_}; }
   // REQUIRES: those of another cache of the model, for the tokens that this one has.
   void SetStates(std::span<const float> states);

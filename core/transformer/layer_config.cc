@@ -26,7 +26,7 @@ Status CheckHeadSize(const GgufFile& file, const MetadataKeys& keys, const char*
 }
 
 // The last layers of Gemma 4 have no keys and values of their own: those with a window read what
-// the last such layer before them has, and the others likewise.
+// the last layer with a window before all of them has, and those without the last one without.
 Status ReadSharing(const GgufFile& file, MetadataKeys& keys, ModelConfig& c) {
   for (size_t i = 0; i < c.layers.size(); ++i) c.layers[i].kv_layer = i;
   if (!c.family->shares_kv) return {};

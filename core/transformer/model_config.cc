@@ -222,12 +222,12 @@ Status ReadWindowRope(const GgufFile&, MetadataKeys& keys, ModelConfig& c) {
   return keys.status();
 }
 
-// By what scores are multiplied where no key says it.
+// What scores of attention are multiplied by where no key says it.
 float AttentionScale(const ModelConfig& c) {
   const LayerConfig& layer = c.layers[0];
   if (c.family->unscaled_scores) return 1;
   if (c.family->latent) {
-    // Of the head before keys were absorbed, and by the square of YaRN's temperature.
+    // The head counts as it was before its keys were absorbed, and YaRN's temperature is squared.
     const double ln = c.rope.scaling == RopeScaling::kNone ? 0 : DetLog(c.rope.factor);
     double mu = RopeMagnitude(c.rope) * (1 + 0.1 * c.rope.log_multiplier * ln);
     if (c.rope.scaling != RopeScaling::kYarn) mu *= 1 + 0.1 * ln;

@@ -13,9 +13,9 @@ namespace lockstep {
 // size is the row count of token_embd.weight.
 [[nodiscard]] Result<ModelConfig> ReadModelConfig(const GgufFile& file);
 
-// That of the first block behind the model's layers, which guesses ahead (MtpWeights): a model of
-// one layer like the last that attends. Nothing where the file has none, or one that lockstep does
-// not run; it is skipped then.
+// The configuration of the first block behind the model's layers, which guesses ahead (MtpWeights):
+// a model of one layer like the last that attends. Nothing where the file has none, or one that
+// lockstep does not run; it is skipped then.
 std::optional<ModelConfig> MtpConfig(const ModelConfig& config);
 
 }  // namespace lockstep

@@ -22,7 +22,7 @@ struct RopeConfig {
   double factor = 1;            // how many times longer the context has become
   double original_context = 0;  // positions that the model was first made for
   double magnitude = 1;         // the rotated values are multiplied by it
-  // And, of YaRN, by (1 + numerator * 0.1 ln(factor)) / (1 + multiplier * 0.1 ln(factor)).
+  // With YaRN also by (1 + numerator * 0.1 ln(factor)) / (1 + multiplier * 0.1 ln(factor)).
   double log_numerator = 1, log_multiplier = 0;
   double beta_fast = 32, beta_slow = 1;  // YaRN: turns within the original context
   bool operator==(const RopeConfig&) const = default;
@@ -34,7 +34,7 @@ struct RopeTable {
   double magnitude;
 };
 
-// By what rotated values are multiplied in all.
+// What rotated values are multiplied by: the file's magnitude and YaRN's temperature together.
 double RopeMagnitude(const RopeConfig& config);
 
 // pair_factors: [dim / 2], or empty.

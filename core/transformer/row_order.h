@@ -17,7 +17,7 @@ RowOrder SideBySide(const Architecture& family, const LayerConfig& layer, size_t
 // The rows of the gates of attention, each head's after those of its query.
 RowOrder GateRows(const LayerConfig& layer);
 
-// Of values that belong to rows. Those that have no place in the order are dropped.
+// Puts values that belong to rows into the order; those that have no place in it are dropped.
 void Reorder(const RowOrder& order, std::vector<float>& values);
 
 }  // namespace lockstep

@@ -70,7 +70,7 @@ class Scratch {
   AlignedBuffer<float> x_, norm_, branch_;  // [max_rows][dim]
   AlignedBuffer<float> q_;                  // [max_rows][q_dim]
   AlignedBuffer<float> attn_;               // [max_rows][attended_dim]
-  AlignedBuffer<float> query_gate_;         // the same, for gated attention
+  AlignedBuffer<float> query_gate_;         // as long as attn_, for gated attention
   AlignedBuffer<float> k_, v_;              // [max_rows][k_dim], [max_rows][v_dim]
   AlignedBuffer<float> gate_, up_;          // [max_rows][ffn_dim]
   size_t joined_stride_;
@@ -96,7 +96,7 @@ class Scratch {
   // The feed-forward networks of a call, and whose a row is.
   std::vector<NetworkRows> networks_;           // [experts]
   std::vector<const FeedForward*> network_of_;  // [max_rows]
-  // For recurrent layers.
+  // Used by recurrent layers.
   size_t channel_stride_, value_stride_, head_stride_;
   AlignedBuffer<float> channels_, convolved_;   // [max_rows][channels]
   AlignedBuffer<float> value_gate_, recalled_;  // [max_rows][inner]
@@ -106,7 +106,7 @@ class Scratch {
   size_t latent_stride_, query_down_stride_;
   AlignedBuffer<float> latent_;      // [max_rows][heads * (plain + rope), or heads * value]
   AlignedBuffer<float> query_down_;  // [max_rows][query_rank]
-  // For layers with an embedding of their own.
+  // Used by layers with an embedding of their own.
   size_t layer_input_stride_;
   AlignedBuffer<float> layer_input_, layer_project_;  // [max_rows][layers * layer_input_dim]
   // For mixtures of experts. A row's share of an expert is in the slot that expert_slot_ names.

@@ -82,7 +82,7 @@ class TensorReader {
   void Scale(const std::string& name, float& out);
   // Takes a tensor that may be there and that the model has no use for.
   void Skip(const std::string& name);
-  // Takes all tensors whose names begin so, likewise.
+  // Skips all tensors whose names begin so.
   void SkipAll(const std::string& prefix);
   // out = rows of floats that were made of tensors.
   void Pack(const std::vector<float>& values, size_t rows, size_t cols, PackedMatrix& out);

@@ -113,7 +113,7 @@ Status Transformer::CheckBatch(std::span<const BatchEntry> batch, const Scratch&
   return {};
 }
 
-// As many rows share a walk through the cache as the kernel takes queries, or fewer where threads
+// Rows share a walk through the cache, as many as the kernel takes queries, or fewer where threads
 // would be left without a walk, or wait for the one that has one more than they.
 size_t Transformer::TileRows(size_t rows, size_t threads) const {
   constexpr size_t kWalksOfThread = 3;

@@ -96,9 +96,9 @@ using TensorDone = std::function<void(const GgufTensor&)>;
 [[nodiscard]] Result<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
                                           ThreadPool& pool, const TensorDone& done = {});
 
-// Those of the block that guesses ahead for the model with `trunk`'s, of which it takes what it has
-// not itself. `config` is MtpConfig's, `block` the block's number in the file. The same errors;
-// tensors that the block has beyond them are not looked at.
+// The weights of the block that guesses ahead for the model with `trunk`'s, of which it takes what
+// it has not itself. `config` is MtpConfig's, `block` the block's number in the file. Errors are
+// those of LoadWeights, but tensors that the block has beyond its own are not looked at.
 [[nodiscard]] Result<Weights> LoadMtpWeights(const GgufFile& file, const ModelConfig& config,
                                              size_t block, const Weights& trunk, ThreadPool& pool,
                                              const TensorDone& done = {});

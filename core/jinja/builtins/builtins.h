@@ -57,7 +57,7 @@ struct BuiltinCall {
   Value At(size_t at, const Value& otherwise) const { return Has(at) ? At(at) : otherwise; }
   bool Truth(size_t at) const { return Has(at) && At(at).Truth(); }
   int64_t Int(size_t at, int64_t otherwise) const;  // throws Failure if it is not an integer
-  // For methods of strings, which take nothing else: throws Failure if it is not one.
+  // The argument of a method of strings, which takes nothing else: throws Failure if it is not one.
   const Text& TextAt(size_t at) const;
   // The argument as str() writes it. `otherwise`, for one that is not given, is a default of the
   // language, so it counts as trusted.

@@ -105,7 +105,7 @@ Value Sum(BuiltinCall& call) {
   return total;
 }
 
-// Of equal items the first one is returned, as by Python's min and max.
+// Among equal items the first one is returned, as by Python's min and max.
 template <bool largest>
 Value Extreme(BuiltinCall& call) {
   const Attribute attribute(call.run, call.At(1, Value::Null()));

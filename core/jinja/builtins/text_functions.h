@@ -20,7 +20,7 @@ Text Replaced(Interpreter& run, const Text& text, const Text& from, const Text& 
 Text Centered(Interpreter& run, const Text& text, int64_t width, const Text& fill);
 // It puts the first character in upper case and all others in lower case.
 Text Capitalized(Interpreter& run, const Text& text);
-// With each part of one trust mapped by itself: Upper or Lower.
+// Maps each part of one trust by itself; `map` is Upper or Lower.
 Text Mapped(Interpreter& run, const Text& text, std::string (*map)(std::string_view));
 // Whether it has letters of the one case and none of the other: IsUpper and IsLower.
 bool IsOfCase(const Text& text, bool (*wanted)(uint32_t), bool (*other)(uint32_t));

@@ -75,7 +75,7 @@ struct Floats {
   }
   static float Largest(Type x) { return vmaxvq_f32(x); }
 
-  // For attention and panels of floats.
+  // What follows is for attention and panels of floats.
   static Type LoadHalves(const uint16_t* p, size_t n) {
     if (n == kWidth) return LoadHalf(p);
     uint16_t some[kWidth] = {};
@@ -112,7 +112,6 @@ struct Floats {
   static constexpr bool kAddsApart = false;
 };
 
-// 16 bytes as floats.
 inline void ToFloats(int8x16_t bytes, float32x4_t (&f)[kRegisters]) {
   const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
   f[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(low)));

@@ -74,7 +74,7 @@ struct Floats {
     return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
   }
 
-  // For attention and panels of floats.
+  // What follows is for attention and panels of floats.
   static Type LoadHalves(const uint16_t* p, size_t n) {
     if (n == kWidth) return LoadHalf(p);
     uint16_t some[kWidth] = {};

@@ -307,9 +307,9 @@ void DirectTile(const uint8_t* group, const ActivationView& x, size_t column, fl
   StoreTile(acc, y + column * ldy, ldy);
 }
 
-// A panel as the inner loop wants it.
-// Codes in the order in which the inner loop reads them: one step of four columns after another,
-// each with its two halves of eight rows, and each half with its planes.
+// A panel unpacked once for all columns. Its codes stand in the order in which the inner loop reads
+// them: one step of four columns after another, each with its two halves of eight rows, and each
+// half with its planes.
 struct Expanded {
   uint8_t* codes;          // [k / 4][2][planes][8][4]
   float *scales, *minima;  // [k / sub][16]

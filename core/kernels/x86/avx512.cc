@@ -90,7 +90,7 @@ void QuantizeFour(const float* x, size_t blocks, size_t first, const QuantizedRo
   }
   const __m256i halves =
       _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
-  // From the first halves of four blocks and their second ones to the order of the blocks.
+  // Brings the first halves of four blocks and their second ones into the order of the blocks.
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   const __m256i sub = _mm256_permutevar8x32_epi32(halves, order);
   const __m128i sum =
