@@ -24,7 +24,7 @@ constexpr std::string_view kSaid[] = {
 
 // What the model thought before it answered, which a message may say in several fields at once.
 constexpr std::string_view kThought[] = {"reasoning_content", "reasoning", "thinking"};
-// The same as elements of a list, by their type.
+// The types of elements of a list that hold such thoughts.
 constexpr std::string_view kThoughtTypes[] = {"thinking", "redacted_thinking", "reasoning"};
 
 bool IsPassedOver(std::string_view key) {
@@ -107,7 +107,7 @@ class Comparison {
     }
     for (const auto& [key, value] : given.items()) {
       if (IsPassedOver(key)) continue;
-      // Emptied is left out.
+      // A client may have emptied a thought instead of leaving it out.
       if (value == "" && std::ranges::find(kThought, key) != std::end(kThought)) continue;
       if (auto found = Compare(value, FieldOf(made, key), Place(where, key))) return found;
     }

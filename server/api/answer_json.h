@@ -14,7 +14,7 @@ Json UsageJson(const Usage& usage);
 // {"total", "cache", "processed", "time_ms"}: how much of the prompts has been read, in the words
 // of llama-server, whose name for it is "prompt_progress".
 Json PromptProgressJson(const Generation& generation);
-// As the answer's client knows it: with the sign that it had in the request.
+// The seed as the answer's client knows it: with the sign that it had in the request.
 Json SeedJson(const Answer& answer);
 // A logprob, as the shortest decimal number that names this float; none is below -9999, as JSON
 // knows no infinity.

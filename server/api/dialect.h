@@ -14,7 +14,7 @@
 
 namespace lockstep {
 
-// With the charset that the text has anyway: Python's requests takes a text without one for
+// It names the charset that the text has anyway: Python's requests takes a text without one for
 // Latin-1, and cuts lines at bytes of UTF-8 that are a line's end there.
 inline constexpr std::string_view kEventStream = "text/event-stream; charset=utf-8";
 

@@ -16,7 +16,7 @@
 namespace lockstep {
 namespace {
 
-// Of a value in a reply: 14 digits and signs at most, of which most have fewer.
+// What a value takes in a reply: 14 digits and signs at most, and mostly fewer.
 constexpr size_t kValueBytes = 16;
 
 Error MakesNoVectors(const ServedModel& model) {
@@ -96,8 +96,8 @@ Result<std::vector<int32_t>> Tokens(const EmbeddingService& service,
   return tokens;
 }
 
-// In the place of the vectors of queries and of the texts behind them, the cosines of each text
-// with its query: their lengths are 1.
+// Puts the cosine of each text with its query in the place of all vectors, which are those of the
+// queries and of the texts behind them: their lengths are 1, so that it is their dot product.
 void MakeScores(size_t queries, TextVectors& vectors) {
   std::vector<float> scores;
   for (size_t i = queries; i < vectors.size(); ++i) {
@@ -126,7 +126,7 @@ Status CheckPairBytes(const EncodeRequest& request) {
               std::string(request.queries_name));
 }
 
-// Of pairs, which the model reads as one text each. [inputs]
+// The scores of pairs, [inputs]: the model reads a query and a text as one text.
 Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& request,
                                const Caller& caller, RequestRecord& record,
                                MemoryBudget::Share& memory) {

@@ -40,7 +40,7 @@ struct EncodeRequest {
 
 // Stateless: one constant for each API, safe from any thread.
 struct EncodeDialect {
-  // Only where the context's service has embeddings.
+  // Called only where the context's service has embeddings.
   Result<EncodeRequest> (*read)(const Json& body, ReadContext& context);
   HttpReply (*error)(const Error& error);
 };
@@ -53,7 +53,8 @@ HttpReply Encode(RouteCall& call) {
   return EncodeIn(kDialect, call);
 }
 
-// Of a query and the texts that it is read with, together: it is read with each anew.
+// The most bytes that a request's pairs have together: a query counts with each of its texts, since
+// it is read with each anew.
 inline constexpr size_t kMaxPairBytes = size_t{64} << 20;
 
 // A text or a list of texts; ids or a list of lists of them where `ids` allows them. `name`, with

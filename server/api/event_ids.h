@@ -34,7 +34,7 @@ struct ResumePoint {
 // Whether this server, asked for `digest`, would make that answer; an error says what differs.
 [[nodiscard]] Status CheckModelAndRequest(const ResumePoint& point, std::string_view fingerprint,
                                           std::string_view digest);
-// The same of what became of the request.
+// Whether the prompts that the request became are those of that answer; an error says it if not.
 [[nodiscard]] Status CheckPrompts(const ResumePoint& point, const Generation& generation);
 
 // Puts ids into one stream, and keeps back what its client has. Used by one thread.

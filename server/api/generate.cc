@@ -1,4 +1,6 @@
-// The way is the same for all dialects, which come in as structs of functions.
+// Every route that generates goes one way: body, dialect's reader, digest, memory, generation. What
+// differs between APIs is a Dialect, a struct of functions, so that no check can be missing on one
+// of them. Where two APIs have one path, the body decides between their dialects.
 #include "server/api/generate.h"
 
 #include <utility>

@@ -16,7 +16,7 @@
 namespace lockstep {
 namespace {
 
-// Of a token, as text: most have fewer.
+// What a token takes in a reply as text: most take less.
 constexpr size_t kTokenTextBytes = 16;
 
 Json TokenLogprobJson(const GenerationService& service, const TokenLogprob& token) {
@@ -36,7 +36,7 @@ Json ProbabilityJson(const GenerationService& service, const SampledToken& sampl
   return json;
 }
 
-// In milliseconds and tokens per second, as llama-server's timings.
+// llama-server's timings, in milliseconds and tokens per second.
 Json TimingsJson(const Answer& answer) {
   const JobStats& stats = answer.stats;
   const size_t read = answer.prompt_tokens - stats.cached_tokens, made = answer.tokens.size();

@@ -12,7 +12,7 @@ struct LlamaRequest {
   GenerateRequest generate;
   AnswerFormat format;
   std::string model;  // as the request names it
-  // Of the prompt, which the cache is to have: nothing is answered to it.
+  // Only the prompt is wanted, for the cache to have it: nothing is answered to it.
   bool prompt_only = false;
   bool return_tokens = false;
   bool as_list = false;  // several answers to an unstreamed request stand in a list

@@ -45,7 +45,7 @@ class Metrics : public SchedulerObserver {
   std::vector<prometheus::MetricFamily> Collect(const GenerationService* service,
                                                 size_t loaded_percent,
                                                 const MemoryBudget* memory = nullptr) const;
-  // The same as text, with the other names.
+  // What Collect returns as Prometheus' text, with the names of other servers behind our own.
   std::string Render(const GenerationService* service, size_t loaded_percent,
                      const MemoryBudget* memory = nullptr) const;
 

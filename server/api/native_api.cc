@@ -1,4 +1,6 @@
-// One prompt, one answer, and no names but this server's own: the shortest of the dialects.
+// This server's own dialect: one prompt and one answer, with the engine's own names and defaults,
+// so that there is little to translate. A field that it does not know is an error and is not passed
+// over, since nobody's client library sends fields of another API here.
 #include "server/api/native_api.h"
 
 #include <cmath>

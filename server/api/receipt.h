@@ -23,7 +23,7 @@ struct Receipt {
   std::string request, prompt, answer;  // digests, in hex
 };
 
-// Of one of a generation's answers, once it has ended.
+// The receipt for one of a generation's answers, once it has ended.
 Json ReceiptJson(const GenerationService& service, const Generation& generation,
                  const Answer& answer);
 // kInvalidArgument where it has not this form.

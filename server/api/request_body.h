@@ -31,10 +31,10 @@ tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
 // `strict_dialect`: unknown fields are refused whatever the settings say.
 ReadContext ContextOf(const RouteCall& call, bool strict_dialect, MemoryBudget::Share memory);
 
-// With the header x-ignored-params, which names what took no effect, so that a client that counts
+// Adds the header x-ignored-params, which names what took no effect, so that a client that counts
 // on it can tell. What does not fit is counted.
 HttpReply WithIgnored(HttpReply reply, const std::vector<std::string>& ignored);
-// What the reply says beside its body: that, and the headers that the context has gathered.
+// Adds what the reply says beside its body: that header, and those that the context has gathered.
 HttpReply WithHeaders(HttpReply reply, const ReadContext& context);
 
 }  // namespace lockstep

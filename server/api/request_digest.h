@@ -12,11 +12,12 @@
 
 namespace lockstep {
 
-// Of the route and the body. The order of keys, spaces, null fields and how a whole number is
-// written (8.0) make no difference. Nor does the top field "prediction", which changes no answer.
+// The digest of the route and the body. The order of keys, spaces, null fields and how a whole
+// number is written (8.0) make no difference, nor does the top field "prediction", which changes no
+// answer.
 std::string RequestDigest(std::string_view path, const Json& body);
 
-// Of lists of tokens: the prompts of a request, or the answers.
+// The digest of lists of tokens: the prompts of a request, or the answers.
 std::string TokensDigest(std::span<const std::vector<int32_t>> lists);
 
 }  // namespace lockstep

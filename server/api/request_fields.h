@@ -26,7 +26,8 @@ inline constexpr size_t kMaxBiases = 1024;
 inline constexpr size_t kMaxAnswers = 8;   // to one prompt: n, best_of
 inline constexpr size_t kMaxPrompts = 32;  // of one request
 inline constexpr size_t kMaxAnswersInAll = 64;
-// Of prompts, and of answers to them, that are a token at most: what those send who measure models.
+// The most prompts, and answers to them, where an answer is a token at most: what those send who
+// measure models.
 inline constexpr size_t kMaxShortAnswers = 128;
 inline constexpr int64_t kMaxLogprobs = 20;
 
@@ -68,7 +69,7 @@ struct ReadContext {
   MemoryBudget::Share memory = {};  // of what the request holds; grows before that is made
 
   size_t vocab() const { return service.model().vocab; }
-  // For FieldReader::Finish.
+  // What FieldReader::Finish is to do with fields that nobody reads.
   UnknownFields unknown() { return {lenient ? &ignored : nullptr, known}; }
 };
 
@@ -77,7 +78,7 @@ struct ReadContext {
 void ReadModel(FieldReader& fields, const ReadContext& context, std::string* name);
 // Checks the name alone, for replies that do not tell it.
 void ReadModel(FieldReader& fields, const ReadContext& context);
-// The same of the model that makes vectors. REQUIRES: there is one.
+// Reads "model" as ReadModel does, for the model that makes vectors. REQUIRES: there is one.
 void ReadEmbeddingModel(FieldReader& fields, const ReadContext& context, std::string* name);
 // Temperature 1 and nothing cut off: the defaults that OpenAI documents, and that the APIs made
 // after its own have, too. Those of the server's own dialect differ.
@@ -85,7 +86,7 @@ void SetOpenDefaults(SamplingParams& sampling);
 // What the dialects have in common, under the names that most of them use: those of `Sampling` in
 // openapi.json. An empty stop string is none, and a top_k of -1 is 0, as vLLM has it.
 void ReadSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request);
-// Of ReadSampling, for dialects that have its other fields elsewhere.
+// Reads one of ReadSampling's fields, for dialects that have the others elsewhere.
 void ReadCacheSalt(FieldReader& fields, GenerateRequest& request);
 // A stop string or a list of them, which are added to `stop`.
 void ReadStop(FieldReader& fields, std::string_view name, std::vector<std::string>* stop);

@@ -75,7 +75,7 @@ std::string WriteScores(const Form& form, const TextVectors& scores) {
   return text;
 }
 
-// A text, or {"text": a text}.
+// Each document is a text, or {"text": a text}.
 void ReadDocuments(FieldReader& fields, ReadContext& context, EncodeRequest& request) {
   constexpr std::string_view kName = "documents";
   const Json* const value = fields.Take(kName);

@@ -15,7 +15,7 @@ struct AnswerFormat {
   std::string field;   // of the request, that says so
   std::string where;   // what stands in it, as an error names it
   Json schema;         // of kSchema
-  bool strict = true;  // likewise: as of JsonSchemaOptions
+  bool strict = true;  // of kSchema: JsonSchemaOptions::strict
   std::string gbnf;    // of kGbnf
 };
 
@@ -24,7 +24,7 @@ struct AnswerFormat {
 // json_schema, vLLM's structured_outputs and guided_json, guided_regex, guided_choice and
 // guided_grammar, SGLang's regex and ebnf.
 AnswerFormat ReadLlamaFormat(FieldReader& fields, ReadContext& context);
-// The same for OpenAI's routes, where images and the like are refused.
+// The fields of OpenAI's routes, where images and the like are refused.
 AnswerFormat ReadResponseFormat(FieldReader& fields, ReadContext& context);
 // `field` of `owner` as one more of these fields, after the others: {"type", ...} as in
 // response_format, and {"type": "json_schema", "schema"} as Anthropic has it.
@@ -34,9 +34,9 @@ void ReadAnthropicFormat(FieldReader& owner, std::string_view field, ReadContext
                          AnswerFormat* format);
 // grammar and json_schema, as further fields of the server's own dialect.
 AnswerFormat ReadNativeFormat(FieldReader& fields, ReadContext& context);
-// The same and Ollama's format: "json", a schema, or an empty text, which is none.
+// ReadNativeFormat's fields, and Ollama's format: "json", a schema, or an empty text: none.
 AnswerFormat ReadOllamaFormat(FieldReader& fields, ReadContext& context);
-// The same, but with grammar as TGI has it: {"type", "value"}.
+// ReadNativeFormat's fields, but with grammar as TGI has it: {"type", "value"}.
 AnswerFormat ReadTgiFormat(FieldReader& fields, ReadContext& context);
 
 // Binds the options to the grammar of a format that was read. What a schema that is not strict says

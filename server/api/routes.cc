@@ -106,7 +106,7 @@ constexpr Route kRoutes[] = {
     {"/api/push", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/blobs/*", "POST", OllamaNoLibrary, kKey, kWorkers},
     {"/api/delete", "DELETE", OllamaNoLibrary, kKey, kWorkers},
-    // Where clients come to that were given an address without /v1.
+    // Clients come here that were given an address without /v1.
     Generates<OpenAiOrLlama>("/completions", kCompletion),
     Generates<Always<kOpenAiChat>>("/chat/completions", kChat),
     Generates<Always<kAnthropicMessages>>("/messages", kChat),

@@ -122,7 +122,7 @@ HttpReply Info(RouteCall& call) {
 HttpReply Props(RouteCall& call) {
   const ServedModel& model = call.service->model();
   const ChatModel* const chat = call.service->chat() ? &*call.service->chat() : nullptr;
-  // In the template's way, or in one for all.
+  // Calls are written in the template's own way, or in one that serves every model.
   const bool tools = chat != nullptr && (chat->forms.calls || call.settings.generate.generic_tools);
   const SamplingParams sampling;
   return JsonReply(

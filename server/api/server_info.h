@@ -12,8 +12,8 @@ namespace lockstep {
 HttpReply Models(RouteCall& call);
 // GET /v1/models/NAME: one entry of that list.
 HttpReply OneModel(RouteCall& call);
-// Both answers from entries of OpenAI's list, which have an id, a time as "created" and, where it
-// is known, a "context_length". In Anthropic's form where the call asks for it.
+// Make the two answers from entries of OpenAI's list, which have an id, a time as "created" and,
+// where it is known, a "context_length". They are in Anthropic's form where the call asks for it.
 HttpReply ModelsReply(const RouteCall& call, Json data);
 HttpReply ModelReply(const RouteCall& call, const Json& entry);
 // GET /info, in the words of text-generation-inference, or of text-embeddings-inference where the

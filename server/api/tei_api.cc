@@ -119,7 +119,7 @@ Result<EncodeRequest> ReadEmbed(const Json& body, ReadContext& context) {
   return request;
 }
 
-// Of each text a list of vectors, one for each of its tokens, those around the text included.
+// Each text becomes a list of vectors, one for each of its tokens, those around the text included.
 std::string WriteTokens(const TextVectors& vectors) {
   std::string text = "[";
   size_t next = 0;
@@ -189,7 +189,8 @@ const EncodeDialect kTeiEmbedAll = {ReadEmbedAll, TeiErrorReply};
 const EncodeDialect kTeiSimilarity = {ReadSimilarity, TeiErrorReply};
 
 HttpReply TgiOrTei(RouteCall& call) {
-  return call.service->model().encodes ? EncodeIn(kTeiRoot, call) : GenerateIn(Always<kTgiList>, call);
+  return call.service->model().encodes ? EncodeIn(kTeiRoot, call)
+                                       : GenerateIn(Always<kTgiList>, call);
 }
 
 HttpReply TeiInfo(RouteCall& call) {

@@ -44,7 +44,7 @@ GenerateRequest::Prompt TruncatedPrompt(const GenerationService& service, std::s
   return ids;
 }
 
-// As the dialect has it, the likeliest token is taken unless something asks for chance.
+// In this dialect the likeliest token is taken unless something asks for chance.
 void ReadTgiSampling(FieldReader& fields, const ReadContext& context, GenerateRequest& request) {
   SamplingParams& sampling = request.options.sampling;
   SetOpenDefaults(sampling);

@@ -13,7 +13,7 @@
 namespace lockstep {
 namespace {
 
-// Of the reply's text for a token: its id, its piece beside it, its text in another list. A long
+// What a token takes in the reply: its id, its piece beside it, its text in another list. A long
 // text may have as many tokens as bytes, so that the reply is written as text at once, and not
 // first made of values that take ten times as much.
 constexpr size_t kIdBytes = 8, kPieceBytes = 32, kStringBytes = 16;

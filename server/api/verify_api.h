@@ -11,7 +11,7 @@
 //
 // The reply is {"verified": true, "tokens", "seed", "system_fingerprint"}, or {"verified": false,
 // "differs", "message"} with "model", "request", "prompt", "answer" or "receipt" as what differs.
-// Of an answer, "index" is the first token that does, with "expected" and "got", each {"token",
+// For an answer, "index" is the first token that differs, with "expected" and "got", each {"token",
 // "text"} or null where the answer has ended.
 #pragma once
 

@@ -11,7 +11,8 @@
 
 namespace lockstep {
 
-// Those of `all` that vLLM has names for, with its labels, and what only vLLM has a name for.
+// Writes those of `all` that vLLM has names for, with its labels, and what only vLLM has a name
+// for.
 void AddVllmNames(MetricsText& text, const std::vector<prometheus::MetricFamily>& all,
                   const std::string& model, const SchedulerState& state);
 

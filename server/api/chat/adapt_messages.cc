@@ -16,7 +16,7 @@ std::string TextOf(const Json& message) {
   return content != message.end() && content->is_string() ? content->get<std::string>() : "";
 }
 
-// As Python's json.dumps and the templates' tojson have it, which is what models learn to write.
+// JSON spaced as by Python's json.dumps and the templates' tojson: models learn to write it so.
 std::string Spaced(const Json& json) {
   if (!json.is_structured()) return Dump(json);
   std::string text;

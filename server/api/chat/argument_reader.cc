@@ -24,7 +24,7 @@ bool IsJson(std::string_view text) {
   return !text.empty() && ParseStrictObject("{\"a\":" + std::string(text) + "}").has_value();
 }
 
-// Without its quotes.
+// The text as it stands within the quotes of a JSON string.
 std::string Escaped(std::string_view text) {
   const std::string quoted = DumpString(text);
   return quoted.substr(1, quoted.size() - 2);

@@ -45,7 +45,7 @@ bool IsString(const Json& schema) {
   return listed.is_null() ? IsOfType(schema, "string") : AreTexts(listed);
 }
 
-// As Gemma's form has it.
+// A value in Gemma's form: strings in its own quotes, names without any.
 std::string GemmaText(const Json& value) {
   if (value.is_string()) return kQuote + value.get<std::string>() + kQuote;
   if (!value.is_structured()) return Dump(value);
@@ -78,7 +78,7 @@ bool HasNoMembers(const Json& schema) {
   });
 }
 
-// With the names that are required, but not listed, among the properties.
+// Adds the names that are required, but not listed, to the properties.
 Json WithRequired(Json schema) {
   const Json required = schema.value("required", Json::array());
   if (!schema.contains("properties") || !schema["properties"].is_object()) {
@@ -216,7 +216,7 @@ Result<std::string> ArgumentRules::Argument(const std::string& key, const Json& 
   return Define(GbnfLiteral(key + "=") + " " + value);
 }
 
-// A value and what ends it.
+// The rule for a value in a tag, and the text that ends it.
 Result<std::string> ArgumentRules::Tagged(const Json& schema, const Place& place) {
   if (IsString(schema)) return Text(schema, place, "tagged", form_.value_after);
   TRY(const std::string value, JsonValue(schema, place));
@@ -341,7 +341,7 @@ Result<std::string> ArgumentRules::GemmaListed(const Json& schema, const Place& 
 Result<std::string> ArgumentRules::GemmaChoice(const Json& schema, const Place& place,
                                                const std::string& keyword) {
   TRY_OK(Drop(schema, place, {"nullable", keyword}));
-  // That no more than one holds.
+  // What is lost is that no more than one of them holds.
   if (keyword == "oneOf" && schema[keyword].size() > 1) TRY_OK(Lose(keyword, place));
   std::string any;
   for (size_t i = 0; i < schema[keyword].size(); ++i) {
@@ -392,7 +392,7 @@ Result<std::string> ArgumentRules::GemmaList(const Json& schema, const Place& pl
   return Define(fmt::format("\"[\" ({}){} \"]\"", list, least.value_or(0) == 0 ? "?" : ""));
 }
 
-// Any arguments of the form.
+// The rule for any arguments, in the form that the model writes them in.
 std::string ArgumentRules::AnyArguments() {
   constexpr char kKey[] = "[a-zA-Z_] [a-zA-Z0-9_-]*";
   if (form_.arguments == Form::kTagged) {

@@ -12,8 +12,8 @@
 
 namespace lockstep {
 
-// Of each tool by name, the parameters that are strings: forms that write these without quotes do
-// not tell them from other values.
+// The parameters that are strings, for each tool by its name: forms that write these without quotes
+// do not tell them from other values.
 using StringParameters = std::map<std::string, std::set<std::string>>;
 
 // How the answers to a prompt are to be read. Copies are cheap.

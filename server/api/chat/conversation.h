@@ -36,17 +36,17 @@ struct ToolList {
   // What templates are given: null where there are no tools, else
   // [{"type": "function", "function": {"name", "description", "parameters", "strict"}}].
   Json tools;
-  // Of each tool's schema, as errors name it: "tools[3].function.parameters".
+  // Where the schema of each tool stands, as errors name it: "tools[3].function.parameters".
   std::vector<std::string> where;
   std::set<std::string> custom;  // those whose one argument, "input", is a text of any form
   bool legacy = false;           // they came as "functions", and answers have "function_call"
 };
 
 struct Conversation {
-  // As templates know them: "role" (system, developer, user, assistant or tool) and "content" (a
-  // string or null) always. Of an assistant also "reasoning_content" and
+  // Templates know them so: each has "role" (system, developer, user, assistant or tool) and
+  // "content" (a string or null). An assistant's may have "reasoning_content" and
   // "tool_calls": [{"id", "type": "function", "function": {"name", "arguments"}}], where arguments
-  // are an object, or the text that is none. Of a tool also "tool_call_id" and "name".
+  // are an object, or the text that is none; a tool's "tool_call_id" and "name".
   Json messages;
   ToolList tools;
   ToolChoice choice;

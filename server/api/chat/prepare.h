@@ -15,7 +15,7 @@ namespace lockstep {
 [[nodiscard]] Result<ChatForm> PrepareChat(Conversation conversation, const FieldNames& names,
                                            ReadContext& context, GenerateRequest* generate);
 
-// The prompt alone.
+// Makes the prompt alone, for whoever does not want an answer to it.
 [[nodiscard]] Result<TrustedText> RenderConversation(Conversation conversation,
                                                      const FieldNames& names, ReadContext& context);
 

@@ -19,7 +19,7 @@ inline constexpr char kOllamaVersion[] = "0.33.0";
 // which is what Ollama itself answers.
 inline constexpr char kNever[] = "2262-01-01T00:00:00Z";
 
-// As lists show it: "name:latest", or as it is where it has a tag.
+// The name in lists: "name:latest", or as it is where it has a tag.
 std::string TaggedName(std::string_view name);
 // RFC 3339 in UTC, with nanoseconds.
 std::string Rfc3339(std::chrono::system_clock::time_point time);

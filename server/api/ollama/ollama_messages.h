@@ -6,8 +6,8 @@
 
 namespace lockstep {
 
-// As Conversation has them. Calls without ids are given some, and a tool's message goes with the
-// call of its id, else with the first one of its name that has no answer yet.
+// Returns "messages" as Conversation has them. Calls without ids are given some, and a tool's
+// message goes with the call of its id, else with the first one of its name without an answer.
 Json ReadOllamaMessages(FieldReader& fields, ReadContext& context);
 
 }  // namespace lockstep

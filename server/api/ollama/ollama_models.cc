@@ -23,7 +23,7 @@ std::string ModifiedAt(const ServedModel& model) {
       system_clock::from_time_t(model.card.modified > 0 ? model.card.modified : model.created));
 }
 
-// Of either of the models that there may be.
+// What the model can do: the one that generates, or the one that makes vectors.
 Json CapabilitiesOf(const GenerationService& service, const ServedModel& model,
                     bool generic_tools) {
   if (model.encodes) return Json::array({"embedding"});

@@ -126,7 +126,7 @@ class ChatWriter : public OpenAiWriter {
     return {{"message", MessageJson(tools_, read)},
             {"logprobs", answer.wants_logprobs ? Logprobs(answer.logprobs) : nullptr}};
   }
-  // Only of a model that thinks.
+  // A model that does not think has none to tell.
   std::optional<size_t> ReasoningTokens(const Generation& generation) const override {
     if (form_.thought.close.empty()) return std::nullopt;
     size_t tokens = 0;

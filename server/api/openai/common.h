@@ -58,7 +58,7 @@ class OpenAiWriter : public AnswerWriter {
   virtual std::string_view chunk_object() const = 0;
   // One of "choices", without "index" and "finish_reason".
   virtual Json Choice(const Generation& generation, const Answer& answer, size_t index) = 0;
-  // Of all answers so far, to be part of the usage; nothing where there are none to be told.
+  // The thoughts' tokens in all answers so far, for the usage; nothing where none are to be told.
   virtual std::optional<size_t> ReasoningTokens(const Generation&) const { return std::nullopt; }
   // What an answer that is not streamed has beside its choices.
   virtual Json Beside(const Generation&) const { return Json::object(); }

@@ -229,7 +229,7 @@ class CompletionsWriter : public OpenAiWriter {
                  Json& logprobs) const {
     const std::string label = TokenLabel(service(), token.token);
     Json top = Json::object();
-    // The likelier one of two of the same text.
+    // Where two tokens have one text the likelier counts: it comes first, and emplace keeps it.
     for (const TokenLogprob& other : likeliest) {
       top.emplace(TokenLabel(service(), other.token), LogprobNumber(other.logprob));
     }

@@ -26,7 +26,7 @@ void ReadContinues(FieldReader& fields, Conversation* conversation) {
   }
 }
 
-// What has a field of its own.
+// Reads those variables of the template that have a field of their own in the request.
 void ReadRequestVariables(FieldReader& fields, ReadContext& context, Conversation* conversation) {
   fields.Text("chat_template", &conversation->template_name);
   ReadContinues(fields, conversation);

@@ -29,7 +29,7 @@ tl::unexpected<Error> NotKept(const char* what, const std::string& id) {
                   what, Quoted(id.substr(0, 256))));
 }
 
-// Of an item; empty where it has none.
+// The id of an item; empty where it has none.
 std::string IdOf(const Json& item) {
   const auto id = item.find("id");
   return id != item.end() && id->is_string() ? id->get<std::string>() : std::string();

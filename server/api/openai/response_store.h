@@ -44,7 +44,7 @@ class ResponseStore {
   bool Remove(const std::string& owner, const std::string& id);
 
  private:
-  // Of a response, or of an item alone, which has its JSON and nothing else.
+  // What is kept of a response; or of an item alone, which has its JSON and nothing else.
   struct Entry {
     std::string previous, input, json;  // input: {"input": the items}
     MemoryBudget::Share memory;

@@ -1,5 +1,5 @@
-// The items of a response as they grow, and the events that tell of it. Of one response, used by
-// one thread.
+// The items of a response as they grow, and the events that tell of it. Belongs to one response and
+// is used by one thread.
 #pragma once
 
 #include <string>

@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-// What the answer takes of it.
+// What of the request decides how its answer is written.
 struct ResponsesForm {
   ChatForm chat;
   ResponsesTools tools;

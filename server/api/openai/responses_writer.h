@@ -53,7 +53,7 @@ class ResponsesWriter : public AnswerWriter {
   const GenerationService& service_;
   const std::string model_;
   const ResponsesForm form_;
-  // From Start on, and likewise below.
+  // These are set by Start, as are those below.
   int64_t created_ = 0;
   std::string id_;
   EventLog events_;

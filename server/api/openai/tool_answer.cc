@@ -18,8 +18,8 @@ size_t EscapeSize(std::string_view text) {
   return high ? 12 : 6;
 }
 
-// Of {"input": "..." without its end, as much of the string as is there: an escape sequence that is
-// cut is left out.
+// The string of {"input": "...", whose end may be missing: as much of it as is there, but for an
+// escape sequence that is cut.
 std::string CutInput(std::string_view arguments) {
   for (const std::string_view part : {"{", "\"input\"", ":", "\""}) {
     arguments.remove_prefix(std::min(arguments.find_first_not_of(" \t\r\n"), arguments.size()));

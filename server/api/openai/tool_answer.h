@@ -24,7 +24,6 @@ struct ToolForm {
 // The text of a custom call's one argument; where they are cut, as much of it as is there.
 std::string CustomInput(const std::string& arguments);
 
-// The answer as a message.
 Json MessageJson(const ToolForm& form, const ChatAnswer& answer);
 
 // The "delta"s of a stream: text, the beginning of a call with its id and name, or more arguments.

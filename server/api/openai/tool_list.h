@@ -16,8 +16,9 @@ bool IsToolName(std::string_view name);
 
 // The fields of a tool, checked; its name, which is none of `names`, becomes one of them.
 void ReadFunctionTool(FieldReader& function, std::set<std::string>* names);
-// The same of one that is read out of `value`, and of that what a prompt is to show of it. "strict"
-// is the grammar's business, and stands there only where it changes something.
+// Does what ReadFunctionTool does for a tool that is read out of `value`; returns what a prompt is
+// to show of it. "strict" is the grammar's business, and stands there only where it changes
+// something.
 Json ReadFlatFunction(FieldReader& fields, const Json& value, std::set<std::string>* names);
 // Whether the input of a custom tool can be bound: it is any text, or that of a regular expression.
 // Grammars of Lark's cannot.
