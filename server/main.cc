@@ -87,8 +87,8 @@ bool HasStack() {
   return false;
 }
 
-// Else the first files that are opened would get the numbers of closed ones, and what is meant for
-// a person be written into them. These can be neither read nor written to, as closed ones.
+// Without this the first files that are opened would get the numbers of closed ones, and what is
+// meant for a person be written into them. These can be neither read nor written to, as if closed.
 void FillStandardDescriptors() {
   for (const int number : {0, 1, 2}) {
     if (fcntl(number, F_GETFD) >= 0) continue;

@@ -55,7 +55,7 @@ struct Stream {
 // Everything that a step needs is made before the clock starts, as in a server that runs already.
 class Bench {
  public:
-  // Of `tests`, whose runs it tells of on a terminal.
+  // `tests`: how many tests will run, to tell on a terminal how far they are.
   Bench(const Model& model, ThreadPool& pool, const BenchOptions& options, size_t max_batch,
         size_t tests)
       : model_(model),

@@ -13,9 +13,9 @@ namespace lockstep {
 // A limit against typing errors.
 inline constexpr size_t kMaxContext = 1 << 24;
 
-// Of what loads a model: which, and how it computes.
+// The flags of a command that loads a model: which one, and how it computes.
 void AddModelFlags(Flags& flags, CLI::App& app, Options& options);
-// How it computes: those of them that need no model.
+// Those flags of AddModelFlags that say how it computes, which need no model.
 void AddComputeFlags(Flags& flags, CLI::App& app, Options& options);
 void AddCacheFlag(Flags& flags, CLI::App& app, Options& options);
 void AddContextFlag(Flags& flags, CLI::App& app, Options& options);

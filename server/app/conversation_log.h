@@ -28,7 +28,7 @@ class ConversationLog {
   size_t LeaveOutOldest();
   // Everything, and what is said now.
   Json Messages(const std::string& said) const;
-  // For people, in Markdown.
+  // The conversation for people, in Markdown.
   std::string Text() const;
 
  private:

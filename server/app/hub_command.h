@@ -21,8 +21,8 @@ enum class FetchVoice { kSentences, kLog };
 // where all are paths nothing is read or asked at all.
 [[nodiscard]] Status FetchModels(Options& options, FetchVoice voice, std::atomic<bool>& fetching);
 
-// The same for a command that a person waits for. The exit code: 0, or 1 or 2 with a line on
-// stderr.
+// Does what FetchModels does, for a command that a person waits for. Returns the exit code: 0, or 1
+// or 2 with a line on stderr.
 int FetchModelsFor(const char* command, Options& options);
 
 // Where files are kept that are on no hub; empty where the variables that say so make no sense.

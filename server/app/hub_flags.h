@@ -18,7 +18,7 @@ void AddHubCommands(Flags& flags, CLI::App& app, HubOptions& hub);
 // Makes of --hf the model, which it says in another way. What was given on the command line counts
 // more than a variable: `given` says which was. Empty, or what is wrong.
 std::string TakeHubName(bool model_given, bool hf_given, HubOptions& hub, std::string& model);
-// Of a path or a name: empty, or why it is no name.
+// Checks a path or a name of a model: empty, or why it is no name.
 std::string CheckModelName(const std::string& model);
 
 }  // namespace lockstep

@@ -56,7 +56,7 @@ class EventReader {
   std::string rest_;
 };
 
-// The text of an event of /generate goes to the sink, and likewise below.
+// These give the text of an event to the sink, here one of /generate; false: it had none.
 bool TakeNative(const Json& event, const LocalClient::Sink& sink, std::string* sent) {
   const std::string text = TextField(event, "text");
   const Json* const done = FindField(event, "done");

@@ -79,7 +79,7 @@ class NonblockingSink : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override {}
 
  private:
-  // In a line of its own in the log's format, before the first line that gets through again.
+  // Tells it in a line of its own, in the log's format, before the next line that gets through.
   bool TellDropped() {
     const std::string text =
         FormatLogLine(log_format, "the log was not read; lines were dropped", {{"lines", untold_}});

@@ -38,17 +38,17 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMib = size_t{1} << 20;
-// Of the parent itself, beside what requests hold: for these as much as a child has at most, since
-// each body passes through here.
+// What the parent takes itself, beside what requests hold. These have as much here as in a child at
+// most, since each body passes through the parent.
 constexpr size_t kParentBytes = 64 * kMib;
 constexpr size_t kRequestShare = 8, kMostRequestBytes = 256 * kMib;
-// Threads of the parent, as many as so many busy models would have.
+// The parent has as many threads as so many busy models would have.
 constexpr size_t kBusyModels = 4;
-// From the end of a child's own drain to its end.
+// How long a child may take from the end of its own drain to its end.
 constexpr std::chrono::seconds kEndGrace{5};
 constexpr std::chrono::seconds kWriteGrace{2};
 
-// For what requests of a child hold: fixed, so that a plan of less memory has no less of it.
+// What requests of a child may hold: fixed, so that a plan of less memory has no less of it.
 size_t ChildRequestMib(const Options& options, size_t memory_of_all) {
   const size_t share = memory_of_all / options.models.most_loaded / kRequestShare;
   return std::max(LeastRequestBytes(options), std::min(share, kMostRequestBytes)) / kMib;
@@ -71,7 +71,7 @@ std::vector<std::string> ArgumentsFor(const Options& options, const CatalogModel
   }
   arguments.push_back(fmt::format("--listen-fd={}", kChildListener));
   arguments.push_back(fmt::format("--ready-fd={}", kChildReady));
-  // With --strict-model it takes no others.
+  // A child takes no other names with --strict-model.
   arguments.push_back("--model-alias=" + model.name);
   for (const std::string& alias : model.aliases) arguments.push_back("--model-alias=" + alias);
   // Without keys clients are told apart by their addresses, which only the parent sees.

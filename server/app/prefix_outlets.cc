@@ -25,7 +25,7 @@ bool HasArchive(const Options& options) {
   return !options.prefix_dir.empty() || !options.prefix_store.empty();
 }
 
-// The one that was asked for.
+// Opens the archive that was asked for.
 Result<std::unique_ptr<BlockArchive>> OpenArchive(const Options& options, size_t block_bytes) {
   const size_t sealed = kSealBytes + block_bytes;
   if (!options.prefix_store.empty()) {

@@ -23,8 +23,8 @@ struct PrefixArchive {
   std::unique_ptr<PrefixArchiver> archiver;
 };
 
-// Both of the store, which may be null and has nothing yet; without what was not asked for or
-// cannot be, which the log says. `fingerprint` is of all that makes an answer.
+// Starts both for the store, which may be null and has nothing yet; without what was not asked for
+// or cannot be, which the log says. `fingerprint` is of all that makes an answer.
 [[nodiscard]] Result<PrefixArchive> StartArchive(const Options& options,
                                                  const std::string& fingerprint,
                                                  PrefixStore* prefixes);

@@ -58,7 +58,7 @@ constexpr std::chrono::milliseconds kLeaving{250};
 constexpr std::chrono::milliseconds kLastOfLoad{100};
 // Most small models are there by then, so that whoever finds the address open finds them ready.
 constexpr std::chrono::seconds kHeld{1};
-// In a socket that outlives a restart clients wait already; most models are there by then.
+// Clients wait already in a socket that outlives a restart; most models are there by then.
 constexpr std::chrono::seconds kHeldWhereKept{30};
 
 // The caller adds the metrics.
@@ -86,7 +86,7 @@ Result<OtlpSettings> ReadOtlp(OtlpSignal signal, const Options& options) {
       ReadOtlpSettings(signal, options.otlp_endpoint,
                        // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
                        [](const char* name) { return std::getenv(name); }));
-  // Else the numbers of several processes would be taken for those of one.
+  // Without it the numbers of several processes would be taken for those of one.
   static const std::string kProcess = NewTraceId();
   const bool named = std::ranges::any_of(
       settings.resource, [](const auto& pair) { return pair.first == "service.instance.id"; });
@@ -236,7 +236,7 @@ int WaitForEngine(const sigset_t& signals, const std::future<Status>& started, c
   return signal;
 }
 
-// From the address to the last answer: the exit code.
+// Serves, from taking the address to the last answer; returns the exit code.
 int Serve(const Options& options, const sigset_t& signals, Clock::time_point start) {
   // What costs nothing is checked first: a wrong flag or a bad key file must not wait for the
   // model.

@@ -29,7 +29,7 @@ std::string TakeVariable(const char* name) {
   return taken;
 }
 
-// As the manager takes them: at most 255 characters, of which none is a colon.
+// The manager takes names of at most 255 characters, of which none is a colon.
 std::string StoredName(const HttpServerOptions& options) {
   std::string name = fmt::format("lockstep {} {}", options.host, options.port).substr(0, 255);
   std::ranges::replace(name, ':', '_');

@@ -18,8 +18,8 @@
 namespace lockstep {
 namespace {
 
-// Of weights, that a thread of a fast machine multiplies for tokens of prompts: by this it is
-// judged how long an archive is waited for until the machine has read one.
+// Bytes of weights that a thread of a fast machine multiplies in a second for tokens of prompts: by
+// this it is judged how long an archive is waited for until the machine has read one.
 constexpr double kBytesASecond = 1e11;
 
 // The fingerprint of all that makes an answer: the model, and how its keys and values are kept.
@@ -89,7 +89,7 @@ Status StartGuesses(const Options& options, const Transformer& transformer,
   return {};
 }
 
-// For the engine's model, as far as memory was planned for it.
+// Starts what guesses for the engine's model, as far as memory was planned for it.
 Status StartDraftModel(const Options& options, ModelFile file, const KernelTable& kernels,
                        ThreadPool& pool, const DigestCache* digests, Engine& engine) {
   if (engine.memory.draft_caches == 0) {
@@ -112,7 +112,7 @@ Status StartMtp(const Options& options, Engine& engine) {
                       engine);
 }
 
-// Beside what the engine has of a model that encodes.
+// Starts all that generates, beside what the engine has of a model that encodes.
 Status StartGeneration(const Options& options, Files files, const KernelTable& kernels,
                        ThreadPool& pool, SchedulerObserver* observer, LoadOptions load,
                        MemoryBudget& memory, Engine& engine) {

@@ -31,7 +31,7 @@ struct Encoder {
   std::unique_ptr<ModelEmbeddingService> service;
 };
 
-// The same order. What is of the other kind than the models that were given is null.
+// Its members stand in the order of building, too. What no model was given for is null.
 struct Engine {
   MemoryPlan memory;
   std::unique_ptr<StepTurns> turns;  // where there are two models
@@ -48,7 +48,7 @@ struct Engine {
   std::unique_ptr<GenerationService> service;  // never null
 
   void AnnounceDrain();
-  // As Scheduler::Drain, of all that there is.
+  // Does what Scheduler::Drain does, for each scheduler that there is.
   bool Drain(std::chrono::milliseconds timeout);
 };
 

@@ -18,8 +18,8 @@ namespace {
 
 constexpr size_t kMib = size_t{1} << 20;
 
-// At rest, with its libraries; and the masks of grammars that are remembered, of models that have
-// tool calls in two vocabularies.
+// What the process takes at rest, with its libraries; and masks of grammars that are remembered, in
+// two vocabularies where a model has tool calls.
 constexpr size_t kProcessBytes = 32 * kMib;
 constexpr size_t kMaskBytes = 2 * GrammarVocabulary::kMaskBytes;
 // A token's text and its places in the tables of the tokenizer and of grammars.
@@ -27,8 +27,8 @@ constexpr size_t kTokenBytes = 320;
 // A thread that answers: the pages of its stack that it has used, and a piece of a stream.
 constexpr size_t kThreadBytes = 512 * 1024;
 
-// Of a model that encodes, memory for the rows of its longest text is what grows with its context,
-// so that one which was not asked for gets no larger a part of the memory than this.
+// What grows with the context of a model that encodes is memory for the rows of its longest text:
+// a context which was not asked for gets no larger a part of the memory than this.
 constexpr size_t kTextRowsShare = 4;
 // What a conversation needs at least, where models share the memory.
 constexpr size_t kUsualContext = 4096;
@@ -40,7 +40,7 @@ size_t ProcessBytes(const Options& options) {
          (options.threads + AnsweringThreads(options)) * kThreadBytes;
 }
 
-// All that there is of a model whatever the context and the requests are.
+// What a model that generates takes beside its weights, whatever the context and the requests are.
 size_t OtherBytes(const Options& options, const ModelConfig& config) {
   const size_t rows = StepRows(options.sessions, options.scheduling);
   const size_t logit_rows = StepLogitRows(options.sessions, options.scheduling);
@@ -49,7 +49,7 @@ size_t OtherBytes(const Options& options, const ModelConfig& config) {
          options.sessions * (InferenceSession::FixedBytes(config.vocab) + KvCache::kPageWaste);
 }
 
-// The same of one that encodes.
+// What a model that encodes takes beside its weights, whatever the requests are.
 size_t OtherBytes(const Options& options, const ModelConfig& config, const EncodeOptions& encode) {
   return config.vocab * kTokenBytes +
          Scratch::Bytes(config, EncodeStepRows(encode), EncodeStepTexts(encode), options.threads);

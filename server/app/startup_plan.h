@@ -17,10 +17,10 @@ namespace lockstep {
 DraftModelOptions DraftOptionsFor(const Options& options, const ModelConfig& config,
                                   const ModelConfig& draft);
 
-// Those that were given: what generates, what encodes, and what guesses for the first.
+// The models' files that were given: what generates, what encodes, what guesses for the first.
 struct Files {
   std::optional<ModelFile> model, encoder, draft;
-  // Of the model's own block that guesses ahead, where it has one and nothing else was given.
+  // The configuration of the model's own block that guesses ahead, where no draft was given.
   std::optional<ModelConfig> mtp;
 };
 

@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-// As the page has it: livelier than greedy, and without the long tail.
+// The defaults are the page's: livelier than greedy, and without the long tail.
 struct SamplingOptions {
   double temperature = 0.8, top_p = 0.95, min_p = 0.05;
   size_t top_k = 40;

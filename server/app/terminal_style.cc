@@ -1,4 +1,5 @@
-// Asked of the environment each time, as it is seldom and costs nothing beside writing.
+// What a terminal can show is asked of the environment each time: that is seldom, and costs nothing
+// beside writing.
 #include "server/app/terminal_style.h"
 
 #include <unistd.h>

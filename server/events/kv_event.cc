@@ -1,4 +1,5 @@
-// Fields in their order, as msgspec writes a struct that is array_like with tag=True:
+// Events are lists of fields in vLLM's order, as msgspec writes a struct that is array_like with
+// tag=True, so that a picker that was made for vLLM reads them:
 //
 //   BlockStored       tag, block_hashes, parent_block_hash, token_ids, block_size, lora_id, medium,
 //                     lora_name, extra_keys: null, or a list or null for each block

@@ -23,18 +23,18 @@ namespace {
 
 // Batches, of which a large prompt's has 100 kB: who is further behind asks for them.
 constexpr int kHighWater = 1'000;
-// Of what others send: a topic to subscribe to, or a number.
+// So many bytes of a frame of others are read: it is a topic to subscribe to, or a number.
 constexpr int64_t kMaxMessage = 1024;
 constexpr uint64_t kEndOfReplay = ~uint64_t{0};
 
-// Of a number: a name may have addresses of either kind.
+// Whether the address is one of IPv4, in digits; a name may have addresses of either kind.
 bool IsIpv4(const std::string& endpoint) {
   constexpr std::string_view kTcp = "tcp://";
   return endpoint.starts_with(kTcp) && endpoint.size() > kTcp.size() &&
          endpoint[kTcp.size()] >= '0' && endpoint[kTcp.size()] <= '9';
 }
 
-// In a pod its own name.
+// The name of the machine, which in a pod is the pod's own.
 std::string HostName() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "lockstep";

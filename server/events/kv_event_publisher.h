@@ -73,7 +73,7 @@ class KvEventPublisher {
   Socket publish_, replay_;  // the thread's, once it runs
   std::string endpoint_, replay_endpoint_;
 
-  // The thread's.
+  // Used by the publisher's thread alone.
   std::vector<KvEvent> events_;
   uint64_t next_ = 0;                // the number of the next batch
   std::deque<std::string> batches_;  // the last ones before it

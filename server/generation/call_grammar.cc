@@ -1,5 +1,6 @@
-// Names of rules begin with "chat-", and what of an answer they are; those of JSON
-// with "json-".
+// An answer's grammar is written as text, part by part: a literal for what the form puts around a
+// call, a rule for each tool, and the parts' own rules for what they allow within. Its rules have
+// names with "chat-", as those of JSON have with "json-", so that neither hides one of the other.
 #include "server/generation/call_grammar.h"
 
 #include <fmt/format.h>

@@ -22,7 +22,7 @@ struct CallGrammarParts {
   // nothing.
   std::optional<std::string> instead = "";
 };
-// Of harmony, the rules at which an answer begins that goes on with a thought, or with a text.
+// The rules at which an answer in harmony begins that goes on with a thought, or with a text.
 inline constexpr std::string_view kBegunThought = "chat-thought0", kBegunText = "chat-begun0";
 // The rule "chat-answer", and those that it takes besides the parts' own. Text and calls do not mix
 // but in this order, and what begins like a call is one.

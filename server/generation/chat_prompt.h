@@ -16,8 +16,8 @@ namespace lockstep {
 [[nodiscard]] Result<TrustedText> RenderChat(const ChatModel& chat, const Json& variables,
                                              const TemplateLimits& limits = {});
 
-// For conversations of a few words, of which a hundred find out how a model's answers look when it
-// loads. Published templates take at most a tenth of it for one.
+// Limits for conversations of a few words, a hundred of which find out how a model's answers look
+// when it loads. Published templates take at most a tenth of them for one.
 inline constexpr TemplateLimits kProbeLimits = {
     .steps = 100'000, .output_bytes = size_t{1} << 20, .made_bytes = size_t{4} << 20};
 

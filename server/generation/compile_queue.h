@@ -59,7 +59,7 @@ class CompileQueue {
   Status NextSlice(Turn& turn, uint64_t used) EXCLUDES(mutex_);
   void Leave(Turn& turn, uint64_t used) EXCLUDES(mutex_);
   Status Wait(Turn& turn) REQUIRES(mutex_);
-  // Of those that wait, the first of who was served least; null if none waits.
+  // The oldest waiting turn of the client that was served least; null if none waits.
   const Turn* Next() const REQUIRES(mutex_);
   // Finds a place for one more, at the cost of who has the most; false if that is the client.
   bool MakeRoom(const std::string& client) REQUIRES(mutex_);

@@ -1,4 +1,5 @@
-// Straight calls into the model and its scheduler.
+// Straight calls into the model and its scheduler: what stands between is an interface only so that
+// tests of the API can put a model of their own in its place.
 #include "server/generation/embedding_service.h"
 
 #include <utility>

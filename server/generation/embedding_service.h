@@ -25,14 +25,14 @@ class EmbeddingService {
   // vectors, and the first of dim() values is the score; a logit, or a probability as it is.
   virtual bool scores_pairs() const = 0;
   virtual bool scores_are_logits() const = 0;
-  // As the model reads a text, with what its file puts before and behind. Control tokens in it are
-  // parsed, as the libraries do with which such models are trained and compared.
+  // A text as the model reads it, with what its file puts before and behind. Control tokens in it
+  // are parsed, as the libraries do with which such models are trained and compared.
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
-  // As Tokenizer::EncodePair.
+  // Does what Tokenizer::EncodePair does.
   virtual TokenizedPair EncodePair(std::string_view query, std::string_view document,
                                    const PairLimits& limits) const = 0;
   virtual bool IsControl(int32_t token) const = 0;  // REQUIRES: 0 <= token < model().vocab
-  // As EncodeScheduler::Submit.
+  // Does what EncodeScheduler::Submit does.
   [[nodiscard]] virtual Status Submit(EncodeJob job) = 0;
   virtual EncodeState state() const = 0;
 };

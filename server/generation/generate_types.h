@@ -48,8 +48,8 @@ struct GenerateRequest {
   bool negative_seed = false;  // sent as a negative number: echoed as one
   bool stream = false;
   bool include_stop = false;  // the stop string that ends an answer is part of it
-  // Of prompts that are text: whether control tokens are recognised in it, and whether what the
-  // vocabulary puts around texts (BOS) is put there.
+  // Whether control tokens are recognised in prompts that are text, and whether what the vocabulary
+  // puts around texts (BOS) is put there.
   bool parse_special = false, add_special = true;
   size_t keep_prompt = 0;     // of a prompt's tokens no more than these last ones; 0: all
   uint64_t grammar_work = 0;  // for compiling the grammar, in units of WorkBudget
@@ -71,7 +71,7 @@ struct Answer {
   bool negative_seed = false;
   bool wants_logprobs = false;
   std::vector<SampledToken> logprobs;             // one for each token, if wanted
-  std::optional<PromptLogprobs> prompt_logprobs;  // likewise; known before the first token
+  std::optional<PromptLogprobs> prompt_logprobs;  // if wanted; known before the first token
 };
 
 // What all prompts and answers of a request took together. A prompt counts once.

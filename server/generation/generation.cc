@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 // A token of an answer until its end, and each of its logprobs; as much more where a body is made
 // of the whole answer at once, as JSON.
 constexpr size_t kTokenBytes = 2 * sizeof(TokenEvent), kLogprobBytes = 32, kLogprobJson = 640;
-// The same for each logprob of a prompt, of which there are too many to be so generous.
+// What a logprob of a prompt takes as JSON: there are too many of them to be so generous.
 constexpr size_t kPromptLogprobJson = 448;
 
 // How often a client is looked for while no token comes.

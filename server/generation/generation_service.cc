@@ -96,7 +96,7 @@ SpokenTokens AllSpoken(const Result<ChatModel>& chat) {
   return spoken;
 }
 
-// Of grammars that no request has: a part of what all requests may take.
+// What grammars that no request has may take: a part of what all requests may take.
 size_t RememberedBytes(const MemoryBudget* memory) {
   return memory == nullptr ? GrammarCache::kMaxBytes
                            : std::min(GrammarCache::kMaxBytes, memory->capacity() / 4);

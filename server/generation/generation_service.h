@@ -34,7 +34,7 @@ struct ServedModel {
   bool encodes = false;        // it makes vectors of texts, and generates nothing
 };
 
-// As a model is served: with its name, its card and what follows.
+// Describes a loaded model as it is served: its name, its card, and what follows from them.
 ServedModel DescribeModel(const Model& model, std::string answer_id, size_t context);
 // What a client is told that asks a model that encodes for an answer.
 Error GeneratesNothing(const ServedModel& model);
@@ -44,7 +44,7 @@ class GenerationService {
   virtual ~GenerationService() = default;
   virtual const ServedModel& model() const = 0;
   virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
-  // As Tokenizer::Encode.
+  // Does what Tokenizer::Encode does.
   virtual std::vector<int32_t> Encode(std::string_view text, bool add_special,
                                       SpecialTokens special) const = 0;
   virtual std::string Decode(std::span<const int32_t> tokens) const = 0;
@@ -54,15 +54,15 @@ class GenerationService {
   virtual std::string_view TokenText(int32_t token) const = 0;
   virtual bool IsControl(int32_t token) const = 0;
   virtual bool IsEndOfGeneration(int32_t token) const = 0;
-  // Or why there is none: what a client that sends messages is to be told.
+  // How the model chats, or why it does not: what a client that sends messages is to be told.
   virtual const Result<ChatModel>& chat() const = 0;
   // A prompt of parts, in which only what is trusted can become control tokens.
   virtual std::vector<int32_t> Encode(const TrustedText& prompt) const = 0;
   virtual GrammarCache& grammars() const = 0;  // of the model's vocabulary
-  // As Scheduler::Submit.
+  // Does what Scheduler::Submit does.
   [[nodiscard]] virtual Status Submit(Job job) = 0;
   virtual SchedulerState state() const = 0;
-  // Of the model that makes vectors: this one, or one beside it. Null where there is none.
+  // The service of the model that makes vectors: this one, or one beside it. Null: there is none.
   virtual EmbeddingService* embeddings() const { return nullptr; }
 };
 

@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-// Of all threads together, a second.
+// What all threads together do in a second.
 struct MachineSpeed {
   double bytes = 0;                  // of memory, read
   double integer = 0, floating = 0;  // multiply-adds with weights in 8 bits and in float32

@@ -33,7 +33,7 @@ constexpr size_t kLeastRequestBytes = 32 * kMib, kMostRequestBytes = 256 * kMib;
 constexpr size_t kSmallContext = 2048;
 // The caches of a draft model, which only make answers faster, get at most such a share.
 constexpr size_t kDraftShare = 4;
-// Of a conversation: where its prompt ends and where its answer does, now and a turn ago.
+// A conversation has states where its prompt ends and where its answer does, now and a turn ago.
 constexpr size_t kPrefixStates = 4;
 
 // "max" and a missing file are no limit.
@@ -154,7 +154,7 @@ Error Refusal(const MemoryNeeds& needs, const MemoryLimit& limit, const MemoryPl
       needs.chosen ? ErrorKind::kInvalidArgument : ErrorKind::kUnavailable, std::move(text), {}};
 }
 
-// With so many caches of a draft model.
+// The plan with so many caches of a draft model.
 Result<MemoryPlan> PlanBeside(size_t draft_caches, const MemoryNeeds& needs,
                               const MemoryLimit& limit) {
   MemoryPlan plan;

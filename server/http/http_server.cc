@@ -175,7 +175,7 @@ class HttpServer::Impl : private httplib::Server {
   size_t active() const { return active_; }
 
  private:
-  // On the poller's thread.
+  // Called on the poller's thread.
   void Dispatch(const Poller::ConnectionPtr& connection) {
     connection->counted_active.emplace(active_);
     const auto work = [this, connection] {
@@ -199,8 +199,8 @@ class HttpServer::Impl : private httplib::Server {
     return options_.is_scrape(path) ? *scrapes_ : *probes_;
   }
 
-  // On the poller's thread. Who may not send a body, or sends it where nobody reads it, must not
-  // take the memory of those whose bodies are read.
+  // Called on the poller's thread. Who may not send a body, or sends it where nobody reads it, must
+  // not take the memory of those whose bodies are read.
   void LookAtHead(RequestReader& reader) const {
     CheckHost(reader);
     if (reader.state() != RequestReader::State::kBody) return;
@@ -278,10 +278,10 @@ class HttpServer::Impl : private httplib::Server {
     return (this->*entry)(stream, {}, 0, {}, 0, close, closed, nullptr);
   }
 
-  // From the exchange to httplib's response, on the thread of the connection.
+  // Turns the exchange into httplib's response, on the thread of the connection.
   void Answer(httplib::Response& response) {
     Exchange& exchange = *current_exchange;
-    // Of what was refused, too: its path says whose words the refusal is to have.
+    // A request that was refused has a head, too: its path says whose words the refusal is to have.
     HttpRequest request = HeadOf(exchange.raw);
     if (exchange.refused == nullptr) request.body = exchange.connection.reader.TakeBody();
     request.request_id = FindHeader(request.headers, "X-Request-Id");

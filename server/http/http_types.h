@@ -71,15 +71,15 @@ struct RequestRecord {
   std::string route;           // what the path stands for; empty: nothing of ours
   std::string_view operation;  // of the route, which outlives this; empty: it asks no model
   bool control = false;        // a health check or a scrape, of which there are many
-  // Of the traceparent, where one came; `traced` says whether its sender tells of this trace.
+  // Ids of the traceparent that came, else empty; `traced`: its sender tells of this trace.
   std::string trace_id, span_id, parent_id;
   bool traced = false;
   int status = 0;
   std::string outcome;  // "ok", a finish reason, "cancelled" or an error's code
   size_t prompt_tokens = 0, completion_tokens = 0;
-  // Of a generation that was asked for: how many answers, with how many tokens at most, and how
-  // many the longest had. No answers: there was none.
   bool resumed = false;  // it went on with a stream that had broken off
+  // How many answers were asked for, with how many tokens at most, and how many tokens the longest
+  // had. No answers: it was no request to generate.
   size_t answers = 0, max_tokens = 0, longest_answer = 0;
   std::string model;  // that answered
   bool stream = false;

@@ -11,7 +11,7 @@ namespace lockstep {
 
 struct MediaType {
   std::string type;  // "application/json", in small letters
-  // In the order of the header: names in small letters, values without quotes.
+  // They stand in the order of the header: names in small letters, values without quotes.
   std::vector<std::pair<std::string, std::string>> parameters;
 
   // Whether the text behind it is UTF-8: no parameter says another charset, wherever it stands.

@@ -27,7 +27,7 @@ struct RequestLimits {
 struct RawRequest {
   std::string method;
   std::string target;  // origin form: "/path?query"
-  // Of a target that was sent in absolute form, which binds (RFC 9112, 3.2.2), or of Host.
+  // The host of a target in absolute form, which binds (RFC 9112, 3.2.2), or that of Host.
   std::string host;
   bool http_1_0 = false;
   bool keep_alive = true;

@@ -17,7 +17,7 @@ struct TraceContext {
   std::string header() const { return "00-" + trace_id + "-" + span_id + "-" + flags; }
 };
 
-// Of a trace that begins here, and of a span. An id must not be zero, and never is.
+// Ids for a trace that begins here, and for a span. An id must not be zero, and never is.
 std::string NewTraceId();
 std::string NewSpanId();
 

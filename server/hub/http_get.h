@@ -21,7 +21,8 @@ struct HttpGet {
   std::string authorities;  // a file of certificates to trust instead of the system's, or empty
 };
 
-// Of the last answer; what begins with `linked` may be of a redirect before, as a hub has it.
+// The head of the last answer; what begins with `linked` may be of a redirect before it, where a
+// hub says what the file is that another server sends.
 struct ReplyHead {
   int status = 0;
   std::string etag;         // as it was sent, in quotes

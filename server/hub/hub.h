@@ -26,7 +26,7 @@ class Hub {
   // the cache has where it has the usual one (Q4_K_M), or where the hub cannot be reached.
   [[nodiscard]] Result<std::string> Find(const ModelName& name);
 
-  // The same, from the hub as it is now: a new version is fetched beside the old one.
+  // Finds it on the hub as that is now: a new version is fetched beside the old one.
   [[nodiscard]] Result<std::string> Pull(const ModelName& name);
 
   // Every model that is there whole, from hubs and from addresses.

@@ -134,7 +134,7 @@ Status HubCache::Link(const std::string& repo, const std::string& commit, const 
   std::error_code error;
   if (fs::equivalent(link, blob, error) && !error) return {};
   TRY_OK(MakeFolder(link.parent_path()));
-  // By renaming, so that nobody finds the name without its file.
+  // The link gets its name by renaming, so that nobody finds the name without its file.
   const fs::path made = fmt::format("{}.{}.tmp", link.string(), getpid());
   fs::remove(made, error);
   fs::create_symlink(fs::path(blob).lexically_relative(link.parent_path()), made, error);

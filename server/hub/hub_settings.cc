@@ -1,4 +1,5 @@
-// The order in which huggingface_hub looks at them.
+// Variables are looked at in the order of huggingface_hub, Hugging Face's own library, so that both
+// find the same models and the same token, and what one has fetched the other does not fetch again.
 #include "server/hub/hub_settings.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Only what RFC 3986 has that a hub or a mirror sends. A name and a password in an address are
+// Reads only as much of RFC 3986 as hubs and mirrors send. A name and a password in an address are
 // refused, since the address is shown in logs and the token has a variable of its own.
 #include "server/hub/url.h"
 

@@ -70,7 +70,7 @@ class FieldReader {
     if (Status status = inner.Finish(unknown); !status) Fail(std::move(status.error()));
     return ok();
   }
-  // The same for the field of that name; false if it is absent.
+  // Reads the field of that name as Nested does; false if it is absent.
   template <class Read>
   bool Object(std::string_view name, std::string_view what, const UnknownFields& unknown,
               const Read& read) {
@@ -91,7 +91,6 @@ class FieldReader {
   const Error& error() const { return status_.error(); }  // REQUIRES: not ok()
   bool IsRead(std::string_view name) const { return read_.contains(name); }
   bool Has(std::string_view name) { return Take(name) != nullptr; }
-  // The name with its prefix.
   std::string Full(std::string_view name) const { return prefix_ + std::string(name); }
 
   // The first thing that was wrong, a name that no one read among them.

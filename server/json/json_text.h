@@ -40,7 +40,7 @@ std::string TextField(const Json& object, std::string_view name, std::string oth
 // On one line, a BigInteger with its digits. Bytes that are not UTF-8 (a single token need not be
 // whole characters) become U+FFFD.
 std::string Dump(const Json& json);
-// The same of one string, in quotes: for who writes the rest of a small object as text.
+// One string as Dump writes it, in quotes: for who writes the rest of a small object as text.
 std::string DumpString(std::string_view text);
 
 }  // namespace lockstep

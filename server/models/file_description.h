@@ -8,9 +8,9 @@
 
 namespace lockstep {
 
-// All but the time. Of capabilities it says those that the header tells: whether a template has a
-// form for thoughts is known once it is loaded. `generic_tools`: any model that chats has tools.
-// Errors are kBadFile. Reads no weights.
+// Fills in all but the time. Of capabilities it has those that the header tells: whether a template
+// has a form for thoughts is known once it is loaded. `generic_tools`: any model that chats has
+// tools. Errors are kBadFile. Reads no weights.
 [[nodiscard]] Result<Json> DescribeFile(const std::string& path, bool generic_tools);
 
 }  // namespace lockstep

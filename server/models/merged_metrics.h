@@ -15,7 +15,7 @@ struct ModelMetrics {
 // `model`, in place of one that they have already. `own` goes first, as it is.
 std::string MergedMetrics(const std::string& own, std::span<const ModelMetrics> models);
 
-// As the format wants a label's value: quotes, backslashes and line feeds escaped.
+// A label's value in the format of Prometheus: quotes, backslashes and line feeds are escaped.
 std::string LabelValue(const std::string& text);
 
 }  // namespace lockstep

@@ -57,7 +57,7 @@ std::vector<CatalogModel> ModelsAmong(const std::map<std::string, fs::path>& fil
   return models;
 }
 
-// Of one file, which may be the first part of several.
+// Fills in what is known of a file, which may be the first part of several.
 void SetFile(const std::string& path, CatalogModel& model) {
   model.path = path;
   model.bytes = 0;
@@ -97,7 +97,7 @@ Result<std::vector<CatalogModel>> ScanModels(const std::string& folder) {
       models.push_back(std::move(model));
     }
   }
-  // Of a file and a folder of one name the file counts.
+  // Where a file and a folder have one name the file counts: it was found first.
   std::ranges::stable_sort(models, {}, &CatalogModel::name);
   const auto same = [](const CatalogModel& a, const CatalogModel& b) { return a.name == b.name; };
   models.erase(std::unique(models.begin(), models.end(), same), models.end());

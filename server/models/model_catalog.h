@@ -38,7 +38,7 @@ class ModelCatalog {
   ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched,
                std::vector<CatalogModel> presets = {}, std::vector<std::string> all = {});
 
-  // As the folder is now; where it cannot be read any more, what it had.
+  // The models of the folder as it is now; where it cannot be read any more, what it had.
   std::vector<CatalogModel> List();
   // By its name or an alias, as they are written, also behind it ":latest", or a file's ".gguf".
   // Looks into the folder again for a name that was not there before.

@@ -20,7 +20,7 @@ namespace lockstep {
 
 struct ModelPreset {
   std::string name;
-  // As they stand in the file, without those of [*].
+  // Names and values as they stand in the file, without those of [*].
   std::vector<std::pair<std::string, std::string>> settings;
 };
 

@@ -133,7 +133,7 @@ Result<ParentApi::Wish> ParentApi::ReadWish(const Json& body, std::string_view p
   if (!name && IsOllamaPath(path)) {
     TRY(name, ReadName(body, "name"));
   }
-  // Of an answer that is to be verified, the request in it says whose it was.
+  // Where an answer is to be verified, the request in it says which model it was of.
   const Json* const request = path == "/verify" ? FindField(body, "request") : nullptr;
   if (!name && request != nullptr && request->is_object()) {
     TRY(name, ReadName(*request, "model"));

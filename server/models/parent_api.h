@@ -55,7 +55,7 @@ class ParentApi {
   HttpReply Stored(RouteCall& call);
   HttpReply Ready() const;
   HttpReply Metrics(RouteCall& call);
-  // Those of the parent and of each model that is loaded.
+  // The metrics of the parent and of each model that is loaded.
   std::string AllMetrics(const HttpRequest& request);
   HttpReply List(RouteCall& call);
   HttpReply One(RouteCall& call);

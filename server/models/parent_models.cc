@@ -45,7 +45,7 @@ const char* StateText(ModelState state) {
   return "";
 }
 
-// In llama-server's words.
+// The state of a model in llama-server's words.
 Json StatusJson(const ModelStatus& status) {
   Json json{{"value", StateText(status.state)}};
   if (status.failed && status.state == ModelState::kUnloaded) {
@@ -55,7 +55,7 @@ Json StatusJson(const ModelStatus& status) {
   return json;
 }
 
-// Of a file that was not read: it changes when the file does, as the hash in its place would.
+// Stands in for the hash of a file that was not read: it changes when the file does, as that would.
 std::string StandInDigest(const CatalogModel& model) {
   Digest digest;
   digest.Add(model.path);
@@ -248,7 +248,7 @@ std::string ParentApi::AllMetrics(const HttpRequest& request) {
   return MergedMetrics(MetricsText(settings_.memory, supervisor_.All()), models);
 }
 
-// One model's own with its name in the query; else those of all.
+// The metrics of the model that the query names; without a name, those of all models.
 HttpReply ParentApi::Metrics(RouteCall& call) {
   if (!settings_.metrics) return ErrorReply(404, "this server has no metrics: --no-metrics");
   for (const auto& [name, value] : ParseQuery(call.request.query)) {

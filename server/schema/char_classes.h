@@ -11,8 +11,8 @@ namespace lockstep {
 // Every character there is.
 const std::vector<CodeRange>& AllChars();
 
-// Those of a general category of Unicode by its name in \p{...}: L, Lu, Letter, gc=Lu. Null if
-// there is no such category.
+// The characters of a general category of Unicode by its name in \p{...}: L, Lu, Letter, gc=Lu.
+// Null if there is no such category.
 const std::vector<CodeRange>* CharsOfCategory(std::string_view name);
 
 }  // namespace lockstep

@@ -20,7 +20,7 @@ namespace {
 // The automaton has a state for each remainder at each number of digits, so that its size grows
 // with the modulus. A power of ten in multipleOf costs less: it only counts zeros at the end.
 constexpr uint32_t kMaxModulus = 2000;  // of multipleOf, without its powers of ten
-// In units of WorkMeter: ten digits are tried in each state, each a look into a map.
+// The cost of a state, in units of WorkMeter: ten digits are tried in it, each a look into a map.
 constexpr uint64_t kStateCost = 256;
 
 // A bound of numbers without sign.

@@ -40,7 +40,7 @@ Node Repeat(Node item, uint32_t min, uint32_t max) {
   return node;
 }
 
-// Of ASCII.
+// What re.escape and its like put a backslash before: what in ASCII is no letter and no digit.
 bool IsPunctuationOrSpace(char c) {
   const bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
   return (c >= ' ' && c <= '~' && !is_alnum) || (c >= '\t' && c <= '\r');
@@ -70,12 +70,12 @@ class PatternReader {
   }
 
  private:
-  // Where an alternative stands, which decides whether it may have anchors and is filled up to the
-  // whole text.
+  // Where an alternative stands decides whether it may have anchors and is filled up to the whole
+  // text.
   enum class Place {
     kOutermost,
-    kWholeGroup,  // the same, in a group that is all of an outermost one
-    kCondition,   // the same, but it begins where the text begins
+    kWholeGroup,  // a group that is all of an outermost one
+    kCondition,   // a look-ahead, which begins where the text begins
     kGroup,
   };
 

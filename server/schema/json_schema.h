@@ -43,10 +43,10 @@ class JsonGrammar {
   // `where` and the JSON pointer of what is wrong.
   [[nodiscard]] Result<std::string> Add(const Json& schema, std::string_view where,
                                         const JsonSchemaOptions& options = {});
-  // The same for the strings that a schema of such describes, bare: without quotes and escapes, as
-  // they are in front of `end`, which is no part of the rule and in none of them. Beyond
-  // some dozen characters, a length is counted only in texts without the first character of `end`
-  // that is no space.
+  // The name of the rule for the strings that a schema of such describes, bare: without quotes and
+  // escapes, as they are in front of `end`, which is no part of the rule and in none of them.
+  // Beyond some dozen characters, a length is counted only in texts without the first character of
+  // `end` that is no space.
   [[nodiscard]] Result<std::string> AddBareText(const Json& schema, std::string_view where,
                                                 std::string_view end,
                                                 const JsonSchemaOptions& options = {});

@@ -19,10 +19,10 @@
 
 namespace lockstep {
 
-// Any of `chars`, as GBNF of how a JSON string has them: with the shortest escape where there must
-// be one.
+// GBNF for any of `chars` as a JSON string has them: with the shortest escape where there must be
+// one.
 std::string CharsToGbnf(const std::vector<CodeRange>& chars);
-// The same as they are.
+// GBNF for any of `chars` as they are, for texts without quotes and escapes.
 std::string BareCharsToGbnf(const std::vector<CodeRange>& chars);
 using CharsWriter = std::string (*)(const std::vector<CodeRange>& chars);
 
@@ -51,7 +51,7 @@ class Language {
   // complement among all texts, with one state more. Errors may be the meter's, too.
   [[nodiscard]] Result<Language> And(const Language& other, WorkMeter* meter = nullptr) const;
   Language Not() const;
-  // Those of its texts that have `min` to `max` characters.
+  // The language of those of its texts that have `min` to `max` characters.
   [[nodiscard]] Result<Language> WithLength(size_t min, std::optional<size_t> max,
                                             WorkMeter* meter = nullptr) const;
 
@@ -72,7 +72,7 @@ class Language {
   std::vector<State> states_;
 };
 
-// What both have.
+// The characters that both have.
 std::vector<CodeRange> Intersection(const std::vector<CodeRange>& a,
                                     const std::vector<CodeRange>& b);
 

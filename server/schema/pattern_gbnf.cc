@@ -21,7 +21,7 @@ struct Span {
 // 32 bits still fits into 64.
 constexpr uint64_t kManyChars = 1'000'000'000;
 
-// With no repetition of more than `cap` times, where it need not be of more.
+// How long its texts are, with no repetition of more than `cap` times where it need not be of more.
 Span Lengths(const Node& node, uint32_t cap = Node::kUnlimited) {
   Span out = {0, 0};
   if (node.kind == Node::Kind::kChars) return {1, 1};

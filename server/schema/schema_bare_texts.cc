@@ -15,9 +15,9 @@
 namespace lockstep {
 namespace {
 
-// Of the automaton of a length, which has about a state for each of its characters and of the
-// tag's: beyond, the length is counted by the grammar. And of that of all keywords: beyond, they
-// are lost.
+// The most characters of a length that an automaton counts, with about a state for each of them and
+// of the tag's: beyond, the grammar counts them. And the most states of the automaton of all
+// keywords: beyond, they are lost.
 constexpr size_t kMaxCounted = 512, kMaxStates = 2048;
 
 std::string PatternLiteral(std::string_view text) {

@@ -14,11 +14,11 @@ namespace lockstep {
 // passes these.
 bool ForbidsTexts(const Json& schema);
 
-// Both at once, without annotations. Errors are kInvalidArgument and name the keyword that cannot
-// be joined; it is their `param`.
+// A schema for what both allow, without annotations. Errors are kInvalidArgument and name the
+// keyword that cannot be joined; it is their `param`.
 [[nodiscard]] Result<Json> MergeSchemas(const Json& a, const Json& b);
 
-// The same schema for joining it with others that hold beside it, where these list members or
+// The schema made ready for joining with others that hold beside it, where these list members or
 // items: with additionalProperties and items for what it says of unevaluated ones. Errors are
 // kInvalidArgument, where schemas in it list some, too, or others list those that it binds; their
 // `param` is the keyword.
@@ -29,7 +29,7 @@ bool ForbidsTexts(const Json& schema);
 // count as evaluated in `beside`, a schema with which it is to be joined.
 [[nodiscard]] Result<Json> NegateSchema(const Json& schema, const Json& beside = true);
 
-// The same schema without if, then, else and what depends on properties, as choices between
+// The schema without if, then, else and what depends on properties, which become choices between
 // schemas. Errors are kInvalidArgument, their `param` is the keyword.
 [[nodiscard]] Result<Json> WithoutConditions(const Json& schema);
 

@@ -6,11 +6,11 @@
 //   {"kind": {"const": "a"}} and {"kind": {"const": "b"}}, not required   kind is required in both
 //   {"maxLength": 5} and {"minLength": 3}      {"maxLength": 2} and {"minLength": 6}, by negation
 //
-// Of a schema that is written, the grammar's reading counts, which is narrower than the schema: no
+// A schema that is written counts as the grammar reads it, which is narrower than the schema: no
 // members that are not listed, the type that its keywords are for. That reading is known where the
 // schema is `whole`: where nothing else is said of the same value, which may list more members. So
-// it is joined with what stands beside oneOf before it is looked at. Of the other one counts what
-// it says.
+// it is joined with what stands beside oneOf before it is looked at. The other one counts as it
+// stands.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -151,7 +151,8 @@ bool SchemaReader::Excludes(const Json& other, const Json& written, bool whole, 
   if (!a.is_object() || !b.is_object() || depth > kMaxLooks || !Pay(kLookCost)) return false;
   for (const std::string_view choice : {"anyOf", "oneOf", "allOf"}) {
     const bool every = choice != "allOf";
-    // Of a part, too, nothing else may be said, as it is beside one that oneOf takes away from it.
+    // A part is whole only where nothing else is said of it, either: where oneOf takes a part that
+    // overlaps away from it, something is.
     const auto is_whole = [&](const Json& part) {
       const auto overlaps = [&](const Json& beside) {
         return &beside != &part && !Excludes(beside, part, true, depth + 1);

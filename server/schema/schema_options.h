@@ -14,8 +14,8 @@ struct JsonSchemaOptions {
   bool strict = true;
   // Counts the work, and may end it; null: nobody asks.
   WorkMeter* meter = nullptr;
-  // Of a schema that is a part of another: that one, to which its references and `path` are
-  // relative, a JSON pointer to where the part stands.
+  // Where the schema is a part of another: that one, to which its references and `path` are
+  // relative. `path` is a JSON pointer to where the part stands.
   const Json* root = nullptr;
   std::string path = "";
   // Whether what it describes may be left out: a schema that allows no value is then no error, and

@@ -28,8 +28,8 @@ constexpr size_t kMaxDepth = 100;  // of schemas inside of schemas
 // Bounds the time that one request can take: joining can make many schemas of a few.
 constexpr size_t kMaxSchemas = 8000;
 constexpr size_t kMaxParts = 100;  // of allOf
-// In units of WorkMeter: a schema is copied, joined and looked at several times on its way, and
-// names are looked for one by one.
+// Costs in units of WorkMeter: a schema is copied, joined and looked at several times on its way,
+// and names are looked for one by one.
 constexpr uint64_t kVisitCost = 512, kValueCost = 32, kByteCost = 2;
 
 bool HasConditions(const Json& schema) {

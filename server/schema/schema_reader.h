@@ -46,9 +46,9 @@ class SchemaReader {
     bool none() const { return most && *most < least; }
   };
   Rule Visit(const Json& schema, const std::string& path);
-  // The same of what may also be left out, unless it is required.
+  // Visits what may also be left out, unless it is required.
   Rule VisitIf(bool required, const Json& schema, const std::string& path);
-  // Once more without each keyword at fault, where that is what the options say.
+  // Visits it again without each keyword at fault, where that is what the options say.
   Rule VisitDropping(const Json& schema, const std::string& path);
   Rule VisitObjectSchema(const Json& schema, const std::string& path);
   // The rule of a schema that is visited when the current one is done: so that a reference is no
@@ -58,14 +58,12 @@ class SchemaReader {
   Rule AllOf(const Json& schema, const std::string& path);
   Rule AnyOf(const Json& schema, const std::string& keyword, const std::string& path);
   Rule Not(const Json& schema, const std::string& path);
-  // A schema of one type.
   Rule OfType(const std::string& type, const Json& schema, const std::string& path);
 
-  // schema_one_of.cc
-  // The schemas of oneOf such that no value that is written for one is allowed by another; `rest`
-  // is what stands beside it.
+  // In schema_one_of.cc: the schemas of oneOf such that no value that is written for one is allowed
+  // by another; `rest` is what stands beside it.
   Result<Json> ToldApart(const Json& parts, const Json& rest, const std::string& path);
-  // The same for one of them.
+  // Tells one of them apart from the others.
   Result<Json> Apart(const Json& parts, size_t i, const Json& rest, const std::string& path);
   // Whether that is so as they are, as far as it can be seen. `whole`: whether `written` is all
   // that is said of its value.
@@ -80,12 +78,12 @@ class SchemaReader {
   // A member about which the two disagree wherever it is; nullptr if there is none.
   const std::string* Discriminator(const Json& other, const Json& written, bool whole);
 
-  // schema_arrays.cc
+  // In schema_arrays.cc: arrays, and their items that must be there or must differ.
   Rule Array(const Json& schema, const std::string& path);
   Rule Contains(const Json& schema, const std::string& item, const std::string& path);
   Rule Unique(const std::vector<Json>& values, const Sizes& sizes, const std::string& path);
 
-  // schema_objects.cc
+  // In schema_objects.cc: objects, their members and the names of these.
   Rule Object(const Json& schema, const std::string& path);
   // A member that the schema names.
   struct Member {
@@ -109,7 +107,7 @@ class SchemaReader {
   };
   Result<std::vector<NamePattern>> NamePatterns(const Json& schema, const std::string& path);
 
-  // schema_texts.cc: what keywords say about strings, as languages.
+  // In schema_texts.cc: what keywords say about strings, as languages.
   Rule String(const Json& schema, const std::string& path);
   // What becomes of minLength and maxLength.
   enum class TextLengths {
@@ -122,22 +120,22 @@ class SchemaReader {
   Result<Language> NameLanguage(const Json& schema, const std::string& path);
   Result<Language> NameChoice(const Json& names, const std::string& keyword,
                               const std::string& path);
-  // Of a pattern, or of a format, in texts of at most `most` characters if there are such.
+  // The language of a pattern or a format, in texts of at most `most` characters if there are such.
   Result<Language> PatternOf(const Json& pattern, const std::string& keyword,
                              const std::string& path, std::optional<size_t> most = {}) const;
   Result<Sizes> ReadSizes(const Json& schema, const std::string& what,
                           const std::string& path) const;
 
-  // schema_bare_texts.cc
+  // In schema_bare_texts.cc: strings without quotes and escapes, in front of `end`.
   Rule BareText(const Json& schema, std::string_view end);
   Result<Language> BareLanguage(const Json& schema, std::string_view end);
 
-  // schema_numbers.cc
+  // In schema_numbers.cc: bounds and steps, as a language of the numbers' texts.
   Rule Number(const Json& schema, bool integer, const std::string& path);
   Result<NumberRange> ReadRange(const Json& schema, bool integer, const std::string& path) const;
   Result<Language> Numbers(const NumberRange& range, const std::string& path) const;
 
-  // schema_values.cc: an enum or a const, without what other keywords forbid.
+  // In schema_values.cc: an enum or a const, without what other keywords forbid.
   Rule Values(const Json& schema, const std::string& path);
   // What the keywords say of a listed value, as far as it was asked for.
   struct Admission {
@@ -165,7 +163,7 @@ class SchemaReader {
   std::string Define(std::string_view body);
   // No value is allowed because of `keyword`: its fault, unless there are other choices.
   Rule Nothing(const std::string& path, std::string_view keyword, std::string_view problem) const;
-  // The same where it is the first of `keywords` that the schema at `path` has.
+  // The keyword at fault is the first of `keywords` that the schema at `path` has.
   Rule Nothing(const Json& schema, std::initializer_list<const char*> keywords,
                const std::string& path, std::string_view problem) const;
   // `keyword` of the schema at `path` cannot be held to, and could be dropped.

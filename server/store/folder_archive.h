@@ -41,7 +41,7 @@ class FolderArchive : public BlockArchive {
   const std::string folder_;
   const size_t file_bytes_, max_bytes_;
   std::vector<uint8_t> buffer_;  // of Get's thread
-  // Of Put's thread.
+  // Used by the thread that calls Put alone.
   bool counted_ = false;    // by this process, so that the sum in the lock can be believed
   size_t written_ = 0;      // by this process, since then
   uint64_t temporary_ = 0;  // names of files that are not whole

@@ -1,6 +1,7 @@
-// By hiredis, whose calls wait no longer than they are told. Blocks are asked for some at a time,
-// so that the way there and back is not waited for with each: one at first, since most texts are
-// new and end there, then twice as many as before. With each block goes a sign that it was used.
+// Talks to Redis by hiredis, whose calls wait no longer than they are told. Blocks are asked for
+// some at a time (pipelining), so that the way there and back is not waited for with each: one at
+// first, since most texts are new and end there, then twice as many as before. With each block goes
+// a sign that it was used.
 //
 //   GETRANGE key 0 n   a value of any size that somebody else has put there fills no memory;
 //   EXPIRE key week    nothing is "", a block is never

@@ -16,7 +16,7 @@ struct Convention {
   prometheus::Histogram::BucketBoundaries bounds;
 };
 
-// In the order of GenAiMetrics::Metric.
+// The rows stand in the order of GenAiMetrics::Metric.
 const Convention kConventions[] = {
     {"gen_ai.server.request.duration",
      "Generative AI server request duration such as time-to-last byte or last output token.",

@@ -1,4 +1,5 @@
-// By libcurl, as downloads are: a collector may stand behind TLS or a proxy.
+// libcurl sends it, as it fetches downloads, since a collector may stand behind TLS or a proxy. The
+// body of the answer is dropped: only its status decides what becomes of what was sent.
 #include "server/telemetry/http_post.h"
 
 #include <curl/curl.h>

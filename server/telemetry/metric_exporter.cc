@@ -1,4 +1,6 @@
-// As OpenTelemetry's periodic reader. Nothing is kept and tried again: the numbers are cumulative.
+// Works as OpenTelemetry's periodic exporting metric reader: a thread sleeps for the interval and
+// sends all numbers as they are then. Nothing is kept and tried again, because they are cumulative:
+// what a collector has missed is in what it gets next.
 #include "server/telemetry/metric_exporter.h"
 
 #include <chrono>

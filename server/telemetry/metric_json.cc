@@ -17,7 +17,7 @@ using prometheus::MetricType;
 
 constexpr int kCumulative = 2;
 
-// By UCUM, as a name's last words tell it; "" where they do not.
+// The unit, as UCUM writes it and a name's last words tell it; "" where they do not.
 const char* UnitOf(std::string_view name) {
   constexpr std::pair<std::string_view, const char*> kUnits[] = {
       {"_seconds", "s"},

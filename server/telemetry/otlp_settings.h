@@ -17,7 +17,7 @@ enum class OtlpSignal { kTraces, kMetrics };
 struct OtlpSettings {
   std::string url;  // of POST .../v1/traces or .../v1/metrics; empty: nobody wants any
   std::vector<std::pair<std::string, std::string>> headers;
-  // Of the resource, service.name among them.
+  // Attributes of the resource, which is this server, service.name among them.
   std::vector<std::pair<std::string, std::string>> resource;
   double ratio = 1;  // of the requests without a caller's decision, how many are told of
   std::chrono::milliseconds interval{60'000};  // from one sending of metrics to the next

@@ -1,6 +1,6 @@
-// As OpenTelemetry's batch processor: spans are gathered for a second and sent together. What the
-// collector cannot take now (no connection, 429, 502 to 504) is tried again, ever less often; what
-// it refuses is dropped. Meanwhile at most kRoom requests wait.
+// Works as OpenTelemetry's batch span processor: spans are gathered for a second and sent together.
+// What the collector cannot take now (no connection, 429, 502 to 504) is tried again, ever less
+// often; what it refuses is dropped. Meanwhile at most kRoom requests wait.
 #include "server/telemetry/span_exporter.h"
 
 #include <algorithm>

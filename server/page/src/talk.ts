@@ -187,7 +187,7 @@ export class Talk {
   private showState(): void {
     this.around.composer.show(this.running !== null, this.mode === 'chat');
     const path = this.conversation.path();
-    // Of another path views may be left, which show() takes away.
+    // Views of another path may be left, which show() takes away.
     this.views.forEach((view, i) => path[i] === view.exchange && view.moveTo(this.placeOf(path, i)));
     const usage = path.at(-1)?.answer.usage;
     const context = this.around.model()?.context;
