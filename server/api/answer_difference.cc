@@ -1,10 +1,13 @@
-// Only texts are compared: they are what an answer says, and a client's library may have written
-// everything else anew, with fields of its own that are empty.
+// Texts are compared, which are what an answer says, and where tokens and their chances stand the
+// numbers too; a client's library may have written everything else anew, with fields of its own
+// that are empty.
 #include "server/api/answer_difference.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -12,10 +15,16 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kPassedOver[] = {
-    "id",         "call_id",   "tool_call_id", "item_id",           "object",     "model",
-    "created_at", "signature", "data",         "encrypted_content", "usage",      "timings",
-    "receipt",    "seed",      "logprobs",     "service_tier",      "metadata",   "instructions",
-    "tools",      "prompt",    "user",         "request_id",        "_request_id"};
+    "id",         "call_id",   "tool_call_id", "item_id",           "object",       "model",
+    "created_at", "signature", "data",         "encrypted_content", "usage",        "timings",
+    "receipt",    "seed",      "service_tier", "metadata",          "instructions", "tools",
+    "prompt",     "user",      "request_id",   "_request_id"};
+
+// Tokens and how likely they were, where nothing is passed over: the model gives the same bits each
+// time.
+constexpr std::string_view kExact[] = {
+    "logprobs", "prompt_logprobs", "completion_probabilities", "tokens",     "token_ids",
+    "context",  "prefill",         "prompt_token_ids",         "top_tokens", "logprob"};
 
 // What an answer says stands here, in one dialect or another, and must not be left out.
 constexpr std::string_view kSaid[] = {
@@ -59,29 +68,49 @@ std::string TextOf(const Json* json) {
   return json->is_string() ? json->get<std::string>() : Dump(*json);
 }
 
+bool IsExact(std::string_view key) { return std::ranges::find(kExact, key) != std::end(kExact); }
+
+// A client may have read the number as a float, or as a double that names the same float.
+bool SameNumber(const Json& a, const Json& b) {
+  if (a == b) return true;
+  if (!a.is_number_float() && !b.is_number_float()) return false;
+  const auto x = a.get<double>(), y = b.get<double>();
+  constexpr double kMost = std::numeric_limits<float>::max();
+  if (std::abs(x) > kMost || std::abs(y) > kMost) return false;
+  return static_cast<float>(x) == static_cast<float>(y);
+}
+
 std::string Place(const std::string& where, std::string_view key) {
   return where.empty() ? std::string(key) : fmt::format("{}.{}", where, key);
 }
 
 class Comparison {
  public:
-  // `made` is null where there is nothing. Nesting is bounded by kMaxJsonDepth.
+  // `made` is null where there is nothing. `exact`: numbers count. Nesting is bounded by
+  // kMaxJsonDepth.
   std::optional<AnswerDifference> Compare(const Json& given,  // NOLINT(misc-no-recursion)
-                                          const Json* made, const std::string& where) {
+                                          const Json* made, const std::string& where,
+                                          bool exact = false) {
     if (given.is_string()) {
       if (made != nullptr && given == *made) return std::nullopt;
       if (made == nullptr && given.get_ref<const std::string&>().empty()) return std::nullopt;
       return AnswerDifference{where, TextOf(&given), TextOf(made)};
     }
-    if (given.is_array()) return CompareLists(given, made, where);
-    if (given.is_object()) return CompareObjects(given, made, where);
-    return std::nullopt;
+    if (given.is_array()) return CompareLists(given, made, where, exact);
+    if (given.is_object()) return CompareObjects(given, made, where, exact);
+    if (!exact || given.is_null()) return std::nullopt;
+    const bool same =
+        made != nullptr &&
+        (given.is_number() && made->is_number() ? SameNumber(given, *made) : given == *made);
+    if (same) return std::nullopt;
+    return AnswerDifference{where, TextOf(&given), TextOf(made), /*number=*/true};
   }
   std::vector<std::string> TakeLeftOut() { return std::move(left_out_); }
 
  private:
   std::optional<AnswerDifference> CompareLists(const Json& given,  // NOLINT(misc-no-recursion)
-                                               const Json* made, const std::string& where) {
+                                               const Json* made, const std::string& where,
+                                               bool exact) {
     const size_t there = made != nullptr && made->is_array() ? made->size() : 0;
     size_t next = 0;
     const auto pass_thoughts = [&] {
@@ -92,24 +121,34 @@ class Comparison {
     for (size_t i = 0; i < given.size(); ++i) {
       if (!IsThought(given[i])) pass_thoughts();
       const Json* const other = next < there ? &(*made)[next++] : nullptr;
-      if (auto found = Compare(given[i], other, fmt::format("{}[{}]", where, i))) return found;
+      const std::string here = fmt::format("{}[{}]", where, i);
+      // Other than of a member, of an element null is a claim: that there was no number.
+      if (exact && given[i].is_null() && other != nullptr && !other->is_null()) {
+        return AnswerDifference{here, "null", TextOf(other), /*number=*/true};
+      }
+      if (auto found = Compare(given[i], other, here, exact)) return found;
     }
     pass_thoughts();
-    if (next == there) return std::nullopt;
+    // What was asked for without these may come with an empty list, and be kept so.
+    if (next == there || (exact && given.empty())) return std::nullopt;
     return AnswerDifference{fmt::format("{}[{}]", where, next), {}, TextOf(&(*made)[next])};
   }
 
   std::optional<AnswerDifference> CompareObjects(const Json& given,  // NOLINT(misc-no-recursion)
-                                                 const Json* made, const std::string& where) {
+                                                 const Json* made, const std::string& where,
+                                                 bool exact) {
     std::string_view thought;
     if (ThoughtOf(made, &thought) != nullptr && ThoughtOf(&given) == nullptr) {
       left_out_.push_back(Place(where, thought));
     }
     for (const auto& [key, value] : given.items()) {
-      if (IsPassedOver(key)) continue;
+      if (!exact && IsPassedOver(key)) continue;
       // A client may have emptied a thought instead of leaving it out.
       if (value == "" && std::ranges::find(kThought, key) != std::end(kThought)) continue;
-      if (auto found = Compare(value, FieldOf(made, key), Place(where, key))) return found;
+      const Json* const other = FieldOf(made, key);
+      if (auto found = Compare(value, other, Place(where, key), exact || IsExact(key))) {
+        return found;
+      }
     }
     for (const std::string_view key : kSaid) {
       const Json* const said = FieldOf(made, key);

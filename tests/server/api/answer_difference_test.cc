@@ -45,6 +45,51 @@ TEST(AnswerDifferenceTest, WhatIsSaidIsNotLeftOut) {
   EXPECT_EQ(Where(R"({"a":1})", R"({"a":1,"text":"","tool_calls":[]})"), "");
 }
 
+// The model gives the same bits each time, so that a chance that differs was made up.
+TEST(AnswerDifferenceTest, TokensAndLogprobsAreCompared) {
+  constexpr char kMade[] =
+      R"({"created":1,"logprobs":{"content":[{"token":"a","logprob":-0.1,"bytes":[97]},)"
+      R"({"token":"b","logprob":-9999.0,"bytes":[98]}]},"token_ids":[7,8],)"
+      R"("prompt_logprobs":[null,{"7":{"logprob":-1.5,"rank":2}}],"tokens":[{"id":7}]})";
+  const auto differs = [&](const char* given) { return Where(given, kMade); };
+  EXPECT_EQ(differs(kMade), "");
+  EXPECT_EQ(differs(R"({"logprobs":{"content":[{"logprob":-0.2},{}]}})"),
+            "logprobs.content[0].logprob: -0.2|-0.1");
+  EXPECT_EQ(differs(R"({"logprobs":{"content":[{"token":"c"},{}]}})"),
+            "logprobs.content[0].token: c|a");
+  EXPECT_EQ(differs(R"({"logprobs":{"content":[{"bytes":[99]},{}]}})"),
+            "logprobs.content[0].bytes[0]: 99|97");
+  EXPECT_EQ(differs(R"({"token_ids":[7]})"), "token_ids[1]: |8");
+  EXPECT_EQ(differs(R"({"token_ids":[7,8,9]})"), "token_ids[2]: 9|");
+  EXPECT_EQ(differs(R"({"token_ids":[null,8]})"), "token_ids[0]: null|7");
+  EXPECT_EQ(differs(R"({"tokens":[{"id":8}]})"), "tokens[0].id: 8|7");
+  EXPECT_EQ(differs(R"({"prompt_logprobs":[null,{"7":{"rank":1}}]})"),
+            "prompt_logprobs[1].7.rank: 1|2");
+  EXPECT_EQ(differs(R"({"prompt_logprobs":[null,{"8":{"rank":1}}]})"),
+            "prompt_logprobs[1].8.rank: 1|");
+  EXPECT_EQ(Where(R"({"logprobs":[{"logprob":-1}]})", R"({"logprobs":null})"),
+            "logprobs[0].logprob: -1|");
+  EXPECT_TRUE(CompareAnswers(Json{{"logprob", -1}}, Json{{"logprob", -2}}).difference->number);
+}
+
+// What its client has may be a float again, or another number that reads as the same one.
+TEST(AnswerDifferenceTest, ALogprobIsTheFloatThatItNames) {
+  constexpr char kMade[] = R"({"logprobs":{"content":[{"logprob":-0.1},{"logprob":-9999.0}]}})";
+  EXPECT_EQ(
+      Where(R"({"logprobs":{"content":[{"logprob":-0.10000000149011612},{"logprob":-9999}]}})",
+            kMade),
+      "");
+  EXPECT_EQ(Where(R"({"logprobs":{"content":[{"logprob":-0.1000001},{"logprob":-9999}]}})", kMade),
+            "logprobs.content[0].logprob: -0.1000001|-0.1");
+  EXPECT_EQ(Where(R"({"logprobs":{"content":[{"logprob":-1e300},{"logprob":-9999}]}})", kMade),
+            "logprobs.content[0].logprob: -1e+300|-0.1");
+  // What was left out says nothing.
+  for (const char* given : {R"({"logprobs":null})", R"({"logprobs":{"content":[]}})",
+                            R"({"logprobs":{"content":[{"logprob":null},{}]}})", "{}"}) {
+    EXPECT_EQ(Where(given, kMade), "") << given;
+  }
+}
+
 std::vector<std::string> LeftOut(const char* given, const char* made) {
   EXPECT_EQ(Where(given, made), "");
   return CompareAnswers(*ParseStrictObject(given), *ParseStrictObject(made)).left_out;
