@@ -13,73 +13,18 @@
 
 #include "core/base/digest.h"
 #include "core/base/quoted.h"
+#include "server/api/answer_claim.h"
 #include "server/api/answer_difference.h"
 #include "server/api/answer_json.h"
 #include "server/api/dialect.h"
 #include "server/api/json_reply.h"
 #include "server/api/openai/responses.h"
-#include "server/api/receipt.h"
 #include "server/api/request_body.h"
 #include "server/api/request_digest.h"
-#include "server/generation/prompt_tokens.h"
 #include "server/http/error_reply.h"
-#include "server/http/ids.h"
 
 namespace lockstep {
 namespace {
-
-// What is known of the answer.
-struct Claim {
-  std::optional<Receipt> receipt;
-  std::optional<std::vector<int32_t>> tokens;
-  std::optional<std::string> text;
-  Json answer;  // as it came; null: it did not
-
-  bool empty() const { return !receipt && !tokens && !text && answer.is_null(); }
-};
-
-// Takes what nothing has said yet from an object that has an answer.
-Status AddTo(Claim& claim, const Json& json, size_t vocab) {
-  if (const Json* const receipt = FindField(json, "receipt");
-      receipt != nullptr && !claim.receipt) {
-    TRY(claim.receipt, ReadReceipt(*receipt));
-  }
-  for (const char* name : {"tokens", "token_ids"}) {
-    const Json* const tokens = FindField(json, name);
-    // Some dialects have an empty list where nobody asked for tokens.
-    if (tokens == nullptr || !tokens->is_array() || tokens->empty() || claim.tokens) continue;
-    TRY(claim.tokens, ReadTokenIds(*tokens, vocab, name, name));
-  }
-  return {};
-}
-
-Result<Claim> ReadClaim(const Json& body, size_t vocab) {
-  Claim claim;
-  TRY_OK(AddTo(claim, body, vocab));
-  if (const Json* const text = FindField(body, "text"); text != nullptr && text->is_string()) {
-    claim.text = text->get<std::string>();
-  }
-  const Json* const answer = FindField(body, "answer");
-  if (answer == nullptr) return claim;
-  if (!answer->is_structured() || answer->empty()) {
-    return Fail(ErrorKind::kInvalidArgument,
-                "answer must be what the request was answered with, as JSON", "answer");
-  }
-  claim.answer = *answer;
-  if (FindField(*answer, "choices") != nullptr && (*answer)["choices"].is_array()) {
-    // It is made again by itself, and is the first choice then.
-    const Json& choices = (*answer)["choices"];
-    const Json* const index = FindField(body, "index");
-    const size_t i = index != nullptr && index->is_number_unsigned() ? index->get<size_t>() : 0;
-    if (i >= choices.size()) {
-      return Fail(ErrorKind::kInvalidArgument, "the answer has no choice of that index", "index");
-    }
-    claim.answer["choices"] = Json::array({choices[i]});
-    TRY_OK(AddTo(claim, choices[i], vocab));
-  }
-  TRY_OK(AddTo(claim, *answer, vocab));
-  return claim;
-}
 
 HttpReply Answered(const Json& json, std::shared_ptr<RequestRecord> record) {
   HttpReply reply = JsonReply(json);
@@ -97,37 +42,22 @@ Json TokenJson(const GenerationService& service, const std::vector<int32_t>& tok
   return {{"token", tokens[i]}, {"text", std::string(service.TokenBytes(tokens[i]))}};
 }
 
+// How a claimed answer parts from the one that is made. `choice`: where there are several.
 Json TokenDiffers(const GenerationService& service, const std::vector<int32_t>& expected,
-                  const std::vector<int32_t>& got, size_t i) {
+                  const std::vector<int32_t>& got, size_t i, std::optional<size_t> choice) {
   const auto name = [&](const std::vector<int32_t>& tokens) {
     return i < tokens.size()
                ? fmt::format("{} ({})", tokens[i], Quoted(service.TokenBytes(tokens[i])))
                : std::string("the end");
   };
-  Json json = Differs("answer", fmt::format("token {} is {}, and the model gives {}", i, name(got),
-                                            name(expected)));
+  const std::string of = choice ? fmt::format(" of choice {}", *choice) : std::string();
+  Json json = Differs("answer", fmt::format("token {}{} is {}, and the model gives {}", i, of,
+                                            name(got), name(expected)));
+  if (choice) json["choice"] = *choice;
   json["index"] = i;
   json["expected"] = TokenJson(service, expected, i);
   json["got"] = TokenJson(service, got, i);
   return json;
-}
-
-// Leaves the one prompt whose answer it was. False where there is none.
-bool ChoosePrompt(const GenerationService& service, const Claim& claim, GenerateRequest& request) {
-  request.n = request.best_of = 1;
-  request.stream = false;
-  if (!claim.receipt) {
-    request.prompts.resize(1);
-    return true;
-  }
-  request.again = AnswerOrigin{NewIdBytes(), 0, claim.receipt->seed};
-  request.has_seed = false;
-  for (GenerateRequest::Prompt& prompt : request.prompts) {
-    if (HexDigest(PromptTokens(service, request, prompt)) != claim.receipt->prompt) continue;
-    request.prompts = {GenerateRequest::Prompt(std::move(prompt))};
-    return true;
-  }
-  return false;
 }
 
 // Where the texts part, `given` being a part of the answer that should read `made`.
@@ -147,66 +77,176 @@ Json TextDiffers(const GenerationService& service, const Answer& answer, std::st
   return json;
 }
 
-Json Compare(const GenerationService& service, const Claim& claim, const Generation& generation,
-             AnswerWriter& writer) {
-  const Answer& answer = generation.answers()[0];
-  if (claim.tokens && claim.tokens->size() != answer.tokens.size()) {
-    return TokenDiffers(service, answer.tokens, *claim.tokens,
-                        std::min(claim.tokens->size(), answer.tokens.size()));
+// A claim, against which its choices are compared as they are made.
+class Verification {
+ public:
+  Verification(const GenerationService& service, const Claim& claim)
+      : service_(service), claim_(claim) {}
+
+  // What differs already, once a token of a choice that is made by itself has come.
+  std::optional<Json> AtToken(const std::vector<int32_t>& tokens, size_t choice) const {
+    if (!claim_.choices[choice].tokens) return std::nullopt;
+    const std::vector<int32_t>& claimed = *claim_.choices[choice].tokens;
+    const size_t i = tokens.size() - 1;
+    if (i < claimed.size() && tokens[i] == claimed[i]) return std::nullopt;
+    return TokenDiffers(service_, tokens, claimed, i, Name(choice));
   }
-  if (claim.text && *claim.text != answer.text) {
-    return TextDiffers(service, answer, "text", *claim.text, answer.text);
+
+  // What differs of a choice that was made by itself.
+  std::optional<Json> AtEnd(const Generation& generation, AnswerWriter& writer, size_t choice) {
+    const Answer& made = *generation.Chosen()[0];
+    if (auto differs = CompareTokens(made, choice)) return differs;
+    if (!claim_.answer.is_null()) {
+      const Json body = Json::parse(writer.Whole(generation), nullptr, false);
+      if (auto differs = CompareBodies(WithOneChoice(claim_, choice), body, made, choice)) {
+        return differs;
+      }
+    }
+    return CompareReceipt(made, choice);
   }
-  std::vector<std::string> unchecked;
-  if (!claim.answer.is_null()) {
-    const Json made = Json::parse(writer.Whole(generation), nullptr, false);
-    AnswerComparison compared = CompareAnswers(claim.answer, made);
+  // The same of all that was chosen among more.
+  std::optional<Json> AtWholeEnd(const Generation& generation, AnswerWriter& writer) {
+    const std::vector<const Answer*> chosen = generation.Chosen();
+    Json body = Json::parse(writer.Whole(generation), nullptr, false);
+    const bool listed = !claim_.list.empty() && body.contains(claim_.list);
+    const Json all = listed ? body[claim_.list] : Json();
+    for (size_t i = 0; i < claim_.choices.size(); ++i) {
+      const size_t place = claim_.choices[i].place;
+      if (listed) body[claim_.list] = Json::array({all[place]});
+      if (auto differs = CompareTokens(*chosen[place], i)) return differs;
+      if (!claim_.answer.is_null()) {
+        const Json given = WithOneChoice(claim_, i);
+        if (auto differs = CompareBodies(given, body, *chosen[place], i)) return differs;
+      }
+      if (auto differs = CompareReceipt(*chosen[place], i)) return differs;
+    }
+    return std::nullopt;
+  }
+
+  // Once nothing has differed.
+  Json Verified() const {
+    std::vector<std::string> unchecked = claim_.left_out;
+    unchecked.insert(unchecked.end(), left_out_.begin(), left_out_.end());
+    Json json{{"verified", true},
+              {"tokens", tokens_},
+              {"seed", seed_},
+              {"system_fingerprint", service_.model().fingerprint}};
+    if (!unchecked.empty()) json["unchecked"] = std::move(unchecked);
+    return json;
+  }
+
+ private:
+  std::optional<size_t> Name(size_t choice) const {
+    if (claim_.choices.size() == 1) return std::nullopt;
+    return choice;
+  }
+  // As the answer has it that came, where a choice is the only one of what is made.
+  std::string PlaceOf(const std::string& where, size_t choice) const {
+    const std::string first = claim_.list + "[0]";
+    if (claim_.choices.size() == 1 || !where.starts_with(first)) return where;
+    return fmt::format("{}[{}]{}", claim_.list, choice, where.substr(first.size()));
+  }
+
+  std::optional<Json> CompareTokens(const Answer& made, size_t choice) {
+    tokens_ += made.tokens.size();
+    if (choice == 0) seed_ = SeedJson(made);
+    if (const auto& claimed = claim_.choices[choice].tokens; claimed && *claimed != made.tokens) {
+      const auto parts = std::ranges::mismatch(*claimed, made.tokens).in1;
+      return TokenDiffers(service_, made.tokens, *claimed,
+                          static_cast<size_t>(parts - claimed->begin()), Name(choice));
+    }
+    if (choice == 0 && claim_.text && *claim_.text != made.text) {
+      return TextDiffers(service_, made, "text", *claim_.text, made.text);
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Json> CompareBodies(const Json& given, const Json& made, const Answer& answer,
+                                    size_t choice) {
+    AnswerComparison compared = CompareAnswers(given, made);
     if (const auto& differs = compared.difference) {
-      return TextDiffers(service, answer, differs->where, differs->given, differs->made);
+      const std::string where = PlaceOf(differs->where, choice);
+      Json json;
+      if (differs->number) {
+        json =
+            Differs("answer", fmt::format("{} is {}, and the model gives {}", where, differs->given,
+                                          differs->made.empty() ? "none" : differs->made));
+      } else {
+        json = TextDiffers(service_, answer, where, differs->given, differs->made);
+      }
+      if (Name(choice)) json["choice"] = choice;
+      return json;
     }
     // Tokens, and the whole text, have the thoughts in them.
-    if (!claim.tokens && !claim.text) unchecked = std::move(compared.left_out);
+    if (claim_.choices[choice].tokens || (choice == 0 && claim_.text)) return std::nullopt;
+    for (const std::string& where : compared.left_out) {
+      left_out_.push_back(PlaceOf(where, choice));
+    }
+    return std::nullopt;
   }
-  if (claim.receipt && claim.receipt->answer != HexDigest(answer.tokens)) {
-    const bool known = claim.tokens || claim.text || !claim.answer.is_null();
+
+  std::optional<Json> CompareReceipt(const Answer& made, size_t choice) const {
+    const auto& receipt = claim_.choices[choice].receipt;
+    if (!receipt || receipt->answer == HexDigest(made.tokens)) return std::nullopt;
+    const bool known = claim_.choices[choice].tokens || claim_.text || !claim_.answer.is_null();
     return Differs("receipt",
                    known ? "the answer is the model's, but the receipt is of another one"
                          : "the receipt is of an answer that the model does not give; send "
                            "the answer's tokens or text to learn where it differs");
   }
-  Json json{{"verified", true},
-            {"tokens", answer.tokens.size()},
-            {"seed", SeedJson(answer)},
-            {"system_fingerprint", service.model().fingerprint}};
-  if (!unchecked.empty()) json["unchecked"] = std::move(unchecked);
-  return json;
+
+  const GenerationService& service_;
+  const Claim& claim_;
+  size_t tokens_ = 0;
+  Json seed_;
+  std::vector<std::string> left_out_;
+};
+
+// What makes one choice by itself.
+GenerateRequest RequestOf(const GenerateRequest& all, const Claim& claim, size_t choice) {
+  const ClaimedChoice& claimed = claim.choices[choice];
+  GenerateRequest request = all;
+  request.prompts = {all.prompts[claimed.prompt]};
+  request.n = request.best_of = 1;
+  request.options.sampling.seed = claimed.seed;
+  request.has_seed = true;
+  if (claimed.tokens) {
+    request.prediction.clear();
+    request.options.prediction = std::make_shared<const std::vector<int32_t>>(*claimed.tokens);
+  } else if (choice == 0 && claim.text) {
+    request.prediction = *claim.text;
+  }
+  return request;
 }
 
-// Makes the answer until it differs.
-HttpReply Make(RouteCall& call, DialectRequest read, const Claim& claim) {
+// Makes the answer until it differs: its choices one by one, or all that they were chosen from.
+HttpReply Make(RouteCall& call, DialectRequest read, const Claim& claim, bool whole) {
   auto record = std::make_shared<RequestRecord>();
-  if (claim.tokens) {
-    read.generate.prediction.clear();
-    read.generate.options.prediction = std::make_shared<const std::vector<int32_t>>(*claim.tokens);
-  } else if (claim.text) {
-    read.generate.prediction = *claim.text;
-  }
-  auto started = Generation::Start(*call.service, std::move(read.generate), std::move(call.caller),
-                                   read.writer->id_prefix(), record, std::move(read.memory));
-  if (!started) return ErrorReply(started.error());
-  Generation& generation = **started;
-  const std::vector<int32_t>& tokens = generation.answers()[0].tokens;
-  while (true) {
-    const Generation::Item item = generation.Next();
-    if (const Error* const error = std::get_if<Error>(&item)) return ErrorReply(*error);
-    if (std::holds_alternative<Generation::End>(item)) break;
-    if (!std::holds_alternative<Generation::Token>(item) || !claim.tokens) continue;
-    const size_t i = tokens.size() - 1;
-    if (i >= claim.tokens->size() || tokens[i] != (*claim.tokens)[i]) {
-      return Answered(TokenDiffers(*call.service, tokens, *claim.tokens, i), record);
+  Verification verification(*call.service, claim);
+  const size_t held = read.memory.bytes() + call.request.body.size();
+  read.generate.has_seed = true;
+  for (size_t choice = 0; choice < (whole ? 1 : claim.choices.size()); ++choice) {
+    GenerateRequest request = whole ? read.generate : RequestOf(read.generate, claim, choice);
+    record = std::make_shared<RequestRecord>();
+    auto started =
+        Generation::Start(*call.service, std::move(request), call.caller, read.writer->id_prefix(),
+                          record, MemoryBudget::Share(read.memory.budget(), held));
+    if (!started) return ErrorReply(started.error());
+    Generation& generation = **started;
+    while (true) {
+      const Generation::Item item = generation.Next();
+      if (const Error* const error = std::get_if<Error>(&item)) return ErrorReply(*error);
+      if (std::holds_alternative<Generation::End>(item)) break;
+      if (whole || !std::holds_alternative<Generation::Token>(item)) continue;
+      if (auto differs = verification.AtToken(generation.answers()[0].tokens, choice)) {
+        return Answered(*differs, record);
+      }
     }
+    auto differs = whole ? verification.AtWholeEnd(generation, *read.writer)
+                         : verification.AtEnd(generation, *read.writer, choice);
+    if (differs) return Answered(*differs, record);
   }
-  return Answered(Compare(*call.service, claim, generation, *read.writer), record);
+  return Answered(verification.Verified(), record);
 }
 
 Error BadField(std::string_view field, std::string message) {
@@ -241,14 +281,17 @@ HttpReply VerifyBy(DialectFinder find, RouteCall& call) {
   const auto done = [](const Json& json) {
     return Answered(json, std::make_shared<RequestRecord>());
   };
-  if (claim->receipt && claim->receipt->fingerprint != model.fingerprint) {
-    return done(
-        Differs("model", fmt::format("the answer is of {}, and this is {}",
-                                     Quoted(claim->receipt->fingerprint), model.fingerprint)));
-  }
   const std::string digest = RequestDigest(path, *request);
-  if (claim->receipt && claim->receipt->request != Hex(digest)) {
-    return done(Differs("request", "the receipt is of another request, or of another route"));
+  for (const ClaimedChoice& choice : claim->choices) {
+    if (!choice.receipt) continue;
+    if (choice.receipt->fingerprint != model.fingerprint) {
+      return done(
+          Differs("model", fmt::format("the answer is of {}, and this is {}",
+                                       Quoted(choice.receipt->fingerprint), model.fingerprint)));
+    }
+    if (choice.receipt->request != Hex(digest)) {
+      return done(Differs("request", "the receipt is of another request, or of another route"));
+    }
   }
   ReadContext context = ContextOf(call, dialect->strict, std::move(body->memory));
   Json asked = *request;
@@ -260,19 +303,18 @@ HttpReply VerifyBy(DialectFinder find, RouteCall& call) {
   read->generate.grammar_work = context.compile_for.work;
   read->generate.digest = digest;
   read->memory = std::move(context.memory);
-  if (!claim->receipt && !read->generate.has_seed &&
+  if (!claim->HasReceipt() && !read->generate.has_seed &&
       read->generate.options.sampling.temperature > 0) {
     return ErrorReply(
         BadField("receipt",
                  "receipt is missing, and the request has no seed: nothing says which "
                  "of its answers it was"));
   }
-  if (!ChoosePrompt(*call.service, *claim, read->generate)) {
-    return done(Differs("prompt",
-                        "the request becomes another prompt here: its chat template shows the "
-                        "date, or the server that answered had other flags"));
+  bool whole = false;
+  if (auto differs = ChooseAnswers(*call.service, *claim, read->generate, &whole)) {
+    return done(Differs(differs->what, std::move(differs->message)));
   }
-  return Make(call, *std::move(read), *claim);
+  return Make(call, *std::move(read), *claim, whole);
 }
 
 }  // namespace lockstep

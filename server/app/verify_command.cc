@@ -47,7 +47,7 @@ int Tell(const std::string& where, const HttpReply& reply) {
     fmt::print("{}: verified, {} tokens, {}\n", where, json["tokens"].get<size_t>(),
                json["system_fingerprint"].get<std::string>());
     if (json.contains("unchecked")) {
-      fmt::print("{}: not compared, as the answer leaves it out: {}\n", where,
+      fmt::print("{}: not compared: {}\n", where,
                  fmt::join(json["unchecked"].get<std::vector<std::string>>(), ", "));
     }
     return 0;

@@ -76,6 +76,100 @@ TEST_F(VerifyTest, TheReceiptSaysWhichAnswerItWas) {
   EXPECT_EQ(job.options.sampling.seed, body["answer"]["choices"][3]["seed"]);
 }
 
+TEST_F(VerifyTest, AllAnswersOfABodyAreTheModels) {
+  const std::string messages = R"("messages":[{"role":"user","content":"x"}])";
+  const std::pair<const char*, std::string> requests[] = {
+      {"/v1/completions", R"({"prompt":["x","y"],"n":2})"},
+      {"/v1/completions", R"({"prompt":["x","x"],"seed":7})"},
+      {"/v1/completions", R"({"prompt":"x","n":2,"best_of":3})"},
+      {"/v1/completions", R"({"prompt":"x","n":2,"best_of":3,"seed":-7})"},
+      {"/v1/chat/completions", R"({"n":3,)" + messages + "}"},
+      {"/completion", R"({"prompt":["x","y"]})"},
+      {"/completion", R"({"prompt":["x","y"],"n_cmpl":2})"},
+      {"/generate", R"({"inputs":"x","parameters":{"best_of":2,"do_sample":true}})"},
+      {"/generate", R"({"inputs":"x","parameters":{"best_of":2,"do_sample":true,"details":true}})"},
+      {"/", R"({"inputs":"x","parameters":{"best_of":2,"seed":3,"do_sample":true,)"
+            R"("details":true}})"},
+  };
+  for (const auto& [route, body] : requests) {
+    Json json = Case(route, body);
+    const Json whole = Verify(json);
+    EXPECT_EQ(whole["verified"], true) << route << " " << body << " " << Dump(whole);
+    EXPECT_FALSE(whole.contains("unchecked")) << Dump(whole);
+    Json& answer = json["answer"];
+    Json& list = answer.contains("choices") ? answer["choices"] : answer;
+    if (!list.is_array() || list.size() < 2) continue;
+    EXPECT_EQ(whole["tokens"], 6 * list.size());
+    for (Json& choice : list) {
+      choice.erase("receipt");
+      choice.erase("seed");
+    }
+    EXPECT_EQ(Verify(json)["verified"], true) << route << " " << body;
+    (list[1].contains("text") ? list[1]["text"] : list[1]["content"]) = "A tall";
+    if (list[1].contains("message")) list[1]["message"]["content"] = "A tall";
+    if (Verify(json).contains("unchecked")) continue;  // best_of without a seed: below
+    EXPECT_EQ(Verify(json)["verified"], false) << route << " " << body;
+    EXPECT_EQ(Verify(json)["choice"], 1);
+  }
+}
+
+TEST_F(VerifyTest, AnyChoiceThatWasChangedIsNamed) {
+  Json body = Case("/v1/completions", R"({"prompt":"x","n":3,"return_token_ids":true})");
+  body["answer"]["choices"][2]["token_ids"][3] = 'b';
+  Json json = Verify(body);
+  EXPECT_EQ(json["verified"], false);
+  EXPECT_EQ(json["choice"], 2);
+  EXPECT_EQ(json["index"], 3);
+  EXPECT_THAT(json["message"].get<std::string>(), HasSubstr("token 3 of choice 2 is 98"));
+  body["index"] = 1;
+  EXPECT_EQ(Verify(body)["verified"], true);
+  body["index"] = 2;
+  EXPECT_EQ(Verify(body)["verified"], false);
+  body.erase("index");
+  // A copy of another one is none of the request's.
+  body["answer"]["choices"][2] = body["answer"]["choices"][1];
+  Differs(body, "answer", "two of the choices are the same one");
+  body["answer"]["choices"][2] = {{"index", 7}, {"text", "A tale"}};
+  Differs(body, "answer", "3 choices, and there are more");
+  body["answer"]["choices"].erase(2);
+  EXPECT_EQ(Verify(body)["verified"], true);  // those that were kept
+}
+
+TEST_F(VerifyTest, AnAnswerThatBestOfDidNotChooseIsComparedToo) {
+  Json body = Case("/generate",
+                   R"({"inputs":"x","parameters":{"best_of":2,"do_sample":true,"details":true}})");
+  ASSERT_EQ(body["answer"]["details"]["best_of_sequences"].size(), 1u) << Dump(body);
+  body["answer"]["details"]["best_of_sequences"][0]["generated_text"] = "A tall";
+  Differs(body, "answer", "details.best_of_sequences[0].generated_text differs from byte 5 on");
+  body["answer"]["details"]["best_of_sequences"][0].erase("seed");
+  const Json json = Verify(body);
+  EXPECT_EQ(json["verified"], true) << Dump(json);
+  EXPECT_EQ(json["unchecked"], Json::array({"details.best_of_sequences"}));
+}
+
+// The header's receipt is of the first, and which seeds were drawn for the others it does not say.
+TEST_F(VerifyTest, AChoiceThatNothingSaysHowToMakeIsUnchecked) {
+  Json body = Case("/v1/completions", R"({"prompt":"x","n":2,"best_of":3})");
+  body["answer"]["choices"][1].erase("receipt");
+  const Json json = Verify(body);
+  EXPECT_EQ(json["verified"], true) << Dump(json);
+  EXPECT_EQ(json["unchecked"], Json::array({"choices[1]"}));
+}
+
+TEST_F(VerifyTest, AReceiptWithASeedThatTheRequestHasNotDiffers) {
+  Json body = Case("/v1/completions", R"({"prompt":"x","seed":7})");
+  body["receipt"]["seed"] = 8;
+  Differs(body, "receipt", "none of the request's");
+}
+
+TEST_F(VerifyTest, ALogprobThatWasChangedIsNamed) {
+  Json body = Case("/v1/chat/completions",
+                   R"({"messages":[{"role":"user","content":"x"}],"logprobs":true})");
+  EXPECT_EQ(Verify(body)["verified"], true);
+  body["answer"]["choices"][0]["logprobs"]["content"][1]["logprob"] = -0.75;
+  Differs(body, "answer", "choices[0].logprobs.content[1].logprob is -0.75, and the model gives ");
+}
+
 TEST_F(VerifyTest, ATokenThatWasChangedIsNamed) {
   Json body = Case("/generate", R"({"prompt":"x"})");
   body["answer"]["tokens"][3] = 'b';
