@@ -18,6 +18,9 @@
 #include <mutex>
 #include <string_view>
 
+#include "core/base/quoted.h"
+#include "core/base/utf8.h"
+
 namespace lockstep {
 namespace {
 
@@ -43,17 +46,30 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::off;
 }
 
-// A JSON string in ASCII. Bytes beyond ASCII appear one by one, as \u00xx.
-std::string Quoted(std::string_view text) {
+// What would act on a terminal, or is taken for a line's end by some readers.
+bool IsKeptFromLogs(std::string_view character) {
+  if (IsControlCharacter(character)) return true;
+  const uint32_t code = FirstCodePoint(character);
+  return (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+// A JSON string. Bytes that are no UTF-8 appear one by one, as \u00xx.
+std::string QuotedValue(std::string_view text) {
   std::string quoted = "\"";
-  for (const unsigned char c : text.substr(0, kMaxValue)) {
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += static_cast<char>(c);
-    } else if (c < ' ' || c >= 0x7f) {
-      quoted += fmt::format("\\u{:04x}", c);
+  std::string_view rest = text.substr(0, kMaxValue);
+  while (!rest.empty()) {
+    const Utf8Scan scan = ScanUtf8(rest);
+    // A character that the limit cuts is left out whole.
+    if (scan.kind == Utf8Scan::Kind::kUnfinished && text.size() > kMaxValue) break;
+    const std::string_view character = rest.substr(0, scan.length);
+    rest.remove_prefix(scan.length);
+    if (scan.kind != Utf8Scan::Kind::kCharacter) {
+      for (const char c : character) quoted += fmt::format("\\u{:04x}", static_cast<uint8_t>(c));
+    } else if (IsKeptFromLogs(character)) {
+      quoted += fmt::format("\\u{:04x}", FirstCodePoint(character));
     } else {
-      quoted += static_cast<char>(c);
+      if (character == "\"" || character == "\\") quoted += '\\';
+      quoted += character;
     }
   }
   if (text.size() > kMaxValue) quoted += "...";
@@ -176,10 +192,10 @@ void LogRequest(const RequestRecord& record, std::string_view model) {
 
 std::string FormatLogLine(LogFormat format, std::string_view message, const LogFields& fields) {
   const bool json = format == LogFormat::kJson;
-  std::string line = json ? "\"message\":" + Quoted(message) : std::string(message);
+  std::string line = json ? "\"message\":" + QuotedValue(message) : std::string(message);
   for (const LogField& field : fields) {
-    line += json ? "," + Quoted(field.key) + ":" : " " + field.key + "=";
-    line += field.quoted ? Quoted(field.value) : field.value;
+    line += json ? "," + QuotedValue(field.key) + ":" : " " + field.key + "=";
+    line += field.quoted ? QuotedValue(field.value) : field.value;
   }
   return line;
 }

@@ -34,6 +34,21 @@ TEST(Logging, NoValueCanForgeALine) {
   EXPECT_LT(FormatLogLine(LogFormat::kText, "m", {{"k", std::string(100'000, 'x')}}).size(), 600u);
 }
 
+TEST(Logging, ANameInAnyLanguageStaysReadable) {
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    const auto value = [format](std::string_view text) {
+      const std::string line = FormatLogLine(format, "m", {{"k", text}});
+      return line.substr(line.find_last_of(":=") + 1);
+    };
+    EXPECT_EQ(value("ünï 模型 🦊"), "\"ünï 模型 🦊\"");
+    // Next line, line separator, right-to-left override, and what is cut or too long for UTF-8.
+    EXPECT_EQ(value("a\xc2\x85\u2028\u202e"), R"("a\u0085\u2028\u202e")");
+    EXPECT_EQ(value("\xc3(\xe2\x82"), R"("\u00c3(\u00e2\u0082")");
+    EXPECT_EQ(value("\xc0\xaf"), R"("\u00c0\u00af")");
+    EXPECT_EQ(value(std::string(511, 'x') + "üx"), '"' + std::string(511, 'x') + "...\"");
+  }
+}
+
 TEST(Logging, ARequestIsOneLineWithoutItsText) {
   SetUpLogging(LogLevel::kInfo, LogFormat::kJson);
   RequestRecord record;
