@@ -190,8 +190,10 @@ int ServeModels(const Options& options, const sigset_t& signals) {
   }
   std::string folder = options.models.folder;
   if (!folder.empty()) {
-    const auto scanned = ScanModels(folder);
+    std::vector<std::string> notes;
+    const auto scanned = ScanModels(folder, &notes);
     if (!scanned) return ExitCode(scanned.error());
+    for (const std::string& note : notes) Log(LogLevel::kWarning, note);
     folder = std::filesystem::absolute(folder).string();
   }
   auto presets = ReadPresetModels(options);

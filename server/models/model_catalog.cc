@@ -36,15 +36,24 @@ std::map<std::string, fs::path> FilesOf(const fs::path& folder, std::error_code&
   return files;
 }
 
-std::vector<CatalogModel> ModelsAmong(const std::map<std::string, fs::path>& files) {
+void Note(std::vector<std::string>* notes, std::string note) {
+  if (notes != nullptr) notes->push_back(std::move(note));
+}
+
+std::vector<CatalogModel> ModelsAmong(const std::map<std::string, fs::path>& files,
+                                      std::vector<std::string>* notes) {
   std::vector<CatalogModel> models;
   for (const auto& [file, path] : files) {
-    if (!file.ends_with(kSuffix) || !IsModelFile(file)) continue;
+    if (!IsModelFile(file)) continue;
     const PartName part = ReadPartName(file);
     CatalogModel model;
     model.name = part.count > 1 ? part.prefix : file.substr(0, file.size() - kSuffix.size());
     model.path = path.string();
-    bool whole = part.index == 1 && IsUtf8(file);
+    if (!IsUtf8(file)) {
+      Note(notes, fmt::format("{} is left out: its name is no UTF-8", Quoted(model.path)));
+      continue;
+    }
+    bool whole = part.index == 1;
     for (size_t i = 1; whole && i <= part.count; ++i) {
       const auto found = files.find(part.count > 1 ? NameOfPart(part, i) : file);
       struct stat about {};
@@ -79,19 +88,25 @@ std::string_view WithoutEnd(std::string_view name, std::string_view end) {
 
 }  // namespace
 
-Result<std::vector<CatalogModel>> ScanModels(const std::string& folder) {
+Result<std::vector<CatalogModel>> ScanModels(const std::string& folder,
+                                             std::vector<std::string>* notes) {
   std::error_code error;
   std::vector<fs::path> folders;
-  std::vector<CatalogModel> models = ModelsAmong(FilesOf(folder, error, &folders));
+  std::vector<CatalogModel> models = ModelsAmong(FilesOf(folder, error, &folders), notes);
   if (error) {
     return Fail(ErrorKind::kNotFound,
                 fmt::format("--models-dir: {}: {}", Quoted(folder), error.message()), "models-dir");
   }
   for (const fs::path& inner : folders) {
     std::error_code unread;  // of another's folder nothing is said
-    std::vector<CatalogModel> found = ModelsAmong(FilesOf(inner, unread, nullptr));
+    const auto files = FilesOf(inner, unread, nullptr);
     const std::string name = inner.filename().string();
-    if (!IsUtf8(name)) continue;
+    if (!IsUtf8(name)) {
+      if (ModelsAmong(files, nullptr).empty()) continue;
+      Note(notes, fmt::format("{} is left out: its name is no UTF-8", Quoted(inner.string())));
+      continue;
+    }
+    std::vector<CatalogModel> found = ModelsAmong(files, notes);
     for (CatalogModel& model : found) {
       model.name = found.size() == 1 ? name : name + "/" + model.name;
       models.push_back(std::move(model));
@@ -99,9 +114,16 @@ Result<std::vector<CatalogModel>> ScanModels(const std::string& folder) {
   }
   // Where a file and a folder have one name the file counts: it was found first.
   std::ranges::stable_sort(models, {}, &CatalogModel::name);
-  const auto same = [](const CatalogModel& a, const CatalogModel& b) { return a.name == b.name; };
-  models.erase(std::unique(models.begin(), models.end(), same), models.end());
-  return models;
+  std::vector<CatalogModel> first;
+  for (CatalogModel& model : models) {
+    if (!first.empty() && first.back().name == model.name) {
+      Note(notes, fmt::format("{} is left out: {} has the same name, {}", Quoted(model.path),
+                              Quoted(first.back().path), Quoted(model.name)));
+    } else {
+      first.push_back(std::move(model));
+    }
+  }
+  return first;
 }
 
 ModelCatalog::ModelCatalog(std::string folder, std::function<std::vector<CatalogModel>()> fetched,

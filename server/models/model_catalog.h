@@ -28,7 +28,9 @@ struct CatalogModel {
 // The models of the folder, sorted by name: each GGUF file is one, named after it, and so are the
 // files of each folder in it, named FOLDER, or FOLDER/FILE where there are several. A split model
 // counts once, and only with all its parts; projectors are none. kNotFound if it cannot be read.
-[[nodiscard]] Result<std::vector<CatalogModel>> ScanModels(const std::string& folder);
+// `notes`: sentences about files that are left out though they may be meant to be models.
+[[nodiscard]] Result<std::vector<CatalogModel>> ScanModels(
+    const std::string& folder, std::vector<std::string>* notes = nullptr);
 
 class ModelCatalog {
  public:

@@ -66,6 +66,28 @@ TEST_F(ModelCatalogTest, NamesThatAreNoUtf8AreLeftOut) {
   Write("\xfe/x.gguf");
   Write("\xc3\xa4.gguf");
   EXPECT_THAT(Names(), ElementsAre("\xc3\xa4"));
+  std::vector<std::string> notes;
+  ASSERT_TRUE(ScanModels(folder_.string(), &notes));
+  EXPECT_THAT(notes, testing::UnorderedElementsAre(
+                         HasSubstr("catalog/\\xff.gguf\" is left out: its name is no UTF-8"),
+                         HasSubstr("catalog/\\xfe\" is left out: its name is no UTF-8")));
+}
+
+TEST_F(ModelCatalogTest, TheEndOfANameMayBeInCapitals) {
+  Write("UP.GGUF");
+  EXPECT_THAT(Names(), ElementsAre("UP"));
+}
+
+TEST_F(ModelCatalogTest, OfTwoModelsOfOneNameBothAreNamed) {
+  Write("think.gguf");
+  Write("think/think.gguf");
+  std::vector<std::string> notes;
+  const auto models = ScanModels(folder_.string(), &notes);
+  ASSERT_EQ(models->size(), 1U);
+  EXPECT_EQ((*models)[0].path, (folder_ / "think.gguf").string());
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_THAT(notes[0], HasSubstr("/think/think.gguf\" is left out: "));
+  EXPECT_THAT(notes[0], HasSubstr("/catalog/think.gguf\" has the same name, \"think\""));
 }
 
 TEST_F(ModelCatalogTest, FindsByNameAndLooksAgain) {
