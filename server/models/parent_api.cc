@@ -159,8 +159,7 @@ HttpReply ParentApi::ByModel(RouteCall& call) {
     wish = *std::move(read);
   }
   const bool ends = wish.keep_alive == std::chrono::milliseconds(0);
-  if (ends && wish.asks_nothing &&
-      supervisor_.StatusOf(wish.model.name).state == ModelState::kUnloaded) {
+  if (ends && wish.asks_nothing && !supervisor_.IsThere(wish.model.name)) {
     Json json{{"model", wish.name}, {"created_at", Rfc3339(std::chrono::system_clock::now())}};
     if (call.request.path == "/api/chat") {
       json["message"] = {{"role", "assistant"}, {"content", ""}};
@@ -187,7 +186,7 @@ HttpReply ParentApi::PassOn(RouteCall& call, const Wish& wish) {
   const HttpRequest& request = call.request;
   const auto autoload = QueryField(request, "autoload");
   if (autoload && *autoload != "true" && *autoload != "1" &&
-      supervisor_.StatusOf(wish.model.name).state == ModelState::kUnloaded) {
+      !supervisor_.IsThere(wish.model.name)) {
     return ErrorReply({ErrorKind::kInvalidArgument,
                        fmt::format("the model {} is not loaded", Quoted(wish.model.name)),
                        "model"});

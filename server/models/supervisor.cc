@@ -158,6 +158,15 @@ ModelStatus Supervisor::StatusOf(const std::string& name) const {
   return found == entries_.end() ? ModelStatus() : found->second.status;
 }
 
+bool Supervisor::IsThere(const std::string& name) const {
+  const MutexLock lock(mutex_);
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return false;
+  const Entry& entry = found->second;
+  const ModelState state = entry.status.state;
+  return !entry.leaving && (state == ModelState::kLoading || state == ModelState::kLoaded);
+}
+
 std::map<std::string, ModelStatus> Supervisor::All() const {
   const MutexLock lock(mutex_);
   std::map<std::string, ModelStatus> all;

@@ -98,6 +98,8 @@ class Supervisor {
   void MissMetrics(const std::string& name);
 
   ModelStatus StatusOf(const std::string& name) const;
+  // Whether its process takes requests, or will: one that is ending would have to be started anew.
+  bool IsThere(const std::string& name) const;
   std::map<std::string, ModelStatus> All() const;
 
   // Refuses who waits, sends SIGTERM to all, and SIGKILL to those that go on after `timeout`.

@@ -152,6 +152,18 @@ TEST_F(SupervisorTest, AProcessThatDiedIsStartedAgain) {
   EXPECT_NE(supervisor_->StatusOf("a").pid, pid);
 }
 
+TEST_F(SupervisorTest, OneThatIsEndingIsNotThere) {
+  options_.end_timeout = milliseconds(100);
+  Start();
+  EXPECT_FALSE(supervisor_->IsThere("stubborn"));
+  ASSERT_TRUE(Acquire(Model("stubborn")));
+  EXPECT_TRUE(supervisor_->IsThere("stubborn"));
+  EXPECT_TRUE(supervisor_->Unload("stubborn"));
+  EXPECT_FALSE(supervisor_->IsThere("stubborn"));  // also before its process has ended
+  EXPECT_TRUE(Eventually([&] { return State("stubborn") == ModelState::kUnloaded; }));
+  EXPECT_FALSE(supervisor_->IsThere("stubborn"));
+}
+
 TEST_F(SupervisorTest, WhoLeavesOrIsTooLateWaitsNoLonger) {
   Start();
   const auto lease = Acquire(Model("a"));
