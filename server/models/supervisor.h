@@ -130,7 +130,8 @@ class Supervisor {
   Entry* NextWanted() REQUIRES(mutex_);
   // Whether there is room for it now; if not, makes some, or waits until others end.
   bool MakeRoom(const Entry& wanted, size_t need) REQUIRES(mutex_);
-  void FailLoad(Entry& entry, Error error) REQUIRES(mutex_);
+  void FailLoad(Entry& entry, Error error, const std::string& what = "cannot be loaded")
+      REQUIRES(mutex_);
   void End(Entry& entry) REQUIRES(mutex_);
   void OnReady(Entry& entry) REQUIRES(mutex_);
   void OnEnd(Entry& entry) REQUIRES(mutex_);

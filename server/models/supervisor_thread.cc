@@ -36,6 +36,18 @@ Error WithoutFolder(Error error, const std::string& path) {
 // again after twice the time of before. One that has served for so long has begun anew.
 constexpr milliseconds kFirstPause{1'000}, kLongestPause{60'000}, kGoodTime{60'000};
 
+// `how` as waitpid has it. Who is killed has no time to say why.
+std::string HowItEnded(int how, bool loaded) {
+  const char* const when = loaded ? "" : " while it loaded";
+  if (!WIFSIGNALED(how)) {
+    return fmt::format("ended{} with exit code {}; the server's log says why", when,
+                       WEXITSTATUS(how));
+  }
+  const int signal = WTERMSIG(how);
+  return fmt::format("was killed by signal {}{}{}", signal, when,
+                     signal == SIGKILL ? ", as the kernel does when memory runs out" : "");
+}
+
 // A file that takes more memory than there is must not end the thread.
 Result<size_t> NeedOf(const SupervisorOptions& options, const CatalogModel& model) {
   try {
@@ -203,8 +215,8 @@ bool Supervisor::MakeRoom(const Entry& wanted, size_t need) {
   return false;
 }
 
-void Supervisor::FailLoad(Entry& entry, Error error) {
-  options_.tell(entry.model, "cannot be loaded: " + error.message, true);
+void Supervisor::FailLoad(Entry& entry, Error error, const std::string& what) {
+  options_.tell(entry.model, what + ": " + error.message, true);
   entry.ticket = 0;
   entry.kept = false;
   entry.error = WithoutFolder(std::move(error), entry.model.path);
@@ -258,13 +270,13 @@ void Supervisor::OnEnd(Entry& entry) {
   // The first time a loaded one is started again at once.
   entry.not_before = now + (loaded ? entry.pause : std::max(entry.pause, kFirstPause));
   entry.pause = std::clamp(2 * entry.pause, kFirstPause, kLongestPause);
-  FailLoad(entry, {ErrorKind::kUnavailable,
-                   fmt::format("the process of the model {} ended {} with exit code {}; the "
-                               "server's log says why",
-                               Quoted(entry.model.name), loaded ? "" : "while it loaded",
-                               status.exit_code),
-                   {},
-                   std::chrono::duration<double>(entry.not_before - now).count()});
+  FailLoad(entry,
+           {ErrorKind::kUnavailable,
+            fmt::format("the process of the model {} {}", Quoted(entry.model.name),
+                        HowItEnded(how, loaded)),
+            {},
+            std::chrono::duration<double>(entry.not_before - now).count()},
+           loaded ? "has ended" : "cannot be loaded");
 }
 
 }  // namespace lockstep

@@ -132,7 +132,9 @@ TEST_F(SupervisorTest, AFailedStartIsTheRequestsErrorAndHasAPause) {
   Start();
   const auto failed = Acquire(Model("bad"));
   ASSERT_FALSE(failed);
-  EXPECT_THAT(failed.error().message, HasSubstr("exit code 3"));
+  EXPECT_EQ(failed.error().message,
+            "the process of the model \"bad\" ended while it loaded with exit code 3; the "
+            "server's log says why");
   const auto again = Acquire(Model("bad"));
   ASSERT_FALSE(again);
   EXPECT_THAT(again.error().message, HasSubstr("again and again"));
@@ -150,6 +152,9 @@ TEST_F(SupervisorTest, AProcessThatDiedIsStartedAgain) {
   EXPECT_EQ(supervisor_->StatusOf("a").exit_code, 128 + SIGKILL);
   ASSERT_TRUE(Acquire(Model("a")));
   EXPECT_NE(supervisor_->StatusOf("a").pid, pid);
+  supervisor_.reset();
+  EXPECT_THAT(told_, testing::Contains("a has ended: the process of the model \"a\" was killed by "
+                                       "signal 9, as the kernel does when memory runs out"));
 }
 
 TEST_F(SupervisorTest, OneThatIsEndingIsNotThere) {
