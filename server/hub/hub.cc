@@ -255,11 +255,8 @@ Result<uint64_t> Hub::Remove(const ModelName& name) const {
       if (model.quant == first) return AddressCache::Remove(model);
     }
   } else {
-    const auto meant = FindCached(name, name.quant);
-    for (CachedModel& model : cache_.List()) {
-      const bool is = name.quant.empty() || (meant && model.paths.front() == *meant);
-      if (model.repo == name.repo && is) found.push_back(std::move(model));
-    }
+    // An older version that stayed would be served under the name that is to be gone.
+    found = cache_.Versions(name.repo, name.revision, name.quant);
   }
   if (found.empty()) {
     return About(name, {ErrorKind::kNotFound,

@@ -70,6 +70,25 @@ void RemoveEmptyFolders(fs::path folder, const fs::path& last) {
   }
 }
 
+// Those of a commit that has no snapshot any more.
+void RemoveEmptyRevisions(const fs::path& base) {
+  std::vector<fs::path> empty;
+  std::error_code error;
+  for (fs::recursive_directory_iterator at(base / "refs", error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string ref = ReadSmallFile(at->path().string()).value_or("");
+    const std::string commit = ref.substr(0, ref.find('\n'));
+    std::error_code gone;
+    if (commit.size() == kCommitDigits && !fs::exists(base / "snapshots" / commit, gone)) {
+      empty.push_back(at->path());
+    }
+  }
+  for (const fs::path& ref : empty) {
+    fs::remove(ref, error);
+    RemoveEmptyFolders(ref.parent_path(), base);
+  }
+}
+
 // Whether somebody has the lock now.
 bool IsLocked(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -234,32 +253,64 @@ std::vector<CachedModel> HubCache::List() const {
   return models;
 }
 
+std::vector<CachedModel> HubCache::Versions(const std::string& repo, const std::string& revision,
+                                            const std::string& quant) const {
+  std::vector<CachedModel> versions;
+  for (const std::string& snapshot : Snapshots(repo, revision)) {
+    const std::vector<std::string> files = Files(snapshot);
+    for (const std::string& file : files) {
+      if (!IsModelFile(file) || ReadPartName(file).index != 1) continue;
+      const auto parts = ChooseModel(files, file);
+      const auto meant = quant.empty() ? parts : ChooseModel(files, quant);
+      if (!parts || !meant || *meant != *parts) continue;
+      CachedModel model{repo, QuantOf(file), {}, 0};
+      // Where the one that is named is missing, the name may mean one that has another.
+      if (!quant.empty() && !versions.empty() && versions[0].quant != model.quant) continue;
+      for (const std::string& part : *parts) {
+        model.paths.push_back(fmt::format("{}/{}", snapshot, part));
+      }
+      versions.push_back(std::move(model));
+    }
+  }
+  return versions;
+}
+
+Result<uint64_t> HubCache::RemoveFile(const std::string& repo, const std::string& path) const {
+  const fs::path base = RepoFolder(repo), blob = Behind(path);
+  if (IsLocked(LockPath(repo, blob.filename().string()))) {
+    return Fail(ErrorKind::kUnavailable,
+                fmt::format("{} is just being fetched; remove it afterwards", path));
+  }
+  std::error_code error;
+  // A link that somebody made to a file of their own is no reason to take that.
+  const bool ours = blob == path || fs::equivalent(blob.parent_path(), base / "blobs", error);
+  const uintmax_t size = fs::exists(blob, error) ? fs::file_size(blob, error) : 0;
+  // The links of all snapshots to it: the file is what one wants to be rid of.
+  for (const std::string& snapshot : Snapshots(repo, "main")) {
+    for (const std::string& file : Files(snapshot)) {
+      const fs::path link = fs::path(snapshot) / file;
+      if (Behind(link) != blob) continue;
+      if (!fs::remove(link, error)) TRY_OK(Cannot("remove " + link.string(), error));
+      RemoveEmptyFolders(link.parent_path(), base / "snapshots");
+    }
+  }
+  if (!ours) return 0;
+  if (fs::exists(blob, error) && !fs::remove(blob, error)) {
+    TRY_OK(Cannot("remove " + blob.string(), error));
+  }
+  return size;
+}
+
 Result<uint64_t> HubCache::Remove(std::span<const CachedModel> models) const {
   uint64_t freed = 0;
   std::error_code error;
   for (const CachedModel& model : models) {
     const fs::path base = RepoFolder(model.repo);
     for (const std::string& path : model.paths) {
-      const fs::path blob = Behind(path);
-      if (IsLocked(LockPath(model.repo, blob.filename().string()))) {
-        return Fail(ErrorKind::kUnavailable,
-                    fmt::format("{} is just being fetched; remove it afterwards", path));
-      }
-      // The links of all snapshots to it: the file is what one wants to be rid of.
-      const uintmax_t size = fs::file_size(blob, error);
-      for (const std::string& snapshot : Snapshots(model.repo, "main")) {
-        for (const std::string& file : Files(snapshot)) {
-          const fs::path link = fs::path(snapshot) / file;
-          if (Behind(link) != blob) continue;
-          if (!fs::remove(link, error)) TRY_OK(Cannot("remove " + link.string(), error));
-          RemoveEmptyFolders(link.parent_path(), base / "snapshots");
-        }
-      }
-      if (fs::exists(blob, error) && !fs::remove(blob, error)) {
-        TRY_OK(Cannot("remove " + blob.string(), error));
-      }
-      freed += size;
+      TRY(const uint64_t bytes, RemoveFile(model.repo, path));
+      freed += bytes;
     }
+    RemoveEmptyRevisions(base);
     if (!fs::is_empty(base / "snapshots", error) || error) continue;
     const fs::path locks = fs::path(LockPath(model.repo, "")).parent_path();
     bool busy = false;

@@ -69,12 +69,17 @@ class HubCache {
 
   // Every model of every repository once, sorted by name.
   std::vector<CachedModel> List() const;
-  // Takes the links away, blobs that nothing else links to, and folders that become empty. Returns
-  // the bytes that are free now. kUnavailable if that fails, or the blob is just being fetched.
+  // What `quant` means in each of a repository's snapshots, or all models there if it is empty.
+  std::vector<CachedModel> Versions(const std::string& repo, const std::string& revision,
+                                    const std::string& quant) const;
+  // Takes away all links to what these link to, the blobs, folders that become empty, and revisions
+  // that have no snapshot then. What a link has outside the repository's blobs stays. Returns the
+  // bytes that are free now. kUnavailable if that fails, or a blob is just being fetched.
   [[nodiscard]] Result<uint64_t> Remove(std::span<const CachedModel> models) const;
 
  private:
   std::string RepoFolder(const std::string& repo) const;
+  Result<uint64_t> RemoveFile(const std::string& repo, const std::string& path) const;
 
   const std::string folder_;
 };

@@ -97,6 +97,49 @@ TEST_F(HubCacheTest, RemovesAllLinksToAFileAndLeavesTheRest) {
   EXPECT_FALSE(fs::exists(folder_ + "/models--u--r"));
 }
 
+// Else the older one would be served under the name that was removed.
+TEST_F(HubCacheTest, RemovesAllVersionsOfWhatIsNamed) {
+  const std::string other_hash(64, '2');
+  Put(kOther, "m-Q8_0.gguf", kHash);
+  Put(kOther, "m-Q4_0.gguf", std::string(64, '3'));
+  Put(kCommit, "m-Q8_0.gguf", other_hash);
+  ASSERT_TRUE(cache_.SetRevision("u/r", "main", kCommit));
+  const auto versions = cache_.Versions("u/r", "main", "Q8_0");
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(versions[0].paths[0], cache_.LinkPath("u/r", kCommit, "m-Q8_0.gguf"));
+  EXPECT_EQ(versions[1].paths[0], cache_.LinkPath("u/r", kOther, "m-Q8_0.gguf"));
+  EXPECT_EQ(cache_.Versions("u/r", kOther, "Q8_0").size(), 1u);
+  EXPECT_EQ(cache_.Versions("u/r", "main", "").size(), 3u);
+  EXPECT_EQ(cache_.Remove(versions).value_or(0), 128u);
+  EXPECT_FALSE(fs::exists(cache_.BlobPath("u/r", kHash)));
+  EXPECT_FALSE(fs::exists(cache_.BlobPath("u/r", other_hash)));
+  ASSERT_EQ(cache_.List().size(), 1u);
+  EXPECT_EQ(cache_.List()[0].quant, "Q4_0");
+  EXPECT_FALSE(fs::exists(folder_ + "/models--u--r/refs"));  // it named the commit that is gone
+}
+
+TEST_F(HubCacheTest, AnotherModelThatTheNameWouldMeanIsNoVersionOfIt) {
+  Put(kOther, "m-UD-Q8_0.gguf", kHash);
+  Put(kCommit, "m-Q8_0.gguf", std::string(64, '2'));
+  ASSERT_TRUE(cache_.SetRevision("u/r", "main", kCommit));
+  const auto versions = cache_.Versions("u/r", "main", "Q8_0");
+  ASSERT_EQ(versions.size(), 1u);
+  EXPECT_EQ(versions[0].paths[0], cache_.LinkPath("u/r", kCommit, "m-Q8_0.gguf"));
+}
+
+TEST_F(HubCacheTest, AFileOutsideTheCacheStays) {
+  Put(kCommit, "m-Q4_0.gguf", kHash);
+  const std::string own = fs::path(temp_.path()).parent_path().string() + "/own.gguf";
+  std::ofstream(own) << "GGUF";
+  const std::string link = cache_.LinkPath("u/r", kCommit, "m-Q8_0.gguf");
+  fs::create_symlink(own, link);
+  EXPECT_EQ(cache_.Remove(cache_.Versions("u/r", "main", "Q8_0")).value_or(1), 0u);
+  EXPECT_TRUE(fs::exists(own));
+  EXPECT_FALSE(fs::is_symlink(link));
+  EXPECT_EQ(cache_.List().size(), 1u);
+  fs::remove(own);
+}
+
 TEST_F(HubCacheTest, ALockIsWaitedForAlsoWhereItsFileWasRemoved) {
   const std::string path = cache_.LockPath("u/r", kHash);
   std::atomic<int> waited = 0, order = 0;
