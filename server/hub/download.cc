@@ -244,6 +244,13 @@ Ended Downloader::Check() {
                 again);
 }
 
+// Seconds, or a date (RFC 9110, 10.2.3).
+std::string RetryText(const std::string& retry_after) {
+  if (retry_after.empty()) return {};
+  const bool seconds = retry_after.find_first_not_of("0123456789") == std::string::npos;
+  return "; retry after " + Escaped(retry_after, 100) + (seconds ? " s" : "");
+}
+
 }  // namespace
 
 Error ReplyError(const ReplyHead& head, const std::string& what, const Url& url, bool token) {
@@ -272,13 +279,10 @@ Error ReplyError(const ReplyHead& head, const std::string& what, const Url& url,
           fmt::format("{}: {} has no {} ({}){}", what, url.Origin(), url.path, head.status, said),
           "hf"};
     case 429:
-      return {
-          ErrorKind::kUnavailable,
-          fmt::format(
-              "{}: {} has had too many requests from here (429){}{}", what, url.Origin(),
-              head.retry_after.empty() ? "" : "; retry after " + Escaped(head.retry_after) + " s",
-              said),
-          {}};
+      return {ErrorKind::kUnavailable,
+              fmt::format("{}: {} has had too many requests from here (429){}{}", what,
+                          url.Origin(), RetryText(head.retry_after), said),
+              {}};
     default:
       return {head.status >= 500 ? ErrorKind::kUnavailable : ErrorKind::kBadFile,
               fmt::format("{}: {} answers {}{}", what, url.Text(), head.status, said),

@@ -26,6 +26,7 @@ constexpr long kConnectSeconds = 15;
 // Without a byte for so long a connection is taken for dead.
 constexpr long kStallSeconds = 30;
 constexpr long kBuffer = 512 << 10;
+constexpr size_t kMostHead = 64 << 10;
 
 std::optional<uint64_t> Number(std::string_view text) {
   uint64_t value = 0;
@@ -46,6 +47,7 @@ class Exchange {
   const ReplyHead& head() const { return head_; }
   const std::string& location() const { return location_; }
   bool enough() const { return enough_; }
+  bool head_is_too_long() const { return head_is_too_long_; }
   void RethrowCaught() const {
     if (caught_) std::rethrow_exception(caught_);
   }
@@ -53,7 +55,9 @@ class Exchange {
  private:
   static size_t OnHeader(const char* data, size_t, size_t size, void* self) {
     return static_cast<Exchange*>(self)->Guarded(size, [data, size](Exchange& exchange) {
-      return exchange.ReadLine(TrimSpaces({data, size}, " \t\r\n"));
+      exchange.head_bytes_ += size;
+      exchange.head_is_too_long_ = exchange.head_bytes_ > kMostHead;
+      return !exchange.head_is_too_long_ && exchange.ReadLine(TrimSpaces({data, size}, " \t\r\n"));
     });
   }
   static size_t OnBody(const char* data, size_t, size_t size, void* self) {
@@ -79,6 +83,8 @@ class Exchange {
   std::string location_;
   const std::function<bool(const ReplyHead&)>& begin_;
   const std::function<bool(std::string_view)>& take_;
+  size_t head_bytes_ = 0;
+  bool head_is_too_long_ = false, has_head_ = false;
   bool enough_ = false;  // whoever reads wants no more, or the body is of no use
   std::exception_ptr caught_;
 };
@@ -99,6 +105,7 @@ bool Exchange::ReadLine(std::string_view line) {
   }
   if (line.empty()) {
     if (head_.status < 200) return true;
+    has_head_ = true;
     return location_.empty() && begin_(head_);
   }
   const size_t colon = line.find(':');
@@ -146,7 +153,10 @@ CURLcode Exchange::Perform(const Url& url, const HttpGet& request, bool with_tok
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
-  return curl.Perform();
+  const CURLcode code = curl.Perform();
+  // The library has no more than 100 KiB for a line, and calls that a want of memory.
+  if (code == CURLE_OUT_OF_MEMORY && !has_head_) head_is_too_long_ = true;
+  return code;
 }
 
 tl::unexpected<Error> Failure(const Url& url, CURLcode code) {
@@ -182,6 +192,10 @@ Result<ReplyHead> Get(const HttpGet& request, const std::function<bool(const Rep
     Exchange exchange(std::move(head), begin, take);
     const CURLcode code = exchange.Perform(url, request, with_token);
     exchange.RethrowCaught();
+    if (exchange.head_is_too_long()) {
+      return Fail(ErrorKind::kBadFile, fmt::format("{} answers with a head of more than {} KiB",
+                                                   url.Origin(), kMostHead >> 10));
+    }
     if (code != CURLE_OK && !exchange.enough()) return Failure(url, code);
     head = exchange.head();
     if (exchange.location().empty()) return head;

@@ -148,7 +148,17 @@ class Failures(HubTest):
         self.assertGreater(time.monotonic() - start, 2)
         shutil.rmtree(self.cache)
         self.hub.before = lambda request: request.reply(429, Retry_After="86400") or True
-        self.refused("429", "86400", code=1)
+        self.refused("429", "; retry after 86400 s", code=1)
+        date = "Wed, 21 Oct 2065 07:28:00 GMT"
+        self.hub.before = lambda request: request.reply(429, Retry_After=date) or True
+        self.refused(f"; retry after {date}", code=1)
+        self.assertNotIn("GMT s", self.said)
+
+    def test_a_head_without_end(self):
+        for headers in ({"X": "x" * 1_000_000}, {f"X{i}": "x" * 1000 for i in range(1000)}):
+            self.hub.before = lambda request, headers=headers: (
+                request.reply(200, **headers) or True)
+            self.refused("a head of more than 64 KiB")
 
     def test_a_hub_that_has_trouble(self):
         troubles = [500, 502, 503]
