@@ -97,6 +97,15 @@ void ReadForOthers(FieldReader& fields, ReadContext& context) {
   }
 }
 
+// Of this choice alone, as vLLM counts it: how far the others are by then is another thing each
+// time, and a stream that goes on elsewhere is to have the same pieces.
+Json UsageOfPiece(const Answer& answer) {
+  const size_t made = answer.tokens.size();
+  return {{"prompt_tokens", answer.prompt_tokens},
+          {"completion_tokens", made},
+          {"total_tokens", answer.prompt_tokens + made}};
+}
+
 }  // namespace
 
 void ReadOpenAiFields(FieldReader& fields, ReadContext& context, OpenAiRequest& request) {
@@ -227,7 +236,7 @@ Json OpenAiWriter::Piece(const Generation& generation, size_t index, const Json&
   Json json = Head(generation, chunk_object());
   json["choices"] = Json::array({std::move(whole)});
   if (continuous_usage_) {
-    json["usage"] = UsageOf(generation);
+    json["usage"] = UsageOfPiece(generation.answers()[index]);
   } else if (include_usage_) {
     json["usage"] = nullptr;
   }

@@ -1,7 +1,9 @@
 // What the routes of OpenAI's API take, refuse, ignore and tell.
 #include <gmock/gmock.h>
 
+#include <map>
 #include <set>
+#include <sstream>
 
 #include "tests/server/api/openai/openai_api_fixture.h"
 #include "tests/support/grammar_match.h"
@@ -237,6 +239,26 @@ TEST_F(OpenAiApiTest, UsageInEachPieceWhereItIsAskedFor) {
       Complete(R"("stream":true,"stream_options":{"continuous_usage_stats":true})");
   EXPECT_THAT(reply.next().data, HasSubstr(R"("completion_tokens":1)"));
   EXPECT_THAT(reply.next().data, HasSubstr(R"("completion_tokens":2)"));
+}
+
+// However the choices' pieces are interleaved.
+TEST_F(OpenAiApiTest, UsageInAPieceIsThatOfItsChoice) {
+  const std::string text =
+      Read(Complete(R"("n":3,"stream":true,"stream_options":{"continuous_usage_stats":true})"));
+  std::map<size_t, size_t> pieces;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("data: {")) continue;
+    const Json json = *ParseStrictObject(line.substr(6));
+    if (json["choices"].empty()) continue;
+    const Json& choice = json["choices"][0];
+    const bool token = choice["finish_reason"].is_null();
+    const size_t made = pieces[choice["index"].get<size_t>()] += token ? 1 : 0;
+    EXPECT_EQ(json["usage"],
+              (Json{{"prompt_tokens", 4}, {"completion_tokens", made}, {"total_tokens", 4 + made}}))
+        << line;
+  }
+  EXPECT_EQ(pieces.size(), 3u);
 }
 
 TEST_F(OpenAiApiTest, DefaultsAreThoseThatOpenAiDocuments) {
