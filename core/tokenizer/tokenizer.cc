@@ -12,12 +12,12 @@
 #include <utility>
 
 #include "core/base/quoted.h"
-#include "core/gguf/metadata_keys.h"
 #include "core/tokenizer/bpe_encoder.h"
 #include "core/tokenizer/gemma4_encoder.h"
 #include "core/tokenizer/pair_form.h"
 #include "core/tokenizer/special_tokens.h"
 #include "core/tokenizer/spm_encoder.h"
+#include "core/tokenizer/stripping.h"
 #include "core/tokenizer/text_encoder.h"
 #include "core/tokenizer/unigram_encoder.h"
 #include "core/tokenizer/vocabulary.h"
@@ -70,9 +70,6 @@ class SpecialMatches {
   size_t run_ = 0;       // the one that is searched next
 };
 
-// C's isspace.
-bool IsAsciiSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -90,7 +87,6 @@ struct Tokenizer::Impl {
   Status LoadGemma4(const GgufFile& file);
   Status LoadWordPiece(const GgufFile& file);
   Status LoadFlags(const GgufFile& file, bool add_bos_default, bool add_eos_default);
-  void LoadStripping(const GgufFile& file);
   void LoadBytes();
 
   void Encode(std::string_view text, std::span<const Run> runs, std::vector<int32_t>* ids) const;
@@ -103,10 +99,10 @@ struct Tokenizer::Impl {
   Vocabulary vocabulary;
   std::unique_ptr<TextEncoder> encoder;  // refers to vocabulary
   std::vector<std::string> bytes;        // [vocab] what a token stands for
-  std::vector<bool> strips;              // [vocab] white space after the token is no text
-  SpecialTokenFinder user_defined;       // recognised in all text
-  SpecialTokenFinder all_special;        // recognised in trusted text
-  std::string name;                      // tokenizer.ggml.model, and the pre-tokenizer's
+  Stripping stripping;
+  SpecialTokenFinder user_defined;  // recognised in all text
+  SpecialTokenFinder all_special;   // recognised in trusted text
+  std::string name;                 // tokenizer.ggml.model, and the pre-tokenizer's
   PairForm pair;
   bool add_bos = false;
   bool add_eos = false;
@@ -140,7 +136,7 @@ Status Tokenizer::Impl::Load(const GgufFile& file) {
   // The order matters: encoders keep a reference to the vocabulary, and LoadBytes asks the encoder.
   TRY(vocabulary, Vocabulary::Load(file));
   TRY_OK((this->*found->load)(file));
-  LoadStripping(file);
+  TRY(stripping, Stripping::Load(file, vocabulary));
   TRY(pair, PairForm::Load(file, vocabulary, found->pair));
   LoadBytes();
   return {};
@@ -203,20 +199,6 @@ Status Tokenizer::Impl::LoadFlags(const GgufFile& file, bool add_bos_default,
   return {};
 }
 
-// Phi-3's tokenizer drops white space after its special tokens. No key says so: only the name does.
-void Tokenizer::Impl::LoadStripping(const GgufFile& file) {
-  strips.assign(vocabulary.size(), false);
-  std::string lower(ToldText(file, "general.name"));
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  if (lower.find("phi-3") == lower.npos && lower.find("phi3") == lower.npos) return;
-  for (size_t i = 0; i < vocabulary.size(); ++i) {
-    const std::string_view text = vocabulary.texts[i];
-    const TokenKind token = vocabulary.kinds[i];
-    strips[i] = (token == TokenKind::kControl || token == TokenKind::kUserDefined) &&
-                text != "<s>" && text != "<unk>" && text != "<|endoftext|>";
-  }
-}
-
 void Tokenizer::Impl::LoadBytes() {
   bytes.resize(vocabulary.size());
   for (size_t i = 0; i < vocabulary.size(); ++i) {
@@ -258,12 +240,12 @@ void Tokenizer::Impl::Encode(std::string_view text, std::span<const Run> runs,
   SpecialMatches matches(user_defined, all_special, text, runs);
   for (size_t begin = 0; begin < text.size();) {
     const auto match = matches.Next(begin);
-    const std::string_view plain = text.substr(begin, match ? match->begin - begin : text.npos);
+    std::string_view plain = text.substr(begin, match ? match->begin - begin : text.npos);
+    if (match) plain = stripping.Before(match->id, plain);
     if (!plain.empty()) encoder->Encode(plain, ids);
     if (!match) break;
     ids->push_back(match->id);
-    begin = match->end;
-    while (strips[Index(match->id)] && begin < text.size() && IsAsciiSpace(text[begin])) ++begin;
+    begin = text.size() - stripping.After(match->id, text.substr(match->end)).size();
   }
 }
 
