@@ -77,8 +77,4 @@ TrustedText PairForm::Fill(std::string_view query, std::string_view document) co
   return filled;
 }
 
-std::string_view PairForm::Tail() const {
-  return std::string_view(text).substr(text.rfind(kDocument) + kDocument.size());
-}
-
 }  // namespace lockstep

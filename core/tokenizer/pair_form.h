@@ -28,8 +28,6 @@ struct PairForm {
 
   // The template with both texts in it, of which only what is its own is trusted.
   TrustedText Fill(std::string_view query, std::string_view document) const;
-  // What the template has behind the last document.
-  std::string_view Tail() const;
 
   std::string text;          // the template, with "{query}" and "{document}"; empty: none
   int32_t separator = -1;    // between the texts, where there is no template; -1: nothing

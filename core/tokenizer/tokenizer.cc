@@ -70,6 +70,18 @@ class SpecialMatches {
   size_t run_ = 0;       // the one that is searched next
 };
 
+// The ids of `whole` that are not in `rest`, which it becomes without them.
+PairPart Difference(std::span<const int32_t> whole, std::span<const int32_t> rest) {
+  const auto before = std::ranges::mismatch(whole, rest);
+  const auto begin = static_cast<size_t>(before.in1 - whole.begin());
+  size_t behind = 0;
+  while (behind < std::min(whole.size(), rest.size()) - begin &&
+         whole[whole.size() - 1 - behind] == rest[rest.size() - 1 - behind]) {
+    ++behind;
+  }
+  return {begin, whole.size() - behind};
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -288,43 +300,35 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
   return text;
 }
 
-// Without a template the texts are cut apart, so that no word crosses from one to the other.
+// Without a template the texts are cut apart, so that no word crosses from one to the other. In
+// one, a text's ids are those that change where it is left out.
 TokenizedPair Tokenizer::EncodePair(std::string_view query, std::string_view document,
                                     const PairLimits& limits) const {
   const PairForm& form = impl_->pair;
   TokenizedPair pair;
   std::vector<int32_t>& ids = pair.ids;
-  size_t cut = 0;   // ids of the document, which may be left out
-  size_t tail = 0;  // ids behind the document
   if (!form.text.empty()) {
-    const auto encode = [&](std::string_view what) {
-      return Encode(form.Fill(query, what), /*add_special=*/false);
+    const auto part = [&](std::string_view of_query, std::string_view of_document) {
+      return Difference(ids, Encode(form.Fill(of_query, of_document), /*add_special=*/false));
     };
-    ids = encode(document);
+    ids = Encode(form.Fill(query, document), /*add_special=*/false);
     if (ids.size() <= std::min(limits.all, limits.document)) return pair;
-    cut = ids.size() - std::min(ids.size(), encode("").size());
-    tail = Encode(form.Tail(), /*add_special=*/false, SpecialTokens::kParse).size();
-  } else {
-    const auto append = [&](std::string_view text) {
-      const Run whole{text.size(), /*trusted=*/false};
-      impl_->Encode(text, {&whole, 1}, &ids);
-    };
-    if (impl_->add_bos) ids.push_back(bos());
-    append(query);
-    if (form.separator >= 0) ids.insert(ids.end(), form.twice ? 2 : 1, form.separator);
-    const size_t second = ids.size();
-    if (form.second_type) pair.second = second;
-    append(document);
-    cut = ids.size() - second;
-    tail = impl_->add_eos ? 1 : 0;
-    if (impl_->add_eos) ids.push_back(eos());
+    CutPair(part("", document), part(query, ""), limits, &pair);
+    return pair;
   }
-  size_t gone = cut - std::min(cut, limits.document);
-  if (const size_t least = ids.size() - std::min(ids.size(), limits.all); least <= cut) {
-    gone = std::max(gone, least);
-  }
-  const auto end = ids.end() - static_cast<ptrdiff_t>(tail);
-  ids.erase(end - static_cast<ptrdiff_t>(gone), end);
+  const auto append = [&](std::string_view text) -> PairPart {
+    const Run whole{text.size(), /*trusted=*/false};
+    const size_t begin = ids.size();
+    impl_->Encode(text, {&whole, 1}, &ids);
+    return {begin, ids.size()};
+  };
+  if (impl_->add_bos) ids.push_back(bos());
+  const PairPart first = append(query);
+  if (form.separator >= 0) ids.insert(ids.end(), form.twice ? 2 : 1, form.separator);
+  if (form.second_type) pair.second = ids.size();
+  const PairPart second = append(document);
+  if (impl_->add_eos) ids.push_back(eos());
+  CutPair(first, second, limits, &pair);
   return pair;
 }
 

@@ -14,6 +14,7 @@
 #include "core/base/trusted_text.h"
 #include "core/base/utf8.h"  // Utf8Assembler, for streams of TokenBytes
 #include "core/gguf/gguf_file.h"
+#include "core/tokenizer/token_pair.h"
 #include "core/tokenizer/vocabulary.h"
 
 namespace lockstep {
@@ -24,18 +25,6 @@ enum class SpecialTokens {
   // however, that can only be control tokens: "<|user|>", or what the metadata name EOS.
   kAsText,
   kParse,  // control and user-defined tokens are recognised by their text, the longest first
-};
-
-// Two texts as one, in the form that models which score pairs were trained with.
-struct TokenizedPair {
-  std::vector<int32_t> ids;
-  size_t second = SIZE_MAX;  // the first id of the second type; SIZE_MAX where all are of the first
-};
-
-// Ids that a pair may have, at most.
-struct PairLimits {
-  size_t all = SIZE_MAX;
-  size_t document = SIZE_MAX;  // of the document's own
 };
 
 class Tokenizer {
@@ -63,8 +52,7 @@ class Tokenizer {
 
   // A query and a document to be scored: by the file's template "rerank" if it has one, else with
   // the tokens that the vocabulary puts around and between two texts. Both are text alone, whatever
-  // they spell. Of a pair beyond the limits, as many of the document's last ids are left out as
-  // needed; where that does not suffice, the pair is as long as it is.
+  // they spell. A pair beyond the limits is cut as CutPair does it.
   TokenizedPair EncodePair(std::string_view query, std::string_view document,
                            const PairLimits& limits = {}) const;
 

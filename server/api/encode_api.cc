@@ -126,6 +126,39 @@ Status CheckPairBytes(const EncodeRequest& request) {
               std::string(request.queries_name));
 }
 
+// The pair of the input `i` has so many tokens. Which text is too long is known by what the query
+// takes without any other.
+Error PairTooLong(const EmbeddingService& service, const EncodeRequest& request, size_t i,
+                  size_t tokens, size_t limit) {
+  const size_t count = request.queries.size(), at = count == 1 ? 0 : i;
+  if (request.cut) {
+    const std::string field(request.limit != 0 ? "truncate_prompt_tokens" : request.queries_name);
+    const size_t around = service.EncodePair("", "", {}).ids.size();
+    return {ErrorKind::kInvalidArgument,
+            fmt::format("{}: around a query and a text the model has {} tokens, and both together "
+                        "may have {}",
+                        field, around, limit),
+            field};
+  }
+  const size_t of_query = service.EncodePair(request.queries[at], "", {}).ids.size();
+  const bool query = of_query > limit;
+  const std::string_view field = query ? request.queries_name : request.inputs_name;
+  const std::string place =
+      query ? Place(field, at, count) : Place(field, i, request.inputs.size());
+  return TooLong(place + " with what is around it", query ? of_query : tokens, limit, field)
+      .value();
+}
+
+PairLimits LimitsOf(const EncodeRequest& request, size_t limit) {
+  PairLimits limits;
+  // A document that may have so many tokens, and is cut beyond, is also cut to what there is.
+  if (request.cut || request.document_limit != 0) limits.all = limit;
+  if (request.document_limit != 0) limits.document = request.document_limit;
+  limits.query = request.cut;
+  limits.begin = request.cut_begin;
+  return limits;
+}
+
 // The scores of pairs, [inputs]: the model reads a query and a text as one text.
 Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& request,
                                const Caller& caller, RequestRecord& record,
@@ -133,9 +166,7 @@ Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& r
   if (request.queries.empty()) return tl::unexpected(MakesScoresOnly(service.model()));
   TRY_OK(CheckPairBytes(request));
   const size_t limit = LimitOf(service, request);
-  PairLimits limits;
-  if (request.cut) limits.all = limit;
-  if (request.document_limit != 0) limits.document = request.document_limit;
+  const PairLimits limits = LimitsOf(request, limit);
   std::vector<std::vector<int32_t>> texts;
   std::vector<size_t> seconds;
   for (size_t i = 0; i < request.inputs.size(); ++i) {
@@ -146,10 +177,7 @@ Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& r
     TRY_OK(memory.Grow((query.size() + document.size()) * Tokenizer::kEncodeBytes));
     TokenizedPair pair = service.EncodePair(query, document, limits);
     if (pair.ids.size() > limit) {
-      const std::string_view field = request.cut ? request.queries_name : request.inputs_name;
-      const size_t count = request.cut ? request.queries.size() : request.inputs.size();
-      return TooLong(Place(field, i, count) + " with what is around it", pair.ids.size(), limit,
-                     field);
+      return tl::unexpected(PairTooLong(service, request, i, pair.ids.size(), limit));
     }
     pair.ids.shrink_to_fit();
     memory.Force(held + pair.ids.size() * sizeof(int32_t));

@@ -27,11 +27,12 @@ struct EncodeRequest {
   std::vector<std::string> queries;
   // What the request calls both, for an error that is about them.
   std::string_view inputs_name, queries_name;
-  bool cut = false;           // texts beyond the limit are cut, and are no error
-  bool cut_begin = false;     // at their beginning
-  size_t limit = 0;           // tokens of a text, at most; 0: as many as the model takes
-  size_t document_limit = 0;  // of an input that is scored, beyond which it is cut; 0: none
-  size_t dimensions = 0;      // the first ones of each vector; 0: all
+  bool cut = false;        // texts beyond the limit are cut, and are no error
+  bool cut_begin = false;  // at their beginning
+  size_t limit = 0;        // tokens of a text or pair, at most; 0: as many as the model takes
+  // Of an input that is scored, beyond which it is cut, and to what the model takes. 0: none.
+  size_t document_limit = 0;
+  size_t dimensions = 0;  // the first ones of each vector; 0: all
   TextForm form = TextForm::kUnit;
   bool raw_scores = false;  // logits stay logits, where scores are of a model that reads pairs
   // The reply's body.

@@ -60,6 +60,13 @@ TEST(PairForm, ALongDocumentIsCutAtItsEnd) {
   EXPECT_EQ(Pair(v, "a b", "a b c", {3, 2}), "[CLS]|▁a|▁b|[SEP]||▁a|▁b|[SEP]");
 }
 
+TEST(PairForm, ALongQueryIsCutWhereItMayBe) {
+  const TinyVocabulary v = WordPiece();
+  EXPECT_EQ(Pair(v, "a b c", "a", {.all = 6, .query = true}), "[CLS]|▁a|▁b|[SEP]||▁a|[SEP]");
+  EXPECT_EQ(Pair(v, "a b c", "a b", {.all = 5, .query = true, .begin = true}),
+            "[CLS]|▁c|[SEP]||▁b|[SEP]");
+}
+
 TEST(PairForm, XlmRobertaSeparatesTwice) {
   TinyVocabulary v;
   v.builder.SetString("tokenizer.ggml.model", "t5");
@@ -108,6 +115,10 @@ TEST(PairForm, ATemplateIsTheFilesAndTheTextsAreNot) {
   EXPECT_EQ(Pair(v, "b", "yes a a", {.all = 5}), "<|im_start|>|b|?|<|im_end|>|!");
   EXPECT_EQ(Pair(v, "b", "yes a a", {.document = 1}), "<|im_start|>|b|?|yes|<|im_end|>|!");
   EXPECT_EQ(Pair(v, "b", "yes", {.all = 4}), "<|im_start|>|b|?|yes|<|im_end|>|!");
+  EXPECT_EQ(Pair(v, "bcd", "yes a", {.all = 6, .query = true}),
+            "<|im_start|>|b|?|yes|<|im_end|>|!");
+  EXPECT_EQ(Pair(v, "bcd", " a", {.all = 6, .query = true, .begin = true}),
+            "<|im_start|>|d|?|Ġa|<|im_end|>|!");
 }
 
 TEST(PairForm, ATemplateMustSayWhereTheTextsGo) {

@@ -99,10 +99,13 @@ TEST_F(RerankApi, PairsHaveTheContextTogetherAndMakeNoVectors) {
   EXPECT_THAT(refused.body, HasSubstr("documents with what is around it has 14 tokens"));
   Answer(Post("/v1/rerank", body + R"(,"truncate_prompt_tokens":-1})"));
   EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abc>abcd>"));
-  const HttpReply query =
-      Post("/v1/rerank", R"({"query":"0123456789","documents":["a"],"truncate_prompt_tokens":-1})");
+  const HttpReply query = Post("/v1/rerank", R"({"query":"0123456789","documents":["a"]})");
   EXPECT_EQ(query.status, 400);
-  EXPECT_THAT(query.body, HasSubstr("query with what is around it"));
+  EXPECT_THAT(query.body, HasSubstr("query with what is around it has 13 tokens"));
+  EXPECT_THAT(query.body, HasSubstr(R"("param":"query")"));
+  const HttpReply second =
+      Post("/score", R"({"text_1":["a","0123456789"],"text_2":["a","0123456789"]})");
+  EXPECT_THAT(second.body, HasSubstr("text_1[1] with what is around it has 13 tokens"));
   const HttpReply vectors = Post("/v1/embeddings", R"({"input":"a"})");
   EXPECT_EQ(vectors.status, 400);
   EXPECT_THAT(vectors.body, HasSubstr("makes no vectors"));
@@ -111,6 +114,34 @@ TEST_F(RerankApi, PairsHaveTheContextTogetherAndMakeNoVectors) {
 TEST_F(RerankApi, InfoSaysWhatTheModelIsFor) {
   HttpRequest request;
   request.method = "GET";
+// The longer of the two first, as the servers do it whose fields these are.
+TEST_F(RerankApi, WhereItIsAskedForBothTextsAreCut) {
+  embeddings_.pairs = true;
+  const auto cut = [this](const char* path, const std::string& body) {
+    Answer(Post(path, body));
+    return embeddings_.LastTexts().at(0);
+  };
+  EXPECT_EQ(
+      cut("/v1/rerank", R"({"query":"0123456789","documents":["a"],"truncate_prompt_tokens":-1})"),
+      "<012345>a>");
+  EXPECT_EQ(cut("/score", R"({"text_1":"0123456789","text_2":"abcdefgh",
+                              "truncate_prompt_tokens":8})"),
+            "<012>ab>");
+  EXPECT_EQ(cut("/rerank", R"({"query":"012","texts":["abcdefgh"],"truncate":true})"),
+            "<012>abcd>");
+  EXPECT_EQ(cut("/rerank", R"({"query":"012","texts":["abcdefgh"],"truncate":true,
+                               "truncation_direction":"Left"})"),
+            "<012>efgh>");
+  EXPECT_EQ(cut("/similarity", R"({"inputs":{"source_sentence":"0123456","sentences":["ab"]},
+                    "parameters":{"truncate":true,"truncation_direction":"left"}})"),
+            "<23456>ab>");
+  const HttpReply none =
+      Post("/v1/rerank", R"({"query":"a","documents":["a"],"truncate_prompt_tokens":2})");
+  EXPECT_EQ(none.status, 400);
+  EXPECT_THAT(none.body, HasSubstr("truncate_prompt_tokens: around a query and a text the model "
+                                   "has 3 tokens, and both together may have 2"));
+}
+
   request.path = "/info";
   EXPECT_TRUE(Answer(router_.Handle(request))["model_type"].contains("embedding"));
   embeddings_.pairs = true;
@@ -176,6 +207,13 @@ TEST_F(RerankApi, ADocumentsLimitLeavesTheQueryWhole) {
   const HttpReply query =
       Post("/v2/rerank", R"({"query":"0123456789","documents":["a"],"max_tokens_per_doc":3})");
   EXPECT_EQ(query.status, 400);
+  // Near the context, or beyond it, it asks for what there is.
+  for (const char* limit : {"6", "4000"}) {
+    Answer(Post("/v2/rerank",
+                std::string(R"({"query":"abcd","documents":["0123456789"],"max_tokens_per_doc":)") +
+                    limit + "}"));
+    EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abcd>012>"));
+  }
   EXPECT_EQ(Post("/rerank", R"({"query":"a","documents":["a"],"max_tokens_per_doc":0})").status,
             400);
 }

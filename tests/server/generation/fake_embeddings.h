@@ -30,11 +30,11 @@ class FakeEmbeddings : public EmbeddingService {
   bool scores_are_logits() const override { return logits; }
   TokenizedPair EncodePair(std::string_view query, std::string_view document,
                            const PairLimits& limits) const override {
-    const size_t all = std::max(limits.all, query.size() + 3) - query.size() - 3;
-    const size_t room = std::min(all, limits.document);
     TokenizedPair pair{Encode(query), query.size() + 2};
-    for (const char c : document.substr(0, room)) pair.ids.push_back(c);
+    for (const char c : document) pair.ids.push_back(c);
     pair.ids.push_back('>');
+    const size_t second = pair.second;
+    CutPair({1, 1 + query.size()}, {second, second + document.size()}, limits, &pair);
     return pair;
   }
   std::vector<int32_t> Encode(std::string_view text) const override {
