@@ -36,7 +36,7 @@ Json ModelJson(const ServedModel& model, std::string_view name) {
             {"n_params", model.card.parameters},
             {"size", model.card.bytes}}},
           {"chat", model.chat},
-          {"capabilities", Json::array({model.encodes ? "embedding" : "completion"})},
+          {"capabilities", Json::array({Capability(model)})},
           {"system_fingerprint", model.fingerprint}};
 }
 
@@ -139,7 +139,7 @@ HttpReply Props(RouteCall& call) {
        {"model_alias", model.name},
        {"model_path", model.name},  // where the file lies is nobody's business
        {"modalities", {{"vision", false}, {"audio", false}}},
-       {"capabilities", Json::array({model.encodes ? "embedding" : "completion"})},
+       {"capabilities", Json::array({Capability(model)})},
        {"chat_template", chat != nullptr ? chat->source : ""},
        {"chat_template_caps", {{"supports_tools", tools}, {"supports_tool_calls", tools}}},
        {"bos_token", chat != nullptr ? chat->bos : ""},

@@ -117,15 +117,26 @@ ServedModel DescribeModel(const Model& model, std::string answer_id, size_t cont
           model.tokenizer.eos(),
           model.tokenizer.adds_bos(),
           model.tokenizer.fill_tokens(),
-          model.config().encodes()};
+          model.config().encodes(),
+          model.config().scores_pairs()};
+}
+
+std::string_view WhatEncoderDoes(const ServedModel& model) {
+  return model.scores_pairs ? "scores a query and a document together" : "makes vectors of texts";
+}
+
+std::string_view Capability(const ServedModel& model) {
+  if (!model.encodes) return "completion";
+  return model.scores_pairs ? "rerank" : "embedding";
 }
 
 Error GeneratesNothing(const ServedModel& model) {
   return {ErrorKind::kInvalidArgument,
-          fmt::format("{} makes vectors of texts and generates nothing: send texts to "
-                      "/v1/embeddings, or serve a model that generates beside it, with --model "
-                      "FILE.gguf --embedding-model FILE.gguf",
-                      Quoted(model.name)),
+          fmt::format("{} {} and generates nothing: send {}, or the name of a model that "
+                      "generates, which a server has beside it by --model FILE.gguf "
+                      "--embedding-model FILE.gguf, or by --models-dir as one of several",
+                      Quoted(model.name), WhatEncoderDoes(model),
+                      model.scores_pairs ? "them to /v1/rerank" : "texts to /v1/embeddings"),
           "model"};
 }
 

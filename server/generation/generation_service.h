@@ -32,10 +32,15 @@ struct ServedModel {
   bool adds_bos = false;       // before each text
   FillTokens fill = {};        // by which gaps in texts are marked; none where it has none
   bool encodes = false;        // it makes vectors of texts, and generates nothing
+  bool scores_pairs = false;   // it encodes, and gives a pair of texts a score instead of vectors
 };
 
 // Describes a loaded model as it is served: its name, its card, and what follows from them.
 ServedModel DescribeModel(const Model& model, std::string answer_id, size_t context);
+// In a sentence about a model that encodes: "makes vectors of texts".
+std::string_view WhatEncoderDoes(const ServedModel& model);
+// What it can do, in one word for lists of models: "completion", "embedding" or "rerank".
+std::string_view Capability(const ServedModel& model);
 // What a client is told that asks a model that encodes for an answer.
 Error GeneratesNothing(const ServedModel& model);
 

@@ -10,6 +10,7 @@
 #include "core/model/model_card.h"
 #include "core/transformer/model_config.h"
 #include "server/api/ollama/ollama_common.h"
+#include "server/generation/generation_service.h"
 
 namespace lockstep {
 namespace {
@@ -29,7 +30,9 @@ Result<Json> DescribeFile(const std::string& path, bool generic_tools) {
   TRY(const ModelConfig config, ReadModelConfig(parts.file()));
   const ModelCard card = MakeModelCard(parts.file(), config);
   const std::string chat = config.encodes() ? "" : ChatTemplateOf(parts.file());
-  Json capabilities = Json::array({config.encodes() ? "embedding" : "completion"});
+  ServedModel served;
+  served.encodes = config.encodes(), served.scores_pairs = config.scores_pairs();
+  Json capabilities = Json::array({Capability(served)});
   const bool tools = generic_tools || chat.find("tools") != chat.npos;
   if (!chat.empty() && tools) capabilities.push_back("tools");
   const std::string parameters = fmt::format("{:<30} {}", "num_ctx", config.context);

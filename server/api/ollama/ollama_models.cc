@@ -26,7 +26,7 @@ std::string ModifiedAt(const ServedModel& model) {
 // What the model can do: the one that generates, or the one that makes vectors.
 Json CapabilitiesOf(const GenerationService& service, const ServedModel& model,
                     bool generic_tools) {
-  if (model.encodes) return Json::array({"embedding"});
+  if (model.encodes) return Json::array({Capability(model)});
   return CapabilitiesJson(service, generic_tools);
 }
 

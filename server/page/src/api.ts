@@ -107,7 +107,8 @@ async function ask(path: string, init: RequestInit): Promise<Response> {
 export async function getModels(key: string): Promise<ModelInfo[]> {
   const body: Json = await (await ask('v1/models', { headers: headers(key) })).json();
   const all: Json[] = Array.isArray(body?.data) && body.data.length > 0 ? body.data : [{}];
-  const encodes = (of: Json) => of.capabilities?.includes?.('embedding') === true;
+  const encodes = (of: Json) =>
+    ['embedding', 'rerank'].some((one) => of.capabilities?.includes?.(one) === true);
   const models = all.map((of): ModelInfo => ({
     vectors: all.find(encodes)?.id,
     generates: !encodes(of),

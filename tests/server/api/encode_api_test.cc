@@ -126,6 +126,21 @@ TEST_F(EncodeApi, AnEncoderGeneratesNothing) {
   }
 }
 
+TEST_F(EncodeApi, ARerankerIsSentPairs) {
+  embeddings_.pairs = true;
+  service_.served().scores_pairs = true;
+  const char* const kRoutes[] = {"/v1/completions", "/completion"};
+  for (const char* path : kRoutes) {
+    const HttpReply reply = Post(path, R"({"prompt":"a"})");
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.body, HasSubstr("scores a query and a document together and generates "
+                                      "nothing: send them to /v1/rerank"));
+  }
+  EXPECT_EQ(Get("/v1/models")["data"][0]["capabilities"], Json::array({"rerank"}));
+  EXPECT_EQ(Get("/props")["capabilities"], Json::array({"rerank"}));
+  EXPECT_EQ(Get("/api/tags")["models"][0]["capabilities"], Json::array({"rerank"}));
+}
+
 TEST_F(EncodeApi, WhatTheServerSaysOfTheModel) {
   EXPECT_EQ(Get("/v1/models")["data"][0]["capabilities"], Json::array({"embedding"}));
   EXPECT_EQ(Get("/props")["capabilities"], Json::array({"embedding"}));
