@@ -21,8 +21,9 @@ constexpr size_t kValueBytes = 16;
 
 Error MakesNoVectors(const ServedModel& model) {
   return {ErrorKind::kInvalidArgument,
-          fmt::format("{} generates text and makes no vectors: start the server with "
-                      "--embedding-model FILE.gguf for a model beside it that does",
+          fmt::format("{} generates text and makes no vectors: send the name of a model that does, "
+                      "which a server has by --embedding-model FILE.gguf beside it, or by "
+                      "--models-dir as one of several",
                       Quoted(model.name)),
           "model"};
 }

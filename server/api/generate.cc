@@ -13,6 +13,7 @@
 #include "server/api/request_digest.h"
 #include "server/api/respond.h"
 #include "server/api/tgi_api.h"
+#include "server/generation/embedding_service.h"
 #include "server/http/error_reply.h"
 #include "server/http/sse.h"
 
@@ -47,6 +48,25 @@ HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
                      context);
 }
 
+HttpReply AnswerFrom(Body body, Answerer answer, RouteCall& call) {
+  ReadContext context = ContextOf(call, /*strict_dialect=*/false, std::move(body.memory));
+  Result<std::string> text = answer(body.json, context);
+  if (!text) return ErrorReply(text.error());
+  HttpReply reply;
+  reply.body = *std::move(text);
+  return WithHeaders(std::move(reply), context);
+}
+
+// Chats are the other's alone.
+bool IsForModelBeside(const Json& body, const RouteCall& call) {
+  const ServedModel* const beside = ModelBeside(*call.service);
+  const Json* const name = FindField(body, "model");
+  if (beside == nullptr || name == nullptr || !name->is_string()) return false;
+  if (FindField(body, "messages") != nullptr) return false;
+  const auto& names = call.settings.generate.names;
+  return FindModel(*call.service, names, name->get_ref<const std::string&>()) == beside;
+}
+
 }  // namespace
 
 const Dialect& NativeOrTgi(const Json& body) { return IsTgiRequest(body) ? kTgi : kNative; }
@@ -65,12 +85,14 @@ HttpReply GenerateIn(DialectChoice dialect, RouteCall& call) {
 HttpReply AnswerAtOnceBy(Answerer answer, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  ReadContext context = ContextOf(call, /*strict_dialect=*/false, std::move(body->memory));
-  Result<std::string> text = answer(body->json, context);
-  if (!text) return ErrorReply(text.error());
-  HttpReply reply;
-  reply.body = *std::move(text);
-  return WithHeaders(std::move(reply), context);
+  return AnswerFrom(*std::move(body), answer, call);
+}
+
+HttpReply AnswerOfEitherBy(Answerer answer, RouteCall& call) {
+  auto body = ReadBody(call.request, call.caller, call.settings.memory);
+  if (!body) return body.error();
+  if (IsForModelBeside(body->json, call)) call.service = &call.service->embeddings()->alone();
+  return AnswerFrom(*std::move(body), answer, call);
 }
 
 }  // namespace lockstep

@@ -34,5 +34,12 @@ template <Answerer kAnswer>
 HttpReply AnswerAtOnce(RouteCall& call) {
   return AnswerAtOnceBy(kAnswer, call);
 }
+// The same where nothing but tokens is asked for, which the model that makes vectors has, too: of
+// the two that there may be, the one that "model" names answers.
+HttpReply AnswerOfEitherBy(Answerer answer, RouteCall& call);
+template <Answerer kAnswer>
+HttpReply AnswerOfEither(RouteCall& call) {
+  return AnswerOfEitherBy(kAnswer, call);
+}
 
 }  // namespace lockstep

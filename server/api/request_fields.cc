@@ -216,7 +216,8 @@ void ReadModel(FieldReader& fields, const ReadContext& context, std::string* nam
              model == nullptr) {
     fields.Fail(NoSuchModel(served, *name));
   } else if (model != &served) {
-    fields.Fail(GeneratesNothing(*model));
+    fields.Fail("model", fmt::format("is {}, which {} and generates nothing: send {}, or none",
+                                     Quoted(*name), WhatEncoderDoes(*model), Quoted(served.name)));
   }
 }
 
@@ -234,8 +235,7 @@ void ReadEmbeddingModel(FieldReader& fields, const ReadContext& context, std::st
                                             "send {}, or none",
                                             Quoted(*name), Quoted(encoder.name)));
   }
-  const bool known = alone ? IsModelName(encoder, context.names, *name) : !context.names.strict;
-  if (!known) fields.Fail(NoSuchModel(encoder, *name));
+  if (!IsModelName(encoder, context.names, *name)) fields.Fail(NoSuchModel(encoder, *name));
 }
 
 void ReadModel(FieldReader& fields, const ReadContext& context) {

@@ -43,7 +43,8 @@ struct ModelNames {
 bool IsModelName(const ServedModel& model, const ModelNames& names, std::string_view name);
 // The model that makes vectors beside the one that generates; null where there is none.
 const ServedModel* ModelBeside(const GenerationService& service);
-// Which of the two the name is meant for, of which the second counts only under its own names.
+// Which of the two the name is meant for, of which the second counts only under its own names: the
+// others are those of the one that a route needs.
 // Null where no model answers to it.
 const ServedModel* FindModel(const GenerationService& service, const ModelNames& names,
                              std::string_view name);

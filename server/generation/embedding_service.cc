@@ -31,6 +31,12 @@ std::vector<int32_t> ModelEmbeddingService::Encode(std::string_view text) const 
   return model_.tokenizer.Encode(text, /*add_special=*/true, SpecialTokens::kParse);
 }
 
+GenerationService& ModelEmbeddingService::alone() {
+  std::call_once(asked_alone_,
+                 [this] { alone_ = std::make_unique<EncoderService>(model_, *this); });
+  return *alone_;
+}
+
 EncoderService::EncoderService(const Model& model, EmbeddingService& embeddings)
     : ModelService(model, embeddings.model(), CompileLimits{1, 1, [] { return false; }}, nullptr),
       embeddings_(embeddings) {}

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +37,8 @@ class EmbeddingService {
   // Does what EncodeScheduler::Submit does.
   [[nodiscard]] virtual Status Submit(EncodeJob job) = 0;
   virtual EncodeState state() const = 0;
+  // The same model where only its tokens are asked for, as if it were served by itself.
+  virtual GenerationService& alone() = 0;
 };
 
 // The real one. The model and the scheduler must outlive it.
@@ -56,11 +60,14 @@ class ModelEmbeddingService : public EmbeddingService {
   bool IsControl(int32_t token) const override { return model_.tokenizer.IsControl(token); }
   Status Submit(EncodeJob job) override { return scheduler_.Submit(std::move(job)); }
   EncodeState state() const override { return scheduler_.state(); }
+  GenerationService& alone() override;
 
  private:
   const Model& model_;
   EncodeScheduler& scheduler_;
   const ServedModel served_;
+  std::once_flag asked_alone_;
+  std::unique_ptr<GenerationService> alone_;  // made when it is first asked for
 };
 
 // A model that encodes, in the place of one that generates: it answers what is asked of any model,

@@ -162,7 +162,8 @@ TEST_F(EncodeBeside, TheRequestsModelChooses) {
   EXPECT_THAT(chat.body, HasSubstr("which generates text and makes no vectors"));
   const HttpReply encoder = Post("/v1/completions", R"({"prompt":"a","model":"encoder"})");
   EXPECT_EQ(encoder.status, 400);
-  EXPECT_THAT(encoder.body, HasSubstr("generates nothing"));
+  EXPECT_THAT(encoder.body, HasSubstr(R"(model is \"encoder\", which makes vectors of texts and )"
+                                      R"(generates nothing: send \"fake\", or none)"));
 
   const Json models = Get("/v1/models")["data"];
   ASSERT_EQ(models.size(), 2u);
@@ -174,6 +175,42 @@ TEST_F(EncodeBeside, TheRequestsModelChooses) {
             Json::array({"embedding"}));
   EXPECT_EQ(Answer(Post("/api/show", R"({"model":"fake"})"))["capabilities"][0], "completion");
   EXPECT_EQ(Get("/info")["model_pipeline_tag"], "text-generation");
+}
+
+// A name that belongs to neither is that of the one that a route needs.
+TEST_F(EncodeBeside, NamesWhereOthersAreRefused) {
+  ApiSettings settings;
+  settings.generate.names.strict = true;
+  settings.generate.names.aliases = {"text-embedding-3-small"};
+  Router router(std::move(settings));
+  router.Open(service_);
+  for (const char* name :
+       {"encoder", "encoder:latest", "Encoder of 4", "dummy", "tgi", "text-embedding-3-small"}) {
+    const std::string body = R"({"input":"a","model":")" + std::string(name) + R"("})";
+    EXPECT_EQ(PostJson(router, "/v1/embeddings", body).status, 200) << name;
+  }
+  EXPECT_EQ(PostJson(router, "/v1/embeddings", R"({"input":"a","model":"other"})").status, 404);
+}
+
+// Tokens are those of the model that is named.
+TEST_F(EncodeBeside, TokensOfTheModelThatIsNamed) {
+  FakeService encoder;
+  encoder.SetEmbeddings(embeddings_, /*alone=*/true);
+  embeddings_.served_alone = &encoder;
+  const auto context = [this](const char* path, const std::string& body) {
+    return Answer(Post(path, body))["max_model_len"];
+  };
+  EXPECT_EQ(context("/tokenize", R"({"content":"ab"})"), 64);
+  EXPECT_EQ(context("/tokenize", R"({"content":"ab","model":"fake"})"), 64);
+  EXPECT_EQ(context("/tokenize", R"({"content":"ab","model":"other"})"), 64);
+  EXPECT_EQ(context("/tokenize", R"({"content":"ab","model":"encoder:latest"})"), 10);
+  EXPECT_EQ(Answer(Post("/detokenize", R"({"tokens":[97],"model":"encoder"})"))["content"], "a");
+  EXPECT_EQ(Answer(Post("/v1/completions/render", R"({"prompt":"a","model":"encoder"})")).dump(),
+            R"([{"token_ids":[97]}])");
+  const HttpReply chat =
+      Post("/tokenize", R"({"messages":[{"role":"user","content":"a"}],"model":"encoder"})");
+  EXPECT_EQ(chat.status, 400);
+  EXPECT_THAT(chat.body, HasSubstr("generates nothing: send"));
 }
 
 TEST(EncodeNowhere, AModelThatGeneratesSaysSo) {

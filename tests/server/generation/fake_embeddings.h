@@ -65,6 +65,7 @@ class FakeEmbeddings : public EmbeddingService {
     job.sink->OnFinish(stats);
     return {};
   }
+  GenerationService& alone() override { return *served_alone; }
   EncodeState state() const override { return {.queued = 3, .queued_tokens = 30, .running = 1}; }
 
   static std::vector<float> VectorOf(const std::vector<int32_t>& tokens, bool unit = true) {
@@ -89,6 +90,7 @@ class FakeEmbeddings : public EmbeddingService {
 
   // Set before use.
   bool pairs = false, logits = true;
+  GenerationService* served_alone = nullptr;  // what alone() is
   std::optional<Error> refusal;               // what Submit says
   bool silent = false;                        // nothing is ever encoded
   std::chrono::milliseconds encode_delay{0};  // what reading a text takes
