@@ -21,8 +21,8 @@ class MemoryBudget {
   class Share {
    public:
     Share() = default;  // of no budget: as much as is asked for
-    // The budget must outlive it; null is none.
-    // `beside`: what the same request holds of it by other shares, while this one lives.
+    // The budget must outlive it; null is none. `beside` is what its holder has of the budget in
+    // another share, for as long as this one lives.
     explicit Share(MemoryBudget* budget, size_t beside = 0) : budget_(budget), beside_(beside) {}
     Share(Share&& other) noexcept
         : budget_(other.budget_), beside_(other.beside_), bytes_(std::exchange(other.bytes_, 0)) {}

@@ -79,6 +79,7 @@ tl::expected<Body, HttpReply> ReadBody(const HttpRequest& request, Caller& calle
   if (Status status = LowerTimeout(request.headers, caller.deadlines); !status) {
     return tl::unexpected(ErrorReply(status.error()));
   }
+  // The text itself is counted where it was read.
   MemoryBudget::Share memory(budget, request.body.size());
   const size_t bytes = ParsedBytes(request.body) + kReadingCopies * request.body.size();
   if (Status status = TakeInTurn(bytes, caller.gone, memory); !status) {

@@ -316,6 +316,7 @@ bool Poller::ReadSome(Held& held) {
   }
   held.connection->reader.Feed({data, static_cast<size_t>(n)});
   CountRequest(*held.connection);
+  if (RefuseIfTooLarge(held)) return true;
   const int socket = held.connection->socket();
   while (options_.memory->overdrawn() &&
          DropABody(kSmallRequest, "the server has too many large requests at once")) {
@@ -376,8 +377,8 @@ void Poller::CountRequest(Connection& connection) {
   connection.request_memory.Force(connection.reader.bytes());
 }
 
-void Poller::Refuse(Held& held, int status, const char* message) {
-  held.connection->reader.Refuse({status, message});
+void Poller::Refuse(Held& held, int status, std::string message) {
+  held.connection->reader.Refuse({status, std::move(message)});
   held.connection->request_memory.Force(held.connection->reader.bytes());
   ReadOn(held);
 }

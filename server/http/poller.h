@@ -94,6 +94,9 @@ class Poller {
   // Closes the one with the earliest deadline that has been in one of these phases for so long, if
   // there is one.
   bool EndOne(Phase first, Phase last, std::chrono::milliseconds at_least = {});
+  // Refuses a body that is more than all requests together may hold, so that no client is told to
+  // try again what can never succeed.
+  bool RefuseIfTooLarge(Held& held);
   // Refuses the slowest of the bodies that come in and have at least so many bytes, if there is
   // one.
   bool DropABody(size_t at_least, const char* message);
@@ -116,7 +119,7 @@ class Poller {
   void ReadOn(Held& held);
   // What the request takes of the memory; the body of one whose head decides takes none.
   void CountRequest(Connection& connection);
-  void Refuse(Held& held, int status, const char* message);
+  void Refuse(Held& held, int status, std::string message);
 
   const int listener_;
   const PollerOptions options_;

@@ -1,5 +1,6 @@
 // Who must go where connections, descriptors or memory for requests run out.
 #include <chrono>
+#include <string>
 
 #include "server/http/poller.h"
 
@@ -28,6 +29,18 @@ bool Poller::EndOne(Phase first, Phase last, std::chrono::milliseconds at_least)
     return true;
   }
   return false;
+}
+
+bool Poller::RefuseIfTooLarge(Held& held) {
+  const RequestReader& reader = held.connection->reader;
+  const size_t most = options_.memory->capacity();
+  if (reader.state() != RequestReader::State::kBody || reader.bytes_when_whole() <= most) {
+    return false;
+  }
+  Refuse(held, 413,
+         "the body takes more memory than all requests together may, " + std::to_string(most) +
+             " bytes; --request-memory of the server raises the limit");
+  return true;
 }
 
 // The slowest is the one with the fewest bytes a second. Each has a small request's worth and a

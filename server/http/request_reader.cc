@@ -224,7 +224,7 @@ void RequestReader::Next() {
   request_ = {};
   step_ = Step::kRequestLine;
   skipped_line_ = wants_continue_ = head_is_new_ = false;
-  header_bytes_ = trailers_ = 0;
+  header_bytes_ = trailers_ = whole_body_ = 0;
   Advance();
 }
 
@@ -316,7 +316,7 @@ RequestReader::Progress RequestReader::EndHead() {
   if (auto checked = CheckHeaders(request_); !checked) return Passed(checked);
   const auto framing = ReadFraming(request_, limits_.body);
   if (!framing) return Passed(framing);
-  body_left_ = framing->length;
+  body_left_ = whole_body_ = framing->length;
   step_ = framing->chunked ? Step::kChunkSize : Step::kBody;
   head_is_new_ = true;
   const bool has_body = framing->chunked || framing->length > 0;
@@ -327,6 +327,14 @@ RequestReader::Progress RequestReader::EndHead() {
 
 RequestReader::Progress RequestReader::TakeBody(Step then) {
   const size_t n = std::min(body_left_, buffer_.size() - begin_);
+  // It grows as strings do, but not beyond what it will be: that much is counted. A string that
+  // holds something would take twice its room at least.
+  const size_t capacity = request_.body.capacity(), size = request_.body.size();
+  if (whole_body_ > 0 && size + n > capacity) {
+    std::string larger;
+    larger.reserve(std::min(whole_body_, std::max(size + n, 2 * capacity)));
+    request_.body = std::move(larger.append(request_.body));
+  }
   request_.body.append(buffer_, begin_, n);
   begin_ += n;
   body_left_ -= n;

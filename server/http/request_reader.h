@@ -4,6 +4,7 @@
 // connection's, used by one thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>
@@ -67,6 +68,10 @@ class RequestReader {
   const ReadError& error() const { return error_; }       // why it is kRefused
   // About how much memory the request takes.
   size_t bytes() const { return header_bytes_ + request_.body.capacity() + buffer_.capacity(); }
+  // The same once it is whole, as far as its head tells.
+  size_t bytes_when_whole() const {
+    return header_bytes_ + std::max(request_.body.capacity(), whole_body_);
+  }
   // The body, which request() has no more. REQUIRES: kWhole.
   std::string TakeBody() { return std::move(request_.body); }
   // True once for each request whose head has come, and whose body has not come whole with it.
@@ -109,6 +114,7 @@ class RequestReader {
   Step step_ = Step::kRequestLine;
   bool skipped_line_ = false;  // an empty one before the request
   size_t header_bytes_ = 0, trailers_ = 0, body_left_ = 0;
+  size_t whole_body_ = 0;  // the Content-Length; 0: none
   bool wants_continue_ = false;
   bool head_is_new_ = false;
   RawRequest request_;

@@ -90,6 +90,20 @@ TEST_F(ApiMemoryTest, ABodyThatNeverFitsIsNoMatterOfTime) {
   EXPECT_THAT(reply.body, HasSubstr("--request-memory"));
 }
 
+// Its own text is held, too: nobody else's end would make room for what is made of it.
+TEST_F(ApiMemoryTest, ABodyThatFitsOnlyWithoutItsTextIsNoMatterOfTimeEither) {
+  const std::string body = R"({"content":")" + std::string(10'000, 'x') + R"("})";
+  MemoryBudget::Share text(&memory_);
+  text.Force(body.size());
+  int last = 400;
+  for (size_t most = 50'000; most <= 1'000'000; most += 2'000) {
+    memory_.SetCapacity(most);
+    last = Post("/tokenize", body).status;
+    ASSERT_THAT(last, testing::AnyOf(200, 400)) << most;
+  }
+  EXPECT_EQ(last, 200);
+}
+
 // llama-server's answers repeat the request, each of them.
 TEST_F(ApiMemoryTest, WhatAnswersRepeatCounts) {
   std::string body = R"({"prompt":[97)";

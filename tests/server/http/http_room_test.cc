@@ -53,6 +53,25 @@ TEST_F(HttpRoomTest, IdleConnectionsCostNothing) {
   for (auto& client : clients) EXPECT_EQ(client->ReadToEnd(), "");
 }
 
+// A body that can never fit is no reason to try again, and is refused before it is sent.
+TEST_F(HttpRoomTest, ABodyBeyondAllMemoryIsRefusedForGood) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  options_.memory = std::make_shared<MemoryBudget>(kMiB);
+  Start();
+  const std::string head =
+      "POST /generate HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: ";
+  RawClient client(port());
+  client.Send(Http(head + std::to_string(kMiB) + "\n\n"));
+  const std::string reply = client.ReadReply();
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(reply, HasSubstr("1048576 bytes; --request-memory"));
+  // One that just fits is read, whatever its buffer would have grown to.
+  const std::string text = R"({"prompt":"x")" + std::string(kMiB * 7 / 8, ' ') + "}";
+  RawClient other(port());
+  other.Generate(text);
+  EXPECT_THAT(other.ReadReply(), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpRoomTest, AnIdleConnectionEnds) {
   options_.idle = milliseconds(100);
   Start();
