@@ -12,6 +12,7 @@
 
 #include "core/base/quoted.h"
 #include "server/api/json_reply.h"
+#include "server/api/ollama/keep_alive.h"
 #include "server/api/ollama/ollama_common.h"
 #include "server/api/ollama/ollama_models.h"
 #include "server/api/request_body.h"
@@ -21,7 +22,6 @@
 #include "server/http/query.h"
 #include "server/http/upstream.h"
 #include "server/hub/url.h"
-#include "server/models/keep_alive.h"
 
 namespace lockstep {
 namespace {

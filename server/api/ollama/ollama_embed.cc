@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "server/api/ollama/ollama_fields.h"
 #include "server/http/error_reply.h"
 
 namespace lockstep {
@@ -15,10 +16,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What is about loading and computing changes no vector.
-void ReadForOthers(FieldReader& fields) {
-  fields.Take("keep_alive");
-  fields.Take("options");
+// What is about loading and computing changes no vector, and what is about answers has none here.
+void ReadForOthers(FieldReader& fields, ReadContext& context) {
+  ReadKeepAlive(fields);
+  OllamaRequest none;
+  ReadOllamaOptions(fields, context, none);
 }
 
 std::string WriteAll(const TextVectors& vectors, const std::string& model,
@@ -44,7 +46,7 @@ Result<EncodeRequest> Read(const Json& body, ReadContext& context) {
   if (fields.Has("input")) ReadInputs(fields, "input", context, /*ids=*/false, request);
   fields.Bool("truncate", &request.cut);
   ReadDimensions(fields, context, /*may_be_0=*/true, request);
-  ReadForOthers(fields);
+  ReadForOthers(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   if (body.contains("input") && body["input"] == "") request.inputs.clear();
   request.write = [model = std::move(model), began](const TextVectors& made) {
@@ -60,7 +62,7 @@ Result<EncodeRequest> ReadOlder(const Json& body, ReadContext& context) {
   std::string model, prompt;
   ReadEmbeddingModel(fields, context, &model);
   fields.Text("prompt", &prompt);
-  ReadForOthers(fields);
+  ReadForOthers(fields, context);
   TRY_OK(fields.Finish(context.unknown()));
   request.inputs_name = "prompt";
   if (!prompt.empty()) request.inputs.emplace_back(std::move(prompt));

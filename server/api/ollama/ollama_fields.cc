@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "server/api/ollama/keep_alive.h"
+
 namespace lockstep {
 namespace {
 
@@ -76,20 +78,6 @@ void ReadThink(FieldReader& fields, Thinking* thinking) {
   }
 }
 
-// Seconds as a number, or Go's "1h30m". How long is all one here: the model stays. Returns whether
-// it is no time at all.
-bool ReadKeepAlive(FieldReader& fields) {
-  const Json* const value = fields.Take("keep_alive");
-  if (value == nullptr) return false;
-  if (value->is_number()) return *value == 0;
-  if (!value->is_string()) {
-    fields.Fail("keep_alive", "must be a number of seconds or a duration such as \"5m\"");
-    return false;
-  }
-  const std::string& text = value->get_ref<const std::string&>();
-  return text.find('0') != text.npos && text.find_first_of("123456789") == text.npos;
-}
-
 void ReadLogprobs(FieldReader& fields, ReadContext& context, int32_t* logprobs) {
   bool wanted = false;
   fields.Bool("logprobs", &wanted);
@@ -101,6 +89,21 @@ void ReadLogprobs(FieldReader& fields, ReadContext& context, int32_t* logprobs) 
 
 }  // namespace
 
+bool ReadKeepAlive(FieldReader& fields) {
+  const Json* const value = fields.Take("keep_alive");
+  if (value == nullptr) return false;
+  const auto time = ParseKeepAlive(*value);
+  if (!time) fields.Fail("keep_alive", "must be a number of seconds or a duration such as \"5m\"");
+  return time == std::chrono::milliseconds(0);
+}
+
+void ReadOllamaOptions(FieldReader& fields, ReadContext& context, OllamaRequest& request) {
+  const Json* const options = fields.Take("options");
+  if (options == nullptr) return;
+  fields.Nested(Normalized(*options), "options", "must be an object", context.unknown(),
+                [&](FieldReader& inner) { ReadOptions(inner, context, request.generate); });
+}
+
 void ReadOllamaFields(FieldReader& fields, ReadContext& context, OllamaRequest& request) {
   GenerateRequest& generate = request.generate;
   generate.options.max_tokens = INT32_MAX;
@@ -110,10 +113,7 @@ void ReadOllamaFields(FieldReader& fields, ReadContext& context, OllamaRequest& 
   sampling.top_p = 0.9f;
   sampling.min_p = 0;
   ReadModel(fields, context, &request.model);
-  if (const Json* const options = fields.Take("options")) {
-    fields.Nested(Normalized(*options), "options", "must be an object", context.unknown(),
-                  [&](FieldReader& inner) { ReadOptions(inner, context, generate); });
-  }
+  ReadOllamaOptions(fields, context, request);
   generate.stream = true;
   fields.Bool("stream", &generate.stream);
   request.format = ReadOllamaFormat(fields, context);

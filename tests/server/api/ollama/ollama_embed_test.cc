@@ -48,6 +48,19 @@ TEST_F(OllamaEmbedApi, TheOlderRoute) {
       FakeEmbeddings::VectorOf({'<', 'a', '>'}));
 }
 
+// As in chats: what is known is checked, though it changes no vector, and the rest is named.
+TEST_F(OllamaEmbedApi, OptionsAreThoseOfAnyRequest) {
+  for (const std::string body : {R"({"input":"a")", R"({"prompt":"a")"}) {
+    const char* const path = body[2] == 'i' ? "/api/embed" : "/api/embeddings";
+    EXPECT_EQ(
+        Ignored(Post(path, body + R"(,"options":{"num_ctx":8,"num_gpu":1},"keep_alive":-1})")), "");
+    EXPECT_EQ(Ignored(Post(path, body + R"(,"options":{"foo":1,"num_thread":2}})")), "options.foo");
+    EXPECT_EQ(Post(path, body + R"(,"options":5})").status, 400);
+    EXPECT_EQ(Post(path, body + R"(,"keep_alive":"bad"})").status, 400);
+    EXPECT_EQ(Post(path, body + R"(,"keep_alive":{}})").status, 400);
+  }
+}
+
 TEST_F(OllamaEmbedApi, ErrorsAreTexts) {
   const HttpReply reply = Post("/api/embed", R"({"input":"0123456789","truncate":false})");
   EXPECT_EQ(reply.status, 400);

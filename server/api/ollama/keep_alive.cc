@@ -1,6 +1,6 @@
 // Go writes durations as numbers with units, one behind the other; as JSON a bare number is
 // seconds.
-#include "server/models/keep_alive.h"
+#include "server/api/ollama/keep_alive.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "server/models/keep_alive.h"
+#include "server/api/ollama/keep_alive.h"
 
 #include <gtest/gtest.h>
 
