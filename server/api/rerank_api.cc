@@ -200,7 +200,7 @@ const EncodeDialect kScore = {ReadScore, ErrorReply};
 HttpReply Rerank(RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  const bool tei = FindField(body->json, "texts") != nullptr;
+  const bool tei = IsTeiRequest(call.request.path, body->json);
   const EncodeDialect& dialect = tei ? kTeiRerank : kRerank;
   return EncodeFrom(*std::move(body), dialect, call);
 }

@@ -57,6 +57,11 @@ bool IsTeiPath(std::string_view path) {
 
 void PutInTeiForm(HttpReply& reply) {
   const auto body = ParseStrictObject(reply.body);
+bool IsTeiRequest(std::string_view path, const Json& body) {
+  if (path == "/") return true;
+  return (path == "/rerank" || path == "/v1/rerank") && FindField(body, "texts") != nullptr;
+}
+
   const Json* const error = body ? FindField(*body, "error") : nullptr;
   const Json* const message = error != nullptr ? FindField(*error, "message") : nullptr;
   if (message == nullptr) return;

@@ -1,6 +1,5 @@
-// The dialect of Hugging Face's text-embeddings-inference: POST /embed, /embed_all and
-// /similarity, and / where
-// a model that encodes is alone. Pure functions, safe from any thread.
+// The dialect of Hugging Face's text-embeddings-inference: POST /embed, /embed_all and /similarity,
+// and / where a model that encodes is alone. Pure functions, safe from any thread.
 #pragma once
 
 #include "server/api/encode_api.h"
@@ -16,6 +15,8 @@ HttpReply TeiErrorReply(const Error& error);
 // Whether an error on this path is in this dialect, wherever it comes from; and how it is made so.
 bool IsTeiPath(std::string_view path);
 void PutInTeiForm(HttpReply& reply);
+// Whether a request on a path that other dialects have, too, is in this one.
+bool IsTeiRequest(std::string_view path, const Json& body);
 // The texts, of which there must be one, and may be too many.
 void ReadTeiInputs(FieldReader& fields, std::string_view name, const ReadContext& context, bool ids,
                    EncodeRequest& request);

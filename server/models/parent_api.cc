@@ -18,6 +18,7 @@
 #include "server/api/request_body.h"
 #include "server/api/request_fields.h"
 #include "server/api/server_info.h"
+#include "server/api/tei_api.h"
 #include "server/http/error_reply.h"
 #include "server/http/query.h"
 #include "server/http/upstream.h"
@@ -75,6 +76,13 @@ Result<std::optional<std::string>> ReadName(const Json& object, const char* fiel
 bool Asks(const Json& body, const char* field) {
   const Json* const value = FindField(body, field);
   return value != nullptr && !((value->is_string() || value->is_array()) && value->empty());
+}
+
+// Clients of text-embeddings-inference know an error in its form alone. Its own paths the router
+// knows; what a model's process has answered is in that form.
+HttpReply InForm(HttpReply reply, bool tei) {
+  if (tei && reply.status >= 400 && !reply.handed_on) PutInTeiForm(reply);
+  return reply;
 }
 
 }  // namespace
@@ -151,11 +159,13 @@ Result<ParentApi::Wish> ParentApi::ReadWish(const Json& body, std::string_view p
 
 HttpReply ParentApi::ByModel(RouteCall& call) {
   Wish wish;
+  bool tei = false;
   {
     auto body = ReadBody(call.request, call.caller, call.settings.memory);
     if (!body) return std::move(body.error());
     auto read = ReadWish(body->json, call.request.path);
-    if (!read) return ErrorReply(read.error());
+    tei = IsTeiRequest(call.request.path, body->json);
+    if (!read) return InForm(ErrorReply(read.error()), tei);
     wish = *std::move(read);
   }
   const bool ends = wish.keep_alive == std::chrono::milliseconds(0);
@@ -170,7 +180,7 @@ HttpReply ParentApi::ByModel(RouteCall& call) {
     json["done_reason"] = "unload";
     return JsonReply(json);
   }
-  return PassOn(call, wish);
+  return InForm(PassOn(call, wish), tei);
 }
 
 HttpReply ParentApi::ByQuery(RouteCall& call) {

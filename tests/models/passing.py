@@ -182,6 +182,10 @@ class Strangers(ModelsTest):
                 ("/v1/messages", b'{"model":"none"}', 404, '"type":"error"'),
                 ("/api/chat", b'{"model":"none"}', 404, '{"error":"there is no model'),
                 ("/embed", b'{"inputs":"x"}', 400, "error"),
+                ("/rerank", b'{"query":"x","texts":["y"],"model":"none"}', 404, '"error_type":"Validation"'),
+                ("/rerank", b'{"query":"x","texts":["y"]}', 400, '"error_type":"Validation"'),
+                ("/rerank", b'{"query":"x","documents":["y"]}', 400, '"error":{"message"'),
+                ("/", b'{"inputs":"x","model":"none"}', 404, '"error_type":"Validation"'),
                 ("/nothing", b"{}", 404, "there is no"),
                 ("/props", b"{}", 405, "GET")):
             with self.subTest(path=path, body=body[:80]):
