@@ -141,7 +141,10 @@ Result<EncodeRequest> ReadRerank(const Json& body, ReadContext& context) {
   return ReadRanking(body, context, "return_documents", WriteRerank,
                      [&](FieldReader& fields, Form& form, EncodeRequest& request) {
                        ReadDocuments(fields, context, request);
-                       fields.Integer("top_n", 1, INT32_MAX, &form.most);
+                       // 0, which is vLLM's default, is all.
+                       if (fields.Integer("top_n", 0, INT32_MAX, &form.most) && form.most == 0) {
+                         form.most = SIZE_MAX;
+                       }
                        ReadTruncation(fields, request);
                        // Cohere's, which never refuses a document for its length.
                        fields.Integer("max_tokens_per_doc", 1, INT32_MAX, &request.document_limit);
@@ -171,7 +174,7 @@ Result<EncodeRequest> ReadScore(const Json& body, ReadContext& context) {
   Form form;
   ReadEmbeddingModel(fields, context, &form.model);
   const std::string_view first = NameOf(body, {"text_1", "queries", "data_1"});
-  const std::string_view second = NameOf(body, {"text_2", "documents", "data_2"});
+  const std::string_view second = NameOf(body, {"text_2", "documents", "items", "data_2"});
   EncodeRequest queries;
   ReadInputs(fields, first, context, /*ids=*/false, queries);
   ReadInputs(fields, second, context, /*ids=*/false, request);

@@ -39,6 +39,8 @@ TEST_F(RerankApi, TheBestIsFirst) {
   }
   const Json two = Answer(
       Post("/v1/rerank", std::string(kDocuments) + R"(,"top_n":2,"return_documents":true})"));
+  EXPECT_EQ(
+      Answer(Post("/v1/rerank", std::string(kDocuments) + R"(,"top_n":0})"))["results"].size(), 4u);
   ASSERT_EQ(two["results"].size(), 2u);
   EXPECT_EQ(two["results"][1]["document"]["text"], "xyz");
 }
@@ -69,6 +71,7 @@ TEST_F(RerankApi, ScoresOfOneWithManyOrOfPairs) {
     EXPECT_NEAR(score["score"].get<double>(), 1, 1e-6);
   }
   EXPECT_EQ(Answer(Post("/score", R"({"data_1":"a","data_2":"b"})"))["data"].size(), 1u);
+  EXPECT_EQ(Answer(Post("/score", R"({"queries":"a","items":["b","c"]})"))["data"].size(), 2u);
 }
 
 // A model that reads the two together. Its scores are logits, which become probabilities.
@@ -111,9 +114,6 @@ TEST_F(RerankApi, PairsHaveTheContextTogetherAndMakeNoVectors) {
   EXPECT_THAT(vectors.body, HasSubstr("makes no vectors"));
 }
 
-TEST_F(RerankApi, InfoSaysWhatTheModelIsFor) {
-  HttpRequest request;
-  request.method = "GET";
 // The longer of the two first, as the servers do it whose fields these are.
 TEST_F(RerankApi, WhereItIsAskedForBothTextsAreCut) {
   embeddings_.pairs = true;
@@ -142,6 +142,9 @@ TEST_F(RerankApi, WhereItIsAskedForBothTextsAreCut) {
                                    "has 3 tokens, and both together may have 2"));
 }
 
+TEST_F(RerankApi, InfoSaysWhatTheModelIsFor) {
+  HttpRequest request;
+  request.method = "GET";
   request.path = "/info";
   EXPECT_TRUE(Answer(router_.Handle(request))["model_type"].contains("embedding"));
   embeddings_.pairs = true;
@@ -156,7 +159,7 @@ TEST_F(RerankApi, RefusalsNameTheField) {
       {"/v1/rerank", R"({"query":"a","documents":[]})", "documents must be a list"},
       {"/v1/rerank", R"({"query":"a","documents":[7]})", "documents[0] must be a text"},
       {"/v1/rerank", R"({"query":"a","documents":[{}]})", "documents[0].text is missing"},
-      {"/v1/rerank", R"({"query":"a","documents":["a"],"top_n":0})", "top_n"},
+      {"/v1/rerank", R"({"query":"a","documents":["a"],"top_n":-1})", "top_n"},
       {"/v1/rerank", R"({"query":"a","documents":["0123456789"]})", "documents has 12 tokens"},
       {"/v1/rerank", R"({"query":"0123456789","documents":["a"]})", "query has 12 tokens"},
       {"/score", R"({"text_1":["a","b"],"text_2":["a","b","c"]})", "text_1 has 2 texts"},
@@ -204,9 +207,6 @@ TEST_F(RerankApi, ADocumentsLimitLeavesTheQueryWhole) {
   Answer(Post("/v2/rerank",
               R"({"query":"abcd","documents":["0123456789","a"],"max_tokens_per_doc":3})"));
   EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abcd>012>", "<abcd>a>"));
-  const HttpReply query =
-      Post("/v2/rerank", R"({"query":"0123456789","documents":["a"],"max_tokens_per_doc":3})");
-  EXPECT_EQ(query.status, 400);
   // Near the context, or beyond it, it asks for what there is.
   for (const char* limit : {"6", "4000"}) {
     Answer(Post("/v2/rerank",
@@ -214,6 +214,9 @@ TEST_F(RerankApi, ADocumentsLimitLeavesTheQueryWhole) {
                     limit + "}"));
     EXPECT_THAT(embeddings_.LastTexts(), testing::ElementsAre("<abcd>012>"));
   }
+  const HttpReply query =
+      Post("/v2/rerank", R"({"query":"0123456789","documents":["a"],"max_tokens_per_doc":3})");
+  EXPECT_EQ(query.status, 400);
   EXPECT_EQ(Post("/rerank", R"({"query":"a","documents":["a"],"max_tokens_per_doc":0})").status,
             400);
 }
