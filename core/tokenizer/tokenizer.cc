@@ -346,6 +346,7 @@ bool Tokenizer::IsEndOfGeneration(int32_t id) const {
 
 int32_t Tokenizer::bos() const { return impl_->vocabulary.bos; }
 int32_t Tokenizer::eos() const { return impl_->vocabulary.eos; }
+int32_t Tokenizer::pad() const { return impl_->vocabulary.pad; }
 const FillTokens& Tokenizer::fill_tokens() const { return impl_->vocabulary.fill; }
 const std::string& Tokenizer::name() const { return impl_->name; }
 bool Tokenizer::adds_bos() const { return impl_->add_bos; }

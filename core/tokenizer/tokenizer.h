@@ -68,6 +68,7 @@ class Tokenizer {
   bool IsEndOfGeneration(int32_t id) const;  // EOS, EOT, EOM of the metadata and their known texts
   int32_t bos() const;                       // -1 if the file names none
   int32_t eos() const;                       // -1 if the file names none
+  int32_t pad() const;                       // -1 if the file names none
   const FillTokens& fill_tokens() const;
   const std::string& name() const;  // for people, such as "gpt2, qwen2"
   bool adds_bos() const;            // where asked to add_special

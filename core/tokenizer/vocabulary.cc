@@ -222,6 +222,10 @@ Status LoadRoles(const GgufFile& file, Vocabulary* vocabulary) {
   for (const auto& [key, role] : roles) {
     TRY(*role, LoadId(file, key, vocabulary->size()));
   }
+  // What is no id of the vocabulary, as some converters write it, names nothing.
+  const auto pad = file.GetU64("tokenizer.ggml.padding_token_id");
+  const bool named = pad && *pad && **pad < vocabulary->size();
+  if (named) vocabulary->pad = static_cast<int32_t>(**pad);
   std::vector<TokenKind>& kinds = vocabulary->kinds;
   vocabulary->end_of_generation.assign(vocabulary->size(), false);
   for (size_t id = 0; id < vocabulary->size(); ++id) {
@@ -295,6 +299,7 @@ Status Vocabulary::LoadWordPieceRoles(const GgufFile& file) {
   TRY_OK(load("tokenizer.ggml.seperator_token_id", "[SEP]", &eos));  // spelt so by the format
   TRY_OK(load("tokenizer.ggml.unknown_token_id", "[UNK]", &unknown));
   for (const int32_t id : {bos, eos}) kinds[static_cast<size_t>(id)] = TokenKind::kControl;
+  if (pad < 0) pad = Find("[PAD]");
   return {};
 }
 

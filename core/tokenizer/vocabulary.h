@@ -55,6 +55,7 @@ struct Vocabulary {
   int32_t bos = -1;                                   // -1: the file names none; so below
   int32_t eos = -1;
   int32_t unknown = -1;
+  int32_t pad = -1;  // what others fill texts up with, to one length
   FillTokens fill;
 };
 

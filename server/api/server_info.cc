@@ -125,6 +125,9 @@ HttpReply Props(RouteCall& call) {
   // Calls are written in the template's own way, or in one that serves every model.
   const bool tools = chat != nullptr && (chat->forms.calls || call.settings.generate.generic_tools);
   const SamplingParams sampling;
+  const auto text = [&call](int32_t token) {
+    return token < 0 ? std::string_view() : call.service->TokenText(token);
+  };
   return JsonReply(
       {{"default_generation_settings",
         {{"n_ctx", model.context},
@@ -142,8 +145,8 @@ HttpReply Props(RouteCall& call) {
        {"capabilities", Json::array({Capability(model)})},
        {"chat_template", chat != nullptr ? chat->source : ""},
        {"chat_template_caps", {{"supports_tools", tools}, {"supports_tool_calls", tools}}},
-       {"bos_token", chat != nullptr ? chat->bos : ""},
-       {"eos_token", chat != nullptr ? chat->eos : ""},
+       {"bos_token", text(model.bos)},
+       {"eos_token", text(model.eos)},
        {"build_info", "lockstep-" LOCKSTEP_VERSION},
        {"is_sleeping", false}});
 }
@@ -169,7 +172,7 @@ HttpReply TokenizerInfo(RouteCall& call) {
   };
   return JsonReply({{"bos_token", name(model.bos)},
                     {"eos_token", name(model.eos)},
-                    {"pad_token", nullptr},
+                    {"pad_token", name(model.pad)},
                     {"add_bos_token", model.adds_bos},
                     {"model_max_length", model.context},
                     {"vocab_size", model.vocab},

@@ -118,7 +118,8 @@ ServedModel DescribeModel(const Model& model, std::string answer_id, size_t cont
           model.tokenizer.adds_bos(),
           model.tokenizer.fill_tokens(),
           model.config().encodes(),
-          model.config().scores_pairs()};
+          model.config().scores_pairs(),
+          model.tokenizer.pad()};
 }
 
 std::string_view WhatEncoderDoes(const ServedModel& model) {

@@ -33,6 +33,7 @@ struct ServedModel {
   FillTokens fill = {};        // by which gaps in texts are marked; none where it has none
   bool encodes = false;        // it makes vectors of texts, and generates nothing
   bool scores_pairs = false;   // it encodes, and gives a pair of texts a score instead of vectors
+  int32_t pad = -1;            // as bos
 };
 
 // Describes a loaded model as it is served: its name, its card, and what follows from them.

@@ -119,6 +119,20 @@ TEST(Vocabulary, RefusesIdsOutsideTheVocabulary) {
   }
 }
 
+TEST(Vocabulary, ThePadIsTheFilesOrBerts) {
+  TinyVocabulary v = SpmVocabulary({"a"});
+  EXPECT_EQ(CreateTokenizer(v.Metadata())->pad(), -1);
+  v.builder.SetU32("tokenizer.ggml.padding_token_id", 2);
+  EXPECT_EQ(CreateTokenizer(v.Metadata())->pad(), 2);
+  // Some converters name none by a number that is none.
+  v.builder.SetU32("tokenizer.ggml.padding_token_id", UINT32_MAX);
+  EXPECT_EQ(CreateTokenizer(v.Metadata())->pad(), -1);
+  TinyVocabulary bert;
+  bert.builder.SetString("tokenizer.ggml.model", "bert");
+  for (const char* text : {"[UNK]", "[CLS]", "[SEP]", "[PAD]"}) bert.Add(text, 3);
+  EXPECT_EQ(CreateTokenizer(bert.Metadata())->pad(), 3);
+}
+
 TEST(Vocabulary, TokensOfGapsAreFoundByKeyOrByName) {
   constexpr int kNormal = 1, kControl = 3, kUserDefined = 4;
   TinyVocabulary v = SpmVocabulary({"a", "b", "c", "d"});

@@ -148,6 +148,10 @@ TEST_F(EncodeApi, WhatTheServerSaysOfTheModel) {
   const Json info = Get("/info");
   EXPECT_EQ(info["model_type"]["embedding"]["pooling"], "mean");
   EXPECT_EQ(info["max_input_length"], 10);
+  service_.served().bos = 'C', service_.served().eos = 'S', service_.served().pad = 'P';
+  EXPECT_EQ(Get("/props")["bos_token"], "C");
+  EXPECT_EQ(Get("/props")["eos_token"], "S");
+  EXPECT_EQ(Get("/tokenizer_info")["pad_token"], "P");
 }
 
 TEST_F(EncodeBeside, TheRequestsModelChooses) {
