@@ -292,13 +292,17 @@ void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& c
     if (!read) return fields.Fail(std::move(read.error()));
     request.inputs.emplace_back(*std::move(read));
   };
+  std::string_view item_form;  // what an item of a list must be
   const auto add = [&](const Json& item, const std::string& where) {
     if (item.is_string()) {
       request.inputs.emplace_back(item.get<std::string>());
     } else if (ids && item.is_array()) {
       add_ids(item, where);
-    } else {
+    } else if (item_form.empty()) {
       fields.Fail(name, form);
+    } else {
+      fields.Fail(
+          {ErrorKind::kInvalidArgument, fmt::format("{} {}", where, item_form), fields.Full(name)});
     }
   };
   if (!value->is_array()) return add(*value, std::string(name));
@@ -309,8 +313,9 @@ void ReadInputs(FieldReader& fields, std::string_view name, const ReadContext& c
     return fields.Fail(
         name, fmt::format("has {} texts, and a request may have {}", value->size(), kMaxInputs));
   }
+  item_form = ids ? "must be a text, or a list of token ids" : "must be a text";
   for (const Json& item : *value) {
-    add(item, fmt::format("{}[{}]", name, request.inputs.size()));
+    add(item, fmt::format("{}[{}]", fields.Full(name), request.inputs.size()));
     if (!fields.ok()) return;
   }
 }

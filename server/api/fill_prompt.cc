@@ -56,6 +56,7 @@ std::vector<int32_t> Files(const GenerationService& service, const std::vector<F
 }  // namespace
 
 Status CheckCanFill(const ServedModel& model, std::string_view param) {
+  if (model.encodes) return tl::unexpected(GeneratesNothing(model));
   if (model.fill.can_fill()) return {};
   std::string missing;
   for (const auto& [token, name] :

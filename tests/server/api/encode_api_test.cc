@@ -141,6 +141,23 @@ TEST_F(EncodeApi, ARerankerIsSentPairs) {
   EXPECT_EQ(Get("/api/tags")["models"][0]["capabilities"], Json::array({"rerank"}));
 }
 
+TEST_F(EncodeApi, AGapIsNotFilled) {
+  const HttpReply reply = Post("/infill", R"({"input_prefix":"a","input_suffix":"b"})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("makes vectors of texts and generates nothing"));
+}
+
+TEST_F(EncodeApi, AWrongItemIsNamed) {
+  const std::tuple<const char*, const char*, const char*> kCases[] = {
+      {"/v1/embeddings", R"({"input":["a",1]})", "input[1] must be a text, or a list of token ids"},
+      {"/api/embed", R"({"input":["a",[1]]})", "input[1] must be a text"},
+      {"/similarity", R"({"inputs":{"source_sentence":"a","sentences":["a",{}]}})",
+       "inputs.sentences[1] must be a text"}};
+  for (const auto& [path, body, says] : kCases) {
+    EXPECT_THAT(Post(path, body).body, HasSubstr(says));
+  }
+}
+
 TEST_F(EncodeApi, WhatTheServerSaysOfTheModel) {
   EXPECT_EQ(Get("/v1/models")["data"][0]["capabilities"], Json::array({"embedding"}));
   EXPECT_EQ(Get("/props")["capabilities"], Json::array({"embedding"}));
