@@ -43,10 +43,12 @@ Json TypeOf(const EmbeddingService& service) {
 
 }  // namespace
 
-// What a server of vectors is asked that has none is no mistake of a field.
+// What a server of vectors is asked that has none is no mistake of a field, and nor is what would
+// take too much memory.
 HttpReply TeiErrorReply(const Error& error) {
   const bool field = error.kind == ErrorKind::kInvalidArgument;
   if (field && error.message.ends_with(kEmpty)) return ShapedErrorReply(error, {400, "Empty"});
+  if (field && error.param.empty()) return ShapedErrorReply(error, {400, "Validation"});
   if (field && error.param == "model") return ShapedErrorReply(error, {400, "Backend"});
   return ShapedErrorReply(error, ShapeOf(error.kind));
 }
@@ -55,13 +57,13 @@ bool IsTeiPath(std::string_view path) {
   return path == "/embed" || path == "/embed_all" || path == "/similarity";
 }
 
-void PutInTeiForm(HttpReply& reply) {
-  const auto body = ParseStrictObject(reply.body);
 bool IsTeiRequest(std::string_view path, const Json& body) {
   if (path == "/") return true;
   return (path == "/rerank" || path == "/v1/rerank") && FindField(body, "texts") != nullptr;
 }
 
+void PutInTeiForm(HttpReply& reply) {
+  const auto body = ParseStrictObject(reply.body);
   const Json* const error = body ? FindField(*body, "error") : nullptr;
   const Json* const message = error != nullptr ? FindField(*error, "message") : nullptr;
   if (message == nullptr) return;

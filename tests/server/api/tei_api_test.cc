@@ -15,6 +15,13 @@ class TeiApi : public ApiFixture {
   FakeEmbeddings embeddings_;
 };
 
+// Wherever it is seen that there is not enough.
+TEST(TeiErrors, MemoryIsNoFieldsMistake) {
+  const HttpReply reply = TeiErrorReply({ErrorKind::kInvalidArgument, "about 3 MiB", {}});
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_EQ(reply.body, R"({"error":"about 3 MiB","error_type":"Validation"})");
+}
+
 // Also behind the bare address, where huggingface_hub's client sends it.
 TEST_F(TeiApi, AnAnswerIsAListOfVectors) {
   for (const char* path : {"/embed", "/"}) {
