@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <tuple>
 #include <utility>
 
 #include "core/engine/sampler.h"
@@ -268,11 +269,33 @@ void PrintJson(const Model& model, const BenchOptions& options, const Measuremen
   fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+// Texts are read at once and nothing follows them. A size that was given as it is by default cannot
+// be told from one that was not.
+Status CheckEmbedOptions(const BenchOptions& options) {
+  const BenchOptions none;
+  const std::tuple<const char*, const std::vector<size_t>&, const std::vector<size_t>&> kSizes[] = {
+      {"prompt", options.prompt, none.prompt},
+      {"generate", options.generate, none.generate},
+      {"batch", options.batch, none.batch},
+      {"depth", options.depth, none.depth}};
+  for (const auto& [name, given, standard] : kSizes) {
+    if (given == standard) continue;
+    return Fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("--{} is for models that generate, and this one makes vectors of texts: "
+                    "--embed says of how many tokens",
+                    name),
+        name);
+  }
+  return {};
+}
+
 }  // namespace
 
 int RunBench(const BenchOptions& options) {
   return RunWithModel("bench", options, [&](const Model& model, ThreadPool& pool) -> Status {
     if (model.config().encodes()) {
+      TRY_OK(CheckEmbedOptions(options));
       return RunEmbedBench(model, pool,
                            {.lengths = options.embed,
                             .step_tokens = options.prefill_tokens,

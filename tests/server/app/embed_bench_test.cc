@@ -50,6 +50,21 @@ TEST(EmbedBenchTest, OneTextAloneAndAFullStep) {
   EXPECT_THAT(RunOn(options, 2), HasSubstr("--embed 129: the model's context is 128"));
 }
 
+TEST(EmbedBenchTest, WhatIsForModelsThatGenerateIsRefused) {
+  const TempFile file(TinyModel(Bert()));
+  const std::pair<const char*, std::vector<size_t> BenchOptions::*> kSizes[] = {
+      {"--prompt", &BenchOptions::prompt},
+      {"--generate", &BenchOptions::generate},
+      {"--batch", &BenchOptions::batch},
+      {"--depth", &BenchOptions::depth}};
+  for (const auto& [name, sizes] : kSizes) {
+    BenchOptions options;
+    options.model = file.path();
+    options.*sizes = {7};
+    EXPECT_THAT(RunOn(options, 2), HasSubstr(std::string(name) + " is for models that generate"));
+  }
+}
+
 TEST(EmbedBenchTest, AModelThatGeneratesMakesNoVectors) {
   BenchOptions options;
   options.embed = {20};
