@@ -185,6 +185,9 @@ void LogRequest(const RequestRecord& record, std::string_view model) {
     fields.emplace_back("first_token_ms", record.first_token_ms);
     fields.emplace_back("tokens_per_second", record.tokens_per_second);
   }
+  if (record.id.empty() && record.prompt_tokens > 0) {
+    fields.emplace_back("prompt_tokens", record.prompt_tokens);
+  }
   if (record.resumed) fields.emplace_back("resumed", 1);
   fields.emplace_back("total_ms", record.total_ms);
   Log(level, "request", fields);

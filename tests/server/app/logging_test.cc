@@ -90,6 +90,17 @@ TEST(Logging, AModelAmongOthersIsNamed) {
               testing::HasSubstr("model=\"tales\" method=\"GET\""));
 }
 
+// Vectors have no id, and cost what is read for them.
+TEST(Logging, WhatIsReadIsCounted) {
+  SetUpLogging(LogLevel::kInfo, LogFormat::kText);
+  RequestRecord record;
+  record.prompt_tokens = 12;
+  testing::internal::CaptureStderr();
+  LogRequest(record);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr(" prompt_tokens=12 total"));
+}
+
 // Stands in for stderr: a pipe or a socket, of which the test reads one end.
 class Stderr {
  public:
