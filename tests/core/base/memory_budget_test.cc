@@ -93,22 +93,5 @@ TEST(MemoryBudgetTest, ThreadsShareOneSum) {
 }
 
 // What the same request holds elsewhere never comes free for it.
-TEST(MemoryBudgetTest, WhatIsHeldBesideIsOfTheSameRequest) {
-  MemoryBudget budget(100);
-  Share text(&budget);
-  ASSERT_TRUE(text.Resize(40));
-  Share share(&budget, 40);
-  EXPECT_TRUE(share.Resize(60));
-  const Status more = share.Resize(61);
-  ASSERT_FALSE(more);
-  EXPECT_EQ(more.error().kind, ErrorKind::kInvalidArgument);
-  Share moved = std::move(share);
-  EXPECT_EQ(moved.Resize(61).error().kind, ErrorKind::kInvalidArgument);
-  moved.Force(0);
-  Share others(&budget);
-  ASSERT_TRUE(others.Resize(10));
-  EXPECT_EQ(moved.Resize(60).error().kind, ErrorKind::kOverloaded);
-}
-
 }  // namespace
 }  // namespace lockstep

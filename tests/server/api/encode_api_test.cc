@@ -228,6 +228,7 @@ TEST_F(EncodeBeside, TokensOfTheModelThatIsNamed) {
   EXPECT_EQ(Answer(Post("/detokenize", R"({"tokens":[97],"model":"encoder"})"))["content"], "a");
   EXPECT_EQ(Answer(Post("/v1/completions/render", R"({"prompt":"a","model":"encoder"})")).dump(),
             R"([{"token_ids":[97]}])");
+  service_.SetChatTemplate("{{ messages[0].content }}");
   const HttpReply chat =
       Post("/tokenize", R"({"messages":[{"role":"user","content":"a"}],"model":"encoder"})");
   EXPECT_EQ(chat.status, 400);
