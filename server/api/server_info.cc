@@ -145,8 +145,8 @@ HttpReply Props(RouteCall& call) {
        {"capabilities", Json::array({Capability(model)})},
        {"chat_template", chat != nullptr ? chat->source : ""},
        {"chat_template_caps", {{"supports_tools", tools}, {"supports_tool_calls", tools}}},
-       {"bos_token", text(model.bos)},
-       {"eos_token", text(model.eos)},
+       {"bos_token", chat != nullptr ? std::string_view(chat->bos) : text(model.bos)},
+       {"eos_token", chat != nullptr ? std::string_view(chat->eos) : text(model.eos)},
        {"build_info", "lockstep-" LOCKSTEP_VERSION},
        {"is_sleeping", false}});
 }

@@ -74,7 +74,7 @@ TEST_F(EncodeApi, RefusalsNameTheField) {
       {R"({"input":[]})", "input is empty"},
       {R"({"input":[[]]})", "input has no tokens"},
       {R"({"input":7})", "input must be a text"},
-      {R"({"input":["a",7]})", "input must be a text"},
+      {R"({"input":["a",7]})", "input[1] must be a text"},
       {R"({"input":[97,"a"]})", "input[1] must be a token id"},
       {R"({"input":[128]})", "input[0] must be a token id from 0 to 127"},
       {R"({"input":"a","dimensions":5})", "dimensions is 5, and the model's vectors have 4"},

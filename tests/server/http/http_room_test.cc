@@ -56,6 +56,7 @@ TEST_F(HttpRoomTest, IdleConnectionsCostNothing) {
 // A body that can never fit is no reason to try again, and is refused before it is sent.
 TEST_F(HttpRoomTest, ABodyBeyondAllMemoryIsRefusedForGood) {
   constexpr size_t kMiB = size_t{1} << 20;
+  service_.script = "ab";
   options_.memory = std::make_shared<MemoryBudget>(kMiB);
   Start();
   const std::string head =
