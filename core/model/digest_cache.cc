@@ -8,7 +8,8 @@
 //
 // It is read as a whole and compared as a whole: whatever else a file may hold, it is no entry. The
 // last line is for a crash of the machine, as nothing is synced to the disk. What is written is
-// renamed into its place, so that a reader never meets half of it.
+// renamed into its place, so that a reader never meets half of it. Entries of models that are gone
+// for good look like any other, so that only the newest stay.
 #include "core/model/digest_cache.h"
 
 #include <fmt/format.h>
@@ -21,6 +22,8 @@
 #include <iterator>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "core/base/digest.h"
 
@@ -30,6 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kHexDigits = 64;
+constexpr size_t kMaxEntries = 256;
 
 std::string Sha256Of(std::string_view text) {
   Digest digest;
@@ -44,6 +48,24 @@ std::string Describe(std::span<const FileState> parts) {
                    part.modified_ns, part.changed_ns);
   }
   return text;
+}
+
+// Files of other names are somebody else's.
+bool IsEntry(const std::string& name) {
+  return name.size() >= kHexDigits && name.find_first_not_of("0123456789abcdef") >= kHexDigits;
+}
+
+void RemoveOldest(const std::string& folder) {
+  std::vector<std::pair<fs::file_time_type, fs::path>> entries;
+  std::error_code error, ignored;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (!IsEntry(at->path().filename().string())) continue;
+    entries.emplace_back(at->last_write_time(ignored), at->path());
+  }
+  if (entries.size() <= kMaxEntries) return;
+  std::ranges::sort(entries);
+  entries.resize(entries.size() - kMaxEntries);
+  for (const auto& [time, path] : entries) fs::remove(path, ignored);
 }
 
 }  // namespace
@@ -87,6 +109,7 @@ void DigestCache::Keep(const std::string& name, std::span<const FileState> parts
   file.close();
   if (file) fs::rename(unfinished, path, error);
   if (!file || error) fs::remove(unfinished, error);
+  RemoveOldest(folder_);
 }
 
 }  // namespace lockstep

@@ -27,9 +27,9 @@ class DigestCache {
   // the first part. Nothing for parts that are no files, too.
   std::optional<std::string> Find(const std::string& name, std::span<const FileState> parts) const;
 
-  // Keeps it for the next start. Does nothing where that is not possible, or where a part was
-  // changed so lately that a further change might bear the same time. REQUIRES: `parts` was asked
-  // for before the first byte was hashed, and is the same still.
+  // Keeps it for the next start, one of the 256 newest. Does nothing where that is not possible, or
+  // where a part was changed so lately that a further change might bear the same time. REQUIRES:
+  // `parts` was asked for before the first byte was hashed, and is the same still.
   void Keep(const std::string& name, std::span<const FileState> parts,
             const std::string& sha256) const;
 

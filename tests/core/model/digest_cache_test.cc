@@ -72,6 +72,27 @@ TEST_F(DigestCacheTest, AModelHasOneEntry) {
   EXPECT_THAT(cache_.Find(kName, {{Old(3)}}), Optional(other));
 }
 
+TEST_F(DigestCacheTest, KeepsTheNewestEntriesAndFilesOfOthers) {
+  fs::create_directories(folder_);
+  std::ofstream(folder_ + "/notes") << "mine";
+  constexpr int kEntries = 260;
+  for (int i = 0; i < kEntries; ++i) {
+    cache_.Keep("/models/" + std::to_string(i), parts_, kDigest);
+    if (i != 3) continue;
+    // Some file systems have coarse clocks.
+    for (const fs::path& path : Files()) {
+      fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(1));
+    }
+  }
+  EXPECT_EQ(Files().size(), 257u);
+  EXPECT_TRUE(fs::exists(folder_ + "/notes"));
+  for (const int gone : {0, 1, 2, 3}) {
+    EXPECT_EQ(cache_.Find("/models/" + std::to_string(gone), parts_), std::nullopt) << gone;
+  }
+  EXPECT_THAT(cache_.Find("/models/4", parts_), Optional(kDigest));
+  EXPECT_THAT(cache_.Find("/models/259", parts_), Optional(kDigest));
+}
+
 // A second change within the same tick of the file system's clock would go unnoticed.
 TEST_F(DigestCacheTest, KeepsNothingOfAFileThatWasJustChanged) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
