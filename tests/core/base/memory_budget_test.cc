@@ -49,6 +49,17 @@ TEST(MemoryBudgetTest, WhatARequestHoldsBesideCountsToItself) {
   EXPECT_TRUE(again.Resize(70));
 }
 
+TEST(MemoryBudgetTest, WhatFitsBesideNothingAtAllIsNoMatterOfTimeEither) {
+  MemoryBudget budget(6400);
+  Share idle(&budget), share(&budget);
+  idle.Force(100);
+  EXPECT_EQ(share.Resize(6301).error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_TRUE(share.Resize(6300));
+  share.Force(0);
+  idle.Force(101);
+  EXPECT_EQ(share.Resize(6300).error().kind, ErrorKind::kOverloaded);
+}
+
 TEST(MemoryBudgetTest, AShareEndsWithItsOwnerAndMoves) {
   MemoryBudget budget(100);
   {
