@@ -20,34 +20,6 @@
 namespace lockstep {
 namespace {
 
-HttpReply GenerateFrom(Body body, const Dialect& dialect, RouteCall& call) {
-  ReadContext context = ContextOf(call, dialect.strict, std::move(body.memory));
-  // `context` is done with here, except for the reply's headers: the reply that is made may outlive
-  // it.
-  auto read = dialect.read(body.json, context);
-  if (!read) return dialect.error(read.error());
-  read->generate.grammar_work = context.compile_for.work;
-  if (read->reply) return WithHeaders(*std::move(read->reply), context);
-  const ServedModel& model = call.service->model();
-  if (model.encodes) return dialect.error(GeneratesNothing(model));
-  read->generate.digest = RequestDigest(call.request.path, body.json);
-  // Many a client takes a line "data: " for an event's first, and would lose what has an id before
-  // it. Who asks for this type reads it as it is specified; the packages of OpenAI and Anthropic
-  // ask for JSON.
-  read->event_ids = ChooseStreamFormat(context.accept) == StreamFormat::kSse;
-  read->last_event_id = TrimSpaces(FindHeader(call.request.headers, "Last-Event-ID"));
-  // An answer may take long, and needs the body no more.
-  body.json = nullptr;
-  read->memory = std::move(context.memory);
-  read->memory.Force(kReadingCopies * call.request.body.size());
-  if (Status status = read->memory.Grow(read->repeated_bytes); !status) {
-    return dialect.error(status.error());
-  }
-  return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
-                             call.settings.generate.keep_alive),
-                     context);
-}
-
 HttpReply AnswerFrom(Body body, Answerer answer, RouteCall& call) {
   ReadContext context = ContextOf(call, /*strict_dialect=*/false, std::move(body.memory));
   Result<std::string> text = answer(body.json, context);
@@ -75,11 +47,35 @@ const Dialect& OpenAiOrLlama(const Json& body) {
   return IsLlamaRequest(body) ? kLlamaCompletion : kOpenAiCompletions;
 }
 
-HttpReply GenerateIn(DialectChoice dialect, RouteCall& call) {
+HttpReply GenerateIn(DialectChoice choose, RouteCall& call) {
   auto body = ReadBody(call.request, call.caller, call.settings.memory);
   if (!body) return body.error();
-  const Dialect& chosen = dialect(body->json);
-  return GenerateFrom(*std::move(body), chosen, call);
+  const Dialect& dialect = choose(body->json);
+  ReadContext context = ContextOf(call, dialect.strict, std::move(body->memory));
+  // `context` is done with here, except for the reply's headers: the reply that is made may outlive
+  // it.
+  auto read = dialect.read(body->json, context);
+  if (!read) return dialect.error(read.error());
+  read->generate.grammar_work = context.compile_for.work;
+  if (read->reply) return WithHeaders(*std::move(read->reply), context);
+  const ServedModel& model = call.service->model();
+  if (model.encodes) return dialect.error(GeneratesNothing(model));
+  read->generate.digest = RequestDigest(call.request.path, body->json);
+  // Many a client takes a line "data: " for an event's first, and would lose what has an id before
+  // it. Who asks for this type reads it as it is specified; the packages of OpenAI and Anthropic
+  // ask for JSON.
+  read->event_ids = ChooseStreamFormat(context.accept) == StreamFormat::kSse;
+  read->last_event_id = TrimSpaces(FindHeader(call.request.headers, "Last-Event-ID"));
+  // An answer may take long, and needs the body no more.
+  body->json = nullptr;
+  read->memory = std::move(context.memory);
+  read->memory.Force(kReadingCopies * call.request.body.size());
+  if (Status status = read->memory.Grow(read->repeated_bytes); !status) {
+    return dialect.error(status.error());
+  }
+  return WithHeaders(Respond(*call.service, *std::move(read), dialect, std::move(call.caller),
+                             call.settings.generate.keep_alive),
+                     context);
 }
 
 HttpReply AnswerAtOnceBy(Answerer answer, RouteCall& call) {

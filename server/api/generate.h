@@ -21,7 +21,7 @@ const Dialect& NativeOrTgi(const Json& body);
 const Dialect& OpenAiOrLlama(const Json& body);
 
 // Blocks for as long as a generation takes, or until its stream begins.
-HttpReply GenerateIn(DialectChoice dialect, RouteCall& call);
+HttpReply GenerateIn(DialectChoice choose, RouteCall& call);
 template <DialectChoice kDialect>
 HttpReply Generate(RouteCall& call) {
   return GenerateIn(kDialect, call);

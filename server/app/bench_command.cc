@@ -186,7 +186,7 @@ class Bench {
 };
 
 // A size of 0 means that there is no such test, which therefore fits any context.
-Status Checsizes(const BenchOptions& options, size_t context) {
+Status CheckSizes(const BenchOptions& options, size_t context) {
   const size_t depth = *std::max_element(options.depth.begin(), options.depth.end());
   const auto check = [depth](const char* flag, const std::vector<size_t>& values, size_t limit) {
     for (const size_t value : values) {
@@ -204,7 +204,7 @@ Status Checsizes(const BenchOptions& options, size_t context) {
 }
 
 Result<Measurements> Measure(const Model& model, ThreadPool& pool, const BenchOptions& options) {
-  TRY_OK(Checsizes(options, model.config().context));
+  TRY_OK(CheckSizes(options, model.config().context));
   const auto some = [](const std::vector<size_t>& sizes) {
     return sizes.size() - static_cast<size_t>(std::count(sizes.begin(), sizes.end(), 0));
   };

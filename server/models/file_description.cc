@@ -31,7 +31,8 @@ Result<Json> DescribeFile(const std::string& path, bool generic_tools) {
   const ModelCard card = MakeModelCard(parts.file(), config);
   const std::string chat = config.encodes() ? "" : ChatTemplateOf(parts.file());
   ServedModel served;
-  served.encodes = config.encodes(), served.scores_pairs = config.scores_pairs();
+  served.encodes = config.encodes();
+  served.scores_pairs = config.scores_pairs();
   Json capabilities = Json::array({Capability(served)});
   const bool tools = generic_tools || chat.find("tools") != chat.npos;
   if (!chat.empty() && tools) capabilities.push_back("tools");
