@@ -1,5 +1,5 @@
 // All that is known of a keyword in general stands in one table: whether it is known, what values
-// it is about, and how two of it are joined. What it makes of a grammar stands in
+// it is about, how two of it are joined, and what breaks it. What it makes of a grammar stands in
 // schema_numbers.cc, schema_texts.cc, schema_arrays.cc and schema_objects.cc.
 #include "server/schema/schema_keywords.h"
 
@@ -32,8 +32,8 @@ constexpr SchemaKeyword kKeywords[] = {
     {"unevaluatedProperties", "object", kBoth},
     {"propertyNames", "object", kBoth},
     {"required", "object", kUnion},
-    {"minProperties", "object", kLarger},
-    {"maxProperties", "object", kSmaller},
+    {"minProperties", "object", kLarger, "maxProperties", -1},
+    {"maxProperties", "object", kSmaller, "minProperties", 1},
     {"dependentRequired", "object", kLater},
     {"dependentSchemas", "object", kLater},
     {"dependencies", "object", kLater},
@@ -44,17 +44,17 @@ constexpr SchemaKeyword kKeywords[] = {
     {"contains", "array", kOnce},
     {"minContains", "array", kOnce},
     {"maxContains", "array", kOnce},
-    {"minItems", "array", kLarger},
-    {"maxItems", "array", kSmaller},
+    {"minItems", "array", kLarger, "maxItems", -1},
+    {"maxItems", "array", kSmaller, "minItems", 1},
     {"uniqueItems", "array", kEither},
-    {"minLength", "string", kLarger},
-    {"maxLength", "string", kSmaller},
+    {"minLength", "string", kLarger, "maxLength", -1},
+    {"maxLength", "string", kSmaller, "minLength", 1},
     {"pattern", "string", kUnion},
     {"format", "string", kUnion},
-    {"minimum", "number", kLarger},
-    {"maximum", "number", kSmaller},
-    {"exclusiveMinimum", "number", kLarger},
-    {"exclusiveMaximum", "number", kSmaller},
+    {"minimum", "number", kLarger, "exclusiveMaximum"},
+    {"maximum", "number", kSmaller, "exclusiveMinimum"},
+    {"exclusiveMinimum", "number", kLarger, "maximum"},
+    {"exclusiveMaximum", "number", kSmaller, "minimum"},
     {"multipleOf", "number", kOnce},
 };
 

@@ -28,6 +28,10 @@ struct SchemaKeyword {
   std::string_view name;
   std::string_view type;  // of the values that it is about: empty, any
   SchemaJoin join;
+  // The keyword of what breaks this one, with a number that is so much more: minLength 3 is broken
+  // by maxLength 2. Empty: see schema_negate.cc.
+  std::string_view broken_by = {};
+  int more = 0;
 };
 // Null for a keyword that is not supported.
 const SchemaKeyword* FindSchemaKeyword(std::string_view keyword);

@@ -17,6 +17,7 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kMaxDepth = 20;
+constexpr int kMaxSize = 1'000'000'000;
 // These types exclude each other. integer is not among them, since it is a part of number, and what
 // is left of number has no name.
 constexpr const char* kTypes[] = {"null", "boolean", "number", "string", "array", "object"};
@@ -63,9 +64,19 @@ Result<Json> NegateEach(const Json& schemas, const char* joined, size_t depth) {
   return Json{{joined, std::move(parts)}};
 }
 
-// Values of another type pass `keyword`, so that they are not among what it forbids.
-Json OfType(const char* type, const char* keyword, const Json& value) {
-  return {{"type", type}, {keyword, value}};
+// Values of another type pass a keyword, so that they are not among what it forbids. No size is
+// below 0, so that nothing breaks the demand of so many.
+Result<Json> NegateBound(const SchemaKeyword& keyword, const Json& value) {
+  Json bound = value;
+  if (keyword.more != 0) {
+    if (!value.is_number_integer() || value < 0 || value > kMaxSize) {
+      return CannotNegate(Quoted(keyword.name));
+    }
+    const int64_t size = value.get<int64_t>() + keyword.more;
+    if (size < 0) return Json(false);
+    bound = size;
+  }
+  return Json{{"type", keyword.type}, {std::string(keyword.broken_by), std::move(bound)}};
 }
 
 // Returns the schema of what breaks one keyword, whatever the others say: minLength 3 is broken by
@@ -96,16 +107,8 @@ Result<Json> NegateKeyword(const std::string& keyword, const Json& value, size_t
   if (keyword == "pattern" || keyword == "format") {
     return Json{{"type", "string"}, {"not", {{keyword, value}}}};
   }
-  if (keyword == "minimum") return OfType("number", "exclusiveMaximum", value);
-  if (keyword == "maximum") return OfType("number", "exclusiveMinimum", value);
-  if (keyword == "exclusiveMinimum") return OfType("number", "maximum", value);
-  if (keyword == "exclusiveMaximum") return OfType("number", "minimum", value);
-  const bool whole = value.is_number_integer() && value >= 0 && value < 1'000'000'000;
-  const int64_t size = whole ? value.get<int64_t>() : 0;
-  if (whole && keyword == "minLength" && size > 0) return OfType("string", "maxLength", size - 1);
-  if (whole && keyword == "maxLength") return OfType("string", "minLength", size + 1);
-  if (whole && keyword == "minItems" && size > 0) return OfType("array", "maxItems", size - 1);
-  if (whole && keyword == "maxItems") return OfType("array", "minItems", size + 1);
+  const SchemaKeyword* const known = FindSchemaKeyword(keyword);
+  if (known != nullptr && !known->broken_by.empty()) return NegateBound(*known, value);
   return CannotNegate(Quoted(keyword));
 }
 
