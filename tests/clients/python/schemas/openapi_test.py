@@ -21,6 +21,7 @@ EXPECTED = [
      "the vocabulary and the templates are the model's"),
     (REJECTED, r"send one of them|send one\b|is of functions", "two fields that say the same exclude each other"),
     (REJECTED, r"fills no gaps", "the vocabulary is the model's"),
+    (REJECTED, r"inputs (must be a string|is empty)", "POST / is whose model is there: a text to go on with, or texts to encode"),
     (REJECTED, r"makes no vectors|generates nothing|model's vectors have|is not trained for|has no prompts",
      "which model does what, and the size of its vectors, are the models'"),
     (REJECTED, r"it must be one text, or as many", "a field's length is that of another one"),
