@@ -34,7 +34,7 @@ EXPECTED = [
     (REJECTED, r"must have 1 to 256 bytes", "a document counts characters"),
     (ACCEPTED, r"texts, and a request may have", "text-embeddings-inference refuses a batch by 413"),
     (REJECTED, r"is not known: this server keeps", "a field refers to what the server may have kept"),
-    (REJECTED, r"context|have nothing for a model|the prompt is|must not end with", "what a prompt becomes is the model's"),
+    (REJECTED, r"context|have nothing for a model|the prompt is|must not end with|no BOS token goes before", "what a prompt becomes is the model's"),
     (ACCEPTED, r'"done_reason":"(un)?load"', "a request for no answer has nothing that a format could bind"),
     ("Server error", r"does not know this method", "501 is for methods that a server does not know"),
     ("Server error", r"is for servers of several models", "the document is that of several models, too"),
