@@ -39,7 +39,14 @@ CLI::Validator Real(double low, double high) {
           fmt::format("FLOAT in [{} - {}]", low, high)};
 }
 
-// What is asked is said with each run: these have no variables.
+// What is asked or measured is said with each run: such a flag has no variable.
+CLI::Option* AddCount(CLI::App& command, const char* name, auto& value, size_t low, size_t high,
+                      const std::string& help) {
+  return command.add_option(name, value, help)
+      ->type_name("N")
+      ->transform(Flags::Decimal(low, high));
+}
+
 void AddSamplingFlags(CLI::App& command, SamplingOptions& sampling) {
   const auto real = [&command](const char* name, double& value, double low, double high,
                                const char* help) {
@@ -48,20 +55,23 @@ void AddSamplingFlags(CLI::App& command, SamplingOptions& sampling) {
         ->check(Real(low, high))
         ->capture_default_str();
   };
-  const auto count = [&command](const char* name, auto& value, size_t low, size_t high,
-                                const char* help) {
-    return command.add_option(name, value, help)
-        ->type_name("N")
-        ->transform(Flags::Decimal(low, high));
-  };
   real("--temperature", sampling.temperature, 0, 100, "0 always takes the likeliest token");
   real("--top-p", sampling.top_p, 0.01, 1, "of the likeliest tokens only this share");
   real("--min-p", sampling.min_p, 0, 1, "no token below this share of the likeliest's probability");
-  count("--top-k", sampling.top_k, 0, kMaxContext, "so many of the likeliest tokens; 0 for all")
+  AddCount(command, "--top-k", sampling.top_k, 0, kMaxContext,
+           "so many of the likeliest tokens; 0 for all")
       ->capture_default_str();
-  count("--max-tokens", sampling.max_tokens, 1, kMaxContext,
-        "the answer ends here; without it where the context does");
-  count("--seed", sampling.seed, 0, INT64_MAX, "the same seed gives the same answer");
+  AddCount(command, "--max-tokens", sampling.max_tokens, 1, kMaxContext,
+           "the answer ends here; without it where the context does");
+  AddCount(command, "--seed", sampling.seed, 0, INT64_MAX, "the same seed gives the same answer");
+}
+
+// What chat and generate have in common.
+void AddAnswerFlags(Flags& flags, CLI::App& command, Options& options, SamplingOptions& sampling) {
+  AddSamplingFlags(command, sampling);
+  AddModelFlags(flags, command, options);
+  AddCacheFlag(flags, command, options);
+  AddContextFlag(flags, command, options);
 }
 
 }  // namespace
@@ -74,10 +84,8 @@ void AddModelFlags(Flags& flags, CLI::App& app, Options& options) {
 }
 
 void AddComputeFlags(Flags& flags, CLI::App& app, Options& options) {
-  flags
-      .Number(app, "-t,--threads", options.threads, 1, kMaxThreads,
-              "compute threads; without it as many as CPU affinity and cgroup allow")
-      ->default_str("");
+  flags.NumberOrFound(app, "-t,--threads", options.threads, 1, kMaxThreads,
+                      "compute threads; without it as many as CPU affinity and cgroup allow");
   flags.Text(app, "--isa", options.isa,
              "instruction set: auto, or " + IsaNames() + "; the answers are the same");
   flags.Choice<KvType>(app, "--kv-type", options.kv_type, KvTypesByName(),
@@ -91,11 +99,10 @@ void AddCacheFlag(Flags& flags, CLI::App& app, Options& options) {
 }
 
 void AddContextFlag(Flags& flags, CLI::App& app, Options& options) {
-  flags
-      .Number(app, "-c,--context,--ctx-size", options.context, 1, kMaxContext,
-              "tokens of a prompt and its answer; without it as many of the model's as memory "
-              "allows")
-      ->default_str("");
+  flags.NumberOrFound(
+      app, "-c,--context,--ctx-size", options.context, 1, kMaxContext,
+      "tokens of a prompt and its answer; without it as many of the model's as memory "
+      "allows");
 }
 
 void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options) {
@@ -106,14 +113,9 @@ void AddPrefillFlag(Flags& flags, CLI::App& app, Options& options) {
 void AddBenchCommand(Flags& flags, CLI::App& app, Options& options) {
   CLI::App* const bench = app.add_subcommand("bench", "measure prefill and decode");
   BenchOptions& tests = options.bench;
-  // Has no variable: what is measured is said with each run.
   const auto list = [bench](const char* name, std::vector<size_t>& values, size_t low, size_t high,
                             const char* help) {
-    return bench->add_option(name, values, help)
-        ->delimiter(',')
-        ->type_name("N")
-        ->transform(Flags::Decimal(low, high))
-        ->capture_default_str();
+    return AddCount(*bench, name, values, low, high, help)->delimiter(',')->capture_default_str();
   };
   list("--prompt", tests.prompt, 0, kMaxContext, "tokens to read, such as 128,512; 0 for none");
   list("--generate", tests.generate, 0, kMaxContext, "tokens that each stream writes; 0 for none");
@@ -122,9 +124,8 @@ void AddBenchCommand(Flags& flags, CLI::App& app, Options& options) {
        "of a model that makes vectors: tokens of a text, such as 20,200; without any 128")
       ->expected(0, -1);
   list("--depth", tests.depth, 0, kMaxContext, "tokens that are in the context before");
-  bench->add_option("--repeat", tests.repeat, "runs of each test, of which the median counts")
-      ->type_name("N")
-      ->transform(Flags::Decimal(1, kMaxBatch))
+  AddCount(*bench, "--repeat", tests.repeat, 1, kMaxBatch,
+           "runs of each test, of which the median counts")
       ->capture_default_str();
   bench->add_flag("--json", tests.json, "print JSON instead of a table")
       ->transform(Flags::YesOrNo());
@@ -137,25 +138,18 @@ void AddPerplexityCommand(Flags& flags, CLI::App& app, Options& options) {
       app.add_subcommand("perplexity", "measure how well a text is predicted");
   PerplexityOptions& text = options.perplexity;
   perplexity->add_option("--file", text.file, "the text")->type_name("TEXT")->required();
-  perplexity
-      ->add_option(
-          "-c,--context,--ctx-size", text.context,
-          fmt::format("tokens of a window; without it the model's, at most {}", kPerplexityContext))
-      ->type_name("N")
-      ->transform(Flags::Decimal(1, kMaxContext));
-  perplexity->add_option("--chunks", text.chunks, "windows to evaluate; without it all")
-      ->type_name("N")
-      ->transform(Flags::Decimal(1, kMaxContext));
+  AddCount(
+      *perplexity, "-c,--context,--ctx-size", text.context, 1, kMaxContext,
+      fmt::format("tokens of a window; without it the model's, at most {}", kPerplexityContext));
+  AddCount(*perplexity, "--chunks", text.chunks, 1, kMaxContext,
+           "windows to evaluate; without it all");
   AddModelFlags(flags, *perplexity, options);
 }
 
 void AddChatCommand(Flags& flags, CLI::App& app, Options& options) {
   CLI::App* const chat = app.add_subcommand("chat", "talk with the model in the terminal");
   chat->add_option("--system", options.chat.system, "what the model is told before all");
-  AddSamplingFlags(*chat, options.chat.sampling);
-  AddModelFlags(flags, *chat, options);
-  AddCacheFlag(flags, *chat, options);
-  AddContextFlag(flags, *chat, options);
+  AddAnswerFlags(flags, *chat, options, options.chat.sampling);
 }
 
 void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
@@ -168,10 +162,7 @@ void AddGenerateCommand(Flags& flags, CLI::App& app, Options& options) {
           ->transform(Flags::YesOrNo());
   command->add_option("--system", generate.system, "what the model is told before, with --chat")
       ->needs(chat);
-  AddSamplingFlags(*command, generate.sampling);
-  AddModelFlags(flags, *command, options);
-  AddCacheFlag(flags, *command, options);
-  AddContextFlag(flags, *command, options);
+  AddAnswerFlags(flags, *command, options, generate.sampling);
 }
 
 void AddVerifyCommand(Flags& flags, CLI::App& app, Options& options) {

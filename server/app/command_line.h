@@ -37,6 +37,12 @@ class Flags {
                  [&value](const std::string& text) { value = static_cast<T>(ToNumber(text)); })
         ->transform(Decimal(low, high));
   }
+  // One that is worked out where nobody says it: the help shows no default.
+  template <std::integral T>
+  CLI::Option* NumberOrFound(CLI::App& app, const std::string& names, T& value, size_t low,
+                             size_t high, const std::string& help) {
+    return Number(app, names, value, low, high, help)->default_str("");
+  }
   CLI::Option* Seconds(CLI::App& app, const std::string& names, auto& duration,
                        const std::string& help) {
     const auto shown = std::chrono::duration_cast<std::chrono::seconds>(duration).count();

@@ -47,10 +47,8 @@ void AddModelsFlags(Flags& flags, CLI::App& app, ModelsOptions& models, size_t& 
 }
 
 void AddMemoryFlag(Flags& flags, CLI::App& app, size_t& memory_mib) {
-  flags
-      .Number(app, "--memory", memory_mib, 1, kMaxMib,
-              "MiB to plan with; without it what the machine and its control groups have")
-      ->default_str("");
+  flags.NumberOrFound(app, "--memory", memory_mib, 1, kMaxMib,
+                      "MiB to plan with; without it what the machine and its control groups have");
 }
 
 std::vector<std::string> FlagsForChildren(const CLI::App& app) {

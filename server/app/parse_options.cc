@@ -77,15 +77,12 @@ void AddMemoryFlags(Flags& flags, CLI::App& app, Options& options) {
                "MiB that the folder may take; what was not used for longest goes");
   flags.Text(app, "--prefix-store", options.prefix_store,
              "the same in Redis or Valkey: redis://[[user]:password@]host[:port][/database]");
-  flags
-      .Number(app, "--kv-memory", options.kv_memory_mib, 1, kMaxMib,
-              "MiB for sessions and prefix cache; without it what the memory allows")
-      ->default_str("");
-  flags
-      .Number(app, "--request-memory", options.request_memory_mib, 1, kMaxMib,
-              "MiB for what requests hold: bodies, JSON, grammars, answers; without it a share of "
-              "the memory, at most 256")
-      ->default_str("");
+  flags.NumberOrFound(app, "--kv-memory", options.kv_memory_mib, 1, kMaxMib,
+                      "MiB for sessions and prefix cache; without it what the memory allows");
+  flags.NumberOrFound(
+      app, "--request-memory", options.request_memory_mib, 1, kMaxMib,
+      "MiB for what requests hold: bodies, JSON, grammars, answers; without it a share of "
+      "the memory, at most 256");
 }
 
 void AddAccessFlags(Flags& flags, CLI::App& app, Options& options) {
