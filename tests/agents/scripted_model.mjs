@@ -6,22 +6,12 @@
 // vocabulary, and after an answer the end. All else is bytes. Which of the answers it is to be says
 // the chat template, which ends the prompt with its control token.
 import { writeFileSync } from "node:fs";
+import {
+  ARRAY, FLOAT32, INT32, STRING, UINT32, array, f32, gguf, pair, string, u32,
+} from "../support/gguf.mjs";
 
-const UINT32 = 4, FLOAT32 = 6, STRING = 8, ARRAY = 9, INT32 = 5;
 const NORMAL = 1, CONTROL = 3;
-const DIM = 32, ALIGNMENT = 32;
-
-const u32 = (value) => Buffer.from(Uint32Array.of(value).buffer);
-const u64 = (value) => Buffer.from(BigUint64Array.of(BigInt(value)).buffer);
-const f32 = (values) => Buffer.from(Float32Array.from(values).buffer);
-const string = (text) => {
-  const bytes = Buffer.from(text);
-  return Buffer.concat([u64(bytes.length), bytes]);
-};
-const array = (type, items) =>
-  Buffer.concat([u32(type), u64(items.length), ...items]);
-const padded = (bytes) =>
-  Buffer.concat([bytes, Buffer.alloc((ALIGNMENT - (bytes.length % ALIGNMENT)) % ALIGNMENT)]);
+const DIM = 32;
 
 // A byte as byte-level vocabularies of BPE write it: one that cannot be printed as a character
 // beyond the first 256.
@@ -108,16 +98,6 @@ export function writeScriptedModel(file, { name, template, answers, context = 13
     "tokenizer.ggml.eos_token_id": number(end),
     "tokenizer.chat_template": [STRING, string(template)],
   };
-  const head = [Buffer.from("GGUF"), u32(3), u64(tensors.length), u64(Object.keys(pairs).length)];
-  for (const [key, [type, value]] of Object.entries(pairs)) {
-    head.push(string(key), u32(type), value);
-  }
-  let offset = 0;
-  const data = [];
-  for (const [key, dims, values] of tensors) {
-    head.push(string(key), u32(dims.length), ...dims.map(u64), u32(0), u64(offset));
-    data.push(padded(f32(values)));
-    offset += data.at(-1).length;
-  }
-  writeFileSync(file, Buffer.concat([padded(Buffer.concat(head)), ...data]));
+  const all = Object.entries(pairs).map(([key, [type, value]]) => pair(key, type, value));
+  writeFileSync(file, gguf(all, tensors));
 }

@@ -1,22 +1,13 @@
 // Writes a GGUF file of a small encoder with random weights, over the vocabulary of WordPiece that
 // is in tests/data: what a client's tests of vectors need is any model that has some.
 import { readFileSync, writeFileSync } from "node:fs";
+import { ARRAY, BOOL, FLOAT32, STRING, UINT32, f32, gguf, pair, string, u32 } from "../support/gguf.mjs";
 
 const VOCABULARY = new URL("../data/tales-wordpiece.gguf", import.meta.url);
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8]; // of the types of values
-const UINT32 = 4, FLOAT32 = 6, BOOL = 7, STRING = 8, ARRAY = 9;
-const DIM = 32, FFN = 64, CONTEXT = 64, ALIGNMENT = 32;
+const DIM = 32, FFN = 64, CONTEXT = 64;
 
 export const VECTOR = DIM; // values of each
-
-const u32 = (value) => Buffer.from(Uint32Array.of(value).buffer);
-const u64 = (value) => Buffer.from(BigUint64Array.of(BigInt(value)).buffer);
-const f32 = (values) => Buffer.from(Float32Array.from(values).buffer);
-const string = (text) => {
-  const bytes = Buffer.from(text);
-  return Buffer.concat([u64(bytes.length), bytes]);
-};
-const padding = (size) => Buffer.alloc((ALIGNMENT - (size % ALIGNMENT)) % ALIGNMENT);
 
 // The file's pairs of a tokenizer as they are, how many there are, and how many tokens.
 function tokenizer() {
@@ -50,7 +41,7 @@ function tokenizer() {
 
 export function writeEncoder(file, name = "tiny-encoder") {
   const { pairs, tokens } = tokenizer();
-  const add = (key, type, value) => pairs.push(Buffer.concat([string(key), u32(type), value]));
+  const add = (key, type, value) => pairs.push(pair(key, type, value));
   add("general.architecture", STRING, string("bert"));
   add("general.name", STRING, string(name));
   const sizes = {
@@ -87,15 +78,5 @@ export function writeEncoder(file, name = "tiny-encoder") {
     ...matrix("blk.0.ffn_down", FFN, DIM),
     ...norm("blk.0.layer_output_norm"),
   ];
-  const head = [Buffer.from("GGUF"), u32(3), u64(tensors.length), u64(pairs.length), ...pairs];
-  const data = [];
-  let offset = 0;
-  for (const [key, dims, values] of tensors) {
-    head.push(string(key), u32(dims.length), ...dims.map(u64), u32(0), u64(offset));
-    const bytes = f32(values);
-    data.push(bytes, padding(bytes.length));
-    offset += bytes.length + padding(bytes.length).length;
-  }
-  const size = head.reduce((sum, part) => sum + part.length, 0);
-  writeFileSync(file, Buffer.concat([...head, padding(size), ...data]));
+  writeFileSync(file, gguf(pairs, tensors));
 }

@@ -121,3 +121,14 @@ async def request(port, path, body=None, *, timeout=60.0, reset=False, on_piece=
     except OSError as error:
         problem = error.strerror or str(error)
     return Reply(sent, pieces, problem)
+
+
+async def probe_livez(port, over):
+    """Asks for /livez until the event `over` is set: (the statuses, the slowest answer's seconds)"""
+    statuses, slowest = set(), 0.0
+    while not over.is_set():
+        reply = await request(port, "/livez", timeout=10)
+        statuses.add(reply.status)
+        slowest = max(slowest, reply.seconds)
+        await asyncio.sleep(0.02)
+    return statuses, slowest

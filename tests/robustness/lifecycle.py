@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from client import request
+from client import probe_livez, request
 from launch import free_port, poll
 from server import SLOW, Failed, Server, Skipped, expect
 from traffic import essence, generation, ids, is_whole_or_failed
@@ -195,25 +195,17 @@ def unread_log(test):
 
 async def crowd_of_small(port):
     """16 clients with short requests: (their statuses, the slowest /livez meanwhile)"""
-    statuses, slowest, over = set(), 0.0, asyncio.Event()
+    statuses, over = set(), asyncio.Event()
 
     async def client():
         for _ in range(10):
             statuses.add((await request(port, "/generate", generation("Once", 2))).status)
 
-    async def probe():
-        nonlocal slowest
-        while not over.is_set():
-            reply = await request(port, "/livez", timeout=10)
-            statuses.add(reply.status)
-            slowest = max(slowest, reply.seconds)
-            await asyncio.sleep(0.02)
-
-    probing = asyncio.create_task(probe())
+    probing = asyncio.create_task(probe_livez(port, over))
     await asyncio.gather(*(client() for _ in range(16)))
     over.set()
-    await probing
-    return statuses, slowest
+    probed, slowest = await probing
+    return statuses | probed, slowest
 
 
 def few_descriptors(test):

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from client import request
+from client import probe_livez, request
 from server import expect
 from traffic import generation
 
@@ -58,16 +58,8 @@ async def beside(port, attack, refusals=()):
 
 
 async def look(port):
-    probes, streams, slowest, longest = set(), set(), 0.0, 0.0
+    streams, longest = set(), 0.0
     over = asyncio.Event()
-
-    async def probe():
-        nonlocal slowest
-        while not over.is_set():
-            reply = await request(port, "/livez", timeout=10)
-            probes.add(reply.status)
-            slowest = max(slowest, reply.seconds)
-            await asyncio.sleep(0.02)
 
     async def stream():
         nonlocal longest
@@ -79,11 +71,11 @@ async def look(port):
             if reply.status != 200:
                 await asyncio.sleep(0.05)
 
-    watching = asyncio.gather(probe(), *(stream() for _ in range(STREAMS)))
+    watching = asyncio.gather(probe_livez(port, over), *(stream() for _ in range(STREAMS)))
     print("watching", flush=True)
     await asyncio.to_thread(sys.stdin.read)  # until whoever started it closes the pipe
     over.set()
-    await watching
+    (probes, slowest), *_ = await watching
     print(json.dumps({"probes": sorted(probes), "streams": sorted(streams), "livez": slowest,
                       "gap": longest}))
 
