@@ -65,11 +65,8 @@ class ContentReader {
   void ReadSystem(FieldReader& fields) { ReadTurn(fields, "system", "system"); }
 
   void ReadMessage(FieldReader& message) {
-    std::string role;
-    message.Text("role", &role);
-    if (message.ok() && role != "user" && role != "assistant" && role != "system") {
-      message.Fail("role", "must be user, assistant or system");
-    }
+    constexpr std::string_view kRoles[] = {"user", "assistant", "system"};
+    const std::string role = ReadRole(message, kRoles, "must be user, assistant or system");
     for (const char* name : {"clear_at", "output_config"}) {
       if (message.Has(name)) context_.ignored.push_back(message.Full(name));
     }

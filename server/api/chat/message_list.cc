@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace lockstep {
 
 void ReadEachMessage(FieldReader& fields, ReadContext& context,
@@ -19,6 +22,36 @@ void ReadEachMessage(FieldReader& fields, ReadContext& context,
     fields.Nested((*messages)[i], fmt::format("messages[{}]", i),
                   "must be an object with a role and content", context.unknown(), read);
   }
+}
+
+std::string ReadRole(FieldReader& message, std::span<const std::string_view> roles,
+                     std::string_view must) {
+  std::string role;
+  message.Text("role", &role);
+  CheckRole(message, role, roles, must);
+  return role;
+}
+
+void CheckRole(FieldReader& message, std::string_view role, std::span<const std::string_view> roles,
+               std::string_view must) {
+  if (message.ok() && std::ranges::find(roles, role) == roles.end()) message.Fail("role", must);
+}
+
+std::optional<Json> ReadCalls(FieldReader& message, ReadContext& context, std::string_view must,
+                              const std::function<Json(FieldReader&)>& read) {
+  const Json* const calls = message.Take("tool_calls");
+  if (calls == nullptr) return std::nullopt;
+  if (!calls->is_array()) {
+    message.Fail("tool_calls", "must be a list");
+  } else if (calls->size() > kMaxTools) {
+    message.Fail("tool_calls", fmt::format("has more than {} calls", kMaxTools));
+  }
+  Json list = Json::array();
+  for (size_t i = 0; i < calls->size() && message.ok(); ++i) {
+    message.Nested((*calls)[i], fmt::format("tool_calls[{}]", i), must, context.unknown(),
+                   [&](FieldReader& call) { list.push_back(read(call)); });
+  }
+  return list;
 }
 
 // A text in the object's place would be quoted once more.

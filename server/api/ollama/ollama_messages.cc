@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,10 +17,7 @@
 namespace lockstep {
 namespace {
 
-bool IsRole(std::string_view role) {
-  constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
-  return std::ranges::find(kRoles, role) != std::end(kRoles);
-}
+constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
 
 // They come as an object, but some clients keep the text.
 Json ArgumentsOf(const Json& sent) {
@@ -37,17 +33,17 @@ class MessageReader {
     std::string role, text;
     message.Text("role", &role);
     std::ranges::transform(role, role.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (message.ok() && !IsRole(role)) {
-      message.Fail("role", "must be system, user, assistant or tool");
-    }
+    CheckRole(message, role, kRoles, "must be system, user, assistant or tool");
     Json out{{"role", role}, {"content", ""}};
     if (message.Text("content", &text)) out["content"] = text;
     if (message.Text("thinking", &text) && !text.empty()) out["reasoning_content"] = text;
     RefuseImages(message);
-    if (Json calls = ReadCalls(message); !calls.empty()) {
+    auto calls = ReadCalls(message, context_, "must be an object with a function",
+                           [this](FieldReader& call) { return ReadCall(call); });
+    if (calls && !calls->empty()) {
       // Go has no null for a text, but a message of calls alone is one without a content.
       if (out["content"] == "") out["content"] = nullptr;
-      out["tool_calls"] = std::move(calls);
+      out["tool_calls"] = *std::move(calls);
     }
     std::string name, id;
     message.Text("name", &name);
@@ -66,23 +62,7 @@ class MessageReader {
     std::string id, name;
   };
 
-  // [{"id", "function": {"index", "name", "arguments": {...}}}]
-  Json ReadCalls(FieldReader& message) {
-    const Json* const calls = message.Take("tool_calls");
-    if (calls == nullptr) return {};
-    if (!calls->is_array()) message.Fail("tool_calls", "must be a list");
-    if (calls->size() > kMaxTools) {
-      message.Fail("tool_calls", fmt::format("has more than {} calls", kMaxTools));
-    }
-    Json list = Json::array();
-    for (size_t i = 0; i < calls->size() && message.ok(); ++i) {
-      message.Nested((*calls)[i], fmt::format("tool_calls[{}]", i),
-                     "must be an object with a function", context_.unknown(),
-                     [&](FieldReader& call) { list.push_back(ReadCall(call)); });
-    }
-    return list;
-  }
-
+  // {"id", "function": {"index", "name", "arguments": {...}}}
   Json ReadCall(FieldReader& call) {
     Call made;
     Json arguments = Json::object();

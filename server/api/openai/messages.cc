@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <string>
 #include <utility>
 
@@ -27,11 +26,8 @@ void TakeWithoutEffect(FieldReader& fields) {
   }
 }
 
-bool IsRole(std::string_view role) {
-  constexpr std::string_view kRoles[] = {"system",    "developer", "user",
-                                         "assistant", "tool",      "function"};
-  return std::ranges::find(kRoles, role) != std::end(kRoles);
-}
+constexpr std::string_view kRoles[] = {"system",    "developer", "user",
+                                       "assistant", "tool",      "function"};
 
 class MessageReader {
  public:
@@ -40,16 +36,14 @@ class MessageReader {
   // Returns the message as templates know it: role and content always, which may be null, and name,
   // tool_calls, tool_call_id and reasoning_content where they were there.
   Json Read(FieldReader& message) {
-    std::string role, text;
-    message.Text("role", &role);
-    if (message.ok() && !IsRole(role)) {
-      message.Fail("role", "must be system, developer, user, assistant or tool");
-    }
+    const std::string role =
+        ReadRole(message, kRoles, "must be system, developer, user, assistant or tool");
     TakeWithoutEffect(message);
     // Ollama's way to show a picture: a part of the question, which must not be lost.
     message.Refuse("images", "is not supported: the model reads text only");
     Json out{{"role", role}};
     out["content"] = ReadContent(message);
+    std::string text;
     if (message.Text("name", &text)) out["name"] = text;
     if (role == "assistant") {
       ReadAssistant(message, &out);
@@ -156,20 +150,10 @@ class MessageReader {
 
   // True if the field is there, be it an empty list.
   bool ReadToolCalls(FieldReader& message, Json* out) {
-    const Json* const calls = message.Take("tool_calls");
-    if (calls == nullptr) return false;
-    if (!calls->is_array()) {
-      message.Fail("tool_calls", "must be a list");
-    } else if (calls->size() > kMaxTools) {
-      message.Fail("tool_calls", fmt::format("has more than {} calls", kMaxTools));
-    }
-    Json list = Json::array();
-    for (size_t i = 0; i < calls->size() && message.ok(); ++i) {
-      message.Nested((*calls)[i], fmt::format("tool_calls[{}]", i), "must be an object",
-                     context_.unknown(),
-                     [&](FieldReader& call) { list.push_back(ReadToolCall(call)); });
-    }
-    if (!list.empty()) (*out)["tool_calls"] = std::move(list);
+    auto calls = ReadCalls(message, context_, "must be an object",
+                           [this](FieldReader& call) { return ReadToolCall(call); });
+    if (!calls) return false;
+    if (!calls->empty()) (*out)["tool_calls"] = *std::move(calls);
     return true;
   }
 

@@ -100,12 +100,8 @@ class InputReader {
   }
 
   void ReadMessage(FieldReader& item, const std::string&) {
-    std::string role;
-    item.Text("role", &role);
     constexpr std::string_view kRoles[] = {"user", "assistant", "system", "developer"};
-    if (item.ok() && std::ranges::find(kRoles, role) == std::end(kRoles)) {
-      item.Fail("role", "must be user, assistant, system or developer");
-    }
+    const std::string role = ReadRole(item, kRoles, "must be user, assistant, system or developer");
     const Json* const content = item.Take("content");
     // A message of calls alone, as chats have it, says nothing.
     if (content == nullptr && role != "assistant") item.Fail("content", "is missing");
