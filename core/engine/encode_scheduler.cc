@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "core/engine/active_job.h"
+#include "core/engine/end_waiting.h"
 #include "core/engine/job_queue.h"
 #include "core/kernels/float_mode.h"
 
@@ -209,13 +210,8 @@ void EncodeScheduler::EndExpired() {
     expired = Take([&](const ActiveEncodeJob& job) { return job.Expired(now).has_value(); });
     retry_after_s = RetryAfter();
   }
-  const Error overloaded = Displaced(retry_after_s);
-  for (const auto& job : displaced) End(*job, &overloaded);
-  for (const auto& job : expired) {
-    Error error = *job->Expired(now);
-    error.retry_after_s = retry_after_s;
-    End(*job, &error);
-  }
+  EndWaiting(displaced, expired, now, retry_after_s,
+             [this](ActiveEncodeJob& job, const Error& error) { End(job, &error); });
 }
 
 void EncodeScheduler::Step() {

@@ -24,6 +24,7 @@
 #include <string>
 #include <utility>
 
+#include "core/engine/end_waiting.h"
 #include "core/kernels/float_mode.h"
 
 namespace lockstep {
@@ -206,13 +207,8 @@ void Scheduler::EndExpired() {
     expired = queue_.TakeIf([&](const ActiveJob& job) { return job.Expired(now).has_value(); });
     retry_after_s = RetryAfter();
   }
-  const Error overloaded = Displaced(retry_after_s);
-  for (const auto& job : displaced) End(*job, &overloaded);
-  for (const auto& job : expired) {
-    Error error = *job->Expired(now);
-    error.retry_after_s = retry_after_s;
-    End(*job, &error);
-  }
+  EndWaiting(displaced, expired, now, retry_after_s,
+             [this](ActiveJob& job, const Error& error) { End(job, &error); });
   for (const auto& job : running_) {
     if (const auto error = job->Expired(now)) End(*job, &*error);
   }
