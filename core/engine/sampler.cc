@@ -43,6 +43,13 @@ bool CutsTail(const SamplingParams& params, size_t vocab) {
          params.top_p < 1 || MayExclude(params);
 }
 
+// In the order of the candidates.
+double TotalWeight(const auto& candidates) {
+  double total = 0;
+  for (const auto& candidate : candidates) total += candidate.weight;
+  return total;
+}
+
 }  // namespace
 
 Sampler::Sampler(size_t vocab, const KernelTable& kernels)
@@ -197,8 +204,7 @@ int32_t Sampler::Draw(float largest, uint64_t position) {
   double total = WeighAll(largest, temperature);
   if (params_.typical_p < 1) {
     KeepTypical(largest, temperature, total);
-    total = 0;
-    for (const Candidate& c : candidates_) total += c.weight;
+    total = TotalWeight(candidates_);
   }
   // Each of top-p and min-p keeps the beginning of the same order, so the one that leaves less to
   // sort may go first. The largest weight is 1 unless typical sampling has taken it away.
@@ -214,9 +220,7 @@ int32_t Sampler::Draw(float largest, uint64_t position) {
   }
   if (MayExclude(params_)) ExcludeTop(position);
 
-  double kept = 0;
-  for (const Candidate& c : candidates_) kept += c.weight;
-  const double target = UniformAt(params_.seed, position) * kept;
+  const double target = UniformAt(params_.seed, position) * TotalWeight(candidates_);
   double sum = 0;
   for (const Candidate& c : candidates_) {
     sum += c.weight;
@@ -242,8 +246,7 @@ void Sampler::KeepTypical(double largest, double temperature, double total) {
 
 void Sampler::ExcludeTop(uint64_t position) {
   if (UniformAt(params_.seed, position, /*purpose=*/1) > params_.xtc_probability) return;
-  double total = 0;
-  for (const Candidate& c : candidates_) total += c.weight;
+  const double total = TotalWeight(candidates_);
   const Candidate* last = nullptr;  // of those that are likely enough
   for (const Candidate& c : candidates_) {
     const bool likely = c.weight >= params_.xtc_threshold * total;

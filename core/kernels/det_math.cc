@@ -23,6 +23,8 @@ constexpr double kHalfPi3 = 2.02226624879595063154e-21;
 
 double DetExp(double x) { return x == x ? ExpFormula(x > 709.0 ? 709.0 : x) : x; }
 
+double DetSigmoid(double x) { return 1 / (1 + DetExp(-x)); }
+
 double DetLog(double x) {
   const uint64_t bits = std::bit_cast<uint64_t>(x);
   int64_t exponent = static_cast<int64_t>(bits >> 52) - 1023;

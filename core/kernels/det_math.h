@@ -5,8 +5,9 @@
 
 namespace lockstep {
 
-double DetExp(double x);  // 0 below -708, saturates above 709, NaN for NaN
-double DetLog(double x);  // REQUIRES: x > 0, finite and normal
+double DetExp(double x);      // 0 below -708, saturates above 709, NaN for NaN
+double DetSigmoid(double x);  // 1 / (1 + exp(-x))
+double DetLog(double x);      // REQUIRES: x > 0, finite and normal
 void DetSinCos(double x, double* sin, double* cos);  // REQUIRES: |x| <= 2^20
 
 }  // namespace lockstep

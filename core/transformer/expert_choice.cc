@@ -21,7 +21,6 @@ double Share(double x, double largest) {
   return difference == difference ? DetExp(difference) : 1.0;
 }
 
-double Sigmoid(double x) { return 1 / (1 + DetExp(-x)); }
 // sqrt(ln(1 + e^x))
 double RootSoftplus(double x) {
   return std::sqrt(std::max(x, 0.0) + DetLog(1 + DetExp(-std::fabs(x))));
@@ -93,7 +92,7 @@ void ChooseExperts(const MixtureConfig& c, std::span<const float> scores,
     }
     for (size_t i = 0; i < c.experts; ++i) sum += gate[i] = Share(scores[i], largest);
   } else {
-    const auto turn = c.gating == Gating::kSigmoid ? Sigmoid : RootSoftplus;
+    const auto turn = c.gating == Gating::kSigmoid ? DetSigmoid : RootSoftplus;
     for (size_t i = 0; i < c.experts; ++i) gate[i] = turn(scores[i]);
   }
   if (bias.empty() && c.groups == 1) {

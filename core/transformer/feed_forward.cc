@@ -181,7 +181,7 @@ void Transformer::MixExperts(const LayerWeights& w, size_t rows, Scratch& s,
     if (!m.dense_post_norm.weight.empty()) Normalize(m.dense_post_norm, beside, beside);
     float gate = 1;
     if (m.shared_gate.rows != 0) {
-      gate = static_cast<float>(1 / (1 + DetExp(-double{s.shared_gate_[row * kPanelRows]})));
+      gate = static_cast<float>(DetSigmoid(s.shared_gate_[row * kPanelRows]));
     }
     kernels_.add(beside, gate, config_.dim, y);
   });

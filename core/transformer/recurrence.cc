@@ -176,7 +176,7 @@ void Transformer::FinishKeys(const RecurrentWeights& w, size_t row, Scratch& s) 
         *beta = s.beta_.data() + row * s.head_stride_;
   for (size_t h = 0; h < r.value_heads; ++h) {
     Fade(w, h, decay);
-    beta[h] = static_cast<float>(1 / (1 + DetExp(-double{beta[h]})));
+    beta[h] = static_cast<float>(DetSigmoid(beta[h]));
   }
 }
 

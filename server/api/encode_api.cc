@@ -193,7 +193,7 @@ Result<TextVectors> PairScores(EmbeddingService& service, const EncodeRequest& r
   scores.dim = 1, scores.stats = made.stats;
   for (size_t i = 0; i < made.size(); ++i) {
     const double score = made[i][0];
-    scores.values.push_back(static_cast<float>(logistic ? 1 / (1 + DetExp(-score)) : score));
+    scores.values.push_back(static_cast<float>(logistic ? DetSigmoid(score) : score));
   }
   return scores;
 }

@@ -32,6 +32,18 @@ TEST(DetMathTest, ExpHasEnds) {
   EXPECT_TRUE(std::isnan(DetExp(-nan)));
 }
 
+TEST(DetMathTest, SigmoidIsCloseToTheLibrary) {
+  Random random(4);
+  for (int i = 0; i < 20000; ++i) {
+    const double x = random.Float(-30, 30);
+    EXPECT_NEAR(DetSigmoid(x) * (1 + std::exp(-x)), 1.0, 1e-14) << x;
+  }
+  EXPECT_EQ(DetSigmoid(0), 0.5);
+  EXPECT_EQ(DetSigmoid(1000), 1);
+  EXPECT_LT(DetSigmoid(-1000), 1e-300);
+  EXPECT_TRUE(std::isnan(DetSigmoid(std::numeric_limits<double>::quiet_NaN())));
+}
+
 TEST(DetMathTest, LogIsCloseToTheLibrary) {
   Random random(2);
   for (int i = 0; i < 20000; ++i) {
