@@ -129,6 +129,12 @@ struct Metrics::Families {
   Histogram& AddHistogram(const char* name, const char* help, const Buckets& buckets) {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
   }
+  Histogram& AddTimes(const char* name, const char* help) {  // of requests
+    return AddHistogram(name, help, kRequestBuckets);
+  }
+  Histogram& AddTokens(const char* name, const char* help) {
+    return AddHistogram(name, help, kTokenBuckets);
+  }
 
   Family<Counter>& http_requests =
       CounterFamily("lockstep_http_requests_total", "Requests answered, by route and outcome.");
@@ -161,16 +167,12 @@ struct Metrics::Families {
   Counter& prefix_hits = AddCounter("lockstep_prefix_hit_tokens_total",
                                     "Prompt tokens that were taken from a stored prefix.");
 
-  Histogram& queue =
-      AddHistogram("lockstep_queue_seconds", "From submitted to first scheduled.", kRequestBuckets);
-  Histogram& prefill = AddHistogram("lockstep_prefill_seconds",
-                                    "From first scheduled to first token.", kRequestBuckets);
-  Histogram& decode =
-      AddHistogram("lockstep_decode_seconds", "From first token to last.", kRequestBuckets);
-  Histogram& inference = AddHistogram("lockstep_inference_seconds",
-                                      "From first scheduled to last token.", kRequestBuckets);
-  Histogram& total =
-      AddHistogram("lockstep_generation_seconds", "From submitted to last token.", kRequestBuckets);
+  Histogram& queue = AddTimes("lockstep_queue_seconds", "From submitted to first scheduled.");
+  Histogram& prefill = AddTimes("lockstep_prefill_seconds", "From first scheduled to first token.");
+  Histogram& decode = AddTimes("lockstep_decode_seconds", "From first token to last.");
+  Histogram& inference =
+      AddTimes("lockstep_inference_seconds", "From first scheduled to last token.");
+  Histogram& total = AddTimes("lockstep_generation_seconds", "From submitted to last token.");
   Histogram& first_token = AddHistogram("lockstep_time_to_first_token_seconds",
                                         "From submitted to first token.", kFirstTokenBuckets);
   Histogram& token_gap = AddHistogram("lockstep_inter_token_seconds",
@@ -179,24 +181,23 @@ struct Metrics::Families {
       AddHistogram("lockstep_step_seconds", "Of one forward pass.", kTokenGapBuckets);
   Histogram& step_batch =
       AddHistogram("lockstep_step_batch_size", "Sessions that decode in a step.", kBatchBuckets);
-  Histogram& step_tokens =
-      AddHistogram("lockstep_step_tokens", "Tokens computed in a step.", kTokenBuckets);
-  Histogram& request_prompt = AddHistogram("lockstep_request_prompt_tokens",
-                                           "Prompt tokens of an answered request.", kTokenBuckets);
+  Histogram& step_tokens = AddTokens("lockstep_step_tokens", "Tokens computed in a step.");
+  Histogram& request_prompt =
+      AddTokens("lockstep_request_prompt_tokens", "Prompt tokens of an answered request.");
   Histogram& request_computed =
-      AddHistogram("lockstep_request_computed_tokens",
-                   "Prompt tokens of an answered request that no prefix had.", kTokenBuckets);
+      AddTokens("lockstep_request_computed_tokens",
+                "Prompt tokens of an answered request that no prefix had.");
   Histogram& request_token =
       AddHistogram("lockstep_request_token_seconds",
                    "Between two tokens of an answered request, on the average.", kTokenGapBuckets);
-  Histogram& request_generated = AddHistogram("lockstep_request_generated_tokens",
-                                              "Tokens generated for a request.", kTokenBuckets);
+  Histogram& request_generated =
+      AddTokens("lockstep_request_generated_tokens", "Tokens generated for a request.");
   Histogram& request_answers =
       AddHistogram("lockstep_request_answers", "Answers that a request asked for.", kAnswerBuckets);
-  Histogram& request_max = AddHistogram("lockstep_request_max_tokens",
-                                        "Tokens that a request allowed an answer.", kTokenBuckets);
-  Histogram& request_longest = AddHistogram("lockstep_request_longest_tokens",
-                                            "Tokens of a request's longest answer.", kTokenBuckets);
+  Histogram& request_max =
+      AddTokens("lockstep_request_max_tokens", "Tokens that a request allowed an answer.");
+  Histogram& request_longest =
+      AddTokens("lockstep_request_longest_tokens", "Tokens of a request's longest answer.");
 };
 
 Metrics::Metrics(bool vllm_names, std::function<size_t()> dropped_log_lines)

@@ -51,6 +51,9 @@ class MetricsTest : public testing::Test {
     EXPECT_NE(sample, samples.end()) << "there is no " << name;
     return sample == samples.end() ? -1 : sample->second;
   }
+  void ExpectValues(const std::map<std::string, double>& wanted) {
+    for (const auto& [name, value] : wanted) EXPECT_EQ(Value(name), value) << name;
+  }
 
   FakeService service_;
   Metrics metrics_;
@@ -62,12 +65,12 @@ TEST_F(MetricsTest, AnArchiveOfPrefixesIsCountedWhereThereIsOne) {
   }
   service_.archive = ArchiveStats{
       .hits = 1, .misses = 2, .read_bytes = 3, .written_bytes = 4, .dropped = 5, .errors = 6};
-  EXPECT_EQ(Value("lockstep_prefix_archive_hits_total"), 1);
-  EXPECT_EQ(Value("lockstep_prefix_archive_misses_total"), 2);
-  EXPECT_EQ(Value("lockstep_prefix_archive_read_bytes_total"), 3);
-  EXPECT_EQ(Value("lockstep_prefix_archive_written_bytes_total"), 4);
-  EXPECT_EQ(Value("lockstep_prefix_archive_dropped_total"), 5);
-  EXPECT_EQ(Value("lockstep_prefix_archive_errors_total"), 6);
+  ExpectValues({{"lockstep_prefix_archive_hits_total", 1},
+                {"lockstep_prefix_archive_misses_total", 2},
+                {"lockstep_prefix_archive_read_bytes_total", 3},
+                {"lockstep_prefix_archive_written_bytes_total", 4},
+                {"lockstep_prefix_archive_dropped_total", 5},
+                {"lockstep_prefix_archive_errors_total", 6}});
 }
 
 TEST_F(MetricsTest, SaysWhatRequestsHold) {
@@ -101,24 +104,24 @@ TEST_F(MetricsTest, CountsWhatTheSchedulerTells) {
   const Error cancelled{ErrorKind::kCancelled, "gone", {}};
   metrics_.OnEnd({}, FinishReason::kNone, &cancelled);
 
-  EXPECT_EQ(Value("lockstep_decode_tokens_total"), 8);
-  EXPECT_EQ(Value("lockstep_prefill_tokens_total"), 40);
-  EXPECT_EQ(Value("lockstep_drafts_total"), 2);
-  EXPECT_EQ(Value("lockstep_drafted_tokens_total"), 9);
-  EXPECT_EQ(Value("lockstep_kept_draft_tokens_total"), 4);
+  ExpectValues({{"lockstep_decode_tokens_total", 8},
+                {"lockstep_prefill_tokens_total", 40},
+                {"lockstep_drafts_total", 2},
+                {"lockstep_drafted_tokens_total", 9},
+                {"lockstep_kept_draft_tokens_total", 4}});
   EXPECT_EQ(Value("lockstep_step_tokens_sum"), 43 + 14);
-  EXPECT_EQ(Value("lockstep_step_batch_size_sum"), 8);
-  EXPECT_EQ(Value("lockstep_step_seconds_bucket{le=\"0.2\"}"), 1);
-  EXPECT_EQ(Value("lockstep_step_seconds_bucket{le=\"+Inf\"}"), 2);
-  EXPECT_EQ(Value("lockstep_time_to_first_token_seconds_count"), 1);
-  EXPECT_EQ(Value("lockstep_inter_token_seconds_bucket{le=\"0.025\"}"), 1);
-  EXPECT_EQ(Value("lockstep_inter_token_seconds_count"), 2);
-  EXPECT_EQ(Value("lockstep_generations_total{outcome=\"length\"}"), 1);
-  EXPECT_EQ(Value("lockstep_generations_total{outcome=\"cancelled\"}"), 1);
-  EXPECT_EQ(Value("lockstep_generations_total{outcome=\"stop\"}"), 0);
-  EXPECT_EQ(Value("lockstep_prefix_query_tokens_total"), 100);
-  EXPECT_EQ(Value("lockstep_prefix_hit_tokens_total"), 64);
-  EXPECT_EQ(Value("lockstep_generated_tokens_total"), 17);
+  ExpectValues({{"lockstep_step_batch_size_sum", 8},
+                {"lockstep_step_seconds_bucket{le=\"0.2\"}", 1},
+                {"lockstep_step_seconds_bucket{le=\"+Inf\"}", 2},
+                {"lockstep_time_to_first_token_seconds_count", 1},
+                {"lockstep_inter_token_seconds_bucket{le=\"0.025\"}", 1},
+                {"lockstep_inter_token_seconds_count", 2},
+                {"lockstep_generations_total{outcome=\"length\"}", 1},
+                {"lockstep_generations_total{outcome=\"cancelled\"}", 1},
+                {"lockstep_generations_total{outcome=\"stop\"}", 0},
+                {"lockstep_prefix_query_tokens_total", 100},
+                {"lockstep_prefix_hit_tokens_total", 64},
+                {"lockstep_generated_tokens_total", 17}});
   EXPECT_DOUBLE_EQ(Value("lockstep_generation_seconds_sum"), 2.7);
   EXPECT_EQ(Value("lockstep_queue_seconds_count"), 2);  // of those that never ran, too
 }
@@ -180,15 +183,15 @@ TEST_F(MetricsTest, TextsThatBecomeVectorsHaveTheirOwn) {
   metrics_.encoder().OnEncodeEnd({.queue_s = 0.5, .encode_s = 1, .texts = 3, .tokens = 40},
                                  nullptr);
   metrics_.encoder().OnEncodeEnd({}, &late);
-  EXPECT_EQ(Value("lockstep_embedding_texts_total"), 3);
-  EXPECT_EQ(Value("lockstep_embedding_tokens_total"), 40);
-  EXPECT_EQ(Value("lockstep_embedding_step_seconds_sum"), 0.25);
-  EXPECT_EQ(Value("lockstep_embedding_seconds_sum"), 1.5);
-  EXPECT_EQ(Value("lockstep_embedding_requests_total{outcome=\"ok\"}"), 1);
-  EXPECT_EQ(Value("lockstep_embedding_requests_total{outcome=\"deadline_exceeded\"}"), 1);
-  EXPECT_EQ(Value("lockstep_embedding_queue_requests"), 3);
-  EXPECT_EQ(Value("lockstep_embedding_queue_tokens"), 30);
-  EXPECT_EQ(Value("lockstep_embedding_requests_running"), 1);
+  ExpectValues({{"lockstep_embedding_texts_total", 3},
+                {"lockstep_embedding_tokens_total", 40},
+                {"lockstep_embedding_step_seconds_sum", 0.25},
+                {"lockstep_embedding_seconds_sum", 1.5},
+                {"lockstep_embedding_requests_total{outcome=\"ok\"}", 1},
+                {"lockstep_embedding_requests_total{outcome=\"deadline_exceeded\"}", 1},
+                {"lockstep_embedding_queue_requests", 3},
+                {"lockstep_embedding_queue_tokens", 30},
+                {"lockstep_embedding_requests_running", 1}});
 }
 
 TEST_F(MetricsTest, GatewaysFindVllmsNames) {
@@ -201,26 +204,29 @@ TEST_F(MetricsTest, GatewaysFindVllmsNames) {
   record.longest_answer = 7;
   metrics_.OnRequest(record);
   metrics_.OnRequest({});  // one for no generation
-  EXPECT_EQ(Value("vllm:request_params_n_sum" + labels + "}"), 2);
-  EXPECT_EQ(Value("vllm:request_params_max_tokens_sum" + labels + "}"), 100);
-  EXPECT_EQ(Value("vllm:request_params_max_tokens_count" + labels + "}"), 1);
-  EXPECT_EQ(Value("vllm:request_max_num_generation_tokens_sum" + labels + "}"), 7);
-  EXPECT_EQ(Value("vllm:num_requests_waiting" + labels + "}"), 1);
-  EXPECT_EQ(Value("vllm:num_requests_running" + labels + "}"), 2);
-  EXPECT_EQ(Value("vllm:kv_cache_usage_perc" + labels + "}"), 0.25);
-  EXPECT_EQ(Value("vllm:time_to_first_token_seconds_count" + labels + "}"), 1);
-  EXPECT_EQ(Value("vllm:prompt_tokens_total" + labels + "}"), 10);
-  EXPECT_EQ(Value("vllm:prompt_tokens_by_source_total" + labels + ",source=\"local_compute\"}"), 6);
-  EXPECT_EQ(Value("vllm:prompt_tokens_by_source_total" + labels + ",source=\"local_cache_hit\"}"),
-            4);
-  EXPECT_EQ(Value("vllm:prompt_tokens_cached_total" + labels + "}"), 4);
-  EXPECT_EQ(Value("vllm:num_requests_waiting_by_reason" + labels + ",reason=\"capacity\"}"), 1);
-  EXPECT_EQ(Value("vllm:request_prefill_kv_computed_tokens_sum" + labels + "}"), 6);
-  EXPECT_EQ(Value("vllm:request_time_per_output_token_seconds_sum" + labels + "}"), 0.5);
+  const auto expect = [&](const std::string& more, const std::map<std::string, double>& wanted) {
+    for (const auto& [name, value] : wanted) {
+      EXPECT_EQ(Value("vllm:" + name + labels + more + "}"), value) << name;
+    }
+  };
+  expect("", {{"request_params_n_sum", 2},
+              {"request_params_max_tokens_sum", 100},
+              {"request_params_max_tokens_count", 1},
+              {"request_max_num_generation_tokens_sum", 7},
+              {"num_requests_waiting", 1},
+              {"num_requests_running", 2},
+              {"kv_cache_usage_perc", 0.25},
+              {"time_to_first_token_seconds_count", 1},
+              {"prompt_tokens_total", 10},
+              {"prompt_tokens_cached_total", 4},
+              {"request_prefill_kv_computed_tokens_sum", 6},
+              {"request_time_per_output_token_seconds_sum", 0.5}});
+  expect(",source=\"local_compute\"", {{"prompt_tokens_by_source_total", 6}});
+  expect(",source=\"local_cache_hit\"", {{"prompt_tokens_by_source_total", 4}});
+  expect(",reason=\"capacity\"", {{"num_requests_waiting_by_reason", 1}});
   // Both the sessions' room and that of prefixes: 100 and 155 bytes, in blocks of 10.
-  EXPECT_EQ(Value("vllm:cache_config_info" + labels + ",block_size=\"16\",num_gpu_blocks=\"25\"}"),
-            1);
-  EXPECT_EQ(Value("vllm:request_success_total" + labels + ",finished_reason=\"stop\"}"), 1);
+  expect(",block_size=\"16\",num_gpu_blocks=\"25\"", {{"cache_config_info", 1}});
+  expect(",finished_reason=\"stop\"", {{"request_success_total", 1}});
   const Metrics without(/*vllm_names=*/false);
   EXPECT_EQ(without.Render(&service_, 100).find("vllm:"), std::string::npos);
 }
