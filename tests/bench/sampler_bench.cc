@@ -10,6 +10,7 @@
 #include "core/engine/sampler.h"
 #include "core/kernels/dispatch.h"
 #include "tests/support/random.h"
+#include "tests/support/sampler_cases.h"
 
 namespace lockstep {
 namespace {
@@ -31,11 +32,7 @@ SamplingParams Greedy() {
 }
 
 // The defaults of OpenAI's routes: every token may come.
-SamplingParams All() {
-  SamplingParams params;
-  params.temperature = 1, params.top_k = 0, params.top_p = 1, params.min_p = 0;
-  return params;
-}
+SamplingParams All() { return Plain(/*seed=*/0); }
 
 SamplingParams TopP() {
   SamplingParams params = All();

@@ -7,24 +7,16 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/engine/sampler.h"
+#include "tests/support/sampler_cases.h"
 
 namespace lockstep {
 namespace {
 
 using testing::ElementsAre;
-
-SamplingParams Plain() {
-  SamplingParams params;
-  params.temperature = 1;
-  params.top_k = 0;
-  params.top_p = 1;
-  params.min_p = 0;
-  params.seed = 1;
-  return params;
-}
 
 std::vector<int32_t> Sequence(const std::vector<float>& logits, const SamplingParams& params,
                               int n = 2000) {
@@ -38,12 +30,6 @@ std::vector<int32_t> Sequence(const std::vector<float>& logits, const SamplingPa
 std::set<int32_t> Drawn(const std::vector<float>& logits, const SamplingParams& params) {
   const std::vector<int32_t> tokens = Sequence(logits, params);
   return {tokens.begin(), tokens.end()};
-}
-
-std::vector<float> Logs(const std::vector<double>& p) {
-  std::vector<float> logits;
-  for (const double x : p) logits.push_back(static_cast<float>(std::log(x)));
-  return logits;
 }
 
 TEST(FurtherSamplers, TopNSigmaKeepsWhatIsNearTheLargest) {
@@ -63,12 +49,12 @@ TEST(FurtherSamplers, TypicalKeepsWhatSurprisesAsMuchAsTheEntropy) {
   // 0.475, 0.441, 0.441 and 1.134.
   const std::vector<float> logits = Logs({0.5, 0.2, 0.2, 0.1});
   SamplingParams params = Plain();
-  params.typical_p = 0.1f;
-  EXPECT_THAT(Drawn(logits, params), ElementsAre(1));
-  params.typical_p = 0.35f;
-  EXPECT_THAT(Drawn(logits, params), ElementsAre(1, 2));
-  params.typical_p = 0.6f;
-  EXPECT_THAT(Drawn(logits, params), ElementsAre(0, 1, 2));
+  const std::pair<float, std::set<int32_t>> kKept[] = {
+      {0.1f, {1}}, {0.35f, {1, 2}}, {0.6f, {0, 1, 2}}};
+  for (const auto& [typical_p, kept] : kKept) {
+    params.typical_p = typical_p;
+    EXPECT_EQ(Drawn(logits, params), kept) << typical_p;
+  }
   params.min_p = 0.5f;  // of the likeliest that is left
   EXPECT_THAT(Drawn(logits, params), ElementsAre(0));
   params.typical_p = 0.1f;

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "core/engine/philox.h"
+#include "tests/support/sampler_cases.h"
 
 namespace lockstep {
 namespace {
@@ -21,17 +22,6 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 SamplingParams Greedy() {
   SamplingParams params;
   params.temperature = 0;
-  return params;
-}
-
-// Plain softmax sampling: every cut is off.
-SamplingParams Plain(uint64_t seed = 1) {
-  SamplingParams params;
-  params.temperature = 1;
-  params.top_k = 0;
-  params.top_p = 1;
-  params.min_p = 0;
-  params.seed = seed;
   return params;
 }
 
@@ -61,13 +51,6 @@ std::vector<int32_t> Drawn(const std::vector<float>& logits, const SamplingParam
   std::vector<int32_t> tokens;
   for (const auto& [token, count] : Draw(logits, params, 4000)) tokens.push_back(token);
   return tokens;
-}
-
-// The logits of probabilities.
-std::vector<float> Logs(const std::vector<double>& p) {
-  std::vector<float> logits;
-  for (const double x : p) logits.push_back(static_cast<float>(std::log(x)));
-  return logits;
 }
 
 std::vector<float> RandomLogits(size_t n, uint32_t seed, float spread = 3) {
