@@ -9,15 +9,10 @@
 #include <vector>
 
 #include "tests/support/grammar_match.h"
+#include "tests/support/repeated.h"
 
 namespace lockstep {
 namespace {
-
-std::string Repeat(std::string_view text, size_t times) {
-  std::string all;
-  for (size_t i = 0; i < times; ++i) all += text;
-  return all;
-}
 
 using testing::HasSubstr;
 
@@ -131,9 +126,9 @@ TEST(GrammarTest, RefusalsSayWhatIsWrongAndWhere) {
       {"root ::= \"a\"" + std::string(40'000, '*'), "nested too deeply"},
       {"root ::= \"a\"" + std::string(40'000, '+'), "nested too deeply"},
       {"root ::= \"a\"" + std::string(40'000, '?'), "nested too deeply"},
-      {"root ::= \"a\"" + Repeat("{1}", 40'000), "nested too deeply"},
-      {"root ::= " + Repeat("(", 90) + "\"a\"" + Repeat("***)", 90) + "*****", ""},
-      {"root ::= " + Repeat("(", 90) + "\"a\"" + Repeat("*****)", 90), "nested too deeply"},
+      {"root ::= \"a\"" + Repeated("{1}", 40'000), "nested too deeply"},
+      {"root ::= " + Repeated("(", 90) + "\"a\"" + Repeated("***)", 90) + "*****", ""},
+      {"root ::= " + Repeated("(", 90) + "\"a\"" + Repeated("*****)", 90), "nested too deeply"},
       {"root ::= \"" + std::string(300'000, 'a') + "\"", "too large"},
       {"root ::= \"" + std::string(2'000'000, 'a') + "\"", "more than the 1048576 allowed"},
   };
@@ -166,9 +161,9 @@ TEST(GrammarTest, DeepAndAmbiguousTextsStayCheap) {
 // What is written many times over costs no more than once.
 TEST(GrammarTest, EqualAlternativesAreOne) {
   const auto states = [](const std::string& gbnf) { return ParseGbnf(gbnf).value()->states(); };
-  EXPECT_EQ(states("root ::= (\"\"" + Repeat(" | \"\"", 60'000) + ")* \"a\""),
+  EXPECT_EQ(states("root ::= (\"\"" + Repeated(" | \"\"", 60'000) + ")* \"a\""),
             states("root ::= (\"\")* \"a\""));
-  EXPECT_EQ(states("root ::= \"ab\"" + Repeat(" | \"\" | \"ab\" | [c]", 10'000)),
+  EXPECT_EQ(states("root ::= \"ab\"" + Repeated(" | \"\" | \"ab\" | [c]", 10'000)),
             states("root ::= [c] | \"\" | \"ab\""));
   EXPECT_EQ(states("root ::= x | x\nx ::= \"a\""), states("root ::= x\nx ::= \"a\""));
 }

@@ -2,14 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/repeated.h"
+
 namespace lockstep {
 namespace {
-
-std::string Repeat(std::string_view unit, size_t count) {
-  std::string text;
-  for (size_t i = 0; i < count; ++i) text += unit;
-  return text;
-}
 
 TEST(ComposeUtf8, BringsTextToNfc) {
   const std::pair<std::string_view, std::string_view> kCases[] = {
@@ -40,10 +36,11 @@ TEST(ComposeUtf8, LeavesInvalidBytesAlone) {
 
 // In one piece, sorting these marks would take hours.
 TEST(ComposeUtf8, ManyMarks) {
-  const std::string marks = Repeat("\u0301", 500'000) + Repeat("\u0328", 500'000);
+  const std::string marks = Repeated("\u0301", 500'000) + Repeated("\u0328", 500'000);
   EXPECT_EQ(ComposeUtf8("e" + marks).substr(0, 2), "é");
-  EXPECT_EQ(ComposeUtf8(Repeat("\u0301\u0328", 40)), Repeat("\u0328", 32) + Repeat("\u0301", 32) +
-                                                         Repeat("\u0328", 8) + Repeat("\u0301", 8));
+  EXPECT_EQ(ComposeUtf8(Repeated("\u0301\u0328", 40)),
+            Repeated("\u0328", 32) + Repeated("\u0301", 32) + Repeated("\u0328", 8) +
+                Repeated("\u0301", 8));
 }
 
 TEST(DecomposeUtf8, BringsTextToNfd) {

@@ -8,27 +8,19 @@
 
 #include "server/http/http_server.h"
 #include "tests/server/http/http_server_fixture.h"
+#include "tests/support/repeated.h"
 
 namespace lockstep {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using testing::AllOf;
 using testing::AnyOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-using Clock = std::chrono::steady_clock;
 
 using HttpFaultsTest = HttpServerFixture;
-
-std::string Repeated(const std::string& text, size_t times) {
-  std::string all;
-  for (size_t i = 0; i < times; ++i) all += text;
-  return all;
-}
 
 TEST_F(HttpFaultsTest, EachHasItsStatus) {
   service_.script = "ab";

@@ -19,11 +19,8 @@
 namespace lockstep {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::StartsWith;
-using Clock = std::chrono::steady_clock;
 
 using HttpRoomTest = HttpServerFixture;
 
@@ -32,12 +29,10 @@ TEST_F(HttpRoomTest, IdleConnectionsCostNothing) {
   Start();
   Reply("GET /livez");
   const size_t threads = Threads();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 300; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    if (i % 2 == 0) continue;  // the others idle after a first request
-    clients.back()->SendRequest("GET /livez");
-    EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+  const auto clients = Clients(300);
+  for (size_t i = 1; i < clients.size(); i += 2) {  // which idle after a first request
+    clients[i]->SendRequest("GET /livez");
+    EXPECT_THAT(clients[i]->ReadReply(), StartsWith("HTTP/1.1 200 "));
   }
   EXPECT_EQ(Threads(), threads);
   const double cpu = ReadProcessStats().cpu_s;
@@ -87,14 +82,13 @@ TEST_F(HttpRoomTest, IdleAndDrippingConnectionsMakeRoomForOthers) {
   options_.connections = 4;
   options_.idle = seconds(60);
   Start();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 4; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
+  const auto clients = Clients(4);
+  for (size_t i = 0; i < clients.size(); ++i) {
     if (i % 2 == 0) {
-      clients.back()->SendRequest("GET /livez");
-      EXPECT_THAT(clients.back()->ReadReply(), StartsWith("HTTP/1.1 200 "));
+      clients[i]->SendRequest("GET /livez");
+      EXPECT_THAT(clients[i]->ReadReply(), StartsWith("HTTP/1.1 200 "));
     } else {
-      clients.back()->Send("GET /livez HTTP/1.1\r\nHos");
+      clients[i]->Send("GET /livez HTTP/1.1\r\nHos");
     }
   }
   for (int i = 0; i < 20; ++i) EXPECT_THAT(Reply("GET /livez"), StartsWith("HTTP/1.1 200 "));
@@ -127,12 +121,10 @@ TEST_F(HttpRoomTest, DrippingClientsDelayNobody) {
   Start();
   Reply("GET /livez");
   const size_t threads = Threads();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 300; ++i) {
-    clients.push_back(std::make_unique<RawClient>(port()));
-    clients.back()->Send(Http(i % 2 == 0
-                                  ? "GET / HTTP/1.1\nHost: h\nX: "
-                                  : "POST /generate HTTP/1.1\nHost: h\nContent-Length: 99\n\n"));
+  const auto clients = Clients(300);
+  for (size_t i = 0; i < clients.size(); ++i) {
+    clients[i]->Send(Http(i % 2 == 0 ? "GET / HTTP/1.1\nHost: h\nX: "
+                                     : "POST /generate HTTP/1.1\nHost: h\nContent-Length: 99\n\n"));
   }
   std::chrono::duration<double, std::milli> slowest{0};
   const double cpu = ReadProcessStats().cpu_s;

@@ -35,13 +35,17 @@ inline size_t Threads() {
 
 class HttpServerFixture : public testing::Test {
  protected:
+  using Clock = std::chrono::steady_clock;
+  using milliseconds = std::chrono::milliseconds;
+  using seconds = std::chrono::seconds;
+
   HttpServerFixture() {
     options_.port = 0;
     options_.threads = 8;
     options_.is_control = IsControlPath;
     options_.is_scrape = IsScrapePath;
-    options_.limits.header_time = std::chrono::milliseconds(300);
-    options_.limits.body_time = std::chrono::milliseconds(300);
+    options_.limits.header_time = milliseconds(300);
+    options_.limits.body_time = milliseconds(300);
     options_.log = [this](const RequestRecord& record) {
       std::lock_guard lock(mutex_);
       records_.push_back(record);
@@ -63,6 +67,12 @@ class HttpServerFixture : public testing::Test {
     RawClient client(port());
     client.SendRequest(line, headers, body);
     return client.ReadReply();
+  }
+  // So many clients that are connected, and have sent nothing.
+  std::vector<std::unique_ptr<RawClient>> Clients(size_t count) {
+    std::vector<std::unique_ptr<RawClient>> clients;
+    while (clients.size() < count) clients.push_back(std::make_unique<RawClient>(port()));
+    return clients;
   }
   std::string Generated() {
     RawClient client(port());

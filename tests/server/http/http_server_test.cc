@@ -15,8 +15,6 @@
 namespace lockstep {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -43,24 +41,26 @@ TEST_F(HttpServerTest, KeepsAConnectionAlive) {
 TEST_F(HttpServerTest, AnswersWhatIsWrongAndLives) {
   Start();
   const std::string json = "Content-Type: application/json\r\n";
-  const std::tuple<std::string, std::string, std::string, const char*> cases[] = {
-      {"GET /nothing", "", "", "404 "},
-      {"GET /a?b?c#d", "", "", "404 "},
-      {"GET /generate", "", "", "405 "},
-      {"PUT /generate", "Content-Length: 0\r\n", "", "405 "},
-      {"POST /generate", "Content-Type: text/plain\r\n", "{}", "415 "},
-      {"POST /generate", "Content-Type: multipart/form-data; boundary=x\r\n", "--x", "415 "},
-      {"POST /generate", json + "Content-Encoding: gzip\r\n", "{}", "415 "},
-      {"POST /generate", json, std::string((16 << 20) + 1, ' '), "413 "},
-      {"POST /generate", json, "{", "400 "},
-      {"POST /generate", json + "Range: bytes=0-1\r\n", "{}", "400 "},
-      {"BREW /", "", "", "501 "},
-      {"GET /" + std::string(8200, 'a'), "", "", "414 "},
+  const struct {
+    std::string line, status, headers = "", body = "";
+  } cases[] = {
+      {"GET /nothing", "404 "},
+      {"GET /a?b?c#d", "404 "},
+      {"GET /generate", "405 "},
+      {"PUT /generate", "405 ", "Content-Length: 0\r\n"},
+      {"POST /generate", "415 ", "Content-Type: text/plain\r\n", "{}"},
+      {"POST /generate", "415 ", "Content-Type: multipart/form-data; boundary=x\r\n", "--x"},
+      {"POST /generate", "415 ", json + "Content-Encoding: gzip\r\n", "{}"},
+      {"POST /generate", "413 ", json, std::string((16 << 20) + 1, ' ')},
+      {"POST /generate", "400 ", json, "{"},
+      {"POST /generate", "400 ", json + "Range: bytes=0-1\r\n", "{}"},
+      {"BREW /", "501 "},
+      {"GET /" + std::string(8200, 'a'), "414 "},
   };
-  for (const auto& [line, headers, body, status] : cases) {
+  for (const auto& [line, status, headers, body] : cases) {
     SCOPED_TRACE(line.substr(0, 40) + headers);
     const std::string reply = Reply(line, headers, body);
-    EXPECT_THAT(reply, StartsWith(std::string("HTTP/1.1 ") + status));
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + status));
     EXPECT_THAT(reply, HasSubstr(R"({"error":{"message":")"));
     EXPECT_THAT(reply, HasSubstr("Content-Type: application/json\r\n"));
     EXPECT_THAT(reply, HasSubstr("X-Request-Id: req-"));
