@@ -15,14 +15,7 @@ constexpr uint32_t kF16 = 1, kQ4Removed = 4, kQ8 = 8, kF64 = 28;
 }  // namespace
 
 TinyModelOptions MalformedBase() {
-  return {.dim = 32,
-          .layers = 1,
-          .heads = 4,
-          .kv_heads = 2,
-          .head_dim = 8,
-          .ffn_dim = 32,
-          .vocab = 300,
-          .context = 64};
+  return {.dim = 32, .layers = 1, .head_dim = 8, .ffn_dim = 32, .vocab = 300, .context = 64};
 }
 
 std::vector<MalformedCase> MalformedGgufCases() {

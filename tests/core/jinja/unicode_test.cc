@@ -2,14 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace lockstep::jinja {
 namespace {
 
 // The wanted values are those of Python's str.
 TEST(Unicode, ChangesTheCaseOfEveryScript) {
-  EXPECT_EQ(Upper("aé1ß"), "AÉ1SS");
-  EXPECT_EQ(Upper("ﬁ"), "FI");
-  EXPECT_EQ(Upper("привет ωμέγα"), "ПРИВЕТ ΩΜΈΓΑ");
+  const std::pair<const char*, const char*> kUpper[] = {
+      {"aé1ß", "AÉ1SS"}, {"ﬁ", "FI"}, {"привет ωμέγα", "ПРИВЕТ ΩΜΈΓΑ"}};
+  for (const auto& [text, upper] : kUpper) EXPECT_EQ(Upper(text), upper);
   EXPECT_EQ(Lower("ÀÉ ПРИВЕТ"), "àé привет");
   EXPECT_EQ(Lower("İ"), "i̇");
 }

@@ -121,7 +121,38 @@ struct AttentionCase {
   bool sinks = false;
 };
 
-class AttentionTest : public KernelTableTest {};
+class AttentionTest : public KernelTableTest {
+ protected:
+  // A job of rows of queries, whose cache or rows of floats are yet to be said.
+  static AttentionJob JobOf(const std::vector<float>& q, size_t rows, size_t heads,
+                            const HeadShape& head, size_t out_stride) {
+    return {.q = q.data(),
+            .q_stride = q.size() / rows,
+            .out = nullptr,
+            .out_stride = out_stride,
+            .rows = rows,
+            .heads = heads,
+            .head = head,
+            .kv = {},
+            .length = 1,
+            .scale = 1,
+            .scratch = nullptr};
+  }
+  // What the table makes of the job, which the scalar one must make of it, too, bit for bit. Output
+  // and scratch are given here.
+  std::vector<float> Attended(AttentionJob job, const std::string& what) const {
+    AlignedBuffer<float> scratch(AttentionScratchFloats(job.head));
+    for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = NAN;  // whatever was there before
+    job.scratch = scratch.data();
+    std::vector<float> wanted(job.rows * job.out_stride), out(wanted.size());
+    job.out = wanted.data();
+    scalar().attention(job);
+    job.out = out.data();
+    table().attention(job);
+    ExpectSameBits(wanted, out, what);
+    return out;
+  }
+};
 
 INSTANTIATE_TEST_SUITE_P(Isa, AttentionTest, testing::ValuesIn(TestableKernels()), IsaName);
 
@@ -173,37 +204,24 @@ TEST_P(AttentionTest, EqualsScalarAndIsCloseToDouble) {
     const size_t q_stride = heads * head.key + 5, out_stride = heads * head.value + 3;
     const std::vector<float> q = random_.Floats(rows * q_stride, -8, 8);
     const std::vector<float> sink = random_.Floats(heads, -2, 8);
-    std::vector<float> a(rows * out_stride), b(a.size());
-    AlignedBuffer<float> scratch(AttentionScratchFloats(head));
-    for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = NAN;  // whatever was there before
-    AttentionJob job = {.q = q.data(),
-                        .q_stride = q_stride,
-                        .out = a.data(),
-                        .out_stride = out_stride,
-                        .rows = rows,
-                        .heads = heads,
-                        .head = head,
-                        .kv = cache.View(),
-                        .length = length,
-                        .scale = 0.4f,
-                        .scratch = scratch.data(),
-                        .window = window,
-                        .soft_cap = soft_cap,
-                        .sinks = sinks ? sink.data() : nullptr};
-    scalar().attention(job);
-    job.out = b.data();
-    table().attention(job);
+    AttentionJob job = JobOf(q, rows, heads, head, out_stride);
+    job.kv = cache.View();
+    job.length = length;
+    job.scale = 0.4f;
+    job.window = window;
+    job.soft_cap = soft_cap;
+    if (sinks) job.sinks = sink.data();
     const std::string what = "head " + std::to_string(head.key) + " " + std::to_string(head.value) +
                              ", length " + std::to_string(length) + ", rows " +
                              std::to_string(rows) + ", window " + std::to_string(window);
-    ExpectSameBits(a, b, what);
+    const std::vector<float> out = Attended(job, what);
     for (size_t row = 0; row < rows; ++row) {
       for (size_t h = 0; h < heads; ++h) {
         const size_t at = row * out_stride + h * head.value;
         const auto exact =
             PlainAttention(cache, &q[row * q_stride + h * head.key], head, job.First(row),
                            length + row, job.scale, soft_cap, sinks ? &sink[h] : nullptr);
-        for (size_t d = 0; d < head.value; ++d) EXPECT_NEAR(b[at + d], exact[d], 3e-5) << what;
+        for (size_t d = 0; d < head.value; ++d) EXPECT_NEAR(out[at + d], exact[d], 3e-5) << what;
       }
     }
   }
@@ -233,33 +251,18 @@ TEST_P(AttentionTest, BothWaysOverRowsOfFloats) {
     const std::vector<float> slope = random_.Floats(heads, 0.01f, 0.5f);
     const size_t q_stride = heads * head.key + 1, out_stride = heads * head.value + 2;
     const std::vector<float> q = random_.Floats(rows * q_stride, -1, 1);
-    AlignedBuffer<float> scratch(AttentionScratchFloats(head));
-    std::vector<float> a(rows * out_stride), b(rows * out_stride);
-    AttentionJob job{.q = q.data(),
-                     .q_stride = q_stride,
-                     .out = a.data(),
-                     .out_stride = out_stride,
-                     .rows = rows,
-                     .heads = heads,
-                     .head = head,
-                     .kv = {},
-                     .length = length,
-                     .scale = 0.3f,
-                     .scratch = scratch.data(),
-                     .window = window,
-                     .keys = keys.data(),
-                     .values = values.data(),
-                     .key_stride = key_stride,
-                     .value_stride = value_stride,
-                     .both_ways = true,
-                     .position = position,
-                     .slopes = slopes ? slope.data() : nullptr};
-    scalar().attention(job);
-    job.out = b.data();
-    table().attention(job);
+    AttentionJob job = JobOf(q, rows, heads, head, out_stride);
+    job.length = length;
+    job.scale = 0.3f;
+    job.window = window;
+    job.keys = keys.data(), job.key_stride = key_stride;
+    job.values = values.data(), job.value_stride = value_stride;
+    job.both_ways = true;
+    job.position = position;
+    if (slopes) job.slopes = slope.data();
     const std::string what = "length " + std::to_string(length) + ", from " +
                              std::to_string(position) + ", window " + std::to_string(window);
-    ExpectSameBits(a, b, what);
+    const std::vector<float> whole = Attended(job, what);
     for (size_t i = 0; i < rows * heads; ++i) {
       const size_t row = i / heads, h = i % heads, at = position + row;
       std::vector<double> out(head.value);
@@ -278,19 +281,20 @@ TEST_P(AttentionTest, BothWaysOverRowsOfFloats) {
         for (size_t d = 0; d < head.value; ++d) out[d] += weight * values[p * value_stride + d];
       }
       for (size_t d = 0; d < head.value; ++d) {
-        EXPECT_NEAR(a[row * out_stride + h * head.value + d], out[d] / total, 3e-6) << what;
+        EXPECT_NEAR(whole[row * out_stride + h * head.value + d], out[d] / total, 3e-6) << what;
       }
     }
     // One row at a time is the same.
     AttentionJob single = job;
+    std::vector<float> rows_alone;
     for (size_t row = 0; row < rows; ++row) {
       single.q = q.data() + row * q_stride;
-      single.out = b.data() + row * out_stride;
       single.rows = 1;
       single.position = position + row;
-      table().attention(single);
+      const std::vector<float> alone = Attended(single, what);
+      rows_alone.insert(rows_alone.end(), alone.begin(), alone.end());
     }
-    ExpectSameBits(a, b, what + ", row by row");
+    ExpectSameBits(whole, rows_alone, what + ", row by row");
   }
 }
 

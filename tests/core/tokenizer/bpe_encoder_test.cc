@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/support/tiny_vocabulary.h"
 
 namespace lockstep {
@@ -12,9 +14,9 @@ using testing::HasSubstr;
 
 TEST(BpeEncoder, LowestRankFirstThenLeftmost) {
   const TinyVocabulary v = BpeVocabulary({"b c", "a b", "a bc", "a a"});
-  EXPECT_EQ(Pieces(v, "abc"), "abc");
-  EXPECT_EQ(Pieces(v, "abd"), "ab|d");
-  EXPECT_EQ(Pieces(v, "aaa"), "aa|a");
+  const std::pair<const char*, const char*> kPieces[] = {
+      {"abc", "abc"}, {"abd", "ab|d"}, {"aaa", "aa|a"}};
+  for (const auto& [text, pieces] : kPieces) EXPECT_EQ(Pieces(v, text), pieces);
 }
 
 TEST(BpeEncoder, AMergeNeedsItsPairAndNotOnlyItsText) {
