@@ -18,6 +18,16 @@ struct Expected {
   Arguments arguments = Arguments::kJson;
 };
 
+// What stands around calls and their parts, which each case has under the same names.
+void ExpectAround(const CallForm& form, const auto& c) {
+  EXPECT_EQ(form.opens, c.opens);
+  EXPECT_EQ(form.before_name, c.before_name);
+  EXPECT_EQ(form.after_name, c.after_name);
+  EXPECT_EQ(form.after, c.after);
+  EXPECT_EQ(form.between, c.between);
+  EXPECT_EQ(form.closes, c.closes);
+}
+
 TEST(FormFinder, TheFormOfCalls) {
   const Expected cases[] = {
       {kQwen3, "", "<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>", "\n",
@@ -55,12 +65,7 @@ TEST(FormFinder, TheFormOfCalls) {
     SCOPED_TRACE(c.source);
     const auto form = ChatModelOf(c.source).forms.calls;
     ASSERT_NE(form, nullptr);
-    EXPECT_EQ(form->opens, c.opens);
-    EXPECT_EQ(form->before_name, c.before_name);
-    EXPECT_EQ(form->after_name, c.after_name);
-    EXPECT_EQ(form->after, c.after);
-    EXPECT_EQ(form->between, c.between);
-    EXPECT_EQ(form->closes, c.closes);
+    ExpectAround(*form, c);
     EXPECT_EQ(form->arguments, c.arguments);
     EXPECT_EQ(form->many, c.source != kLlama3);
     EXPECT_EQ(form->mistral, Marker(*form) == "[TOOL_CALLS]");
@@ -90,16 +95,11 @@ TEST(FormFinder, ParametersInTags) {
     const auto form = ChatModelOf(c.source).forms.calls;
     ASSERT_NE(form, nullptr);
     EXPECT_EQ(form->arguments, Arguments::kTagged);
-    EXPECT_EQ(form->opens, c.opens);
-    EXPECT_EQ(form->before_name, c.before_name);
-    EXPECT_EQ(form->after_name, c.after_name);
+    ExpectAround(*form, c);
     EXPECT_EQ(form->key_before, c.key_before);
     EXPECT_EQ(form->key_after, c.key_after);
     EXPECT_EQ(form->key_after_other, c.key_after_other);
     EXPECT_EQ(form->value_after, c.value_after);
-    EXPECT_EQ(form->after, c.after);
-    EXPECT_EQ(form->between, c.between);
-    EXPECT_EQ(form->closes, c.closes);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "tests/server/telemetry/chat_record.h"
+
 namespace lockstep {
 namespace {
 
@@ -16,14 +18,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 RequestRecord Chat() {
-  RequestRecord record;
-  record.operation = "chat";
-  record.status = 200;
-  record.outcome = "stop";
-  record.model = "tales";
-  record.prompt_tokens = 30;
+  RequestRecord record = ChatRecord();
   record.completion_tokens = 11;
-  record.first_token_ms = 30;
   record.tokens_per_second = 40;
   record.total_ms = 300;
   return record;

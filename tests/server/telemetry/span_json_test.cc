@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "tests/server/telemetry/chat_record.h"
+
 namespace lockstep {
 namespace {
 
@@ -16,19 +18,14 @@ using testing::Not;
 constexpr std::chrono::system_clock::time_point kEnd{std::chrono::seconds(1'800'000'000)};
 
 RequestRecord Chat() {
-  RequestRecord record;
+  RequestRecord record = ChatRecord();
   record.request_id = "req-1";
   record.id = "chatcmpl-1";
   record.method = "POST";
   record.path = record.route = "/v1/chat/completions";
-  record.operation = "chat";
   record.trace_id = std::string(32, 'a');
   record.span_id = std::string(16, 'b');
   record.parent_id = std::string(16, 'c');
-  record.status = 200;
-  record.outcome = "stop";
-  record.model = "tales";
-  record.prompt_tokens = 30;
   record.cached_tokens = 16;
   record.completion_tokens = 12;
   record.answers = 1;
@@ -40,7 +37,6 @@ RequestRecord Chat() {
   record.queue_ms = 10;
   record.prefill_ms = 20;
   record.decode_ms = 60;
-  record.first_token_ms = 30;
   record.total_ms = 100;
   return record;
 }
