@@ -54,6 +54,17 @@ export function pageTest(name, options, body) {
   });
 }
 
+/** The page of a server of the test's own, which asks for a key. */
+export async function lockedPage(t, key) {
+  const locked = await Lockstep.start('--api-key', key);
+  t.after(() => locked.stop());
+  const context = await browser.newContext(kDesktop);
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(locked.url);
+  return page;
+}
+
 export const prompt = (page) => page.locator('#prompt');
 export const last = (page) => page.locator('.exchange').last();
 export const button = (page, name) => page.getByRole('button', { name, exact: true });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { answerText, browser, button, conversations, finished, gateway, kDesktop, last, lockstep, pageTest, prompt, send, set } from './harness.mjs';
+import { answerText, button, conversations, finished, gateway, last, lockedPage, lockstep, pageTest, prompt, send, set } from './harness.mjs';
 import './chat.mjs';
 import './conversations.mjs';
 import './looks.mjs';
@@ -10,7 +10,6 @@ import './markdown.mjs';
 import './models.mjs';
 import './server.mjs';
 import './similarity.mjs';
-import { Lockstep } from '../support/lockstep.mjs';
 
 pageTest('streams, and tells of tokens, speed and time to first token meanwhile', {}, async (page) => {
   gateway.delay = 15;
@@ -183,12 +182,7 @@ pageTest('says that the server is away', { refusals: true }, async (page) => {
 });
 
 test('asks for the API key, and keeps it for this tab alone', { timeout: 180_000 }, async (t) => {
-  const locked = await Lockstep.start('--api-key', 'open-sesame');
-  t.after(() => locked.stop());
-  const context = await browser.newContext(kDesktop);
-  t.after(() => context.close());
-  const page = await context.newPage();
-  await page.goto(locked.url);
+  const page = await lockedPage(t, 'open-sesame');
   await page.getByRole('radio', { name: 'Completion' }).check({ force: true });
   await send(page, 'Once upon a time');
   await button(page, 'Enter the API key').click();

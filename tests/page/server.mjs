@@ -1,8 +1,7 @@
 // The operator's view: what it shows is what /metrics says, and where keys are set it asks for one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Lockstep } from '../support/lockstep.mjs';
-import { browser, button, finished, gateway, kDesktop, lockstep, pageTest, send, set } from './harness.mjs';
+import { button, finished, gateway, lockedPage, lockstep, pageTest, send, set } from './harness.mjs';
 
 const card = (page, title) => page.locator('.card', { has: page.getByRole('heading', { name: title, exact: true }) });
 const toServer = (page) => page.getByRole('radio', { name: 'Server' }).check({ force: true });
@@ -52,12 +51,7 @@ pageTest('counts while it is looked at, by the rates between two looks', {}, asy
 });
 
 test('shows the server where keys are set to those who have one', { timeout: 180_000 }, async (t) => {
-  const locked = await Lockstep.start('--api-key', 'open-sesame');
-  t.after(() => locked.stop());
-  const context = await browser.newContext(kDesktop);
-  t.after(() => context.close());
-  const page = await context.newPage();
-  await page.goto(locked.url);
+  const page = await lockedPage(t, 'open-sesame');
   await toServer(page);
   await button(page, 'Enter the API key').click();
   assert.equal(await page.locator('.card').count(), 0);
