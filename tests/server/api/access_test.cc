@@ -168,12 +168,20 @@ TEST(Access, ATraceIsContinued) {
   EXPECT_THAT(FindHeader(reply.headers, "traceparent"), HasSubstr(reply.record->span_id));
 }
 
-TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
-  FakeService service;
-  service.script = "x";
+// A service that answers who has the key "first", which is key-1.
+struct KeyedService : FakeService {
+  KeyedService() {
+    script = "x";
+    settings.keys = *ApiKeys::Load({"first"}, "");
+  }
+  std::string scope() const { return settings.keys.ScopeOf("key-1"); }
+
   ApiSettings settings;
-  settings.keys = *ApiKeys::Load({"first"}, "");
-  const std::string first = settings.keys.ScopeOf("key-1");
+};
+
+TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
+  KeyedService service;
+  ApiSettings& settings = service.settings;
   const Router doubting(service, settings);
   settings.trust_proxy = true;
   const Router trusting(service, settings);
@@ -188,7 +196,7 @@ TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
   const HttpHeaders fair = {{"X-Session-Id", "s"}, {"x-llm-d-inference-fairness-id", "team-a"}};
   EXPECT_EQ(client(doubting, fair), "key-1");
   EXPECT_EQ(client(trusting, fair), "key-1 team-a");
-  EXPECT_EQ(service.request(service.submitted() - 1).prefix_scope, first);
+  EXPECT_EQ(service.request(service.submitted() - 1).prefix_scope, service.scope());
   EXPECT_EQ(client(trusting, {{"X-Claude-Code-Session-Id", " s "}}), "key-1 s");
   EXPECT_EQ(client(open, {{"X-Forwarded-For", "9.9.9.9, 10.1.1.1"}}), "10.0.0.7 10.1.1.1");
   EXPECT_EQ(client(open, {{"X-Forwarded-For", " "}}), "10.0.0.7");
@@ -196,11 +204,9 @@ TEST(Access, AProxyNamesItsClientsWhereItIsTrusted) {
 }
 
 TEST(Access, PrefixesAreSharedWithinAKeyAndASalt) {
-  FakeService service;
-  service.script = "x";
-  ApiSettings settings;
-  settings.keys = *ApiKeys::Load({"first"}, "");
-  const std::string first = settings.keys.ScopeOf("key-1");
+  KeyedService service;
+  ApiSettings& settings = service.settings;
+  const std::string first = service.scope();
   const auto scope = [&](const std::string& fields) {
     const Router router(service, settings);
     HttpRequest request = Request("POST", "/v1/completions", {{"X-Api-Key", "first"}});

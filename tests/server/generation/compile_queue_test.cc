@@ -65,12 +65,16 @@ class Compilation {
 
 void Settle() { std::this_thread::sleep_for(milliseconds(60)); }
 
+// Is in the queue, or has its turn, once it is made.
+struct Queued : Compilation {
+  Queued(CompileQueue& queue, std::string name) : Compilation(queue, std::move(name)) { Settle(); }
+};
+
 TEST(CompileQueueTest, RunsAFewAtOnceAndCountsTheirWork) {
   CompileQueue queue({.at_once = 2, .waiting = 16});
   Compilation a(queue, "a"), b(queue, "b");
   ASSERT_TRUE(a.Runs() && b.Runs());
-  Compilation c(queue, "c");
-  Settle();
+  Queued c(queue, "c");
   EXPECT_FALSE(c.runs());
   a.Slice();
   Settle();
@@ -86,18 +90,14 @@ TEST(CompileQueueTest, WhoWasServedLeastComesFirst) {
   CompileQueue queue({.at_once = 1, .waiting = 16});
   Compilation other(queue, "other");
   ASSERT_TRUE(other.Runs());
-  Compilation large(queue, "large");
-  Settle();
+  Queued large(queue, "large");
   other.Slice();
   ASSERT_TRUE(large.Runs());
   large.Slice();  // one each
   large.Slice();  // now large has more
   Settle();
   // Another one of the same client waits behind one of a new client that came later.
-  Compilation again(queue, "large");
-  Settle();
-  Compilation small(queue, "small");
-  Settle();
+  Queued again(queue, "large"), small(queue, "small");
   EXPECT_TRUE(other.End());
   EXPECT_TRUE(small.Runs());
   EXPECT_FALSE(again.runs());
@@ -143,10 +143,7 @@ TEST(CompileQueueTest, ABurstShutsOutItsSender) {
   CompileQueue queue({.at_once = 1, .waiting = 2});
   Compilation running(queue, "burst");
   ASSERT_TRUE(running.Runs());
-  Compilation first(queue, "burst");
-  Settle();
-  Compilation second(queue, "burst");
-  Settle();
+  Queued first(queue, "burst"), second(queue, "burst");
   Compilation third(queue, "burst");
   ASSERT_TRUE(third.Ended());
   EXPECT_EQ(third.status().error().kind, ErrorKind::kOverloaded);
