@@ -75,13 +75,6 @@ constexpr Isa kIsas[] = {
 
 std::span<const Isa> Isas() { return kIsas; }
 
-const Isa* FindIsa(std::string_view name) {
-  for (const Isa& isa : kIsas) {
-    if (name == isa.name) return &isa;
-  }
-  return nullptr;
-}
-
 std::string IsaNames() {
   std::string names;
   for (const Isa& isa : kIsas) {

@@ -3,7 +3,6 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "core/kernels/kernels.h"
 
@@ -18,9 +17,6 @@ struct Isa {
 // The instruction sets of this architecture, fastest first; the last is scalar, which runs
 // everywhere.
 std::span<const Isa> Isas();
-
-// nullptr for a name that this architecture does not have.
-const Isa* FindIsa(std::string_view name);
 
 // For a sentence: "amx, avx512, avx2 or scalar".
 std::string IsaNames();

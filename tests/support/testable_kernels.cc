@@ -1,5 +1,8 @@
 #include "tests/support/testable_kernels.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "core/kernels/dispatch.h"
 #include "core/kernels/isas.h"
 
@@ -7,10 +10,17 @@ namespace lockstep {
 
 const KernelTable& EmulatedAmxKernels();  // emulated_amx.cc
 
+#if defined(__x86_64__)
+static bool RunsHere(std::string_view name) {
+  const auto isa = std::ranges::find(Isas(), name, &Isa::name);
+  return isa != Isas().end() && isa->runs_here();
+}
+#endif
+
 std::vector<const KernelTable*> TestableKernels() {
   std::vector<const KernelTable*> tables = AvailableKernels();
 #if defined(__x86_64__)
-  if (FindIsa("avx512")->runs_here() && !FindIsa("amx")->runs_here()) {
+  if (RunsHere("avx512") && !RunsHere("amx")) {
     tables.push_back(&EmulatedAmxKernels());
   }
 #endif
