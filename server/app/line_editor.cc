@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/app/terminal_style.h"
@@ -20,7 +22,7 @@ namespace {
 
 constexpr int kHistory = 1000;
 constexpr char kPasteBegins[] = "\033[?2004h", kPasteEnds[] = "\033[?2004l";
-constexpr std::string_view kPasteEnd = "\033[201~";
+constexpr std::wstring_view kPasteEnd = L"\033[201~";
 
 }  // namespace
 
@@ -47,12 +49,13 @@ struct LineEditor::Terminal {
     return el_insertstr(edit, "\n") == 0 ? CC_REFRESH : CC_ERROR;
   }
   static unsigned char Paste(EditLine* edit, int) {
-    std::string text;
-    for (char c = 0; !text.ends_with(kPasteEnd) && el_getc(edit, &c) == 1;) {
-      text += c == '\r' ? '\n' : c;
+    // By its functions of wide characters: el_getc fails at a character of more than one byte.
+    std::wstring text;
+    for (wchar_t c = 0; !text.ends_with(kPasteEnd) && el_wgetc(edit, &c) == 1;) {
+      text += c == L'\r' ? L'\n' : c;
     }
     if (text.ends_with(kPasteEnd)) text.resize(text.size() - kPasteEnd.size());
-    return el_insertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+    return el_winsertstr(edit, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
   }
 
   explicit Terminal(const std::string& file) : history_file(file) {
