@@ -24,6 +24,7 @@
 #include "server/app/local_client.h"
 #include "server/app/logging.h"
 #include "server/app/terminal_answer.h"
+#include "server/app/terminal_style.h"
 #include "server/host/read_file.h"
 
 namespace lockstep {
@@ -90,7 +91,7 @@ class Chat {
   void Run() {
     if (interactive_) {
       fmt::print("{}, {} tokens of context. /help tells what there is.\n\n",
-                 Styled("\033[1m", client_.model().name), client_.model().context);
+                 Styled("\033[1m", ForTerminal(client_.model().name)), client_.model().context);
     }
     while (!ended_) {
       const LineEditor::Line line = ReadMessage();
@@ -141,7 +142,7 @@ class Chat {
 
   void Note(const std::string& text) const {
     if (interactive_) {
-      fmt::print("{}\n", Styled("\033[2m", text));
+      fmt::print("{}\n", Styled("\033[2m", ForTerminal(text)));
     } else {
       fmt::print(stderr, "{}\n", text);
     }

@@ -38,13 +38,17 @@ WrittenAnswer WriteAnswer(LocalClient& client, std::string_view path, const Json
   const bool styled = for_person && TakesStyles(STDOUT_FILENO);
   constexpr std::string_view kFaint = "\033[2m", kPlain = "\033[0m";
   WrittenAnswer answer;
+  const bool seen = isatty(STDOUT_FILENO) == 1;
+  const auto shown = [seen](std::string_view text) {
+    return seen ? ForTerminal(text) : std::string(text);
+  };
   MarkdownStyle style(styled);
   interrupted = false;
   answer.outcome = client.Ask(path, body, interrupted, [&](std::string_view text, bool thought) {
     if (thought) {
       if (answer.thought.empty() && styled) Write(kFaint);
       answer.thought += text;
-      if (for_person) Write(text);  // to others the answer alone is of use
+      if (for_person) Write(shown(text));  // to others the answer alone is of use
       return;
     }
     if (answer.text.empty() && !answer.thought.empty() && for_person) {
@@ -52,7 +56,7 @@ WrittenAnswer WriteAnswer(LocalClient& client, std::string_view path, const Json
       Write("\n\n");
     }
     answer.text += text;
-    Write(style.Push(text));
+    Write(style.Push(shown(text)));
   });
   Write(style.Finish());
   return answer;

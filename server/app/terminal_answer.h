@@ -19,7 +19,7 @@ struct WrittenAnswer {
 };
 
 // Asks, and writes to stdout: for a person the thoughts, too, and with styles where the terminal
-// has them; else the answer's text alone.
+// has them; else the answer's text alone. A terminal is never given a model's control characters.
 WrittenAnswer WriteAnswer(LocalClient& client, std::string_view path, const Json& body,
                           bool for_person);
 

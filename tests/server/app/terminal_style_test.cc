@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string_view>
 
 #include "tests/server/app/parse.h"
 
@@ -43,6 +44,19 @@ TEST(TerminalStyle, TheEnvironmentDeniesSequencesAndStyles) {
   close(file);
   close(terminal);
   close(controller);
+}
+
+TEST(TerminalStyle, ControlCharactersAreShownAndNotObeyed) {
+  EXPECT_EQ(ForTerminal("a\tb\nc"), "a\tb\nc");
+  EXPECT_EQ(ForTerminal("\x1b]52;c;cm0gLXJm\x07"), "\u241b]52;c;cm0gLXJm\u2407");
+  EXPECT_EQ(ForTerminal("over\rwritten\r\nline"), "over\u240dwritten\nline");
+  EXPECT_EQ(ForTerminal("\x7f\b"), "\u2421\u2408");
+  EXPECT_EQ(ForTerminal(std::string_view("\0", 1)), "\u2400");
+  EXPECT_EQ(ForTerminal("\xC2\x9B"
+                        "31m \x9B"
+                        "31m"),
+            "\uFFFD31m \uFFFD31m");  // CSI, in both forms
+  EXPECT_EQ(ForTerminal("d\u00e9j\u00e0 \u65e5\u672c"), "d\u00e9j\u00e0 \u65e5\u672c");
 }
 
 }  // namespace
