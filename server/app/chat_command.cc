@@ -30,7 +30,7 @@
 namespace lockstep {
 namespace {
 
-constexpr int kWrong = 2;
+constexpr int kFailed = 1, kWrong = 2;
 constexpr char kHelp[] =
     "  Enter sends. Alt-Enter begins a new line, as does a backslash at the end of one; what is\n"
     "  pasted may have many. Ctrl-C stops an answer and keeps what came; Ctrl-D ends the chat.\n\n"
@@ -88,7 +88,8 @@ class Chat {
     log_.system = options.system;
   }
 
-  void Run() {
+  // The exit code: where nobody sees what went wrong, a message without an answer is a failure.
+  int Run() {
     if (interactive_) {
       fmt::print("{}, {} tokens of context. /help tells what there is.\n\n",
                  Styled("\033[1m", ForTerminal(client_.model().name)), client_.model().context);
@@ -96,6 +97,11 @@ class Chat {
     while (!ended_) {
       const LineEditor::Line line = ReadMessage();
       if (line.end == LineEditor::End::kEndOfInput) break;
+      if (line.end == LineEditor::End::kTooLong) {
+        Note(fmt::format("A line has more than {} MiB.", LineEditor::kMaxLine >> 20));
+        failed_ = true;
+        break;
+      }
       if (line.end == LineEditor::End::kInterrupt) {
         if (line.text.empty() || line.text == "\n") Note("Ctrl-D or /quit ends the chat.");
         continue;
@@ -110,6 +116,7 @@ class Chat {
       }
     }
     if (interactive_) std::fputs("\n", stdout);
+    return failed_ && !interactive_ ? kFailed : 0;
   }
 
  private:
@@ -118,7 +125,9 @@ class Chat {
     LineEditor::Line line = editor_.Read(Prompt("> ", "\1\033[1;36m\1> \1\033[0m\1"));
     while (line.end == LineEditor::End::kText && line.text.ends_with('\\')) {
       LineEditor::Line more = editor_.Read(Prompt(". ", "\1\033[36m\1. \1\033[0m\1"));
-      if (more.end == LineEditor::End::kInterrupt) return more;
+      if (more.end == LineEditor::End::kInterrupt || more.end == LineEditor::End::kTooLong) {
+        return more;
+      }
       line.text.back() = '\n';
       line.text += more.text;
       if (more.end == LineEditor::End::kEndOfInput) break;
@@ -150,6 +159,11 @@ class Chat {
 
   // Whether it was answered.
   bool Send(const std::string& message) {
+    if (!IsUtf8(message)) {
+      failed_ = true;
+      Note("It was not answered: it is no text in UTF-8.");
+      return false;
+    }
     Json body = sampling_;
     body["messages"] = log_.Messages(message);
     body["stream_options"] = {{"include_usage", true}};
@@ -157,9 +171,10 @@ class Chat {
       body["chat_template_kwargs"] = {{"enable_thinking", think_ == "on"}};
     }
     WrittenAnswer answer = WriteAnswer(client_, "/v1/chat/completions", body, interactive_);
-    std::fputs("\n", stdout);
+    if (interactive_ || !answer.text.empty()) std::fputs("\n", stdout);
     std::fflush(stdout);
     if (answer.outcome.error) {
+      failed_ = true;
       Explain(answer.outcome);
       return false;
     }
@@ -271,6 +286,7 @@ class Chat {
   std::string files_;  // that go before the next message
   std::string think_;  // "on", "off", or as the model does
   bool ended_ = false;
+  bool failed_ = false;  // a message was not answered
 };
 
 }  // namespace
@@ -290,8 +306,7 @@ int RunChat(const Options& options) {
   }
   CatchInterrupts();
   LineEditor editor(HistoryFile());
-  Chat(**client, options.chat, editor).Run();
-  return 0;
+  return Chat(**client, options.chat, editor).Run();
 }
 
 }  // namespace lockstep

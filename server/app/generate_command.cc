@@ -7,9 +7,9 @@
 
 #include <cstdio>
 #include <iostream>
-#include <iterator>
 #include <string>
 
+#include "core/base/utf8.h"
 #include "server/app/local_client.h"
 #include "server/app/logging.h"
 #include "server/app/terminal_answer.h"
@@ -19,6 +19,7 @@ namespace lockstep {
 namespace {
 
 constexpr int kFailed = 1, kWrong = 2, kInterrupted = 130;
+constexpr size_t kMaxText = size_t{16} << 20;  // bytes on stdin; no context takes more
 
 int Fails(int code, const std::string& why) {
   fmt::print(stderr, "lockstep generate: {}\n", why);
@@ -52,8 +53,14 @@ int RunGenerate(const Options& options) {
     if (isatty(STDIN_FILENO) == 1) {
       return Fails(kWrong, "there is no prompt: give --prompt TEXT, or a text on stdin");
     }
-    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+    prompt.resize(kMaxText + 1);
+    std::cin.read(prompt.data(), static_cast<std::streamsize>(prompt.size()));
+    prompt.resize(static_cast<size_t>(std::cin.gcount()));
+    if (prompt.size() > kMaxText) {
+      return Fails(kWrong, fmt::format("the text on stdin has more than {} MiB", kMaxText >> 20));
+    }
   }
+  if (!IsUtf8(prompt)) return Fails(kWrong, "the text is not in UTF-8");
   SetUpLogging(LogLevel::kWarning, LogFormat::kText);
   auto client = LocalClient::Start(options);
   if (!client) return Fails(kWrong, client.error().message);

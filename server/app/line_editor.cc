@@ -102,13 +102,23 @@ LineEditor::~LineEditor() = default;
 
 bool LineEditor::styled() const { return terminal_ != nullptr && TakesStyles(STDOUT_FILENO); }
 
+// By characters, since std::getline reads a line that never ends until there is no memory.
+LineEditor::Line LineEditor::ReadLine() {
+  std::string text;
+  int c = 0;
+  while ((c = std::cin.get()) != EOF && c != '\n') {
+    if (text.size() == kMaxLine) return {End::kTooLong, {}};
+    text += static_cast<char>(c);
+  }
+  if (c == EOF && text.empty()) return {End::kEndOfInput, {}};
+  return {End::kText, std::move(text)};
+}
+
 LineEditor::Line LineEditor::Read(const std::string& prompt) {
   if (!terminal_) {
     std::fputs(prompt.c_str(), stdout);
     std::fflush(stdout);
-    std::string text;
-    if (!std::getline(std::cin, text)) return {End::kEndOfInput, {}};
-    return {End::kText, std::move(text)};
+    return ReadLine();
   }
   terminal_->prompt = prompt;
   terminal_->interrupted = false;
