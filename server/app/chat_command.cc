@@ -68,6 +68,12 @@ std::string HistoryFile() {
   return failed ? std::string() : (folder / "chat_history").string();
 }
 
+// A path as a shell reads it.
+std::string FromHome(const std::string& path) {
+  const char* const home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe): as above
+  return path.starts_with("~/") && home != nullptr ? home + path.substr(1) : path;
+}
+
 std::string Trimmed(std::string_view text) { return std::string(TrimSpaces(text, " \t\n\r")); }
 
 template <class T>
@@ -214,7 +220,8 @@ class Chat {
     } else if (word == "/set") {
       Set(rest);
     } else if (word == "/think") {
-      if (rest == "on" || rest == "off" || rest.empty()) think_ = rest;
+      if (rest != "on" && rest != "off" && !rest.empty()) return Note("/think takes on or off.");
+      think_ = rest;
       Note("Thinking: " + (think_.empty() ? std::string("as the model does") : think_));
     } else if (word == "/save") {
       Save(rest);
@@ -254,7 +261,9 @@ class Chat {
   }
 
   // Goes before the next message, between fences that it does not have itself.
-  void Attach(const std::string& path) {
+  void Attach(const std::string& given) {
+    if (given.empty()) return Note("/file PATH says which.");
+    const std::string path = FromHome(given);
     const auto read = ReadSmallFile(path);
     if (!read) return Note(read.error().message + ".");
     const std::string& text = *read;
@@ -269,8 +278,9 @@ class Chat {
     Note(fmt::format("{} goes with the next message: {} characters.", name, CountCharacters(text)));
   }
 
-  void Save(const std::string& path) const {
-    if (path.empty()) return Note("/save PATH says where.");
+  void Save(const std::string& given) const {
+    if (given.empty()) return Note("/save PATH says where.");
+    const std::string path = FromHome(given);
     if (std::filesystem::exists(path)) return Note(Quoted(path) + " is there already.");
     std::ofstream file(path, std::ios::binary);
     file << log_.Text();

@@ -72,6 +72,7 @@ struct LineEditor::Terminal {
     if (!file.empty()) ::history(history, &event, H_LOAD, file.c_str());
     el_set(edit, EL_CLIENTDATA, this);
     el_set(edit, EL_PROMPT_ESC, Prompt, '\1');
+    el_set(edit, EL_SIGNAL, 1);  // draws the line anew for a terminal of another size
     el_set(edit, EL_EDITOR, "emacs");
     el_set(edit, EL_HIST, ::history, history);
     el_set(edit, EL_ADDFN, "interrupt", "Drop the text", Interrupt);
