@@ -116,6 +116,29 @@ pageTest('takes a long answer in time that grows with it', { mode: 'chat' }, asy
   assert.ok(long < 12 * short + 2000, `${short} ms, then ${long} ms`);
 });
 
+pageTest('shows what a model repeats without end, and stays quick', { mode: 'chat' }, async (page) => {
+  const kinds = {
+    'deep > ': '> '.repeat(1500) + 'end', 'deep >': '>'.repeat(3000) + 'end', 'deep list': '- '.repeat(1500) + 'end',
+    links: '[a]('.repeat(2000) + 'end', 'links <': '[a](<'.repeat(2000) + 'end', pictures: '![a]('.repeat(2000) + 'end',
+    emphasis: '*a **b '.repeat(2000) + 'end', underscores: '_a '.repeat(5000) + 'end', stars: '*'.repeat(10000) + 'end',
+  };
+  for (const [kind, text] of Object.entries(kinds)) {
+    answerWith(text.match(/[^]{1,400}/g));
+    const began = Date.now();
+    await send(page, kind);
+    await finished(page);
+    assert.match(await last(page).locator('.prose').last().innerText(), /end$/, kind);
+    assert.ok(Date.now() - began < 5000, `${kind}: ${Date.now() - began} ms`);
+  }
+  await page.reload();
+  await page.locator('.exchange').nth(Object.keys(kinds).length - 1).waitFor();
+  answerWith(['*a* '.repeat(100) + '[x](https://example.org)']); // as much as a person may write
+  await send(page, 'usual');
+  await finished(page);
+  const prose = last(page).locator('.prose').last();
+  assert.deepEqual([await prose.locator('em').count(), await prose.locator('a').count()], [100, 1]);
+});
+
 pageTest('folds what a model thinks, and tells it in the next turn', { mode: 'chat' }, async (page) => {
   answerWith(['The answer', ' is 4.'], { thought: ['Two and two', ' are **four**.'] });
   await openSettings(page);

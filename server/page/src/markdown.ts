@@ -1,7 +1,7 @@
 // Markdown as elements. The parser's tokens become nodes one by one and never a string of HTML, so
 // whatever a model writes can only be text: HTML in it is shown as it stands, and a picture, which
 // would tell another server who reads this, is a link.
-import { Marked } from 'marked';
+import { Lexer, Marked } from 'marked';
 import type { Token, Tokens } from 'marked';
 import { copyButton, h } from './dom';
 import { formula, mathExtensions } from './math';
@@ -14,14 +14,43 @@ export interface Parsed {
   refers: boolean; // has definitions of links, which may stand behind their uses
 }
 
-/** The blocks of a text; one that nests too deep for the parser is one paragraph. */
-export function parse(source: string): Parsed {
-  try {
-    const tokens = marked.lexer(source);
-    return { tokens, refers: Object.keys(tokens.links).length > 0 };
-  } catch {
-    return { tokens: [{ type: 'plain', raw: source, text: source }], refers: false };
+// Far more than anybody writes, but not than a model does that repeats itself.
+const kDeepest = 24; // lists and quotes within each other, and marks around a text
+const kMostBrackets = 200, kMostMarks = 1000; // in one paragraph: their pairs are looked for again and again
+
+function count(source: string, marks: string): number {
+  let sum = 0;
+  for (const character of source) if (marks.includes(character)) ++sum;
+  return sum;
+}
+
+/** The parser, whose stack grows with depth, and its time with the cube of brackets: beyond these bounds text is text. */
+class BoundedLexer extends Lexer {
+  private depth = 0;
+
+  override blockTokens(source: string, tokens: any = [], clipped?: boolean): any { // eslint-disable-line -- of two kinds
+    if (this.depth < kDeepest) return this.deeper(() => super.blockTokens(source, tokens, clipped));
+    tokens.push({ type: 'plain', raw: source, text: source });
+    return tokens;
   }
+  override inlineTokens(source: string, tokens: Token[] = []): Token[] {
+    const bounded = this.depth < kDeepest && count(source, '[') <= kMostBrackets && count(source, '*_~') <= kMostMarks;
+    if (bounded) return this.deeper(() => super.inlineTokens(source, tokens));
+    tokens.push({ type: 'escape', raw: source, text: source });
+    return tokens;
+  }
+  private deeper<T>(work: () => T): T {
+    ++this.depth;
+    const made = work();
+    --this.depth;
+    return made;
+  }
+}
+
+/** The blocks of a text. */
+export function parse(source: string): Parsed {
+  const tokens = new BoundedLexer(marked.defaults).lex(source);
+  return { tokens, refers: Object.keys(tokens.links).length > 0 };
 }
 
 const kEntities: Record<string, string> = {
