@@ -156,7 +156,27 @@ pageTest('exports all conversations, and imports them beside what is there', { m
   await page.locator('#toast', { hasText: 'is no export of this page.' }).waitFor();
   await take(file.replace('"prompt": "one"', '"prompt": 1'));
   await page.locator('#toast', { hasText: 'has a conversation that is broken: one.' }).waitFor();
+  await take('{"format": "lockstep conversations 1", "conversations": [null]}');
+  await page.locator('#toast', { hasText: 'has a conversation that is broken: without a title.' }).waitFor();
+  // What was drawn from it would throw, and again after each reload.
+  const wrongs = {
+    firstTokenMs: '5', perSecond: {}, thoughtMs: 'long', timings: { queue_ms: 'x' }, usage: 5, begun: { text: 5 }, seed: {},
+    finish: {}, fingerprint: 7, failure: { message: {}, status: 0 }, request: { path: 'generate', body: { seed: { toString: 1 } } },
+  };
+  for (const [field, value] of Object.entries(wrongs)) {
+    const broken = JSON.parse(file);
+    broken.conversations[0].title = field;
+    broken.conversations[0].exchanges[0].answer[field] = value;
+    await take(JSON.stringify(broken));
+    await page.locator('#toast', { hasText: `has a conversation that is broken: ${field}.` }).waitFor();
+  }
   assert.equal(await conversations(page).count(), 2);
+  const { perSecond, timings } = JSON.parse(file).conversations[0].exchanges[0].answer;
+  const nulls = { firstTokenMs: null, usage: null, failure: null, ...(perSecond && { perSecond: null }), ...(timings && { timings: null }) };
+  const less = JSON.parse(file);
+  less.conversations[0].exchanges.forEach(({ answer }) => Object.assign(answer, nulls));
+  await take(JSON.stringify(less));
+  await page.locator('#toast', { hasText: '1 conversation imported.' }).waitFor();
 });
 
 pageTest('stops, keeps what came, and goes on from there', { mode: 'chat' }, async (page) => {

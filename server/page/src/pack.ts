@@ -59,6 +59,28 @@ const isText = (value: Json): value is string => typeof value === 'string';
 const isTexts = (list: Json, ...names: string[]) =>
   list === undefined || (Array.isArray(list) && list.every((of) => names.every((name) => isText(of?.[name]))));
 
+type Check = (value: Json) => boolean;
+const isNumber: Check = (value) => typeof value === 'number';
+const maybe = (check: Check): Check => (value) => value === undefined || value === null || check(value); // null: was no number
+const has = (fields: Record<string, Check>): Check => (value) =>
+  typeof value === 'object' && value !== null && Object.entries(fields).every(([name, check]) => check(value[name]));
+
+/** What the server says of an answer beside its text, and the page of its coming. */
+const isTold = has({
+  begun: maybe(has({ text: isText, thought: isText })),
+  usage: maybe(has({ prompt: isNumber, completion: isNumber, cached: isNumber })),
+  timings: maybe((value) => typeof value === 'object' && Object.values(value).every(maybe(isNumber))),
+  failure: maybe(has({ message: isText, status: isNumber, code: maybe(isText), param: maybe(isText), retryAfterS: maybe(isNumber) })),
+  finish: maybe(isText), fingerprint: maybe(isText), seed: maybe(isNumber),
+  firstTokenMs: maybe(isNumber), perSecond: maybe(isNumber), thoughtMs: maybe(isNumber),
+});
+const isRequest = has({
+  path: (path) => ['generate', 'v1/chat/completions'].includes(path),
+  body: has({ seed: maybe(isNumber) }),
+});
+/** Without what is null, as an answer has it that was never in a file. */
+const withoutNulls = (answer: Json): Json => Object.fromEntries(Object.entries(answer).filter(([, value]) => value !== null));
+
 /** Whether everything that this page reads of an exchange is of the right type. */
 function isExchange(e: Json, known: Set<string>): e is Packed {
   const answer = e?.answer;
@@ -66,8 +88,7 @@ function isExchange(e: Json, known: Set<string>): e is Packed {
     isText(e.prompt) && Number.isInteger(e.leftOut) && isTexts(e.files, 'name', 'text') &&
     isTexts(e.results, 'id', 'name', 'content') && isText(answer?.text) && isText(answer.thought) &&
     isTexts(answer.calls, 'id', 'name', 'arguments') && ['running', 'done', 'stopped', 'failed'].includes(answer.state) &&
-    Number.isInteger(answer.count) && ['generate', 'v1/chat/completions'].includes(answer.request?.path) &&
-    typeof answer.request.body === 'object' && answer.request.body !== null;
+    Number.isInteger(answer.count) && isRequest(answer.request) && isTold(answer);
 }
 
 /** What a file of toFile has, under new ids; an error where it is none. */
@@ -80,12 +101,13 @@ export function fromFile(text: string, newId: () => string): Conversation[] | Er
   }
   if (file?.format !== kFormat || !Array.isArray(file.conversations)) return new Error('is no export of this page');
   const conversations: Conversation[] = [];
-  for (const { title, mode, updated, exchanges } of file.conversations as Json[]) {
+  for (const conversation of file.conversations as Json[]) {
+    const { title, mode, updated, exchanges } = conversation ?? {};
     const known = new Set<string>();
     const right = Array.isArray(exchanges) && isText(title) && ['chat', 'completion'].includes(mode) &&
       exchanges.every((exchange) => isExchange(exchange, known) && known.add(exchange.id));
     if (!right) return new Error(`has a conversation that is broken: ${isText(title) ? title : 'without a title'}`);
-    const clean = (exchanges as Packed[]).map((e) => ({ ...e, answer: { ...e.answer, tokens: [] } }));
+    const clean = (exchanges as Packed[]).map((e) => ({ ...e, answer: { ...withoutNulls(e.answer), tokens: [] } }));
     conversations.push(unpack({ id: newId(), title, mode: mode as Mode, updated: Number(updated) || Date.now() }, clean));
   }
   return conversations;
