@@ -252,3 +252,58 @@ pageTest('asks for as much as fits, and says where the context ended an answer',
   assert.match(await last(page).locator('.facts').innerText(), /cut off at the limit/);
   assert.equal(await page.locator('.notice').count(), 0);
 });
+
+pageTest('keeps what is said in two tabs of one conversation', { mode: 'chat' }, async (page) => {
+  count();
+  await talk(page, 'one');
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.locator('.exchange').waitFor();
+  await talk(page, 'two, here');
+  await talk(other, 'two, there'); // which has not been looked at since
+  await page.locator('#conversations li').hover();
+  await page.bringToFront();
+  await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+  await last(page).locator('.branches', { hasText: '1 / 2' }).waitFor();
+  await talk(page, 'three, here');
+  await page.reload();
+  await page.locator('.exchange').nth(2).waitFor();
+  assert.deepEqual(await page.locator('.exchange .prompt').allInnerTexts(), ['one', 'two, here', 'three, here']);
+  await button(page, 'The next branch').click();
+  assert.deepEqual(await page.locator('.exchange .prompt').allInnerTexts(), ['one', 'two, there']);
+  await other.close();
+});
+
+pageTest('says that a conversation is not kept where there is no room', { mode: 'chat' }, async (page) => {
+  count();
+  await page.evaluate(() => {
+    IDBObjectStore.prototype.put = function () {
+      this.transaction.abort(); // as where the quota is exceeded
+    };
+  });
+  await talk(page, 'one');
+  await page.locator('#toast', { hasText: 'The browser does not keep this conversation' }).waitFor();
+  assert.deepEqual(await conversations(page).allInnerTexts(), ['one']);
+});
+
+pageTest('keeps a conversation deleted whose answer was coming, and brings it back', { mode: 'chat' }, async (page) => {
+  answerWith(Array.from({ length: 500 }, (_, i) => `word ${i} `), { pause: () => new Promise((resolve) => setTimeout(resolve, 20)) });
+  await send(page, 'one');
+  await page.locator('.exchange.running', { hasText: 'word 3' }).waitFor();
+  await page.locator('#conversations li').hover();
+  await button(page, 'Delete one').click();
+  await page.locator('#toast', { hasText: 'Deleted' }).waitFor();
+  await page.locator('body:not(.busy)').waitFor();
+  await page.waitForTimeout(300);
+  await page.reload();
+  await page.locator('#no-conversations').waitFor();
+  assert.equal(await conversations(page).count(), 0);
+  await send(page, 'two');
+  await page.locator('.exchange.running', { hasText: 'word 3' }).waitFor();
+  await page.locator('#conversations li').hover();
+  await button(page, 'Delete two').click();
+  await page.locator('#toast').getByRole('button', { name: 'Undo' }).click();
+  await page.locator('.exchange', { hasText: 'word 3' }).waitFor();
+  await page.reload();
+  await page.locator('.exchange', { hasText: 'word 3' }).waitFor();
+});

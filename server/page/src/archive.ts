@@ -38,7 +38,12 @@ async function within<T>(mode: IDBTransactionMode, fallback: T, work: (heads: ID
   try {
     const transaction = (await database)?.transaction(['heads', 'exchanges'], mode);
     if (!transaction) return fallback;
-    return await work(transaction.objectStore('heads'), transaction.objectStore('exchanges'));
+    const ended = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const [result] = await Promise.all([work(transaction.objectStore('heads'), transaction.objectStore('exchanges')), ended]);
+    return result;
   } catch {
     return fallback; // no room, or no permission any more
   }
@@ -55,12 +60,26 @@ export async function read(head: Head): Promise<Conversation> {
   return unpack(head, packed ?? []);
 }
 
-/** False where it could not be kept. */
-export function write(conversation: Conversation): Promise<boolean> {
-  const packed = pack(conversation);
+async function joinWith(conversation: Conversation, heads: IDBObjectStore, exchanges: IDBObjectStore): Promise<boolean> {
+  const { id } = conversation.head;
+  const [head, packed] = await Promise.all([settled<Head | undefined>(heads.get(id)), settled<Packed[] | undefined>(exchanges.get(id))]);
+  return head !== undefined && packed !== undefined && conversation.join(unpack(head, packed));
+}
+
+/** Takes over what another tab has added; whether it did. */
+export const join = (conversation: Conversation): Promise<boolean> =>
+  within('readonly', false, (heads, exchanges) => joinWith(conversation, heads, exchanges));
+
+const removed = new Set<string>(); // what an answer that still comes must not bring back
+
+/** With what another tab has written meanwhile, unless this one closes. False where it could not be kept. */
+export function write(conversation: Conversation, closes = false): Promise<boolean> {
+  const { id } = conversation.head;
+  if (removed.has(id)) return Promise.resolve(true);
   return within('readwrite', false, async (heads, exchanges) => {
+    if (!closes) await joinWith(conversation, heads, exchanges); // for which a tab that closes has no time
     heads.put({ ...conversation.head });
-    await settled(exchanges.put(packed, conversation.head.id));
+    exchanges.put(pack(conversation), id);
     return true;
   });
 }
@@ -72,7 +91,13 @@ export function writeHead(head: Head): Promise<boolean> {
   });
 }
 
+export function bringBack(conversation: Conversation): Promise<boolean> {
+  removed.delete(conversation.head.id);
+  return write(conversation);
+}
+
 export function remove(id: string): Promise<boolean> {
+  removed.add(id);
   return within('readwrite', false, async (heads, exchanges) => {
     heads.delete(id);
     await settled(exchanges.delete(id));

@@ -16,6 +16,8 @@ const kTitle = 60; // characters
 export class Conversation {
   exchanges: Exchange[] = []; // a parent stands before its children
   private chosen = new Map<string, string>(); // of a parent's children, the one on the path
+  private own = new Set<string>(); // exchanges that were added in this tab, which alone changes them
+  private gone = new Set<string>(); // those that were taken away in it
 
   constructor(readonly head: Head) {}
 
@@ -38,6 +40,7 @@ export class Conversation {
   /** Adds it, as the branch that is shown. REQUIRES: its parent is here, or ''. */
   add(exchange: Exchange): void {
     this.exchanges.push(exchange);
+    this.own.add(exchange.id);
     this.choose(exchange);
     if (this.head.title === '') this.head.title = titleOf(exchange.prompt || exchange.files?.[0]?.name || '');
   }
@@ -50,8 +53,27 @@ export class Conversation {
   remove(exchange: Exchange): void {
     const gone = new Set([exchange.id]);
     for (const { id, parent } of this.exchanges) if (gone.has(parent)) gone.add(id);
+    gone.forEach((id) => this.gone.add(id));
     this.exchanges = this.exchanges.filter(({ id }) => !gone.has(id));
     if (this.chosen.get(exchange.parent) === exchange.id) this.chosen.delete(exchange.parent);
+  }
+
+  /** Takes over what another tab has added to this conversation meanwhile; whether it did. */
+  join({ head, exchanges }: Conversation): boolean {
+    let joined = head.title !== '' && head.title !== this.head.title;
+    if (joined) this.head.title = head.title;
+    for (const theirs of exchanges) {
+      const { id, parent, answer } = theirs;
+      if (this.own.has(id) || this.gone.has(id)) continue;
+      const at = this.exchanges.findIndex((mine) => mine.id === id);
+      const mine = this.exchanges[at]?.answer;
+      if (mine && mine.text === answer.text && mine.state === answer.state) continue;
+      if (mine) this.exchanges[at] = theirs;
+      else if (parent === '' || this.exchanges.some((mine) => mine.id === parent)) this.exchanges.push(theirs);
+      else continue;
+      joined = true;
+    }
+    return joined;
   }
 
   private pick(parent: string): Exchange | undefined {

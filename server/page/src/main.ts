@@ -128,6 +128,12 @@ async function refresh(): Promise<void> {
   showList();
 }
 
+async function catchUp(): Promise<void> {
+  const { conversation } = talk;
+  if (talk.runningId !== conversation.head.id && (await archive.join(conversation)) && conversation === talk.conversation) talk.show();
+  await refresh();
+}
+
 // --- The list
 
 async function conversationOf(id: string): Promise<Conversation | undefined> {
@@ -144,7 +150,7 @@ async function remove(id: string): Promise<void> {
   await refresh();
   toast(`Deleted \u201c${conversation.head.title}\u201d.`, {
     label: 'Undo',
-    run: () => void archive.write(conversation).then(() => refresh()).then(() => show(conversation)),
+    run: () => void archive.bringBack(conversation).then(() => refresh()).then(() => show(conversation)),
   });
 }
 
@@ -179,8 +185,10 @@ async function exportAll(): Promise<void> {
 async function importFrom(file: File): Promise<void> {
   const conversations = fromFile(await file.text(), randomId);
   if (conversations instanceof Error) return toast(`${file.name} ${conversations.message}.`);
-  for (const conversation of conversations) await archive.write(conversation);
+  let kept = true;
+  for (const conversation of conversations) kept = (await archive.write(conversation)) && kept;
   await refresh();
+  if (!kept) return toast('The browser has no room for all of it.');
   toast(`${conversations.length} ${conversations.length === 1 ? 'conversation' : 'conversations'} imported.`);
 }
 
@@ -233,8 +241,10 @@ byId<HTMLInputElement>('import-file').addEventListener('change', (event) => {
   for (const file of input.files ?? []) void importFrom(file);
   input.value = '';
 });
-window.addEventListener('pagehide', () => talk.runningId && void archive.write(talk.inUse(talk.runningId)!));
-document.addEventListener('visibilitychange', () => document.hidden || void refresh()); // another tab may have written
+window.addEventListener('pagehide', () => talk.runningId && void archive.write(talk.inUse(talk.runningId)!, true));
+// Another tab may have written.
+document.addEventListener('visibilitychange', () => document.hidden || void catchUp());
+window.addEventListener('focus', () => void catchUp());
 
 startShell();
 watch(byId('log'));

@@ -42,6 +42,7 @@ export class Talk {
   private views: ExchangeView[] = [];
   private running: { abort: AbortController; conversation: Conversation } | null = null;
   private editing: Exchange | null = null;
+  private warned = false; // that nothing is kept
 
   constructor(public conversation: Conversation, private readonly around: Surroundings) {}
 
@@ -162,7 +163,9 @@ export class Talk {
       });
     });
     clearInterval(saving);
-    await archive.write(conversation);
+    const kept = await archive.write(conversation);
+    if (!kept && !this.warned) toast('The browser does not keep this conversation: it is gone with this tab, unless you export it.');
+    this.warned = !kept;
     this.around.changed();
     if (answer.state === 'stopped') announce(`Stopped after ${answer.count} tokens`);
     if (answer.state === 'done') announce(`Done, ${answer.count} tokens: ${answer.text.slice(0, 300)}`);
