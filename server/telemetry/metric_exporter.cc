@@ -1,8 +1,9 @@
 // Works as OpenTelemetry's periodic exporting metric reader: a thread sleeps for the interval and
-// sends all numbers as they are then. Nothing is kept and tried again, because they are cumulative:
-// what a collector has missed is in what it gets next.
+// sends all numbers as they are then, or later where the collector asks for it. Nothing is kept and
+// tried again, because they are cumulative: what a collector has missed is in what it gets next.
 #include "server/telemetry/metric_exporter.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -29,7 +30,8 @@ void MetricExporter::Loop() {
   while (!stop) {
     {
       const MutexLock lock(mutex_);
-      const auto until = std::chrono::steady_clock::now() + interval_;
+      const auto until = std::chrono::steady_clock::now() +
+                         std::max<std::chrono::milliseconds>(interval_, collector_.wait());
       while (!stop_ && wake_.WaitUntil(mutex_, until)) {
       }
       stop = stop_;

@@ -1,6 +1,7 @@
 // Works as OpenTelemetry's batch span processor: spans are gathered for a second and sent together.
 // What the collector cannot take now (no connection, 429, 502 to 504) is tried again, ever less
-// often; what it refuses is dropped. Meanwhile at most kRoom requests wait.
+// often and not before it asks for; what it refuses is dropped. Meanwhile at most kRoom requests
+// wait.
 #include "server/telemetry/span_exporter.h"
 
 #include <algorithm>
@@ -67,13 +68,14 @@ void SpanExporter::Export(const RequestRecord& record) {
 
 void SpanExporter::Loop() {
   auto pause = pace_.retry;
+  Clock::duration wait = pause;
   std::vector<EndedRequest> batch;
   while (true) {
     const bool again = !batch.empty();
     bool stop = false;
     {
       const MutexLock lock(mutex_);
-      const auto until = Clock::now() + (again ? pause : pace_.batch);
+      const auto until = Clock::now() + (again ? wait : pace_.batch);
       while (!stop_ && (again || waiting_.size() < kBatch) && wake_.WaitUntil(mutex_, until)) {
       }
       stop = stop_;
@@ -88,6 +90,7 @@ void SpanExporter::Loop() {
     if (!batch.empty()) {
       const bool done = Send(batch);
       pause = done ? pace_.retry : std::min(again ? pause * 2 : pause, pace_.longest);
+      wait = std::max<Clock::duration>(pause, collector_.wait());
       if (done) batch.clear();
       if (stop && !done) return;
     }

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from client import request
@@ -13,10 +14,12 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 class Collector(ThreadingHTTPServer):
-    """On a free port; has what was sent to it. Until `release` is set it answers nothing."""
+    """On a free port; has what was sent to it. Until `release` is set it answers nothing. The first
+    requests have the `answers`: status, Retry-After, body."""
     daemon_threads = True
 
-    def __init__(self, release=None):
+    def __init__(self, release=None, answers=()):
+        self.answers, self.times = list(answers), []
         self.spans, self.metrics, self.paths, self.release = [], [], set(), release
         self.changed = threading.Condition()
         super().__init__(("127.0.0.1", 0), Handler)
@@ -41,6 +44,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.release:
             self.server.release.wait()
         with self.server.changed:
+            self.server.times.append(time.monotonic())
+            if self.server.answers:
+                self.answer(*self.server.answers.pop(0))
+                return
             self.server.paths.add((self.path, self.headers["Content-Type"], self.headers["x-key"]))
             for resource in body.get("resourceSpans", []):
                 for scope in resource["scopeSpans"]:
@@ -49,10 +56,15 @@ class Handler(BaseHTTPRequestHandler):
                 for scope in resource["scopeMetrics"]:
                     self.server.metrics.append({metric["name"]: metric for metric in scope["metrics"]})
             self.server.changed.notify_all()
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
+        self.answer(200, None, b"{}")
+
+    def answer(self, status, retry_after, body):
+        self.send_response(status)
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     def log_message(self, *_):
         pass
@@ -150,10 +162,32 @@ def untaken(test):
             expect((code := server.exit_code(15)) == 0, f"collector {name}: exit code {code}")
 
 
+def heeded(test):
+    """A collector is tried again when it asks for it; what it refuses, and why, is in the log."""
+    collector = Collector(answers=[(503, "5", b"busy"), (400, None, b'{"message": "no such tenant"}'),
+                                   (200, None, b'{"partialSuccess": {"rejectedSpans": "4", "errorMessage": "old"}}')])
+    with Server(test.binary, "--otlp-endpoint", collector.url,
+                environment={"OTEL_METRICS_EXPORTER": "none"}) as server:
+        for tries in (2, 3, 4):
+            ask(server)
+            end = time.monotonic() + 20
+            while len(collector.times) < tries and time.monotonic() < end:
+                time.sleep(0.02)
+        expect(len(collector.wait_for(4)) == 4, f"{len(collector.spans)} spans, expected those of the last request")
+        server.terminate()
+        expect((code := server.exit_code(30)) == 0, f"exit code {code}")
+        waited = collector.times[1] - collector.times[0]
+        expect(5 <= waited < 8, f"tried again after {waited:.1f} s, and 5 were asked for")
+        for words in ("it answers 503; it is tried again", "it answers 400: no such tenant",
+                      "which refuses 4 of them: old"):
+            expect(server.log_text().count(words) == 1, f"the log says {words} {server.log_text().count(words)} times")
+
+
 def traces(test):
     """Spans and metrics reach a collector; one that is away or hangs costs nothing but its spans."""
     taken(test)
     counted(test)
+    heeded(test)
     untaken(test)
     return ("spans as the caller and the environment say; /metrics and the conventions' histograms;"
             " a collector away or hanging delays nothing")

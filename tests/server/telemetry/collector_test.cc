@@ -15,15 +15,18 @@ using testing::IsEmpty;
 
 class CollectorTest : public testing::Test {
  protected:
-  Outcome Send(Result<int> status) {
-    status_ = std::move(status);
+  Outcome Send(Result<PostReply> reply) {
+    reply_ = std::move(reply);
     return collector_.Send([] { return std::string("{}"); });
   }
+  Outcome Send(int status, std::string body = {}, int retry_after = 0) {
+    return Send(PostReply{status, std::move(body), std::chrono::seconds(retry_after)});
+  }
 
-  Result<int> status_ = 200;
+  Result<PostReply> reply_ = PostReply{};
   std::vector<std::string> warnings_;
   Collector collector_{"spans", "; again", "http://collector",
-                       [this](const std::string&) { return status_; },
+                       [this](const std::string&) { return reply_; },
                        [this](const std::string& text) { warnings_.push_back(text); }};
 };
 
@@ -48,6 +51,48 @@ TEST_F(CollectorTest, TheSameTroubleIsToldOnceUntilItIsOver) {
   EXPECT_THAT(warnings_, ElementsAre("spans do not reach http://collector: it answers 503; again",
                                      "spans do not reach http://collector: it answers 401",
                                      "spans do not reach http://collector: it answers 401"));
+}
+
+TEST_F(CollectorTest, WhyItRefusesIsToldWhereItSaysSo) {
+  Send(400, R"({"code": 3, "message": "parse span_id: at \n17"})");
+  Send(400, R"({"message": "another reason"})");
+  Send(502, "<html>Bad gateway</html>");
+  EXPECT_THAT(warnings_,
+              ElementsAre("spans do not reach http://collector: it answers 400: parse span_id: at "
+                          "\\x0a17",
+                          "spans do not reach http://collector: it answers 400: another reason",
+                          "spans do not reach http://collector: it answers 502; again"));
+}
+
+TEST_F(CollectorTest, WhatItTakesInPartIsTakenAndToldOnce) {
+  for (const char* count : {"\"2\"", "3"}) {
+    const std::string body = R"({"partialSuccess": {"rejectedSpans": )" + std::string(count) +
+                             R"(, "errorMessage": "too old"}})";
+    EXPECT_EQ(Send(200, body), Outcome::kTaken);
+    EXPECT_FALSE(collector_.in_trouble());
+  }
+  Send(200, R"({"partialSuccess": {"rejectedDataPoints": 4}})");
+  Send(200, R"({"partialSuccess": {"rejectedSpans": "0", "errorMessage": "use gzip"}})");
+  for (const char* fine : {"{}", R"({"partialSuccess": {}})", R"({"partialSuccess": null})", "",
+                           R"({"partialSuccess": {"rejectedSpans": "0"}})", "no JSON", "[]"}) {
+    EXPECT_EQ(Send(200, fine), Outcome::kTaken) << fine;
+  }
+  EXPECT_THAT(
+      warnings_,
+      ElementsAre("spans reach http://collector, which refuses 2 of them: too old",
+                  "spans reach http://collector, which refuses 4 of them: it does not say why",
+                  "spans reach http://collector, which remarks: use gzip"));
+}
+
+TEST_F(CollectorTest, WhenItAsksToBeTriedAgainIsKnown) {
+  Send(429, "", 9);
+  EXPECT_EQ(collector_.wait(), std::chrono::seconds(9));
+  Send(503);
+  EXPECT_EQ(collector_.wait(), std::chrono::seconds(0));
+  Send(503, "", 1 << 30);
+  EXPECT_EQ(collector_.wait(), std::chrono::hours(1));
+  Send(400, "", 9);  // it is not tried again
+  EXPECT_EQ(collector_.wait(), std::chrono::seconds(0));
 }
 
 TEST_F(CollectorTest, WithoutMemoryItIsTriedLater) {

@@ -22,20 +22,25 @@ class MetricExporterTest : public testing::Test {
     settings.interval = interval;
     exporter_.emplace(
         settings, [this] { return std::to_string(++made_); },
-        [this](const std::string& body) -> Result<int> {
+        [this](const std::string& body) -> Result<PostReply> {
           const MutexLock lock(mutex_);
           bodies_.push_back(body);
           changed_.NotifyAll();
-          return status_;
+          tried_ = std::chrono::steady_clock::now();
+          return reply_;
         },
         [this](const std::string& text) {
           const MutexLock lock(mutex_);
           warnings_.push_back(text);
         });
   }
-  void AnswerWith(Result<int> status) {
+  void AnswerWith(Result<PostReply> reply) {
     const MutexLock lock(mutex_);
-    status_ = std::move(status);
+    reply_ = std::move(reply);
+  }
+  std::chrono::steady_clock::time_point tried() {
+    const MutexLock lock(mutex_);
+    return tried_;
   }
   // Waits for so many more.
   void WaitForTries(size_t count) {
@@ -51,7 +56,8 @@ class MetricExporterTest : public testing::Test {
   int made_ = 0;
   Mutex mutex_;
   CondVar changed_;
-  Result<int> status_ GUARDED_BY(mutex_) = 200;
+  Result<PostReply> reply_ GUARDED_BY(mutex_) = PostReply{};
+  std::chrono::steady_clock::time_point tried_ GUARDED_BY(mutex_);  // the last time
 };
 
 TEST_F(MetricExporterTest, SendsWhatIsMadeAtEachInterval) {
@@ -73,9 +79,9 @@ TEST_F(MetricExporterTest, ACollectorThatIsAwayIsToldOfOnceAndAskedAgain) {
   AnswerWith(Fail(ErrorKind::kUnavailable, "Couldn't connect to server"));
   Start(milliseconds(1));
   WaitForTries(3);
-  AnswerWith(404);
+  AnswerWith(PostReply{404});
   WaitForTries(3);
-  AnswerWith(200);
+  AnswerWith(PostReply{200});
   WaitForTries(3);
   exporter_.reset();
   EXPECT_THAT(
@@ -85,11 +91,22 @@ TEST_F(MetricExporterTest, ACollectorThatIsAwayIsToldOfOnceAndAskedAgain) {
 }
 
 TEST_F(MetricExporterTest, NothingMoreIsTriedAtTheEndWhereTheCollectorWasAway) {
-  AnswerWith(503);
+  AnswerWith(PostReply{503});
   Start(milliseconds(200));
   WaitForTries(1);
   exporter_.reset();
   EXPECT_THAT(bodies_, ElementsAre("1"));
+}
+
+TEST_F(MetricExporterTest, TheCollectorSaysWhenItIsTriedAgain) {
+  AnswerWith(PostReply{429, "", std::chrono::seconds(1)});
+  Start(milliseconds(100));
+  WaitForTries(1);
+  const auto first = tried();
+  AnswerWith(PostReply{});
+  WaitForTries(1);
+  EXPECT_GE(tried() - first, std::chrono::seconds(1));
+  exporter_.reset();
 }
 
 TEST_F(MetricExporterTest, WhatThrowsIsTrouble) {
@@ -99,7 +116,7 @@ TEST_F(MetricExporterTest, WhatThrowsIsTrouble) {
   const auto warn = [this](const std::string& text) { warnings_.push_back(text); };
   exporter_.emplace(
       settings, []() -> std::string { throw std::bad_alloc(); },
-      [](const std::string&) -> Result<int> { return 200; }, warn);
+      [](const std::string&) -> Result<PostReply> { return PostReply{}; }, warn);
   exporter_.reset();
   EXPECT_THAT(warnings_, ElementsAre(HasSubstr("metrics do not reach http://collector: ")));
 }

@@ -38,9 +38,13 @@ class SpanExporterTest : public testing::Test {
     while (taken_.size() < count) changed_.Wait(mutex_);
     return taken_;
   }
-  void AnswerWith(Result<int> status) {
+  void AnswerWith(Result<PostReply> reply) {
     const MutexLock lock(mutex_);
-    status_ = std::move(status);
+    reply_ = std::move(reply);
+  }
+  std::chrono::steady_clock::time_point tried() {
+    const MutexLock lock(mutex_);
+    return tried_;
   }
   void WaitForTries(size_t count) {
     const MutexLock lock(mutex_);
@@ -56,10 +60,11 @@ class SpanExporterTest : public testing::Test {
   std::vector<Json> spans_;  // once the exporter has ended
 
  private:
-  Result<int> Take(const std::string& body) {
+  Result<PostReply> Take(const std::string& body) {
     const MutexLock lock(mutex_);
     ++tries_;
-    if (status_ && *status_ == 200) {
+    tried_ = std::chrono::steady_clock::now();
+    if (reply_ && reply_->status == 200) {
       const Json json = *ParseStrictObject(body);
       for (const Json& span : json["resourceSpans"][0]["scopeSpans"][0]["spans"]) {
         spans_.push_back(span);
@@ -70,12 +75,13 @@ class SpanExporterTest : public testing::Test {
       }
     }
     changed_.NotifyAll();
-    return status_;
+    return reply_;
   }
 
   Mutex mutex_;
   CondVar changed_;
-  Result<int> status_ GUARDED_BY(mutex_) = 200;
+  Result<PostReply> reply_ GUARDED_BY(mutex_) = PostReply{};
+  std::chrono::steady_clock::time_point tried_ GUARDED_BY(mutex_);  // the last time
   std::vector<std::string> taken_ GUARDED_BY(mutex_), warnings_ GUARDED_BY(mutex_);
   size_t tries_ GUARDED_BY(mutex_) = 0;
 };
@@ -133,9 +139,9 @@ TEST_F(SpanExporterTest, TriesAgainUntilTheCollectorIsBack) {
   exporter_->Export(Record("a"));
   WaitForTries(3);
   exporter_->Export(Record("b"));
-  AnswerWith(503);
+  AnswerWith(PostReply{503});
   WaitForTries(6);
-  AnswerWith(200);
+  AnswerWith(PostReply{200});
   EXPECT_THAT(Taken(2), ElementsAre("a", "b"));
   EXPECT_THAT(
       warnings(),
@@ -143,18 +149,29 @@ TEST_F(SpanExporterTest, TriesAgainUntilTheCollectorIsBack) {
                   HasSubstr("it answers 503; it is tried again")));
 }
 
-TEST_F(SpanExporterTest, WhatTheCollectorRefusesIsNotSentAgain) {
-  AnswerWith(400);
+TEST_F(SpanExporterTest, TheCollectorSaysWhenItIsTriedAgain) {
+  AnswerWith(PostReply{429, "", std::chrono::seconds(1)});
   Start();
   exporter_->Export(Record("a"));
   WaitForTries(1);
-  AnswerWith(200);
+  const auto first = tried();
+  AnswerWith(PostReply{});
+  EXPECT_THAT(Taken(1), ElementsAre("a"));
+  EXPECT_GE(tried() - first, std::chrono::seconds(1));  // and not the millisecond of the pace
+}
+
+TEST_F(SpanExporterTest, WhatTheCollectorRefusesIsNotSentAgain) {
+  AnswerWith(PostReply{400});
+  Start();
+  exporter_->Export(Record("a"));
+  WaitForTries(1);
+  AnswerWith(PostReply{200});
   exporter_->Export(Record("b"));
   EXPECT_THAT(Taken(1), ElementsAre("b"));
 }
 
 TEST_F(SpanExporterTest, ACollectorThatIsAwayCostsABoundedQueue) {
-  AnswerWith(503);
+  AnswerWith(PostReply{503});
   Start(milliseconds(3'600'000));
   for (int i = 0; i < 5000; ++i) exporter_->Export(Record("x"));
   EXPECT_GE(exporter_->dropped(), 5000U - 2048U - 512U);
