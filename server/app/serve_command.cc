@@ -95,9 +95,7 @@ Result<OtlpSettings> ReadOtlp(OtlpSignal signal, const Options& options) {
 }
 
 auto PostTo(const OtlpSettings& settings) {
-  return [url = settings.url, headers = settings.headers](const std::string& body) {
-    return PostJson(url, headers, body);
-  };
+  return [settings](const std::string& body) { return PostJson(settings, body); };
 }
 
 // Null where nobody wants traces.

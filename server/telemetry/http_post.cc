@@ -8,13 +8,14 @@
 #include <algorithm>
 
 #include "server/http/curl_request.h"
+#include "server/http/gzip.h"
 
 // libcurl's options are set by a function of variable arguments.
 // NOLINTBEGIN(cppcoreguidelines-pro-type-vararg)
 namespace lockstep {
 namespace {
 
-constexpr long kConnectSeconds = 2, kSeconds = 5;
+constexpr long kConnectMs = 2'000;
 
 constexpr size_t kMostBody = 4096;
 
@@ -27,23 +28,35 @@ size_t Keep(const char* data, size_t, size_t size, void* body) {
 
 }  // namespace
 
-Result<PostReply> PostJson(const std::string& url,
-                           const std::vector<std::pair<std::string, std::string>>& headers,
-                           const std::string& body) {
+Result<PostReply> PostJson(const OtlpSettings& settings, const std::string& json) {
   PostReply reply;
   reply.body.reserve(kMostBody);
-  CurlRequest curl(url);
+  const std::string zipped = settings.gzip ? Gzip(json) : "";
+  const std::string& body = settings.gzip ? zipped : json;
+  CurlRequest curl(settings.url);
   curl.AddHeader("Content-Type: application/json");
-  for (const auto& [name, value] : headers) curl.AddHeader(fmt::format("{}: {}", name, value));
+  if (settings.gzip) curl.AddHeader("Content-Encoding: gzip");
+  for (const auto& [name, value] : settings.headers)
+    curl.AddHeader(fmt::format("{}: {}", name, value));
   CURL* const handle = curl.handle();
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT, kSeconds);
+  const auto timeout = static_cast<long>(settings.timeout.count());
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, std::min(kConnectMs, timeout));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout);
+  if (!settings.authorities.empty()) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, settings.authorities.c_str());
+  }
   curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
   curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, Keep);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &reply.body);
   if (const CURLcode code = curl.Perform(); code != CURLE_OK) {
-    return Fail(ErrorKind::kUnavailable, curl_easy_strerror(code));
+    const bool untrusted =
+        code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE;
+    return Fail(ErrorKind::kUnavailable,
+                untrusted
+                    ? "its certificate is not trusted; name the file of your own authority by "
+                      "OTEL_EXPORTER_OTLP_CERTIFICATE or SSL_CERT_FILE"
+                    : curl_easy_strerror(code));
   }
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);

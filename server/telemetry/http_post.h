@@ -1,12 +1,11 @@
-// One POST to a collector. Blocking, for five seconds at most; safe from any thread.
+// One POST to a collector. Blocking, for the settings' timeout at most; safe from any thread.
 #pragma once
 
 #include <chrono>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "core/base/status.h"
+#include "server/telemetry/otlp_settings.h"
 
 namespace lockstep {
 
@@ -17,8 +16,6 @@ struct PostReply {
 };
 
 // The answer; kUnavailable if there was none.
-Result<PostReply> PostJson(const std::string& url,
-                           const std::vector<std::pair<std::string, std::string>>& headers,
-                           const std::string& body);
+Result<PostReply> PostJson(const OtlpSettings& settings, const std::string& body);
 
 }  // namespace lockstep

@@ -17,6 +17,9 @@
 namespace lockstep {
 namespace {
 
+// The end of the process waits for a sending that hangs.
+constexpr std::chrono::milliseconds kLongestSending{30'000};
+
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 tl::unexpected<Error> Wrong(std::string_view name, std::string_view value, std::string_view why) {
@@ -51,6 +54,26 @@ std::optional<Number> NumberFrom(std::string_view text, Number least, Number mos
     return std::nullopt;
   }
   return number;
+}
+
+// How it is sent.
+Status ReadTransport(const std::function<std::pair<std::string, std::string>(const char*)>& get,
+                     OtlpSettings& settings) {
+  constexpr int64_t kHour = 3'600'000;
+  settings.authorities = get("CERTIFICATE").second;
+  const auto [coding_name, coding] = get("COMPRESSION");
+  if (!coding.empty() && coding != "none" && coding != "gzip") {
+    return Wrong(coding_name, coding, "it must be gzip or none");
+  }
+  settings.gzip = coding == "gzip";
+  const auto [timeout_name, timeout] = get("TIMEOUT");
+  if (timeout.empty()) return {};
+  const auto ms = NumberFrom<int64_t>(timeout, 1, kHour);
+  if (!ms) {
+    return Wrong(timeout_name, timeout, "it must be a number of milliseconds from 1 to 3600000");
+  }
+  settings.timeout = std::min(std::chrono::milliseconds(*ms), kLongestSending);
+  return {};
 }
 
 // What only one of the signals has.
@@ -127,6 +150,16 @@ Result<OtlpSettings> ReadOtlpSettings(OtlpSignal signal, const std::string& endp
       return Wrong(name, "...", "it must be NAME=VALUE, and more of them behind commas");
     }
   }
+  // A signal's own variable goes before that of all.
+  TRY_OK(ReadTransport(
+      [&](const std::string& what) {
+        std::string name = "OTEL_EXPORTER_OTLP_" + own + "_" + what;
+        if (get(name).empty()) name = "OTEL_EXPORTER_OTLP_" + what;
+        return std::pair(name, get(name));
+      },
+      settings));
+  // As where models are fetched from.
+  if (settings.authorities.empty()) settings.authorities = get("SSL_CERT_FILE");
   settings.resource = {{"service.name", "lockstep"}};
   if (const std::string list = get("OTEL_RESOURCE_ATTRIBUTES");
       !AddPairs(list, settings.resource)) {

@@ -19,6 +19,9 @@ struct OtlpSettings {
   std::vector<std::pair<std::string, std::string>> headers;
   // Attributes of the resource, which is this server, service.name among them.
   std::vector<std::pair<std::string, std::string>> resource;
+  std::string authorities;  // a file of certificates to trust instead of the system's, or empty
+  bool gzip = false;        // whether bodies are compressed
+  std::chrono::milliseconds timeout{5'000};  // of one sending
   double ratio = 1;  // of the requests without a caller's decision, how many are told of
   std::chrono::milliseconds interval{60'000};  // from one sending of metrics to the next
 

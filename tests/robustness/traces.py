@@ -1,8 +1,13 @@
 """Traces and metrics, sent to collectors that take them, hang, refuse or are away."""
 import asyncio
 import contextlib
+import gzip
 import json
+import pathlib
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,13 +23,17 @@ class Collector(ThreadingHTTPServer):
     requests have the `answers`: status, Retry-After, body."""
     daemon_threads = True
 
-    def __init__(self, release=None, answers=()):
+    def __init__(self, release=None, answers=(), certificate=None):
         self.answers, self.times = list(answers), []
         self.spans, self.metrics, self.paths, self.release = [], [], set(), release
         self.changed = threading.Condition()
         super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         threading.Thread(target=self.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def wait_for(self, count, seconds=20):
         with self.changed:
@@ -40,7 +49,10 @@ class Collector(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):  # noqa: N802
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+        body = json.loads(body)
         if self.server.release:
             self.server.release.wait()
         with self.server.changed:
@@ -48,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.answers:
                 self.answer(*self.server.answers.pop(0))
                 return
-            self.server.paths.add((self.path, self.headers["Content-Type"], self.headers["x-key"]))
+            self.server.paths.add((self.path, self.headers["Content-Type"], self.headers["x-key"],
+                                   self.headers["Content-Encoding"]))
             for resource in body.get("resourceSpans", []):
                 for scope in resource["scopeSpans"]:
                     self.server.spans += scope["spans"]
@@ -86,12 +99,13 @@ def taken(test):
     """A request is a span of its caller's trace, with its parts below; health checks are not told of."""
     collector = Collector()
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "tales",
-                   "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b", "OTEL_METRICS_EXPORTER": "none"}
+                   "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+                   "OTEL_METRICS_EXPORTER": "none"}
     with Server(test.binary, environment=environment) as server:
         ask(server, traceparent=f"00-{TRACE}-{PARENT}-01")
         ask(server, traceparent=f"00-{TRACE}-{PARENT}-00")  # whose sender does not tell of it
         spans = collector.wait_for(4)
-        expect(collector.paths == {("/v1/traces", "application/json", "a b")}, f"{collector.paths}")
+        expect(collector.paths == {("/v1/traces", "application/json", "a b", "gzip")}, f"{collector.paths}")
         server.terminate()
         expect((code := server.exit_code(30)) == 0, f"exit code {code}")
     roots = [span for span in spans if span["kind"] == 2]
@@ -183,11 +197,34 @@ def heeded(test):
             expect(server.log_text().count(words) == 1, f"the log says {words} {server.log_text().count(words)} times")
 
 
+def trusted(test):
+    """A collector whose authority is named is trusted, and one's that is not is told of."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = f"{folder}/key.pem", f"{folder}/ca.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "2", "-subj", "/CN=collector", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        with open(key, "a") as file:
+            file.write(pathlib.Path(certificate).read_text())
+        collector = Collector(certificate=key)
+        for variable in ("OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE", "UNUSED"):
+            count = len(collector.spans)
+            with Server(test.binary, "--otlp-endpoint", collector.url,
+                        environment={"OTEL_METRICS_EXPORTER": "none", variable: certificate}) as server:
+                ask(server)
+                server.terminate()
+                expect((code := server.exit_code(30)) == 0, f"exit code {code}")
+                said = "its certificate is not trusted" in server.log_text()
+            seen = len(collector.spans) - count
+            expect((seen, said) == ((0, True) if variable == "UNUSED" else (4, False)), f"{variable}: {seen} spans, {said}")
+
+
 def traces(test):
     """Spans and metrics reach a collector; one that is away or hangs costs nothing but its spans."""
     taken(test)
     counted(test)
     heeded(test)
+    trusted(test)
     untaken(test)
     return ("spans as the caller and the environment say; /metrics and the conventions' histograms;"
             " a collector away or hanging delays nothing")

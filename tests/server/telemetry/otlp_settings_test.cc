@@ -82,6 +82,34 @@ TEST(OtlpSettingsTest, ListsAreRead) {
   EXPECT_THAT(Read("http://a", {})->resource, ElementsAre(Pair("service.name", "lockstep")));
 }
 
+TEST(OtlpSettingsTest, HowItIsSentIsSaidForAllOrForOneSignal) {
+  const auto usual = Read("http://a", {});
+  EXPECT_EQ(usual->authorities, "");
+  EXPECT_FALSE(usual->gzip);
+  EXPECT_EQ(usual->timeout, std::chrono::seconds(5));
+  Environment environment = {{"SSL_CERT_FILE", "/ca.pem"},
+                             {"OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"},
+                             {"OTEL_EXPORTER_OTLP_TIMEOUT", "10000"}};
+  const auto all = Read("http://a", environment);
+  EXPECT_EQ(all->authorities, "/ca.pem");
+  EXPECT_TRUE(all->gzip);
+  EXPECT_EQ(all->timeout, std::chrono::seconds(10));
+  EXPECT_EQ(Read("http://a", {{"OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"}})->timeout,
+            std::chrono::seconds(30));
+  environment["OTEL_EXPORTER_OTLP_CERTIFICATE"] = "/all.pem";
+  environment["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"] = "/traces.pem";
+  environment["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"] = "none";
+  environment["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"] = "250";
+  const auto traces = Read("http://a", environment);
+  EXPECT_EQ(traces->authorities, "/traces.pem");
+  EXPECT_FALSE(traces->gzip);
+  EXPECT_EQ(traces->timeout, std::chrono::milliseconds(250));
+  const auto metrics = Read("http://a", environment, OtlpSignal::kMetrics);
+  EXPECT_EQ(metrics->authorities, "/all.pem");
+  EXPECT_TRUE(metrics->gzip);
+  EXPECT_EQ(metrics->timeout, std::chrono::seconds(10));
+}
+
 TEST(OtlpSettingsTest, TheSamplerIsHeard) {
   const auto ratio = [](const char* sampler, const char* argument) {
     return Read("http://a",
@@ -108,6 +136,13 @@ TEST(OtlpSettingsTest, WhatCannotBeMeantSoIsNamed) {
               HasSubstr("is \"...\": it must be"));
   EXPECT_THAT(error("http://a", {{"OTEL_RESOURCE_ATTRIBUTES", "=1"}}),
               HasSubstr("OTEL_RESOURCE_ATTRIBUTES"));
+  EXPECT_THAT(error("http://a", {{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"}}),
+              HasSubstr("OTEL_EXPORTER_OTLP_COMPRESSION is \"zstd\": it must be gzip or none"));
+  for (const char* timeout : {"0", "-1", "10s", "3600001"}) {
+    EXPECT_THAT(error("http://a", {{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", timeout}}),
+                HasSubstr("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is"))
+        << timeout;
+  }
   for (const char* ratio : {"", "2", "-1", "nan", "x", "0.5 "}) {
     EXPECT_THAT(error("http://a", {{"OTEL_TRACES_SAMPLER", "traceidratio"},
                                    {"OTEL_TRACES_SAMPLER_ARG", ratio}}),
