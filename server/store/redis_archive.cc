@@ -88,8 +88,9 @@ Result<RedisArchive::Reply> RedisArchive::Ask(Connection& connection,
                                               std::span<const std::string_view> command) const {
   Append(connection.get(), command);
   TRY(Reply reply, Read(connection));
-  if (reply->type == REDIS_REPLY_ERROR) return Failed({reply->str, reply->len});
-  return reply;
+  if (reply->type != REDIS_REPLY_ERROR) return reply;
+  connection = nullptr;
+  return Failed({reply->str, reply->len});
 }
 
 Status RedisArchive::Connect(Connection& connection, Clock::time_point deadline) const {
@@ -110,7 +111,6 @@ Status RedisArchive::Connect(Connection& connection, Clock::time_point deadline)
   if (!address_.password.empty()) done = Ask(connection, login);
   if (done && address_.database != 0) done = Ask(connection, select);
   if (done) return {};
-  connection = nullptr;
   return tl::unexpected<Error>(std::move(done).error());
 }
 

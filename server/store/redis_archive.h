@@ -41,7 +41,8 @@ class RedisArchive : public BlockArchive {
 
   // Makes sure that there is a connection, whose waits last until the deadline at most.
   Status Connect(Connection& connection, Clock::time_point deadline) const;
-  // One command and its reply, which is no error.
+  // One command and its reply, which is no error. One that is ends the connection: where it leads
+  // there may be a replica now that is only read, and the server to write to behind a new one.
   Result<Reply> Ask(Connection& connection, std::span<const std::string_view> command) const;
   Result<Reply> Read(Connection& connection) const;
   // Ends the connection, as what would come on it is not what is asked for next.

@@ -208,6 +208,22 @@ class Store(PrefixTest):
         self.warm(server)
         return server
 
+    def test_a_store_that_another_has_taken_over_from_is_written_to_there(self):
+        proxy = Proxy(self.redis.port, 0)
+        self.addCleanup(proxy.listener.close)
+        server = self.server(*self.flags(proxy.port))
+        server.answer(self.ids)
+        self.assertGreater(server.written(), 0)
+        other = self.start()
+        self.redis.ask(b"REPLICAOF", b"127.0.0.1", b"1")
+        proxy.to = other.port
+
+        def written():
+            server.answer(prompt(random.randrange(1 << 20), 200), tokens=1)
+            return bool(other.keys())
+        self.assertIsNotNone(poll(written, 30))
+        self.assertGreater(server.metrics()["errors_total"], 0)
+
     def test_a_full_store_is_no_error_of_any_request(self):
         self.redis.kill()
         self.redis = self.start(None, "--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
