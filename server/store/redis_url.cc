@@ -17,6 +17,12 @@ tl::unexpected<Error> Wrong(std::string_view what) {
       "prefix-store");
 }
 
+constexpr std::string_view kHostLetters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+// With a zone: fe80::1%eth0.
+constexpr std::string_view kIpv6Letters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:.%-_";
+
 std::optional<int> NumberOf(std::string_view text, int most) {
   int number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -95,6 +101,12 @@ Result<RedisAddress> ParseRedisUrl(std::string_view url) {
     address.port = *port;
   }
   if (address.host.empty()) return Wrong("the host is missing");
+  // Else it would be looked for in vain as long as the server runs.
+  if (address.host.find_first_not_of(address.host.find(':') == std::string::npos
+                                         ? kHostLetters
+                                         : kIpv6Letters) != std::string::npos) {
+    return Wrong("the host is no name and no address");
+  }
   return address;
 }
 

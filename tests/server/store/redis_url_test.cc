@@ -30,6 +30,8 @@ TEST(RedisUrlTest, EachPartHasADefaultButTheHost) {
   EXPECT_EQ(v6.user, "");
   EXPECT_EQ(v6.password, "p@ss");
   EXPECT_EQ(v6.Text(), "[::1]:1/0");
+  EXPECT_EQ(ParseRedisUrl("redis://[fe80::1%eth0]").value().host, "fe80::1%eth0");
+  EXPECT_EQ(ParseRedisUrl("redis://My_cache-1.example.").value().host, "My_cache-1.example.");
 }
 
 TEST(RedisUrlTest, WhatIsWrongIsSaidWithoutThePassword) {
@@ -49,6 +51,12 @@ TEST(RedisUrlTest, WhatIsWrongIsSaidWithoutThePassword) {
       {"redis://:hunter2@cache/x", "no number of a database"},
       {"redis://:hunter2@cache/-1", "no number of a database"},
       {"redis://:hunter2@[::1]6379", "only a port"},
+      {"redis://:hunter2@cache?ssl=true", "the host is no name"},
+      {"redis://:hunter2@cache,other", "the host is no name"},
+      {"redis://:hunter2@%2Frun%2Fredis.sock", "the host is no name"},
+      {"redis://:hunter2@cache /0", "the host is no name"},
+      {"redis://:hunter2@cache\n", "the host is no name"},
+      {"redis://:hunter2@[::1 ]:6379", "the host is no name"},
   };
   for (const auto& [url, message] : cases) {
     const auto address = ParseRedisUrl(url);
