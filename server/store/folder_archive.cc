@@ -189,13 +189,16 @@ Status FolderArchive::Get(std::span<const BlockKey> keys, Clock::time_point dead
                           const Take& take) {
   for (const BlockKey& key : keys) {
     if (Clock::now() >= deadline) return {};
-    const Descriptor file(open(PathOf(key).c_str(), O_RDONLY | O_CLOEXEC));
+    const Descriptor file(open(PathOf(key).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file.ok()) {
       if (errno == ENOENT) return {};
       return Fail(ErrorKind::kUnavailable,
                   fmt::format("--prefix-dir: {} cannot be read: {}", folder_, ErrnoText()));
     }
-    const size_t bytes = ReadAll(file.number(), buffer_);
+    // What is no file is damaged; a pipe, say, would be waited for without end.
+    struct stat status {};
+    const bool regular = fstat(file.number(), &status) == 0 && S_ISREG(status.st_mode);
+    const size_t bytes = regular ? ReadAll(file.number(), buffer_) : 0;
     const timespec now[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
     futimens(file.number(), now);  // a folder that is only read keeps its times
     if (!take({buffer_.data(), bytes})) return {};

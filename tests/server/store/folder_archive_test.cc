@@ -128,6 +128,17 @@ TEST_F(FolderArchiveTest, FilesOfOtherLengthsAreHandedOverAsTheyAre) {
   EXPECT_TRUE(folder.empty() || folder[0].empty());
 }
 
+TEST_F(FolderArchiveTest, WhatIsNoFileIsDamagedAndWaitedForByNobody) {
+  const auto archive = Open();
+  ASSERT_TRUE(archive->Put(KeyOf(1), BytesOf(1)));
+  fs::remove(FileOf(1));
+  ASSERT_EQ(mkfifo(FileOf(1).c_str(), 0600), 0);
+  EXPECT_EQ(GetFrom(*archive, 1, 1), std::vector<std::vector<uint8_t>>{{}});
+  archive->Forget(KeyOf(1));
+  ASSERT_TRUE(archive->Put(KeyOf(1), BytesOf(1)));
+  EXPECT_EQ(GetFrom(*archive, 1, 1), std::vector<std::vector<uint8_t>>{BytesOf(1)});
+}
+
 TEST_F(FolderArchiveTest, TheOldestGoAndThoseThatWereReadStay) {
   auto archive = Open(40 * kBytes);
   for (size_t i = 0; i < 38; ++i) {
