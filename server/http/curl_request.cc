@@ -1,5 +1,5 @@
-// The library keeps the address by copying it, but the list of headers by its pointer: it lives as
-// long as the request.
+// The library keeps the address by copying it, but the list of headers and the room for what went
+// wrong by their pointers: they live as long as the request.
 #include "server/http/curl_request.h"
 
 #include <mutex>
@@ -26,6 +26,11 @@ CurlRequest::CurlRequest(const std::string& url)
   curl_easy_setopt(handle(), CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle(), CURLOPT_USERAGENT, "lockstep");
   curl_easy_setopt(handle(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle(), CURLOPT_ERRORBUFFER, error_.data());
+}
+
+std::string CurlRequest::Why(CURLcode code) const {
+  return error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
 }
 
 void CurlRequest::AddHeader(const std::string& line) {

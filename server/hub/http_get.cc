@@ -46,7 +46,10 @@ class Exchange {
   CURLcode Perform(const Url& url, const HttpGet& request, bool with_token);
   const ReplyHead& head() const { return head_; }
   const std::string& location() const { return location_; }
+  const std::string& why() const { return why_; }
   bool enough() const { return enough_; }
+  // What was not asked for.
+  bool compressed() const { return head_.status / 100 == 2 && !head_.encoding.empty(); }
   bool head_is_too_long() const { return head_is_too_long_; }
   void RethrowCaught() const {
     if (caught_) std::rethrow_exception(caught_);
@@ -80,7 +83,7 @@ class Exchange {
   void ReadField(std::string_view name, std::string_view value);
 
   ReplyHead head_;
-  std::string location_;
+  std::string location_, why_;
   const std::function<bool(const ReplyHead&)>& begin_;
   const std::function<bool(std::string_view)>& take_;
   size_t head_bytes_ = 0;
@@ -106,7 +109,8 @@ bool Exchange::ReadLine(std::string_view line) {
   if (line.empty()) {
     if (head_.status < 200) return true;
     has_head_ = true;
-    return location_.empty() && begin_(head_);
+    // Ranges, lengths and hashes are of the file itself.
+    return location_.empty() && !compressed() && begin_(head_);
   }
   const size_t colon = line.find(':');
   if (colon != line.npos)
@@ -124,6 +128,7 @@ void Exchange::ReadField(std::string_view name, std::string_view value) {
     if (head_.retry_after.empty()) head_.retry_after = value.substr(at + 3);
   }
   if (name == "x-error-message") head_.error = value;
+  if (name == "content-encoding" && !EqualsNoCase(value, "identity")) head_.encoding = value;
   if (name == "content-length") head_.length = Number(value);
   if (name == "transfer-encoding") head_.chunked = LowerCase(value).ends_with("chunked");
   if (name == "x-linked-etag" && head_.linked_etag.empty()) head_.linked_etag = value;
@@ -154,12 +159,13 @@ CURLcode Exchange::Perform(const Url& url, const HttpGet& request, bool with_tok
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
   const CURLcode code = curl.Perform();
+  why_ = Escaped(curl.Why(code), 200);
   // The library has no more than 100 KiB for a line, and calls that a want of memory.
   if (code == CURLE_OUT_OF_MEMORY && !has_head_) head_is_too_long_ = true;
   return code;
 }
 
-tl::unexpected<Error> Failure(const Url& url, CURLcode code) {
+tl::unexpected<Error> Failure(const Url& url, CURLcode code, const std::string& why) {
   const std::string origin = url.Origin();
   switch (code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -168,16 +174,21 @@ tl::unexpected<Error> Failure(const Url& url, CURLcode code) {
       return Fail(
           ErrorKind::kUnavailable,
           fmt::format("{} cannot be reached ({}): is there a network, and is the name right?",
-                      origin, curl_easy_strerror(code)));
-    case CURLE_PEER_FAILED_VERIFICATION:
+                      origin, why));
     case CURLE_SSL_CACERT_BADFILE:
+      return Fail(
+          ErrorKind::kInvalidArgument,
+          fmt::format("there are no certificates to tell whether {} is trusted: SSL_CERT_FILE "
+                      "must name a file of them, or ca-certificates be installed ({})",
+                      origin, why));
+    case CURLE_PEER_FAILED_VERIFICATION:
       return Fail(ErrorKind::kInvalidArgument,
                   fmt::format("the certificate of {} is not trusted: install ca-certificates, or "
                               "name the file of your own authority by SSL_CERT_FILE",
                               origin));
     default:
-      return Fail(ErrorKind::kUnavailable, fmt::format("the connection to {} broke off ({})",
-                                                       origin, curl_easy_strerror(code)));
+      return Fail(ErrorKind::kUnavailable,
+                  fmt::format("the connection to {} broke off ({})", origin, why));
   }
 }
 
@@ -196,7 +207,13 @@ Result<ReplyHead> Get(const HttpGet& request, const std::function<bool(const Rep
       return Fail(ErrorKind::kBadFile, fmt::format("{} answers with a head of more than {} KiB",
                                                    url.Origin(), kMostHead >> 10));
     }
-    if (code != CURLE_OK && !exchange.enough()) return Failure(url, code);
+    if (exchange.compressed() && exchange.location().empty()) {
+      return Fail(
+          ErrorKind::kBadFile,
+          fmt::format("{} sends {} compressed ({}), which it was asked not to, and not as it is",
+                      url.Origin(), url.path, Escaped(exchange.head().encoding, 20)));
+    }
+    if (code != CURLE_OK && !exchange.enough()) return Failure(url, code, exchange.why());
     head = exchange.head();
     if (exchange.location().empty()) return head;
     TRY(const Url next, ResolveUrl(url, exchange.location()));

@@ -30,6 +30,7 @@ struct ReplyHead {
   std::string range;        // Content-Range
   std::string retry_after;  // Retry-After
   std::string error;        // X-Error-Message
+  std::string encoding;     // Content-Encoding, but for identity
   std::optional<uint64_t> length;
   bool chunked = false;
 };
@@ -37,7 +38,7 @@ struct ReplyHead {
 // Gives each answer that is no redirect to `begin`, and then its body in pieces to `take`; either
 // returns false to hear no more, which is no error. kUnavailable where another try may succeed: the
 // connection failed or broke off. kInvalidArgument where none will: a certificate that is not
-// trusted, too many redirects, one from https to http.
+// trusted, too many redirects, one from https to http. kBadFile for a body that is compressed.
 [[nodiscard]] Result<ReplyHead> Get(const HttpGet& request,
                                     const std::function<bool(const ReplyHead&)>& begin,
                                     const std::function<bool(std::string_view)>& take);

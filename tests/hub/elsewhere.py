@@ -1,9 +1,11 @@
 """Redirects, tokens, folders, addresses of their own and TLS."""
 import shutil
+import socket
 import subprocess
+import threading
 
 import hub as fake
-from case import DATA, HubTest, REPO, TOKEN
+from case import DATA, HubTest, REPO, TOKEN, free_port
 from hub import File
 
 
@@ -107,6 +109,25 @@ class Elsewhere(HubTest):
         self.assertEqual((result.returncode, "how long" in result.stderr), (2, True))
         self.assertFalse(list(self.folder.rglob("*m.gguf")))
 
+    def test_a_proxy_that_fails_is_named(self):
+        port = free_port()
+        self.refused("cannot be reached", f"port {port}", code=1, http_proxy=f"http://127.0.0.1:{port}")
+        proxy = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(proxy.close)
+
+        def refuse():
+            while True:
+                try:
+                    client, _ = proxy.accept()
+                except OSError:
+                    return
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                client.close()
+        threading.Thread(target=refuse, daemon=True).start()
+        self.refused("broke off", "407", code=1, HF_ENDPOINT="https://hub.invalid",
+                     https_proxy=f"http://127.0.0.1:{proxy.getsockname()[1]}")
+
     def test_tls(self):
         pem = self.folder / "hub.pem"
         made = subprocess.run(
@@ -120,6 +141,7 @@ class Elsewhere(HubTest):
         self.hub = self.start(plain.repositories, certificate=pem)
         trust = {"SSL_CERT_FILE": str(self.folder / "ca.pem")}
         self.refused("certificate", "not trusted", "ca-certificates")
+        self.refused("SSL_CERT_FILE must name a file", "/nowhere.pem", SSL_CERT_FILE="/nowhere.pem")
         self.hub.faults = [fake.broken_after(1_000_000, reset=True)]
         self.pulled(**trust)
         shutil.rmtree(self.cache)

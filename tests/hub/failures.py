@@ -71,6 +71,14 @@ class Failures(HubTest):
                 self.hub.faults = [fake.chunked(lie)] * 50
                 self.refused("", code=2 if name == "more" else 1)
 
+    def test_what_is_compressed_is_not_taken_for_the_file(self):
+        self.hub.faults = [fake.compressed]
+        self.refused("sends /someone/Model-GGUF/resolve/", "compressed (gzip)")
+        self.hub.repositories["files"] = {"m.gguf": self.file}
+        self.hub.faults = [fake.compressed]
+        self.refused("sends /plain/files/m.gguf compressed (gzip)", name=f"{self.hub.url}/plain/files/m.gguf")
+        self.assertFalse(list(self.folder.rglob("*m.gguf")))
+
     def test_no_length_at_all(self):
         self.hub.faults = [fake.without_length]
         self.pulled()
