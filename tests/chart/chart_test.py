@@ -95,6 +95,17 @@ REFUSED = [
     ({"kvEvents": {"enabled": True, "model": "a@b"}}, "model"),
     ({"extraEnv": [{"name": "LOCKSTEP_PORT", "value": "9000"}]}, "the probes ask port 8080"),
     ({"extraEnv": [{"name": "LOCKSTEP_DRAIN_TIMEOUT", "value": "9"}]}, "set drain.timeout"),
+    ({"extraArgs": ["--strict", "--port=9000"]}, "extraArgs: --port is the chart's own: the probes ask port 8080"),
+    ({"extraArgs": ["--drain-delay", "9"]}, "extraArgs"),
+    ({"extraArgs": ["--drain-delay=9"]}, "set drain.delay"),
+    ({"podLabels": {"app.kubernetes.io/name": "x"}}, "podLabels: app.kubernetes.io/name is the chart's own"),
+    ({"podLabels": {"helm.sh/chart": "x"}}, "podLabels: helm.sh/chart"),
+    ({"autoscaling": {"kind": "hpa", "minReplicas": 5}}, "minReplicas is more than"),
+    ({"autoscaling": {"kind": "keda", "minReplicas": 2, "maxReplicas": 1}}, "minReplicas is more than"),
+    ({"kvEvents": {"enabled": True, "model": "a", "port": 5558}}, "must be two ports"),
+    ({"kvEvents": {"enabled": True, "model": "a", "replayPort": 8080}}, "neither the API's 8080"),
+    ({"podDisruptionBudget": {"maxUnavailable": "150%"}}, "maxUnavailable"),
+    ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "maxUnavailable"),
 ]
 
 
@@ -201,6 +212,11 @@ class Chart(unittest.TestCase):
             policy = of_kind(render(CASES[name]), "NetworkPolicy")["spec"]
             self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
             self.assertEqual({port["port"] for rule in policy["egress"] for port in rule["ports"]}, ports, name)
+        for url, port in (("http://minio.store.svc:9000/m.gguf", 9000), ("http://a/m.gguf", 80),
+                          ("https://a:8443/m.gguf", 8443), ("http://[fd00::1]:81/m.gguf", 81), ("https://a/b:1/m.gguf", 443)):
+            fetched = {"model": {**FETCHED, "download": {**FETCHED["download"], "url": url}}}
+            rules = of_kind(render(fetched), "NetworkPolicy")["spec"]["egress"]
+            self.assertEqual({entry["port"] for entry in rules[0]["ports"]}, {53, 443, port}, url)
         (backend,) = of_kind(render(CASES["pool"]), "HTTPRoute")["spec"]["rules"][0]["backendRefs"]
         self.assertEqual((backend["kind"], backend["name"]), ("InferencePool", "tales-lockstep"))
         (backend,) = of_kind(render(CASES["route"]), "HTTPRoute")["spec"]["rules"][0]["backendRefs"]

@@ -98,12 +98,21 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "lockstep.fullname" . }}-[
 {{- end -}}
 
 {{/* Those of extraEnv take their place, of several of a name the last; but for what other fields of the pod follow from. */}}
+{{- define "lockstep.fixed" -}}
+LOCKSTEP_PORT: the probes ask port 8080, and service.port is what others ask
+LOCKSTEP_DRAIN_DELAY: set drain.delay
+LOCKSTEP_DRAIN_TIMEOUT: set drain.timeout
+{{- end -}}
 {{- define "lockstep.env" -}}
-{{- $fixed := dict "LOCKSTEP_PORT" "the probes ask port 8080, and service.port is what others ask" "LOCKSTEP_DRAIN_DELAY" "set drain.delay" "LOCKSTEP_DRAIN_TIMEOUT" "set drain.timeout" -}}
+{{- $fixed := fromYaml (include "lockstep.fixed" .) -}}
 {{- $last := dict -}}
 {{- range $i, $variable := .Values.extraEnv -}}
 {{- if hasKey $fixed .name }}{{ fail (printf "extraEnv: %s is the chart's own: %s" .name (get $fixed .name)) }}{{ end -}}
 {{- $_ := set $last .name $i -}}
+{{- end -}}
+{{- range .Values.extraArgs -}}
+{{- $flag := regexReplaceAll "=.*" . "" -}}
+{{- with get $fixed (printf "LOCKSTEP_%s" (trimPrefix "--" $flag | upper | replace "-" "_")) }}{{ fail (printf "extraArgs: %s is the chart's own: %s" $flag .) }}{{ end -}}
 {{- end -}}
 {{- range include "lockstep.ownEnv" . | fromYamlArray }}{{ if not (hasKey $last .name) }}
 - {{ toYaml . | nindent 2 | trim }}
