@@ -14,8 +14,21 @@
 namespace lockstep {
 namespace {
 
+// Some dialects have it among an answer's details.
+std::optional<uint64_t> SeedOf(const Json& json) {
+  for (const char* name : {"details", "generation_settings"}) {
+    const Json* const inner = FindField(json, name);
+    if (inner != nullptr && inner->is_object() && inner->contains("seed")) return SeedOf(*inner);
+  }
+  const Json* const seed = FindField(json, "seed");
+  if (seed == nullptr || !seed->is_number_integer()) return std::nullopt;
+  return seed->is_number_unsigned() ? seed->get<uint64_t>()
+                                    : static_cast<uint64_t>(seed->get<int64_t>());
+}
+
 // Takes what nothing has said yet from an object that has an answer.
 Status AddTo(ClaimedChoice& choice, const Json& json, size_t vocab) {
+  if (!choice.said_seed) choice.said_seed = SeedOf(json);
   if (const Json* const receipt = FindField(json, "receipt");
       receipt != nullptr && !choice.receipt) {
     TRY(choice.receipt, ReadReceipt(*receipt));
@@ -62,10 +75,9 @@ Json* OthersOfBest(Json& answer) {
 std::optional<uint64_t> FirstSeedOfBest(Json& answer) {
   std::optional<uint64_t> first;
   const auto add = [&first](const Json& json) {
-    const Json* const seed = FindField(json, "seed");
-    if (seed == nullptr || !seed->is_number_integer()) return false;
-    first = std::min(first.value_or(UINT64_MAX), seed->get<uint64_t>());
-    return true;
+    const std::optional<uint64_t> seed = SeedOf(json);
+    if (seed) first = std::min(first.value_or(UINT64_MAX), *seed);
+    return seed.has_value();
   };
   bool all = add(*DetailsOf(answer));
   for (const Json& other : *OthersOfBest(answer)) all = add(other) && all;
@@ -79,6 +91,16 @@ void KeepReceived(Claim& claim) {
     if (claim.choices[i - 1].receipt) continue;
     claim.choices.erase(claim.choices.begin() + static_cast<ptrdiff_t>(i - 1));
     list->erase(i - 1);
+  }
+}
+
+// Where nothing is left to chance, choices among more answers may be of any seeds.
+void LeaveSeedsOut(Claim& claim) {
+  Json* const list = ListOf(claim);
+  for (size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    if ((*list)[i].erase("seed") > 0) {
+      claim.left_out.push_back(fmt::format("{}[{}].seed", claim.list, i));
+    }
   }
 }
 
@@ -100,12 +122,22 @@ class Chooser {
                            "date, or the server that answered had other flags"};
   }
 
-  // As its receipt says.
-  std::optional<ClaimDifference> ChooseByReceipt(ClaimedChoice& choice) {
+  // As its receipt says, which is to be that of its place where the first seed says which seed is
+  // whose.
+  std::optional<ClaimDifference> ChooseByReceipt(ClaimedChoice& choice,
+                                                 std::optional<uint64_t> first_seed) {
     const Receipt& receipt = *choice.receipt;
     if (auto differs = CheckPrompt(receipt)) return differs;
     if (request_.has_seed && receipt.seed - request_.options.sampling.seed >= request_.best_of) {
       return ClaimDifference{"receipt", "the receipt's seed is none of the request's"};
+    }
+    const size_t n = request_.n;
+    if (choice.placed && first_seed &&
+        (receipt.seed != *first_seed + choice.place % n ||
+         digests_[choice.place / n] != receipt.prompt)) {
+      return ClaimDifference{"receipt", fmt::format("the receipt is of another choice than that "
+                                                    "of index {}",
+                                                    choice.place)};
     }
     // Equal prompts may have equal answers.
     for (size_t i = 0; i < digests_.size(); ++i) {
@@ -142,7 +174,9 @@ std::optional<uint64_t> FirstSeed(const Claim& claim, const GenerateRequest& req
   for (const ClaimedChoice& choice : claim.choices) {
     if (choice.receipt) return choice.receipt->seed - choice.place % request.n;
   }
-  return 0;  // nothing is left to chance
+  // Nothing is left to chance, and any seed would do.
+  const ClaimedChoice& choice = claim.choices[0];
+  return choice.said_seed.value_or(0) - (choice.said_seed ? choice.place % request.n : 0);
 }
 
 }  // namespace
@@ -183,9 +217,15 @@ Result<Claim> ReadClaim(const Json& body, size_t vocab) {
     Json taken(list->begin() + static_cast<ptrdiff_t>(first),
                list->begin() + static_cast<ptrdiff_t>(end));
     claim.choices.resize(end - first);
+    // That of the header is the first one's.
+    if (first > 0 && FindField((*list)[first], "receipt") != nullptr) {
+      claim.choices[0].receipt.reset();
+    }
     for (size_t i = first; i < end; ++i) {
       ClaimedChoice& choice = claim.choices[i - first];
-      choice.place = IndexOf((*list)[i]).value_or(i);
+      const std::optional<size_t> said = IndexOf((*list)[i]);
+      choice.place = said.value_or(i);
+      choice.placed = said.has_value();
       TRY_OK(AddTo(choice, (*list)[i], vocab));
     }
     *list = std::move(taken);
@@ -218,6 +258,7 @@ std::optional<ClaimDifference> ChooseAnswers(const GenerationService& service, C
   const bool by_receipts = std::ranges::all_of(
       claim.choices, [](const ClaimedChoice& c) { return c.receipt.has_value(); });
   if (request.best_of > request.n && !by_receipts) {
+    if (!*whole && !request.has_seed && !claim.HasReceipt()) LeaveSeedsOut(claim);
     *whole = *whole || request.has_seed || !claim.HasReceipt();
   }
   if (*whole) {
@@ -232,7 +273,7 @@ std::optional<ClaimDifference> ChooseAnswers(const GenerationService& service, C
     ClaimedChoice& choice = claim.choices[i];
     std::optional<ClaimDifference> differs;
     if (choice.receipt) {
-      differs = chooser.ChooseByReceipt(choice);
+      differs = chooser.ChooseByReceipt(choice, first_seed);
     } else if (first_seed) {
       differs = chooser.ChooseByPlace(choice, *first_seed);
     } else {

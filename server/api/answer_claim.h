@@ -20,8 +20,10 @@ namespace lockstep {
 struct ClaimedChoice {
   std::optional<Receipt> receipt;
   std::optional<std::vector<int32_t>> tokens;
-  size_t place = 0;   // among all that the request is answered with
-  size_t prompt = 0;  // of the request, and the seed; ChooseAnswers sets them
+  std::optional<uint64_t> said_seed;  // beside its text
+  size_t place = 0;                   // among all that the request is answered with
+  bool placed = false;                // by itself, and not by where it stands
+  size_t prompt = 0;                  // of the request, and the seed; ChooseAnswers sets them
   uint64_t seed = 0;
 };
 

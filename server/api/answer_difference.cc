@@ -15,16 +15,20 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kPassedOver[] = {
-    "id",         "call_id",   "tool_call_id", "item_id",           "object",       "model",
-    "created_at", "signature", "data",         "encrypted_content", "usage",        "timings",
-    "receipt",    "seed",      "service_tier", "metadata",          "instructions", "tools",
-    "prompt",     "user",      "request_id",   "_request_id"};
+    "id",         "call_id",    "tool_call_id", "item_id",           "object",       "model",
+    "created_at", "signature",  "data",         "encrypted_content", "usage",        "timings",
+    "receipt",    "user",       "service_tier", "metadata",          "instructions", "tools",
+    "prompt",     "request_id", "_request_id"};
 
-// Tokens and how likely they were, where nothing is passed over: the model gives the same bits each
-// time.
+// Tokens, how likely they were and by which seed, where nothing is passed over: the model gives the
+// same bits each time.
 constexpr std::string_view kExact[] = {
     "logprobs", "prompt_logprobs", "completion_probabilities", "tokens",     "token_ids",
-    "context",  "prefill",         "prompt_token_ids",         "top_tokens", "logprob"};
+    "context",  "prefill",         "prompt_token_ids",         "top_tokens", "logprob",
+    "seed"};
+
+// What a tool is called with: of it nothing may be otherwise, left out or added.
+constexpr std::string_view kArguments[] = {"input", "arguments"};
 
 // What an answer says stands here, in one dialect or another, and must not be left out.
 constexpr std::string_view kSaid[] = {
@@ -80,8 +84,40 @@ bool SameNumber(const Json& a, const Json& b) {
   return static_cast<float>(x) == static_cast<float>(y);
 }
 
+bool IsArguments(std::string_view key) {
+  return std::ranges::find(kArguments, key) != std::end(kArguments);
+}
+
 std::string Place(const std::string& where, std::string_view key) {
   return where.empty() ? std::string(key) : fmt::format("{}.{}", where, key);
+}
+
+// Of two values of which everything counts. Nesting is bounded by kMaxJsonDepth.
+std::optional<AnswerDifference> CompareWhole(const Json& given,  // NOLINT(misc-no-recursion)
+                                             const Json& made, const std::string& where) {
+  if (given.is_object() && made.is_object()) {
+    for (const auto& [key, value] : made.items()) {
+      const std::string here = Place(where, key);
+      if (!given.contains(key)) return AnswerDifference{here, {}, Dump(value), true};
+      if (auto found = CompareWhole(given[key], value, here)) return found;
+    }
+    for (const auto& [key, value] : given.items()) {
+      if (made.contains(key)) continue;
+      return AnswerDifference{Place(where, key), Dump(value), {}, true};
+    }
+    return std::nullopt;
+  }
+  if (given.is_array() && made.is_array() && given.size() == made.size()) {
+    for (size_t i = 0; i < given.size(); ++i) {
+      if (auto found = CompareWhole(given[i], made[i], fmt::format("{}[{}]", where, i))) {
+        return found;
+      }
+    }
+    return std::nullopt;
+  }
+  if (given == made) return std::nullopt;
+  if (given.is_string() && made.is_string()) return AnswerDifference{where, given, made};
+  return AnswerDifference{where, Dump(given), Dump(made), true};
 }
 
 class Comparison {
@@ -146,6 +182,10 @@ class Comparison {
       // A client may have emptied a thought instead of leaving it out.
       if (value == "" && std::ranges::find(kThought, key) != std::end(kThought)) continue;
       const Json* const other = FieldOf(made, key);
+      if (IsArguments(key) && other != nullptr && other->is_structured()) {
+        if (auto found = CompareWhole(value, *other, Place(where, key))) return found;
+        continue;
+      }
       if (auto found = Compare(value, other, Place(where, key), exact || IsExact(key))) {
         return found;
       }

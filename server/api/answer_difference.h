@@ -13,7 +13,7 @@ namespace lockstep {
 struct AnswerDifference {
   std::string where;        // such as choices[0].message.content
   std::string given, made;  // the texts there; empty where there is none
-  bool number = false;      // they name numbers, or null
+  bool number = false;      // they name numbers, null or a part that one of the two has not
 };
 
 struct AnswerComparison {
@@ -24,9 +24,10 @@ struct AnswerComparison {
 };
 
 // The first text of `given` that `made` has otherwise or not at all, or that what is said in `made`
-// and `given` leaves out; likewise the first token's id, logprob or rank, which `given` may leave
-// out. What is another one each time, or was when the answer was made, is passed over: ids of
-// answers and calls, times, counts and who answered.
+// and `given` leaves out; likewise the first token's id, logprob or rank, or the seed, which
+// `given` may leave out, and whatever differs in the arguments of a call. What is another one each
+// time, or was when the answer was made, is passed over: ids of answers and calls, times, counts
+// and who answered.
 AnswerComparison CompareAnswers(const Json& given, const Json& made);
 
 }  // namespace lockstep

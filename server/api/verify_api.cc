@@ -168,9 +168,9 @@ class Verification {
       const std::string where = PlaceOf(differs->where, choice);
       Json json;
       if (differs->number) {
-        json =
-            Differs("answer", fmt::format("{} is {}, and the model gives {}", where, differs->given,
-                                          differs->made.empty() ? "none" : differs->made));
+        const auto named = [](const std::string& text) { return text.empty() ? "none" : text; };
+        json = Differs("answer", fmt::format("{} is {}, and the model gives {}", where,
+                                             named(differs->given), named(differs->made)));
       } else {
         json = TextDiffers(service_, answer, where, differs->given, differs->made);
       }

@@ -162,6 +162,73 @@ TEST_F(VerifyTest, AReceiptWithASeedThatTheRequestHasNotDiffers) {
   Differs(body, "receipt", "none of the request's");
 }
 
+// Where the answer says it, by its receipt, by the request or by itself.
+TEST_F(VerifyTest, ASeedThatWasChangedIsNamed) {
+  const std::string messages = R"("messages":[{"role":"user","content":"x"}])";
+  const std::pair<const char*, std::string> requests[] = {
+      {"/generate", R"({"prompt":"x"})"},
+      {"/generate", R"({"inputs":"x","parameters":{"details":true}})"},
+      {"/v1/completions", R"({"prompt":"x","seed":-1})"},
+      {"/completion", R"({"prompt":"x"})"},
+      {"/v1/responses", R"({"input":"x","seed":18446744073709551615})"},
+      {"/api/chat", R"({"model":"m","stream":false,)" + messages + "}"},
+      {"/v1/messages", R"({"max_tokens":9,)" + messages + "}"},
+      {"/v1/chat/completions", R"({"temperature":0,)" + messages + "}"},
+  };
+  for (const auto& [route, request] : requests) {
+    Json body = Case(route, request);
+    EXPECT_EQ(Verify(body)["verified"], true) << route << Dump(Verify(body));
+    Json& answer = body["answer"];
+    Json& said = answer.contains("choices")               ? answer["choices"][0]
+                 : answer.contains("details")             ? answer["details"]
+                 : answer.contains("generation_settings") ? answer["generation_settings"]
+                                                          : answer;
+    ASSERT_TRUE(said.contains("seed")) << route;
+    said["seed"] = 12345;
+    Differs(body, "answer", "seed is 12345, and the model gives ");
+  }
+  // Nothing is left to chance, so that any seed may have been drawn.
+  Json body = Case("/v1/completions", R"({"prompt":"x","n":2,"temperature":0})");
+  body.erase("receipt");
+  for (Json& choice : body["answer"]["choices"]) choice.erase("receipt");
+  EXPECT_EQ(Verify(body)["verified"], true) << Dump(Verify(body));
+  body["answer"]["choices"][1]["seed"] = 12345;
+  Differs(body, "answer", "choices[1].seed is 12345, and the model gives ");
+}
+
+TEST_F(VerifyTest, AReceiptOfAnotherPlaceDiffers) {
+  Json body = Case("/v1/completions", R"({"prompt":["x","y"],"n":2})");
+  EXPECT_EQ(Verify(body)["verified"], true);
+  body["answer"]["choices"][1]["index"] = 0;
+  Differs(body, "receipt", "the receipt is of another choice than that of index 0");
+  body["answer"]["choices"][1]["index"] = 3;
+  Differs(body, "receipt", "the receipt is of another choice than that of index 3");
+}
+
+TEST_F(VerifyTest, AnArgumentThatWasChangedIsNamed) {
+  service_.script =
+      "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"n\": -3, \"b\": true, "
+      "\"l\": [1, null]}}\n</tool_call>";
+  const std::string schema = R"({"type":"object","properties":{"n":{},"b":{},"l":{}}})";
+  Json body = Case("/v1/messages", R"({"max_tokens":99,"messages":[{"role":"user","content":"x"}],)"
+                                   R"("tools":[{"name":"add","input_schema":)" +
+                                       schema + "}]}");
+  ASSERT_EQ(body["answer"]["content"][0]["type"], "tool_use") << Dump(body);
+  EXPECT_EQ(Verify(body)["verified"], true) << Dump(Verify(body));
+  const std::pair<const char*, const char*> changes[] = {
+      {R"({"n":4,"b":true,"l":[1,null]})", "content[0].input.n is 4, and the model gives -3"},
+      {R"({"n":-3,"b":false,"l":[1,null]})", "input.b is false, and the model gives true"},
+      {R"({"n":-3,"b":true})", "input.l is none, and the model gives [1,null]"},
+      {R"({"n":-3,"b":true,"l":[1,null],"z":null})", "input.z is null, and the model gives none"},
+      {R"({"n":-3,"b":true,"l":[1]})", "input.l is [1], and the model gives [1,null]"},
+      {R"({"n":"-3","b":true,"l":[1,null]})", "input.n is \"-3\", and the model gives -3"},
+  };
+  for (const auto& [input, message] : changes) {
+    body["answer"]["content"][0]["input"] = *ParseStrictObject(input);
+    Differs(body, "answer", message);
+  }
+}
+
 TEST_F(VerifyTest, ALogprobThatWasChangedIsNamed) {
   Json body = Case("/v1/chat/completions",
                    R"({"messages":[{"role":"user","content":"x"}],"logprobs":true})");
