@@ -121,6 +121,31 @@ pageTest('sends files of text with a message, and refuses others', { mode: 'chat
   assert.equal(await page.locator('#files li').count(), 2);
 });
 
+pageTest('takes a text that is pasted with a picture, or dragged, as a text', { mode: 'chat' }, async (page) => {
+  answerWith(['ok']);
+  const prevented = (event, text, file) => prompt(page).evaluate((element, [event, text, file]) => {
+    const data = new DataTransfer();
+    if (text) data.setData('text/plain', text);
+    if (file) data.items.add(new File([file], 'file.txt', { type: 'text/plain' }));
+    const made = event === 'paste' ? new ClipboardEvent(event, { clipboardData: data, bubbles: true, cancelable: true })
+      : new DragEvent(event, { dataTransfer: data, bubbles: true, cancelable: true });
+    return !element.dispatchEvent(made);
+  }, [event, text, file]);
+  assert.deepEqual([await prevented('paste', 'a\tb', 'picture'), await prevented('dragover', 'text'), await prevented('drop', 'text')], [false, false, false]);
+  assert.equal(await page.locator('#files li').count(), 0);
+  assert.deepEqual([await prevented('paste', '', 'one'), await prevented('dragover', '', 'two'), await prevented('drop', '', 'two')], [true, true, true]);
+  await page.locator('#files li').nth(1).waitFor();
+});
+
+pageTest('sends a file of a million characters of code', { mode: 'chat' }, async (page) => {
+  answerWith(['ok']);
+  await page.locator('#composer input[type=file]').setInputFiles({ name: 'a.md', mimeType: 'text/plain', buffer: Buffer.from('`a` '.repeat(250_000)) });
+  await page.locator('#files li').waitFor();
+  await send(page, 'what is it?');
+  await finished(page);
+  assert.equal(await proseText(page), 'ok');
+});
+
 pageTest('exports all conversations, and imports them beside what is there', { mode: 'chat' }, async (page) => {
   count();
   await talk(page, 'one', 'two');

@@ -29,12 +29,16 @@ export class Composer {
     this.prompt.addEventListener('keydown', (event) => this.key(event));
     this.prompt.addEventListener('paste', (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length === 0) return;
+      // What is copied from a table or a document comes as a text and as a picture of it.
+      if (files.length === 0 || event.clipboardData!.types.includes('text/plain')) return;
       event.preventDefault();
       void this.attach(files);
     });
-    document.addEventListener('dragover', (event) => event.preventDefault());
+    // A text that is dragged goes where the browser puts it; a file would be opened.
+    const bringsFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') === true;
+    document.addEventListener('dragover', (event) => bringsFiles(event) && event.preventDefault());
     document.addEventListener('drop', (event) => {
+      if (!bringsFiles(event)) return;
       event.preventDefault();
       void this.attach([...(event.dataTransfer?.files ?? [])]);
     });
