@@ -21,6 +21,16 @@ bool Has(const Settings& settings, std::string_view key) {
   return std::ranges::any_of(settings, [key](const auto& setting) { return setting.first == key; });
 }
 
+// The line of a section without a comment behind it. Those of settings have none, since a file's
+// name may have what begins one.
+std::string_view WithoutComment(std::string_view line) {
+  for (size_t end = line.find(']'); end != line.npos; end = line.find(']', end + 1)) {
+    const std::string_view rest = TrimSpaces(line.substr(end + 1), " \t");
+    if (rest.starts_with(';') || rest.starts_with('#')) return line.substr(0, end + 1);
+  }
+  return line;
+}
+
 }  // namespace
 
 Result<std::vector<ModelPreset>> ParsePresets(std::string_view text, const std::string& source,
@@ -39,9 +49,10 @@ Result<std::vector<ModelPreset>> ParsePresets(std::string_view text, const std::
     ++number;
     const std::string_view whole = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(whole.size() + 1, text.size()));
-    const std::string_view line = TrimSpaces(whole, " \t\r");
+    std::string_view line = TrimSpaces(whole, " \t\r");
     if (line.empty() || line[0] == ';' || line[0] == '#') continue;
     if (line[0] == '[') {
+      line = WithoutComment(line);
       if (!line.ends_with(']')) return fail("a section ends with ]");
       const std::string name(TrimSpaces(line.substr(1, line.size() - 2)));
       if (name.empty()) return fail("the section has no name");

@@ -1,7 +1,7 @@
 // The file of --models-preset, in llama-server's form:
 //
-//   ; a comment, as # begins one
-//   [*]                for each model
+//   ; a comment, as # begins one: a line of its own, or behind a section's name
+//   [*]                ; for each model
 //   context = 8192
 //   [NAME]             for the model of that name
 //   model = /models/file.gguf

@@ -27,9 +27,24 @@ TEST(ModelPresets, SectionsHaveTheirSettings) {
   EXPECT_THAT(all, ElementsAre(Pair("context", "9"), Pair("sessions", "")));
 }
 
+TEST(ModelPresets, CommentsStandBehindSections) {
+  Settings all;
+  const auto presets = ParsePresets(
+      "[*]                      ; for every model\nkv-type = q8_0\n[x[1]] # a file's name\n"
+      "model = /My models/Model #1; old.gguf\n[y];z\n",
+      "file", all);
+  ASSERT_TRUE(presets) << presets.error().message;
+  EXPECT_THAT(all, ElementsAre(Pair("kv-type", "q8_0")));
+  ASSERT_EQ(presets->size(), 2U);
+  EXPECT_EQ((*presets)[0].name, "x[1]");
+  EXPECT_THAT((*presets)[0].settings, ElementsAre(Pair("model", "/My models/Model #1; old.gguf")));
+  EXPECT_EQ((*presets)[1].name, "y");
+}
+
 TEST(ModelPresets, WhatIsWrongIsNamedByItsLine) {
   const std::pair<const char*, const char*> cases[] = {
       {"[a\n", "line 1: a section ends with ]"},
+      {"[a] b\n", "line 1: a section ends with ]"},
       {"\n[]\n", "line 2: the section has no name"},
       {"[a]\n[b]\n[a]\n", "line 3: there are two"},
       {"[a]\ncontext\n", "line 2: it is neither"},
