@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -82,6 +83,23 @@ Result<CatalogModel> ModelOf(const std::string& name, const Settings& settings,
   return model;
 }
 
+// An alias says which one model is meant.
+Status CheckAliases(const std::vector<CatalogModel>& models) {
+  std::map<std::string, std::string> owners;
+  for (const CatalogModel& model : models) owners.emplace(model.name, model.name);
+  for (const CatalogModel& model : models) {
+    for (const std::string& alias : model.aliases) {
+      const auto [owner, added] = owners.emplace(alias, model.name);
+      if (added || owner->second == model.name) continue;
+      return Fail(ErrorKind::kInvalidArgument,
+                  fmt::format("--models-preset: [{}]: alias {} is a name of {} already", model.name,
+                              Quoted(alias), Quoted(owner->second)),
+                  "models-preset");
+    }
+  }
+  return {};
+}
+
 // The file of a name on a hub, as it was fetched before.
 std::string PathOfName(const std::string& name, const std::vector<FetchedModel>& fetched) {
   const auto wanted = ParseModelName(name, {});
@@ -106,6 +124,12 @@ Result<PresetModels> ReadPresetModels(const Options& options) {
   Settings all;
   TRY(const std::vector<ModelPreset> presets, ParsePresets(*text, path, all));
   TRY(const CatalogModel any, ModelOf("*", all, {}, options));
+  if (!any.aliases.empty() || !any.path.empty()) {
+    return Fail(ErrorKind::kInvalidArgument,
+                fmt::format("--models-preset: [*]: {} is of one model, and not of all",
+                            any.path.empty() ? "an alias" : "a file"),
+                "models-preset");
+  }
   found.all = any.arguments;
   const std::vector<FetchedModel> fetched = ListFetched(options.hub.offline);
   for (const ModelPreset& preset : presets) {
@@ -113,6 +137,7 @@ Result<PresetModels> ReadPresetModels(const Options& options) {
     if (IsModelName(model.path)) model.path = PathOfName(model.path, fetched);
     found.models.push_back(std::move(model));
   }
+  TRY_OK(CheckAliases(found.models));
   return found;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -163,11 +164,15 @@ std::vector<CatalogModel> ModelCatalog::List() {
 
 std::optional<CatalogModel> ModelCatalog::Find(std::string_view name) {
   const auto find = [name](const std::vector<CatalogModel>& models) -> std::optional<CatalogModel> {
-    for (const std::string_view form : {name, WithoutEnd(name, kTag), WithoutEnd(name, kSuffix)}) {
+    const std::array forms{name, WithoutEnd(name, kTag), WithoutEnd(name, kSuffix)};
+    // A name comes before all aliases: what one means must not change with what else is there.
+    for (const std::string_view form : forms) {
+      const auto named = std::ranges::find(models, form, &CatalogModel::name);
+      if (named != models.end()) return *named;
+    }
+    for (const std::string_view form : forms) {
       for (const CatalogModel& model : models) {
-        if (model.name == form || std::ranges::find(model.aliases, form) != model.aliases.end()) {
-          return model;
-        }
+        if (std::ranges::find(model.aliases, form) != model.aliases.end()) return model;
       }
     }
     return std::nullopt;

@@ -55,6 +55,17 @@ TEST_F(PresetModelsTest, SwitchesSayYesAndNo) {
               HasSubstr("[a]: lockstep: --strict: \"maybe\" is none of"));
 }
 
+TEST_F(PresetModelsTest, AnAliasIsOfOneModel) {
+  const auto read = Read("[a]\nalias = x, y, x, a\n[b]\nalias = z\n");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_THAT(read->models.at(0).aliases, ElementsAre("x", "y", "x", "a"));
+  EXPECT_THAT(ErrorOf("alias = x\n[b]\nalias = y, x"),
+              HasSubstr("[b]: alias \"x\" is a name of \"a\" already"));
+  EXPECT_THAT(ErrorOf("alias = b\n[b]\n"), HasSubstr("alias \"b\" is a name of \"b\" already"));
+  EXPECT_THAT(ErrorOf("[*]\nalias = x"), HasSubstr("[*]: an alias is of one model"));
+  EXPECT_THAT(ErrorOf("[*]\nmodel = x.gguf"), HasSubstr("[*]: a file is of one model"));
+}
+
 TEST_F(PresetModelsTest, WhatIsLoadedAtTheStart) {
   for (const auto& [word, loaded] :
        {std::pair("yes", true), {"1", true}, {"", true}, {"no", false}, {"False", false}}) {

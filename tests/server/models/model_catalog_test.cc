@@ -113,6 +113,23 @@ TEST_F(ModelCatalogTest, FindsByNameAndLooksAgain) {
   EXPECT_EQ(catalog.List().size(), 3U);  // what it had
 }
 
+TEST_F(ModelCatalogTest, ANameComesBeforeAnAlias) {
+  Write("a.gguf");
+  Write("b.gguf");
+  CatalogModel preset;
+  preset.name = "a";
+  preset.aliases = {"b", "c", "d"};
+  ModelCatalog catalog(folder_.string(), [] { return std::vector<CatalogModel>(); }, {preset});
+  for (const char* name : {"b", "b:latest", "b.gguf"}) {
+    ASSERT_TRUE(catalog.Find(name)) << name;
+    EXPECT_EQ(catalog.Find(name)->name, "b") << name;
+  }
+  for (const char* name : {"c", "d:latest"}) {
+    ASSERT_TRUE(catalog.Find(name)) << name;
+    EXPECT_EQ(catalog.Find(name)->name, "a") << name;
+  }
+}
+
 TEST_F(ModelCatalogTest, AFolderThatIsNotThereIsAnError) {
   const auto models = ScanModels((folder_ / "none").string());
   ASSERT_FALSE(models);
