@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "core/engine/active_job.h"
+
 namespace lockstep {
 namespace {
 
@@ -147,7 +149,7 @@ Status CompileQueue::GoesOn(const Turn& turn) const {
                 "less load");
   }
   if (limits_.stopping && limits_.stopping()) {
-    return Fail(ErrorKind::kUnavailable, "the server is shutting down; try another one");
+    return tl::unexpected(ShuttingDown());
   }
   return {};
 }

@@ -46,4 +46,14 @@ Result<Json> DescribeFile(const std::string& path, bool generic_tools) {
               {"capabilities", std::move(capabilities)}};
 }
 
+Error WithoutFolder(Error error, const std::string& path) {
+  const size_t end = path.rfind('/');
+  if (end == path.npos || end == 0) return error;
+  const std::string folder = path.substr(0, end + 1);
+  for (size_t at; (at = error.message.find(folder)) != std::string::npos;) {
+    error.message.erase(at, folder.size());
+  }
+  return error;
+}
+
 }  // namespace lockstep

@@ -13,4 +13,7 @@ namespace lockstep {
 // tools. Errors are kBadFile. Reads no weights.
 [[nodiscard]] Result<Json> DescribeFile(const std::string& path, bool generic_tools);
 
+// Where the files are is for the log alone; a client can know their names.
+Error WithoutFolder(Error error, const std::string& path);
+
 }  // namespace lockstep

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/api/dialect.h"
 #include "server/api/json_reply.h"
 #include "server/api/ollama/keep_alive.h"
 #include "server/api/ollama/ollama_common.h"
@@ -94,6 +95,11 @@ HttpReply ParentApi::Handle(RouteCall& call, const Route& route) {
   const std::string_view path = route.path;
   if (route.handle == lockstep::Ready) return Ready();
   if (path == "/metrics") return Metrics(call);
+  if (route.handle == OllamaNoLibrary) {
+    return ErrorReply(501, fmt::format("{} is not supported: the models of this server are files "
+                                       "in its folder",
+                                       call.request.path));
+  }
   if (route.method == "GET" || route.method == "DELETE") {
     if (path == "/models" || path == "/v1/models") return List(call);
     if (path == "/v1/models/*") return One(call);
@@ -108,12 +114,7 @@ HttpReply ParentApi::Handle(RouteCall& call, const Route& route) {
   }
   if (path == "/api/show") return OllamaShow(call);
   if (path == "/api/pull") return OllamaPull(call);
-  if (route.handle == OllamaNoLibrary) {
-    return ErrorReply(501, fmt::format("{} is not supported: the models of this server are files "
-                                       "in its folder",
-                                       call.request.path));
-  }
-  return route.needs == Needs::kModel ? ByModel(call) : route.handle(call);
+  return route.needs == Needs::kModel ? ByModel(call, route) : route.handle(call);
 }
 
 Result<CatalogModel> ParentApi::Choose(const std::optional<std::string>& name) {
@@ -157,15 +158,17 @@ Result<ParentApi::Wish> ParentApi::ReadWish(const Json& body, std::string_view p
   return wish;
 }
 
-HttpReply ParentApi::ByModel(RouteCall& call) {
+HttpReply ParentApi::ByModel(RouteCall& call, const Route& route) {
   Wish wish;
   bool tei = false;
+  Refusal refuse = ErrorReply;
   {
     auto body = ReadBody(call.request, call.caller, call.settings.memory);
     if (!body) return std::move(body.error());
     auto read = ReadWish(body->json, call.request.path);
     tei = IsTeiRequest(call.request.path, body->json);
-    if (!read) return InForm(ErrorReply(read.error()), tei);
+    if (!tei && route.dialect != nullptr) refuse = route.dialect(body->json).error;
+    if (!read) return InForm(refuse(read.error()), tei);
     wish = *std::move(read);
   }
   const bool ends = wish.keep_alive == std::chrono::milliseconds(0);
@@ -180,7 +183,7 @@ HttpReply ParentApi::ByModel(RouteCall& call) {
     json["done_reason"] = "unload";
     return JsonReply(json);
   }
-  return InForm(PassOn(call, wish), tei);
+  return InForm(PassOn(call, wish, refuse), tei);
 }
 
 HttpReply ParentApi::ByQuery(RouteCall& call) {
@@ -192,14 +195,13 @@ HttpReply ParentApi::ByQuery(RouteCall& call) {
 }
 
 // What one process makes of `call`. Its lease is the reply's until that has ended.
-HttpReply ParentApi::PassOn(RouteCall& call, const Wish& wish) {
+HttpReply ParentApi::PassOn(RouteCall& call, const Wish& wish, Refusal refuse) {
   const HttpRequest& request = call.request;
   const auto autoload = QueryField(request, "autoload");
   if (autoload && *autoload != "true" && *autoload != "1" &&
       !supervisor_.IsThere(wish.model.name)) {
-    return ErrorReply({ErrorKind::kInvalidArgument,
-                       fmt::format("the model {} is not loaded", Quoted(wish.model.name)),
-                       "model"});
+    return refuse({ErrorKind::kInvalidArgument,
+                   fmt::format("the model {} is not loaded", Quoted(wish.model.name)), "model"});
   }
   const auto now = Clock::now();
   auto deadline = now + settings_.load_timeout;
@@ -207,11 +209,11 @@ HttpReply ParentApi::PassOn(RouteCall& call, const Wish& wish) {
     deadline = now + call.caller.deadlines.total;
   }
   auto acquired = supervisor_.Acquire(wish.model, deadline, request.client_gone);
-  if (!acquired) return ErrorReply(acquired.error());
+  if (!acquired) return refuse(acquired.error());
   const auto lease = std::make_shared<Supervisor::Lease>(*std::move(acquired));
   if (wish.keep_alive) lease->KeepAlive(*wish.keep_alive);
   auto reply = Ask(call, lease->port(), request.body);
-  if (!reply) return ErrorReply(reply.error());
+  if (!reply) return refuse(reply.error());
   reply->record->model = wish.model.name;
   if (reply->next) {
     reply->next = [next = std::move(reply->next), lease, record = reply->record,

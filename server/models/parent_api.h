@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "server/api/route.h"
+#include "server/http/error_reply.h"
 #include "server/json/json_text.h"
 #include "server/models/model_catalog.h"
 #include "server/models/supervisor.h"
@@ -48,9 +49,12 @@ class ParentApi {
     bool asks_nothing = false;  // but that the model be loaded or unloaded: Ollama's clients do
   };
 
-  HttpReply ByModel(RouteCall& call);
+  // An error in the form of the dialect that is spoken, as the model's process would give it.
+  using Refusal = HttpReply (*)(const Error& error);
+
+  HttpReply ByModel(RouteCall& call, const Route& route);
   HttpReply ByQuery(RouteCall& call);
-  HttpReply PassOn(RouteCall& call, const Wish& wish);
+  HttpReply PassOn(RouteCall& call, const Wish& wish, Refusal refuse = ErrorReply);
   Result<HttpReply> Ask(RouteCall& call, int port, std::string_view body) const;
   HttpReply Stored(RouteCall& call);
   HttpReply Ready() const;

@@ -13,6 +13,7 @@
 #include "server/api/request_body.h"
 #include "server/api/server_info.h"
 #include "server/http/error_reply.h"
+#include "server/http/gzip.h"
 #include "server/http/query.h"
 #include "server/http/sse.h"
 #include "server/http/upstream.h"
@@ -200,7 +201,7 @@ HttpReply ParentApi::OllamaShow(RouteCall& call) {
     return PassOn(call, *wish);
   }
   const auto said = DescribeFile(wish->model.path, settings_.generic_tools);
-  if (!said) return ErrorReply(said.error());
+  if (!said) return ErrorReply(WithoutFolder(said.error(), wish->model.path));
   Json json = *said;
   json["modified_at"] = Rfc3339(system_clock::from_time_t(wish->model.modified));
   return JsonReply(json);
@@ -266,7 +267,7 @@ HttpReply ParentApi::Metrics(RouteCall& call) {
   HttpReply reply;
   reply.content_type = kMetricsType;
   reply.body = AllMetrics(call.request);
-  return reply;
+  return Compressed(std::move(reply), call.request.headers);
 }
 
 }  // namespace lockstep

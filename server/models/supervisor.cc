@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "core/engine/active_job.h"
 
 namespace lockstep {
 namespace {
@@ -55,7 +56,7 @@ void Supervisor::Want(Entry& entry) {
 }
 
 Status Supervisor::MayLoad(const Entry& entry) const {
-  if (stopping_) return Fail(ErrorKind::kUnavailable, "the server is stopping");
+  if (stopping_) return tl::unexpected(ShuttingDown());
   const auto left = std::chrono::ceil<milliseconds>(entry.not_before - Clock::now());
   if (left <= milliseconds(0)) return {};
   return tl::unexpected(
@@ -85,7 +86,7 @@ Result<Supervisor::Lease> Supervisor::Acquire(const CatalogModel& model, Clock::
   } const waiting{entry.waiting};
   const size_t attempts = entry.attempts;
   for (;;) {
-    if (stopping_) return Fail(ErrorKind::kUnavailable, "the server is stopping");
+    if (stopping_) return tl::unexpected(ShuttingDown());
     ModelStatus& status = entry.status;
     if (status.state == ModelState::kLoaded && !entry.leaving) {
       ++status.uses;

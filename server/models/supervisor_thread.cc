@@ -14,23 +14,13 @@
 #include <utility>
 
 #include "core/base/quoted.h"
+#include "server/models/file_description.h"
 #include "server/models/supervisor.h"
 
 namespace lockstep {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Where the files are is for the log alone; a client can know their names.
-Error WithoutFolder(Error error, const std::string& path) {
-  const size_t end = path.rfind('/');
-  if (end == path.npos || end == 0) return error;
-  const std::string folder = path.substr(0, end + 1);
-  for (size_t at; (at = error.message.find(folder)) != std::string::npos;) {
-    error.message.erase(at, folder.size());
-  }
-  return error;
-}
 
 // A process that ends by itself is started again at the next request, and one that does so time and
 // again after twice the time of before. One that has served for so long has begun anew.

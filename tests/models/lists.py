@@ -1,4 +1,5 @@
 """The lists of models, and loading and unloading by llama-server's and Ollama's routes."""
+import gzip
 import os
 import pathlib
 import signal
@@ -49,6 +50,9 @@ class Lists(ModelsTest):
         server = self.start("--models-preset", presets)
         for model in ("a", "b", "inner", "a"):
             self.generated(server, model)
+        packed = ask(server.port, "GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+        self.assertEqual(packed.headers["content-encoding"], "gzip")
+        self.assertIn("lockstep_models_memory_bytes", gzip.decompress(packed.body).decode())
         text = ask(server.port, "GET", "/metrics").body.decode()
         heads = [line.split()[1:3] for line in text.splitlines() if line.startswith("#")]
         self.assertEqual(len(heads), len({tuple(head) for head in heads}))
@@ -238,6 +242,13 @@ class Ollama(ModelsTest):
         pulled = ask(server.port, "POST", "/api/pull", {"model": "b", "stream": False})
         self.assertEqual(pulled.json, {"status": "success"})
         self.assertEqual(ask(server.port, "POST", "/api/pull", {"model": "z"}).status, 404)
+        for method, path in (("DELETE", "/api/delete"), ("POST", "/api/create")):
+            reply = ask(server.port, method, path, {"model": "a"})
+            self.assertEqual((reply.status, reply.json["error"]),
+                             (501, f"{path} is not supported: the models of this server are files in its folder"))
+        (self.models / "broken.gguf").write_text("<html>")
+        reply = ask(server.port, "POST", "/api/show", {"model": "broken"})
+        self.assertTrue(reply.json["error"].startswith("broken.gguf: "), reply.body)  # and not where it is
 
     def test_keep_alive(self):
         server = self.start()

@@ -186,6 +186,9 @@ class Strangers(ModelsTest):
                 ("/rerank", b'{"query":"x","texts":["y"]}', 400, '"error_type":"Validation"'),
                 ("/rerank", b'{"query":"x","documents":["y"]}', 400, '"error":{"message"'),
                 ("/", b'{"inputs":"x","model":"none"}', 404, '"error_type":"Validation"'),
+                ("/generate", b'{"inputs":"x","model":"none"}', 424, '{"error":"there is no model'),
+                ("/generate_stream", b'{"inputs":"x"}', 422, '"error_type":"validation"'),
+                ("/generate", b'{"prompt":"x","model":"none"}', 404, '"error":{"message"'),
                 ("/nothing", b"{}", 404, "there is no"),
                 ("/props", b"{}", 405, "GET")):
             with self.subTest(path=path, body=body[:80]):

@@ -217,7 +217,10 @@ TEST_F(SupervisorTest, StopEndsAllAndKillsWhoDoesNot) {
   const pid_t pid = supervisor_->StatusOf("stubborn").pid;
   EXPECT_FALSE(supervisor_->Stop(milliseconds(200)));
   EXPECT_NE(kill(pid, 0), 0);
-  EXPECT_FALSE(Acquire(Model("a")));
+  const auto refused = Acquire(Model("a"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().retry_after_s, 1);  // as a model's own process says it
+  EXPECT_EQ(supervisor_->Load(Model("a")).error().retry_after_s, 1);
 }
 
 }  // namespace
