@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 #include "core/base/utf8.h"
 #include "core/engine/thought.h"
@@ -107,7 +106,7 @@ class ValueReader {
     text_.remove_prefix(1);
     while (!text_.empty() && text_[0] != quote) {
       if (text_[0] == '\\' && text_.size() > 1) {
-        Escape(&out);
+        Escape(quote, &out);
       } else {
         out += text_[0];
         text_.remove_prefix(1);
@@ -117,33 +116,52 @@ class ValueReader {
     return out;
   }
 
-  // REQUIRES: a backslash and another character are next.
-  void Escape(std::string* out) {
+  // REQUIRES: a backslash and another character are next. As in Python, a backslash before what it
+  // says nothing about stays: such as in a pattern, or a path of Windows.
+  void Escape(char quote, std::string* out) {
     const char c = text_[1];
-    text_.remove_prefix(2);
-    constexpr char kFrom[] = "nrtbf", kTo[] = "\n\r\t\b\f";
-    if (const char* const at = std::strchr(kFrom, c)) {
-      *out += kTo[at - kFrom];
-    } else if (c == 'u' || c == 'x') {
-      AppendUtf8(Unit(c == 'u' ? 4 : 2), out);
+    constexpr std::string_view kFrom = "nrtbfav\\'\"", kTo = "\n\r\t\b\f\a\v\\'\"";
+    if (const size_t at = kFrom.find(c); at != kFrom.npos) {
+      text_.remove_prefix(2);
+      *out += kTo[at];
+    } else if (const size_t digits = c == 'x'   ? 2
+                                     : c == 'u' ? 4
+                                                : 8;
+               (c == 'x' || c == 'u' || c == 'U') && IsHex(text_.substr(2, digits), digits)) {
+      text_.remove_prefix(2);
+      AppendUtf8(Unit(digits), out);
+    } else if (c == '/' && quote == '"') {  // JSON's
+      text_.remove_prefix(1);
     } else {
-      *out += c;
+      text_.remove_prefix(1);
+      *out += '\\';
     }
   }
 
-  // A code point, of two units where JSON takes two.
+  static bool IsHex(std::string_view text, size_t digits) {
+    return text.size() == digits && text.find_first_not_of("0123456789abcdefABCDEF") == text.npos;
+  }
+
+  // A code point, of two units where JSON takes two. REQUIRES: so many digits are next.
   uint32_t Unit(size_t digits) {
-    const std::string hex(text_.substr(0, digits));
-    text_.remove_prefix(std::min(digits, text_.size()));
-    auto code = static_cast<uint32_t>(std::strtoul(hex.c_str(), nullptr, 16));
-    if (code >= 0xD800 && code < 0xDC00 && text_.starts_with("\\u")) {
+    const auto code = Hex(digits);
+    if (code >= 0xD800 && code < 0xDC00 && text_.starts_with("\\u") &&
+        IsHex(text_.substr(2, 4), 4)) {
+      const std::string_view before = text_;
       text_.remove_prefix(2);
-      const std::string low(text_.substr(0, 4));
-      text_.remove_prefix(std::min(size_t{4}, text_.size()));
-      const auto unit = static_cast<uint32_t>(std::strtoul(low.c_str(), nullptr, 16));
-      return 0x10000 + ((code - 0xD800) << 10) + ((unit - 0xDC00) & 0x3FF);
+      const uint32_t unit = Hex(4);
+      if (unit >= 0xDC00 && unit < 0xE000) {
+        return 0x10000 + ((code - 0xD800) << 10) + (unit - 0xDC00);
+      }
+      text_ = before;
     }
-    return code >= 0xD800 && code < 0xE000 ? 0xFFFD : code;
+    return (code >= 0xD800 && code < 0xE000) || code > 0x10FFFF ? 0xFFFD : code;
+  }
+
+  uint32_t Hex(size_t digits) {
+    const std::string hex(text_.substr(0, digits));
+    text_.remove_prefix(digits);
+    return static_cast<uint32_t>(std::strtoul(hex.c_str(), nullptr, 16));
   }
 
   void Word(std::string* json) {

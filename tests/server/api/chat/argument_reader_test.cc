@@ -18,6 +18,11 @@ TEST(ArgumentReader, ValuesOfOtherLanguages) {
       {R"('a\'b\n"c"')", R"("a'b\n\"c\"")"},
       {R"("a\u00e9\uD83D\uDE00")", R"("a\u00e9\uD83D\uDE00")"},
       {R"('\xe9\ud83d\ude00')", "\"é😀\""},
+      // A backslash that begins no escape is one, as in Python.
+      {R"('\d+\.\w')", R"("\\d+\\.\\w")"},
+      {R"('C:\users\me\xyz')", R"("C:\\users\\me\\xyz")"},
+      {R"('\u12\U0001f600\ud83d\u0041\/')", "\"\\\\u12😀\uFFFDA\\\\/\""},
+      {R"(["a\/b", 'c'])", R"(["a/b", "c"])"},
       {"[1, 'a', [True]]", R"([1, "a", [true]])"},
       {"{'a': 1, \"b\": None}", R"({"a": 1, "b": null})"},
       {"<|\"|>a \"b\"\n<|\"|>", R"("a \"b\"\n")"},
