@@ -236,6 +236,11 @@ bool SplitCalls(std::string_view before, std::string_view between,
   return true;
 }
 
+// Space at the front of the text.
+std::string_view SpaceAtBegin(std::string_view text) {
+  return text.substr(0, text.size() - LeftTrimmed(text).size());
+}
+
 // Mistral's ids stand behind the arguments, where a model may leave them out.
 void TakeId(CallForm* form) {
   const std::string id = std::string(", \"id\": \"") + kAnyId + "\"";
@@ -303,6 +308,7 @@ std::optional<CallForm> FindByDifference(const Probe& probe, const ThoughtTags& 
   if (closed) behind = WithAnyIds(tail.substr(0, *closed));
   if (!SplitCalls(before, second.between, behind, &form)) return std::nullopt;
   if (!opens && !OpensWithWord(form.opens)) return std::nullopt;
+  form.space_behind = SpaceAtBegin(tail.substr(closed ? *closed : form.after.size()));
   TakeId(&form);
   return form;
 }

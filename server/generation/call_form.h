@@ -45,6 +45,7 @@ struct CallForm {
   bool null_content = false;  // the template shows calls only where the content is null
   bool unshown = false;       // the template describes calls, and leaves them out of a history
   bool generic = false;       // the server's own, where the template has none
+  std::string space_behind;   // that the template puts behind all calls, before the message ends
 };
 
 inline constexpr std::string_view kCallForms =

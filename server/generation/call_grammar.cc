@@ -91,7 +91,10 @@ std::string CallGrammar(const CallForm& form, const CallGrammarParts& parts) {
   if (parts.parallel && form.many) {
     calls += fmt::format("({}chat-call)* ", Literal(form.between + form.before_name));
   }
-  rules += "chat-calls ::= " + calls + Literal(form.closes) + "\n";
+  calls += Literal(form.closes);
+  // Else a model that was trained to write it would have to go on with another call.
+  if (!form.space_behind.empty()) calls += fmt::format("({})?", Literal(form.space_behind));
+  rules += "chat-calls ::= " + calls + "\n";
   if (!parts.instead) return rules + fmt::format("chat-answer ::= {}chat-calls\n", Literal(marker));
   if (!parts.instead->empty()) {
     return rules +

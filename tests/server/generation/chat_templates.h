@@ -57,6 +57,15 @@ inline constexpr char kQwenCoder[] = R"({%- for message in messages %}
 {%- endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})";
 
+// Nemotron 3: the same with a line's end behind each call, the last one too.
+inline const std::string kNemotron3 = [] {
+  std::string source = kQwenCoder;
+  source.insert(source.find("</tool_call>'") + 12, "\\n");
+  const std::string begin = "'\\n<tool_call>";
+  return source.replace(source.find(begin), begin.size(),
+                        "('\\n' if loop.first and message.content else '') + '<tool_call>");
+}();
+
 // Llama 3: JSON at the beginning of a message, and one call in it.
 inline constexpr char kLlama3[] = R"({{- bos_token }}
 {%- for message in messages %}

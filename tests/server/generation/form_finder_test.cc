@@ -103,6 +103,13 @@ TEST(FormFinder, ParametersInTags) {
   }
 }
 
+TEST(FormFinder, SpaceBehindCalls) {
+  EXPECT_EQ(ChatModelOf(kNemotron3.c_str()).forms.calls->space_behind, "\n");
+  EXPECT_EQ(ChatModelOf(kNemotron3.c_str()).forms.calls->between, "\n");
+  EXPECT_EQ(ChatModelOf(kQwenCoder).forms.calls->space_behind, "");
+  EXPECT_EQ(ChatModelOf(kDeepSeek).forms.calls->space_behind, "");
+}
+
 TEST(FormFinder, TagsOfThoughts) {
   const struct {
     const char *source, *open, *close;

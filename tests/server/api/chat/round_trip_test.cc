@@ -41,6 +41,7 @@ struct Family {
 const Family kFamilies[] = {
     {"qwen3", kQwen3, true, true},
     {"qwen coder", kQwenCoder},
+    {"nemotron 3", kNemotron3.c_str()},
     {"llama 3", kLlama3, false},
     {"mistral nemo", kMistral, false},
     {"magistral", kMagistral, true, true},
@@ -169,6 +170,26 @@ TEST_F(RoundTripTest, AnAnswerSentBackIsTheTextThatWasWritten) {
     std::string again = Render(With(read)), before = begin_ + written.substr(hidden_.size());
     if (family.source == kMistral) again = WithoutIds(again), before = WithoutIds(before);
     EXPECT_TRUE(again.starts_with(before)) << again << "\n-- " << before;
+  }
+}
+
+// What stands behind the last call is as the model was trained to end; it need not go on.
+TEST_F(RoundTripTest, TheLastCallEndsAsTheTemplateShowsIt) {
+  Use({"nemotron 3", kNemotron3.c_str()});
+  const std::string call = "<tool_call>\n<function=now>\n</function>\n</tool_call>";
+  for (const char* choice : {"auto", "required"}) {
+    Conversation conversation = Question();
+    conversation.choice.word = choice;
+    GenerateRequest generate;
+    ASSERT_TRUE(PrepareChat(conversation, FieldNames(), context_, &generate).has_value());
+    const auto matches = [&](const std::string& text) {
+      return Matches(generate.options.grammar->grammar(), text);
+    };
+    EXPECT_TRUE(matches(call));
+    EXPECT_TRUE(matches(call + "\n"));
+    EXPECT_TRUE(matches(call + "\n" + call + "\n"));
+    EXPECT_FALSE(matches(call + "\n\n"));
+    EXPECT_FALSE(matches(call + "\nSo."));
   }
 }
 
