@@ -90,7 +90,7 @@ Status AddCalls(const CallForm& form, const Conversation& conversation, const Fi
 
 // Where stop strings act: they are meant for the text, would cut a call off, and must not end an
 // answer in the middle of a thought.
-StopLimit Limit(const AnswerPlan& plan) {
+StopLimit Limit(const AnswerPlan& plan, bool formatted) {
   StopLimit limit;
   if (plan.forms.harmony) {
     if (plan.begun.empty()) limit.thought = {{}, "<|channel|>final<|message|>", true};
@@ -99,7 +99,7 @@ StopLimit Limit(const AnswerPlan& plan) {
   limit.thought = plan.thought;
   if (plan.calls != nullptr) {
     limit.marker = Marker(*plan.calls);
-    limit.at_start = IsAtStart(*plan.calls);
+    limit.at_start = formatted || IsAtStart(*plan.calls);
   }
   return limit;
 }
@@ -137,8 +137,9 @@ std::shared_ptr<const SpokenTokens> SpokenInThoughts(const AnswerForms& forms) {
 Result<ChatForm> BindAnswer(const AnswerPlan& plan, const Conversation& conversation,
                             const FieldNames& names, ReadContext& context,
                             GenerationOptions* options) {
-  ChatForm chat{plan.calls, nullptr, plan.thought, plan.forms.harmony, plan.begun};
-  options->stop_limit = Limit(plan);
+  const bool formatted = conversation.format.kind != AnswerFormat::Kind::kText;
+  ChatForm chat{plan.calls, nullptr, plan.thought, plan.forms.harmony, plan.begun, formatted};
+  options->stop_limit = Limit(plan, formatted);
   options->spoken = SpokenInThoughts(plan.forms);
   if (plan.budget && plan.begun.empty()) {
     options->thought = {

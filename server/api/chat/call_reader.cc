@@ -10,14 +10,15 @@ namespace lockstep {
 using Kind = ChatPiece::Kind;
 
 CallReader::CallReader(std::shared_ptr<const CallForm> form,
-                       std::shared_ptr<const StringParameters> strings, std::string answer_id)
+                       std::shared_ptr<const StringParameters> strings, std::string answer_id,
+                       bool at_start)
     : form_(std::move(form)),
       strings_(std::move(strings)),
       answer_id_(std::move(answer_id)),
       marker_(Marker(*form_)),
       begin_(Prefix(*form_).substr(marker_.size())),
       next_(form_->between + form_->before_name),
-      at_start_(IsAtStart(*form_)) {}
+      at_start_(at_start || IsAtStart(*form_)) {}
 
 void CallReader::Push(std::string_view text, std::vector<ChatPiece>* pieces) {
   held_ += text;

@@ -18,8 +18,9 @@ class CallReader {
  public:
   // `strings` may be null: then no parameter is known to be a string.
   CallReader(std::shared_ptr<const CallForm> form, std::shared_ptr<const StringParameters> strings,
-             std::string answer_id);
+             std::string answer_id, bool at_start = false);
 
+  // `at_start`: of any form calls stand at the text's beginning only.
   // Takes the next piece of a text of the form's grammar. Whitespace before a call is dropped.
   void Push(std::string_view text, std::vector<ChatPiece>* pieces);
   // The rest, after the last piece: what looked like the beginning of a call.

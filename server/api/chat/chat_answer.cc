@@ -21,7 +21,7 @@ ChatAnswerReader::ChatAnswerReader(const ChatForm& form, const std::string& answ
   if (form.harmony) {
     harmony_.emplace(form, answer_id);
   } else if (form.calls != nullptr) {
-    calls_.emplace(form.calls, form.strings, answer_id);
+    calls_.emplace(form.calls, form.strings, answer_id, form.formatted);
   }
 }
 

@@ -23,6 +23,7 @@ struct ChatForm {
   ThoughtTags thought;
   bool harmony = false;    // parts with headers, whether or not there are calls
   std::string begun = {};  // the text that the prompt ends with, which the answer goes on with
+  bool formatted = false;  // the answer is calls, or else of a format, in which none are looked for
 };
 
 struct ChatPiece {

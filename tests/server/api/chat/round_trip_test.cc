@@ -193,6 +193,33 @@ TEST_F(RoundTripTest, TheLastCallEndsAsTheTemplateShowsIt) {
   }
 }
 
+// An answer of a format is text to its end, whatever it quotes; or it begins with a call.
+TEST_F(RoundTripTest, TextOfAFormatIsNotSearchedForCalls) {
+  const std::pair<const char*, const char*> families[] = {
+      {kMagistral, "[TOOL_CALLS]now[ARGS]{}"},
+      {kQwen3, "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>"},
+  };
+  for (const auto& [source, call] : families) {
+    SCOPED_TRACE(source);
+    Use({"", source});
+    Conversation conversation = Question();
+    conversation.format.kind = AnswerFormat::Kind::kObject;
+    GenerateRequest generate;
+    form_ = PrepareChat(conversation, FieldNames(), context_, &generate);
+    ASSERT_TRUE(form_.has_value());
+    for (const char* text : {R"({"a": "x  [TOOL_CALLS] y"})", R"({"a": "x  <tool_call> y"})",
+                             R"({"a": "[TOOL_CALLS]now[ARGS]{}"})"}) {
+      EXPECT_TRUE(Matches(generate.options.grammar->grammar(), text)) << text;
+      const ChatAnswer read = Read(text);
+      EXPECT_EQ(read.text, text);
+      EXPECT_TRUE(read.calls.empty());
+    }
+    EXPECT_TRUE(Matches(generate.options.grammar->grammar(), call));
+    EXPECT_EQ(Read(call).calls.size(), 1u);
+    EXPECT_TRUE(generate.options.stop_limit.at_start);
+  }
+}
+
 // The calls of a stream, name and arguments each, in the words of one dialect.
 class Stream {
  public:
