@@ -85,11 +85,17 @@ Json SpanOf(const RequestRecord& record, const std::string& id, const std::strin
   return span;
 }
 
+// "OPERATION MODEL", else "METHOD ROUTE", or the method alone where there is no such route.
+std::string NameOf(const RequestRecord& record) {
+  if (!record.operation.empty() && !record.model.empty()) {
+    return fmt::format("{} {}", record.operation, record.model);
+  }
+  return record.route.empty() ? record.method : fmt::format("{} {}", record.method, record.route);
+}
+
 void AddSpans(const EndedRequest& request, Json& spans) {
   const RequestRecord& record = request.record;
-  const std::string name = record.operation.empty() || record.model.empty()
-                               ? fmt::format("{} {}", record.method, record.route)
-                               : fmt::format("{} {}", record.operation, record.model);
+  const std::string name = NameOf(record);
   const Time begin = request.end - Milliseconds(record.total_ms);
   Json span = SpanOf(record, record.span_id, record.parent_id, name, kServer, begin, request.end);
   span["attributes"] = AttributesOf(record);
