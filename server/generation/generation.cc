@@ -227,6 +227,10 @@ std::optional<Generation::Item> Generation::Take(StreamItem item) {
   }
   answer.text += token.text;
   answer.tokens.push_back(token.sampled.token);
+  // Of an answer that is not heard to its end nothing else tells it.
+  if (item.answer == 0 && answer.tokens.size() == 1) {
+    record_->first_token_ms = std::chrono::duration<double, std::milli>(elapsed()).count();
+  }
   answer.text_ends.push_back(answer.text.size());
   if (request_.options.sampling.logprobs >= 0) answer.logprobs.push_back(token.sampled);
   ++record_->completion_tokens;
@@ -250,7 +254,7 @@ std::optional<Generation::Item> Generation::EndAnswer(size_t index, StreamEnd en
     record_->queue_ms = end.stats.queue_s * 1000;
     record_->prefill_ms = end.stats.prefill_s * 1000;
     record_->decode_ms = end.stats.decode_s * 1000;
-    record_->first_token_ms = record_->queue_ms + record_->prefill_ms;
+    if (!answer.tokens.empty()) record_->first_token_ms = record_->queue_ms + record_->prefill_ms;
     record_->tokens_per_second = DecodeTokensPerSecond(answer);
   }
   if (end.error) return FailWith(std::move(*end.error));

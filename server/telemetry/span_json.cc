@@ -61,14 +61,19 @@ Json AttributesOf(const RequestRecord& record) {
     attributes.push_back(OtlpAttribute("gen_ai.response.finish_reasons",
                                        Json{{"arrayValue", {{"values", Json::array({reason})}}}}));
   }
-  const double first_s = record.first_token_ms / 1000;
-  attributes.push_back(OtlpAttribute("gen_ai.response.time_to_first_chunk", first_s));
-  attributes.push_back(OtlpAttribute("gen_ai.latency.time_to_first_token", first_s));
-  attributes.push_back(OtlpAttribute("gen_ai.latency.time_in_queue", record.queue_ms / 1000));
-  attributes.push_back(
-      OtlpAttribute("gen_ai.latency.time_in_model_prefill", record.prefill_ms / 1000));
-  attributes.push_back(
-      OtlpAttribute("gen_ai.latency.time_in_model_decode", record.decode_ms / 1000));
+  if (record.first_token_ms > 0) {  // else none came
+    const double first_s = record.first_token_ms / 1000;
+    attributes.push_back(OtlpAttribute("gen_ai.response.time_to_first_chunk", first_s));
+    attributes.push_back(OtlpAttribute("gen_ai.latency.time_to_first_token", first_s));
+  }
+  // Of a request whose client went away nobody waits to hear them.
+  if (record.queue_ms + record.prefill_ms + record.decode_ms > 0) {
+    attributes.push_back(OtlpAttribute("gen_ai.latency.time_in_queue", record.queue_ms / 1000));
+    attributes.push_back(
+        OtlpAttribute("gen_ai.latency.time_in_model_prefill", record.prefill_ms / 1000));
+    attributes.push_back(
+        OtlpAttribute("gen_ai.latency.time_in_model_decode", record.decode_ms / 1000));
+  }
   attributes.push_back(OtlpAttribute("gen_ai.latency.e2e", record.total_ms / 1000));
   return attributes;
 }

@@ -133,6 +133,7 @@ TEST_F(RespondTest, AClientThatGoesAwayCancels) {
     const HttpReply reply = handling.get();  // no token has to come for it
     EXPECT_TRUE(service_.cancelled(i));
     EXPECT_EQ(reply.record->outcome, "cancelled");
+    EXPECT_EQ(reply.record->first_token_ms, 0);
   }
 }
 
@@ -142,6 +143,7 @@ TEST_F(RespondTest, AStreamThatIsNotReadToItsEndCancels) {
   reply.next = nullptr;
   EXPECT_TRUE(service_.cancelled(0));
   EXPECT_EQ(reply.record->outcome, "cancelled");
+  EXPECT_GT(reply.record->first_token_ms, 0);
 }
 
 }  // namespace

@@ -146,6 +146,24 @@ TEST(SpanJsonTest, WhatAsksNoModelIsNoOperation) {
   EXPECT_FALSE(AttributesOf(SpansOf(record)[0]).contains("gen_ai.operation.name"));
 }
 
+TEST(SpanJsonTest, TimesThatAreNotKnownAreNotTold) {
+  RequestRecord record = Chat();  // as of a client that went away
+  record.outcome = "cancelled";
+  record.queue_ms = record.prefill_ms = record.decode_ms = 0;
+  Json spans = SpansOf(record);
+  EXPECT_EQ(spans.size(), 1U);
+  auto attributes = AttributesOf(spans[0]);
+  EXPECT_EQ(attributes.at("gen_ai.latency.time_to_first_token"), 0.03);
+  EXPECT_EQ(attributes.at("gen_ai.latency.e2e"), 0.1);
+  for (const char* part : {"queue", "model_prefill", "model_decode"}) {
+    EXPECT_FALSE(attributes.contains(std::string("gen_ai.latency.time_in_") + part)) << part;
+  }
+  record.first_token_ms = 0;
+  attributes = AttributesOf(SpansOf(record)[0]);
+  EXPECT_FALSE(attributes.contains("gen_ai.latency.time_to_first_token"));
+  EXPECT_FALSE(attributes.contains("gen_ai.response.time_to_first_chunk"));
+}
+
 TEST(SpanJsonTest, WhatGeneratesNothingIsOneSpan) {
   RequestRecord record;
   record.method = "GET";
