@@ -61,8 +61,7 @@ void CallReader::EmitText(size_t size, std::vector<ChatPiece>* pieces) {
 bool CallReader::ReadText(std::vector<ChatPiece>* pieces) {
   if (at_start_) {
     if (state_ == State::kStart && held_.starts_with(marker_)) {
-      held_.erase(0, marker_.size());
-      state_ = State::kBegin;
+      TakeMarker(marker_.size());
       return true;
     }
     if (state_ == State::kStart && marker_.starts_with(held_)) return false;
@@ -75,9 +74,15 @@ bool CallReader::ReadText(std::vector<ChatPiece>* pieces) {
       0, at != held_.npos ? at : held_.size() - PartAtEnd(held_, marker_));
   EmitText(text.find_last_not_of(" \t\r\n") + 1, pieces);  // npos + 1 is 0
   if (at == held_.npos) return false;
-  held_.erase(0, held_.find(marker_) + marker_.size());
-  state_ = State::kBegin;
+  TakeMarker(held_.find(marker_) + marker_.size());
   return true;
+}
+
+// The marker and the space in front of it are text after all if no call follows.
+void CallReader::TakeMarker(size_t size) {
+  marked_ = held_.substr(0, size);
+  held_.erase(0, size);
+  state_ = State::kBegin;
 }
 
 bool CallReader::ReadBegin(std::vector<ChatPiece>* pieces) {
@@ -90,7 +95,7 @@ bool CallReader::ReadBegin(std::vector<ChatPiece>* pieces) {
     state_ = State::kName;
     return true;
   }
-  held_.insert(0, marker_);
+  held_.insert(0, marked_);
   state_ = State::kText;
   EmitText(held_.size(), pieces);
   return false;

@@ -33,6 +33,7 @@ class CallReader {
   // Each takes what it can from held_; false if it needs more.
   bool ReadNext(std::vector<ChatPiece>* pieces);
   bool ReadText(std::vector<ChatPiece>* pieces);
+  void TakeMarker(size_t size);
   bool ReadBegin(std::vector<ChatPiece>* pieces);
   bool ReadName(std::vector<ChatPiece>* pieces);
   bool ReadArguments(std::vector<ChatPiece>* pieces);
@@ -47,6 +48,7 @@ class CallReader {
   const bool at_start_;
   State state_ = State::kStart;
   std::string held_;           // not yet dealt with
+  std::string marked_;         // in kBegin: the marker, and what stood before it and was held
   std::string id_;             // that the model has given to the next call
   std::set<std::string> ids_;  // of all calls
   size_t calls_ = 0;

@@ -60,6 +60,7 @@ TEST(CallReader, TellsTextFromCalls) {
 
 TEST(CallReader, WhatOnlyLooksLikeACallIsText) {
   ExpectRead("<tool_call> is a tag", "<tool_call> is a tag", {});
+  ExpectRead("See \n <tool_call> of XML", "See \n <tool_call> of XML", {});
   ExpectRead("a <tool_call>\n{\"na", "a", {});  // the beginning of one, which never ended
 }
 
