@@ -22,7 +22,7 @@ constexpr size_t kHeadBytes =
     1 + kModelBytes + 2 * kDigestBytes + 8 + AnswerOrigin::kIdBytes + 4 + kCheckBytes;
 constexpr size_t kHeadText = kHeadBytes / 3 * 4;
 
-tl::unexpected<Error> Wrong(std::string_view what) {
+tl::unexpected<Error> Fail(std::string_view what) {
   return Fail(ErrorKind::kInvalidArgument, fmt::format("the header {} {}", kHeader, what), kHeader);
 }
 
@@ -87,15 +87,15 @@ Result<ResumePoint> ReadEventId(std::string_view id) {
   ResumePoint point;
   const auto head = FromBase64(id.substr(0, kHeadText), kHeadBytes);
   if (!head || !ReadCounts(id.substr(std::min(kHeadText, id.size())), &point)) {
-    return Wrong("is no id of an event of this server: leave it out to begin a new answer");
+    return Fail("is no id of an event of this server: leave it out to begin a new answer");
   }
   std::string_view rest = *head;
   if (rest[0] != kVersion) {
-    return Wrong("comes from another version of this server, whose answers only it can go on with");
+    return Fail("comes from another version of this server, whose answers only it can go on with");
   }
   const std::string_view checked = rest.substr(0, kHeadBytes - kCheckBytes);
   if (Beginning(checked, kCheckBytes) != rest.substr(checked.size())) {
-    return Wrong("is damaged: it must be sent as it came");
+    return Fail("is damaged: it must be sent as it came");
   }
   rest.remove_prefix(1);
   point.model = Take(rest, kModelBytes);
@@ -110,25 +110,25 @@ Result<ResumePoint> ReadEventId(std::string_view id) {
 Status CheckModelAndRequest(const ResumePoint& point, std::string_view fingerprint,
                             std::string_view digest) {
   if (point.model != Beginning(fingerprint, kModelBytes)) {
-    return Wrong(
+    return Fail(
         fmt::format("is of another model's answer: this is {}. Ask a replica with the "
                     "first one's system_fingerprint, or leave the header out",
                     fingerprint));
   }
   if (point.request != digest.substr(0, kDigestBytes)) {
-    return Wrong("is of an answer to another request: send the same body to the same route");
+    return Fail("is of an answer to another request: send the same body to the same route");
   }
   return {};
 }
 
 Status CheckPrompts(const ResumePoint& point, const Generation& generation) {
   if (point.prompts != TokensDigest(generation.prompts()).substr(0, kDigestBytes)) {
-    return Wrong(
+    return Fail(
         "is of an answer to another prompt, which the same body became there: the chat template "
         "shows the date, or that server has other flags. Leave it out to begin a new answer");
   }
   if (point.sent.size() != 1 + generation.answers().size()) {
-    return Wrong("is damaged: it must be sent as it came");
+    return Fail("is damaged: it must be sent as it came");
   }
   return {};
 }

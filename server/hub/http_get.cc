@@ -165,7 +165,7 @@ CURLcode Exchange::Perform(const Url& url, const HttpGet& request, bool with_tok
   return code;
 }
 
-tl::unexpected<Error> Failure(const Url& url, CURLcode code, const std::string& why) {
+tl::unexpected<Error> Fail(const Url& url, CURLcode code, const std::string& why) {
   const std::string origin = url.Origin();
   switch (code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -213,7 +213,7 @@ Result<ReplyHead> Get(const HttpGet& request, const std::function<bool(const Rep
           fmt::format("{} sends {} compressed ({}), which it was asked not to, and not as it is",
                       url.Origin(), url.path, Escaped(exchange.head().encoding, 20)));
     }
-    if (code != CURLE_OK && !exchange.enough()) return Failure(url, code, exchange.why());
+    if (code != CURLE_OK && !exchange.enough()) return Fail(url, code, exchange.why());
     head = exchange.head();
     if (exchange.location().empty()) return head;
     TRY(const Url next, ResolveUrl(url, exchange.location()));

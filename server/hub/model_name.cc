@@ -45,7 +45,7 @@ bool IsNamePart(std::string_view text) {
          text.find("..") == text.npos && text.find("--") == text.npos;
 }
 
-tl::unexpected<Error> NoName(std::string_view text, std::string_view why) {
+tl::unexpected<Error> Fail(std::string_view text, std::string_view why) {
   return Fail(
       ErrorKind::kInvalidArgument,
       fmt::format("{} names no model: {}; it is USER/REPO or USER/REPO:QUANTIZATION, such as "
@@ -59,17 +59,17 @@ Result<ModelName> ParseHubName(std::string_view text, std::string_view whole) {
   const size_t colon = text.find(':');
   name.repo = text.substr(0, colon);
   const size_t slash = name.repo.find('/');
-  if (slash == name.repo.npos) return NoName(whole, "there is no / between user and repository");
+  if (slash == name.repo.npos) return Fail(whole, "there is no / between user and repository");
   const std::string_view repo = name.repo;
   if (!IsNamePart(repo.substr(0, slash)) || !IsNamePart(repo.substr(slash + 1))) {
-    return NoName(whole, fmt::format("a hub has no repository {}", Quoted(repo)));
+    return Fail(whole, fmt::format("a hub has no repository {}", Quoted(repo)));
   }
   if (colon == text.npos) return name;
   name.quant = text.substr(colon + 1);
   if (name.quant == "latest") {  // Ollama's word for the usual one
     name.quant.clear();
   } else if (!IsSafePath(name.quant)) {
-    return NoName(whole, "what stands behind the colon is no quantization and no file's name");
+    return Fail(whole, "what stands behind the colon is no quantization and no file's name");
   }
   return name;
 }

@@ -25,20 +25,20 @@ std::string Encode(std::string_view text, std::string_view also_kept) {
 // What an address may have as it stands; a '%' begins a byte that is encoded already.
 constexpr std::string_view kKept = "-._~:/?[]@!$&'()*+,;=%";
 
-Status Wrong(std::string_view text, const char* why) {
+Status Fail(std::string_view text, const char* why) {
   return Fail(ErrorKind::kInvalidArgument,
               fmt::format("{} is no address to fetch from: {}", Quoted(text, 200), why));
 }
 
 Status ReadHost(std::string_view text, std::string_view authority, Url& url) {
   if (authority.find('@') != authority.npos) {
-    return Wrong("...@" + std::string(authority.substr(authority.rfind('@') + 1)),
-                 "a name or a password may not stand in it");
+    return Fail("...@" + std::string(authority.substr(authority.rfind('@') + 1)),
+                "a name or a password may not stand in it");
   }
   size_t end = authority.size();
   if (authority.starts_with('[')) {
     end = authority.find(']');
-    if (end == authority.npos) return Wrong(text, "a ] is missing");
+    if (end == authority.npos) return Fail(text, "a ] is missing");
     ++end;
   } else {
     end = std::min(end, authority.find(':'));
@@ -48,13 +48,13 @@ Status ReadHost(std::string_view text, std::string_view authority, Url& url) {
   const bool fine = std::all_of(url.host.begin(), url.host.end(), [kept](char c) {
     return IsAlphanumeric(c) || kept.find(c) != kept.npos;
   });
-  if (url.host.empty() || !fine) return Wrong(text, "its host is no name");
+  if (url.host.empty() || !fine) return Fail(text, "its host is no name");
   if (end == authority.size()) return {};
   const std::string_view port = authority.substr(end + 1);
   const auto [stop, error] = std::from_chars(port.data(), port.data() + port.size(), url.port);
   if (authority[end] != ':' || error != std::errc() || stop != port.data() + port.size() ||
       url.port == 0) {
-    return Wrong(text, "its port is no number from 1 to 65535");
+    return Fail(text, "its port is no number from 1 to 65535");
   }
   return {};
 }
@@ -82,7 +82,7 @@ bool IsUrl(std::string_view text) {
 
 Result<Url> ParseUrl(std::string_view text) {
   if (!IsUrl(text)) {
-    TRY_OK(Wrong(text, "it begins neither with https:// nor with http://"));
+    TRY_OK(Fail(text, "it begins neither with https:// nor with http://"));
   }
   Url url;
   const size_t scheme = text.find("://");

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kMaxNumberLength = 64;
 
-tl::unexpected<Error> Invalid(std::string message) {
+tl::unexpected<Error> Fail(std::string message) {
   return Fail(ErrorKind::kInvalidArgument, std::move(message));
 }
 
@@ -141,17 +141,17 @@ std::string BigIntegerDigits(const Json& value) {
 bool IsNumber(const Json& value) { return value.is_number() || value.is_binary(); }
 
 Result<Json> ParseStrictObject(std::string_view text) {
-  if (text.empty()) return Invalid("the body is empty: send a JSON object");
+  if (text.empty()) return Fail("the body is empty: send a JSON object");
   if (text.starts_with("\xEF\xBB\xBF")) {
-    return Invalid("the body starts with a byte order mark: leave it out");
+    return Fail("the body starts with a byte order mark: leave it out");
   }
   // The library takes a NUL for the end of the text.
-  if (text.find('\0') != text.npos) return Invalid("the body is not JSON: it has a NUL byte");
+  if (text.find('\0') != text.npos) return Fail("the body is not JSON: it has a NUL byte");
   Builder builder;
   if (!Json::sax_parse(text, &builder)) {
-    return Invalid("the body is not acceptable JSON: " + builder.problem());
+    return Fail("the body is not acceptable JSON: " + builder.problem());
   }
-  if (!builder.value().is_object()) return Invalid("the body must be a JSON object, {...}");
+  if (!builder.value().is_object()) return Fail("the body must be a JSON object, {...}");
   return std::move(builder.value());
 }
 

@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds kLongestSending{30'000};
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-tl::unexpected<Error> Wrong(std::string_view name, std::string_view value, std::string_view why) {
+tl::unexpected<Error> Fail(std::string_view name, std::string_view value, std::string_view why) {
   return Fail(ErrorKind::kInvalidArgument,
               fmt::format("{} is {}: {}", name, Quoted(value, 80), why));
 }
@@ -63,14 +63,14 @@ Status ReadTransport(const std::function<std::pair<std::string, std::string>(con
   settings.authorities = get("CERTIFICATE").second;
   const auto [coding_name, coding] = get("COMPRESSION");
   if (!coding.empty() && coding != "none" && coding != "gzip") {
-    return Wrong(coding_name, coding, "it must be gzip or none");
+    return Fail(coding_name, coding, "it must be gzip or none");
   }
   settings.gzip = coding == "gzip";
   const auto [timeout_name, timeout] = get("TIMEOUT");
   if (timeout.empty()) return {};
   const auto ms = NumberFrom<int64_t>(timeout, 1, kHour);
   if (!ms) {
-    return Wrong(timeout_name, timeout, "it must be a number of milliseconds from 1 to 3600000");
+    return Fail(timeout_name, timeout, "it must be a number of milliseconds from 1 to 3600000");
   }
   settings.timeout = std::min(std::chrono::milliseconds(*ms), kLongestSending);
   return {};
@@ -85,8 +85,8 @@ Status ReadPace(OtlpSignal signal, const std::function<std::string(const std::st
     if (interval.empty()) return {};
     const auto ms = NumberFrom<int64_t>(interval, 1, kDay);
     if (!ms) {
-      return Wrong("OTEL_METRIC_EXPORT_INTERVAL", interval,
-                   "it must be a number of milliseconds from 1 to 86400000");
+      return Fail("OTEL_METRIC_EXPORT_INTERVAL", interval,
+                  "it must be a number of milliseconds from 1 to 86400000");
     }
     settings.interval = std::chrono::milliseconds(*ms);
     return {};
@@ -97,7 +97,7 @@ Status ReadPace(OtlpSignal signal, const std::function<std::string(const std::st
     const std::string argument = get("OTEL_TRACES_SAMPLER_ARG");
     const auto ratio = NumberFrom<double>(argument, 0, 1);
     if (!ratio) {
-      return Wrong("OTEL_TRACES_SAMPLER_ARG", argument, "it must be a number from 0 to 1");
+      return Fail("OTEL_TRACES_SAMPLER_ARG", argument, "it must be a number from 0 to 1");
     }
     settings.ratio = *ratio;
   }
@@ -133,21 +133,21 @@ Result<OtlpSettings> ReadOtlpSettings(OtlpSignal signal, const std::string& endp
   }
   if (!settings.enabled()) return settings;
   if (!settings.url.starts_with("http://") && !settings.url.starts_with("https://")) {
-    return Wrong(source, settings.url, "it must begin with http:// or https://");
+    return Fail(source, settings.url, "it must begin with http:// or https://");
   }
   for (const std::string& name :
        {std::string("OTEL_EXPORTER_OTLP_PROTOCOL"), "OTEL_EXPORTER_OTLP_" + own + "_PROTOCOL"}) {
     if (const std::string value = get(name); endpoint.empty() && value == "grpc") {
-      return Wrong(name, value,
-                   word +
-                       " are sent by http/json alone, to a collector's port 4318 and not 4317; "
-                       "give that address with --otlp-endpoint");
+      return Fail(name, value,
+                  word +
+                      " are sent by http/json alone, to a collector's port 4318 and not 4317; "
+                      "give that address with --otlp-endpoint");
     }
   }
   for (const std::string& name :
        {std::string("OTEL_EXPORTER_OTLP_HEADERS"), "OTEL_EXPORTER_OTLP_" + own + "_HEADERS"}) {
     if (!AddPairs(get(name), settings.headers)) {
-      return Wrong(name, "...", "it must be NAME=VALUE, and more of them behind commas");
+      return Fail(name, "...", "it must be NAME=VALUE, and more of them behind commas");
     }
   }
   // A signal's own variable goes before that of all.
@@ -163,8 +163,8 @@ Result<OtlpSettings> ReadOtlpSettings(OtlpSignal signal, const std::string& endp
   settings.resource = {{"service.name", "lockstep"}};
   if (const std::string list = get("OTEL_RESOURCE_ATTRIBUTES");
       !AddPairs(list, settings.resource)) {
-    return Wrong("OTEL_RESOURCE_ATTRIBUTES", list,
-                 "it must be NAME=VALUE, and more of them behind commas");
+    return Fail("OTEL_RESOURCE_ATTRIBUTES", list,
+                "it must be NAME=VALUE, and more of them behind commas");
   }
   if (std::string name = get("OTEL_SERVICE_NAME"); !name.empty()) {
     std::ranges::find(settings.resource, "service.name", &Pairs::value_type::first)->second =
