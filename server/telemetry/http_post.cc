@@ -36,8 +36,9 @@ Result<PostReply> PostJson(const OtlpSettings& settings, const std::string& json
   CurlRequest curl(settings.url);
   curl.AddHeader("Content-Type: application/json");
   if (settings.gzip) curl.AddHeader("Content-Encoding: gzip");
-  for (const auto& [name, value] : settings.headers)
+  for (const auto& [name, value] : settings.headers) {
     curl.AddHeader(fmt::format("{}: {}", name, value));
+  }
   CURL* const handle = curl.handle();
   const auto timeout = static_cast<long>(settings.timeout.count());
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, std::min(kConnectMs, timeout));

@@ -124,19 +124,18 @@ class ValueReader {
     if (const size_t at = kFrom.find(c); at != kFrom.npos) {
       text_.remove_prefix(2);
       *out += kTo[at];
-    } else if (const size_t digits = c == 'x'   ? 2
-                                     : c == 'u' ? 4
-                                                : 8;
-               (c == 'x' || c == 'u' || c == 'U') && IsHex(text_.substr(2, digits), digits)) {
+    } else if (const size_t digits = HexDigits(c);
+               digits > 0 && IsHex(text_.substr(2, digits), digits)) {
       text_.remove_prefix(2);
       AppendUtf8(Unit(digits), out);
-    } else if (c == '/' && quote == '"') {  // JSON's
-      text_.remove_prefix(1);
     } else {
       text_.remove_prefix(1);
-      *out += '\\';
+      if (c != '/' || quote != '"') *out += '\\';  // JSON escapes a slash
     }
   }
+
+  // How many follow the letter of an escape by code point; 0 for others.
+  static size_t HexDigits(char c) { return c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0; }
 
   static bool IsHex(std::string_view text, size_t digits) {
     return text.size() == digits && text.find_first_not_of("0123456789abcdefABCDEF") == text.npos;
